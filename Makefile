@@ -1,0 +1,47 @@
+# make run, make test: nothing else is needed than Python 3.11 or newer and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: run test check unit bench lock clean
+
+run: .venv/ready
+	$(BIN)/neuroflux run $(ARGS)
+
+test: check
+	$(BIN)/pytest -q $(ARGS)
+
+# Lint, types and import rules.
+check: .venv/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# The pure core alone: seconds, no broker.
+unit: .venv/ready-dev
+	$(BIN)/pytest -q -m "not stack" $(ARGS)
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "NeuroFlux needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv .venv
+
+.venv/ready: requirements.lock pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/ready-dev: requirements-dev.lock .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	touch $@
+
+# Resolve the dependencies anew and pin them with their hashes.
+lock: .venv/ready-dev
+	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --universal --python-version 3.11 --no-header \
+		--no-emit-index-url --upgrade --extra stack --extra build --extra test -o requirements-dev.lock
+	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --universal --python-version 3.11 --no-header \
+		--no-emit-index-url --extra stack --extra build -c requirements-dev.lock -o requirements.lock
+
+clean:
+	rm -rf .venv data

@@ -1,0 +1,1 @@
+"""Topics to the world: orders to exchanges, everything to ClickHouse."""

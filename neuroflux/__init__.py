@@ -1,0 +1,1 @@
+"""NeuroFlux: one place to see, route and follow orders on several crypto exchanges."""

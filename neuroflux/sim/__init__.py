@@ -1,0 +1,1 @@
+"""Exchanges that run here and speak the real dialects."""

@@ -1,0 +1,1 @@
+"""Kafka, registry, ClickHouse and the stages as children of one supervisor."""

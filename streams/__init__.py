@@ -1,0 +1,1 @@
+"""Topics to topics, with Faust."""
