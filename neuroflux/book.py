@@ -1,0 +1,88 @@
+"""An order book kept from absolute updates: two sorted sides, every number as the exchange wrote it.
+
+Prices are sorted as floats with ``bisect``: measured the fastest of what keeps the top cheap to read at 20 and at
+5,000 levels (see ARCHITECTURE.md). Asks are kept ascending and bids by negated price, so that both sides read best
+first and the hot end, where changes are, is the front.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+
+from neuroflux.domain import Level, Numeral
+
+Change = Sequence[Numeral]
+"""``(price, quantity)``; a quantity of 0 removes the level. Further elements are not read."""
+
+
+class BookSide:
+    """One side, best first. ``sign`` is +1 for asks and -1 for bids."""
+
+    __slots__ = ("_keys", "_levels", "_sign")
+
+    def __init__(self, sign: int) -> None:
+        self._sign = sign
+        self._keys: list[float] = []
+        self._levels: list[Level[Numeral]] = []
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def replace(self, levels: Iterable[Change]) -> None:
+        """Forget everything and take these levels, in any order."""
+        kept = {self._sign * float(level[0]): level for level in levels if float(level[1]) != 0.0}
+        self._keys = sorted(kept)
+        self._levels = [Level(kept[key][0], kept[key][1]) for key in self._keys]
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Set or remove levels. Removing an unknown level is normal (Binance: 156 of 211 were)."""
+        keys, levels, sign = self._keys, self._levels, self._sign
+        for price, quantity, *_ in changes:
+            key = sign * float(price)
+            at = bisect_left(keys, key)
+            known = at < len(keys) and keys[at] == key
+            if float(quantity) == 0.0:
+                if known:
+                    del keys[at], levels[at]
+            elif known:
+                levels[at] = Level(price, quantity)
+            else:
+                keys.insert(at, key)
+                levels.insert(at, Level(price, quantity))
+
+    def top(self, depth: int) -> tuple[Level[Numeral], ...]:
+        return tuple(self._levels[:depth])
+
+    def best(self) -> float:
+        """The best price as a float; raises IndexError on an empty side."""
+        return self._sign * self._keys[0]
+
+
+class OrderBook:
+    """Both sides of one instrument."""
+
+    __slots__ = ("_asks", "_bids")
+
+    def __init__(self) -> None:
+        self._bids = BookSide(-1)
+        self._asks = BookSide(+1)
+
+    def replace(self, bids: Iterable[Change], asks: Iterable[Change]) -> None:
+        self._bids.replace(bids)
+        self._asks.replace(asks)
+
+    def apply(self, bids: Iterable[Change], asks: Iterable[Change]) -> None:
+        self._bids.apply(bids)
+        self._asks.apply(asks)
+
+    def bids(self, depth: int) -> tuple[Level[Numeral], ...]:
+        return self._bids.top(depth)
+
+    def asks(self, depth: int) -> tuple[Level[Numeral], ...]:
+        return self._asks.top(depth)
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the best bid is at or above the best ask: such a book is wrong."""
+        return bool(self._bids and self._asks) and self._bids.best() >= self._asks.best()

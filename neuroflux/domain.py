@@ -1,0 +1,483 @@
+"""The words of the field as frozen types: instruments, market data, accounts, orders, health.
+
+Times are int microseconds since the epoch, UTC. ``side`` of a trade is the aggressor's. Amounts are absolute.
+Money that moves is ``Decimal``. Market data comes in two forms of one type: ``Quote[Numeral]`` off the wire carries
+each number exactly as the exchange wrote it, ``Quote[float]`` off the log carries it as a double.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+Numeral = str
+"""A number exactly as the exchange wrote it: ``"0.00240000"``."""
+
+N = TypeVar("N", str, float)
+"""How a record holds its numbers: ``Numeral`` off the wire, ``float`` off the log."""
+
+Microseconds = int
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class InstrumentKind(StrEnum):
+    SPOT = "spot"
+    PERPETUAL = "perpetual"
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+
+
+class TimeInForce(StrEnum):
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+    POST_ONLY = "post_only"
+
+
+class OrderState(StrEnum):
+    """States of an order as published on ``orders.events``; see engine/orders.py for the transitions."""
+
+    RECEIVED = "received"
+    REFUSED = "refused"
+    ROUTED = "routed"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    ACKNOWLEDGED = "acknowledged"
+    WORKING = "working"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+
+    @property
+    def final(self) -> bool:
+        return self in _FINAL_STATES
+
+
+_FINAL_STATES = frozenset(
+    {OrderState.REFUSED, OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED, OrderState.REJECTED}
+)
+
+
+class Liquidity(StrEnum):
+    MAKER = "maker"
+    TAKER = "taker"
+
+
+class HealthStatus(StrEnum):
+    ONLINE = "online"
+    DEGRADED = "degraded"
+    OFFLINE = "offline"
+
+
+class CommandKind(StrEnum):
+    PLACE = "place"
+    CANCEL = "cancel"
+    PAIR = "pair"
+    REBALANCE = "rebalance"
+
+
+class ControlKind(StrEnum):
+    HALT = "halt"
+    RESUME = "resume"
+    LIMITS = "limits"
+
+
+class StatusKind(StrEnum):
+    """What an exchange, or the way to it, did: ``kind`` of ``exchange.status``.
+
+    LATENCY and SKEW carry milliseconds in ``value``, LIMITED the used share of the limit (0 to 1), STALE the seconds
+    without data, GAP the first missing sequence number; the others 0.
+    """
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    GAP = "gap"
+    RESYNCED = "resynced"
+    STALE = "stale"
+    LIMITED = "limited"
+    LATENCY = "latency"
+    SKEW = "skew"
+    MALFORMED = "malformed"
+    DIFFERENCE = "difference"
+    EXCLUDED = "excluded"
+
+
+class ArbitrageKind(StrEnum):
+    SPOT = "spot"
+    PERPETUAL = "perpetual"
+    BASIS = "basis"
+
+
+class Instrument(Struct, frozen=True, kw_only=True):
+    """One thing that can be traded on one exchange, with the rules an order must keep.
+
+    ``name`` is the exchange's own (``BTCUSDT``, ``@107``), ``symbol`` ccxt's (``BTC/USDT``, ``BTC/USDT:USDT``),
+    ``market`` what is comparable (``BTC/USD``). One contract or coin of the wire is ``multiplier`` units of the base
+    of the market (1000 for ``kPEPE``): prices and quantities of records are per unit of the *wire's* instrument, and
+    ``multiplier`` says how to compare them. A step of 0 means the rule does not apply. Prices are bound by
+    ``tick_size``; where ``price_significant_figures`` is not 0 (Hyperliquid: 5) by that and ``price_decimals`` too.
+    Fees are fractions of the notional.
+    """
+
+    exchange: str
+    symbol: str
+    market: str
+    name: str
+    base: str
+    quote: str
+    kind: InstrumentKind
+    settle: str = ""
+    tick_size: Decimal = Decimal(0)
+    quantity_step: Decimal = Decimal(0)
+    market_quantity_step: Decimal = Decimal(0)
+    min_quantity: Decimal = Decimal(0)
+    max_quantity: Decimal = Decimal(0)
+    min_notional: Decimal = Decimal(0)
+    price_significant_figures: int = 0
+    price_decimals: int = 0
+    multiplier: int = 1
+    taker_fee: Decimal = Decimal(0)
+    maker_fee: Decimal = Decimal(0)
+    asset_id: int = -1
+    active: bool = True
+
+
+# ── market data ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Quote(Struct, Generic[N], frozen=True, gc=False):
+    """The best bid and ask of one instrument."""
+
+    exchange: str
+    symbol: str
+    market: str
+    bid_price: N
+    bid_size: N
+    ask_price: N
+    ask_size: N
+    sequence: int
+    event_time: Microseconds
+    received_time: Microseconds
+
+
+class Trade(Struct, Generic[N], frozen=True, gc=False):
+    """One trade on the exchange's tape; ``side`` is the aggressor's."""
+
+    exchange: str
+    symbol: str
+    market: str
+    trade_id: str
+    side: Side
+    price: N
+    quantity: N
+    event_time: Microseconds
+    received_time: Microseconds
+
+
+class Level(Struct, Generic[N], frozen=True, gc=False):
+    """A price of a book and the quantity that rests there."""
+
+    price: N
+    quantity: N
+
+
+class BookPicture(Struct, Generic[N], frozen=True):
+    """The best levels of a proved book at one moment, best first."""
+
+    exchange: str
+    symbol: str
+    market: str
+    bids: tuple[Level[N], ...]
+    asks: tuple[Level[N], ...]
+    sequence: int
+    event_time: Microseconds
+    received_time: Microseconds
+
+
+class Funding(Struct, Generic[N], frozen=True, gc=False):
+    """A perpetual's funding: ``rate`` is per ``interval_hours``, as a fraction (0.0001 is one basis point)."""
+
+    exchange: str
+    symbol: str
+    market: str
+    rate: N
+    interval_hours: int
+    mark_price: N
+    index_price: N
+    next_funding_time: Microseconds
+    event_time: Microseconds
+
+
+# ── accounts ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Balance(Struct, frozen=True):
+    """What an account holds of an asset; ``total = free + in_orders + in_positions``."""
+
+    exchange: str
+    asset: str
+    free: Decimal
+    in_orders: Decimal
+    in_positions: Decimal
+    total: Decimal
+    event_time: Microseconds
+
+
+class Position(Struct, frozen=True):
+    """A perpetual position; ``quantity`` is negative when short, in units of the wire's instrument."""
+
+    exchange: str
+    symbol: str
+    quantity: Decimal
+    entry_price: Decimal
+    unrealised_pnl: Decimal
+    event_time: Microseconds
+
+
+class Fill(Struct, frozen=True):
+    """One execution of one of our orders; ``order_id`` is empty until the executor has matched it.
+
+    ``fee`` is negative when the exchange paid a rebate.
+    """
+
+    order_id: str
+    exchange: str
+    symbol: str
+    client_order_id: str
+    exchange_order_id: str
+    trade_id: str
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_asset: str
+    liquidity: Liquidity
+    event_time: Microseconds
+
+
+class OrderReport(Struct, frozen=True):
+    """What an exchange says of one order: an acknowledgement, an update, an answer to a query.
+
+    ``state`` is one of ACKNOWLEDGED, WORKING, FILLED, CANCELLED, EXPIRED, REJECTED. ``filled_quantity`` is cumulative;
+    ``average_price`` is 0 before the first fill. ``price`` is 0 for a market order. ``client_order_id`` is empty where
+    the exchange did not say it.
+    """
+
+    exchange: str
+    symbol: str
+    client_order_id: str
+    exchange_order_id: str
+    side: Side
+    type: OrderType
+    price: Decimal
+    quantity: Decimal
+    filled_quantity: Decimal
+    average_price: Decimal
+    state: OrderState
+    reason: str
+    event_time: Microseconds
+
+
+class ExchangeStatus(Struct, frozen=True):
+    """Something that happened to an exchange or the way to it; ``detail`` is for people."""
+
+    exchange: str
+    channel: str
+    kind: StatusKind
+    value: float
+    detail: str
+    event_time: Microseconds
+
+
+# ── what the streams compute ─────────────────────────────────────────────────────────────────────────────────────
+
+
+class Cause(Struct, frozen=True, gc=False):
+    """The record that something was made from."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class PriceSource(Struct, frozen=True):
+    """One instrument's part in an aggregated price; ``age_ms`` of its last quote; price in USD per unit of base."""
+
+    exchange: str
+    symbol: str
+    price: float
+    volume: float
+    age_ms: float
+
+
+class AggregatedPrice(Struct, frozen=True):
+    """The volume-weighted price of a market in USD over the window, from every fresh exchange.
+
+    ``liquidity_score`` is 0 to 1, see engine/prices.py. ``volume`` is in units of the base.
+    """
+
+    market: str
+    price: float
+    low: float
+    high: float
+    volume: float
+    liquidity_score: float
+    sources: tuple[PriceSource, ...]
+    causes: tuple[Cause, ...]
+    event_time: Microseconds
+
+
+class ArbitrageSignal(Struct, frozen=True):
+    """An opportunity, net: prices are averages of the walked books in the instruments' own quotes, money is in USD."""
+
+    signal_id: str
+    market: str
+    kind: ArbitrageKind
+    buy_exchange: str
+    buy_symbol: str
+    buy_price: float
+    sell_exchange: str
+    sell_symbol: str
+    sell_price: float
+    quantity: float
+    gross_profit: float
+    fees: float
+    conversion_cost: float
+    expected_profit: float
+    expires_at: Microseconds
+    causes: tuple[Cause, ...]
+    event_time: Microseconds
+
+
+class ExchangeHealth(Struct, frozen=True):
+    """One exchange at one moment; ``latency_ms`` is the mean answer time of requests, ``uptime_percent`` over 24 h."""
+
+    exchange: str
+    status: HealthStatus
+    latency_ms: float
+    uptime_percent: float
+    rate_limit_usage: float
+    last_successful_request: Microseconds
+    reason: str
+    event_time: Microseconds
+
+
+# ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Requirements(Struct, frozen=True):
+    """Bounds a candidate must keep, as fractions; ``min_liquidity`` in USD. 0 means no bound."""
+
+    max_slippage: float = 0.0
+    max_fee: float = 0.0
+    min_liquidity: float = 0.0
+
+
+class OrderCommand(Struct, frozen=True, kw_only=True):
+    """What someone wants: a record of ``orders.commands``.
+
+    ``market`` is a market (``BTC/USD``) or one instrument's symbol; with ``exchange`` set only that exchange may fill
+    it. ``price`` is 0 for a market order. For ``cancel`` only ``order_id`` counts. ``quantity`` is in units of base.
+    """
+
+    order_id: str
+    kind: CommandKind
+    market: str = ""
+    side: Side = Side.BUY
+    type: OrderType = OrderType.MARKET
+    quantity: Decimal = Decimal(0)
+    price: Decimal = Decimal(0)
+    time_in_force: TimeInForce = TimeInForce.GTC
+    strategy: str = "optimal"
+    exchange: str = ""
+    requirements: Requirements = Requirements()
+    issued_by: str = ""
+    issued_at: Microseconds = 0
+
+
+class Candidate(Struct, frozen=True):
+    """One instrument that could have taken the order, with every figure the choice was made from.
+
+    ``price`` is the average of the walked book and ``fee``, ``spread``, ``slippage``, ``conversion``, ``total`` are
+    costs, all in USD; ``reason`` is empty for a candidate that could be chosen, else why not.
+    """
+
+    exchange: str
+    symbol: str
+    price: float
+    quantity: float
+    fee: float
+    spread: float
+    slippage: float
+    conversion: float
+    total: float
+    latency_ms: float
+    liquidity: float
+    health: str
+    book_age_ms: float
+    reason: str
+
+
+class Allocation(Struct, frozen=True):
+    """The part of an order that one instrument takes; ``limit_price`` bounds it in the instrument's quote."""
+
+    exchange: str
+    symbol: str
+    quantity: Decimal
+    limit_price: Decimal
+
+
+class OrderDecision(Struct, frozen=True):
+    """Where an order goes and why; ``chosen`` is empty when it was refused."""
+
+    order_id: str
+    strategy: str
+    chosen: tuple[Allocation, ...]
+    reason: str
+    candidates: tuple[Candidate, ...]
+    causes: tuple[Cause, ...]
+    event_time: Microseconds
+
+
+class Fee(Struct, frozen=True):
+    asset: str
+    amount: Decimal
+
+
+class OrderEvent(Struct, frozen=True):
+    """One step in the life of an order or of one of its legs (``client_order_id``)."""
+
+    order_id: str
+    state: OrderState
+    exchange: str
+    symbol: str
+    client_order_id: str
+    exchange_order_id: str
+    side: Side
+    quantity: Decimal
+    filled_quantity: Decimal
+    average_price: Decimal
+    fees: tuple[Fee, ...]
+    reason: str
+    event_time: Microseconds
+
+
+class ControlCommand(Struct, frozen=True, kw_only=True):
+    """``account`` is its key: an exchange id, or ``*`` for all."""
+
+    account: str = "*"
+    kind: ControlKind
+    why: str = ""
+    issued_by: str = ""
+    issued_at: Microseconds = 0

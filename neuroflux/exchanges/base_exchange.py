@@ -1,0 +1,288 @@
+"""What an exchange is to the rest: a feed, an account and a desk, each a pure machine of bytes in, frozen events out.
+
+No adapter asks for I/O. What it wants done is an event (``SnapshotNeeded``) or a value (``Request``,
+``Subscription``); the shells in producers/ and consumers/ do it and hand the answer back. Clock, nonces and keys are
+arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import ClassVar, Protocol
+
+from msgspec import Struct
+
+from neuroflux.book import OrderBook
+from neuroflux.domain import (
+    Balance,
+    BookPicture,
+    ExchangeStatus,
+    Fill,
+    Funding,
+    Instrument,
+    Microseconds,
+    Numeral,
+    OrderReport,
+    OrderType,
+    Position,
+    Quote,
+    Side,
+    TimeInForce,
+    Trade,
+)
+
+
+class Request(Struct, frozen=True):
+    """An HTTP request, ready to be sent as it is; ``path`` begins with ``/`` and carries the query.
+
+    ``weight`` is what the exchange counts against its rate limit. ``tag`` is handed back with the answer, so that an
+    adapter knows what was asked (the symbol of a depth snapshot, the kind of query).
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+    weight: int = 1
+    tag: str = ""
+
+
+class Answer(Struct, frozen=True):
+    """What came back for a request: the status, the body as it was, the headers in lower case."""
+
+    request: Request
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = {}
+
+
+class Subscription(Struct, frozen=True):
+    """One socket: where to connect (appended to the exchange's WebSocket address) and what to say first.
+
+    ``heartbeat`` is sent every ``heartbeat_seconds`` where the exchange wants application pings; 0 means none.
+    ``quiet_seconds`` is how long this socket may bring no data before it counts as stale.
+    """
+
+    path: str
+    frames: tuple[bytes, ...] = ()
+    heartbeat: bytes = b""
+    heartbeat_seconds: float = 0.0
+    quiet_seconds: float = 30.0
+
+
+class BookChanged(Struct, frozen=True):
+    """A proved book after one update; ``book`` is the live one: read it before the next frame goes in."""
+
+    exchange: str
+    symbol: str
+    market: str
+    book: OrderBook
+    sequence: int
+    event_time: Microseconds
+    received_time: Microseconds
+
+    def picture(self, depth: int) -> BookPicture[Numeral]:
+        return BookPicture(
+            self.exchange,
+            self.symbol,
+            self.market,
+            self.book.bids(depth),
+            self.book.asks(depth),
+            self.sequence,
+            self.event_time,
+            self.received_time,
+        )
+
+
+class SnapshotNeeded(Struct, frozen=True):
+    """The wish for a REST snapshot of one book; the answer goes to ``Feed.answer``."""
+
+    symbol: str
+    request: Request
+
+
+class Ignored(Struct, frozen=True):
+    """A message that is understood and not used: an acknowledgement, a heartbeat, another channel."""
+
+    kind: str
+
+
+class Undecodable(Struct, frozen=True):
+    """A message that is not one of the exchange's, with the reason."""
+
+    reason: str
+
+
+class Ack(Struct, frozen=True):
+    """The exchange took the order: definite."""
+
+    report: OrderReport
+    fills: tuple[Fill, ...] = ()
+
+
+class Reject(Struct, frozen=True):
+    """The exchange refused the order: definite, and on its list of definite rejects. ``code`` is the exchange's."""
+
+    code: str
+    reason: str
+
+
+class InDoubt(Struct, frozen=True):
+    """Nobody knows whether the order stands: a timeout, a 5xx, an answer that can't be read. Ask; never resend."""
+
+    reason: str
+
+
+class NotThere(Struct, frozen=True):
+    """The exchange says that it has no such order."""
+
+    reason: str
+
+
+class Throttled(Struct, frozen=True):
+    """Refused for its rate before anything was done; may be sent again after ``retry_after`` seconds."""
+
+    retry_after: float
+    reason: str
+
+
+Outcome = Ack | Reject | InDoubt | NotThere | Throttled
+
+MarketEvent = Quote[Numeral] | Trade[Numeral] | BookChanged | Funding[Numeral]
+AccountEvent = Balance | Position | OrderReport | Fill
+FeedEvent = MarketEvent | AccountEvent | ExchangeStatus | SnapshotNeeded | Ignored | Undecodable
+
+
+class Keys(Struct, frozen=True):
+    """Credentials of one account. Hyperliquid: ``key`` is the account's address, ``secret`` the agent's private key."""
+
+    key: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return "Keys(***)"
+
+
+class Placement(Struct, frozen=True):
+    """One order as it goes to one exchange: quantity and price already fit the instrument's rules."""
+
+    instrument: Instrument
+    client_order_id: str
+    side: Side
+    type: OrderType
+    quantity: Decimal
+    price: Decimal
+    time_in_force: TimeInForce
+    reduce_only: bool = False
+
+
+class Feed(Protocol):
+    """Raw frames and answers in, events out; one for public data and one for an account's.
+
+    Calls never raise for what a peer sent: what can't be read is one ``Undecodable``.
+    """
+
+    exchange: str
+
+    def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
+        """Decode one WebSocket message; ``channel`` names the stream where the message itself does not."""
+        ...
+
+    def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """Decode one REST answer (a depth snapshot, balances, fills since)."""
+        ...
+
+
+class MarketFeed(Feed, Protocol):
+    """Public data of the given instruments. Holds the books."""
+
+    def subscriptions(self, symbols: Sequence[str]) -> Sequence[Subscription]:
+        """The sockets that bring quotes, trades, books and funding of these symbols."""
+        ...
+
+    def disconnected(self, subscription: Subscription) -> None:
+        """Withdraw every book that came over this socket: nothing of it is proved any more."""
+        ...
+
+
+class AccountFeed(Feed, Protocol):
+    """Private data of one account."""
+
+    def opening(self, now: Microseconds) -> Sequence[Request]:
+        """Requests to make before the socket is opened (a listen key)."""
+        ...
+
+    def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
+        """The sockets to open, after ``opening`` was answered."""
+        ...
+
+    def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        """Requests that tell what happened since then: balances, positions, open orders, fills.
+
+        Their answers go to ``answer``. Made after every (re)connect, and regularly to reconcile.
+        """
+        ...
+
+    def keep_alive(self, now: Microseconds) -> Sequence[Request]:
+        """Requests that keep the stream alive; made every 20 minutes. Often none."""
+        ...
+
+
+class Desk(Protocol):
+    """Builds signed requests of one account and reads what came back. ``now`` makes timestamps and nonces."""
+
+    exchange: str
+
+    def place(self, placement: Placement, now: Microseconds) -> Request: ...
+
+    def cancel(self, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request: ...
+
+    def query(self, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request: ...
+
+    def open_orders(self, now: Microseconds) -> Request: ...
+
+    def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request: ...
+
+    def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
+        """Derive the id under which this attempt is known to the exchange; equal input gives an equal id."""
+        ...
+
+    def outcome(self, answer: Answer) -> Outcome:
+        """Read the answer to ``place``, ``cancel`` or ``query``."""
+        ...
+
+    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill]:
+        """Read the answer to ``open_orders`` or ``fills_since``."""
+        ...
+
+    def usage(self, answer: Answer) -> float:
+        """The used share of the rate limit that this answer's headers tell, 0 to 1; 0 where they tell nothing."""
+        ...
+
+
+class Exchange(Protocol):
+    """One file, one exchange. The addresses are the real ones; settings override them.
+
+    ``PRIVATE_WS_URL`` is where the account feed's sockets are; a setting for ``WS_URL`` moves both.
+    """
+
+    ID: ClassVar[str]
+    REST_URL: ClassVar[str]
+    WS_URL: ClassVar[str]
+    PRIVATE_WS_URL: ClassVar[str]
+    WEIGHT_PER_MINUTE: ClassVar[int]
+
+    def instruments_requests(self) -> Sequence[Request]: ...
+
+    def instruments(self, answers: Sequence[Answer]) -> Sequence[Instrument]: ...
+
+    def server_time_request(self) -> Request | None: ...
+
+    def server_time(self, answer: Answer) -> Microseconds: ...
+
+    def market_feed(self, instruments: Sequence[Instrument]) -> MarketFeed: ...
+
+    def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> AccountFeed: ...
+
+    def desk(self, keys: Keys, instruments: Sequence[Instrument]) -> Desk: ...

@@ -1,0 +1,38 @@
+"""Numbers that a trader may want to change, in one place."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+EXCHANGE_TIMEOUTS: Final = {
+    "connect": 5.0,
+    "read": 10.0,
+    "order": 5.0,
+    "initialize": 15.0,
+}
+"""Seconds. ``order``: an order not answered by then is in doubt."""
+
+RATE_LIMIT_BUFFER: Final = 0.2
+"""The share of an exchange's rate limit that is left unused."""
+
+DEFAULT_ROUTING_STRATEGY: Final = "optimal"
+
+ARBITRAGE_THRESHOLDS: Final = {
+    "min_profit_usd": 0.5,
+    "min_profit_fraction": 0.0001,
+    "max_book_age_seconds": 3.0,
+    "max_notional_usd": 50_000.0,
+    "lifetime_seconds": 2.0,
+}
+"""What a signal must promise, net of everything, and what its books may be like."""
+
+ORDER_LIMITS: Final = {
+    "max_notional_usd": 100_000.0,
+    "price_collar": 0.02,
+    "max_book_age_seconds": 5.0,
+}
+"""What an order may be: its value, how far its price may lie from the market (a fraction), how old its book."""
+
+REBALANCE_FREQUENCY: Final[timedelta | None] = None
+"""How often drift from the target allocation is looked at; None: never."""

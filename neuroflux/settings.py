@@ -1,0 +1,88 @@
+"""What a user can set: environment variables, or a ``.env`` file, all beginning with ``NEUROFLUX_``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from neuroflux.errors import UsageError
+from neuroflux.exchanges.base_exchange import Keys
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
+
+ENV_FILE = ".env"
+
+Names = Annotated[tuple[str, ...], NoDecode]
+"""A list in one variable, separated by commas."""
+
+
+class Settings(BaseSettings):
+    """The settings of one process; frozen. Per-exchange ones are read by name, see the methods."""
+
+    model_config = SettingsConfigDict(env_prefix="NEUROFLUX_", env_file=ENV_FILE, frozen=True, extra="ignore")
+
+    home: Path = Path("data")
+    cache: Path = Path.home() / ".cache" / "neuroflux"
+    kafka: str = "127.0.0.1:9092"
+    registry: str = "http://127.0.0.1:8081/apis/ccompat/v7"
+    clickhouse: str = "clickhouse://127.0.0.1:9000/neuroflux"
+    clickhouse_http: str = "http://127.0.0.1:8123"
+    sim: str = "http://127.0.0.1:8900"
+    exchanges: Names = EXCHANGE_IDS
+    markets: Names = ()
+
+    @field_validator("exchanges", "markets", mode="before")
+    @classmethod
+    def _split(cls, given: object) -> object:
+        return tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+
+    @field_validator("exchanges")
+    @classmethod
+    def _known(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in ids if name not in EXCHANGE_IDS]
+        if unknown:
+            raise ValueError(f"unknown exchange {', '.join(unknown)}; known: {', '.join(EXCHANGE_IDS)}")
+        return ids
+
+    def keys(self, exchange_id: str) -> Keys | None:
+        """The credentials of an account, or None where either half is missing."""
+        key = _exchange_variable(exchange_id, "API_KEY")
+        secret = _exchange_variable(exchange_id, "SECRET_KEY")
+        return Keys(key, secret) if key and secret else None
+
+    def rest_url(self, exchange_id: str) -> str:
+        return _exchange_variable(exchange_id, "REST_URL") or exchange(exchange_id).REST_URL
+
+    def ws_url(self, exchange_id: str) -> str:
+        return _exchange_variable(exchange_id, "WS_URL") or exchange(exchange_id).WS_URL
+
+    def private_ws_url(self, exchange_id: str) -> str:
+        return _exchange_variable(exchange_id, "WS_URL") or exchange(exchange_id).PRIVATE_WS_URL
+
+
+def _exchange_variable(exchange_id: str, name: str) -> str:
+    variable = f"NEUROFLUX_{exchange_id.upper()}_{name}"
+    return os.environ.get(variable) or dotenv_values(ENV_FILE).get(variable) or ""
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; raises UsageError that names the variable that makes no sense."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"][:1]).upper()
+        raise UsageError(f"NEUROFLUX_{name}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def port_of(address: str) -> int:
+    """The port of ``host:port`` or of a URL; raises UsageError where it has none."""
+    port = urlsplit(address if "//" in address else f"//{address}").port
+    if port is None:
+        raise UsageError(f"{address!r} names no port")
+    return port

@@ -1,0 +1,57 @@
+"""Settings come from the environment or a .env file, and wrong ones are named."""
+
+from pathlib import Path
+
+import pytest
+
+from neuroflux.errors import UsageError
+from neuroflux.settings import load_settings, port_of
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("NEUROFLUX_KAFKA=127.0.0.1:1\nNEUROFLUX_SIM=http://127.0.0.1:2\n")
+    monkeypatch.setenv("NEUROFLUX_KAFKA", "127.0.0.1:3")
+    settings = load_settings()
+    assert (settings.kafka, settings.sim) == ("127.0.0.1:3", "http://127.0.0.1:2")
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEUROFLUX_MARKETS", "BTC/USD, ETH/USD,")
+    assert load_settings().markets == ("BTC/USD", "ETH/USD")
+
+
+def test_an_unknown_exchange_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEUROFLUX_EXCHANGES", "binance,mtgox")
+    with pytest.raises(UsageError, match=r"NEUROFLUX_EXCHANGES: unknown exchange mtgox"):
+        load_settings()
+
+
+def test_keys_need_both_halves_and_hide_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEUROFLUX_BINANCE_API_KEY", "the-key")
+    assert load_settings().keys("binance") is None
+    (tmp_path / ".env").write_text("NEUROFLUX_BINANCE_SECRET_KEY=the-secret\n")
+    keys = load_settings().keys("binance")
+    assert keys is not None
+    assert (keys.key, keys.secret) == ("the-key", "the-secret")
+    assert "the-" not in repr(keys)
+
+
+def test_an_address_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEUROFLUX_HYPERLIQUID_WS_URL", "ws://127.0.0.1:8900/hyperliquid")
+    settings = load_settings()
+    assert settings.ws_url("hyperliquid") == settings.private_ws_url("hyperliquid") == "ws://127.0.0.1:8900/hyperliquid"
+
+
+@pytest.mark.parametrize(("address", "port"), [("127.0.0.1:9092", 9092), ("http://h:8081/apis", 8081)])
+def test_port_of(address: str, port: int) -> None:
+    assert port_of(address) == port
+
+
+def test_an_address_without_a_port_is_named() -> None:
+    with pytest.raises(UsageError, match="names no port"):
+        port_of("127.0.0.1")
