@@ -290,7 +290,10 @@ class OrderReport(Struct, frozen=True):
 
 
 class ExchangeStatus(Struct, frozen=True):
-    """Something that happened to an exchange or the way to it; ``detail`` is for people."""
+    """Something that happened to an exchange or the way to it; ``detail`` is for people.
+
+    ``symbol`` is empty where it concerns more than one instrument.
+    """
 
     exchange: str
     channel: str
@@ -298,6 +301,7 @@ class ExchangeStatus(Struct, frozen=True):
     value: float
     detail: str
     event_time: Microseconds
+    symbol: str = ""
 
 
 # ── what the streams compute ─────────────────────────────────────────────────────────────────────────────────────
@@ -481,3 +485,16 @@ class ControlCommand(Struct, frozen=True, kw_only=True):
     why: str = ""
     issued_by: str = ""
     issued_at: Microseconds = 0
+
+
+class JournalEntry(Struct, frozen=True):
+    """One step of the execution, written before its effect; ``body`` is the execution's own (msgpack).
+
+    ``generation`` is that of the executor that wrote it: an entry counts only if no later claim stands before it.
+    """
+
+    order_id: str
+    kind: str
+    generation: int
+    body: bytes
+    event_time: Microseconds

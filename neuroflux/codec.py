@@ -1,0 +1,155 @@
+"""Records to bytes and back: Avro in Confluent framing (byte 0, four bytes of schema id, the record).
+
+Source of the framing: Confluent's "Wire format" page. A record is written with the schema of its topic; it is read
+with the schema it was written with, resolved to ours where that is another one.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+
+from neuroflux.errors import MalformedFrame, UsageError
+from neuroflux.topics import Topic
+
+Plain = dict[str, Any]
+_HEADER = struct.Struct(">bI")
+_MAGIC = 0
+_HERE = Path(__file__).parent
+_SCHEMAS = _HERE / "schemas" if (_HERE / "schemas").is_dir() else _HERE.parent / "schemas"
+"""In the wheel the schemas are inside the package, in the checkout beside it."""
+
+_UNREADABLE = (
+    EOFError,
+    IndexError,
+    KeyError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    AssertionError,
+    struct.error,
+)
+"""What reading bytes that are no record ends in."""
+
+
+def schema_text(topic: Topic) -> str:
+    """The schema of a topic as it is registered."""
+    return (_SCHEMAS / f"{topic.name}.avsc").read_text()
+
+
+class Codec:
+    """Writes and reads the records of every topic. ``ids`` are the registry's, by the name of the topic."""
+
+    def __init__(self, ids: Mapping[str, int]) -> None:
+        self._headers = {name: _HEADER.pack(_MAGIC, schema_id) for name, schema_id in ids.items()}
+        self._own = {schema_id: name for name, schema_id in ids.items()}
+        self._learned: dict[int, Any] = {}
+
+    def encode(self, topic: Topic, record: Any) -> bytes:
+        """The bytes of one record. Raises UsageError for a value that the schema has no room for."""
+        out = BytesIO()
+        out.write(self._headers[topic.name])
+        try:
+            schemaless_writer(out, _writer_schema(topic.name), _plain(topic.record)(record))
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise UsageError(f"no record of {topic.name}: {error}") from error
+        return out.getvalue()
+
+    def decode(self, topic: Topic, raw: bytes) -> Any:
+        """The record in these bytes, as the type of the topic. Raises MalformedFrame for anything else."""
+        schema_id = self.schema_id(raw)
+        body = BytesIO(raw)
+        body.seek(_HEADER.size)
+        own = _reader_schema(topic.name)
+        written, wanted = (own, None) if self._own.get(schema_id) == topic.name else (self._learned.get(schema_id), own)
+        if written is None:
+            raise MalformedFrame(f"schema {schema_id} is not known")
+        try:
+            fields = schemaless_reader(body, written, wanted)
+            record = msgspec.convert(fields, _read_type(topic.record), builtin_types=(bytes, Decimal))
+        except _UNREADABLE as error:
+            raise MalformedFrame(f"no record of {topic.name}: {error!r}") from error
+        if body.tell() != len(raw):
+            raise MalformedFrame(f"{len(raw) - body.tell()} bytes behind the record")
+        return record
+
+    def schema_id(self, raw: bytes) -> int:
+        """The id of the schema that these bytes were written with; raises MalformedFrame without a header."""
+        if len(raw) < _HEADER.size or raw[0] != _MAGIC:
+            raise MalformedFrame("not in Confluent framing")
+        return int(_HEADER.unpack_from(raw)[1])
+
+    def knows(self, schema_id: int) -> bool:
+        return schema_id in self._own or schema_id in self._learned
+
+    def learn(self, schema_id: int, text: str) -> None:
+        """Take in a schema that somebody else wrote with."""
+        self._learned[schema_id] = parse_schema(_without_times(json.loads(text)))
+
+
+@cache
+def _writer_schema(name: str) -> Any:
+    return parse_schema(json.loads((_SCHEMAS / f"{name}.avsc").read_text()))
+
+
+@cache
+def _reader_schema(name: str) -> Any:
+    return parse_schema(_without_times(json.loads((_SCHEMAS / f"{name}.avsc").read_text())))
+
+
+def _without_times(schema: Any) -> Any:
+    """The same schema in which times are plain longs: a datetime a field would cost more than the rest of a record."""
+    if isinstance(schema, list):
+        return [_without_times(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("logicalType") == "timestamp-micros":
+        return "long"
+    return {key: _without_times(part) for key, part in schema.items()}
+
+
+@cache
+def _read_type(record: Any) -> Any:
+    return record[float] if getattr(record, "__parameters__", ()) else record
+
+
+@cache
+def _plain(record: Any) -> Callable[[Any], Plain]:
+    """How a struct becomes the dictionary that fastavro writes; made once for each type."""
+    hints = get_type_hints(record)
+    changed = {name: change for name in record.__struct_fields__ if (change := _change(hints[name])) is not None}
+    asdict = msgspec.structs.asdict
+    if not changed:
+        return asdict
+
+    def plain(value: Any) -> Plain:
+        fields = asdict(value)
+        for name, change in changed.items():
+            fields[name] = change(fields[name])
+        return fields
+
+    return plain
+
+
+def _change(hint: Any) -> Callable[[Any], Any] | None:
+    """What a field's value must go through before it is written; None where it stays as it is."""
+    if isinstance(hint, TypeVar):
+        return float
+    origin = get_origin(hint)
+    if origin is tuple:
+        inner = _change(get_args(hint)[0])
+        return list if inner is None else lambda values: [inner(value) for value in values]
+    struct_type = origin if isinstance(origin, type) else hint
+    if isinstance(struct_type, type) and issubclass(struct_type, msgspec.Struct):
+        return _plain(struct_type)
+    return None

@@ -1,0 +1,397 @@
+"""Kafka as the stages use it: a Publisher that never waits for a record, and a Reader of batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Literal
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import murmur2
+from msgspec import Struct
+
+from neuroflux.codec import Codec
+from neuroflux.errors import MalformedFrame, NeuroFluxError, Unreachable, UsageError
+from neuroflux.registry import learn, load_codec, register_schemas
+from neuroflux.settings import Settings
+from neuroflux.topics import ALL, BY_NAME, DELETE, Topic
+
+__all__ = [
+    "Entry",
+    "Extent",
+    "Place",
+    "Publisher",
+    "Reader",
+    "create_topics",
+    "extents",
+    "load_codec",
+    "register_schemas",
+]
+
+BATCH_BYTES = 256 * 1024
+BUFFER_RECORDS = 100_000
+"""How many records may wait to be sent before ``drain`` makes the caller wait."""
+RETENTION_MS = 24 * 3600 * 1000
+"""Of topics whose clean-up is ``delete`` alone, but for those of orders, which are kept."""
+RETENTION_BYTES = 4 << 30
+"""A partition of market data, at most."""
+
+Headers = Sequence[tuple[str, bytes]]
+Start = Literal["beginning", "end", "committed"]
+Wanted = Callable[[str, str], bool]
+"""Whether a record of this topic and key is to be decoded at all."""
+Assigned = Callable[["Reader", set[TopicPartition]], Awaitable[None]]
+
+
+class Place(Struct, frozen=True):
+    """Where a record stands in the log."""
+
+    partition: int
+    offset: int
+
+
+class Extent(Struct, frozen=True):
+    """The offsets of a partition: of the first record that is there, and of the next that will be."""
+
+    start: int
+    end: int
+
+
+class Entry(Struct, frozen=True):
+    """One record of the log. ``error`` says why ``record`` is None; ``raw`` is the value as it came.
+
+    ``timestamp`` is the producer's, in microseconds (Kafka keeps milliseconds).
+    """
+
+    topic: Topic
+    partition: int
+    offset: int
+    key: str
+    record: Any
+    raw: bytes
+    error: str
+    timestamp: int
+    headers: Headers = ()
+
+
+@lru_cache(maxsize=16_384)
+def _partition(key: bytes, partitions: int) -> int:
+    """Kafka's own: murmur2, as the Java client and aiokafka choose it."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+
+
+class _Lane:
+    """What waits for one partition: builders that are full, and the one that is being filled.
+
+    One batch is in flight at a time, and what comes meanwhile makes the next: when it is quiet nothing waits, under
+    load batches grow by themselves.
+    """
+
+    def __init__(self, publisher: Publisher, topic: str, partition: int) -> None:
+        self._publisher = publisher
+        self._topic, self._partition = topic, partition
+        self._waiting: deque[tuple[Any, int]] = deque()
+        self._builder: Any = None
+        self._count = 0
+        self._filled = asyncio.Event()
+        self.task = asyncio.get_running_loop().create_task(self._send(), name=f"send-{topic}-{partition}")
+
+    def append(self, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+        if self._builder is None:
+            self._builder = self._publisher.builder()
+        if self._builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            self._waiting.append((self._builder, self._count))
+            self._builder, self._count = self._publisher.builder(), 0
+            self._builder.append(timestamp=None, key=key, value=value, headers=headers)
+        self._count += 1
+        self._filled.set()
+
+    async def _send(self) -> None:
+        while True:
+            await self._filled.wait()
+            builder, count = self._take()
+            try:
+                await (await self._publisher.producer.send_batch(builder, self._topic, partition=self._partition))
+            except KafkaError as error:
+                self._publisher.failed(Unreachable(f"{self._topic}-{self._partition}: {error!r}"))
+                return
+            self._publisher.sent(count)
+
+    def _take(self) -> tuple[Any, int]:
+        if self._waiting:
+            taken = self._waiting.popleft()
+        else:
+            taken = (self._builder, self._count)
+            self._builder, self._count = None, 0
+        if not self._waiting and self._builder is None:
+            self._filled.clear()
+        return taken
+
+
+class Publisher:
+    """Writes records; an async context manager that flushes when it is left without an error.
+
+    ``publish`` buffers and returns at once. A delivery that failed for good is raised by the next call of any method,
+    as Unreachable: nothing is lost in silence.
+    """
+
+    def __init__(self, settings: Settings, codec: Codec, client_id: str = "neuroflux") -> None:
+        self._settings, self._codec, self._client_id = settings, codec, client_id
+        self._lanes: dict[tuple[str, int], _Lane] = {}
+        self._pending = 0
+        self._progress = asyncio.Event()
+        self._failure: NeuroFluxError | None = None
+
+    async def __aenter__(self) -> Publisher:
+        self.producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka,
+            client_id=self._client_id,
+            acks="all",
+            enable_idempotence=True,
+            max_batch_size=BATCH_BYTES,
+            max_request_size=8 << 20,
+        )
+        await _or_unreachable(self.producer.start(), self._settings.kafka, self.producer.stop)
+        self.builder = self.producer.create_batch
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                await self.flush()
+        finally:
+            for lane in self._lanes.values():
+                lane.task.cancel()
+            await self.producer.stop()
+
+    def publish(self, topic: Topic, record: Any, *, partition: int | None = None) -> None:
+        """Buffer one record; call ``drain`` between frames."""
+        self.publish_raw(topic, topic.key(record).encode(), self._codec.encode(topic, record), partition=partition)
+
+    def publish_raw(
+        self, topic: Topic, key: bytes | None, value: bytes, headers: Headers = (), *, partition: int | None = None
+    ) -> None:
+        """Buffer bytes as they are: a dead letter."""
+        self._raise_failure()
+        if partition is None:
+            partition = _partition(key or b"", topic.partitions)
+        lane = self._lanes.get((topic.name, partition))
+        if lane is None:
+            lane = self._lanes[(topic.name, partition)] = _Lane(self, topic.name, partition)
+        self._pending += 1
+        lane.append(key, value, list(headers))
+
+    async def write(self, topic: Topic, record: Any, *, partition: int | None = None) -> Place:
+        """Write one record and wait until every replica in sync has it; written once even when it had to be resent."""
+        self._raise_failure()
+        key = topic.key(record).encode()
+        if partition is None:
+            partition = _partition(key, topic.partitions)
+        value = self._codec.encode(topic, record)
+        try:
+            told = await self.producer.send_and_wait(topic.name, value, key=key, partition=partition)
+        except KafkaError as error:
+            raise Unreachable(f"Kafka did not take a record of {topic.name}: {error!r}") from error
+        return Place(told.partition, told.offset)
+
+    async def drain(self) -> None:
+        """Return at once while little waits to be sent, else when less does."""
+        await self._wait_until(BUFFER_RECORDS)
+
+    async def flush(self) -> None:
+        """Return when Kafka has everything that was published."""
+        await self._wait_until(0)
+
+    async def _wait_until(self, few: int) -> None:
+        self._raise_failure()
+        while self._pending > few:
+            self._progress.clear()
+            await self._progress.wait()
+            self._raise_failure()
+
+    def sent(self, count: int) -> None:
+        self._pending -= count
+        self._progress.set()
+
+    def failed(self, error: NeuroFluxError) -> None:
+        self._failure = error
+        self._progress.set()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+
+class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
+    def __init__(self, reader: Reader, on_assign: Assigned | None, on_revoke: Assigned | None) -> None:
+        self._reader, self._on_assign, self._on_revoke = reader, on_assign, on_revoke
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        if self._on_assign is not None:
+            await self._on_assign(self._reader, assigned)
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        if self._on_revoke is not None:
+            await self._on_revoke(self._reader, revoked)
+
+
+class Reader:
+    """Reads topics in batches; an async context manager.
+
+    With a ``group`` it shares partitions with the other members and goes on where the group committed. Without one it
+    reads every partition, from ``start``. ``on_revoke`` is called while the partitions are still held. Records that
+    are not ``wanted`` are passed over before they are decoded.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        codec: Codec,
+        topics: Sequence[Topic],
+        *,
+        group: str | None = None,
+        start: Start = "committed",
+        on_assign: Assigned | None = None,
+        on_revoke: Assigned | None = None,
+        wanted: Wanted | None = None,
+    ) -> None:
+        if (group is None) == (start == "committed"):
+            raise UsageError("a reader goes on where its group committed, or starts at the beginning or the end")
+        self._settings, self._codec, self._topics, self._group, self._start = settings, codec, topics, group, start
+        self._rebalance = _Rebalance(self, on_assign, on_revoke)
+        self._wanted = wanted
+        self._unknown: dict[int, str] = {}
+        self._ends: dict[TopicPartition, int] = {}
+
+    async def __aenter__(self) -> Reader:
+        self.consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka,
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=4 << 20,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=1_000,
+        )
+        if self._group is not None:
+            self.consumer.subscribe([topic.name for topic in self._topics], listener=self._rebalance)
+        await _or_unreachable(self.consumer.start(), self._settings.kafka, self.consumer.stop)
+        if self._group is None:
+            await self._place()
+        return self
+
+    async def _place(self) -> None:
+        every = [TopicPartition(topic.name, number) for topic in self._topics for number in range(topic.partitions)]
+        self.consumer.assign(every)
+        self._ends = await self.consumer.end_offsets(every)
+        starts = self._ends if self._start == "end" else await self.consumer.beginning_offsets(every)
+        for partition, offset in starts.items():
+            self.consumer.seek(partition, offset)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.consumer.stop()
+
+    async def batches(self, max_records: int = 2000, timeout: float = 0.2) -> AsyncGenerator[list[Entry], None]:
+        """What has come, in the order of each partition; an empty list when nothing came for ``timeout`` seconds."""
+        while True:
+            fetched = await self.consumer.getmany(timeout_ms=int(timeout * 1000), max_records=max_records)
+            yield [
+                await self._entry(message)
+                for messages in fetched.values()
+                for message in messages
+                if self._wanted is None or self._wanted(message.topic, (message.key or b"").decode(errors="replace"))
+            ]
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Tell the group where to go on: the offset of the next record to read, a partition."""
+        try:
+            await self.consumer.commit(dict(offsets))
+        except KafkaError as error:
+            raise Unreachable(f"Kafka did not take the offsets of {self._group}: {error!r}") from error
+
+    async def caught_up(self) -> bool:
+        """Whether everything that was in the log when this reader started has been handed out."""
+        for partition, end in self._ends.items():
+            if await self.consumer.position(partition) < end:
+                return False
+        return True
+
+    async def _entry(self, message: Any) -> Entry:
+        topic = BY_NAME[message.topic]
+        raw = message.value or b""
+        record, error = None, ""
+        if topic.record is not bytes:
+            try:
+                record = await self._decode(topic, raw)
+            except NeuroFluxError as unreadable:
+                error = str(unreadable)
+        key = (message.key or b"").decode(errors="replace")
+        at = message.timestamp * 1000
+        return Entry(topic, message.partition, message.offset, key, record, raw, error, at, tuple(message.headers))
+
+    async def _decode(self, topic: Topic, raw: bytes) -> Any:
+        schema_id = self._codec.schema_id(raw)
+        if schema_id in self._unknown:
+            raise MalformedFrame(self._unknown[schema_id])
+        if not self._codec.knows(schema_id):
+            try:
+                await learn(self._settings, self._codec, schema_id)
+            except NeuroFluxError as error:
+                self._unknown[schema_id] = f"schema {schema_id} is not known: {error}"
+                raise
+        return self._codec.decode(topic, raw)
+
+
+async def create_topics(settings: Settings, replication: int = 1) -> None:
+    """Create every topic that is not there yet, with its partitions and clean-up."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await _or_unreachable(admin.start(), settings.kafka, admin.close)
+    try:
+        answer = await admin.create_topics([_new_topic(topic, replication) for topic in ALL])
+    finally:
+        await admin.close()
+    for name, code, *_ in answer.topic_errors:
+        if code and for_code(code) is not TopicAlreadyExistsError:
+            raise Unreachable(f"topic {name} could not be created: {for_code(code).__name__}")
+
+
+def _new_topic(topic: Topic, replication: int) -> NewTopic:
+    settings = {"cleanup.policy": topic.cleanup, "min.insync.replicas": str(max(1, replication - 1))}
+    if topic.cleanup == DELETE:
+        kept = topic.name.startswith("orders.")
+        settings["retention.ms"] = "-1" if kept else str(RETENTION_MS)
+        settings["retention.bytes"] = "-1" if kept else str(RETENTION_BYTES)
+    return NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)
+
+
+async def extents(settings: Settings, topics: Iterable[Topic]) -> dict[str, dict[int, Extent]]:
+    """What there is of each partition, by topic."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
+    await _or_unreachable(consumer.start(), settings.kafka, consumer.stop)
+    try:
+        every = [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)]
+        starts, ends = await consumer.beginning_offsets(every), await consumer.end_offsets(every)
+        found: dict[str, dict[int, Extent]] = {}
+        for one in every:
+            found.setdefault(one.topic, {})[one.partition] = Extent(starts[one], ends[one])
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def _or_unreachable(started: Awaitable[None], address: str, stop: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await started
+    except KafkaError as error:
+        await stop()
+        raise Unreachable(f"Kafka at {address} does not answer: {error!r}") from error
