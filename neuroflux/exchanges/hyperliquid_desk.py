@@ -1,0 +1,113 @@
+"""Hyperliquid's desk: signed orders and cancels of one account, and what the answers to them mean.
+
+Every answer of the engine is HTTP 200, so the body decides. Source:
+https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/exchange-endpoint
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from neuroflux.domain import Fill, Instrument, Microseconds, OrderReport, OrderType, Side, TimeInForce
+from neuroflux.errors import MalformedFrame, Refused
+from neuroflux.exchanges.base_exchange import Answer, Keys, Outcome, Placement, Request
+from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
+from neuroflux.exchanges.hyperliquid_messages import UNREADABLE
+from neuroflux.exchanges.hyperliquid_orders import records_of
+from neuroflux.exchanges.hyperliquid_outcomes import CANCEL, PLACE_LIMIT, PLACE_MARKET, outcome_of
+from neuroflux.exchanges.hyperliquid_rest import checked, exchange_request, info_request
+from neuroflux.exchanges.hyperliquid_signing import Signer, action_hash, wire_number
+from neuroflux.exchanges.hyperliquid_socket import ID
+
+_TIFS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc", TimeInForce.POST_ONLY: "Alo"}
+_ORDER_LIFE: Final = int(EXCHANGE_TIMEOUTS["order"] * 1000)
+"""Milliseconds in which an order must have reached the exchange. Without it a nonce is good for two days, and an order
+that was given up for lost could still arrive; with it, one that the exchange does not know by then never stands."""
+
+
+class HyperliquidDesk:
+    """Orders for ``keys.key`` (the account's address), signed with ``keys.secret`` (its agent's private key)."""
+
+    exchange = ID
+
+    def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
+        self._user = keys.key.lower()
+        self._signer = Signer(keys.secret)
+        self._listed = {one.asset_id: one for one in instruments}
+        self._symbols = {one.name: one.symbol for one in self._listed.values()}
+        self._last_nonce = 0
+
+    def place(self, placement: Placement, now: Microseconds) -> Request:
+        """Raises Refused for what Hyperliquid does not offer: fill-or-kill, and a market order without a bound.
+
+        A market order is an immediate-or-cancel one at ``placement.price``, the worst price that is acceptable.
+        """
+        market = placement.type is OrderType.MARKET
+        tif = "Ioc" if market else _TIFS.get(placement.time_in_force)
+        if tif is None:
+            raise Refused(f"{ID} offers no {placement.time_in_force} orders")
+        if placement.price <= 0:
+            raise Refused(f"{ID} needs a price that bounds the order")
+        order = {
+            "a": placement.instrument.asset_id,
+            "b": placement.side is Side.BUY,
+            "p": wire_number(placement.price),
+            "s": wire_number(placement.quantity),
+            "r": placement.reduce_only,
+            "t": {"limit": {"tif": tif}},
+            "c": placement.client_order_id,
+        }
+        action = {"type": "order", "orders": [order], "grouping": "na"}
+        return self._signed(action, now, PLACE_MARKET if market else PLACE_LIMIT, now // 1000 + _ORDER_LIFE)
+
+    def cancel(self, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request:
+        wanted = {"asset": instrument.asset_id, "cloid": client_order_id}
+        return self._signed({"type": "cancelByCloid", "cancels": [wanted]}, now, CANCEL)
+
+    def query(self, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request:
+        return info_request("orderStatus", user=self._user, oid=client_order_id)
+
+    def open_orders(self, now: Microseconds) -> Request:
+        return info_request("frontendOpenOrders", user=self._user)
+
+    def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request:
+        """The account's, of every instrument: Hyperliquid knows no other question."""
+        return info_request("userFillsByTime", tag="userFills", user=self._user, startTime=since // 1000)
+
+    def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
+        """128 bits of BLAKE2b in hex, as a ``cloid`` must be."""
+        return "0x" + blake2b(f"{order_id}/{leg}/{attempt}".encode(), digest_size=16).hexdigest()
+
+    def outcome(self, answer: Answer) -> Outcome:
+        """What came of ``place``, ``cancel`` or ``query``; see ``outcome_of``."""
+        return outcome_of(answer, self._listed, self._symbols)
+
+    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill]:
+        """Raises RateLimited, Unreachable or MalformedFrame where the answer tells nothing: it is no empty list."""
+        body = checked(answer)
+        try:
+            records = records_of(body, self._symbols)
+        except UNREADABLE as error:
+            raise MalformedFrame(f"{answer.request.tag}: {error}") from error
+        if records is None and body.strip() != b"[]":
+            raise MalformedFrame(f"{answer.request.tag}: no list of orders or fills")
+        return records or []
+
+    def usage(self, answer: Answer) -> float:
+        """Hyperliquid's answers don't tell."""
+        return 0.0
+
+    def _signed(
+        self, action: Mapping[str, Any], now: Microseconds, tag: str, expires_after: int | None = None
+    ) -> Request:
+        """Nonces are ms, and of one signer no two may be equal: they run ahead of the clock where they must."""
+        nonce = self._last_nonce = max(now // 1000, self._last_nonce + 1)
+        signature = self._signer.sign(action_hash(action, nonce, expires_after=expires_after))
+        body: dict[str, Any] = {"action": action, "nonce": nonce, "signature": signature}
+        if expires_after is not None:
+            body["expiresAfter"] = expires_after
+        return exchange_request(msgspec.json.encode(body), tag)

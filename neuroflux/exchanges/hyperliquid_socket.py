@@ -1,0 +1,66 @@
+"""What Hyperliquid's two feeds share: how a socket is opened and kept, and the frames on it that are no data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+from msgspec.json import Decoder
+
+from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
+from neuroflux.exchanges.base_exchange import FeedEvent, Ignored, Subscription, Undecodable
+from neuroflux.exchanges.hyperliquid_messages import UNREADABLE, Envelope
+
+ID: Final = "hyperliquid"
+HEARTBEAT: Final = b'{"method":"ping"}'
+HEARTBEAT_SECONDS: Final = 30.0
+"""The server closes a socket on which it has sent nothing for 60 s."""
+
+MAX_SUBSCRIPTIONS: Final = 1000
+"""What one socket may carry."""
+
+GREETING: Final = "Websocket connection established."
+"""Text that old servers send first."""
+
+_ENVELOPE: Final = Decoder(Envelope)
+
+
+def subscribe_frame(kind: str, **of: str) -> bytes:
+    """``{"method":"subscribe","subscription":{"type":kind,…}}``, always with the same bytes."""
+    return msgspec.json.encode({"method": "subscribe", "subscription": {"type": kind, **of}})
+
+
+def sockets(frames: Sequence[bytes], quiet_seconds: float = 30.0) -> list[Subscription]:
+    """Spread the subscribe frames over as few sockets as may carry them."""
+    return [
+        Subscription("/ws", tuple(frames[at : at + MAX_SUBSCRIPTIONS]), HEARTBEAT, HEARTBEAT_SECONDS, quiet_seconds)
+        for at in range(0, len(frames), MAX_SUBSCRIPTIONS)
+    ]
+
+
+def error_event(text: str, received_time: Microseconds) -> FeedEvent:
+    """Judge an ``error`` frame, whose only content is a sentence.
+
+    That we hold a subscription already, or no longer, changes nothing. Any other says that the exchange could not
+    read a request of ours, so that data may be missing: that is a status, which people and the health see.
+    """
+    if text.startswith("Already "):
+        return Ignored(f"error: {text[:80]}")
+    return ExchangeStatus(ID, "error", StatusKind.MALFORMED, 0.0, text[:500], received_time)
+
+
+def not_a_frame(raw: bytes | str, error: Exception, channels: frozenset[str]) -> FeedEvent | None:
+    """Say what a frame is that none of the known structs fits; None for JSON that names no channel.
+
+    Channels that a feed does not use are ignored; on its own ``channels`` such a frame is an error.
+    """
+    if raw in (GREETING, GREETING.encode()):
+        return Ignored("greeting")
+    try:
+        channel = _ENVELOPE.decode(raw).channel
+    except msgspec.ValidationError:
+        return None
+    except UNREADABLE:
+        return Undecodable(f"no JSON: {error}")
+    return Undecodable(f"{channel}: {error}") if channel in channels else Ignored(channel)
