@@ -54,6 +54,11 @@ class BookSide:
     def top(self, depth: int) -> tuple[Level[Numeral], ...]:
         return tuple(self._levels[:depth])
 
+    def copy(self) -> BookSide:
+        copied = BookSide(self._sign)
+        copied._keys, copied._levels = self._keys.copy(), self._levels.copy()
+        return copied
+
     def best(self) -> float:
         """The best price as a float; raises IndexError on an empty side."""
         return self._sign * self._keys[0]
@@ -75,6 +80,11 @@ class OrderBook:
     def apply(self, bids: Iterable[Change], asks: Iterable[Change]) -> None:
         self._bids.apply(bids)
         self._asks.apply(asks)
+
+    def copy(self) -> OrderBook:
+        copied = OrderBook()
+        copied._bids, copied._asks = self._bids.copy(), self._asks.copy()
+        return copied
 
     def bids(self, depth: int) -> tuple[Level[Numeral], ...]:
         return self._bids.top(depth)

@@ -1,0 +1,65 @@
+"""Binance spot: its addresses, its instruments, and its feeds and desk.
+
+Source: https://developers.binance.com/docs/binance-spot-api-docs
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from neuroflux.domain import Instrument, Microseconds
+from neuroflux.exchanges import binance_instruments, binance_rest
+from neuroflux.exchanges.base_exchange import Answer, Keys, Request
+from neuroflux.exchanges.binance_account import EXCHANGE, BinanceAccountFeed
+from neuroflux.exchanges.binance_book import SpotRule
+from neuroflux.exchanges.binance_desk import BinanceDesk, DeskPaths
+from neuroflux.exchanges.binance_market import BinanceMarketFeed, Paths
+
+WEIGHT_PER_MINUTE: Final = 6000
+
+_PATHS: Final = Paths(
+    streams=(("/stream", ("bookTicker", "trade", "depth@100ms")),), depth="/api/v3/depth", depth_weight=50
+)
+_DESK: Final = DeskPaths(
+    exchange=EXCHANGE,
+    order="/api/v3/order",
+    open_orders="/api/v3/openOrders",
+    open_orders_weight=80,
+    query_weight=4,
+    fills="/api/v3/myTrades",
+    fills_weight=20,
+    post_only={"type": "LIMIT_MAKER"},
+    weight_per_minute=WEIGHT_PER_MINUTE,
+)
+
+
+class Binance:
+    """Implements ``Exchange``."""
+
+    ID: ClassVar[str] = EXCHANGE
+    REST_URL: ClassVar[str] = "https://api.binance.com"
+    WS_URL: ClassVar[str] = "wss://stream.binance.com:9443"
+    PRIVATE_WS_URL: ClassVar[str] = "wss://ws-api.binance.com:443"
+    WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
+
+    def instruments_requests(self) -> Sequence[Request]:
+        return (Request("GET", "/api/v3/exchangeInfo", weight=20, tag="exchangeInfo"),)
+
+    def instruments(self, answers: Sequence[Answer]) -> Sequence[Instrument]:
+        return [one for answer in answers for one in binance_instruments.instruments(EXCHANGE, answer)]
+
+    def server_time_request(self) -> Request | None:
+        return Request("GET", "/api/v3/time", tag="time")
+
+    def server_time(self, answer: Answer) -> Microseconds:
+        return binance_rest.server_time(answer)
+
+    def market_feed(self, instruments: Sequence[Instrument]) -> BinanceMarketFeed:
+        return BinanceMarketFeed(EXCHANGE, SpotRule(), _PATHS, instruments)
+
+    def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceAccountFeed:
+        return BinanceAccountFeed(keys, instruments)
+
+    def desk(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceDesk:
+        return BinanceDesk(_DESK, keys, instruments)

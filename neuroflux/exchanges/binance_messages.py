@@ -1,0 +1,214 @@
+"""Binance's messages, spot and USDⓈ-M, as types: only the fields that are used; unknown keys are passed over.
+
+Sources: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
+https://developers.binance.com/docs/derivatives/usds-margined-futures. Times are ms, or µs where that was asked for.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from math import isfinite
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from neuroflux.domain import Microseconds, Numeral, OrderState
+
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, ValueError, ArithmeticError, RecursionError)
+"""What decoding bytes that are no message ends in."""
+
+_FIRST_MICROSECOND: Final = 100_000_000_000_000
+"""A time at or above this is in µs: as ms it would lie in the year 5138."""
+
+
+def microseconds(time: int) -> Microseconds:
+    return time if time >= _FIRST_MICROSECOND else time * 1000
+
+
+def finite(*numerals: Numeral) -> bool:
+    """Whether each is a plain decimal number, 0 or above: no sign, exponent, underscore or ``nan``."""
+    joined = "".join(numerals)
+    if not (joined.isascii() and joined.replace(".", "").isdigit()):
+        return False
+    try:
+        return all(map(isfinite, map(float, numerals)))
+    except ValueError:
+        return False
+
+
+class Head(Struct, frozen=True):
+    """What tells messages apart. ``e`` is the kind; envelopes have ``stream`` or ``event``; replies have ``id``."""
+
+    e: str = ""
+    stream: str = ""
+    data: Raw | UnsetType = UNSET
+    event: Raw | UnsetType = UNSET
+    id: Raw | UnsetType = UNSET
+    result: Raw | UnsetType = UNSET
+    error: Raw | UnsetType = UNSET
+    lastUpdateId: Raw | UnsetType = UNSET
+    u: Raw | UnsetType = UNSET
+    B: Raw | UnsetType = UNSET
+
+
+class BookTicker(Struct, frozen=True, gc=False):
+    """Best bid and ask. Spot has neither ``e`` nor a time."""
+
+    u: int
+    s: str
+    b: Numeral
+    B: Numeral
+    a: Numeral
+    A: Numeral
+    T: int = 0
+
+
+class Tape(Struct, frozen=True, gc=False):
+    """``trade``: ``m`` means that the buyer was the maker, so the aggressor sold. ``X`` is USDⓈ-M's kind of trade."""
+
+    s: str
+    t: int
+    p: Numeral
+    q: Numeral
+    T: int
+    m: bool
+    X: str = "MARKET"
+
+
+Changes = list[tuple[Numeral, Numeral]]
+
+
+class DepthUpdate(Struct, frozen=True):
+    """Absolute quantities; first and last update id, and on USDⓈ-M the last one of the message before (``pu``)."""
+
+    s: str
+    U: int
+    u: int
+    b: Changes
+    a: Changes
+    E: int
+    pu: int = -1
+
+
+class DepthSnapshot(Struct, frozen=True):
+    lastUpdateId: int
+    bids: Changes
+    asks: Changes
+
+
+class MarkPriceUpdate(Struct, frozen=True, gc=False):
+    """``r`` is the funding rate, empty for dated futures; ``i`` the index, ``T`` the next funding time."""
+
+    E: int
+    s: str
+    p: Numeral
+    i: Numeral
+    r: Numeral
+    T: int
+
+
+STATES: Final = {
+    "NEW": OrderState.ACKNOWLEDGED,
+    "PENDING_NEW": OrderState.ACKNOWLEDGED,
+    "PENDING_CANCEL": OrderState.WORKING,
+    "PARTIALLY_FILLED": OrderState.WORKING,
+    "FILLED": OrderState.FILLED,
+    "CANCELED": OrderState.CANCELLED,
+    "REJECTED": OrderState.REJECTED,
+    "EXPIRED": OrderState.EXPIRED,
+    "EXPIRED_IN_MATCH": OrderState.EXPIRED,
+}
+
+
+class ExecutionReport(Struct, frozen=True):
+    """Spot. ``c`` is the client id, on CANCELED that of the cancel, and the order's own is ``C``. Average is Z / z."""
+
+    s: str
+    c: str
+    S: str
+    o: str
+    q: Decimal
+    p: Decimal
+    C: str
+    x: str
+    X: str
+    r: str
+    i: int
+    l: Decimal  # noqa: E741 - Binance's name
+    z: Decimal
+    L: Decimal
+    n: Decimal | None
+    N: str | None
+    T: int
+    t: int
+    m: bool
+    Z: Decimal
+    E: int
+
+
+class AssetBalance(Struct, frozen=True):
+    a: str
+    f: Decimal
+    l: Decimal  # noqa: E741 - Binance's name
+
+
+class AccountPosition(Struct, frozen=True):
+    """``outboundAccountPosition``: absolute figures of the assets that changed."""
+
+    u: int
+    B: list[AssetBalance]
+    E: int
+
+
+class FuturesOrder(Struct, frozen=True):
+    s: str
+    c: str
+    S: str
+    o: str
+    q: Decimal
+    p: Decimal
+    ap: Decimal
+    x: str
+    X: str
+    i: int
+    l: Decimal  # noqa: E741 - Binance's name
+    z: Decimal
+    L: Decimal
+    T: int
+    t: int
+    m: bool
+    n: Decimal = Decimal(0)
+    N: str = ""
+
+
+class OrderTradeUpdate(Struct, frozen=True):
+    E: int
+    o: FuturesOrder
+
+
+class FuturesWallet(Struct, frozen=True):
+    """``wb`` is the wallet, ``cw`` what of it backs cross positions."""
+
+    a: str
+    wb: Decimal
+    cw: Decimal
+
+
+class FuturesPosition(Struct, frozen=True):
+    s: str
+    pa: Decimal
+    ep: Decimal
+    up: Decimal
+    ps: str = "BOTH"
+
+
+class AccountChange(Struct, frozen=True):
+    m: str = ""
+    B: list[FuturesWallet] = []
+    P: list[FuturesPosition] = []
+
+
+class AccountUpdate(Struct, frozen=True):
+    E: int
+    a: AccountChange

@@ -1,0 +1,97 @@
+"""How Binance is asked over REST: signed queries, what an answer's headers and errors tell.
+
+Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api (request security, limits, error codes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Struct
+from msgspec.json import Decoder
+
+from neuroflux.domain import Microseconds
+from neuroflux.errors import MalformedFrame, RateLimited, Refused, Unreachable
+from neuroflux.exchanges.base_exchange import Answer, Keys, Request
+from neuroflux.exchanges.binance_messages import UNREADABLE
+
+RECV_WINDOW_MS: Final = 5_000
+"""A request that reaches the exchange later than this is not executed: what was given up for lost can't come late."""
+THROTTLED_SECONDS: Final = 60.0
+"""How long to wait where the answer does not say; the limits are by the minute."""
+
+
+class Failure(Struct, frozen=True):
+    code: int
+    msg: str = ""
+
+
+_FAILURE: Final = Decoder(Failure)
+
+
+def signature(keys: Keys, payload: str) -> str:
+    """HMAC-SHA256 in hex over exactly what is sent."""
+    return hmac.new(keys.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+
+
+def signed(
+    keys: Keys, method: str, path: str, now: Microseconds, weight: int, tag: str, **parameters: object
+) -> Request:
+    """A request whose parameters and signature stand in the query, for any method."""
+    given = {name: value for name, value in parameters.items() if value not in (None, "")}
+    query = urlencode({**given, "recvWindow": RECV_WINDOW_MS, "timestamp": now // 1000})
+    full = f"{path}?{query}&signature={signature(keys, query)}"
+    return Request(method, full, headers={"X-MBX-APIKEY": keys.key}, weight=weight, tag=tag)
+
+
+def failure(body: bytes) -> Failure | None:
+    """The error in a body; None where it is none."""
+    try:
+        return _FAILURE.decode(body)
+    except UNREADABLE:
+        return None
+
+
+def retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds to wait after a 418 or 429."""
+    try:
+        return float(headers.get("retry-after", THROTTLED_SECONDS))
+    except ValueError:
+        return THROTTLED_SECONDS
+
+
+def usage(answer: Answer, weight_per_minute: int) -> float:
+    """The used share of the weight, from ``X-MBX-USED-WEIGHT-1M``."""
+    used = answer.headers.get("x-mbx-used-weight-1m", "")
+    return int(used) / weight_per_minute if used.isdigit() else 0.0
+
+
+def checked(answer: Answer) -> bytes:
+    """The body of a good answer; raises RateLimited, Unreachable, Refused or MalformedFrame for any other."""
+    if answer.status == 200:
+        return answer.body
+    told = f"{answer.request.path.partition('?')[0]}: HTTP {answer.status}: {answer.body[:200]!r}"
+    if answer.status in (418, 429):
+        raise RateLimited(told, retry_after(answer.headers))
+    if answer.status >= 500 or answer.status == 0:
+        raise Unreachable(told)
+    if failure(answer.body) is not None:
+        raise Refused(told)
+    raise MalformedFrame(told)
+
+
+class _Clock(Struct, frozen=True):
+    serverTime: int
+
+
+def server_time(answer: Answer) -> Microseconds:
+    """Raises what ``checked`` raises, and MalformedFrame."""
+    try:
+        return msgspec.json.decode(checked(answer), type=_Clock).serverTime * 1000
+    except UNREADABLE as error:
+        raise MalformedFrame(f"time: {error}") from error

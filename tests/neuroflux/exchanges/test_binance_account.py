@@ -1,0 +1,179 @@
+"""What Binance says of an account, spot and USDⓈ-M, becomes reports, fills, balances and positions."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroflux.domain import Balance, ExchangeStatus, Fill, Liquidity, OrderReport, OrderState, Position, Side
+from neuroflux.exchanges.base_exchange import AccountFeed, Answer, Ignored, Keys, Request
+from neuroflux.exchanges.binance import Binance
+from neuroflux.exchanges.binanceusdm import BinanceUsdm
+
+KEYS = Keys("the-key", "the-secret")
+NOW = 1_700_000_000_000_000
+D = Decimal
+
+
+def spot() -> AccountFeed:
+    return Binance().account_feed(KEYS, [])
+
+
+def usdm() -> AccountFeed:
+    return BinanceUsdm().account_feed(KEYS, [])
+
+
+def execution(**changed: Any) -> str:
+    event = {
+        "e": "executionReport",
+        "E": 1,
+        "s": "BTCUSDT",
+        "c": "mine",
+        "S": "BUY",
+        "o": "LIMIT",
+        "f": "GTC",
+        "q": "2",
+        "p": "100",
+        "C": "",
+        "x": "TRADE",
+        "X": "PARTIALLY_FILLED",
+        "r": "NONE",
+        "i": 7,
+        "l": "0.5",
+        "z": "1",
+        "L": "99",
+        "n": "0.1",
+        "N": "BNB",
+        "T": 1700000000000,
+        "t": 55,
+        "m": True,
+        "Z": "99.5",
+    }
+    return json.dumps({"subscriptionId": 0, "event": {**event, **changed}})
+
+
+def test_a_trade_is_a_report_and_a_fill() -> None:
+    report, fill = spot().frame(execution(), NOW)
+    assert isinstance(report, OrderReport)
+    assert (report.client_order_id, report.state, report.filled_quantity) == ("mine", OrderState.WORKING, D(1))
+    assert report.average_price == D("99.5")
+    assert isinstance(fill, Fill)
+    assert (fill.trade_id, fill.price, fill.quantity, fill.fee, fill.fee_asset) == (
+        "55",
+        D(99),
+        D("0.5"),
+        D("0.1"),
+        "BNB",
+    )
+    assert (fill.side, fill.liquidity, fill.event_time) == (Side.BUY, Liquidity.MAKER, NOW)
+
+
+def test_a_cancelled_order_is_told_by_its_own_id_not_the_cancels() -> None:
+    (report,) = spot().frame(execution(x="CANCELED", X="CANCELED", c="the-cancel", C="mine"), NOW)
+    assert isinstance(report, OrderReport)
+    assert (report.client_order_id, report.state) == ("mine", OrderState.CANCELLED)
+
+
+def test_balances_are_absolute_and_a_delta_is_not_added() -> None:
+    position = {"e": "outboundAccountPosition", "E": 1, "u": 1700000000000, "B": [{"a": "BTC", "f": "1", "l": "2"}]}
+    (balance,) = spot().frame(json.dumps(position), NOW)
+    assert balance == Balance("binance", "BTC", D(1), D(2), D(0), D(3), NOW)
+    (event,) = spot().frame('{"e":"balanceUpdate","E":1,"a":"BTC","d":"5","T":1}', NOW)
+    assert isinstance(event, Ignored)
+
+
+@pytest.mark.parametrize(
+    ("feed", "raw"),
+    [
+        (spot(), '{"subscriptionId":0,"event":{"e":"eventStreamTerminated","E":1}}'),
+        (
+            spot(),
+            '{"id":"account","status":400,"error":{"code":-1022,"msg":"Signature for this request is not valid."}}',
+        ),
+        (usdm(), '{"e":"listenKeyExpired","E":1}'),
+    ],
+)
+def test_the_end_of_a_stream_is_told(feed: AccountFeed, raw: str) -> None:
+    (event,) = feed.frame(raw, NOW)
+    assert isinstance(event, ExchangeStatus)
+    assert event.kind == "disconnected"
+
+
+def test_a_listen_key_opens_the_stream() -> None:
+    feed = usdm()
+    (request,) = feed.opening(NOW)
+    assert (request.method, request.headers["X-MBX-APIKEY"]) == ("POST", "the-key")
+    feed.answer(Answer(request, 200, b'{"listenKey":"abc"}'), NOW)
+    assert feed.subscriptions(NOW)[0].path == "/private/ws?listenKey=abc"
+
+
+def test_a_future_order_is_told_and_its_short_form_is_not_counted_twice() -> None:
+    order = {
+        "s": "BTCUSDT",
+        "c": "mine",
+        "S": "SELL",
+        "o": "MARKET",
+        "q": "1",
+        "p": "0",
+        "ap": "100",
+        "x": "TRADE",
+        "X": "FILLED",
+        "i": 9,
+        "l": "1",
+        "z": "1",
+        "L": "100",
+        "n": "0.05",
+        "N": "USDT",
+        "T": 1700000000000,
+        "t": 3,
+        "m": False,
+    }
+    report, fill = usdm().frame(json.dumps({"e": "ORDER_TRADE_UPDATE", "E": 1, "T": 1, "o": order}), NOW)
+    assert isinstance(report, OrderReport)
+    assert (report.state, report.average_price, report.side) == (OrderState.FILLED, D(100), Side.SELL)
+    assert isinstance(fill, Fill)
+    assert (fill.liquidity, fill.fee) == (Liquidity.TAKER, D("0.05"))
+    (again,) = usdm().frame('{"e":"TRADE_LITE","E":1,"s":"BTCUSDT","q":"1","p":"0","m":false,"t":3}', NOW)
+    assert isinstance(again, Ignored)
+
+
+def test_margins_are_kept_between_account_answers() -> None:
+    feed = usdm()
+    asset = {"asset": "USDT", "walletBalance": "100", "positionInitialMargin": "30", "openOrderInitialMargin": "10"}
+    answer = Answer(Request("GET", "/fapi/v3/account"), 200, json.dumps({"assets": [asset], "positions": []}).encode())
+    (balance,) = feed.answer(answer, NOW)
+    assert balance == Balance("binanceusdm", "USDT", D(60), D(10), D(30), D(100), NOW)
+    update = {
+        "m": "ORDER",
+        "B": [{"a": "USDT", "wb": "90", "cw": "90"}],
+        "P": [{"s": "X", "pa": "-2", "ep": "5", "up": "1"}],
+    }
+    changed, position = feed.frame(json.dumps({"e": "ACCOUNT_UPDATE", "E": 1700000000000, "a": update}), NOW)
+    assert isinstance(changed, Balance)
+    assert (changed.free, changed.total) == (D(50), D(90))
+    assert isinstance(position, Position)
+    assert (position.quantity, position.entry_price, position.unrealised_pnl) == (D(-2), D(5), D(1))
+
+
+def test_the_spot_stream_is_signed_over_sorted_parameters() -> None:
+    frame = json.loads(spot().subscriptions(NOW)[0].frames[0])
+    assert frame["method"] == "userDataStream.subscribe.signature"
+    assert frame["params"]["timestamp"] == NOW // 1000
+    assert len(frame["params"]["signature"]) == 64
+    assert "the-secret" not in json.dumps(frame)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200))
+def test_any_bytes_give_events_and_no_exception(raw: bytes | str) -> None:
+    body = raw if isinstance(raw, bytes) else raw.encode(errors="replace")
+    for feed in (spot(), usdm()):
+        assert feed.frame(raw, NOW)
+        assert feed.answer(Answer(Request("GET", "/x"), 200, body), NOW) is not None
+
+
+@given(st.dictionaries(st.sampled_from(list("csSopqxXilzLnNTtmZCr")), st.none() | st.integers() | st.text(max_size=4)))
+def test_any_report_gives_events_and_no_exception(changed: dict[str, Any]) -> None:
+    assert spot().frame(execution(**changed), NOW)

@@ -1,0 +1,172 @@
+"""Binance's requests are signed as it wants them, and its answers are told apart: stands, refused, nobody knows."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroflux.domain import Instrument, InstrumentKind, OrderState, OrderType, Side, TimeInForce
+from neuroflux.exchanges.base_exchange import (
+    Ack,
+    Answer,
+    InDoubt,
+    Keys,
+    NotThere,
+    Placement,
+    Reject,
+    Request,
+    Throttled,
+)
+from neuroflux.exchanges.binance import Binance
+from neuroflux.exchanges.binance_desk import CANCEL, PLACE, QUERY, BinanceDesk
+from neuroflux.exchanges.binance_rest import signature
+from neuroflux.exchanges.binanceusdm import BinanceUsdm
+
+WIRE = Path(__file__).parents[4] / "shared" / "wire" / "signing.dev.json"
+NOW = 1_700_000_000_000_000
+INSTRUMENT = Instrument(
+    exchange="binance",
+    symbol="BTC/USDT",
+    market="BTC/USD",
+    name="BTCUSDT",
+    base="BTC",
+    quote="USDT",
+    kind=InstrumentKind.SPOT,
+)
+
+
+def desk() -> BinanceDesk:
+    return Binance().desk(Keys("the-key", "the-secret"), [INSTRUMENT])
+
+
+def placement(**changed: Any) -> Placement:
+    made: dict[str, Any] = {
+        "instrument": INSTRUMENT,
+        "client_order_id": "nf1",
+        "side": Side.BUY,
+        "type": OrderType.LIMIT,
+        "quantity": Decimal("0.5"),
+        "price": Decimal("100.10"),
+        "time_in_force": TimeInForce.GTC,
+    }
+    return Placement(**{**made, **changed})
+
+
+def query_of(request: Request) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
+
+
+def test_an_order_is_sent_as_it_was_signed() -> None:
+    request = desk().place(placement(), NOW)
+    payload, _, signed = urlsplit(request.path).query.partition("&signature=")
+    assert signed == signature(Keys("the-key", "the-secret"), payload)
+    asked = query_of(request)
+    assert (asked["symbol"], asked["side"], asked["quantity"], asked["price"]) == ("BTCUSDT", "BUY", "0.5", "100.10")
+    assert (asked["timestamp"], asked["newClientOrderId"]) == (str(NOW // 1000), "nf1")
+    assert "the-secret" not in request.path
+
+
+def test_a_market_order_goes_out_with_its_bound() -> None:
+    asked = query_of(desk().place(placement(type=OrderType.MARKET), NOW))
+    assert (asked["type"], asked["timeInForce"], asked["price"]) == ("LIMIT", "IOC", "100.10")
+
+
+def test_post_only_is_a_type_of_spot_and_a_time_in_force_of_futures() -> None:
+    wanted = placement(time_in_force=TimeInForce.POST_ONLY)
+    assert query_of(desk().place(wanted, NOW))["type"] == "LIMIT_MAKER"
+    futures = BinanceUsdm().desk(Keys("k", "s"), [])
+    assert query_of(futures.place(wanted, NOW))["timeInForce"] == "GTX"
+
+
+def test_client_ids_are_derived_and_fit() -> None:
+    made = {desk().client_order_id("an-order", leg, attempt) for leg in range(3) for attempt in range(3)}
+    assert len(made) == 9
+    assert all(len(one) <= 36 and one.isalnum() for one in made)
+    assert desk().client_order_id("an-order", 0, 0) == desk().client_order_id("an-order", 0, 0)
+
+
+def answer(tag: str, status: int, body: Any, **headers: str) -> Answer:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(Request("GET", "/x", tag=tag), status, raw, headers)
+
+
+@pytest.mark.parametrize(
+    ("tag", "status", "code", "outcome"),
+    [
+        (PLACE, 400, -2010, Reject),
+        (PLACE, 400, -1013, Reject),
+        (PLACE, 400, -1021, Reject),
+        (PLACE, 400, -2019, Reject),
+        (PLACE, 400, -4164, Reject),
+        (PLACE, 400, -1006, InDoubt),
+        (PLACE, 400, -1007, InDoubt),
+        (PLACE, 400, -9999, InDoubt),
+        (PLACE, 503, -1000, InDoubt),
+        (PLACE, 500, -2010, InDoubt),
+        (PLACE, 429, -1003, Throttled),
+        (PLACE, 418, -1003, Throttled),
+        (PLACE, 400, -1015, Throttled),
+        (QUERY, 400, -2013, NotThere),
+        (CANCEL, 400, -2011, NotThere),
+        (PLACE, 400, -2013, InDoubt),
+    ],
+)
+def test_only_what_is_on_the_list_is_a_reject(tag: str, status: int, code: int, outcome: type) -> None:
+    assert type(desk().outcome(answer(tag, status, {"code": code, "msg": "text"}))) is outcome
+
+
+def test_a_duplicate_means_that_an_order_stands() -> None:
+    assert isinstance(desk().outcome(answer(PLACE, 400, {"code": -2010, "msg": "Duplicate order sent."})), InDoubt)
+
+
+def test_a_wait_is_obeyed() -> None:
+    told = desk().outcome(answer(PLACE, 429, {"code": -1003, "msg": ""}, **{"retry-after": "7"}))
+    assert isinstance(told, Throttled)
+    assert told.retry_after == 7.0
+
+
+def test_an_accepted_order_brings_its_fills() -> None:
+    body = {
+        "symbol": "BTCUSDT",
+        "orderId": 28,
+        "clientOrderId": "nf1",
+        "transactTime": 1700000000000,
+        "price": "0",
+        "origQty": "10",
+        "executedQty": "10",
+        "cummulativeQuoteQty": "1000",
+        "status": "FILLED",
+        "type": "MARKET",
+        "side": "SELL",
+        "fills": [{"price": "100", "qty": "10", "commission": "1", "commissionAsset": "USDT", "tradeId": 56}],
+    }
+    told = desk().outcome(answer(PLACE, 200, body))
+    assert isinstance(told, Ack)
+    assert (told.report.symbol, told.report.state, told.report.average_price) == (
+        "BTC/USDT",
+        OrderState.FILLED,
+        Decimal(100),
+    )
+    assert [(fill.trade_id, fill.quantity, fill.client_order_id) for fill in told.fills] == [("56", Decimal(10), "nf1")]
+
+
+@given(st.binary(max_size=100), st.integers(0, 599), st.sampled_from([PLACE, CANCEL, QUERY]))
+def test_what_can_not_be_read_is_in_doubt(body: bytes, status: int, tag: str) -> None:
+    told = desk().outcome(answer(tag, status, body))
+    assert isinstance(told, InDoubt | Throttled)
+
+
+def test_the_exchanges_own_signing_vectors() -> None:
+    if not WIRE.exists():
+        pytest.skip("../shared/wire is not here: no vectors of the exchange")
+    vectors = [
+        one for one in json.loads(WIRE.read_text()) if one["venue"] == "binance" and one["scheme"] == "HMAC-SHA256-hex"
+    ]
+    assert vectors
+    for vector in vectors:
+        assert signature(Keys("", vector["secret"]), vector["payload"]) == vector["signature"]
