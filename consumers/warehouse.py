@@ -1,0 +1,178 @@
+"""Every topic that has a table, to ClickHouse, each record exactly once.
+
+A batch is one insert a table, and an insert is one block: there whole or not at all. So the greatest stored offset of
+a partition tells all that is stored of it. It is asked for when a partition is assigned, and again when nobody knows
+whether an insert arrived; what is stored already is passed over. Offsets are committed after the inserts, and a kill
+in between costs nothing but a second read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from functools import partial
+from typing import TypeVar
+
+from aiokafka import TopicPartition
+from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
+
+from neuroflux.clickhouse import ClickHouse
+from neuroflux.errors import Transient
+from neuroflux.kafka import Entry, Publisher, Reader, load_codec
+from neuroflux.settings import Settings
+from neuroflux.stack.notify import ready
+from neuroflux.tables import STORED
+from neuroflux.topics import BY_NAME, COMMANDS, CONTROL, MARKET_DEAD_LETTERS, ORDER_DEAD_LETTERS, Topic
+
+GROUP = "warehouse"
+BATCH_ROWS = 50_000
+BATCH_SECONDS = 1.0
+_READ_BY_OTHERS = frozenset({COMMANDS.name, CONTROL.name})
+"""Topics whose dead letters the execution writes: what can't be read is written down once."""
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Warehouse:
+    """Gathers records and stores them; ``stored`` is the greatest offset in ClickHouse, a partition."""
+
+    def __init__(self, settings: Settings, publisher: Publisher) -> None:
+        self._database = ClickHouse(settings)
+        self._publisher = publisher
+        self._stored: dict[TopicPartition, int] = {}
+        self._gathered: dict[str, list[Entry]] = {}
+        self._next: dict[TopicPartition, int] = {}
+        self._rows = 0
+        self._since = 0.0
+        self._storing = asyncio.Lock()
+        self._retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Transient),
+            wait=wait_random_exponential(multiplier=0.2, max=5),
+            before_sleep=before_sleep_log(log, logging.WARNING),
+        )
+
+    async def open(self) -> None:
+        """Make the tables; waits for ClickHouse."""
+        await self._patiently(self._database.migrate)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._database.close)
+
+    async def assigned(self, reader: Reader, partitions: set[TopicPartition]) -> None:
+        """Go on behind what is stored, also where that was never committed."""
+        for name in {partition.topic for partition in partitions}:
+            await self._ask_what_is_stored(BY_NAME[name])
+        for partition in partitions:
+            stored = self._stored.get(partition)
+            if stored is not None and await reader.consumer.position(partition) <= stored:
+                reader.consumer.seek(partition, stored + 1)
+
+    async def revoked(self, _: Reader, __: set[TopicPartition]) -> None:
+        """Finish the insert that is under way before another writer asks what is stored; forget the rest."""
+        async with self._storing:
+            self._forget()
+
+    def take(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            place = TopicPartition(entry.topic.name, entry.partition)
+            self._next[place] = entry.offset + 1
+            if entry.error:
+                self._dead_letter(entry)
+            elif entry.offset > self._stored.get(place, -1):
+                self._rows += 1
+                self._gathered.setdefault(entry.topic.name, []).append(entry)
+        if entries and not self._since:
+            self._since = time.monotonic()
+
+    def due(self) -> bool:
+        return bool(self._next) and (self._rows >= BATCH_ROWS or time.monotonic() - self._since >= BATCH_SECONDS)
+
+    async def store(self, reader: Reader) -> None:
+        """Insert what was gathered, then commit."""
+        async with self._storing:
+            for name, entries in self._gathered.items():
+                await self._patiently(partial(self._insert, BY_NAME[name], entries))
+            await self._publisher.flush()
+            if self._next:
+                await reader.commit(self._next)
+            self._forget()
+
+    def _forget(self) -> None:
+        self._gathered, self._next, self._rows, self._since = {}, {}, 0, 0.0
+
+    def _insert(self, topic: Topic, entries: list[Entry]) -> None:
+        fresh = [entry for entry in entries if entry.offset > self._stored.get(_place(entry), -1)]
+        if not fresh:
+            return
+        try:
+            self._database.insert(topic, fresh)
+        except Transient:
+            self._note(topic, self._database.newest(topic))  # nobody knows whether it arrived: ClickHouse does
+            raise
+        for entry in fresh:
+            self._stored[_place(entry)] = entry.offset
+
+    async def _ask_what_is_stored(self, topic: Topic) -> None:
+        self._note(topic, await self._patiently(partial(self._database.newest, topic)))
+
+    def _note(self, topic: Topic, newest: dict[int, int]) -> None:
+        for partition, offset in newest.items():
+            self._stored[TopicPartition(topic.name, partition)] = offset
+
+    async def _patiently(self, work: Callable[[], T]) -> T:
+        """Do blocking work; while ClickHouse is away, wait for it and read nothing: Kafka keeps what comes."""
+        return await self._retrying(_in_thread, work)
+
+    def _dead_letter(self, entry: Entry) -> None:
+        if entry.topic.name in _READ_BY_OTHERS:
+            return
+        letters = ORDER_DEAD_LETTERS if entry.topic.name.startswith("orders.") else MARKET_DEAD_LETTERS
+        headers = (
+            ("reason", entry.error.encode()),
+            ("topic", entry.topic.name.encode()),
+            ("partition", str(entry.partition).encode()),
+            ("offset", str(entry.offset).encode()),
+        )
+        self._publisher.publish_raw(letters, entry.key.encode(), entry.raw, headers)
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Do blocking work; when cancelled meanwhile, wait for its end: the connection is its alone."""
+    doing = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        raise
+
+
+def _place(entry: Entry) -> TopicPartition:
+    return TopicPartition(entry.topic.name, entry.partition)
+
+
+async def main(settings: Settings) -> None:
+    """Run until cancelled; what was gathered and not stored is read again by whoever comes next."""
+    codec = await load_codec(settings)
+    async with Publisher(settings, codec, client_id=GROUP) as publisher:
+        warehouse = Warehouse(settings, publisher)
+        await warehouse.open()
+        try:
+            async with Reader(
+                settings, codec, STORED, group=GROUP, on_assign=warehouse.assigned, on_revoke=warehouse.revoked
+            ) as reader:
+                await _store_all(reader, warehouse)
+        finally:
+            await warehouse.close()
+
+
+async def _store_all(reader: Reader, warehouse: Warehouse) -> None:
+    ready()
+    async with aclosing(reader.batches(max_records=10_000)) as batches:
+        async for batch in batches:
+            warehouse.take(batch)
+            if warehouse.due():
+                await warehouse.store(reader)
