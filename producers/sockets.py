@@ -1,0 +1,126 @@
+"""One socket of an exchange, kept open: reconnects with back-off and jitter, and is watched by the data it brings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, Protocol
+
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, WebSocketException
+
+from neuroflux.clock import wall
+from neuroflux.domain import Microseconds, StatusKind
+from neuroflux.errors import Unreachable
+from neuroflux.exchanges.base_exchange import Subscription
+from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
+
+SHORT_LIVED_SECONDS = 5.0
+"""A connection that ends sooner counts as one that failed: the next waits longer."""
+MAX_WAIT_SECONDS = 30.0
+MAX_FRAME = 64 << 20
+
+Work = Coroutine[Any, Any, None]
+
+
+class Listener(Protocol):
+    """Who is told what happens on one socket."""
+
+    async def opened(self) -> None: ...
+
+    def frame(self, raw: bytes, received: Microseconds) -> None: ...
+
+    def status(self, kind: StatusKind, value: float, detail: str) -> None: ...
+
+    async def drained(self) -> None:
+        """Returns when what came can go on: back-pressure."""
+        ...
+
+
+class Socket:
+    """Reads one subscription until cancelled; ``tried`` is set when it was opened, or could not be, for once."""
+
+    def __init__(self, address: str, subscription: Subscription, listener: Listener) -> None:
+        self._address, self._subscription, self._listener = address, subscription, listener
+        self._last_frame = 0.0
+        self.tried = asyncio.Event()
+
+    async def run(self) -> None:
+        while True:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(Unreachable),
+                wait=wait_random_exponential(multiplier=0.2, max=MAX_WAIT_SECONDS),
+            ):
+                with attempt:
+                    await self._connection()
+
+    async def _connection(self) -> None:
+        """One connection, from its opening to its loss; raises Unreachable where it was none to speak of."""
+        started, reason = time.monotonic(), "closed"
+        try:
+            async with connect(
+                self._address + self._subscription.path,
+                compression=None,
+                max_size=MAX_FRAME,
+                open_timeout=EXCHANGE_TIMEOUTS["connect"],
+                close_timeout=1,
+                ping_interval=20,
+                ping_timeout=20,
+            ) as connection:
+                await self._read(connection)
+        except (OSError, TimeoutError, WebSocketException) as error:
+            reason = str(error) or type(error).__name__
+        finally:
+            self._listener.status(StatusKind.DISCONNECTED, 0.0, reason)
+            self.tried.set()
+        if time.monotonic() - started < SHORT_LIVED_SECONDS:
+            raise Unreachable(reason)
+
+    async def _read(self, connection: ClientConnection) -> None:
+        for frame in self._subscription.frames:
+            await connection.send(frame, text=True)
+        self._last_frame = time.monotonic()
+        self._listener.status(StatusKind.CONNECTED, 0.0, "")
+        self.tried.set()
+        helpers = [asyncio.create_task(work) for work in self._helpers(connection)]
+        try:
+            await self._pump(connection)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+
+    def _helpers(self, connection: ClientConnection) -> list[Work]:
+        work = [self._listener.opened(), self._watch(connection)]
+        if self._subscription.heartbeat_seconds:
+            work.append(self._beat(connection))
+        return work
+
+    async def _pump(self, connection: ClientConnection) -> None:
+        frame, drained = self._listener.frame, self._listener.drained
+        with suppress(ConnectionClosed):  # its end is told as DISCONNECTED
+            while True:
+                raw = await connection.recv(decode=False)
+                self._last_frame = time.monotonic()
+                frame(raw, wall())
+                await drained()
+
+    async def _watch(self, connection: ClientConnection) -> None:
+        """Data, not pings: a socket that answers pings and brings nothing is as good as closed."""
+        quiet = self._subscription.quiet_seconds
+        while True:
+            silent = time.monotonic() - self._last_frame
+            if silent >= quiet:
+                break
+            await asyncio.sleep(min(quiet - silent, 60.0))
+        self._listener.status(StatusKind.STALE, silent, f"no data for {silent:.0f} s")
+        await connection.close()
+
+    async def _beat(self, connection: ClientConnection) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(self._subscription.heartbeat_seconds)
+                await connection.send(self._subscription.heartbeat, text=True)
