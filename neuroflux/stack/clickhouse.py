@@ -1,0 +1,133 @@
+"""ClickHouse as a local service: its configuration, and when it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
+
+from msgspec import Struct
+
+from neuroflux.errors import UsageError
+from neuroflux.settings import Settings
+from neuroflux.stack.checks import listens
+from neuroflux.stack.environment import base
+from neuroflux.stack.services import Port, Readiness, Service
+
+SETTING, HTTP_SETTING = "NEUROFLUX_CLICKHOUSE", "NEUROFLUX_CLICKHOUSE_HTTP"
+MEMORY = 2 << 30
+"""Bytes that queries and merges may take together."""
+MARKS = 128 << 20
+
+CONFIG = """<clickhouse>
+  <listen_host>{host}</listen_host>
+  <tcp_port>{port}</tcp_port>
+  <http_port>{http_port}</http_port>
+  <path>{folder}/db</path>
+  <user_files_path>{folder}/db/user_files/</user_files_path>
+  <users_config>users.xml</users_config>
+  <max_server_memory_usage>{memory}</max_server_memory_usage>
+  <mark_cache_size>{marks}</mark_cache_size>
+  <logger>
+    <log>{folder}/run/server.log</log><errorlog>{folder}/run/server.err.log</errorlog>
+    <size>10M</size><count>2</count>
+  </logger>
+  <log-level>warning</log-level>
+</clickhouse>
+"""
+
+# The engine itself works as `default`, which therefore has no password, and is let in from this machine alone.
+USERS = """<clickhouse>
+  <profiles><default><implicit_select>0</implicit_select></default></profiles>
+  <users>
+    <default>
+      <password></password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
+      <profile>default</profile><quota>default</quota><access_management>1</access_management>
+    </default>
+    <{user}>
+      <password>{password}</password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
+      <profile>default</profile><quota>default</quota>
+    </{user}>
+  </users>
+  <quotas><default></default></quotas>
+</clickhouse>
+"""
+
+
+class Server(Struct, frozen=True):
+    """Where it listens, and as whom applications come: the user of NEUROFLUX_CLICKHOUSE, else ``neuroflux``."""
+
+    host: str
+    port: int
+    http_port: int
+    user: str
+    password: str
+
+
+def server(settings: Settings) -> Server:
+    """Read the two addresses; raises UsageError where one names no host or port."""
+    native, http = urlsplit(settings.clickhouse), urlsplit(settings.clickhouse_http)
+    if native.hostname is None or native.port is None:
+        raise UsageError(f"{SETTING}: {settings.clickhouse!r} names no host and port")
+    if http.port is None:
+        raise UsageError(f"{HTTP_SETTING}: {settings.clickhouse_http!r} names no port")
+    named = native.username not in (None, "default")
+    user, password = (native.username or "", native.password or "") if named else ("neuroflux", "neuroflux")
+    return Server(native.hostname, native.port, http.port, user, password)
+
+
+def config(made: Server, folder: Path) -> str:
+    """The text of config.xml."""
+    values = {"host": made.host, "port": made.port, "http_port": made.http_port, "folder": folder}
+    return CONFIG.format(**{name: escape(str(value)) for name, value in values.items()}, memory=MEMORY, marks=MARKS)
+
+
+def users(made: Server) -> str:
+    """The text of users.xml."""
+    return USERS.format(user=escape(made.user), password=escape(made.password))
+
+
+def clickhouse(settings: Settings) -> Service:
+    """The service behind NEUROFLUX_CLICKHOUSE."""
+    made, folder = server(settings), settings.home.absolute() / "clickhouse"
+    return Service(
+        name="clickhouse",
+        command=(sys.executable, "-m", "neuroflux.stack.clickhouse_server", str(folder)),
+        readiness=Readiness.CHECK,
+        env=base(settings),
+        cwd=settings.home.absolute(),
+        address=f"{made.host}:{made.port}",
+        ports=(Port(made.host, made.port, SETTING), Port(made.host, made.http_port, HTTP_SETTING)),
+        check=partial(answers, made),
+        prepare=partial(_prepare, made, folder),
+        stop_timeout=30.0,
+    )
+
+
+def _prepare(made: Server, folder: Path) -> None:
+    (folder / "run").mkdir(parents=True, exist_ok=True)
+    (folder / "run" / "config.xml").write_text(config(made, folder))
+    (folder / "run" / "users.xml").write_text(users(made))
+
+
+async def answers(made: Server) -> bool:
+    """Whether a query over the native protocol is answered."""
+    return await listens(made.host, made.port) and await asyncio.to_thread(_ask, made)
+
+
+def _ask(made: Server) -> bool:
+    from clickhouse_driver import Client  # here, because most commands of the program never ask
+    from clickhouse_driver.errors import Error
+
+    client = Client(
+        made.host, made.port, user=made.user, password=made.password, connect_timeout=2, send_receive_timeout=5
+    )
+    try:
+        return bool(client.execute("SELECT 1"))
+    except (Error, OSError):
+        return False
+    finally:
+        client.disconnect()

@@ -1,0 +1,83 @@
+"""Serve the ClickHouse engine of the chdb-core package: ``python -m neuroflux.stack.clickhouse_server FOLDER``.
+
+The package has one entry that builds a clickhouse-local, ``_chdb.query``. It reads ``./config.xml``, can open listeners
+(SYSTEM START LISTEN), and holds one engine a process. The query that opens them goes on to read a FIFO that nobody
+writes: it stands in open(2) until this process is told to stop, and opens the FIFO itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import signal
+import sys
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from types import ModuleType
+
+RTLD_DEEPBIND = 0x8
+STOP = "stopped"
+
+
+def load_engine() -> ModuleType:
+    """Import ``_chdb`` alone: the package's __init__ starts an engine of its own, and wants pandas and pyarrow."""
+    package = importlib.util.find_spec("chdb")
+    if package is None or not package.submodule_search_locations:
+        sys.exit("chdb-core is not installed: pip install 'neuroflux[stack]'")
+    folder, here = Path(next(iter(package.submodule_search_locations))), Path.cwd()
+    library = folder / "_chdb.abi3.so"
+    os.chdir(folder)  # it loads its helper for this Python version by a relative name
+    try:
+        if sys.platform == "linux":
+            ctypes.CDLL(str(library), mode=sys.getdlopenflags() | RTLD_DEEPBIND)  # as the package itself does
+        spec = importlib.util.spec_from_file_location("_chdb", library)
+        assert spec is not None
+        assert spec.loader is not None
+        engine = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(engine)
+        return engine
+    finally:
+        os.chdir(here)
+
+
+def serve(engine: ModuleType, folder: Path, hold: Path, ended: SimpleQueue[str]) -> None:
+    """Open the listeners and wait at the FIFO; whatever comes back unasked is a failure."""
+    waiting = str(hold).replace("\\", "\\\\").replace("'", "\\'")
+    wait = f"SELECT * FROM file('{waiting}', 'LineAsString') FORMAT Null"
+    try:
+        engine.query(f"SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; {wait}", "TSV", path=str(folder / "db"))
+        ended.put("the engine returned")
+    except Exception as error:  # noqa: BLE001  # it raises its own and bare RuntimeErrors; all are told and end us
+        ended.put(str(error))
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]).resolve()
+    if os.getpgrp() != os.getpid():
+        os.setpgrp()  # SYSTEM SHUTDOWN signals the whole group
+    (folder / "db" / "metadata").mkdir(parents=True, exist_ok=True)  # else the first start has no background tasks
+    os.chdir(folder / "run")
+    for left in Path().glob("hold.*"):
+        left.unlink()
+    hold = folder / "run" / f"hold.{os.getpid()}"
+    os.mkfifo(hold, 0o600)
+    ended: SimpleQueue[str] = SimpleQueue()
+    engine = load_engine()
+    server = Thread(target=serve, args=(engine, folder, hold, ended), daemon=True)
+    server.start()
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: ended.put(STOP))
+    reason = ended.get()
+    if reason == STOP:
+        os.close(os.open(hold, os.O_WRONLY))
+        ended.get()
+    else:
+        print(reason, file=sys.stderr, flush=True)
+    hold.unlink()
+    os._exit(0 if reason == STOP else 1)  # the engine's threads do not survive an interpreter that ends
+
+
+if __name__ == "__main__":
+    main()

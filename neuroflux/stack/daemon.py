@@ -1,0 +1,189 @@
+"""The stack in the background: ``up`` starts a supervisor that outlives the command, ``down`` ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+import msgspec
+from msgspec import Struct
+
+from neuroflux.errors import NeuroFluxError, StackError
+from neuroflux.settings import Settings, load_settings
+from neuroflux.stack import environment, home
+from neuroflux.stack.home import log_path
+from neuroflux.stack.install import Report, install
+from neuroflux.stack.services import Service, ServiceStatus, State
+from neuroflux.stack.supervisor import Stack, infrastructure, preflight, stages
+
+__all__ = ["down", "log_path", "status", "up"]
+
+STOP_TIMEOUT = 60.0
+POLL = 0.05
+
+
+class Order(Struct, frozen=True):
+    """What the supervisor is started with, as JSON. ``tell`` and ``tie`` are file descriptors, -1 is none."""
+
+    brokers: int
+    seed: int
+    pipeline: bool
+    tell: int = -1
+    tie: int = -1
+
+
+class Told(Struct, frozen=True, omit_defaults=True):
+    """One line from the supervisor to the command that started it."""
+
+    progress: str = ""
+    error: str = ""
+    ready: bool = False
+
+
+def to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def up(
+    settings: Settings,
+    *,
+    brokers: int = 1,
+    seed: int = 1,
+    pipeline: bool = True,
+    tie: int = -1,
+    report: Report = to_stderr,
+) -> None:
+    """Start the stack and return when everything answers; raises StackError, with nothing left running, if it can't.
+
+    Without ``pipeline`` it is Kafka, registry and ClickHouse alone. ``tie`` is the reading end of a pipe: the stack
+    stops when the other end is closed, so that it does not outlive who holds that.
+    """
+    order = Order(brokers, seed, pipeline, tie=tie)
+    services = _services(settings, order)
+    lock = home.Lock(settings)
+    lock.take()
+    try:
+        preflight(settings, services)
+        install([part for one in services for part in one.downloads], settings.cache.absolute(), report)
+    finally:
+        lock.release()
+    try:
+        _spawn(settings, order, report)
+    except KeyboardInterrupt:
+        down(settings)
+        raise
+
+
+def _services(settings: Settings, order: Order) -> list[Service]:
+    services = infrastructure(settings, order.brokers)
+    return services + stages(settings, order.brokers, order.seed) if order.pipeline else services
+
+
+def _spawn(settings: Settings, order: Order, report: Report) -> None:
+    log = log_path(settings, "supervisor")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    told, tell = os.pipe()
+    given = msgspec.structs.replace(order, tell=tell)
+    with log.open("ab") as output, os.fdopen(told) as lines:
+        subprocess.run(
+            (sys.executable, "-m", "neuroflux.stack.daemon", msgspec.json.encode(given).decode()),
+            env=dict(os.environ) | environment.spelled_out(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(tell,) if order.tie < 0 else (tell, order.tie),
+            check=True,
+        )
+        os.close(tell)
+        for line in lines:
+            message = msgspec.json.decode(line, type=Told)
+            if message.ready:
+                return
+            if message.error:
+                raise StackError(message.error)
+            report(message.progress)
+    raise StackError(f"the supervisor died; {log} tells why")
+
+
+def down(settings: Settings) -> None:
+    """Stop the stack that runs in this home, if one does, and return when it is gone; nothing is lost."""
+    lock = home.Lock(settings)
+    if not (supervisor := lock.holder()):
+        return
+    with suppress(ProcessLookupError):
+        os.kill(supervisor, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT
+    while lock.holder() == supervisor:
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"the supervisor (process {supervisor}) does not end; see {log_path(settings, 'supervisor')}"
+            )
+        time.sleep(POLL)
+
+
+def status(settings: Settings) -> list[ServiceStatus]:
+    """Each service of the stack that runs in this home; all are stopped where none does, with what ended them."""
+    saved = home.saved(settings)
+    if home.Lock(settings).holder():
+        return saved.services
+    return [msgspec.structs.replace(one, state=State.STOPPED, pid=0, detail=saved.ended_by) for one in saved.services]
+
+
+async def supervise(settings: Settings, order: Order) -> None:
+    """Run the stack until SIGTERM or until the tie is cut, telling the waiting command how the start goes."""
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+    stack = Stack(settings, services=_services(settings, order))
+    starting = asyncio.ensure_future(stack.start(lambda line: _tell(order.tell, Told(progress=line))))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    if order.tie >= 0:
+        loop.add_reader(order.tie, _cut, order.tie, asked)
+    ended = asyncio.ensure_future(asked.wait())
+    await asyncio.wait({starting, ended}, return_when=asyncio.FIRST_COMPLETED)
+    if asked.is_set():
+        starting.cancel()
+    ended.cancel()
+    await starting
+    _tell(order.tell, Told(ready=True))
+    try:
+        await stack.run_until(asked)
+    finally:
+        await stack.stop()
+
+
+def _cut(tie: int, asked: asyncio.Event) -> None:
+    asyncio.get_running_loop().remove_reader(tie)
+    asked.set()
+
+
+def _tell(pipe: int, message: Told) -> None:
+    with suppress(BrokenPipeError):  # nobody waits any more
+        os.write(pipe, msgspec.json.encode(message) + b"\n")
+
+
+def main() -> int:
+    order = msgspec.json.decode(sys.argv[1], type=Order)
+    if os.fork():
+        os._exit(0)  # whoever waits for this process may go on; the supervisor is nobody's child
+    os.setsid()
+    settings = load_settings()
+    try:
+        asyncio.run(supervise(settings, order))
+    except asyncio.CancelledError:
+        _tell(order.tell, Told(error="stopped before it was ready"))
+    except NeuroFluxError as error:
+        to_stderr(str(error))
+        with suppress(OSError):  # a full disk is told below
+            home.save(settings, home.saved(settings).services, ended_by=str(error))
+        _tell(order.tell, Told(error=str(error)))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

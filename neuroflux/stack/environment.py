@@ -1,0 +1,60 @@
+"""The environment of a stage: the settings of its supervisor spelled out, and exchanges that run here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from neuroflux.settings import ENV_FILE, Settings
+
+CHECKOUT = Path(__file__).parents[2]
+"""Where `producers`, `streams` and `consumers` are: the stages run from there."""
+
+SIMULATED = {"binance": "/binance", "binanceusdm": "/binance", "hyperliquid": "/hyperliquid"}
+"""Where below NEUROFLUX_SIM each exchange that runs here is found."""
+
+
+def spelled_out(settings: Settings) -> dict[str, str]:
+    """The settings as variables, so that a child in another folder reads the same."""
+    lists = {"exchanges": settings.exchanges, "markets": settings.markets}
+    plain = {
+        "home": settings.home.absolute(),
+        "cache": settings.cache.absolute(),
+        "kafka": settings.kafka,
+        "registry": settings.registry,
+        "clickhouse": settings.clickhouse,
+        "clickhouse_http": settings.clickhouse_http,
+        "sim": settings.sim,
+    }
+    named = {name: str(value) for name, value in plain.items()} | {name: ",".join(text) for name, text in lists.items()}
+    return {f"NEUROFLUX_{name.upper()}": value for name, value in named.items()}
+
+
+def simulated_addresses(sim: str) -> dict[str, str]:
+    """The variables that point every exchange at the one that runs here."""
+    socket = sim.replace("http", "ws", 1)
+    rest = {f"NEUROFLUX_{name.upper()}_REST_URL": sim + path for name, path in SIMULATED.items()}
+    return rest | {f"NEUROFLUX_{name.upper()}_WS_URL": socket + path for name, path in SIMULATED.items()}
+
+
+def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """Only what signs requests is given keys."""
+    return {name: value for name, value in environment.items() if not _is_key(name)}
+
+
+def _is_key(name: str) -> bool:
+    return name.startswith("NEUROFLUX_") and name.endswith(("_API_KEY", "_SECRET_KEY"))
+
+
+def base(settings: Settings) -> dict[str, str]:
+    """What every child inherits: this process's variables and those of the .env file, without keys."""
+    file = {name: value for name, value in dotenv_values(ENV_FILE).items() if value and name.startswith("NEUROFLUX_")}
+    return without_keys(file | dict(os.environ) | spelled_out(settings) | {"PYTHONUNBUFFERED": "1"})
+
+
+def stage(settings: Settings) -> dict[str, str]:
+    """Of a stage of the local pipeline. It trades on exchanges that run here, whatever a .env file says."""
+    return base(settings) | simulated_addresses(settings.sim)

@@ -1,0 +1,119 @@
+"""What a running stack leaves under NEUROFLUX_HOME for other processes: a lock, its state, and logs."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from neuroflux.errors import DiskFull, StackError
+from neuroflux.settings import Settings
+from neuroflux.stack.services import ServiceStatus
+
+ROOM_TO_START = 1 << 30
+ROOM_TO_RUN = 256 << 20
+"""Bytes that must be free."""
+
+
+class Saved(Struct, frozen=True):
+    """The state file. ``ended_by`` is the error that ended the stack, empty while it runs or was told to stop."""
+
+    services: list[ServiceStatus]
+    ended_by: str = ""
+
+
+def run_folder(settings: Settings) -> Path:
+    return settings.home.absolute() / "run"
+
+
+def log_path(settings: Settings, name: str) -> Path:
+    """The log of a service; ``supervisor`` is the supervisor's own."""
+    return settings.home.absolute() / "logs" / f"{name}.log"
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raise DiskFull unless so many bytes are free where ``folder`` is, or will be."""
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise DiskFull(
+            f"{free >> 20} MiB left under {folder}, {needed >> 20} are needed; free some, or set NEUROFLUX_HOME"
+        )
+
+
+@contextmanager
+def full_disk_is_clear(folder: Path, setting: str) -> Iterator[None]:
+    """Turn an OSError that says so into DiskFull; ``setting`` is what to point elsewhere."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"no space left under {folder}; free some, or set {setting}") from error
+        raise
+
+
+class Lock:
+    """Held by the one supervisor of a home, and free as soon as its process is gone, however it went."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = run_folder(settings) / "stack.lock"
+        self._home = settings.home
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Raises StackError where another process holds it."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = self._path.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise StackError(
+                f"a stack is already running in {self._home} (process {self.holder()}); `neuroflux down` stops it"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def holder(self) -> int:
+        """The process that holds it, 0 if none does."""
+        if not self._path.exists():
+            return 0
+        with self._path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read() or 0)
+        return 0
+
+
+def save(settings: Settings, services: Sequence[ServiceStatus], ended_by: str = "") -> None:
+    """Replace the state file as a whole, so that no reader sees half of it."""
+    path = _state(settings)
+    beside = path.with_suffix(".new")
+    beside.write_bytes(msgspec.json.encode(Saved(list(services), ended_by)))
+    beside.replace(path)
+
+
+def saved(settings: Settings) -> Saved:
+    """What was saved last; nothing where no stack was ever started."""
+    path = _state(settings)
+    return msgspec.json.decode(path.read_bytes(), type=Saved) if path.exists() else Saved([])
+
+
+def _state(settings: Settings) -> Path:
+    return run_folder(settings) / "stack.json"

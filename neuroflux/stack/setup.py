@@ -1,0 +1,49 @@
+"""Make what the stages find: topics, schemas and the database. ``python -m neuroflux.stack.setup --replication N``."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from urllib.parse import urlsplit
+
+from clickhouse_driver import Client
+
+from neuroflux.errors import NeuroFluxError
+from neuroflux.kafka import create_topics, register_schemas
+from neuroflux.settings import Settings, load_settings
+
+
+async def set_up(settings: Settings, replication: int = 1) -> None:
+    """May be repeated: what is there already stays as it is."""
+    await asyncio.gather(
+        create_topics(settings, replication),
+        register_schemas(settings),
+        asyncio.to_thread(create_database, settings),
+    )
+
+
+def create_database(settings: Settings) -> None:
+    """The database that NEUROFLUX_CLICKHOUSE names. Its tables are the warehouse's to make."""
+    address = urlsplit(settings.clickhouse)
+    name = address.path.strip("/")
+    client = Client.from_url(address._replace(path="/default").geturl())
+    try:
+        client.execute(f"CREATE DATABASE IF NOT EXISTS `{name}`")
+    finally:
+        client.disconnect()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="neuroflux.stack.setup", description=__doc__)
+    parser.add_argument("--replication", type=int, default=1, help="brokers that keep each topic")
+    try:
+        asyncio.run(set_up(load_settings(), parser.parse_args().replication))
+    except NeuroFluxError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from neuroflux.errors import UsageError
+from neuroflux.settings import Settings
+from neuroflux.stack.clickhouse import Server, clickhouse, config, server, users
+
+
+def test_addresses_of_both_protocols() -> None:
+    made = server(Settings(clickhouse="clickhouse://127.0.0.1:9000/neuroflux", clickhouse_http="http://127.0.0.1:8123"))
+    assert made == Server("127.0.0.1", 9000, 8123, "neuroflux", "neuroflux")
+
+
+def test_the_user_of_the_setting_is_made() -> None:
+    made = server(Settings(clickhouse="clickhouse://trader:s<cret@127.0.0.1:9000/neuroflux"))
+    assert (made.user, made.password) == ("trader", "s<cret")
+    tree = ET.fromstring(users(made))
+    assert tree.findtext("users/trader/password") == "s<cret"
+    assert [ip.text for ip in tree.findall("users/default/networks/ip")] == ["127.0.0.1", "::1"]
+
+
+def test_config_keeps_everything_in_its_folder() -> None:
+    tree = ET.fromstring(config(Server("127.0.0.1", 1, 2, "u", "p"), Path("/home/a & b")))
+    assert tree.findtext("path") == "/home/a & b/db"
+    assert (tree.findtext("tcp_port"), tree.findtext("http_port")) == ("1", "2")
+
+
+def test_ports_name_their_settings(tmp_path: Path) -> None:
+    service = clickhouse(Settings(home=tmp_path))
+    assert {port.setting for port in service.ports} == {"NEUROFLUX_CLICKHOUSE", "NEUROFLUX_CLICKHOUSE_HTTP"}
+
+
+def test_an_address_without_a_port() -> None:
+    with pytest.raises(UsageError, match="NEUROFLUX_CLICKHOUSE"):
+        server(Settings(clickhouse="clickhouse://127.0.0.1/neuroflux"))

@@ -1,0 +1,146 @@
+"""The real thing: Kafka, registry and ClickHouse, started, killed and started again in a home of their own."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from clickhouse_driver import Client
+
+from neuroflux.settings import Settings
+from neuroflux.stack import daemon, home
+from neuroflux.stack.services import ServiceStatus, State
+from neuroflux.topics import ALL, COMMANDS
+
+pytestmark = pytest.mark.stack
+
+WARM_START = 30.0
+"""A loose bound, in seconds: other tests may keep the machine busy. Alone it is under half of that."""
+
+
+@pytest.fixture(scope="module")
+def tie() -> Iterator[int]:
+    read, write = os.pipe()
+    yield read
+    os.close(read)
+    os.close(write)
+
+
+@pytest.fixture(scope="module")
+def settings(
+    tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[[Path], Settings], tie: int
+) -> Iterator[Settings]:
+    settings = make_settings(tmp_path_factory.mktemp("own") / "home")
+    daemon.up(settings, pipeline=False, tie=tie)
+    yield settings
+    daemon.down(settings)
+
+
+def status(settings: Settings, name: str) -> ServiceStatus:
+    return next(one for one in daemon.status(settings) if one.name == name)
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def gone(pid: int) -> bool:
+    """A zombie that its new parent has not collected yet is gone too, once its last thread is."""
+    told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return not told or (told.startswith("Z") and "l" not in told)
+
+
+async def send(address: str, key: bytes) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=address, acks="all", enable_idempotence=True) as producer:
+        await producer.send_and_wait(COMMANDS.name, b"written before", key=key, partition=0)
+
+
+async def keys(settings: Settings) -> list[bytes]:
+    place = TopicPartition(COMMANDS.name, 0)
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka, auto_offset_reset="earliest") as consumer:
+        consumer.assign([place])
+        end = (await consumer.end_offsets([place]))[place]
+        return [(await consumer.getone()).key for _ in range(end)]
+
+
+def query(settings: Settings, text: str) -> list[tuple[object, ...]]:
+    client = Client.from_url(settings.clickhouse)
+    try:
+        rows: list[tuple[object, ...]] = client.execute(text)
+        return rows
+    finally:
+        client.disconnect()
+
+
+def subject(settings: Settings) -> str:
+    with urllib.request.urlopen(f"{settings.registry}/subjects/{COMMANDS.name}-value/versions/latest") as answer:
+        return bytes(answer.read()).decode()
+
+
+async def test_up_brings_all_that_the_stages_find(settings: Settings) -> None:
+    states = {one.name: one.state for one in daemon.status(settings)}
+    assert states == {
+        "kafka": State.READY,
+        "registry": State.READY,
+        "clickhouse": State.READY,
+        "setup": State.FINISHED,
+    }
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
+        assert {topic.name for topic in ALL} <= await consumer.topics()
+    assert "orders.commands-value" in subject(settings)
+    assert ("neuroflux",) in query(settings, "SHOW DATABASES")
+
+
+def test_the_application_has_a_user_of_its_own(settings: Settings) -> None:
+    as_user = settings.clickhouse.replace("//", "//neuroflux:neuroflux@")
+    assert query(settings.model_copy(update={"clickhouse": as_user}), "SELECT currentUser()") == [("neuroflux",)]
+
+
+def test_clickhouse_speaks_http_too(settings: Settings) -> None:
+    with urllib.request.urlopen(f"{settings.clickhouse_http}/?query=SELECT%201") as answer:
+        assert answer.read() == b"1\n"
+
+
+@pytest.mark.parametrize("name", ["clickhouse", "kafka"])
+def test_a_killed_service_comes_back(settings: Settings, name: str) -> None:
+    before = status(settings, name)
+    os.kill(before.pid, signal.SIGKILL)
+    until(lambda: status(settings, name).restarts == before.restarts + 1)
+    until(lambda: status(settings, name).state is State.READY)
+    assert status(settings, name).pid != before.pid
+
+
+def test_each_has_a_log(settings: Settings) -> None:
+    for name in ("kafka", "registry", "clickhouse", "setup", "supervisor"):
+        assert daemon.log_path(settings, name).exists()
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_stop_leaves_no_process_and_loses_nothing(settings: Settings, tie: int, end: signal.Signals) -> None:
+    supervisor = home.Lock(settings).holder()
+    pids = [one.pid for one in daemon.status(settings) if one.pid]
+    table, schema = f"kept_{end.name}", subject(settings)
+    query(settings, f"CREATE TABLE neuroflux.{table} (x Int64) ENGINE = MergeTree ORDER BY x")
+    query(settings, f"INSERT INTO neuroflux.{table} SELECT number FROM numbers(1000)")
+    await send(settings.kafka, table.encode())
+
+    os.kill(supervisor, end)
+    await asyncio.to_thread(until, lambda: all(map(gone, [supervisor, *pids])), 15)
+    assert home.Lock(settings).holder() == 0
+    assert {one.state for one in daemon.status(settings)} == {State.STOPPED}
+
+    began = time.monotonic()
+    await asyncio.to_thread(daemon.up, settings, pipeline=False, tie=tie)
+    assert time.monotonic() - began < WARM_START
+    assert query(settings, f"SELECT count() FROM neuroflux.{table}") == [(1000,)]
+    assert table.encode() in await keys(settings)
+    assert subject(settings) == schema

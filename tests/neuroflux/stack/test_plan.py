@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+
+from neuroflux.errors import UsageError
+from neuroflux.settings import Settings
+from neuroflux.stack import environment
+from neuroflux.stack.plan import infrastructure, stages
+from neuroflux.stack.services import Readiness
+
+
+def test_stages_wait_for_topics_and_exchanges(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    services = {one.name: one for one in infrastructure(settings) + stages(settings)}
+    assert list(services) == [
+        *("kafka", "registry", "clickhouse", "setup"),
+        *("sim", "market", "account", "streams", "execution", "warehouse"),
+    ]
+    assert set(services["setup"].needs) == {"kafka", "registry", "clickhouse"}
+    for name in ("market", "account", "streams", "execution", "warehouse"):
+        assert set(services[name].needs) == {"setup", "sim"}
+        assert services[name].readiness is Readiness.NOTIFIES
+    assert services["sim"].needs == (), "it starts beside Kafka"
+
+
+def test_stages_know_every_broker(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, kafka="127.0.0.1:9092")
+    setup = infrastructure(settings, 3)[-1]
+    assert setup.command[-2:] == ("--replication", "3")
+    every = "127.0.0.1:9092,127.0.0.1:9102,127.0.0.1:9112"
+    assert {one.env["NEUROFLUX_KAFKA"] for one in (setup, *stages(settings, 3)[1:])} == {every}
+
+
+def test_only_what_signs_is_run_with_keys(tmp_path: Path) -> None:
+    with_keys = {one.name for one in stages(Settings(home=tmp_path)) if "neuroflux.stack.simulated" in one.command}
+    assert with_keys == {"account", "execution"}
+
+
+def test_the_seed_and_port_of_the_exchanges(tmp_path: Path) -> None:
+    sim = stages(Settings(home=tmp_path, sim="http://127.0.0.1:7777"), seed=5)[0]
+    assert sim.command[-4:] == ("--port", "7777", "--seed", "5")
+
+
+def test_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "CHECKOUT", tmp_path)
+    with pytest.raises(UsageError, match="checkout"):
+        stages(Settings(home=tmp_path))
