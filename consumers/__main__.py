@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from consumers import execution, warehouse
+from consumers.execution import main as execution
+from consumers.warehouse import main as warehouse
 from neuroflux.stage import run_stage
 
-run_stage("consumers", {"execution": execution.main, "warehouse": warehouse.main})
+run_stage("consumers", {"execution": execution, "warehouse": warehouse})

@@ -1,0 +1,114 @@
+"""The stage that trades: ``orders.commands`` to the exchanges, with the journal before every step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import Any
+
+from consumers.accounts import accounts_of
+from consumers.deciding import Decider
+from consumers.executor import Executor
+from consumers.gateway import Gateway
+from consumers.journal import Journal
+from consumers.views import ACCOUNT, KEPT, MARKET, follow
+from neuroflux.engine.limits import limits_of
+from neuroflux.exchanges.config import ORDER_LIMITS
+from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.settings import Settings
+from neuroflux.stack.notify import ready
+from neuroflux.topics import COMMANDS, JOURNAL, STATUS
+
+GROUP = "execution"
+COMMIT_SECONDS = 0.5
+"""How often offsets are committed and strays looked through."""
+
+Danger = asyncio.Future[None]
+
+
+async def main(settings: Settings) -> None:
+    """Run until cancelled; then what is under way ends, offsets are committed, and the group is left."""
+    async with AsyncExitStack() as opened:
+        executor, followers = await _open(settings, opened)
+        reader = Reader(
+            settings, executor.codec, (COMMANDS,), group=GROUP, on_assign=executor.assigned, on_revoke=executor.revoked
+        )
+        async with reader:
+            try:
+                await _unless_failed(_take_commands(reader, executor), executor.failed, *followers)
+            except asyncio.CancelledError:
+                await executor.revoked(reader, set(reader.consumer.assignment()))
+                raise
+            finally:
+                await executor.close()
+
+
+async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, list[Danger]]:
+    """Everything that must be known before the first command: journal, accounts, instruments, halts, books."""
+    codec = await load_codec(settings)
+    publisher = await opened.enter_async_context(Publisher(settings, codec, client_id=GROUP))
+    history = await opened.enter_async_context(Reader(settings, codec, (JOURNAL,), start="beginning"))
+    kept = await opened.enter_async_context(Reader(settings, codec, KEPT, start="beginning"))
+    market = await opened.enter_async_context(Reader(settings, codec, MARKET, start="end"))
+    account = await opened.enter_async_context(Reader(settings, codec, ACCOUNT, start="end"))
+    executor = Executor(settings, codec, publisher, Journal(publisher, history))
+    views, journal_read, views_read = executor.views, asyncio.Event(), asyncio.Event()
+    followers = [
+        _follower(opened, executor.journal.follow(journal_read)),
+        _follower(opened, follow(kept, views, views_read)),
+        _follower(opened, follow(market, views)),
+        _follower(opened, follow(account, views)),
+    ]
+    await _unless_failed(_all_set(journal_read, views_read), *followers)
+    accounts = accounts_of(settings, views.listed)
+    executor.gateway = await opened.enter_async_context(Gateway(accounts, partial(publisher.publish, STATUS)))
+    executor.decider = Decider(views, executor.gateway, executor.journal, limits_of(ORDER_LIMITS))
+    return executor, followers
+
+
+async def _take_commands(reader: Reader, executor: Executor) -> None:
+    """Commands as they come; offsets as they are journalled."""
+    loop = asyncio.get_running_loop()
+    committed = loop.time()
+    async with aclosing(reader.batches(max_records=100)) as batches:
+        async for batch in batches:
+            if executor.at_work:
+                ready()
+            for entry in batch:
+                await executor.take(entry)
+            if loop.time() - committed >= COMMIT_SECONDS:
+                committed = loop.time()
+                await executor.commit(reader)
+                await executor.tend()
+
+
+def _follower(opened: AsyncExitStack, work: Coroutine[Any, Any, None]) -> Danger:
+    """Run beside everything else until the stage is left."""
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    opened.push_async_callback(end)
+    return task
+
+
+async def _unless_failed(work: Coroutine[Any, Any, None], *dangers: Danger) -> None:
+    """Do the work; raises what any of the others fails with, as soon as it does."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task, *dangers}, return_when=asyncio.FIRST_COMPLETED)
+        for one in (*dangers, task):
+            if one.done():
+                one.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _all_set(*events: asyncio.Event) -> None:
+    for event in events:
+        await event.wait()

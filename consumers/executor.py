@@ -1,0 +1,338 @@
+"""The executor: takes commands, runs the orders of the partitions it has claimed, and hands them their news."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict, deque
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from consumers.deciding import Decider
+from consumers.gateway import Gateway
+from consumers.journal import Journal, Saved
+from consumers.offsets import Offsets
+from consumers.runner import Runner
+from consumers.strays import Strays
+from consumers.unpublished import missing_records
+from consumers.views import Views
+from neuroflux.clock import wall
+from neuroflux.codec import Codec
+from neuroflux.domain import (
+    Cause,
+    CommandKind,
+    Fill,
+    Microseconds,
+    OrderCommand,
+    OrderEvent,
+    OrderReport,
+    OrderState,
+)
+from neuroflux.engine.limits import EVERYWHERE, RESERVED_FOR, command_fault
+from neuroflux.engine.order_state import Attempt, CancelAsked, Decided, FillSeen, Happening, Order, Publish, Reported
+from neuroflux.engine.orders import received, step
+from neuroflux.engine.routing import refused
+from neuroflux.kafka import Entry, Publisher, Reader
+from neuroflux.settings import Settings
+from neuroflux.topics import COMMANDS, EVENTS, FILLS, ORDER_DEAD_LETTERS
+
+log = logging.getLogger(__name__)
+
+LEAVING_SECONDS = 6.0
+"""How long requests under way may still take when a partition is given back: longer than an order's time-out."""
+AT_ONCE = 1_000
+"""Commands that may be begun and not yet in the journal."""
+
+
+class Executor:
+    """Owns the runners.
+
+    ``failed`` holds what nothing can go on after: Kafka is gone, or another has claimed what we held. ``gateway`` and
+    ``decider`` are set before the first assignment, ``at_work`` is true after it.
+    """
+
+    def __init__(self, settings: Settings, codec: Codec, publisher: Publisher, journal: Journal) -> None:
+        self.publisher, self.journal = publisher, journal
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.offsets = Offsets()
+        self.views = Views()
+        self.views.on_halt, self.views.on_account = self._halt, self.told
+        self.views.on_malformed = self._malformed_control
+        self.gateway: Gateway
+        self.decider: Decider
+        self.codec = codec
+        self.at_work = False
+        self._settings = settings
+        self._runners: dict[str, Runner] = {}
+        self._tasks: dict[asyncio.Task[None], int] = {}
+        self._starting: dict[str, asyncio.Event] = {}
+        self._ended: deque[tuple[Microseconds, Order]] = deque()
+        self._ours: set[int] = set()
+        self._claimed: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        self._strays = Strays(self._match)
+        self._room = asyncio.Event()
+
+    # ── partitions ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def assigned(self, _: Reader, partitions: set[TopicPartition]) -> None:
+        """Claim each partition, then take up what its journal holds."""
+        restored: list[Saved] = []
+        for one in partitions:
+            await self.journal.claim(one.partition)
+            restored += self.journal.restorable(one.partition)
+        missing = await missing_records(self._settings, self.codec, restored)
+        for kept in restored:
+            runner = Runner(self, kept.order)
+            runner.restore(missing[kept.order.id])
+            halt = self._halt_of(kept.order)
+            if halt:
+                runner.tell(CancelAsked(halt))
+            self._run(runner)
+        for one in partitions:
+            self._ours.add(one.partition)
+            self._claimed[one.partition].set()
+        self.at_work = True
+        log.info("claimed partitions %s with %d open orders", sorted(self._ours), len(restored))
+
+    async def revoked(self, reader: Reader, partitions: set[TopicPartition]) -> None:
+        """Let what is under way end, commit, and forget the partitions."""
+        numbers = {one.partition for one in partitions}
+        leaving = [runner for runner in self._runners.values() if runner.order.source.partition in numbers]
+        for runner in leaving:
+            runner.leave()
+        await _until_idle(leaving)
+        if partitions:
+            await self.commit(reader)
+        await self._drop(numbers)
+        for one in partitions:
+            self.offsets.forget(one)
+            self.journal.release(one.partition)
+            self._ours.discard(one.partition)
+            self._claimed[one.partition].clear()
+
+    async def close(self) -> None:
+        """Stop everything at once; the journal knows where it stood."""
+        await self._drop(set(self._tasks.values()))
+
+    async def _drop(self, numbers: set[int]) -> None:
+        tasks = [task for task, partition in self._tasks.items() if partition in numbers]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def commit(self, reader: Reader) -> None:
+        """Tell the group which commands need not be read again."""
+        ready = self.offsets.committable()
+        if ready:
+            await reader.commit(ready)
+
+    # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def take(self, entry: Entry) -> None:
+        """Begin a command; returns at once while not too many have been begun."""
+        self.offsets.begun(_place(entry), entry.offset)
+        self._spawn(self._handle(entry), entry.partition)
+        while self.offsets.waiting >= AT_ONCE:
+            self._room.clear()
+            await self._room.wait()
+
+    async def _handle(self, entry: Entry) -> None:
+        command = entry.record
+        await self._claimed[entry.partition].wait()  # Kafka's client hands records over before it is done assigning
+        if entry.error or not command.order_id:
+            await self._dead_letter(entry, entry.error or "order_id is empty")
+        elif command.kind is CommandKind.CANCEL:
+            await self._cancel(command)
+        else:
+            await self._place(command, Cause(entry.topic.name, entry.partition, entry.offset))
+        self.offsets.done(_place(entry), entry.offset)
+        self._room.set()
+
+    async def _place(self, command: OrderCommand, source: Cause) -> None:
+        known = command.order_id in self._starting or self.journal.partition_of(command.order_id) is not None
+        if known:
+            log.info("order %s was taken before", command.order_id)
+            return
+        self._starting[command.order_id] = begun = asyncio.Event()
+        try:
+            runner = await self._begin(command, source)
+            begun.set()
+            await runner.receipt.wait()
+        finally:
+            begun.set()
+            del self._starting[command.order_id]
+
+    async def _begin(self, command: OrderCommand, source: Cause) -> Runner:
+        first = received(command, source, wall())
+        fault = command_fault(command) or self.views.halted()
+        if not fault:
+            await self.decider.warm(command)
+        routed = refused(command, fault, wall()) if fault else self.decider.decide(command, self._ours_now())
+        second = step(first.order, Decided(routed.decision, routed.legs), wall())
+        runner = Runner(self, second.order, first.effects + second.effects)
+        self._run(runner)
+        return runner
+
+    async def _cancel(self, command: OrderCommand) -> None:
+        if command.order_id in self._starting:
+            await self._starting[command.order_id].wait()
+        runner = self._runners.get(command.order_id)
+        wish = CancelAsked(f"cancelled by {command.issued_by}" if command.issued_by else "cancelled")
+        if runner is not None and not runner.closed:
+            await runner.settle(wish)
+            return
+        partition, last = self.journal.partition_of(command.order_id), self.journal.last(command.order_id)
+        if last is not None and last.order.state.final:
+            for effect in step(last.order, wish, wall()).effects:
+                if isinstance(effect, Publish):
+                    await self.publisher.write(EVENTS, effect.record)
+        elif partition is not None and partition not in self._ours:
+            # Its sender splits topics differently: hand it to where the order is kept.
+            await self.publisher.write(COMMANDS, command, partition=partition)
+        else:
+            await self.publisher.write(EVENTS, _nothing_to_cancel(command))
+
+    async def _dead_letter(self, entry: Entry, reason: str) -> None:
+        headers = (
+            ("reason", reason.encode()),
+            ("topic", entry.topic.name.encode()),
+            ("partition", str(entry.partition).encode()),
+            ("offset", str(entry.offset).encode()),
+        )
+        log.warning("dead letter: %s %s@%s: %s", entry.topic.name, entry.partition, entry.offset, reason)
+        self.publisher.publish_raw(ORDER_DEAD_LETTERS, entry.key.encode(), entry.raw, headers)
+        await self.publisher.flush()
+
+    def _malformed_control(self, entry: Entry) -> None:
+        """Every executor reads it; the one that has the first partition writes it down, once it is at work."""
+        if 0 in self._ours:
+            self._spawn(self._dead_letter(entry, entry.error), 0)
+
+    # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _run(self, runner: Runner) -> None:
+        self._runners[runner.order.id] = runner
+        self._spawn(self._until_ended(runner), runner.order.source.partition)
+
+    async def _until_ended(self, runner: Runner) -> None:
+        try:
+            await runner.run()
+        finally:
+            del self._runners[runner.order.id]
+            self._ended.append((wall(), runner.order))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], partition: int) -> None:
+        task = asyncio.create_task(work)
+        self._tasks[task] = partition
+        task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not self.failed.done():
+            self.failed.set_exception(error)
+
+    def _halt(self, account: str, why: str) -> None:
+        for runner in self._runners.values():
+            if account in (EVERYWHERE, *_exchanges(runner.order)):
+                self._spawn(_settle(runner, CancelAsked(f"halted: {why}")), runner.order.source.partition)
+
+    def _halt_of(self, order: Order) -> str:
+        return next((halt for halt in map(self.views.halt_of, _exchanges(order)) if halt), "")
+
+    def _ours_now(self) -> list[Order]:
+        """Our orders as they are, and those that have just ended: the balances may not show them yet."""
+        now = wall()
+        while self._ended and self._ended[0][0] < now - RESERVED_FOR:
+            self._ended.popleft()
+        return [order for _, order in self._ended] + [runner.order for runner in self._runners.values()]
+
+    # ── news of orders ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def told(self, told: OrderReport | Fill) -> None:
+        """Hand a report or a fill to its order; what nobody knows yet is tried again in a moment."""
+        self._strays.take(told, wall())
+
+    async def tend(self) -> None:
+        """Now and then: publish the fills that were none of ours."""
+        for fill in self._strays.others(wall()):
+            if 0 in self._ours:
+                await self.publisher.write(FILLS, fill)
+
+    def _match(self, told: OrderReport | Fill) -> bool:
+        order_id = self.journal.order_of(told)
+        if order_id and self.journal.partition_of(order_id) in self._ours:
+            self._deliver(order_id, told)
+        return bool(order_id)
+
+    def _deliver(self, order_id: str, told: OrderReport | Fill) -> None:
+        runner = self._runners.get(order_id)
+        if runner is not None and not runner.closed:
+            runner.tell(_happening(runner.order, told))
+            return
+        last = self.journal.last(order_id)
+        if last is None or runner is not None:
+            return
+        late = _happening(last.order, told)
+        if step(last.order, late, wall()).effects:
+            revived = Runner(self, last.order)
+            revived.tell(late)
+            self._run(revived)
+
+
+def _happening(order: Order, told: OrderReport | Fill) -> Happening:
+    """With the client order id that the order knows, which not every exchange tells."""
+    named = told.client_order_id
+    if not any(attempt.client_order_id == named for attempt in order.attempts):
+        theirs = (told.exchange, told.symbol, told.exchange_order_id)
+        named = next((a.client_order_id for a in order.attempts if _known_there(order, a) == theirs), named)
+    return FillSeen(named, told) if isinstance(told, Fill) else Reported(named, told)
+
+
+def _known_there(order: Order, attempt: Attempt) -> tuple[str, str, str]:
+    instrument = order.legs[attempt.leg].instrument
+    return instrument.exchange, instrument.symbol, attempt.exchange_order_id
+
+
+def _exchanges(order: Order) -> Iterable[str]:
+    return (leg.instrument.exchange for leg in order.legs)
+
+
+async def _settle(runner: Runner, wish: Happening) -> None:
+    if not runner.closed:
+        await runner.settle(wish)
+
+
+async def _until_idle(runners: Iterable[Runner]) -> None:
+    try:
+        async with asyncio.timeout(LEAVING_SECONDS):
+            for runner in runners:
+                await runner.at_rest()
+    except TimeoutError:
+        log.warning("left with requests under way; their orders will be asked after")
+
+
+def _place(entry: Entry) -> TopicPartition:
+    return TopicPartition(entry.topic.name, entry.partition)
+
+
+def _nothing_to_cancel(command: OrderCommand) -> OrderEvent:
+    zero = command.quantity * 0
+    reason = "nothing to cancel: no order of this id is known"
+    return OrderEvent(
+        command.order_id,
+        OrderState.REFUSED,
+        "",
+        command.market,
+        "",
+        "",
+        command.side,
+        zero,
+        zero,
+        zero,
+        (),
+        reason,
+        wall(),
+    )

@@ -1,0 +1,216 @@
+"""The way to the exchanges' REST: sends what adapters built, keeps their limits and clocks, tells how it went.
+
+An answer that can't be had is one of two errors: ``Unsent``, the request never left, and ``Unanswered``, nobody knows
+what became of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import yarl
+from msgspec import Struct
+
+from neuroflux.budget import Budget, Queue
+from neuroflux.clock import wall
+from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
+from neuroflux.errors import NeuroFluxError, Unreachable
+from neuroflux.exchanges.base_exchange import Answer, Desk, Exchange, Request
+from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
+
+CHANNEL = "rest"
+SAMPLE_SECONDS = 1.0
+"""Latency and usage are published at most this often for each exchange."""
+SKEW_SECONDS = 15.0
+"""How often an exchange's clock is compared with ours; also the sign of life of a quiet exchange."""
+CONNECTIONS = 50
+HOLD_SECONDS = {418: 120.0, 429: 5.0}
+"""How long to wait where the exchange asked for it without saying how long."""
+
+
+class Unsent(Unreachable):
+    """No connection: the request never left."""
+
+
+class Unanswered(Unreachable):
+    """The request may have arrived; the answer did not."""
+
+
+class Account(Struct, frozen=True):
+    """One exchange that we may trade on; ``desk`` gives the desk that knows the newest instruments."""
+
+    exchange: Exchange
+    desk: Callable[[], Desk]
+    address: str
+
+
+class Line(Struct):
+    """The open way to one exchange. ``offset`` is its clock less ours, in microseconds."""
+
+    account: Account
+    session: aiohttp.ClientSession
+    queue: Queue
+    measuring: asyncio.Lock
+    reached: bool = False
+    offset: Microseconds = 0
+    sampled: float = 0.0
+    measured: float = float("-inf")
+
+
+class Gateway:
+    """Async context manager. ``tell`` is called with every status to publish."""
+
+    def __init__(self, accounts: Mapping[str, Account], tell: Callable[[ExchangeStatus], None]) -> None:
+        self._accounts = accounts
+        self._tell = tell
+        self._lines: dict[str, Line] = {}
+        self._clocks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        for name, account in self._accounts.items():
+            session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60))
+            now = asyncio.get_running_loop().time()
+            budget = Budget(account.exchange.WEIGHT_PER_MINUTE, RATE_LIMIT_BUFFER, now)
+            self._lines[name] = Line(account, session, Queue(budget), asyncio.Lock())
+        await asyncio.gather(*(self.measure(name) for name in self._lines))
+        self._clocks = [asyncio.create_task(self._keep_time(name)) for name in self._lines]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for clock in self._clocks:
+            clock.cancel()
+        await asyncio.gather(*self._clocks, return_exceptions=True)
+        for line in self._lines.values():
+            await line.session.close()
+
+    @property
+    def exchanges(self) -> Sequence[str]:
+        return tuple(self._lines)
+
+    def desk(self, exchange: str) -> Desk:
+        return self._lines[exchange].account.desk()
+
+    def now(self, exchange: str) -> Microseconds:
+        """The exchange's time, as far as we know it."""
+        return wall() + self._lines[exchange].offset
+
+    def offset(self, exchange: str) -> Microseconds:
+        """The exchange's clock less ours."""
+        return self._lines[exchange].offset
+
+    def held(self, exchange: str) -> float:
+        """Seconds for which the exchange asked us to stay away."""
+        return self._lines[exchange].queue.budget.held(asyncio.get_running_loop().time())
+
+    def hold(self, exchange: str, seconds: float, why: str) -> None:
+        """Send nothing for that long, and say so."""
+        now, budget = asyncio.get_running_loop().time(), self._lines[exchange].queue.budget
+        longer = seconds > budget.held(now)
+        budget.hold(seconds, now)
+        if longer:
+            self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.LIMITED, 1.0, why, wall()))
+
+    def try_turn(self, exchange: str, weight: int) -> bool:
+        return self._lines[exchange].queue.try_turn(weight)
+
+    async def turn(self, exchange: str, weight: int, *, urgent: bool = False) -> None:
+        """Wait until the rate budget allows a request of this weight."""
+        await self._lines[exchange].queue.turn(weight, urgent)
+
+    async def call(
+        self, exchange: str, build: Callable[[Desk, Microseconds], Request], *, urgent: bool = False
+    ) -> Answer:
+        """Build, wait for its turn, send. Built again where it had to wait: signatures age. Raises as ``send``."""
+        line = self._lines[exchange]
+        request = build(self.desk(exchange), self.now(exchange))
+        if not line.queue.try_turn(request.weight):
+            await line.queue.turn(request.weight, urgent)
+            request = build(self.desk(exchange), self.now(exchange))
+        return await self.send(exchange, request, EXCHANGE_TIMEOUTS["read"])
+
+    async def send(self, exchange: str, request: Request, timeout: float) -> Answer:
+        """Send a request whose turn it is, once. Raises Unsent or Unanswered."""
+        line = self._lines[exchange]
+        started = time.monotonic()
+        try:
+            answer = await self._exchange_bytes(line, request, timeout)
+        except aiohttp.ClientConnectorError as error:
+            raise Unsent(f"{exchange}: no connection: {error.os_error or error}") from error
+        except TimeoutError as error:
+            raise Unanswered(f"{exchange}: no answer within {timeout:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Unanswered(f"{exchange}: the connection broke: {error or type(error).__name__}") from error
+        self._sample(exchange, line, answer, time.monotonic() - started)
+        return answer
+
+    async def _exchange_bytes(self, line: Line, request: Request, timeout: float) -> Answer:
+        async with line.session.request(
+            request.method,
+            _exactly(line.account.address.rstrip("/") + request.path),
+            data=request.body or None,
+            headers=request.headers,
+            timeout=aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], total=timeout),
+            allow_redirects=False,
+        ) as response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(request, response.status, await response.read(), headers)
+
+    def _sample(self, exchange: str, line: Line, answer: Answer, seconds: float) -> None:
+        usage = line.account.desk().usage(answer)
+        if usage:
+            line.queue.budget.told(usage, asyncio.get_running_loop().time())
+        if answer.status in HOLD_SECONDS:
+            asked = answer.headers.get("retry-after", "")
+            self.hold(
+                exchange, float(asked) if asked.isdigit() else HOLD_SECONDS[answer.status], f"HTTP {answer.status}"
+            )
+        now = time.monotonic()
+        if now - line.sampled < SAMPLE_SECONDS:
+            return
+        line.sampled = now
+        self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.LATENCY, seconds * 1e3, "", wall()))
+        if usage:
+            self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.LIMITED, usage, "", wall()))
+
+    # ── clocks ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def measure(self, exchange: str) -> None:
+        """Compare the exchange's clock with ours and correct for it; not more often than once a second."""
+        line = self._lines[exchange]
+        request = line.account.exchange.server_time_request()
+        async with line.measuring:
+            if request is not None and time.monotonic() - line.measured >= SAMPLE_SECONDS:
+                line.measured = time.monotonic()
+                await self._measure(exchange, line, request)
+
+    async def _measure(self, exchange: str, line: Line, request: Request) -> None:
+        try:
+            await line.queue.turn(request.weight, urgent=True)
+            before = wall()
+            answer = await self.send(exchange, request, EXCHANGE_TIMEOUTS["connect"])
+            line.offset = line.account.exchange.server_time(answer) - (before + wall()) // 2
+        except NeuroFluxError as error:
+            line.reached = False
+            self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.DISCONNECTED, 0.0, str(error), wall()))
+            return
+        if not line.reached:
+            line.reached = True
+            self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.CONNECTED, 0.0, "", wall()))
+        self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.SKEW, line.offset / 1e3, "", wall()))
+
+    async def _keep_time(self, exchange: str) -> None:
+        while True:
+            await asyncio.sleep(SKEW_SECONDS)
+            await self.measure(exchange)
+
+
+def _exactly(address: str) -> yarl.URL:
+    """The address as it was signed: nothing is quoted again."""
+    return yarl.URL(address, encoded=True)

@@ -1,0 +1,212 @@
+"""The journal of orders: written before anything is done, followed by every executor, and the fence between them.
+
+An executor claims a partition with a record of its own; the claim's offset is its generation. Whatever was written
+under an older generation than the last claim before it does not count, and who reads back its own entry behind
+another's claim is fenced: it does nothing more there. Since all follow all partitions, each knows every order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
+from contextlib import aclosing
+
+import msgspec
+from msgspec import Struct
+
+from neuroflux.clock import wall
+from neuroflux.domain import Fill, JournalEntry, Microseconds, OrderDecision, OrderEvent, OrderReport
+from neuroflux.engine.order_state import Order
+from neuroflux.errors import NeuroFluxError
+from neuroflux.kafka import Entry, Publisher, Reader
+from neuroflux.topics import JOURNAL
+
+log = logging.getLogger(__name__)
+
+CLAIM, OPEN, DONE = "claim", "open", "done"
+CLAIM_KEY = "#claim"
+"""One claim a partition outlives compaction: the last. No order has this id."""
+DONE_KEPT = 10_000
+"""Of so many finished orders the state stays in memory, for late fills and cancels; of all of them the id."""
+
+Published = OrderDecision | OrderEvent | Fill
+
+
+class Fenced(NeuroFluxError):
+    """Another executor has claimed this partition: what we hold of it is void, and the stage starts anew."""
+
+
+class Saved(Struct, frozen=True):
+    """An order in the journal, with what this step publishes: after a crash it may be missing from the topics."""
+
+    order: Order
+    decisions: tuple[OrderDecision, ...] = ()
+    events: tuple[OrderEvent, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    event_time: Microseconds = 0
+
+    @property
+    def published(self) -> tuple[Published, ...]:
+        return (*self.decisions, *self.fills, *self.events)
+
+
+def saved(order: Order, published: list[Published], now: Microseconds) -> Saved:
+    return Saved(
+        order,
+        tuple(one for one in published if isinstance(one, OrderDecision)),
+        tuple(one for one in published if isinstance(one, OrderEvent)),
+        tuple(one for one in published if isinstance(one, Fill)),
+        now,
+    )
+
+
+class Journal:
+    """Follows all partitions of ``orders.journal`` with ``reader`` (from the beginning) and writes to ours."""
+
+    def __init__(self, publisher: Publisher, reader: Reader) -> None:
+        self._publisher, self._reader = publisher, reader
+        self._claims: dict[int, int] = {}
+        self._ours: dict[int, int] = {}
+        self._positions: dict[int, int] = defaultdict(int)
+        self._moved: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
+        self._open: dict[str, Saved] = {}
+        self._done: OrderedDict[str, bytes] = OrderedDict()
+        self._partitions: dict[str, int] = {}
+        self._by_id: dict[tuple[str, ...], str] = {}
+        self._rewrites: set[asyncio.Task[None]] = set()
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def follow(self, loaded: asyncio.Event) -> None:
+        """Read for ever; ``loaded`` is set when everything that was there at the start has been read."""
+        async with aclosing(self._reader.batches()) as batches:
+            async for batch in batches:
+                for entry in batch:
+                    self._take(entry)
+                if not loaded.is_set() and await self._reader.caught_up():
+                    for body in self._done.values():
+                        self._index(decoded(body).order)
+                    loaded.set()
+
+    def _take(self, entry: Entry) -> None:
+        self._positions[entry.partition] = entry.offset + 1
+        if entry.error:
+            log.error("journal %s@%s can't be read: %s", entry.partition, entry.offset, entry.error)
+        elif entry.record.kind == CLAIM:
+            self._claims[entry.partition] = entry.offset
+        elif entry.record.generation < self._claims.get(entry.partition, -1):
+            self._void(entry.partition, entry.record)
+        else:
+            self._keep(entry.partition, entry.record)
+        self._moved[entry.partition].set()
+
+    def _keep(self, partition: int, entry: JournalEntry) -> None:
+        self._partitions[entry.order_id] = partition
+        if entry.kind == OPEN:
+            try:
+                self._open[entry.order_id] = kept = decoded(entry.body)
+            except msgspec.MsgspecError:
+                # Another release wrote it: its id stays known, so that nothing is placed again.
+                log.exception("order %s in the journal can't be read: it must be looked after by hand", entry.order_id)
+            else:
+                self._index(kept.order)
+            return
+        self._open.pop(entry.order_id, None)
+        self._done[entry.order_id] = entry.body
+        self._done.move_to_end(entry.order_id)
+        if len(self._done) > DONE_KEPT:
+            _, body = self._done.popitem(last=False)
+            for key in _names(decoded(body).order):
+                self._by_id.pop(key, None)
+
+    def _index(self, order: Order) -> None:
+        for key in _names(order):
+            self._by_id[key] = order.id
+
+    def _void(self, partition: int, stale: JournalEntry) -> None:
+        """A fenced executor wrote after us. Compaction would keep its entry, so what counts is written again."""
+        log.warning("a fenced executor wrote order %s", stale.order_id)
+        kept = self._open.get(stale.order_id)
+        body = msgspec.msgpack.encode(kept) if kept else self._done.get(stale.order_id)
+        if partition in self._ours and body is not None:
+            kind = OPEN if kept else DONE
+            task = asyncio.create_task(self._append(partition, stale.order_id, kind, body))
+            self._rewrites.add(task)
+            task.add_done_callback(self._rewrites.discard)
+
+    # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def partition_of(self, order_id: str) -> int | None:
+        """Where an order is kept; None for one that nobody has taken."""
+        return self._partitions.get(order_id)
+
+    def order_of(self, told: OrderReport | Fill) -> str:
+        """Our id of the order that a report or a fill is about; "" where it is nobody's."""
+        ours = (told.exchange, told.client_order_id)
+        theirs = (told.exchange, told.symbol, told.exchange_order_id)
+        return self._by_id.get(ours) or self._by_id.get(theirs) or ""
+
+    def last(self, order_id: str) -> Saved | None:
+        """The last state of an order, if it is open or was so lately."""
+        if order_id in self._open:
+            return self._open[order_id]
+        return decoded(self._done[order_id]) if order_id in self._done else None
+
+    def open(self) -> Iterator[Saved]:
+        """Every open order of every executor."""
+        return iter(self._open.values())
+
+    def restorable(self, partition: int) -> list[Saved]:
+        return [kept for kept in self._open.values() if self._partitions[kept.order.id] == partition]
+
+    # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def claim(self, partition: int) -> None:
+        """Make a partition ours; returns when everything before the claim has been read."""
+        entry = JournalEntry(CLAIM_KEY, CLAIM, 0, b"", wall())
+        place = await self._publisher.write(JOURNAL, entry, partition=partition)
+        self._ours[partition] = place.offset
+        await self._read_past(partition, place.offset)
+        self._look(partition)
+
+    def release(self, partition: int) -> None:
+        self._ours.pop(partition, None)
+
+    async def write(self, partition: int, kept: Saved, *, done: bool = False) -> None:
+        """Write a step, and look: when this returns, the step is in the log and counts. Raises Fenced."""
+        self._look(partition)
+        await self._append(partition, kept.order.id, DONE if done else OPEN, msgspec.msgpack.encode(kept))
+        self._look(partition)
+
+    async def _append(self, partition: int, order_id: str, kind: str, body: bytes) -> None:
+        generation = self._ours.get(partition, -1)
+        entry = JournalEntry(order_id, kind, generation, body, wall())
+        place = await self._publisher.write(JOURNAL, entry, partition=partition)
+        await self._read_past(partition, place.offset)
+
+    async def _read_past(self, partition: int, offset: int) -> None:
+        while self._positions[partition] <= offset:
+            self._moved[partition].clear()
+            await self._moved[partition].wait()
+
+    def _look(self, partition: int) -> None:
+        ours = self._ours.get(partition)
+        if ours is None or self._claims.get(partition) != ours:
+            raise Fenced(f"partition {partition} of {JOURNAL.name} is another executor's")
+
+
+def decoded(body: bytes) -> Saved:
+    """The body of an entry that is no claim; raises msgspec.MsgspecError for what is none."""
+    return msgspec.msgpack.decode(body, type=Saved)
+
+
+def _names(order: Order) -> Iterator[tuple[str, ...]]:
+    """What an order is known by: client order ids, and those of the exchange, which are unique in one symbol alone."""
+    for attempt in order.attempts:
+        instrument = order.legs[attempt.leg].instrument
+        if attempt.client_order_id:
+            yield instrument.exchange, attempt.client_order_id
+        if attempt.exchange_order_id:
+            yield instrument.exchange, instrument.symbol, attempt.exchange_order_id

@@ -1,0 +1,342 @@
+"""One order on its way: feeds what happens into the machine of engine/orders.py, and does what it says, in its order.
+
+An order waits for nobody else's HTTP: each has its own runner, and a runner's requests are tasks of their own, whose
+answers come back into its inbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from consumers.gateway import Gateway, Unsent
+from consumers.journal import Journal, Published, saved
+from neuroflux.clock import wall
+from neuroflux.domain import Fill, Instrument, OrderDecision, OrderEvent
+from neuroflux.engine.order_state import (
+    Ask,
+    AskFills,
+    Cancel,
+    Effect,
+    Happening,
+    Order,
+    Publish,
+    Question,
+    Restored,
+    Send,
+    Sending,
+    Ticked,
+    Told,
+    WantSend,
+    WriteJournal,
+)
+from neuroflux.engine.orders import step, wake_at
+from neuroflux.errors import NeuroFluxError, Refused, Unreachable
+from neuroflux.exchanges.base_exchange import (
+    Answer,
+    Desk,
+    InDoubt,
+    Outcome,
+    Placement,
+    Reject,
+    Request,
+    Throttled,
+)
+from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
+from neuroflux.kafka import Publisher
+from neuroflux.topics import DECISIONS, EVENTS, FILLS, Topic
+
+log = logging.getLogger(__name__)
+
+INBOX = 1_000
+"""What may wait for one order."""
+SIGNED_FOR = 2.0
+"""Seconds within which a signed request is sent; a later one is signed again, long before its exchange refuses it."""
+CLOCK_OFF = 500_000
+"""Microseconds by which a clock must have been off for a definite reject to be put down to it."""
+PLACE_WEIGHT = 1
+UNSENT_RETRY = 1.0
+"""Seconds until a request is tried again that never left."""
+
+
+class Shell(Protocol):
+    """What a runner needs of the executor."""
+
+    journal: Journal
+    gateway: Gateway
+    publisher: Publisher
+
+    def told(self, told: Fill) -> None:
+        """Hand a fill of some order, that an answer brought, to its runner."""
+        ...
+
+
+class Runner:
+    """Runs one order until it has ended; ``effects`` are those of the steps it has already taken."""
+
+    def __init__(self, shell: Shell, order: Order, effects: tuple[Effect, ...] = ()) -> None:
+        self.order = order
+        self.receipt = asyncio.Event()
+        """Set when the order is in the journal: its command need not be read again."""
+        self._shell = shell
+        self.closed = False
+        """Set when nothing that is told is taken any more."""
+        self._inbox: asyncio.Queue[tuple[Happening, asyncio.Event]] = asyncio.Queue(INBOX)
+        self._effects = effects
+        self._unpublished: list[Published] = []
+        self._requests: set[asyncio.Task[None]] = set()
+        self._turns: dict[int, asyncio.Task[None]] = {}
+        self._leaving = False
+        self._outbox_journalled = False
+
+    # ── from outside ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tell(self, happening: Happening) -> None:
+        """Bring news. When too much waits already it is passed over: what an exchange knows is asked for again."""
+        try:
+            self._inbox.put_nowait((happening, asyncio.Event()))
+        except asyncio.QueueFull:
+            log.warning("order %s: too much at once, will ask again", self.order.id)
+
+    async def settle(self, happening: Happening) -> None:
+        """Bring a wish, and return when it is in the journal and done."""
+        performed = asyncio.Event()
+        await self._inbox.put((happening, performed))
+        await performed.wait()
+
+    def leave(self) -> None:
+        """Send nothing new; what is under way may end."""
+        self._leaving = True
+        for turn in self._turns.values():
+            turn.cancel()
+
+    async def at_rest(self) -> None:
+        """Wait until the requests under way have been answered, and the answers are in the journal."""
+        while self._requests:
+            await asyncio.wait(set(self._requests))
+        if not self.closed:
+            await self.settle(Ticked())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way that only we could learn the end of."""
+        return not self._requests and self._inbox.empty()
+
+    async def run(self) -> None:
+        """Until the order has ended and everything of it is published. Raises Fenced, or Unreachable without Kafka."""
+        try:
+            await self._perform(self._effects)
+            while not self.closed:
+                while not (self.order.state.final and self.idle):
+                    news, performed = await self._news()
+                    await self._perform(self._advance(news))
+                    if not performed:
+                        await self._note_published()
+                    for each in performed:
+                        each.set()
+                await self._shell.journal.write(self.order.source.partition, saved(self.order, [], wall()), done=True)
+                self.closed = self._inbox.empty()
+        finally:
+            self.closed = True
+            for request in (*self._requests, *self._turns.values()):
+                request.cancel()
+
+    # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _news(self) -> tuple[list[Happening], list[asyncio.Event]]:
+        """What has come; or that time has passed."""
+        wake = wake_at(self.order)
+        try:
+            async with asyncio.timeout(None if wake is None else max(0.0, (wake - wall()) / 1e6)):
+                news = [await self._inbox.get()]
+        except TimeoutError:
+            return [Ticked()], []
+        while not self._inbox.empty():
+            news.append(self._inbox.get_nowait())
+        return [happening for happening, _ in news], [performed for _, performed in news]
+
+    def _advance(self, news: list[Happening]) -> tuple[Effect, ...]:
+        effects: list[Effect] = []
+        for happening in news:
+            taken = step(self.order, happening, wall())
+            self.order = taken.order
+            effects += taken.effects
+        return tuple(effects)
+
+    async def _perform(self, effects: tuple[Effect, ...]) -> None:
+        """Sign, write the journal, and only then send and publish."""
+        effects = self._take_turns(effects)
+        sends = [self._signed(one.placement) for one in effects if isinstance(one, Send)]
+        self._unpublished += [one.record for one in effects if isinstance(one, Publish)]
+        if any(isinstance(one, WriteJournal) for one in effects):
+            kept = saved(self.order, self._unpublished, wall())
+            await self._shell.journal.write(self.order.source.partition, kept)
+            self._outbox_journalled = bool(self._unpublished)
+            self.receipt.set()
+        for send in sends:
+            self._start(send())
+        for effect in effects:
+            self._begin(effect)
+        await self._publish()
+
+    def _take_turns(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+        """Legs whose turn it is at once are sent in the same step; the others wait beside it."""
+        performed = deque(effects)
+        done: list[Effect] = []
+        while performed:
+            effect = performed.popleft()
+            done.append(effect)
+            if not isinstance(effect, WantSend) or self._leaving:
+                continue
+            exchange = self.order.legs[effect.leg].instrument.exchange
+            if self._shell.gateway.try_turn(exchange, PLACE_WEIGHT):
+                performed += self._advance([self._sending(effect.leg)])
+            elif effect.leg not in self._turns:
+                self._turns[effect.leg] = asyncio.create_task(self._wait_for_turn(exchange, effect.leg))
+        return tuple(done)
+
+    def _sending(self, leg: int) -> Sending:
+        desk = self._shell.gateway.desk(self.order.legs[leg].instrument.exchange)
+        attempt = list(self.order.of_leg(leg))[-1].number
+        return Sending(leg, desk.client_order_id(self.order.id, leg, attempt))
+
+    async def _wait_for_turn(self, exchange: str, leg: int) -> None:
+        try:
+            await self._shell.gateway.turn(exchange, PLACE_WEIGHT)
+        finally:
+            del self._turns[leg]
+        await self._put(self._sending(leg))
+
+    async def _note_published(self) -> None:
+        """In a quiet moment: so that whoever takes over need not look whether the last records were published."""
+        if self._outbox_journalled:
+            await self._shell.journal.write(self.order.source.partition, saved(self.order, [], wall()))
+            self._outbox_journalled = False
+
+    async def _put(self, happening: Happening) -> None:
+        await self._inbox.put((happening, asyncio.Event()))
+
+    async def _publish(self) -> None:
+        """Publish in order, each acknowledged, so that the next entry of the journal need not hold it any more."""
+        while self._unpublished:
+            record = self._unpublished[0]
+            await self._shell.publisher.write(_topic(record), record)
+            self._unpublished.pop(0)
+
+    def restore(self, missing: list[Published]) -> None:
+        """Take up an order from the journal; ``missing`` are records that were never published before the crash."""
+        self._unpublished = missing
+        self.receipt.set()
+        self.tell(Restored())
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _start(self, request: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(request)
+        self._requests.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._requests.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("order %s: a request failed", self.order.id, exc_info=task.exception())
+
+    def _begin(self, effect: Effect) -> None:
+        match effect:
+            case Ask(instrument, client_order_id):
+                self._start(self._ask(instrument, client_order_id))
+            case AskFills(instrument, since):
+                self._start(self._ask_fills(instrument, since))
+            case Cancel(instrument, client_order_id):
+                self._start(self._cancel(instrument, client_order_id))
+
+    def _signed(self, placement: Placement) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Sign now, before the journal is written: the exchange itself then refuses what is sent too long after."""
+        exchange, named = placement.instrument.exchange, placement.client_order_id
+        gateway = self._shell.gateway
+        try:
+            request = gateway.desk(exchange).place(placement, gateway.now(exchange))
+        except Refused as error:
+            refusal = Reject("", str(error))
+            return lambda: self._answered(named, Question.PLACE, refusal)
+        until, offset = time.monotonic() + SIGNED_FOR, gateway.offset(exchange)
+        return lambda: self._send(exchange, request, named, until, offset)
+
+    async def _send(self, exchange: str, request: Request, client_order_id: str, until: float, offset: int) -> None:
+        """Send what was signed when the exchange's clock seemed to be off by ``offset``."""
+        outcome: Outcome
+        if time.monotonic() > until:
+            outcome = Throttled(0.0, "it took too long to write the journal")
+        else:
+            outcome = await self._placed(exchange, request)
+        moved = abs(self._shell.gateway.offset(exchange) - offset)
+        if isinstance(outcome, Reject) and moved > CLOCK_OFF:
+            outcome = Throttled(0.0, f"{outcome.reason} (signed with a clock that was {moved / 1e6:.1f} s off)")
+        await self._answered(client_order_id, Question.PLACE, outcome)
+
+    async def _placed(self, exchange: str, request: Request) -> Outcome:
+        gateway = self._shell.gateway
+        try:
+            answer = await gateway.send(exchange, request, EXCHANGE_TIMEOUTS["order"])
+        except Unsent as error:
+            return Throttled(UNSENT_RETRY, str(error))
+        except Unreachable as error:
+            return InDoubt(str(error))
+        return await self._read(exchange, answer)
+
+    async def _read(self, exchange: str, answer: Answer) -> Outcome:
+        gateway = self._shell.gateway
+        outcome = gateway.desk(exchange).outcome(answer)
+        match outcome:
+            case Throttled(retry_after, reason):
+                gateway.hold(exchange, retry_after, reason)
+            case Reject():
+                await gateway.measure(exchange)  # a clock that has gone astray is one reason
+        return outcome
+
+    async def _ask(self, instrument: Instrument, client_order_id: str) -> None:
+        outcome = await self._outcome(instrument, lambda d, now: d.query(instrument, client_order_id, now))
+        await self._answered(client_order_id, Question.QUERY, outcome)
+
+    async def _cancel(self, instrument: Instrument, client_order_id: str) -> None:
+        outcome = await self._outcome(instrument, lambda d, now: d.cancel(instrument, client_order_id, now))
+        await self._answered(client_order_id, Question.CANCEL, outcome)
+
+    async def _outcome(self, instrument: Instrument, build: Callable[[Desk, int], Request]) -> Outcome:
+        try:
+            answer = await self._shell.gateway.call(instrument.exchange, build, urgent=True)
+        except Unreachable as error:
+            return InDoubt(str(error))
+        return await self._read(instrument.exchange, answer)
+
+    async def _answered(self, client_order_id: str, question: Question, outcome: Outcome) -> None:
+        await self._put(Told(client_order_id, question, outcome))
+
+    async def _ask_fills(self, instrument: Instrument, since: int) -> None:
+        gateway, exchange = self._shell.gateway, instrument.exchange
+        skew = 60_000_000  # the exchange's clock may differ, and fills that are known already do no harm
+        try:
+            answer: Answer = await gateway.call(
+                exchange, lambda d, now: d.fills_since(instrument, since - skew, now), urgent=True
+            )
+            found = gateway.desk(exchange).reports(answer)
+        except NeuroFluxError as error:
+            log.warning("order %s: fills of %s: %s", self.order.id, instrument.symbol, error)
+            return
+        for one in found:
+            if isinstance(one, Fill):
+                self._shell.told(one)
+
+
+def _topic(record: Published) -> Topic:
+    match record:
+        case OrderEvent():
+            return EVENTS
+        case Fill():
+            return FILLS
+        case OrderDecision():
+            return DECISIONS

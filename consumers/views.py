@@ -1,0 +1,191 @@
+"""What the executor knows of the world: the newest of each compacted topic, book and price, read without a group.
+
+Books come at most ten times a second and instrument, and their tops are the quotes: ``market.quotes``, which has no
+such bound, is not read, so that a burst of quotes can't delay an order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
+from decimal import Decimal
+
+from neuroflux.domain import (
+    AggregatedPrice,
+    Balance,
+    BookPicture,
+    Cause,
+    ControlCommand,
+    ControlKind,
+    ExchangeHealth,
+    Fill,
+    Instrument,
+    Microseconds,
+    OrderReport,
+    Quote,
+    Side,
+)
+from neuroflux.engine.candidates import PRICE_LIFE, Prospect
+from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market
+from neuroflux.engine.limits import EVERYWHERE, halt_fault, reserved, spent_asset
+from neuroflux.engine.order_state import Order
+from neuroflux.kafka import Entry, Reader
+from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, BOOKS, CONTROL, HEALTH, INSTRUMENTS, PRICES
+
+log = logging.getLogger(__name__)
+
+KEPT = (INSTRUMENTS, BALANCES, HEALTH, CONTROL)
+"""Compacted: read from the beginning, to the end before the first order."""
+MARKET = (BOOKS, PRICES)
+ACCOUNT = (ACCOUNT_ORDERS, ACCOUNT_FILLS)
+FEW = 50
+"""Records handed over at once: decoding them must not keep an order waiting."""
+
+
+class Views:
+    """The newest of everything. ``take`` is fed with every entry; the rest answers from memory.
+
+    ``on_halt`` is told an account (``*`` for all) and the reason, ``on_account`` what the private feeds bring, and
+    ``on_malformed`` every entry of ``control.commands`` that can't be read.
+    """
+
+    def __init__(self) -> None:
+        self.on_halt: Callable[[str, str], None] = lambda account, why: None
+        self.on_account: Callable[[OrderReport | Fill], None] = lambda told: None
+        self.on_malformed: Callable[[Entry], None] = lambda entry: None
+        self.moved = asyncio.Event()
+        """Set with every batch that was taken in."""
+        self._instruments: dict[tuple[str, str], Instrument] = {}
+        self._listed: dict[str, Sequence[Instrument]] = {}
+        self._books: dict[tuple[str, str], tuple[BookPicture[float], Cause]] = {}
+        self._prices: dict[str, AggregatedPrice] = {}
+        self._health: dict[str, ExchangeHealth] = {}
+        self._balances: dict[tuple[str, str], tuple[Decimal, Microseconds]] = {}
+        self._funded: set[str] = set()
+        self._halts: dict[str, str] = {}
+        self._conversions = Conversions()
+
+    def take(self, entry: Entry) -> None:
+        match entry.record:
+            case BookPicture() as book:
+                self._books[(book.exchange, book.symbol)] = (
+                    book,
+                    Cause(entry.topic.name, entry.partition, entry.offset),
+                )
+                if is_conversion_market(book.market) and book.bids and book.asks:
+                    self._conversions.update(_quote(book))
+            case AggregatedPrice() as price:
+                self._prices[price.market] = price
+            case Balance() as balance:
+                self._balances[(balance.exchange, balance.asset)] = (balance.free, entry.timestamp)
+                self._funded.add(balance.exchange)
+            case ExchangeHealth() as health:
+                self._health[health.exchange] = health
+            case Instrument() as instrument:
+                if self._instruments.get((instrument.exchange, instrument.symbol)) != instrument:
+                    self._instruments[(instrument.exchange, instrument.symbol)] = instrument
+                    self._listed.pop(instrument.exchange, None)
+            case ControlCommand() as control:
+                self._control(control)
+            case OrderReport() | Fill() as told:
+                self.on_account(told)
+            case _:
+                log.error("%s %s@%s: %s", entry.topic.name, entry.partition, entry.offset, entry.error)
+                if entry.topic is CONTROL:
+                    self.on_malformed(entry)
+
+    def _control(self, control: ControlCommand) -> None:
+        if control.kind is ControlKind.HALT:
+            self._halts[control.account] = control.why
+            self.on_halt(control.account, control.why)
+        elif control.kind is ControlKind.RESUME:
+            if control.account == EVERYWHERE:
+                self._halts.clear()
+            self._halts.pop(control.account, None)
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def instruments(self) -> Iterable[Instrument]:
+        return self._instruments.values()
+
+    def listed(self, exchange: str) -> Sequence[Instrument]:
+        """The instruments of one exchange; the same object until one changes."""
+        if exchange not in self._listed:
+            self._listed[exchange] = tuple(one for one in self._instruments.values() if one.exchange == exchange)
+        return self._listed[exchange]
+
+    def price(self, market: str) -> AggregatedPrice | None:
+        return self._prices.get(market)
+
+    def halted(self) -> str:
+        """The rule and the reason when everything is halted, else ""."""
+        return halt_fault(self._halts)
+
+    def halt_of(self, exchange: str) -> str:
+        """Why nothing new may go to an exchange, else ""."""
+        return f"halted: {self._halts[exchange]}" if exchange in self._halts else self.halted()
+
+    def rate(self, asset: str, now: Microseconds) -> Rate | None:
+        """USD for one unit of a quote: a stablecoin's live rate, any other asset's aggregated price."""
+        known = self._conversions.to_usd(asset, now)
+        price = self._prices.get(f"{asset}/USD")
+        if known is not None or price is None or now - price.event_time > PRICE_LIFE:
+            return known
+        return Rate(price.price, price.price, price.event_time)
+
+    def prospect(
+        self, instrument: Instrument, side: Side, orders: Sequence[Order], blocked: str, now: Microseconds
+    ) -> Prospect:
+        """All that is known of an instrument for an order of this side; ``orders`` hold funds reserved."""
+        book, cause = self._books.get((instrument.exchange, instrument.symbol), (None, None))
+        return Prospect(
+            instrument,
+            book,
+            cause,
+            self.rate(instrument.quote, now),
+            self._health.get(instrument.exchange),
+            self._free(instrument, side, orders, now),
+            blocked or self.halt_of(instrument.exchange),
+        )
+
+    def _free(self, instrument: Instrument, side: Side, orders: Sequence[Order], now: Microseconds) -> Decimal | None:
+        if instrument.exchange not in self._funded:
+            return None
+        asset = spent_asset(instrument, side)
+        free, told_at = self._balances.get((instrument.exchange, asset), (Decimal(0), now))
+        return free - reserved(orders, instrument.exchange, asset, told_at, now)
+
+
+def _quote(book: BookPicture[float]) -> Quote[float]:
+    bid, ask = book.bids[0], book.asks[0]
+    return Quote(
+        book.exchange,
+        book.symbol,
+        book.market,
+        bid.price,
+        bid.quantity,
+        ask.price,
+        ask.quantity,
+        book.sequence,
+        book.event_time,
+        book.received_time,
+    )
+
+
+async def follow(reader: Reader, views: Views, loaded: asyncio.Event | None = None) -> None:
+    """Feed the views for ever; ``loaded`` is set when everything that was there at the start has been taken in."""
+    async with aclosing(reader.batches(max_records=FEW)) as batches:
+        async for batch in batches:
+            for entry in batch:
+                views.take(entry)
+            views.moved.set()
+            if loaded is not None and not loaded.is_set() and await reader.caught_up():
+                loaded.set()
+
+
+def complete(prospects: Iterable[Prospect]) -> bool:
+    """Whether everything is known that a choice among these needs; soon after the start some may still be coming."""
+    return all(one.blocked or (one.book and one.rate and one.free is not None) for one in prospects)

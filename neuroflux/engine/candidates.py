@@ -1,0 +1,256 @@
+"""The instruments that could take an order, each with its figures, and what excludes those that can't.
+
+All comparison is in USD per unit of the market's base: the book's price, the live conversion of its quote, the fee.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from neuroflux.domain import (
+    AggregatedPrice,
+    BookPicture,
+    Candidate,
+    Cause,
+    ExchangeHealth,
+    HealthStatus,
+    Instrument,
+    InstrumentKind,
+    Level,
+    Microseconds,
+    OrderCommand,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from neuroflux.engine.conversion import Rate
+from neuroflux.engine.limits import Limits
+from neuroflux.engine.walk import value, walk
+
+UNKNOWN_LATENCY_MS = 1_000.0
+"""What counts as the latency of an exchange whose health nobody has told."""
+PRICE_LIFE: Microseconds = 15_000_000
+"""How old an aggregated price may be and still be the reference."""
+
+
+class Prospect(Struct, frozen=True):
+    """What is known of one instrument when the choice is made; ``cause`` is the record of the book.
+
+    ``free`` is what the account can still spend on it (engine/limits.py, ``spent_asset``), None where nobody told.
+    ``blocked`` says why it can't be used whatever its book is like.
+    """
+
+    instrument: Instrument
+    book: BookPicture[float] | None = None
+    cause: Cause | None = None
+    rate: Rate | None = None
+    health: ExchangeHealth | None = None
+    free: Decimal | None = None
+    blocked: str = ""
+
+
+class Offer(Struct, frozen=True):
+    """A candidate that may be chosen: ``levels`` are what of its book may be taken, in the wire's units.
+
+    ``bound`` is the worst price at which it may trade, in its own quote.
+    """
+
+    candidate: Candidate
+    prospect: Prospect
+    rate: Rate
+    levels: tuple[Level[float], ...]
+    bound: float
+
+
+def instruments_for(command: OrderCommand, known: Iterable[Instrument]) -> list[Instrument]:
+    """What a command may be filled with.
+
+    A symbol means that instrument, on any exchange. A market means its spot instruments; where nobody has spot, its
+    perpetuals: a plain order never turns into the other kind of thing. ``exchange`` narrows either.
+    """
+    here = [one for one in known if command.exchange in ("", one.exchange)]
+    named = [one for one in here if one.symbol == command.market]
+    comparable = [one for one in here if one.market == command.market]
+    spot = [one for one in comparable if one.kind is InstrumentKind.SPOT]
+    return (spot or comparable) if comparable else named
+
+
+def price_in_quote(command: OrderCommand, instrument: Instrument, rate: Rate) -> Decimal:
+    """The command's limit price as the instrument's exchange counts it: per wire unit, in its quote.
+
+    With a symbol the price is in the symbol's quote; with a market it is in USD and converts so that the bound holds
+    after conversion. Either is per unit of the market's base.
+    """
+    if command.market == instrument.symbol and command.market != instrument.market:
+        return command.price * instrument.multiplier
+    usd_for_quote = rate.ask if command.side is Side.BUY else rate.bid
+    return command.price * instrument.multiplier / Decimal(str(usd_for_quote))
+
+
+def unit_cost(offer: Offer, side: Side, price: float) -> float:
+    """USD for one unit of base at this price of the book, all in; negative for what a sale brings. Less is better."""
+    fee = float(offer.prospect.instrument.taker_fee)
+    per_base = price / offer.prospect.instrument.multiplier
+    return per_base * offer.rate.ask * (1 + fee) if side is Side.BUY else -per_base * offer.rate.bid * (1 - fee)
+
+
+def reference_price(prospects: Iterable[Prospect], aggregated: AggregatedPrice | None, now: Microseconds) -> float:
+    """What the market is at, in USD: the aggregated price, or where there is no fresh one the mean of the mids."""
+    if aggregated is not None and aggregated.price > 0 and now - aggregated.event_time <= PRICE_LIFE:
+        return aggregated.price
+    mids = [mid for mid in map(_mid, prospects) if mid]
+    return sum(mids) / len(mids) if mids else 0.0
+
+
+def _mid(prospect: Prospect) -> float:
+    book, rate = prospect.book, prospect.rate
+    if book is None or rate is None or not book.bids or not book.asks:
+        return 0.0
+    return (book.bids[0].price + book.asks[0].price) / 2 * rate.mid / prospect.instrument.multiplier
+
+
+def weigh(
+    command: OrderCommand, prospect: Prospect, reference: float, limits: Limits, now: Microseconds
+) -> Offer | Candidate:
+    """The figures of one instrument: an offer, or the bare candidate with the reason why it can't be chosen."""
+    reason = _unusable(command, prospect, limits, now)
+    book, rate = prospect.book, prospect.rate
+    if book is None or rate is None or not book.bids or not book.asks:
+        return _figures_unknown(prospect, reason, now)
+    levels = _usable(command, prospect, rate, reference, limits)
+    candidate = _figures(command, prospect, book, rate, reference, now)
+    reason = reason or _unwanted(command, prospect, candidate, rate, bool(levels[0]))
+    if reason:
+        return replace(candidate, reason=reason)
+    return Offer(candidate, prospect, rate, *levels)
+
+
+def _unusable(command: OrderCommand, prospect: Prospect, limits: Limits, now: Microseconds) -> str:
+    instrument, book = prospect.instrument, prospect.book
+    if prospect.blocked:
+        return prospect.blocked
+    if not instrument.active:
+        return f"inactive: {instrument.exchange} does not trade {instrument.symbol}"
+    if prospect.health is not None and prospect.health.status is HealthStatus.OFFLINE:
+        return f"health: {instrument.exchange} is offline"
+    if book is None or not book.bids or not book.asks:
+        return "stale: no book"
+    if now - book.received_time > limits.max_book_age:
+        return f"stale: the book is {(now - book.received_time) / 1e6:.1f} s old"
+    if prospect.rate is None:
+        return f"conversion: no fresh rate for {instrument.quote}"
+    if prospect.free is None:
+        return f"funds: the balances of {instrument.exchange} are not known"
+    return ""
+
+
+def _unwanted(command: OrderCommand, prospect: Prospect, candidate: Candidate, rate: Rate, usable: bool) -> str:
+    wanted, instrument = command.requirements, prospect.instrument
+    fee = instrument.maker_fee if rests(command) and not _crosses(command, prospect, rate) else instrument.taker_fee
+    if wanted.max_fee and float(fee) > wanted.max_fee:
+        return f"fee: {float(fee):.4%} is above {wanted.max_fee:.4%}"
+    if wanted.min_liquidity and candidate.liquidity < wanted.min_liquidity:
+        return f"liquidity: {candidate.liquidity:,.0f} USD is below {wanted.min_liquidity:,.0f} USD"
+    if command.time_in_force is TimeInForce.POST_ONLY and _crosses(command, prospect, rate):
+        return "price: a post-only order would trade at once"
+    if not usable and not rests(command):
+        return "price: nothing to take within the bounds"
+    return ""
+
+
+def rests(command: OrderCommand) -> bool:
+    """Whether what can't be traded at once stays in the book."""
+    waits = command.time_in_force in (TimeInForce.GTC, TimeInForce.POST_ONLY)
+    return command.type is OrderType.LIMIT and waits
+
+
+def _crosses(command: OrderCommand, prospect: Prospect, rate: Rate) -> bool:
+    best = side_of(prospect.book, command.side)[0].price
+    limit = float(price_in_quote(command, prospect.instrument, rate))
+    return limit >= best if command.side is Side.BUY else limit <= best
+
+
+def side_of(book: BookPicture[float] | None, side: Side) -> tuple[Level[float], ...]:
+    """The side of the book that an order of this side takes from."""
+    if book is None:
+        return ()
+    return book.asks if side is Side.BUY else book.bids
+
+
+def _usable(
+    command: OrderCommand, prospect: Prospect, rate: Rate, reference: float, limits: Limits
+) -> tuple[tuple[Level[float], ...], float]:
+    """The levels that may be taken, and the bound: the limit price, the collar, the slippage that is allowed."""
+    sign = 1 if command.side is Side.BUY else -1
+    levels = side_of(prospect.book, command.side)
+    bounds = []
+    if reference:
+        bounds.append(reference * (1 + sign * limits.price_collar) * prospect.instrument.multiplier / rate.mid)
+    if command.type is OrderType.LIMIT:
+        bounds.append(float(price_in_quote(command, prospect.instrument, rate)))
+    if command.requirements.max_slippage:
+        bounds.append(levels[0].price * (1 + sign * command.requirements.max_slippage))
+    bound = sign * min(sign * each for each in bounds) if bounds else levels[-1].price
+    return tuple(level for level in levels if sign * level.price <= sign * bound), bound
+
+
+def _figures(
+    command: OrderCommand,
+    prospect: Prospect,
+    book: BookPicture[float],
+    rate: Rate,
+    reference: float,
+    now: Microseconds,
+) -> Candidate:
+    """Walk the book for the whole quantity. ``total`` is what all costs come to against the reference price."""
+    instrument = prospect.instrument
+    sign = 1 if command.side is Side.BUY else -1
+    levels = side_of(book, command.side)
+    walked = walk(levels, float(command.quantity) / instrument.multiplier)
+    best, mid = levels[0].price, (book.bids[0].price + book.asks[0].price) / 2
+    notional = walked.quantity * walked.average_price
+    lost = rate.ask - rate.mid if command.side is Side.BUY else rate.mid - rate.bid
+    fee, conversion = notional * rate.mid * float(instrument.taker_fee), notional * lost
+    price = walked.average_price * rate.mid / instrument.multiplier
+    quantity = walked.quantity * instrument.multiplier
+    return Candidate(
+        instrument.exchange,
+        instrument.symbol,
+        price,
+        quantity,
+        fee,
+        sign * (best - mid) * walked.quantity * rate.mid,
+        sign * (walked.average_price - best) * walked.quantity * rate.mid,
+        conversion,
+        sign * (price - reference) * quantity + fee + conversion,
+        latency_of(prospect),
+        value(levels) * rate.mid,
+        _health_of(prospect),
+        (now - book.received_time) / 1e3,
+        "",
+    )
+
+
+def _figures_unknown(prospect: Prospect, reason: str, now: Microseconds) -> Candidate:
+    book = prospect.book
+    age = (now - book.received_time) / 1e3 if book else 0.0
+    one = prospect.instrument
+    health = _health_of(prospect)
+    return Candidate(one.exchange, one.symbol, 0, 0, 0, 0, 0, 0, 0, latency_of(prospect), 0, health, age, reason)
+
+
+def latency_of(prospect: Prospect) -> float:
+    return prospect.health.latency_ms if prospect.health is not None else UNKNOWN_LATENCY_MS
+
+
+def _health_of(prospect: Prospect) -> str:
+    return prospect.health.status.value if prospect.health is not None else "unknown"
+
+
+def causes_of(prospects: Sequence[Prospect]) -> tuple[Cause, ...]:
+    """The records that the figures were made from."""
+    return tuple(prospect.cause for prospect in prospects if prospect.cause is not None)

@@ -1,0 +1,158 @@
+"""What must hold before an order leaves, and what open orders hold reserved; every refusal names its rule first.
+
+Rules: ``kind``, ``strategy``, ``quantity``, ``price``, ``halted``, ``symbol``, ``stale``, ``health``, ``conversion``,
+``keys``, ``inactive``, ``fee``, ``liquidity``, ``slippage``, ``collar``, ``notional``, ``funds``, ``minimum``. Those of
+one instrument stand in engine/candidates.py and exclude it; those of the whole order stand here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from msgspec import Struct
+
+from neuroflux.domain import (
+    CommandKind,
+    Instrument,
+    InstrumentKind,
+    Microseconds,
+    OrderCommand,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from neuroflux.engine.order_state import Leg, Order, Phase
+
+STRATEGIES = ("optimal", "fastest", "cheapest", "balanced", "redundant")
+MARGIN = Decimal("0.1")
+"""The part of a perpetual's notional that must be free. Accounts differ in leverage and the exchange has the last word;
+this keeps out what would almost surely be refused there."""
+DECIMAL_DIGITS, DECIMAL_PLACES = 38, 18
+"""What an amount may have: the Avro decimals of the topics."""
+RESERVED_FOR: Microseconds = 60_000_000
+"""Longer than that after something was heard of an order, the balance counts, even if it is older."""
+
+ROUNDING = 1e-9
+"""What binary fractions may add to a ratio that is exactly at its bound."""
+EVERYWHERE = "*"
+
+
+class Limits(Struct, frozen=True):
+    """``price_collar`` is a fraction of the reference price; money is in USD."""
+
+    max_notional_usd: float
+    price_collar: float
+    max_book_age: Microseconds
+
+
+def limits_of(config: Mapping[str, float]) -> Limits:
+    """Read ``ORDER_LIMITS``."""
+    age = int(config["max_book_age_seconds"] * 1_000_000)
+    return Limits(config["max_notional_usd"], config["price_collar"], age)
+
+
+def command_fault(command: OrderCommand) -> str:
+    """What makes a command senseless whatever the market is; "" where nothing does."""
+    if command.kind is not CommandKind.PLACE:
+        return f"kind: {command.kind} orders are not available yet"
+    if command.strategy not in STRATEGIES:
+        return f"strategy: {command.strategy!r} is none of {', '.join(STRATEGIES)}"
+    return _amount_fault("quantity", command.quantity) or _price_fault(command) or _bounds_fault(command)
+
+
+def _amount_fault(rule: str, amount: Decimal) -> str:
+    if not amount.is_finite():
+        return f"{rule}: {amount} is no number"
+    told = f"{amount.normalize():f}" if amount.adjusted() < DECIMAL_DIGITS else f"{amount:e}"
+    if amount <= 0:
+        return f"{rule}: {told} is not above 0"
+    exponent = amount.normalize().as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > DECIMAL_PLACES:
+        return f"{rule}: {told} has more than {DECIMAL_PLACES} decimal places"
+    return f"{rule}: {told} is too large" if amount.adjusted() >= DECIMAL_DIGITS - DECIMAL_PLACES else ""
+
+
+def _price_fault(command: OrderCommand) -> str:
+    if command.type is OrderType.LIMIT:
+        return _amount_fault("price", command.price)
+    if command.price:
+        return "price: a market order has none; send a limit order to bound it"
+    return "price: a market order can't wait" if command.time_in_force is TimeInForce.POST_ONLY else ""
+
+
+def _bounds_fault(command: OrderCommand) -> str:
+    wanted = command.requirements
+    negative = min(wanted.max_slippage, wanted.max_fee, wanted.min_liquidity) < 0
+    return "requirements: a bound is below 0" if negative else ""
+
+
+def notional_fault(notional_usd: float, limits: Limits) -> str:
+    if notional_usd <= limits.max_notional_usd:
+        return ""
+    return f"notional: {notional_usd:,.2f} USD is above the limit of {limits.max_notional_usd:,.2f} USD"
+
+
+def collar_fault(side: Side, price_usd: float, reference: float, limits: Limits) -> str:
+    """Whether a limit price would trade further from the reference than the collar allows.
+
+    Only on the side that costs: a bid far below the market harms nobody, it rests.
+    """
+    beyond = price_usd / reference - 1 if side is Side.BUY else 1 - price_usd / reference
+    if beyond <= limits.price_collar + ROUNDING:
+        return ""
+    word = "above" if side is Side.BUY else "below"
+    market = f"{price_usd:,.8g} USD is {beyond:.2%} {word} the market at {reference:,.8g} USD"
+    return f"collar: {market}; {limits.price_collar:.2%} is allowed"
+
+
+def halt_fault(halts: Mapping[str, str]) -> str:
+    """``halts`` are the accounts that are halted, with the reason; the key ``*`` stands for all."""
+    if EVERYWHERE not in halts:
+        return ""
+    why = halts[EVERYWHERE]
+    return f"halted: {why}" if why else "halted"
+
+
+# ── funds ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def spent_asset(instrument: Instrument, side: Side) -> str:
+    """The asset that an order takes from the account: what is sold, what is paid with, or what margin is kept in."""
+    if instrument.kind is InstrumentKind.PERPETUAL:
+        return instrument.settle
+    return instrument.quote if side is Side.BUY else instrument.base
+
+
+def spent_amount(instrument: Instrument, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
+    """How much of ``spent_asset`` an order of this (wire) quantity and price can take at most, without fees."""
+    if instrument.kind is InstrumentKind.PERPETUAL:
+        return quantity * price * MARGIN
+    return quantity * price if side is Side.BUY else quantity
+
+
+def reserved(
+    orders: Iterable[Order], exchange: str, asset: str, balance_time: Microseconds, now: Microseconds
+) -> Decimal:
+    """What orders hold of an asset that the balance of ``balance_time`` can't show yet."""
+    total = Decimal(0)
+    for order in orders:
+        for number, leg in enumerate(order.legs):
+            here = leg.instrument.exchange == exchange and spent_asset(leg.instrument, order.command.side) == asset
+            if here and _unseen(order, number, balance_time, now):
+                total += _held(order, leg)
+    return total
+
+
+def _held(order: Order, leg: Leg) -> Decimal:
+    return spent_amount(leg.instrument, order.command.side, leg.quantity, leg.price)
+
+
+def _unseen(order: Order, leg: int, balance_time: Microseconds, now: Microseconds) -> bool:
+    """Whether a leg's effect on the account may be missing from a balance of that time."""
+    last = list(order.of_leg(leg))[-1]
+    if last.phase in (Phase.ROUTED, Phase.SENDING, Phase.IN_DOUBT):
+        return True
+    if last.phase is Phase.ABSENT or (last.phase.final and not last.filled):
+        return False
+    return balance_time < last.heard_at and now < last.heard_at + RESERVED_FOR

@@ -1,0 +1,70 @@
+"""What others get to see of an order: the events a step makes public."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from neuroflux.domain import Microseconds, OrderEvent, OrderState
+from neuroflux.engine.order_state import Attempt, Order, Phase, Publish, fees_of
+
+
+def events(before: Order, after: Order, now: Microseconds) -> Iterator[OrderEvent]:
+    """What the step changed: of each attempt, then of the order as a whole (without a client order id)."""
+    known = {(a.leg, a.number): a for a in before.attempts}
+    for attempt in after.attempts:
+        old = known.get((attempt.leg, attempt.number))
+        if attempt.client_order_id and (old is None or _shown(old) != _shown(attempt)):
+            yield leg_event(after, attempt, now)
+    if before.state is not after.state:
+        yield order_event(after, now)
+
+
+def _shown(attempt: Attempt) -> tuple[str, Decimal]:
+    """What others see of an attempt: it is not at its end while its fills are missing."""
+    if attempt.phase.final and not attempt.settled:
+        return OrderState.WORKING, attempt.filled
+    absent = attempt.phase is Phase.ABSENT
+    return OrderState.IN_DOUBT if absent else OrderState(attempt.phase.value), attempt.filled
+
+
+def leg_event(order: Order, attempt: Attempt, now: Microseconds, fault: str = "") -> OrderEvent:
+    leg = order.legs[attempt.leg]
+    return OrderEvent(
+        order.id,
+        OrderState(_shown(attempt)[0]),
+        leg.instrument.exchange,
+        leg.instrument.symbol,
+        attempt.client_order_id,
+        attempt.exchange_order_id,
+        order.command.side,
+        leg.quantity,
+        attempt.filled,
+        attempt.average,
+        fees_of((attempt,)),
+        fault or attempt.reason,
+        now,
+    )
+
+
+def order_event(order: Order, now: Microseconds, reason: str = "") -> OrderEvent:
+    only = order.legs[0].instrument if len(order.legs) == 1 else None
+    return OrderEvent(
+        order.id,
+        order.state,
+        only.exchange if only else "",
+        only.symbol if only else order.command.market,
+        "",
+        order.attempts[-1].exchange_order_id if only else "",
+        order.command.side,
+        order.quantity,
+        order.filled,
+        order.average,
+        fees_of(order.attempts),
+        reason or order.reason,
+        now,
+    )
+
+
+def fault(order: Order, attempt: Attempt, text: str, now: Microseconds) -> Publish:
+    return Publish(leg_event(order, attempt, now, f"fault: {text}"))

@@ -1,0 +1,266 @@
+"""What an order is while it lives: its legs, the attempts to place them, what happens to them and what must be done.
+
+Only values; engine/orders.py holds the rules. Everything here goes through msgpack, so a journal entry is the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+from neuroflux.domain import (
+    Cause,
+    Fee,
+    Fill,
+    Instrument,
+    Microseconds,
+    OrderCommand,
+    OrderDecision,
+    OrderEvent,
+    OrderReport,
+    OrderState,
+    TimeInForce,
+)
+from neuroflux.exchanges.base_exchange import Outcome, Placement
+
+ZERO = Decimal(0)
+
+
+class Phase(StrEnum):
+    """Where one attempt stands: the words of OrderState, and ABSENT for what the exchange says it never got."""
+
+    ROUTED = "routed"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    ACKNOWLEDGED = "acknowledged"
+    WORKING = "working"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    ABSENT = "absent"
+
+    @property
+    def final(self) -> bool:
+        return self in _FINAL
+
+
+_FINAL = frozenset({Phase.FILLED, Phase.CANCELLED, Phase.EXPIRED, Phase.REJECTED, Phase.ABSENT})
+
+
+class Leg(Struct, frozen=True):
+    """The part of an order that one instrument takes; always sent with a limit price, never without.
+
+    ``quantity`` and ``price`` are the wire's; ``rate`` is USD for one unit of the instrument's quote at
+    the time of the decision.
+    """
+
+    instrument: Instrument
+    quantity: Decimal
+    price: Decimal
+    time_in_force: TimeInForce
+    rate: float
+
+
+class Attempt(Struct, frozen=True):
+    """One try at placing one leg, known to the exchange by ``client_order_id`` (empty until it is sent).
+
+    ``reported`` is the cumulative quantity that the exchange told, ``fills`` are the executions seen. ``ask_at`` is
+    when something must be done if nothing is heard; ``asked`` counts the questions since something was heard.
+    """
+
+    leg: int
+    number: int
+    phase: Phase = Phase.ROUTED
+    client_order_id: str = ""
+    exchange_order_id: str = ""
+    sent_at: Microseconds = 0
+    heard_at: Microseconds = 0
+    ended_at: Microseconds = 0
+    reported: Decimal = ZERO
+    reported_average: Decimal = ZERO
+    fills: tuple[Fill, ...] = ()
+    fills_given_up: bool = False
+    asked: int = 0
+    ask_at: Microseconds = 0
+    cancelled_at: Microseconds = 0
+    reason: str = ""
+
+    @property
+    def seen(self) -> Decimal:
+        """The quantity of the fills that were seen."""
+        return sum((fill.quantity for fill in self.fills), ZERO)
+
+    @property
+    def filled(self) -> Decimal:
+        return max(self.reported, self.seen)
+
+    @property
+    def average(self) -> Decimal:
+        """The average price, from the fills once they are all seen; 0 before the first."""
+        seen = self.seen
+        if seen and seen >= self.reported:
+            return sum((fill.price * fill.quantity for fill in self.fills), ZERO) / seen
+        return self.reported_average
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is expected of it."""
+        return self.phase.final and (self.seen >= self.reported or self.fills_given_up)
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """One order from its command to its end; ``source`` is the command's record."""
+
+    command: OrderCommand
+    source: Cause
+    received_at: Microseconds
+    state: OrderState = OrderState.RECEIVED
+    decided_at: Microseconds = 0
+    legs: tuple[Leg, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    cancel_asked: str = ""
+    reason: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.command.order_id
+
+    def of_leg(self, leg: int) -> Iterator[Attempt]:
+        return (attempt for attempt in self.attempts if attempt.leg == leg)
+
+    @property
+    def quantity(self) -> Decimal:
+        """What was asked, in units of the base."""
+        return self.command.quantity
+
+    @property
+    def filled(self) -> Decimal:
+        """What was filled, in units of the base."""
+        return sum((a.filled * self.legs[a.leg].instrument.multiplier for a in self.attempts), ZERO)
+
+    @property
+    def average(self) -> Decimal:
+        """The average price of a unit of the base: in the legs' quote, or in USD where the legs' quotes differ."""
+        mixed = len({leg.instrument.quote for leg in self.legs}) > 1
+        filled, value = ZERO, ZERO
+        for attempt in self.attempts:
+            leg = self.legs[attempt.leg]
+            filled += attempt.filled * leg.instrument.multiplier
+            value += attempt.filled * attempt.average * (Decimal(str(leg.rate)) if mixed else 1)
+        return value / filled if filled else ZERO
+
+
+def fees_of(attempts: tuple[Attempt, ...]) -> tuple[Fee, ...]:
+    """The fees of all fills, summed by asset."""
+    sums: dict[str, Decimal] = {}
+    for attempt in attempts:
+        for fill in attempt.fills:
+            sums[fill.fee_asset] = sums.get(fill.fee_asset, ZERO) + fill.fee
+    return tuple(Fee(asset, amount) for asset, amount in sorted(sums.items()))
+
+
+# ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Question(StrEnum):
+    """What an answer of the exchange answers."""
+
+    PLACE = "place"
+    QUERY = "query"
+    CANCEL = "cancel"
+
+
+class Decided(Struct, frozen=True):
+    """The order was routed, or refused when there are no legs."""
+
+    decision: OrderDecision
+    legs: tuple[Leg, ...]
+
+
+class Sending(Struct, frozen=True):
+    """The next attempt of a leg is about to be sent under this id."""
+
+    leg: int
+    client_order_id: str
+
+
+class Told(Struct, frozen=True):
+    """What became of a request about an attempt."""
+
+    client_order_id: str
+    question: Question
+    outcome: Outcome
+
+
+class Reported(Struct, frozen=True):
+    """The private stream, or a list of orders, told of an attempt."""
+
+    client_order_id: str
+    report: OrderReport
+
+
+class FillSeen(Struct, frozen=True):
+    client_order_id: str
+    fill: Fill
+
+
+class CancelAsked(Struct, frozen=True):
+    why: str
+
+
+class Restored(Struct, frozen=True):
+    """The order was read from the journal: whatever was being sent may have arrived."""
+
+
+class Ticked(Struct, frozen=True):
+    """Time has passed."""
+
+
+Happening = Decided | Sending | Told | Reported | FillSeen | CancelAsked | Restored | Ticked
+
+
+# ── what must be done ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class WriteJournal(Struct, frozen=True):
+    """The order as it now is must be in the journal before any other effect of this step."""
+
+
+class WantSend(Struct, frozen=True):
+    """The leg waits for its turn at the exchange; answer with ``Sending``."""
+
+    leg: int
+
+
+class Send(Struct, frozen=True):
+    placement: Placement
+
+
+class Ask(Struct, frozen=True):
+    """Ask the exchange for the attempt by its client order id."""
+
+    instrument: Instrument
+    client_order_id: str
+
+
+class AskFills(Struct, frozen=True):
+    """Ask for the account's fills in this instrument since then."""
+
+    instrument: Instrument
+    since: Microseconds
+
+
+class Cancel(Struct, frozen=True):
+    instrument: Instrument
+    client_order_id: str
+
+
+class Publish(Struct, frozen=True):
+    record: OrderEvent | Fill | OrderDecision
+
+
+Effect = WriteJournal | WantSend | Send | Ask | AskFills | Cancel | Publish

@@ -1,0 +1,249 @@
+"""The life of an order as a pure, table-driven machine: ``step(order, what happened, now)`` → the order, what to do.
+
+The rules:
+
+1.  An order has one leg for each instrument that takes a part of it; a leg is placed by attempts, one after another.
+    Each attempt has its own client order id, and moves by the table in engine/order_table.py alone.
+2.  What must outlive a crash is written to the journal before its effect: every step that changes the order begins
+    its effects with ``WriteJournal``. An attempt that is SENDING in the journal may have arrived.
+3.  What may have arrived is asked after, never sent again. The next attempt begins only when the exchange says that it
+    has no such order and so much time has passed since it was signed (``SETTLED_AFTER``) that it can't come any more.
+4.  At most ``MAX_ATTEMPTS`` attempts, and none later than ``SEND_WITHIN`` after the decision: an old price is no price.
+5.  Reports never lead back: what is final stays, an older report changes nothing, cumulative figures only grow.
+6.  A fill counts once, by exchange, symbol and trade id, in whatever order fills and reports come in.
+7.  A final attempt is settled when its fills add up to what was reported filled; they are asked for, and after
+    ``FILLS_WITHIN`` given up with a reason. A leg is at its end when its attempts are settled, an order when its legs
+    are.
+8.  What the table does not know is a fault: published as an event, with nothing changed. An attempt that was taken for
+    absent and turns up is a fault too, and is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from neuroflux.domain import Cause, Microseconds, OrderCommand, OrderState, OrderType
+from neuroflux.engine.order_attempts import (
+    Handled,
+    ended,
+    filled,
+    find,
+    put,
+    reported,
+    restored,
+    ticked,
+    told,
+    too_late,
+)
+from neuroflux.engine.order_events import events, order_event
+from neuroflux.engine.order_state import (
+    Attempt,
+    Cancel,
+    CancelAsked,
+    Decided,
+    Effect,
+    FillSeen,
+    Happening,
+    Order,
+    Phase,
+    Publish,
+    Reported,
+    Restored,
+    Send,
+    Sending,
+    Ticked,
+    Told,
+    WantSend,
+    WriteJournal,
+)
+from neuroflux.engine.order_table import ANSWER_WITHIN, CANCEL_AGAIN, MAX_ATTEMPTS, SEND_WITHIN
+from neuroflux.exchanges.base_exchange import Placement
+
+
+class Step(Struct, frozen=True):
+    order: Order
+    effects: tuple[Effect, ...]
+
+
+def received(command: OrderCommand, source: Cause, now: Microseconds) -> Step:
+    """A new order of a command; what follows is the decision."""
+    order = Order(command=command, source=source, received_at=now)
+    return Step(order, (WriteJournal(), Publish(order_event(order, now))))
+
+
+def step(order: Order, happening: Happening, now: Microseconds) -> Step:
+    """What the order becomes, and what must be done, in this order. Never raises for what an exchange said."""
+    after, effects = _handle(order, happening, now)
+    return _conclude(order, after, effects, now)
+
+
+def wake_at(order: Order) -> Microseconds | None:
+    """When ``Ticked`` must come at the latest; None when nothing is waited for."""
+    times = [a.ask_at for a in order.attempts if a.ask_at and not a.settled]
+    times += [order.decided_at + SEND_WITHIN for a in order.attempts if a.phase is Phase.ROUTED]
+    return min(times, default=None)
+
+
+def encode(order: Order) -> bytes:
+    return msgspec.msgpack.encode(order)
+
+
+def decode(body: bytes) -> Order:
+    """Read an order from its journal; raises msgspec.MsgspecError for what is none."""
+    return msgspec.msgpack.decode(body, type=Order)
+
+
+# ── what happens to the order ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _handle(order: Order, happening: Happening, now: Microseconds) -> Handled:
+    match happening:
+        case Decided():
+            return _decided(order, happening, now)
+        case Sending(leg, client_order_id):
+            return _sending(order, leg, client_order_id, now)
+        case Told(client_order_id, question, outcome):
+            return _about(order, client_order_id, lambda o, a: told(o, a, question, outcome, now), now)
+        case Reported(client_order_id, news):
+            return _about(order, client_order_id, lambda o, a: reported(o, a, news, now), now)
+        case FillSeen(client_order_id, execution):
+            return _about(order, client_order_id, lambda o, a: filled(o, a, execution, now), now)
+        case CancelAsked(why):
+            return _cancel_asked(order, why, now)
+        case Restored():
+            return _each(order, restored, now)
+        case Ticked():
+            return _each(order, ticked, now)
+
+
+def _decided(order: Order, happening: Decided, now: Microseconds) -> Handled:
+    reason = happening.decision.reason
+    effects: list[Effect] = [Publish(happening.decision)]
+    if not happening.legs:
+        return replace(order, state=OrderState.REFUSED, decided_at=now, reason=reason), effects
+    attempts = tuple(Attempt(leg, 0) for leg in range(len(happening.legs)))
+    routed = replace(
+        order, state=OrderState.ROUTED, decided_at=now, legs=happening.legs, attempts=attempts, reason=reason
+    )
+    return routed, effects + [WantSend(attempt.leg) for attempt in attempts]
+
+
+def _sending(order: Order, leg: int, client_order_id: str, now: Microseconds) -> Handled:
+    attempt = list(order.of_leg(leg))[-1]
+    if attempt.phase is not Phase.ROUTED:
+        return order, []  # cancelled, or too late, while it waited for its turn
+    if now > order.decided_at + SEND_WITHIN:
+        return too_late(order, attempt, now)
+    sent = replace(
+        attempt, phase=Phase.SENDING, client_order_id=client_order_id, sent_at=now, ask_at=now + ANSWER_WITHIN
+    )
+    return put(order, sent), [Send(_placement(order, sent))]
+
+
+def _placement(order: Order, attempt: Attempt) -> Placement:
+    leg = order.legs[attempt.leg]
+    return Placement(
+        leg.instrument,
+        attempt.client_order_id,
+        order.command.side,
+        OrderType.LIMIT,
+        leg.quantity,
+        leg.price,
+        leg.time_in_force,
+    )
+
+
+def _cancel_asked(order: Order, why: str, now: Microseconds) -> Handled:
+    if order.state.final:
+        return order, [Publish(order_event(order, now, f"nothing to cancel: the order is {order.state}"))]
+    order = replace(order, cancel_asked=order.cancel_asked or why or "cancelled")
+    for attempt in order.attempts:
+        if attempt.phase is Phase.ROUTED:
+            order = put(order, ended(replace(attempt, phase=Phase.CANCELLED, reason=why), now))
+    return order, []
+
+
+# ── what follows from it ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _conclude(before: Order, after: Order, effects: list[Effect], now: Microseconds) -> Step:
+    after, more = _next_attempts(after, now)
+    after, cancels = _cancels(after, now)
+    after = _at_its_end(after)
+    told = [Publish(e) for e in events(before, after, now)]
+    journal: list[Effect] = [WriteJournal()] if _durable(before) != _durable(after) else []
+    return Step(after, (*journal, *effects, *more, *cancels, *told))
+
+
+def _next_attempts(order: Order, now: Microseconds) -> Handled:
+    """Where the last attempt of a leg never arrived, the next begins: rule 4."""
+    effects: list[Effect] = []
+    for leg in range(len(order.legs)):
+        last = list(order.of_leg(leg))[-1]
+        over = order.state.final or order.cancel_asked or now > order.decided_at + SEND_WITHIN
+        if last.phase is Phase.ABSENT and not over and last.number + 1 < MAX_ATTEMPTS:
+            order = replace(order, attempts=(*order.attempts, Attempt(leg, last.number + 1)))
+            effects.append(WantSend(leg))
+    return order, effects
+
+
+def _cancels(order: Order, now: Microseconds) -> Handled:
+    """Cancel what stands on an exchange and is not wanted (any more)."""
+    effects: list[Effect] = []
+    for attempt in order.attempts:
+        superseded = any(other.number > attempt.number for other in order.of_leg(attempt.leg))
+        unwanted = order.cancel_asked or superseded or order.state.final
+        standing = attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING)
+        if unwanted and standing and now >= attempt.cancelled_at + CANCEL_AGAIN:
+            order = put(order, replace(attempt, cancelled_at=now, ask_at=now + CANCEL_AGAIN))
+            effects.append(Cancel(order.legs[attempt.leg].instrument, attempt.client_order_id))
+    return order, effects
+
+
+def _at_its_end(order: Order) -> Order:
+    if order.state.final or not order.legs or not all(attempt.settled for attempt in order.attempts):
+        return order
+    last = [list(order.of_leg(leg))[-1] for leg in range(len(order.legs))]
+    state = _final_state(order, {attempt.phase for attempt in last})
+    reasons = "; ".join(dict.fromkeys(attempt.reason for attempt in last if attempt.reason))
+    return replace(order, state=state, reason=order.cancel_asked or reasons)
+
+
+def _final_state(order: Order, phases: set[Phase]) -> OrderState:
+    full = all(sum((a.filled for a in order.of_leg(i)), Decimal(0)) >= leg.quantity for i, leg in enumerate(order.legs))
+    if full:
+        return OrderState.FILLED
+    if phases == {Phase.REJECTED}:
+        return OrderState.REJECTED
+    if order.cancel_asked or Phase.CANCELLED in phases:
+        return OrderState.CANCELLED
+    return OrderState.EXPIRED
+
+
+def _durable(order: Order) -> Order:
+    """The order without its timers: when this is unchanged, the journal needs no new entry."""
+    timeless = (replace(a, heard_at=0, asked=0, ask_at=0, cancelled_at=0) for a in order.attempts)
+    return replace(order, attempts=tuple(timeless))
+
+
+def _about(
+    order: Order, client_order_id: str, handler: Callable[[Order, Attempt], Handled], now: Microseconds
+) -> Handled:
+    attempt = find(order, client_order_id)
+    if attempt is None:
+        text = f"fault: {client_order_id!r} is no attempt of this order"
+        return order, [Publish(order_event(order, now, text))]
+    return handler(order, attempt)
+
+
+def _each(order: Order, handler: Callable[[Order, Attempt, Microseconds], Handled], now: Microseconds) -> Handled:
+    effects: list[Effect] = []
+    for attempt in order.attempts:
+        order, more = handler(order, attempt, now)
+        effects += more
+    return order, effects

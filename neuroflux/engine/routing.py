@@ -1,0 +1,274 @@
+"""Where an order goes: strategies as orderings of the same offers, and the legs that follow from them. Pure.
+
+``optimal`` takes the levels of all books as one, cheapest first after fee and conversion, so it splits exactly where
+that is cheaper. ``fastest``, ``cheapest`` (lowest fee) and ``balanced`` (cost and latency alike) order the exchanges
+first and take from the next only what the one before can't give. ``redundant`` gives no exchange more than half.
+
+No order goes out without a price: a market order is an immediate-or-cancel limit order at ``MARKET_COLLAR`` beyond the
+worst level that it means to take, and never beyond the bounds of its offer. A limit order that rests is placed where it
+is nearest to being filled, fee and conversion included, and is split only when it is ``redundant``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+
+from neuroflux.domain import (
+    AggregatedPrice,
+    Allocation,
+    Candidate,
+    Level,
+    Microseconds,
+    OrderCommand,
+    OrderDecision,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from neuroflux.engine.allocation import Amounts, Slice, affordable, fit, take
+from neuroflux.engine.candidates import (
+    Offer,
+    Prospect,
+    causes_of,
+    price_in_quote,
+    reference_price,
+    rests,
+    side_of,
+    unit_cost,
+    weigh,
+)
+from neuroflux.engine.limits import Limits, collar_fault, notional_fault, spent_asset
+from neuroflux.engine.order_state import Leg
+from neuroflux.engine.rounding import round_price, violation
+
+MARKET_COLLAR = Decimal("0.005")
+"""How far beyond the walked price a market order may trade: what the book may move while it is on its way."""
+
+
+class Routed(Struct, frozen=True):
+    """The decision to publish, and the legs to send; none when it was refused."""
+
+    decision: OrderDecision
+    legs: tuple[Leg, ...] = ()
+
+
+def decide(
+    command: OrderCommand,
+    prospects: Sequence[Prospect],
+    aggregated: AggregatedPrice | None,
+    limits: Limits,
+    now: Microseconds,
+) -> Routed:
+    """Choose for a ``place`` command; the same input gives the same decision."""
+    reference = reference_price(prospects, aggregated, now)
+    weighed = [weigh(command, prospect, reference, limits, now) for prospect in prospects]
+    offers = [one for one in weighed if isinstance(one, Offer)]
+    candidates = tuple(one.candidate if isinstance(one, Offer) else one for one in weighed)
+    fault = _fault(command, prospects, candidates, offers, reference, limits)
+    legs: tuple[Leg, ...] = ()
+    reason = fault
+    if not fault:
+        legs, reason = _place(command, offers)
+    chosen = tuple(Allocation(x.instrument.exchange, x.instrument.symbol, x.quantity, x.price) for x in legs)
+    causes = causes_of(prospects)
+    return Routed(
+        OrderDecision(command.order_id, command.strategy, chosen, reason, candidates, causes, now),
+        legs,
+    )
+
+
+def refused(command: OrderCommand, reason: str, now: Microseconds) -> Routed:
+    """A decision that was made without looking at a market."""
+    return Routed(OrderDecision(command.order_id, command.strategy, (), reason, (), (), now))
+
+
+def _fault(
+    command: OrderCommand,
+    prospects: Sequence[Prospect],
+    candidates: Sequence[Candidate],
+    offers: Sequence[Offer],
+    reference: float,
+    limits: Limits,
+) -> str:
+    """Why nobody can take the order, or nobody may; "" when it can be placed."""
+    if not prospects:
+        where = f" on {command.exchange}" if command.exchange else ""
+        return f"symbol: nothing trades {command.market!r}{where}"
+    if not offers:
+        return "; ".join(f"{one.exchange} {one.symbol}: {one.reason}" for one in candidates)
+    price = max(_price_usd(command, offer, reference) for offer in offers)
+    beyond = ""
+    if command.type is OrderType.LIMIT and reference:
+        beyond = collar_fault(command.side, price, reference, limits)
+    return beyond or notional_fault(float(command.quantity) * price, limits)
+
+
+def _price_usd(command: OrderCommand, offer: Offer, reference: float) -> float:
+    """What a unit of the base is valued at for the limits: the limit price, or the walked one."""
+    if command.type is OrderType.MARKET:
+        return max(offer.candidate.price, reference)
+    wire = float(price_in_quote(command, offer.prospect.instrument, offer.rate))
+    return wire * offer.rate.mid / offer.prospect.instrument.multiplier
+
+
+# ── strategies ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+Rank = Callable[[Offer], float]
+
+
+def _rank(command: OrderCommand, offers: Sequence[Offer]) -> Rank:
+    """What orders the offers before the cost of their levels does; equal ranks merge their books."""
+    match command.strategy:
+        case "fastest":
+            return lambda offer: offer.candidate.latency_ms
+        case "cheapest":
+            return lambda offer: float(_fee(command, offer))
+        case "balanced":
+            cost = _scaled([offer.candidate.total for offer in offers])
+            latency = _scaled([offer.candidate.latency_ms for offer in offers])
+            return lambda offer: cost(offer.candidate.total) + latency(offer.candidate.latency_ms)
+    return lambda offer: 0.0
+
+
+def _scaled(figures: Sequence[float]) -> Callable[[float], float]:
+    low, high = min(figures), max(figures)
+    return lambda figure: (figure - low) / (high - low) if high > low else 0.0
+
+
+def _fee(command: OrderCommand, offer: Offer) -> Decimal:
+    instrument = offer.prospect.instrument
+    return instrument.maker_fee if rests(command) and not offer.levels else instrument.taker_fee
+
+
+def _slices(command: OrderCommand, offers: Sequence[Offer]) -> list[Slice]:
+    """Everything that can be had, in the order in which it is to be had."""
+    rank = _rank(command, offers)
+    slices = []
+    for number, offer in enumerate(offers):
+        for level in _to_take(command, offer):
+            cost = _cost(command, offer, level.price)
+            slices.append(Slice((rank(offer), cost), number, level.price, Decimal(str(level.quantity))))
+    return sorted(slices, key=lambda one: one.order)
+
+
+def _to_take(command: OrderCommand, offer: Offer) -> Sequence[Level[float]]:
+    """The levels to take; an order that rests is one level at the price it waits for: the other side's best."""
+    if not rests(command):
+        return offer.levels
+    best = side_of(offer.prospect.book, command.side)[0].price
+    wire = float(command.quantity) / offer.prospect.instrument.multiplier
+    return (Level(best, wire),)
+
+
+def _cost(command: OrderCommand, offer: Offer, price: float) -> float:
+    instrument = offer.prospect.instrument
+    saved = float(instrument.taker_fee - _fee(command, offer))
+    return unit_cost(offer, command.side, price) - saved * price * offer.rate.mid / instrument.multiplier
+
+
+def _place(command: OrderCommand, offers: Sequence[Offer]) -> tuple[tuple[Leg, ...], str]:
+    """Legs and the reason; no legs when the quantity can't be had, funded, or cut to the exchanges' rules."""
+    exchanges = {offer.prospect.instrument.exchange for offer in offers}
+    if command.strategy == "redundant" and len(exchanges) < 2:
+        return (), "redundant: only one exchange can take the order"
+    reasons: dict[str, None] = {}
+    for group in _groups(command, _slices(command, offers)):
+        legs, told = _fill(command, offers, group)
+        if legs:
+            return legs, told
+        reasons[told] = None
+    return (), "; ".join(reasons)
+
+
+def _groups(command: OrderCommand, slices: Sequence[Slice]) -> list[list[Slice]]:
+    """Slices that may be combined. What rests, and what is all or nothing, goes to one exchange: the first that can."""
+    if command.strategy == "redundant" or not (rests(command) or command.time_in_force is TimeInForce.FOK):
+        return [list(slices)]
+    groups: dict[int, list[Slice]] = {}
+    for one in slices:
+        groups.setdefault(one.offer, []).append(one)
+    return list(groups.values())
+
+
+def _fill(command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice]) -> tuple[tuple[Leg, ...], str]:
+    """Share the quantity out; an offer whose part breaks its exchange's rules is left out and the rest tried again."""
+    excluded: dict[int, str] = {}
+    while True:
+        usable = [one for one in slices if one.offer not in excluded]
+        amounts = take(command, offers, usable, _spend_price(command))
+        short = _short(command, offers, usable, amounts)
+        if short:
+            return (), "; ".join(excluded.values()) or short
+        wire, left_out = fit(command, offers, amounts)
+        legs = {number: _leg(command, offers[number], wire[number], amounts.worst[number]) for number in wire}
+        broken = _broken(legs)
+        if not broken:
+            return tuple(legs.values()), _reason(command, offers, legs, left_out)
+        excluded[broken[0]] = broken[1]
+
+
+def _spend_price(command: OrderCommand) -> Callable[[Offer, float], Decimal]:
+    """The price at which an order may hold funds: its limit, or the collared price of the level."""
+
+    def price(offer: Offer, level: float) -> Decimal:
+        if command.type is OrderType.LIMIT:
+            return price_in_quote(command, offer.prospect.instrument, offer.rate)
+        return Decimal(str(level)) * (1 + MARKET_COLLAR)
+
+    return price
+
+
+def _short(command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice], amounts: Amounts) -> str:
+    """Why the whole quantity can't be had; "" when it can, or when the order takes what there is."""
+    missing = command.quantity - sum(amounts.quantities.values(), Decimal(0))
+    if missing <= 0:
+        return ""
+    there = sum((one.quantity * offers[one.offer].prospect.instrument.multiplier for one in slices), Decimal(0))
+    if command.strategy == "redundant" and there >= command.quantity:
+        return f"redundant: {missing.normalize():f} finds no second exchange"
+    if there < command.quantity:
+        return f"liquidity: {there.normalize():f} of {command.quantity:f} can be had within the bounds"
+    held = {_purse(command, offer): affordable(offer) for offer in offers}
+    told = ", ".join(f"{free:,.8g} {asset} on {exchange}" for (exchange, asset), free in held.items())
+    return f"funds: {missing:.8g} of {command.quantity:f} is not covered; free: {told}"
+
+
+def _purse(command: OrderCommand, offer: Offer) -> tuple[str, str]:
+    return offer.prospect.instrument.exchange, spent_asset(offer.prospect.instrument, command.side)
+
+
+def _leg(command: OrderCommand, offer: Offer, wire: Decimal, worst: float) -> Leg:
+    instrument = offer.prospect.instrument
+    if command.type is OrderType.LIMIT:
+        price = price_in_quote(command, instrument, offer.rate)
+        when = command.time_in_force
+    else:
+        sign = 1 if command.side is Side.BUY else -1
+        price = sign * min(sign * Decimal(str(worst)) * (1 + sign * MARKET_COLLAR), sign * Decimal(str(offer.bound)))
+        when = TimeInForce.FOK if command.time_in_force is TimeInForce.FOK else TimeInForce.IOC
+    rounded = round_price(instrument, price, command.side, aggressive=False)
+    return Leg(instrument, wire, rounded, when, offer.rate.mid)
+
+
+def _broken(legs: Mapping[int, Leg]) -> tuple[int, str] | None:
+    """The smallest leg that breaks a rule of its exchange, and which."""
+    for number, leg in sorted(legs.items(), key=lambda item: item[1].quantity * item[1].price):
+        rule = violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT)
+        if rule:
+            return number, f"minimum: {leg.instrument.exchange} {leg.instrument.symbol}: {rule}"
+    return None
+
+
+def _reason(command: OrderCommand, offers: Sequence[Offer], legs: Mapping[int, Leg], left_out: Decimal) -> str:
+    """In words: what was chosen, and what it costs against the next best."""
+    parts = [f"{leg.quantity:f} {leg.instrument.symbol} on {leg.instrument.exchange}" for leg in legs.values()]
+    told = f"{command.strategy}: {' and '.join(parts)}"
+    others = [offer.candidate for number, offer in enumerate(offers) if number not in legs]
+    if others and len(legs) == 1:
+        chosen = offers[next(iter(legs))].candidate
+        nearest = min(others, key=lambda one: one.total)
+        told += f"; all-in cost {chosen.total:,.4f} USD, {nearest.exchange} {nearest.symbol} {nearest.total:,.4f} USD"
+    return told + (f"; {left_out:f} left out by rounding" if left_out else "")

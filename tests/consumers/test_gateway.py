@@ -1,0 +1,158 @@
+"""The gateway against a server that behaves badly: what counts as not sent, as unknown, as asked to wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+from aiohttp import web
+
+from consumers.gateway import Account, Gateway, Unanswered, Unsent
+from neuroflux.domain import ExchangeStatus, StatusKind
+from neuroflux.exchanges.base_exchange import Answer, Desk, Exchange, Request
+
+SKEW = 3_000_000
+PLACE = Request("POST", "/order?symbol=a%2Fb&sign=%3D+", b"x=1", {"X-KEY": "k"})
+
+
+class FakeDesk:
+    """Tells the usage that a header says."""
+
+    def usage(self, answer: Answer) -> float:
+        return float(answer.headers.get("x-usage", 0))
+
+
+class FakeExchange:
+    WEIGHT_PER_MINUTE = 6_000
+
+    def server_time_request(self) -> Request:
+        return Request("GET", "/time")
+
+    def server_time(self, answer: Answer) -> int:
+        return int(answer.body)
+
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def gateway(handler: Handler) -> AsyncIterator[tuple[Gateway, list[ExchangeStatus]]]:
+    async def clock(_: web.Request) -> web.Response:
+        return web.Response(text=str(time.time_ns() // 1_000 + SKEW))
+
+    application = web.Application()
+    application.router.add_get("/time", clock)
+    application.router.add_route("*", "/order", handler)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    told: list[ExchangeStatus] = []
+    account = Account(cast(Exchange, FakeExchange()), lambda: cast(Desk, FakeDesk()), address)
+    try:
+        async with Gateway({"x": account}, told.append) as opened:
+            yield opened, told
+    finally:
+        await runner.cleanup()
+
+
+def kinds(told: Sequence[ExchangeStatus]) -> list[StatusKind]:
+    return [one.kind for one in told]
+
+
+async def answer_ok(request: web.Request) -> web.Response:
+    return web.Response(text=f"{request.raw_path} {await request.text()} {request.headers['X-KEY']}")
+
+
+async def test_a_request_goes_out_exactly_as_it_was_signed() -> None:
+    async with gateway(answer_ok) as (opened, _):
+        answer = await opened.send("x", PLACE, 1.0)
+    assert answer.status == 200
+    assert answer.body == b"/order?symbol=a%2Fb&sign=%3D+ x=1 k"
+
+
+async def test_the_clock_is_compared_and_corrected() -> None:
+    async with gateway(answer_ok) as (opened, told):
+        assert opened.offset("x") == pytest.approx(SKEW, abs=200_000)
+        assert opened.now("x") - time.time_ns() // 1_000 == pytest.approx(SKEW, abs=200_000)
+    (skew,) = (one for one in told if one.kind is StatusKind.SKEW)
+    assert skew.value == pytest.approx(SKEW / 1e3, abs=200)
+
+
+async def test_latency_is_told_once_a_second_and_no_more() -> None:
+    async with gateway(answer_ok) as (opened, told):
+        await asyncio.gather(*(opened.send("x", PLACE, 1.0) for _ in range(20)))
+    assert kinds(told).count(StatusKind.LATENCY) == 1
+
+
+async def test_no_answer_in_time_and_a_broken_connection_are_unknown() -> None:
+    async def never(_: web.Request) -> web.Response:
+        await asyncio.sleep(60)
+        return web.Response()
+
+    async def breaks(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async with gateway(never) as (opened, _):
+        with pytest.raises(Unanswered, match=r"no answer within 0.2 s"):
+            await opened.send("x", PLACE, 0.2)
+    async with gateway(breaks) as (opened, _):
+        with pytest.raises(Unanswered, match="the connection broke"):
+            await opened.send("x", PLACE, 1.0)
+
+
+async def test_a_broken_connection_is_not_tried_again_behind_our_back() -> None:
+    seen = 0
+
+    async def breaks(request: web.Request) -> web.Response:
+        nonlocal seen
+        seen += 1
+        if seen == 2:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response()
+
+    async with gateway(breaks) as (opened, _):
+        await opened.send("x", PLACE, 1.0)
+        with pytest.raises(Unanswered):
+            await opened.send("x", PLACE, 1.0)
+    assert seen == 2
+
+
+async def test_where_nobody_listens_nothing_was_sent() -> None:
+    address = "http://127.0.0.1:9"
+    account = Account(cast(Exchange, FakeExchange()), lambda: cast(Desk, FakeDesk()), address)
+    told: list[ExchangeStatus] = []
+    async with Gateway({"x": account}, told.append) as opened:
+        with pytest.raises(Unsent, match="no connection"):
+            await opened.send("x", PLACE, 1.0)
+    assert kinds(told) == [StatusKind.DISCONNECTED]
+
+
+async def test_who_is_asked_to_wait_waits_and_says_so() -> None:
+    async def limited(_: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "30"})
+
+    async with gateway(limited) as (opened, told):
+        assert (await opened.send("x", PLACE, 1.0)).status == 429
+        assert 29 < opened.held("x") <= 30
+        assert not opened.try_turn("x", 1)
+    assert [one.value for one in told if one.kind is StatusKind.LIMITED] == [1.0]
+
+
+async def test_usage_is_told_and_bounds_what_is_left() -> None:
+    async def full(_: web.Request) -> web.Response:
+        return web.Response(headers={"X-Usage": "0.8"})
+
+    async with gateway(full) as (opened, told):
+        opened._lines["x"].sampled = float("-inf")
+        await opened.send("x", PLACE, 1.0)
+        assert not opened.try_turn("x", 100)
+    assert [one.value for one in told if one.kind is StatusKind.LIMITED] == [0.8]

@@ -1,0 +1,166 @@
+"""The rules of a whole order, each refusal with its name, and what open orders hold reserved."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from msgspec.structs import replace
+
+from neuroflux.domain import (
+    Cause,
+    CommandKind,
+    Instrument,
+    InstrumentKind,
+    OrderCommand,
+    OrderDecision,
+    OrderReport,
+    OrderState,
+    OrderType,
+    Requirements,
+    Side,
+    TimeInForce,
+)
+from neuroflux.engine.limits import (
+    MARGIN,
+    RESERVED_FOR,
+    Limits,
+    collar_fault,
+    command_fault,
+    halt_fault,
+    limits_of,
+    notional_fault,
+    reserved,
+)
+from neuroflux.engine.order_state import Decided, Leg, Order, Reported, Sending
+from neuroflux.engine.orders import received, step
+from neuroflux.exchanges.config import ORDER_LIMITS
+
+LIMITS = Limits(100_000.0, 0.02, 5_000_000)
+GOOD = OrderCommand(order_id="o", kind=CommandKind.PLACE, market="BTC/USD", quantity=Decimal("0.1"))
+LIMIT = replace(GOOD, type=OrderType.LIMIT, price=Decimal(60_000))
+SPOT = Instrument(
+    exchange="binance",
+    symbol="BTC/USDT",
+    market="BTC/USD",
+    name="BTCUSDT",
+    base="BTC",
+    quote="USDT",
+    kind=InstrumentKind.SPOT,
+)
+PERPETUAL = replace(SPOT, symbol="BTC/USDT:USDT", kind=InstrumentKind.PERPETUAL, settle="USDT")
+NOW = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("command", "fault"),
+    [
+        (GOOD, ""),
+        (LIMIT, ""),
+        (replace(GOOD, kind=CommandKind.PAIR), "kind: pair orders are not available yet"),
+        (replace(GOOD, kind=CommandKind.REBALANCE), "kind: rebalance orders are not available yet"),
+        (replace(GOOD, strategy="luckiest"), "strategy: 'luckiest' is none of"),
+        (replace(GOOD, quantity=Decimal(0)), "quantity: 0 is not above 0"),
+        (replace(GOOD, quantity=Decimal("0E-18")), "quantity: 0 is not above 0"),
+        (replace(GOOD, quantity=Decimal(-1)), "quantity: -1 is not above 0"),
+        (replace(GOOD, quantity=Decimal("NaN")), "quantity: NaN is no number"),
+        (replace(GOOD, quantity=Decimal("1e-19")), "quantity: 0.0000000000000000001 has more than 18 decimal places"),
+        (replace(GOOD, quantity=Decimal("1e20")), "quantity: 100000000000000000000 is too large"),
+        (replace(GOOD, quantity=Decimal("0.5000000000000000000000")), ""),
+        (replace(LIMIT, price=Decimal(0)), "price: 0 is not above 0"),
+        (replace(GOOD, price=Decimal(1)), "price: a market order has none"),
+        (replace(GOOD, time_in_force=TimeInForce.POST_ONLY), "price: a market order can't wait"),
+        (replace(GOOD, requirements=Requirements(max_fee=-0.1)), "requirements: a bound is below 0"),
+    ],
+)
+def test_commands_without_sense_are_refused_by_name(command: OrderCommand, fault: str) -> None:
+    told = command_fault(command)
+    assert told.startswith(fault)
+    assert bool(told) == bool(fault)
+
+
+def test_the_limits_are_those_of_the_configuration() -> None:
+    assert limits_of(ORDER_LIMITS).max_notional_usd == ORDER_LIMITS["max_notional_usd"]
+    assert limits_of(ORDER_LIMITS).max_book_age == 5_000_000
+
+
+def test_notional() -> None:
+    assert notional_fault(100_000.0, LIMITS) == ""
+    assert notional_fault(100_001.0, LIMITS).startswith("notional: 100,001.00 USD is above")
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "allowed"),
+    [
+        (Side.BUY, 102.0, True),
+        (Side.BUY, 102.1, False),
+        (Side.BUY, 1.0, True),
+        (Side.SELL, 98.0, True),
+        (Side.SELL, 97.9, False),
+        (Side.SELL, 1_000.0, True),
+    ],
+)
+def test_the_collar_holds_on_the_side_that_costs(side: Side, price: float, allowed: bool) -> None:
+    assert (collar_fault(side, price, 100.0, LIMITS) == "") is allowed
+
+
+def test_a_halt_of_everything_stops_everything() -> None:
+    assert halt_fault({}) == ""
+    assert halt_fault({"binance": "maintenance"}) == ""
+    assert halt_fault({"*": "too hot"}) == "halted: too hot"
+
+
+# ── funds ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def routed(instrument: Instrument, side: Side = Side.BUY) -> Order:
+    first = received(replace(GOOD, side=side), Cause("orders.commands", 0, 0), NOW)
+    leg = Leg(instrument, Decimal(2), Decimal(100), TimeInForce.GTC, 1.0)
+    return step(first.order, Decided(OrderDecision("o", "optimal", (), "", (), (), NOW), (leg,)), NOW).order
+
+
+def heard(order: Order, state: OrderState, filled: int) -> Order:
+    report = OrderReport(
+        "binance",
+        "BTC/USDT",
+        "c",
+        "1",
+        Side.BUY,
+        OrderType.LIMIT,
+        Decimal(100),
+        Decimal(2),
+        Decimal(filled),
+        Decimal(100),
+        state,
+        "",
+        NOW,
+    )
+    return step(step(order, Sending(0, "c"), NOW).order, Reported("c", report), NOW).order
+
+
+@pytest.mark.parametrize(
+    ("instrument", "side", "asset", "held"),
+    [
+        (SPOT, Side.BUY, "USDT", Decimal(200)),
+        (SPOT, Side.SELL, "BTC", Decimal(2)),
+        (PERPETUAL, Side.BUY, "USDT", Decimal(200) * MARGIN),
+        (PERPETUAL, Side.SELL, "USDT", Decimal(200) * MARGIN),
+    ],
+)
+def test_an_open_intent_holds_what_it_may_spend(instrument: Instrument, side: Side, asset: str, held: Decimal) -> None:
+    order = routed(instrument, side)
+    assert reserved([order], "binance", asset, NOW, NOW) == held
+    assert reserved([order], "hyperliquid", asset, NOW, NOW) == 0
+    assert reserved([order], "binance", "ETH", NOW, NOW) == 0
+
+
+def test_what_the_balance_already_shows_is_not_reserved_again() -> None:
+    working = heard(routed(SPOT), OrderState.WORKING, 0)
+    assert reserved([working], "binance", "USDT", NOW - 1, NOW) == 200
+    assert reserved([working], "binance", "USDT", NOW, NOW) == 0
+    assert reserved([working], "binance", "USDT", NOW - 1, NOW + RESERVED_FOR) == 0
+
+
+def test_a_fill_stays_reserved_until_the_balance_tells_and_a_rejected_order_holds_nothing() -> None:
+    assert reserved([heard(routed(SPOT), OrderState.FILLED, 2)], "binance", "USDT", NOW - 1, NOW) == 200
+    assert reserved([heard(routed(SPOT), OrderState.REJECTED, 0)], "binance", "USDT", NOW - 1, NOW) == 0

@@ -1,0 +1,482 @@
+"""The order machine: every transition, every order of events, and nothing counted or sent twice."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from neuroflux.domain import (
+    Cause,
+    CommandKind,
+    Fill,
+    Instrument,
+    InstrumentKind,
+    Liquidity,
+    OrderCommand,
+    OrderDecision,
+    OrderEvent,
+    OrderReport,
+    OrderState,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from neuroflux.engine.order_state import (
+    Ask,
+    AskFills,
+    Attempt,
+    Cancel,
+    CancelAsked,
+    Decided,
+    Effect,
+    FillSeen,
+    Happening,
+    Leg,
+    Order,
+    Phase,
+    Publish,
+    Question,
+    Reported,
+    Restored,
+    Send,
+    Sending,
+    Ticked,
+    Told,
+    WantSend,
+    WriteJournal,
+)
+from neuroflux.engine.order_table import (
+    FILLS_WITHIN,
+    LOST_AFTER,
+    MAX_ATTEMPTS,
+    SECOND,
+    SEND_WITHIN,
+    SETTLED_AFTER,
+    TRANSITIONS,
+    Input,
+)
+from neuroflux.engine.orders import Step, decode, encode, received, step, wake_at
+from neuroflux.exchanges.base_exchange import Ack, InDoubt, NotThere, Reject, Throttled
+
+BTC = Instrument(
+    exchange="binance",
+    symbol="BTC/USDT",
+    market="BTC/USD",
+    name="BTCUSDT",
+    base="BTC",
+    quote="USDT",
+    kind=InstrumentKind.SPOT,
+)
+LEG = Leg(BTC, Decimal(3), Decimal(100), TimeInForce.IOC, 1.0)
+RESTING = replace(LEG, time_in_force=TimeInForce.GTC)
+OTHER = replace(LEG, instrument=replace(BTC, exchange="hyperliquid", symbol="BTC/USDC", quote="USDC"))
+NOW = 1_000 * SECOND
+T = TypeVar("T")
+
+
+def begin(*legs: Leg) -> Order:
+    command = OrderCommand(order_id="o", kind=CommandKind.PLACE, market="BTC/USD", quantity=Decimal(3 * len(legs)))
+    first = received(command, Cause("orders.commands", 0, 7), NOW)
+    decision = OrderDecision("o", "optimal", (), "because", (), (), NOW)
+    return step(first.order, Decided(decision, legs), NOW).order
+
+
+def name(leg: int = 0, attempt: int = 0) -> str:
+    return f"o/{leg}/{attempt}"
+
+
+def sent(*legs: Leg) -> Order:
+    order = begin(*(legs or (LEG,)))
+    for leg in range(len(order.legs)):
+        order = step(order, Sending(leg, name(leg)), NOW).order
+    return order
+
+
+def run(order: Order, happenings: Iterable[Happening], now: int = NOW) -> Step:
+    effects: tuple[Effect, ...] = ()
+    for happening in happenings:
+        taken = step(order, happening, now)
+        order, effects = taken.order, effects + taken.effects
+    return Step(order, effects)
+
+
+def report(state: OrderState, filled: int = 0, named: str = "o/0/0") -> OrderReport:
+    return OrderReport(
+        "binance",
+        "BTC/USDT",
+        named,
+        "77",
+        Side.BUY,
+        OrderType.LIMIT,
+        Decimal(100),
+        Decimal(3),
+        Decimal(filled),
+        Decimal(100 if filled else 0),
+        state,
+        "",
+        NOW,
+    )
+
+
+def fill(trade: int, quantity: int = 1, named: str = "o/0/0") -> Fill:
+    return Fill(
+        "",
+        "binance",
+        "BTC/USDT",
+        named,
+        "77",
+        str(trade),
+        Side.BUY,
+        Decimal(100 + trade),
+        Decimal(quantity),
+        Decimal("0.1"),
+        "USDT",
+        Liquidity.TAKER,
+        NOW,
+    )
+
+
+def reported(state: OrderState, filled: int = 0) -> Reported:
+    return Reported(name(), report(state, filled))
+
+
+def filled(*trades: int) -> list[Happening]:
+    return [FillSeen(name(), fill(trade)) for trade in trades]
+
+
+def of(kind: type[T], effects: Sequence[Effect]) -> list[T]:
+    return [one for one in effects if isinstance(one, kind)]
+
+
+def events(effects: Sequence[Effect]) -> list[OrderEvent]:
+    return [one.record for one in of(Publish, effects) if isinstance(one.record, OrderEvent)]
+
+
+def fills(effects: Sequence[Effect]) -> list[Fill]:
+    return [one.record for one in of(Publish, effects) if isinstance(one.record, Fill)]
+
+
+def told(outcome: Ack | Reject | InDoubt | NotThere | Throttled, question: Question = Question.PLACE) -> Told:
+    return Told(name(), question, outcome)
+
+
+# ── the way of an order ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_intent_is_journalled_before_the_order_is_sent() -> None:
+    taken = step(begin(LEG), Sending(0, name()), NOW)
+    assert isinstance(taken.effects[0], WriteJournal)
+    (send,) = of(Send, taken.effects)
+    assert send.placement.client_order_id == name()
+    assert send.placement.price == 100
+    assert taken.order.attempts[0].phase is Phase.SENDING
+
+
+def test_an_order_that_fills_at_once() -> None:
+    ack = Ack(report(OrderState.FILLED, 3), (fill(1), fill(2), fill(3)))
+    done = run(sent(), [told(ack)])
+    assert done.order.state is OrderState.FILLED
+    assert done.order.filled == 3
+    assert done.order.average == 102
+    last = events(done.effects)[-1]
+    assert (last.state, last.client_order_id, last.filled_quantity) == (OrderState.FILLED, "", Decimal(3))
+    assert [(fee.asset, fee.amount) for fee in last.fees] == [("USDT", Decimal("0.3"))]
+    assert {one.order_id for one in fills(done.effects)} == {"o"}
+    assert wake_at(done.order) is None
+
+
+def test_a_refused_order_has_no_legs_and_ends() -> None:
+    order = begin()
+    assert order.state is OrderState.REFUSED
+    assert order.reason == "because"
+
+
+def test_a_rejected_order_ends_with_the_exchanges_words() -> None:
+    done = run(sent(), [told(Reject("-2010", "Account has insufficient balance"))])
+    assert done.order.state is OrderState.REJECTED
+    assert "insufficient balance" in done.order.reason
+
+
+def test_a_rest_that_expires_leaves_the_order_expired_with_what_was_filled() -> None:
+    done = run(sent(), [told(Ack(report(OrderState.EXPIRED, 1), (fill(1),)))])
+    assert (done.order.state, done.order.filled) == (OrderState.EXPIRED, Decimal(1))
+
+
+def test_two_legs_end_together_and_average_in_usd_where_their_quotes_differ() -> None:
+    order = run(sent(replace(LEG, rate=0.5), OTHER), [told(Ack(report(OrderState.FILLED, 3), (fill(0, 3),)))]).order
+    assert order.state is OrderState.ROUTED
+    other = replace(fill(9, 3, name(1)), exchange="hyperliquid", symbol="BTC/USDC", price=Decimal(60))
+    done = run(order, [Reported(name(1), report(OrderState.FILLED, 3, name(1))), FillSeen(name(1), other)])
+    assert (done.order.state, done.order.filled) == (OrderState.FILLED, Decimal(6))
+    assert done.order.average == (Decimal(100) * Decimal("0.5") + 60) / 2
+    assert events(done.effects)[-1].exchange == ""
+
+
+# ── in doubt ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_time_out_is_asked_after_and_not_sent_again() -> None:
+    doubt = run(sent(), [told(InDoubt("timeout"))])
+    assert doubt.order.attempts[0].phase is Phase.IN_DOUBT
+    assert not of(Send, doubt.effects)
+    asked = step(doubt.order, Ticked(), wake_at(doubt.order) or 0)
+    assert [one.client_order_id for one in of(Ask, asked.effects)] == [name()]
+    found = run(asked.order, [told(Ack(report(OrderState.FILLED, 3), ()), Question.QUERY), *filled(1, 2, 3)])
+    assert found.order.state is OrderState.FILLED
+    assert len(found.order.attempts) == 1
+
+
+def test_not_there_counts_only_when_the_request_can_not_arrive_any_more() -> None:
+    doubt = run(sent(), [told(InDoubt("timeout"))]).order
+    early = run(doubt, [told(NotThere("-2013"), Question.QUERY)], NOW + SETTLED_AFTER - 1)
+    assert early.order.attempts[0].phase is Phase.IN_DOUBT
+    assert not of(WantSend, early.effects)
+    late = run(early.order, [told(NotThere("-2013"), Question.QUERY)], NOW + SETTLED_AFTER)
+    assert [one.leg for one in of(WantSend, late.effects)] == [0]
+    again = run(late.order, [Sending(0, name(0, 1))], NOW + SETTLED_AFTER)
+    assert of(Send, again.effects)[0].placement.client_order_id == name(0, 1)
+
+
+def test_attempts_are_bounded() -> None:
+    order, now = begin(LEG), NOW
+    for attempt in range(MAX_ATTEMPTS):
+        order = step(order, Sending(0, name(0, attempt)), now).order
+        now += SETTLED_AFTER
+        order = step(order, Told(name(0, attempt), Question.PLACE, InDoubt("?")), now).order
+        order = step(order, Told(name(0, attempt), Question.QUERY, NotThere("no")), now).order
+    assert order.state is OrderState.EXPIRED
+    assert len(order.attempts) == MAX_ATTEMPTS
+
+
+def test_an_old_price_is_not_sent() -> None:
+    late = step(begin(LEG), Sending(0, name()), NOW + SEND_WITHIN + 1)
+    assert not of(Send, late.effects)
+    assert late.order.state is OrderState.EXPIRED
+
+
+def test_one_that_turns_up_after_all_is_a_fault_and_cancelled() -> None:
+    later = NOW + SETTLED_AFTER
+    order = run(sent(RESTING), [told(InDoubt("?")), told(NotThere("no"), Question.QUERY)], later).order
+    order = run(order, [Sending(0, name(0, 1))], later).order
+    woken = run(order, [reported(OrderState.WORKING)], later)
+    assert [one.client_order_id for one in of(Cancel, woken.effects)] == [name()]
+    assert any(event.reason.startswith("fault") for event in events(woken.effects))
+
+
+def test_throttled_is_sent_again_under_the_same_attempt_after_the_wait() -> None:
+    waiting = run(sent(), [told(Throttled(3.0, "slow down"))]).order
+    assert wake_at(waiting) == NOW + 3 * SECOND
+    assert [one.leg for one in of(WantSend, step(waiting, Ticked(), NOW + 3 * SECOND).effects)] == [0]
+    assert len(waiting.attempts) == 1
+
+
+def test_after_a_restart_what_was_being_sent_is_asked_after() -> None:
+    restored = step(decode(encode(sent())), Restored(), NOW + SECOND)
+    assert not of(Send, restored.effects)
+    assert not of(WantSend, restored.effects)
+    assert [one.client_order_id for one in of(Ask, restored.effects)] == [name()]
+    assert restored.order.attempts[0].phase is Phase.IN_DOUBT
+
+
+def test_after_a_restart_what_was_only_decided_is_sent() -> None:
+    assert of(WantSend, step(decode(encode(begin(LEG))), Restored(), NOW + SECOND).effects)
+
+
+def test_an_answer_that_never_came_is_doubt() -> None:
+    order = sent()
+    lost = step(order, Ticked(), wake_at(order) or 0)
+    assert lost.order.attempts[0].phase is Phase.IN_DOUBT
+    assert of(Ask, lost.effects)
+
+
+# ── cancels ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_working_order_is_cancelled_and_then_asked_what_was_filled() -> None:
+    working = run(sent(RESTING), [reported(OrderState.WORKING)]).order
+    asked = step(working, CancelAsked("by me"), NOW)
+    assert isinstance(asked.effects[0], WriteJournal)
+    assert of(Cancel, asked.effects)
+    answered = step(asked.order, told(Ack(report(OrderState.CANCELLED)), Question.CANCEL), NOW)
+    assert of(Ask, answered.effects)
+    assert answered.order.state is OrderState.ROUTED
+    done = run(answered.order, [told(Ack(report(OrderState.CANCELLED, 1)), Question.QUERY), *filled(1)])
+    assert (done.order.state, done.order.filled, done.order.reason) == (OrderState.CANCELLED, Decimal(1), "by me")
+
+
+def test_a_cancel_waits_for_an_order_in_doubt_and_is_repeated() -> None:
+    order = run(sent(RESTING), [told(InDoubt("?"))]).order
+    assert not of(Cancel, step(order, CancelAsked("by me"), NOW).effects)
+    order = step(order, CancelAsked("by me"), NOW).order
+    found = run(order, [told(Ack(report(OrderState.WORKING)), Question.QUERY)])
+    assert of(Cancel, found.effects)
+    assert of(Cancel, step(found.order, Ticked(), wake_at(found.order) or 0).effects)
+
+
+def test_what_was_not_sent_is_cancelled_at_once() -> None:
+    done = step(begin(LEG), CancelAsked("by me"), NOW)
+    assert done.order.state is OrderState.CANCELLED
+    assert not of(Send, step(done.order, Sending(0, name()), NOW).effects)
+
+
+def test_a_cancel_too_late_says_so_and_changes_nothing() -> None:
+    done = run(sent(), [told(Reject("", "no"))]).order
+    late = step(done, CancelAsked("by me"), NOW)
+    assert late.order == done
+    assert events(late.effects)[0].reason == "nothing to cancel: the order is rejected"
+    assert not of(WriteJournal, late.effects)
+
+
+# ── fills and reports ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_order_is_not_at_its_end_before_its_fills_are_seen() -> None:
+    waiting = run(sent(), [reported(OrderState.FILLED, 3), *filled(1)])
+    assert waiting.order.state is OrderState.ROUTED
+    assert events(waiting.effects)[-1].state is OrderState.WORKING
+    asked = step(waiting.order, Ticked(), wake_at(waiting.order) or 0)
+    assert of(AskFills, asked.effects)
+    given_up = step(asked.order, Ticked(), NOW + FILLS_WITHIN + SECOND)
+    assert given_up.order.state is OrderState.FILLED
+    assert "fills of 2 were not seen" in given_up.order.reason
+
+
+def test_a_fill_before_the_acknowledgement_makes_it_work() -> None:
+    order = run(sent(RESTING), filled(1)).order
+    assert order.attempts[0].phase is Phase.WORKING
+    late = run(order, [told(Ack(report(OrderState.ACKNOWLEDGED)))]).order
+    assert late.attempts[0].phase is Phase.WORKING
+
+
+def test_a_quiet_order_is_asked_after_and_one_that_is_gone_ends() -> None:
+    order = run(sent(RESTING), [reported(OrderState.WORKING)]).order
+    assert of(Ask, step(order, Ticked(), wake_at(order) or 0).effects)
+    for _ in range(LOST_AFTER):
+        order = run(order, [told(NotThere("no"), Question.QUERY)], NOW + SECOND).order
+    assert order.state is OrderState.EXPIRED
+
+
+def test_an_impossible_step_is_published_as_a_fault_and_changes_nothing() -> None:
+    working = run(sent(), [reported(OrderState.WORKING)]).order
+    odd = step(working, told(Reject("-1", "no")), NOW)
+    assert odd.order == working
+    assert events(odd.effects)[0].reason.startswith("fault: refused does not follow working")
+    unknown = step(working, FillSeen("nobody's", fill(1)), NOW)
+    assert unknown.order == working
+    assert events(unknown.effects)[0].reason.startswith("fault")
+
+
+NEWS: dict[str, list[Happening]] = {
+    "filled": [
+        told(Ack(report(OrderState.ACKNOWLEDGED))),
+        reported(OrderState.WORKING, 1),
+        reported(OrderState.FILLED, 3),
+        *filled(1, 2, 3, 2),
+    ],
+    "cancelled": [
+        told(Ack(report(OrderState.ACKNOWLEDGED))),
+        reported(OrderState.WORKING, 1),
+        reported(OrderState.CANCELLED, 2),
+        *filled(1, 2, 1),
+    ],
+    "expired": [
+        told(Ack(report(OrderState.EXPIRED, 1), (fill(1),))),
+        reported(OrderState.ACKNOWLEDGED),
+        reported(OrderState.EXPIRED, 1),
+        *filled(1),
+    ],
+    "in doubt": [told(InDoubt("?")), reported(OrderState.WORKING, 2), reported(OrderState.FILLED, 3), *filled(1, 2, 3)],
+}
+
+
+def end_of(order: Order) -> tuple[OrderState, Decimal, Decimal, set[str]]:
+    return order.state, order.filled, order.average, {one.trade_id for a in order.attempts for one in a.fills}
+
+
+@pytest.mark.parametrize("story", NEWS)
+def test_every_order_of_the_same_news_ends_alike(story: str) -> None:
+    ends = set()
+    for news in itertools.permutations(NEWS[story]):
+        done = run(sent(RESTING), news)
+        state, amount, average, trades = end_of(done.order)
+        ends.add((state, amount, average.quantize(Decimal("1e-9")), frozenset(trades)))
+        assert len({one.trade_id for one in fills(done.effects)}) == len(fills(done.effects))
+        finals = [event for event in events(done.effects) if event.state.final and not event.client_order_id]
+        assert len(finals) == 1
+        assert not any(event.reason.startswith("fault") for event in events(done.effects))
+    assert len(ends) == 1
+
+
+def any_news() -> st.SearchStrategy[Happening]:
+    """What may come of one placement, in any order, true or not."""
+    states = [s for s in OrderState if s.value in {one.value for one in Input}]
+    outcome = st.one_of(
+        st.builds(lambda s, f: Ack(report(s, f)), st.sampled_from(states), st.integers(0, 3)),
+        st.just(Reject("1", "no")),
+        st.just(InDoubt("?")),
+        st.just(NotThere("no")),
+        st.just(Throttled(0.1, "slow")),
+    )
+    return st.one_of(
+        st.builds(told, outcome, st.sampled_from(Question)),
+        st.builds(lambda s, f: reported(s, f), st.sampled_from(states), st.integers(0, 3)),
+        st.builds(lambda t: filled(t)[0], st.integers(1, 3)),
+        st.sampled_from([Ticked(), Restored(), CancelAsked("me"), Sending(0, name()), Sending(0, name(0, 1))]),
+    )
+
+
+@given(st.lists(st.tuples(any_news(), st.integers(0, 20 * SECOND)), max_size=25), st.sampled_from([LEG, RESTING]))
+def test_whatever_comes_the_machine_stands(news: list[tuple[Happening, int]], leg: Leg) -> None:
+    order, now, ended = sent(leg), NOW, False
+    published: list[str] = []
+    for happening, later in news:
+        now += later
+        taken = step(order, happening, now)
+        published += [one.trade_id for one in fills(taken.effects)]
+        sends = of(Send, taken.effects)
+        assert not sends or isinstance(happening, Sending)
+        assert not sends or isinstance(taken.effects[0], WriteJournal)
+        assert not (ended and not taken.order.state.final)
+        order, ended = taken.order, taken.order.state.final
+        assert order.attempts[0].seen <= 3
+        assert decode(encode(order)) == order
+    assert len(published) == len(set(published))
+    assert order.filled <= 3
+
+
+@given(st.lists(any_news(), max_size=25))
+def test_nothing_is_sent_twice_under_one_id(news: list[Happening]) -> None:
+    """But for what the exchange refused for its rate, before it did anything."""
+    order, ids = sent(), [name()]
+    for happening in news:
+        before = order
+        taken = step(order, happening, NOW)
+        order = taken.order
+        for one in of(Send, taken.effects):
+            named = one.placement.client_order_id
+            assert named not in ids or before.attempts[-1].phase is Phase.ROUTED
+            ids.append(named)
+
+
+def test_every_final_phase_is_left_by_nothing_but_proof_that_it_was_wrong() -> None:
+    for phase, row in TRANSITIONS.items():
+        if phase.final and phase is not Phase.ABSENT:
+            assert set(row.values()) == {phase}
+
+
+def test_what_a_step_does_not_change_is_not_journalled() -> None:
+    order = run(sent(RESTING), [reported(OrderState.WORKING)]).order
+    assert not step(order, reported(OrderState.WORKING), NOW + SECOND).effects
+
+
+def test_attempts_know_their_average() -> None:
+    attempt = Attempt(0, 0, reported=Decimal(3), reported_average=Decimal(50), fills=(fill(1),))
+    assert attempt.average == 50
+    assert replace(attempt, fills=(fill(1), fill(2), fill(3))).average == 102
