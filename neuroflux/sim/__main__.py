@@ -1,0 +1,29 @@
+"""``python -m neuroflux.sim``: the exchanges alone, until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from neuroflux.errors import NeuroFluxError
+from neuroflux.sim.server import run_forever
+
+
+def main() -> int:
+    """Parse the arguments and serve; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m neuroflux.sim", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8900)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    try:
+        asyncio.run(run_forever(arguments.port, arguments.seed, arguments.host))
+    except NeuroFluxError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

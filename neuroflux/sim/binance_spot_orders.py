@@ -1,0 +1,270 @@
+"""Binance spot's account: orders placed, queried and cancelled, balances and trades, in its own words.
+
+Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import cast
+
+from neuroflux.sim.binance_frames import Frames
+from neuroflux.sim.binance_rest import MarketData
+from neuroflux.sim.binance_wire import ApiError, Numbers, Params, amount, decimal_of, integer_of, required
+from neuroflux.sim.instruments import BINANCE
+from neuroflux.sim.matching import Side, TimeInForce
+from neuroflux.sim.orders import Ask, Fill, Order, Reason, Rejected
+from neuroflux.sim.simulation import Simulation
+
+_MOST_PRICE, _LEAST_PRICE = Decimal(5), Decimal("0.2")
+
+
+def order_type(order: Order) -> str:
+    """LIMIT, LIMIT_MAKER or MARKET."""
+    if order.kind == "market":
+        return "MARKET"
+    return "LIMIT_MAKER" if order.ask.time_in_force == "POST" else "LIMIT"
+
+
+def time_in_force(order: Order) -> str:
+    return "GTC" if order.ask.time_in_force == "POST" or order.kind == "market" else order.ask.time_in_force
+
+
+def side_of(params: Params) -> Side:
+    """Raises ApiError -1117."""
+    side = required(params, "side").lower()
+    if side not in ("buy", "sell"):
+        raise ApiError(-1117, "Invalid side.")
+    return cast(Side, side)
+
+
+def order_id_of(params: Params) -> int | None:
+    return integer_of(params, "orderId") if params.get("orderId") else None
+
+
+class SpotDesk:
+    """Answers everything about the account, for REST and the WebSocket API alike."""
+
+    def __init__(self, simulation: Simulation, market: MarketData, frames: Frames) -> None:
+        self._simulation = simulation
+        self._market = market
+        self._frames = frames
+        self._exchange = simulation.exchange(BINANCE)
+
+    def _numbers(self, order: Order) -> Numbers:
+        return self._frames.numbers[order.listing.symbol]
+
+    # --- placing
+
+    def place(self, params: Params, now: int) -> object:
+        """ACK, RESULT or FULL, as asked."""
+        order = self._exchange.place(self._ask(params), now)
+        self._simulation.flush(BINANCE)
+        style = params.get("newOrderRespType", "FULL")
+        ack = {
+            "symbol": order.listing.symbol,
+            "orderId": order.order_id,
+            "orderListId": -1,
+            "clientOrderId": order.client_order_id,
+            "transactTime": now // 1000,
+        }
+        if style == "ACK":
+            return ack
+        result = {**ack, **self._terms(order), "workingTime": now // 1000}
+        return result if style == "RESULT" else {**result, "fills": [self._part(order, fill) for fill in order.fills]}
+
+    def test(self, params: Params, now: int) -> object:
+        self._ask(params)
+        return {}
+
+    def _ask(self, params: Params) -> Ask:
+        symbol, side = self._market.symbol(params), side_of(params)
+        kind = required(params, "type")
+        price: Decimal | None = None
+        tif = "IOC"
+        if kind in ("LIMIT", "LIMIT_MAKER"):
+            tif = "POST" if kind == "LIMIT_MAKER" else required(params, "timeInForce")
+            if tif not in ("GTC", "IOC", "FOK", "POST"):
+                raise ApiError(-1115, "Invalid timeInForce.")
+            price = self._price(params, symbol)
+        elif kind != "MARKET":
+            raise ApiError(-1116, "Invalid orderType.")
+        value = decimal_of(params, "quoteOrderQty") if kind == "MARKET" and params.get("quoteOrderQty") else Decimal(0)
+        quantity = Decimal(0) if value else _precise(params, "quantity")
+        client_id = params.get("newClientOrderId", "")
+        if len(client_id) > 36:
+            legal = "'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'."
+            raise ApiError(-1100, f"Illegal characters found in parameter {legal}")
+        return Ask(symbol, side, quantity, price, cast(TimeInForce, tif), client_id, value=value)
+
+    def _price(self, params: Params, symbol: str) -> Decimal:
+        price = _precise(params, "price")
+        bid, ask = self._exchange.top(symbol)
+        around = bid or ask or price
+        if not around * _LEAST_PRICE <= price <= around * _MOST_PRICE:
+            raise ApiError(-1013, "Filter failure: PERCENT_PRICE_BY_SIDE")
+        return price
+
+    # --- writing
+
+    def _terms(self, order: Order) -> dict[str, object]:
+        numbers = self._numbers(order)
+        return {
+            "price": numbers.price_text(order.ask.price or Decimal(0)),
+            "origQty": numbers.quantity_text(order.quantity),
+            "executedQty": numbers.quantity_text(order.filled),
+            "origQuoteOrderQty": amount(order.ask.value),
+            "cummulativeQuoteQty": amount(order.value_filled),
+            "status": order.state.upper(),
+            "timeInForce": time_in_force(order),
+            "type": order_type(order),
+            "side": order.ask.side.upper(),
+            "selfTradePreventionMode": "NONE",
+        }
+
+    def _part(self, order: Order, fill: Fill) -> dict[str, object]:
+        numbers = self._numbers(order)
+        return {
+            "price": numbers.price_text(fill.price),
+            "qty": numbers.quantity_text(fill.quantity),
+            "commission": amount(fill.fee),
+            "commissionAsset": fill.fee_asset,
+            "tradeId": fill.trade_id,
+        }
+
+    def written(self, order: Order) -> dict[str, object]:
+        """An order as queries have it."""
+        return {
+            "symbol": order.listing.symbol,
+            "orderId": order.order_id,
+            "orderListId": -1,
+            "clientOrderId": order.client_order_id,
+            **self._terms(order),
+            "stopPrice": "0.00000000",
+            "icebergQty": "0.00000000",
+            "time": order.created // 1000,
+            "updateTime": order.updated // 1000,
+            "isWorking": True,
+            "workingTime": order.created // 1000,
+        }
+
+    # --- questions
+
+    def _find(self, params: Params) -> Order:
+        symbol, order_id = self._market.symbol(params), order_id_of(params)
+        client_id = params.get("origClientOrderId", "")
+        if order_id is None and not client_id:
+            raise ApiError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
+        return self._exchange.find(order_id, client_id, symbol)
+
+    def query(self, params: Params, now: int) -> object:
+        return self.written(self._find(params))
+
+    def cancel(self, params: Params, now: int) -> object:
+        """Raises ApiError -2011 for an order that isn't open."""
+        cancel_id = params.get("newClientOrderId") or f"cancel{now}"
+        try:
+            order = self._find(params)
+            self._exchange.cancel(order, now, cancel_id)
+        except Rejected as error:
+            if error.reason is Reason.UNKNOWN_ORDER:
+                raise ApiError(-2011, "Unknown order sent.") from error
+            raise
+        self._simulation.flush(BINANCE)
+        return self._cancelled(order, cancel_id, now)
+
+    def _cancelled(self, order: Order, cancel_id: str, now: int) -> dict[str, object]:
+        return {
+            "symbol": order.listing.symbol,
+            "origClientOrderId": order.client_order_id,
+            "orderId": order.order_id,
+            "orderListId": -1,
+            "clientOrderId": cancel_id,
+            "transactTime": now // 1000,
+            **self._terms(order),
+        }
+
+    def _open(self, params: Params) -> list[Order]:
+        symbol = self._market.symbol(params) if params.get("symbol") else ""
+        return [order for order in self._exchange.open_orders.values() if symbol in ("", order.listing.symbol)]
+
+    def open_orders(self, params: Params, now: int) -> object:
+        return [self.written(order) for order in self._open(params)]
+
+    def cancel_all(self, params: Params, now: int) -> object:
+        """Raises ApiError -2011 where nothing is open."""
+        required(params, "symbol")
+        orders = self._open(params)
+        if not orders:
+            raise ApiError(-2011, "Unknown order sent.")
+        for order in orders:
+            self._exchange.cancel(order, now, f"cancel{now}")
+        self._simulation.flush(BINANCE)
+        return [self._cancelled(order, f"cancel{now}", now) for order in orders]
+
+    def all_orders(self, params: Params, now: int) -> object:
+        symbol = self._market.symbol(params)
+        orders = [order for order in self._exchange.orders.values() if order.listing.symbol == symbol]
+        return [self.written(order) for order in orders[-integer_of(params, "limit", 500) :]]
+
+    def my_trades(self, params: Params, now: int) -> object:
+        symbol, order_id = self._market.symbol(params), order_id_of(params)
+        fills = [fill for fill in self._exchange.fills(symbol) if order_id in (None, fill.order_id)]
+        since, first = integer_of(params, "startTime", 0), integer_of(params, "fromId", 0)
+        fills = [fill for fill in fills if fill.time >= since * 1000 and fill.trade_id >= first]
+        return [self._trade(fill) for fill in fills[-integer_of(params, "limit", 500) :]]
+
+    def _trade(self, fill: Fill) -> dict[str, object]:
+        numbers = self._frames.numbers[fill.listing.symbol]
+        return {
+            "symbol": fill.listing.symbol,
+            "id": fill.trade_id,
+            "orderId": fill.order_id,
+            "orderListId": -1,
+            "price": numbers.price_text(fill.price),
+            "qty": numbers.quantity_text(fill.quantity),
+            "quoteQty": amount(fill.price * fill.quantity),
+            "commission": amount(fill.fee),
+            "commissionAsset": fill.fee_asset,
+            "time": fill.time // 1000,
+            "isBuyer": fill.side == "buy",
+            "isMaker": fill.is_maker,
+            "isBestMatch": True,
+        }
+
+    def account(self, params: Params, now: int) -> object:
+        """Balances and rates; ``omitZeroBalances`` leaves the empty ones out."""
+        balances = [
+            {"asset": asset, "free": amount(balance.free), "locked": amount(balance.locked)}
+            for asset, balance in self._exchange.spot.balances.items()
+            if balance.total or params.get("omitZeroBalances") != "true"
+        ]
+        rates = {"maker": "0.00100000", "taker": "0.00100000", "buyer": "0.00000000", "seller": "0.00000000"}
+        return {
+            "makerCommission": 10,
+            "takerCommission": 10,
+            "buyerCommission": 0,
+            "sellerCommission": 0,
+            "commissionRates": rates,
+            "canTrade": True,
+            "canWithdraw": False,
+            "canDeposit": False,
+            "brokered": False,
+            "requireSelfTradePrevention": False,
+            "preventSor": False,
+            "updateTime": now // 1000,
+            "accountType": "SPOT",
+            "balances": balances,
+            "permissions": ["SPOT"],
+            "uid": 1,
+        }
+
+
+def _precise(params: Params, name: str) -> Decimal:
+    """A positive number with at most eight decimals; raises ApiError -1111, -1013."""
+    value = decimal_of(params, name)
+    if value != round(value, 8):
+        raise ApiError(-1111, f"Parameter '{name}' has too much precision.")
+    if not value:
+        raise ApiError(-1013, f"Invalid {name}.")
+    return value

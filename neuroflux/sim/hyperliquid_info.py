@@ -1,0 +1,210 @@
+"""Hyperliquid's ``POST /info``: what the exchange and an account are, by the type that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from neuroflux.sim import hyperliquid_account as account
+from neuroflux.sim.hyperliquid_account import TOKENS, Json, number
+from neuroflux.sim.instruments import Listing
+from neuroflux.sim.orders import Rejected
+from neuroflux.sim.simulation import Simulation
+
+DEPTH = 20
+LIGHT = frozenset(
+    {"l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus"}
+)
+"""Kinds that weigh 2; the others weigh 20."""
+_DECIMALS = {"USDC": 8, "PURR": 0, "HYPE": 2, "UBTC": 5}
+
+
+class UnknownInfo(ValueError):
+    """No such type, or one without what it needs: HTTP 422."""
+
+
+class Info:
+    """Answers for one simulation; ``user`` is the account's address in lower case."""
+
+    def __init__(self, simulation: Simulation, user: str) -> None:
+        self._simulation = simulation
+        self._exchange = simulation.exchange("hyperliquid")
+        self._user = user
+        self._answers: dict[str, Callable[[Json], Any]] = {
+            "meta": lambda _: self.meta(),
+            "spotMeta": lambda _: self.spot_meta(),
+            "metaAndAssetCtxs": lambda _: [self.meta(), [self.context(one) for one in self.listed("perpetual")]],
+            "spotMetaAndAssetCtxs": lambda _: [self.spot_meta(), [self.context(one) for one in self.listed("spot")]],
+            "allMids": lambda _: self.mids(),
+            "exchangeStatus": lambda _: {"time": self.now() // 1000, "specialStatuses": None},
+            "perpDexs": lambda _: [None],
+            "l2Book": lambda asked: self.book(self.listing(asked)),
+            "predictedFundings": lambda _: [],
+            "userAbstraction": lambda _: "default",
+            "userRole": lambda asked: {"role": "user" if self._ours(asked) else "missing"},
+            "userFees": lambda _: {"userCrossRate": "0.00045", "userAddRate": "0.00015", "dailyUserVlm": []},
+            "userRateLimit": lambda _: {"cumVlm": "0.0", "nRequestsUsed": 0, "nRequestsCap": 10000},
+            "clearinghouseState": self.clearinghouse,
+            "spotClearinghouseState": self.spot_state,
+            "openOrders": lambda asked: self.orders(asked, account.basic_order),
+            "frontendOpenOrders": lambda asked: self.orders(asked, account.frontend_order),
+            "orderStatus": self.order_status,
+            "historicalOrders": self.history,
+            "userFills": lambda asked: account.fills(self._exchange) if self._ours(asked) else [],
+            "userFillsByTime": self.fills_by_time,
+            "userFunding": lambda _: [],
+            "extraAgents": lambda _: [],
+            "maxBuilderFee": lambda _: 100,
+        }
+
+    def answer(self, asked: Json) -> Any:
+        """Raises UnknownInfo."""
+        kind = asked.get("type")
+        if not isinstance(kind, str) or kind not in self._answers:
+            raise UnknownInfo(f"unknown type {kind!r}")
+        return self._answers[kind](asked)
+
+    # ── markets ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def now(self) -> int:
+        return self._simulation.now("hyperliquid")
+
+    def listed(self, kind: str) -> list[Listing]:
+        return [one for one in self._exchange.listings.values() if one.kind == kind]
+
+    def listing(self, asked: Json) -> Listing:
+        listing = self._exchange.listings.get(str(asked.get("coin")))
+        if listing is None:
+            raise UnknownInfo(f"unknown coin {asked.get('coin')!r}")
+        return listing
+
+    def meta(self) -> Json:
+        universe = [
+            {"name": one.symbol, "szDecimals": _digits(one.lot), "maxLeverage": one.max_leverage, "marginTableId": 50}
+            for one in self.listed("perpetual")
+        ]
+        table = {"description": "", "marginTiers": [{"lowerBound": "0.0", "maxLeverage": 50}]}
+        return {"universe": universe, "marginTables": [[50, table]], "collateralToken": 0}
+
+    def spot_meta(self) -> Json:
+        tokens = [
+            {
+                "name": name,
+                "szDecimals": _DECIMALS[name],
+                "weiDecimals": 8,
+                "index": index,
+                "tokenId": f"0x{index:032x}",
+                "isCanonical": index < 2,
+                "evmContract": None,
+                "fullName": None,
+                "deployerTradingFeeShare": "0.0",
+            }
+            for name, index in TOKENS.items()
+        ]
+        universe = [
+            {
+                "tokens": [TOKENS[one.base_asset], 0],
+                "name": one.symbol,
+                "index": one.number - 10_000,
+                "isCanonical": "/" in one.symbol,
+            }
+            for one in self.listed("spot")
+        ]
+        return {"tokens": tokens, "universe": universe}
+
+    def context(self, listing: Listing) -> Json:
+        """What ``activeAssetCtx`` tells of one coin."""
+        world = self._simulation.world
+        tape = world.tapes["hyperliquid", listing.symbol]
+        told: Json = {
+            "prevDayPx": number(tape.open * listing.tick),
+            "dayNtlVlm": number(tape.value * listing.unit),
+            "markPx": self._text(listing, world.mark(listing)),
+            "midPx": self.mid(listing),
+            "dayBaseVlm": number(tape.volume * listing.lot),
+        }
+        if listing.kind == "spot":
+            return {**told, "circulatingSupply": "1000000.0", "totalSupply": "1000000.0", "coin": listing.symbol}
+        oracle = self._text(listing, Decimal(str(world.index(listing))))
+        funding = f"{world.funding_rate(listing):f}"
+        impact = [one for one in (self.mid(listing), self.mid(listing)) if one]
+        more = {"funding": funding, "openInterest": "1000.0", "premium": "0.0", "oraclePx": oracle, "impactPxs": impact}
+        return {**told, **more}
+
+    def _text(self, listing: Listing, price: Decimal) -> str:
+        return number(price.quantize(listing.tick))
+
+    def mid(self, listing: Listing) -> str | None:
+        bid, ask = self._exchange.top(listing.symbol)
+        return number((bid + ask) / 2) if bid and ask else None
+
+    def mids(self) -> dict[str, str]:
+        return {one.symbol: mid for one in self._exchange.listings.values() if (mid := self.mid(one))}
+
+    def book(self, listing: Listing) -> Json:
+        book = self._exchange.books[listing.symbol]
+        sides = [
+            [
+                {
+                    "px": number(price * listing.tick),
+                    "sz": number(lots * listing.lot),
+                    "n": max(1, half.orders_at(price)),
+                }
+                for price, lots in half.levels(DEPTH)
+            ]
+            for half in (book.bids, book.asks)
+        ]
+        return {"coin": listing.symbol, "time": self.now() // 1000, "levels": sides}
+
+    # ── the account ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _ours(self, asked: Json) -> bool:
+        """Any other address, an agent's too, has nothing."""
+        return str(asked.get("user", "")).lower() == self._user
+
+    def clearinghouse(self, asked: Json) -> Json:
+        if self._ours(asked):
+            return account.clearinghouse(self._exchange, self.now())
+        nothing = dict.fromkeys(("accountValue", "totalNtlPos", "totalRawUsd", "totalMarginUsed"), "0.0")
+        summaries = {"marginSummary": nothing, "crossMarginSummary": nothing, "crossMaintenanceMarginUsed": "0.0"}
+        return {**summaries, "withdrawable": "0.0", "assetPositions": [], "time": self.now() // 1000}
+
+    def spot_state(self, asked: Json) -> Json:
+        return account.spot_state(self._exchange) if self._ours(asked) else {"balances": []}
+
+    def orders(self, asked: Json, told: Callable[[Any], Json]) -> list[Json]:
+        return [told(order) for order in self._exchange.open_orders.values()] if self._ours(asked) else []
+
+    def order_status(self, asked: Json) -> Json:
+        """``oid`` is the exchange's number, or the client's id in hex."""
+        oid = asked.get("oid")
+        try:
+            if not self._ours(asked):
+                return {"status": "unknownOid"}
+            order = self._exchange.find(oid if isinstance(oid, int) else None, oid if isinstance(oid, str) else "")
+        except Rejected:
+            return {"status": "unknownOid"}
+        status = {"status": account.status_of(order), "statusTimestamp": order.updated // 1000}
+        return {"status": "order", "order": {"order": account.frontend_order(order), **status}}
+
+    def history(self, asked: Json) -> list[Json]:
+        orders = reversed(self._exchange.orders.values()) if self._ours(asked) else ()
+        return [
+            {
+                "order": account.frontend_order(order),
+                "status": account.status_of(order),
+                "statusTimestamp": order.updated // 1000,
+            }
+            for order in orders
+        ]
+
+    def fills_by_time(self, asked: Json) -> list[Json]:
+        start, end = int(asked.get("startTime", 0)), int(asked.get("endTime") or 1 << 60)
+        if not self._ours(asked):
+            return []
+        return [one for one in reversed(account.fills(self._exchange, start * 1000)) if one["time"] <= end]
+
+
+def _digits(step: Decimal) -> int:
+    return max(0, -int(step.normalize().as_tuple().exponent))

@@ -1,0 +1,194 @@
+"""One web server with every exchange that runs here, and the ``/sim`` paths by which it is watched and disturbed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+from msgspec import Struct
+
+from neuroflux.errors import PortTaken, UsageError
+from neuroflux.sim.binance_spot import BinanceSpot
+from neuroflux.sim.binance_usdm import BinanceUsdm
+from neuroflux.sim.hyperliquid import Hyperliquid
+from neuroflux.sim.orders import Order
+from neuroflux.sim.replay import Player, read
+from neuroflux.sim.simulation import Dialect, Simulation
+from neuroflux.stack.notify import ready
+
+_HTTP_FAULTS = {"http_429": 429, "http_418": 418, "http_5xx": 503}
+
+
+class OrderRow(Struct, frozen=True):
+    """An entry of ``GET /sim/orders``: the truth about one accepted order; ``accepted_at`` in µs."""
+
+    exchange: str
+    symbol: str
+    client_order_id: str
+    exchange_order_id: str
+    side: str
+    type: str
+    price: str | None
+    quantity: str
+    filled_quantity: str
+    state: str
+    accepted_at: int
+
+
+class Served(Struct, frozen=True):
+    """A server at work: its address, and what it serves."""
+
+    url: str
+    simulation: Simulation
+
+
+def _row(order: Order) -> OrderRow:
+    price = order.ask.price
+    return OrderRow(
+        exchange=order.listing.exchange,
+        symbol=order.listing.symbol,
+        client_order_id=order.client_order_id,
+        exchange_order_id=str(order.order_id),
+        side=order.ask.side,
+        type=order.kind,
+        price=None if price is None else f"{price:f}",
+        quantity=f"{order.quantity:f}",
+        filled_quantity=f"{order.filled:f}",
+        state=order.state,
+        accepted_at=order.created,
+    )
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+
+
+def _sim_routes(simulation: Simulation) -> list[web.RouteDef]:
+    async def accounts(_: web.Request) -> web.Response:
+        return _json([dialect.account() for dialect in simulation.dialects.values()])
+
+    async def orders(_: web.Request) -> web.Response:
+        return _json([_row(order) for order in simulation.world.truth])
+
+    async def faults(_: web.Request) -> web.Response:
+        return _json(
+            [{**msgspec.to_builtins(active.fault), "left": active.left} for active in simulation.faults.active()]
+        )
+
+    async def add_fault(request: web.Request) -> web.Response:
+        try:
+            return _json(simulation.faults.add(await request.read()))
+        except UsageError as error:
+            return _json({"error": str(error)}, 400)
+
+    async def clear_faults(_: web.Request) -> web.Response:
+        simulation.faults.clear()
+        return _json([])
+
+    return [
+        web.get("/sim/accounts", accounts),
+        web.get("/sim/orders", orders),
+        web.get("/sim/faults", faults),
+        web.post("/sim/faults", add_fault),
+        web.delete("/sim/faults", clear_faults),
+    ]
+
+
+def _disturb(simulation: Simulation) -> Middleware:
+    """The faults that strike any request of an exchange."""
+
+    def dialect_of(request: web.Request) -> Dialect | None:
+        if "Upgrade" in request.headers:
+            return None
+        for dialect in simulation.dialects.values():
+            if request.path.startswith(dialect.prefixes):
+                return dialect
+        return None
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        dialect = dialect_of(request)
+        if dialect is None:
+            return await handler(request)
+        delay = simulation.faults.milliseconds(dialect.exchange_id, "latency", use=True)
+        if delay:
+            await asyncio.sleep(delay / 1000)
+        for fault, status in _HTTP_FAULTS.items():
+            if simulation.faults.take(dialect.exchange_id, fault):
+                return dialect.failure(status)
+        return await handler(request)
+
+    return middleware
+
+
+def application(simulation: Simulation, replay: Path | None = None) -> web.Application:
+    """The whole server of one simulation; ``replay`` is a recording that stands in for one of its markets."""
+    players = [Player(simulation, read(replay)).middleware()] if replay is not None else []
+    app = web.Application(middlewares=[_disturb(simulation), *players])
+    app.add_routes(_sim_routes(simulation))
+    for dialect in simulation.dialects.values():
+        app.add_routes(dialect.routes())
+    return app
+
+
+def simulation_of(seed: int) -> Simulation:
+    """A simulation with every dialect."""
+    simulation = Simulation(seed)
+    simulation.add(BinanceSpot(simulation))
+    simulation.add(BinanceUsdm(simulation))
+    simulation.add(Hyperliquid(simulation))
+    return simulation
+
+
+@asynccontextmanager
+async def serve(port: int, seed: int, host: str = "127.0.0.1", *, replay: Path | None = None) -> AsyncIterator[Served]:
+    """Serve until the block is left. Port 0 takes a free one; ``replay`` is a recording, see replay.py.
+
+    Raises PortTaken, and UsageError on a file that is no recording.
+    """
+    simulation = simulation_of(seed)
+    runner = web.AppRunner(application(simulation, replay), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await _listen(runner, host, port)
+        moving = asyncio.create_task(simulation.run())
+        try:
+            address = runner.addresses[0]
+            yield Served(f"http://{address[0]}:{address[1]}", simulation)
+        finally:
+            moving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await moving
+            for exchange_id in simulation.dialects:
+                simulation.disconnect(exchange_id)
+    finally:
+        simulation.faults.clear()
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(port, "the simulator", "NEUROFLUX_SIM") from error
+        raise
+
+
+async def run_forever(port: int, seed: int, host: str = "127.0.0.1") -> None:
+    """Serve until SIGTERM or SIGINT, or until cancelled."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with serve(port, seed, host):
+        ready()
+        await stop.wait()

@@ -1,0 +1,301 @@
+"""The law that keeps the simulator honest: what an adapter parses from what it wrote is what it meant."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from neuroflux.domain import Balance, Fill, Funding, Instrument, OrderReport, OrderState, OrderType, Position, Quote
+from neuroflux.domain import Side as Direction
+from neuroflux.domain import TimeInForce, Trade
+from neuroflux.exchanges.base_exchange import (
+    Ack,
+    Answer,
+    BookChanged,
+    Feed,
+    FeedEvent,
+    Ignored,
+    Keys,
+    NotThere,
+    Placement,
+    Reject,
+    Request,
+    SnapshotNeeded,
+    Subscription,
+    Undecodable,
+)
+from neuroflux.exchanges.catalogue import exchange
+from neuroflux.sim.instruments import LISTINGS
+from neuroflux.sim.server import Served
+from neuroflux.sim.simulation import DemoAccount, Dialect
+from neuroflux.sim.world import Change
+
+SYMBOLS = {
+    "binance": ("BTC/USDT", "BTCUSDT"),
+    "binanceusdm": ("BTC/USDT:USDT", "BTCUSDT"),
+    "hyperliquid": ("BTC/USDC:USDC", "BTC"),
+}
+Levels = tuple[tuple[Decimal, Decimal], ...]
+
+
+class Recorder:
+    """Stands before a dialect and notes what it is about to tell of one symbol."""
+
+    def __init__(self, dialect: Dialect, symbol: str) -> None:
+        self.exchange_id, self.prefixes = dialect.exchange_id, dialect.prefixes
+        self.symbol = symbol
+        self.books: list[tuple[Levels, Levels]] = []
+        self.trades: dict[str, tuple[Decimal, Decimal, str]] = {}
+        self._dialect = dialect
+
+    def publish(self, changes: Sequence[Change], now: int) -> None:
+        for change in changes:
+            if change.listing.symbol == self.symbol:
+                self.books.append((self._levels(change, "bids"), self._levels(change, "asks")))
+                for match in change.matches:
+                    price, quantity = match.price * change.listing.tick, match.quantity * change.listing.lot
+                    self.trades[str(match.trade_id)] = (price, quantity, match.side)
+        self._dialect.publish(changes, now)
+
+    @staticmethod
+    def _levels(change: Change, half: str) -> Levels:
+        listing = change.listing
+        levels = getattr(change.book, half).levels(20)
+        return tuple((price * listing.tick, quantity * listing.lot) for price, quantity in levels)
+
+    def routes(self) -> list[web.RouteDef]:
+        return self._dialect.routes()
+
+    def failure(self, status: int) -> web.Response:
+        return self._dialect.failure(status)
+
+    def account(self) -> DemoAccount:
+        return self._dialect.account()
+
+
+class Shell:
+    """The I/O that a feed and a desk wish for, against the simulator."""
+
+    def __init__(self, served: Served, exchange_id: str, http: aiohttp.ClientSession) -> None:
+        self.exchange_id, self.http = exchange_id, http
+        self.exchange = exchange(exchange_id)
+        self.base = served.url + ("/hyperliquid" if exchange_id == "hyperliquid" else "/binance")
+        account = served.simulation.dialects[exchange_id].account()
+        self.keys = Keys(account.address or account.key, account.secret)
+        self.instruments: Sequence[Instrument] = ()
+        self.events: list[FeedEvent] = []
+        self.news = asyncio.Event()
+
+    async def ask(self, request: Request) -> Answer:
+        url = self.base + request.path
+        sent = self.http.request(request.method, url, data=request.body or None, headers=dict(request.headers))
+        async with sent as response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(request, response.status, await response.read(), headers)
+
+    async def load(self) -> None:
+        answers = [await self.ask(request) for request in self.exchange.instruments_requests()]
+        self.instruments = self.exchange.instruments(answers)
+
+    def instrument(self) -> Instrument:
+        return next(each for each in self.instruments if each.symbol == SYMBOLS[self.exchange_id][0])
+
+    async def _take(self, feed: Feed, events: Sequence[FeedEvent]) -> None:
+        for event in events:
+            if isinstance(event, BookChanged):
+                event = event.picture(20)  # type: ignore[assignment]
+            self.events.append(event)
+            self.news.set()
+            if isinstance(event, SnapshotNeeded):
+                answer = await self.ask(event.request)
+                await self._take(feed, feed.answer(answer, now()))
+
+    async def _listen(self, feed: Feed, subscription: Subscription) -> None:
+        async with self.http.ws_connect(self.base.replace("http", "ws", 1) + subscription.path) as socket:
+            for frame in subscription.frames:
+                await socket.send_str(frame.decode())
+            async for message in socket:
+                await self._take(feed, feed.frame(message.data, now(), subscription.path.rpartition("/")[2]))
+
+    @asynccontextmanager
+    async def following(self, feed: Feed, subscriptions: Sequence[Subscription]) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(self._listen(feed, each)) for each in subscriptions]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [each for each in ended if each and not isinstance(each, asyncio.CancelledError)] == []
+
+    async def until(self, wanted: Any) -> None:
+        """Wait until ``wanted(events)`` is true; raises TimeoutError after 15 s."""
+        async with asyncio.timeout(15):
+            while not wanted(self.events):
+                self.news.clear()
+                await self.news.wait()
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def now() -> int:
+    return time.time_ns() // 1000
+
+
+@asynccontextmanager
+async def shell_of(served: Served, exchange_id: str) -> AsyncIterator[Shell]:
+    async with aiohttp.ClientSession() as http:
+        shell = Shell(served, exchange_id, http)
+        await shell.load()
+        yield shell
+
+
+def numbers(levels: Sequence[Any]) -> Levels:
+    return tuple((Decimal(level.price), Decimal(level.quantity)) for level in levels)
+
+
+@pytest.mark.parametrize("exchange_id", SYMBOLS)
+async def test_instruments(served: Served, exchange_id: str) -> None:
+    async with shell_of(served, exchange_id) as shell:
+        instruments = {each.name: each for each in shell.instruments}
+    assert set(instruments) >= {listing.symbol for listing in LISTINGS[exchange_id]}
+    for listing in LISTINGS[exchange_id]:
+        meant = instruments[listing.symbol]
+        assert meant.quantity_step == listing.lot
+        assert meant.multiplier == listing.multiplier
+        assert meant.min_notional == listing.min_notional
+        assert (meant.taker_fee, meant.maker_fee) == (listing.taker_fee, listing.maker_fee)
+        if exchange_id != "hyperliquid":
+            assert meant.tick_size == listing.tick
+
+
+@pytest.mark.parametrize("exchange_id", SYMBOLS)
+async def test_market_data(served: Served, exchange_id: str) -> None:
+    symbol, name = SYMBOLS[exchange_id]
+    recorder = Recorder(served.simulation.dialects[exchange_id], name)
+    served.simulation.dialects[exchange_id] = recorder
+    async with shell_of(served, exchange_id) as shell:
+        feed = shell.exchange.market_feed(shell.instruments)
+        kinds = (Quote, Trade) if exchange_id == "binance" else (Quote, Trade, Funding)
+        async with shell.following(feed, feed.subscriptions([symbol])):
+            await shell.until(lambda events: len(pictures(events)) > 5 and all(shell.of(kind) for kind in kinds))
+    assert shell.of(Undecodable) == []
+    for picture in pictures(shell.events):
+        depth = (len(picture.bids), len(picture.asks))
+        there = [(bids[: depth[0]], asks[: depth[1]]) for bids, asks in recorder.books]
+        assert (numbers(picture.bids), numbers(picture.asks)) in there
+        assert min(depth) >= 5
+    tops = [(*bids[0], *asks[0]) for bids, asks in recorder.books]
+    for quote in shell.of(Quote)[1:]:
+        got = (quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size)
+        assert tuple(map(Decimal, got)) in tops
+    meant = set(recorder.trades.values())
+    known = [trade for trade in shell.of(Trade) if exchange_id == "hyperliquid" or trade.trade_id in recorder.trades]
+    assert known
+    for trade in known[-1:]:
+        assert (Decimal(trade.price), Decimal(trade.quantity), trade.side.value) in meant
+    for funding in shell.of(Funding):
+        listing = served.simulation.exchange(exchange_id).listings[name]
+        assert Decimal(funding.rate) == pytest.approx(
+            served.simulation.world.funding_rate(listing), abs=Decimal("1e-5")
+        )
+        assert funding.next_funding_time == served.simulation.world.next_funding(exchange_id, now())
+
+
+def pictures(events: Sequence[FeedEvent]) -> list[Any]:
+    return [event for event in events if type(event).__name__ == "BookPicture"]
+
+
+def placement(
+    shell: Shell, side: Direction, quantity: str, price: Decimal, tif: TimeInForce, attempt: int
+) -> Placement:
+    desk = shell.exchange.desk(shell.keys, shell.instruments)
+    kind = OrderType.MARKET if tif is TimeInForce.IOC else OrderType.LIMIT
+    client_id = desk.client_order_id("018f-test", 0, attempt)
+    return Placement(shell.instrument(), client_id, side, kind, Decimal(quantity), price, tif)
+
+
+@pytest.mark.parametrize("exchange_id", SYMBOLS)
+async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
+    sim = served.simulation.exchange(exchange_id)
+    _, name = SYMBOLS[exchange_id]
+    async with shell_of(served, exchange_id) as shell:
+        desk = shell.exchange.desk(shell.keys, shell.instruments)
+        account = shell.exchange.account_feed(shell.keys, shell.instruments)
+        for request in account.opening(now()):
+            account.answer(await shell.ask(request), now())
+        async with shell.following(account, account.subscriptions(now())):
+            for request in account.resync(now() - 60_000_000, now()):
+                answers = account.answer(await shell.ask(request), now())
+                assert not any(isinstance(each, Undecodable) for each in answers)
+                shell.events.extend(answers)
+            _, ask = sim.top(name)
+            step = sim.listings[name].tick * sim.listings[name].stride
+            high, low = round(ask * Decimal("1.01") / step) * step, round(ask * Decimal("0.97") / step) * step
+            bought = placement(shell, Direction.BUY, "0.01", high, TimeInForce.IOC, 1)
+            took = desk.outcome(await shell.ask(desk.place(bought, now())))
+            rests = placement(shell, Direction.BUY, "0.002", low, TimeInForce.POST_ONLY, 2)
+            stands = desk.outcome(await shell.ask(desk.place(rests, now())))
+            asked = desk.outcome(await shell.ask(desk.query(rests.instrument, rests.client_order_id, now())))
+            opened = desk.reports(await shell.ask(desk.open_orders(now())))
+            gone = desk.outcome(await shell.ask(desk.cancel(rests.instrument, rests.client_order_id, now())))
+            again = desk.outcome(await shell.ask(desk.cancel(rests.instrument, rests.client_order_id, now())))
+            crossing = placement(shell, Direction.BUY, "0.002", high, TimeInForce.POST_ONLY, 3)
+            refused = desk.outcome(await shell.ask(desk.place(crossing, now())))
+            await shell.until(lambda events: _is_told(shell, bought.client_order_id))
+            await shell.until(lambda events: _states(shell, rests.client_order_id)[-1:] == [OrderState.CANCELLED])
+    order = sim.find(None, bought.client_order_id)
+    assert isinstance(took, Ack)
+    assert (took.report.state, took.report.filled_quantity) == (OrderState.FILLED, order.filled)
+    assert took.report.average_price == pytest.approx(order.average_price, abs=step)
+    assert isinstance(stands, Ack)
+    assert not stands.report.state.final
+    assert isinstance(asked, Ack)
+    assert asked.report.exchange_order_id == stands.report.exchange_order_id
+    assert [each.client_order_id for each in opened if isinstance(each, OrderReport)] == [rests.client_order_id]
+    assert isinstance(gone, Ack)
+    assert isinstance(again, NotThere | Reject)
+    assert isinstance(refused, Reject)
+    _check_fills(shell, sim, bought.client_order_id)
+    _check_money(shell, sim, exchange_id)
+    assert shell.of(Undecodable) == []
+
+
+def _is_told(shell: Shell, client_id: str) -> bool:
+    told = sum((fill.quantity for fill in shell.of(Fill) if fill.client_order_id == client_id), Decimal(0))
+    return told == Decimal("0.01")
+
+
+def _states(shell: Shell, client_id: str) -> list[OrderState]:
+    return [report.state for report in shell.of(OrderReport) if report.client_order_id == client_id]
+
+
+def _check_fills(shell: Shell, sim: Any, client_id: str) -> None:
+    meant = sim.find(None, client_id).fills
+    got = [fill for fill in shell.of(Fill) if fill.client_order_id == client_id]
+    assert len(got) == len(meant)
+    for parsed, fill in zip(got, meant, strict=True):
+        assert (parsed.price, parsed.quantity, parsed.side.value) == (fill.price, fill.quantity, fill.side)
+        assert parsed.fee == pytest.approx(fill.fee, abs=Decimal("1e-6"))
+        assert (parsed.fee_asset, parsed.liquidity.value) == (fill.fee_asset, "taker")
+
+
+def _check_money(shell: Shell, sim: Any, exchange_id: str) -> None:
+    balances: dict[str, Balance] = {balance.asset: balance for balance in shell.of(Balance)}
+    if exchange_id == "binance":
+        for asset in ("BTC", "USDT"):
+            assert balances[asset].total == pytest.approx(sim.spot.of(asset).total, abs=Decimal("1e-7"))
+        return
+    if exchange_id == "binanceusdm":
+        assert balances["USDT"].total == pytest.approx(sim.perpetual.wallet["USDT"], abs=Decimal("1e-7"))
+        assert shell.of(Position)[-1].quantity == Decimal("0.01")
+    assert not any(isinstance(event, Ignored) and event.kind == "error" for event in shell.events)
