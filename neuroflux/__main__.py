@@ -1,0 +1,5 @@
+"""``python -m neuroflux`` is the program."""
+
+from neuroflux.cli import main
+
+main()

@@ -1,0 +1,256 @@
+"""The program ``neuroflux``: each command in a few lines over the modules that do the work."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Coroutine
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+import click
+import typer
+
+from neuroflux.domain import CommandKind, ControlKind, OrderCommand, OrderEvent, OrderType, Side
+from neuroflux.errors import NeuroFluxError, UsageError
+
+app = typer.Typer(
+    name="neuroflux", help="Trade on several exchanges from one place.", no_args_is_help=True, add_completion=False
+)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+T = TypeVar("T")
+
+
+class Followed(StrEnum):
+    """Short names of topics; any topic's own name works too."""
+
+    PRICES = "prices"
+    ARBITRAGE = "arbitrage"
+    HEALTH = "health"
+    ORDERS = "orders"
+
+
+_TOPIC_NAMES = {
+    Followed.PRICES: "prices.aggregated",
+    Followed.ARBITRAGE: "arbitrage.signals",
+    Followed.HEALTH: "exchange.health",
+    Followed.ORDERS: "orders.events",
+}
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    import uvloop
+
+    return uvloop.run(work)
+
+
+@app.command()
+def run(
+    seconds: Annotated[float, typer.Option(help="Stop by itself and print a summary; 0 runs until Ctrl-C.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the exchanges that run here.")] = 1,
+    json: Json = False,
+) -> None:
+    """Local stack, exchanges that run here, and the whole pipeline, with a live view."""
+    from neuroflux.running import run as run_pipeline
+    from neuroflux.settings import load_settings
+
+    _run(run_pipeline(load_settings(), seconds=seconds, seed=seed, as_json=json))
+
+
+@app.command()
+def up(
+    brokers: Annotated[int, typer.Option(help="Kafka brokers: 1, or 3 with replication 3.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the exchanges that run here.")] = 1,
+) -> None:
+    """The same in the background: returns when everything answers."""
+    from neuroflux.settings import load_settings
+    from neuroflux.stack import daemon
+
+    if brokers not in (1, 3):
+        raise UsageError("--brokers is 1 or 3")
+    daemon.up(load_settings(), brokers=brokers, seed=seed)
+
+
+@app.command()
+def down() -> None:
+    """Stop what ``up`` started; nothing is lost."""
+    from neuroflux.settings import load_settings
+    from neuroflux.stack import daemon
+
+    daemon.down(load_settings())
+
+
+@app.command()
+def status(json: Json = False) -> None:
+    """Each process, its address and its health."""
+    from neuroflux.settings import load_settings
+    from neuroflux.stack import daemon
+    from neuroflux.view import print_status
+
+    print_status(daemon.status(load_settings()), as_json=json)
+
+
+@app.command()
+def logs(name: str, lines: Annotated[int, typer.Option(min=1, help="How many of the last.")] = 50) -> None:
+    """The last lines of a process's log."""
+    from neuroflux.settings import load_settings
+    from neuroflux.stack import daemon
+
+    path = daemon.log_path(load_settings(), name)
+    if not path.exists():
+        raise UsageError(f"{name} has no log; `neuroflux status` lists the names")
+    typer.echo("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
+
+
+@app.command()
+def sim(
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8900,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal markets.")] = 1,
+) -> None:
+    """The exchanges that run here, alone."""
+    from neuroflux.sim.server import run_forever
+
+    _run(run_forever(port=port, seed=seed))
+
+
+@app.command()
+def order(
+    side: Side,
+    market: Annotated[str, typer.Argument(help="A market (BTC/USD) or one symbol (BTC/USDT, BTC/USDT:USDT).")],
+    quantity: Annotated[str, typer.Argument(help="In units of the base.")],
+    type: Annotated[OrderType, typer.Option()] = OrderType.MARKET,
+    price: Annotated[str, typer.Option(help="Of a limit order.")] = "0",
+    strategy: Annotated[str, typer.Option(help="optimal, fastest, cheapest, balanced or redundant.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Follow the order to its end.")] = False,
+    json: Json = False,
+) -> None:
+    """Publish an order."""
+    from neuroflux.exchanges.config import DEFAULT_ROUTING_STRATEGY
+    from neuroflux.ordering import ISSUER, new_order_id, now
+
+    command = OrderCommand(
+        order_id=new_order_id(),
+        kind=CommandKind.PLACE,
+        market=market,
+        side=side,
+        type=type,
+        quantity=_decimal("QUANTITY", quantity),
+        price=_decimal("--price", price),
+        strategy=strategy or DEFAULT_ROUTING_STRATEGY,
+        issued_by=ISSUER,
+        issued_at=now(),
+    )
+    if type is OrderType.LIMIT and command.price <= 0:
+        raise UsageError("a limit order needs --price")
+    _run(_order(command, wait=wait, as_json=json))
+
+
+async def _order(command: OrderCommand, *, wait: bool, as_json: bool) -> None:
+    from neuroflux.ordering import place_and_follow, publish_command
+    from neuroflux.settings import load_settings
+    from neuroflux.view import print_record
+
+    if not wait:
+        await publish_command(load_settings(), command)
+        print_record(command, as_json=as_json)
+        return
+    last: OrderEvent | None = None
+    async for event in place_and_follow(load_settings(), command):
+        print_record(event, as_json=as_json)
+        last = event
+    if last is not None and last.state in ("refused", "rejected"):
+        raise NeuroFluxError(f"order {command.order_id} was {last.state}: {last.reason}")
+
+
+def _decimal(name: str, text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise UsageError(f"{name}: {text!r} is not a number") from None
+    if not number.is_finite():
+        raise UsageError(f"{name}: {text!r} is not a number")
+    return number
+
+
+@app.command()
+def cancel(order_id: str) -> None:
+    """Ask for an order to be cancelled."""
+    from neuroflux.ordering import cancel as publish_cancel
+    from neuroflux.settings import load_settings
+
+    _run(publish_cancel(load_settings(), order_id))
+
+
+@app.command()
+def watch(
+    what: Annotated[str, typer.Argument(help="prices, arbitrage, health, orders, or a topic.")], json: Json = False
+) -> None:
+    """Follow a topic, decoded, until Ctrl-C."""
+    from neuroflux.topics import BY_NAME
+    from neuroflux.view import watch_topic
+
+    topic = BY_NAME.get(_TOPIC_NAMES.get(Followed(what), "") if what in list(Followed) else what)
+    if topic is None:
+        raise UsageError(f"there is no topic {what}; there are {', '.join(sorted(BY_NAME))}")
+
+    from neuroflux.settings import load_settings
+
+    _run(watch_topic(load_settings(), topic, as_json=json))
+
+
+@app.command()
+def decode(
+    exchange: str, book_depth: Annotated[int, typer.Option(min=1, help="Levels of a book that are written.")] = 20
+) -> None:
+    """Raw frames (JSON lines) on stdin to normalised events on stdout; no network."""
+    from neuroflux.decode import decode_lines
+
+    for line in decode_lines(exchange, sys.stdin, book_depth):
+        sys.stdout.write(line + "\n")
+
+
+@app.command()
+def halt(why: Annotated[str, typer.Option(help="The reason, for whoever reads it later.")] = "") -> None:
+    """Stop new orders everywhere and cancel what is open."""
+    _control(ControlKind.HALT, why)
+
+
+@app.command()
+def resume(why: Annotated[str, typer.Option(help="The reason, for whoever reads it later.")] = "") -> None:
+    """Allow new orders again."""
+    _control(ControlKind.RESUME, why)
+
+
+def _control(kind: ControlKind, why: str) -> None:
+    from neuroflux.ordering import publish_control
+    from neuroflux.settings import load_settings
+
+    _run(publish_control(load_settings(), kind, why))
+
+
+def main() -> None:
+    """Run the program and turn what went wrong into one line and an exit code (see contracts: 0, 1, 2)."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
+        sys.exit(0)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except UsageError as error:
+        _fail(str(error), 2)
+    except NeuroFluxError as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone: nothing more can be said to anybody
+        sys.exit(0)
+
+
+def _fail(reason: str, code: int) -> None:
+    sys.stderr.write(f"neuroflux: {reason}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The whole pipeline in the background, as a user starts it: ``neuroflux up`` in a folder of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from msgspec import Struct
+
+from neuroflux.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = Path(sys.executable).with_name("neuroflux")
+T = TypeVar("T")
+
+
+class Pipeline(Struct, frozen=True):
+    """A running pipeline: its settings, and the environment in which the program finds it."""
+
+    settings: Settings
+    environment: dict[str, str]
+
+    def program(self, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        command = [str(PROGRAM), *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def sim(self, path: str, body: object | None = None) -> Any:
+        data = json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self.settings.sim + path, data, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def query(self, sql: str) -> list[list[str]]:
+        """Ask ClickHouse over HTTP, as any client would."""
+        url = f"{self.settings.clickhouse_http}/?database=neuroflux"
+        with urllib.request.urlopen(urllib.request.Request(url, sql.encode()), timeout=10) as answer:
+            return [line.split("\t") for line in answer.read().decode().splitlines()]
+
+
+def wait_for(condition: Callable[[], T], seconds: float = 30) -> T:
+    """Ask again until the answer is something; fail with the last one when time is up."""
+    until = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < until, f"still {answer!r} after {seconds} s"
+        time.sleep(0.1)
+    return answer
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[[Path], Settings]) -> Iterator[Pipeline]:
+    home = tmp_path_factory.mktemp("pipeline")
+    settings = make_settings(home)
+    chosen = {f"NEUROFLUX_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
+    text = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in chosen.items()}
+    running = Pipeline(settings, {**os.environ, **text})
+    started = running.program("up", timeout=120)
+    try:
+        assert started.returncode == 0, started.stderr
+        yield running
+    finally:
+        stopped = running.program("down", timeout=60)
+        assert stopped.returncode == 0, stopped.stderr

@@ -1,0 +1,92 @@
+"""docker-compose.yml keeps to the compose specification and to what the rest of the project says.
+
+There is no Docker where these tests are written: they check the file, not the containers.
+"""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_pydantic import ComposeSpecification
+
+ROOT = Path(__file__).parents[1]
+STAGES = {"market", "account", "streams", "execution", "warehouse"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def services(compose: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = compose["services"]
+    return found
+
+
+def test_it_keeps_to_the_specification(compose: dict[str, Any]) -> None:
+    # Extensions (x-…) are free by the specification, but its generated model does not know them.
+    ComposeSpecification(**{key: part for key, part in compose.items() if not key.startswith("x-")})
+
+
+def test_the_specification_is_really_checked() -> None:
+    with pytest.raises(ValueError, match="restrat"):
+        ComposeSpecification(services={"sim": {"image": "x", "restrat": "always"}})
+
+
+def test_images_are_pinned(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        tag = service["image"].rpartition(":")[2]
+        assert tag[0].isdigit() or tag[0] == "v", f"{name}: {service['image']}"
+        assert "." in tag, f"{name}: {service['image']}"
+
+
+def test_every_service_that_stays_is_watched(services: dict[str, Any]) -> None:
+    unwatched = {name for name, service in services.items() if "healthcheck" not in service}
+    assert unwatched == STAGES | {"setup"}, "stages have no port to ask; exchange.health and restarts watch them"
+    assert all(services[name]["restart"] == "unless-stopped" for name in services.keys() - {"setup"})
+
+
+def test_dependencies_are_there_and_have_a_health_check(services: dict[str, Any]) -> None:
+    for service in services.values():
+        for name, wish in service.get("depends_on", {}).items():
+            assert wish["condition"] != "service_healthy" or "healthcheck" in services[name]
+
+
+def test_three_brokers_replicate(services: dict[str, Any]) -> None:
+    brokers = [
+        service["environment"] for name, service in services.items() if name.startswith("kafka-") and name[-1].isdigit()
+    ]
+    assert sorted(broker["KAFKA_NODE_ID"] for broker in brokers) == [1, 2, 3]
+    assert {broker["KAFKA_DEFAULT_REPLICATION_FACTOR"] for broker in brokers} == {3}
+    assert services["setup"]["command"][-2:] == ["--replication", "3"]
+
+
+def test_only_what_signs_is_given_keys(services: dict[str, Any]) -> None:
+    with_keys = {
+        name
+        for name, service in services.items()
+        if any(variable.endswith(("_API_KEY", "_SECRET_KEY")) for variable in service.get("environment", {}))
+    }
+    assert with_keys == {"account", "execution"}
+
+
+def test_nothing_listens_beyond_this_machine(services: dict[str, Any]) -> None:
+    for service in services.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+
+
+def test_the_stages_are_those_of_the_tree(services: dict[str, Any]) -> None:
+    for name in STAGES:
+        command = services[name]["command"]
+        package = [part for before, part in itertools.pairwise(command) if before == "-m"][-1]
+        assert (ROOT / package / "__main__.py").exists()
+
+
+def test_the_image_copies_what_it_runs() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    for package in ("neuroflux", "producers", "streams", "consumers", "schemas"):
+        assert f"COPY {package} {package}" in dockerfile
