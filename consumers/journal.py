@@ -86,8 +86,8 @@ class Journal:
                 for entry in batch:
                     self._take(entry)
                 if not loaded.is_set() and await self._reader.caught_up():
-                    for body in self._done.values():
-                        self._index(decoded(body).order)
+                    for order_id, body in self._done.items():
+                        self._index(_readable(order_id, body))
                     loaded.set()
 
     def _take(self, entry: Entry) -> None:
@@ -105,25 +105,23 @@ class Journal:
     def _keep(self, partition: int, entry: JournalEntry) -> None:
         self._partitions[entry.order_id] = partition
         if entry.kind == OPEN:
-            try:
-                self._open[entry.order_id] = kept = decoded(entry.body)
-            except msgspec.MsgspecError:
-                # Another release wrote it: its id stays known, so that nothing is placed again.
-                log.exception("order %s in the journal can't be read: it must be looked after by hand", entry.order_id)
-            else:
-                self._index(kept.order)
+            kept = _readable(entry.order_id, entry.body)
+            if kept is not None:
+                self._open[entry.order_id] = kept
+            self._index(kept)
             return
         self._open.pop(entry.order_id, None)
         self._done[entry.order_id] = entry.body
         self._done.move_to_end(entry.order_id)
         if len(self._done) > DONE_KEPT:
-            _, body = self._done.popitem(last=False)
-            for key in _names(decoded(body).order):
+            order_id, body = self._done.popitem(last=False)
+            kept = _readable(order_id, body)
+            for key in _names(kept) if kept is not None else ():
                 self._by_id.pop(key, None)
 
-    def _index(self, order: Order) -> None:
-        for key in _names(order):
-            self._by_id[key] = order.id
+    def _index(self, kept: Saved | None) -> None:
+        if kept is not None:
+            self._by_id.update(dict.fromkeys(_names(kept), kept.order.id))
 
     def _void(self, partition: int, stale: JournalEntry) -> None:
         """A fenced executor wrote after us. Compaction would keep its entry, so what counts is written again."""
@@ -152,7 +150,7 @@ class Journal:
         """The last state of an order, if it is open or was so lately."""
         if order_id in self._open:
             return self._open[order_id]
-        return decoded(self._done[order_id]) if order_id in self._done else None
+        return _readable(order_id, self._done[order_id]) if order_id in self._done else None
 
     def open(self) -> Iterator[Saved]:
         """Every open order of every executor."""
@@ -202,10 +200,19 @@ def decoded(body: bytes) -> Saved:
     return msgspec.msgpack.decode(body, type=Saved)
 
 
-def _names(order: Order) -> Iterator[tuple[str, ...]]:
+def _readable(order_id: str, body: bytes) -> Saved | None:
+    """None for what another release wrote in its own way; its id stays known, so that nothing is placed again."""
+    try:
+        return decoded(body)
+    except msgspec.MsgspecError:
+        log.exception("order %s in the journal can't be read: it must be looked after by hand", order_id)
+        return None
+
+
+def _names(kept: Saved) -> Iterator[tuple[str, ...]]:
     """What an order is known by: client order ids, and those of the exchange, which are unique in one symbol alone."""
-    for attempt in order.attempts:
-        instrument = order.legs[attempt.leg].instrument
+    for attempt in kept.order.attempts:
+        instrument = kept.order.legs[attempt.leg].instrument
         if attempt.client_order_id:
             yield instrument.exchange, attempt.client_order_id
         if attempt.exchange_order_id:

@@ -52,7 +52,8 @@ class Codec:
 
     def __init__(self, ids: Mapping[str, int]) -> None:
         self._headers = {name: _HEADER.pack(_MAGIC, schema_id) for name, schema_id in ids.items()}
-        self._own = {schema_id: name for name, schema_id in ids.items()}
+        self._own = {(name, schema_id) for name, schema_id in ids.items()}  # topics may share a schema, and its id
+        self._ids = frozenset(ids.values())
         self._learned: dict[int, Any] = {}
 
     def encode(self, topic: Topic, record: Any) -> bytes:
@@ -71,7 +72,7 @@ class Codec:
         body = BytesIO(raw)
         body.seek(_HEADER.size)
         own = _reader_schema(topic.name)
-        written, wanted = (own, None) if self._own.get(schema_id) == topic.name else (self._learned.get(schema_id), own)
+        written, wanted = (own, None) if (topic.name, schema_id) in self._own else (self._learned.get(schema_id), own)
         if written is None:
             raise MalformedFrame(f"schema {schema_id} is not known")
         try:
@@ -90,7 +91,7 @@ class Codec:
         return int(_HEADER.unpack_from(raw)[1])
 
     def knows(self, schema_id: int) -> bool:
-        return schema_id in self._own or schema_id in self._learned
+        return schema_id in self._ids or schema_id in self._learned
 
     def learn(self, schema_id: int, text: str) -> None:
         """Take in a schema that somebody else wrote with."""

@@ -390,8 +390,12 @@ async def extents(settings: Settings, topics: Iterable[Topic]) -> dict[str, dict
 
 
 async def _or_unreachable(started: Awaitable[None], address: str, stop: Callable[[], Awaitable[None]]) -> None:
+    """Start a client; one that could not be started, or was cancelled meanwhile, is stopped."""
     try:
         await started
     except KafkaError as error:
         await stop()
         raise Unreachable(f"Kafka at {address} does not answer: {error!r}") from error
+    except asyncio.CancelledError:
+        await stop()
+        raise
