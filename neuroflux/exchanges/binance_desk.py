@@ -51,8 +51,8 @@ _DEFINITE: Final = frozenset(
 )
 """Codes after which nothing stands. Whatever is not here leaves the order in doubt."""
 _THROTTLED: Final = frozenset({-1003, -1008, -1015})
-_DUPLICATE: Final = "Duplicate"
-"""-2010 with this text: an order of this id stands; that may be ours."""
+_DUPLICATE: Final = "duplicate"
+"""-2010 and -4116 with this word: an order of this id stands; that may be ours."""
 
 
 class DeskPaths(Struct, frozen=True):
@@ -170,6 +170,6 @@ def _refused(failed: Failure, answer: Answer) -> Outcome:
         return NotThere(reason)
     if answer.request.tag == CANCEL and failed.code == -2011:
         return NotThere(reason)
-    if answer.status < 500 and failed.code in _DEFINITE and _DUPLICATE not in failed.msg:
+    if answer.status < 500 and failed.code in _DEFINITE and _DUPLICATE not in failed.msg.lower():
         return Reject(str(failed.code), failed.msg)
     return InDoubt(f"HTTP {answer.status}: {reason}")

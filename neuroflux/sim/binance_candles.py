@@ -127,9 +127,12 @@ class Candles:
         ]
 
     def frame(self, symbol: str, interval: str, now: int) -> dict[str, object] | None:
-        """The payload of ``<symbol>@kline_<interval>``; None before the first trade. ``now`` in µs."""
-        minutes = interval_of(interval)
-        candles = self._candles(symbol, minutes)
+        """The payload of ``<symbol>@kline_<interval>``; ``now`` in µs.
+
+        None before the first trade, and for an interval that there isn't.
+        """
+        minutes = _MINUTES.get(interval, 0)
+        candles = self._candles(symbol, minutes) if minutes else []
         if not candles:
             return None
         newest, numbers = candles[-1], self._numbers[symbol]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from neuroflux.sim.binance_candles import Candles
 from neuroflux.sim.binance_wire import Numbers, json_text
 from neuroflux.sim.instruments import LISTINGS
 from neuroflux.sim.matching import Book, Match, Side
@@ -17,6 +18,7 @@ class Frames:
         self.exchange_id = exchange_id
         self.numbers = {listing.symbol: Numbers(listing) for listing in LISTINGS[exchange_id]}
         self._world = world
+        self.candles = Candles(self.numbers)
         self._is_spot = next(iter(self.numbers.values())).listing.kind == "spot"
 
     def _book(self, symbol: str) -> Book:
@@ -67,9 +69,10 @@ class Frames:
     def snapshot(self, symbol: str, depth: int, now: int) -> dict[str, object]:
         """What REST answers for a book."""
         bids, asks = self.levels(symbol, depth)
-        head: dict[str, object] = {"lastUpdateId": self._book(symbol).sequence}
-        if not self._is_spot:
-            head |= {"E": now // 1000, "T": now // 1000}
+        book = self._book(symbol)
+        if self._is_spot:
+            return {"lastUpdateId": book.sequence, "bids": bids, "asks": asks}
+        head = {"lastUpdateId": book.stamp(), "E": now // 1000, "T": now // 1000}
         return {**head, "bids": bids, "asks": asks}
 
     def top(self, symbol: str) -> tuple[str, str, str, str]:
@@ -133,6 +136,9 @@ class Frames:
         """A frame that is due by time; "" for a kind that is not served."""
         if symbol and symbol not in self.numbers:
             return ""
+        if kind.startswith("kline_"):
+            candle = self.candles.frame(symbol, kind.removeprefix("kline_"), now)
+            return json_text(candle) if candle else ""
         match kind:
             case "miniTicker":
                 return json_text(self.mini_ticker(symbol, now))

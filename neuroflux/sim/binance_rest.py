@@ -106,6 +106,7 @@ class MarketData:
 
     def remember(self, changes: Sequence[Change], now: int) -> None:
         """Keep the trades for those who ask later."""
+        self._frames.candles.remember(changes, now)
         for change in changes:
             self._trades[change.listing.symbol].extend((match, now) for match in change.matches)
 
@@ -183,6 +184,9 @@ class MarketData:
         if self._is_spot:
             names |= {"prevClosePrice": "o", "bidPrice": "b", "bidQty": "B", "askPrice": "a", "askQty": "A"}
         return {name: ticker[short] for name, short in names.items()}
+
+    def klines(self, params: Params, now: int) -> object:
+        return self._frames.candles.klines(params, now)
 
     def trades(self, params: Params, now: int) -> object:
         symbol, numbers = self.symbol(params), self._frames.numbers[params["symbol"]]

@@ -100,6 +100,7 @@ class BinanceSpot:
             Endpoint("GET", f"{api}/depth", market.depth, _depth_weight),
             Endpoint("GET", f"{api}/trades", market.trades, 25),
             Endpoint("GET", f"{api}/aggTrades", market.aggregate_trades, 4),
+            Endpoint("GET", f"{api}/klines", market.klines, 2),
             Endpoint("GET", f"{api}/ticker/24hr", market.day, lambda params: 2 if params.get("symbol") else 80),
             Endpoint("GET", f"{api}/ticker/price", market.price, lambda params: 2 if params.get("symbol") else 4),
             Endpoint("GET", f"{api}/ticker/bookTicker", market.book_ticker, 4),

@@ -61,7 +61,7 @@ def parse(name: str, default_depth: int) -> tuple[str, str, int]:
         every = _DEPTH_SPEEDS.get(speed, default_depth)
     elif kind == "markPrice":
         every = SECOND if speed == "1s" else 3 * SECOND
-    elif kind in ("miniTicker", "ticker"):
+    elif kind in ("miniTicker", "ticker") or kind.startswith("kline_"):
         every = SECOND
     return symbol.upper(), kind, every
 

@@ -119,6 +119,7 @@ class BinanceUsdm:
             Endpoint("GET", f"{v1}/depth", market.depth, _depth_weight),
             Endpoint("GET", f"{v1}/trades", market.trades, 5),
             Endpoint("GET", f"{v1}/aggTrades", market.aggregate_trades, 20),
+            Endpoint("GET", f"{v1}/klines", market.klines, 5),
             Endpoint("GET", f"{v1}/ticker/24hr", market.day, lambda params: 1 if params.get("symbol") else 40),
             Endpoint("GET", f"{v1}/ticker/price", market.price),
             Endpoint("GET", f"{v1}/ticker/bookTicker", market.book_ticker, 2),

@@ -34,7 +34,7 @@ class Connection:
     def send(self, text: str, *, is_depth: bool = False) -> None:
         """Send a frame of data, as the faults at work allow."""
         faults, exchange = self._faults, self.exchange_id
-        if faults.is_active(exchange, "mute"):
+        if faults.take(exchange, "mute"):
             return
         if is_depth and faults.take(exchange, "gap"):
             return

@@ -115,6 +115,7 @@ class Book:
         self.last_trade = first_trade
         self.changed: dict[tuple[Side, int], None] = {}
         self.first_change = 0
+        self._stamp = 0
         self.matches: list[Match] = []
 
     def half(self, side: Side) -> Half:
@@ -126,8 +127,17 @@ class Book:
     def _touch(self, side: Side, price: int) -> None:
         self.sequence = self.updates.advance()
         if not self.changed:
-            self.first_change = self.sequence
+            self.first_change, self._stamp = self._stamp or self.sequence, 0
         self.changed[side, price] = None
+
+    def stamp(self) -> int:
+        """Number the present state for a snapshot, so that the next update begins no later than this number.
+
+        Only for books that share their sequence with others: in those a number without a change is no gap.
+        """
+        self.sequence = self.updates.advance()
+        self._stamp = self._stamp or self.sequence
+        return self.sequence
 
     def available(self, side: Side, limit: int | None) -> int:
         """The lots that an aggressor of this side could have at once."""

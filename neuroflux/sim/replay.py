@@ -8,21 +8,20 @@ that the recording doesn't hold is the simulation's own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 from msgspec import Raw, Struct
 
 from neuroflux.errors import UsageError
 from neuroflux.sim.connection import Connection
 from neuroflux.sim.instruments import BINANCE, BINANCE_USDM
 from neuroflux.sim.simulation import Simulation
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _REST = {BINANCE: "/binance/api/v3", BINANCE_USDM: "/binance/fapi/v1"}
 _SOCKETS = {BINANCE: ("/binance/ws/", "/binance/stream"), BINANCE_USDM: ("/binance/public/", "/binance/market/")}
@@ -94,7 +93,7 @@ class Player:
         self._recording = recording
         self._speed = speed
 
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         """What puts it before the exchange's own paths."""
         rest = _REST[self._recording.exchange_id]
 

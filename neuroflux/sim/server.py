@@ -44,10 +44,11 @@ class OrderRow(Struct, frozen=True):
 
 
 class Served(Struct, frozen=True):
-    """A server at work: its address, and what it serves."""
+    """A server at work: its address, what it serves, and the task that moves it on, which ends only by an error."""
 
     url: str
     simulation: Simulation
+    moving: asyncio.Task[None]
 
 
 def _row(order: Order) -> OrderRow:
@@ -162,7 +163,7 @@ async def serve(port: int, seed: int, host: str = "127.0.0.1", *, replay: Path |
         moving = asyncio.create_task(simulation.run())
         try:
             address = runner.addresses[0]
-            yield Served(f"http://{address[0]}:{address[1]}", simulation)
+            yield Served(f"http://{address[0]}:{address[1]}", simulation, moving)
         finally:
             moving.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -189,6 +190,8 @@ async def run_forever(port: int, seed: int, host: str = "127.0.0.1") -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serve(port, seed, host):
+    async with serve(port, seed, host) as served:
         ready()
-        await stop.wait()
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopping, served.moving}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()

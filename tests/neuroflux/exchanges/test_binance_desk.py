@@ -120,8 +120,9 @@ def test_only_what_is_on_the_list_is_a_reject(tag: str, status: int, code: int, 
     assert type(desk().outcome(answer(tag, status, {"code": code, "msg": "text"}))) is outcome
 
 
-def test_a_duplicate_means_that_an_order_stands() -> None:
-    assert isinstance(desk().outcome(answer(PLACE, 400, {"code": -2010, "msg": "Duplicate order sent."})), InDoubt)
+@pytest.mark.parametrize(("code", "text"), [(-2010, "Duplicate order sent."), (-4116, "ClientOrderId is duplicated.")])
+def test_a_duplicate_means_that_an_order_stands(code: int, text: str) -> None:
+    assert isinstance(desk().outcome(answer(PLACE, 400, {"code": code, "msg": text})), InDoubt)
 
 
 def test_a_wait_is_obeyed() -> None:

@@ -13,9 +13,20 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from neuroflux.domain import Balance, Fill, Funding, Instrument, OrderReport, OrderState, OrderType, Position, Quote
+from neuroflux.domain import (
+    Balance,
+    Fill,
+    Funding,
+    Instrument,
+    OrderReport,
+    OrderState,
+    OrderType,
+    Position,
+    Quote,
+    TimeInForce,
+    Trade,
+)
 from neuroflux.domain import Side as Direction
-from neuroflux.domain import TimeInForce, Trade
 from neuroflux.exchanges.base_exchange import (
     Ack,
     Answer,
@@ -33,9 +44,10 @@ from neuroflux.exchanges.base_exchange import (
     Undecodable,
 )
 from neuroflux.exchanges.catalogue import exchange
-from neuroflux.sim.instruments import LISTINGS
+from neuroflux.sim.instruments import LISTINGS, Listing
+from neuroflux.sim.matching import Book
 from neuroflux.sim.server import Served
-from neuroflux.sim.simulation import DemoAccount, Dialect
+from neuroflux.sim.simulation import DemoAccount
 from neuroflux.sim.world import Change
 
 SYMBOLS = {
@@ -49,27 +61,31 @@ Levels = tuple[tuple[Decimal, Decimal], ...]
 class Recorder:
     """Stands before a dialect and notes what it is about to tell of one symbol."""
 
-    def __init__(self, dialect: Dialect, symbol: str) -> None:
+    def __init__(self, served: Served, exchange_id: str, symbol: str) -> None:
+        dialect = served.simulation.dialects[exchange_id]
+        sim = served.simulation.exchange(exchange_id)
         self.exchange_id, self.prefixes = dialect.exchange_id, dialect.prefixes
         self.symbol = symbol
-        self.books: list[tuple[Levels, Levels]] = []
+        self.books = [self._picture(sim.listings[symbol], sim.books[symbol])]
         self.trades: dict[str, tuple[Decimal, Decimal, str]] = {}
         self._dialect = dialect
 
     def publish(self, changes: Sequence[Change], now: int) -> None:
         for change in changes:
             if change.listing.symbol == self.symbol:
-                self.books.append((self._levels(change, "bids"), self._levels(change, "asks")))
+                self.books.append(self._picture(change.listing, change.book))
                 for match in change.matches:
                     price, quantity = match.price * change.listing.tick, match.quantity * change.listing.lot
                     self.trades[str(match.trade_id)] = (price, quantity, match.side)
         self._dialect.publish(changes, now)
 
     @staticmethod
-    def _levels(change: Change, half: str) -> Levels:
-        listing = change.listing
-        levels = getattr(change.book, half).levels(20)
-        return tuple((price * listing.tick, quantity * listing.lot) for price, quantity in levels)
+    def _picture(listing: Listing, book: Book) -> tuple[Levels, Levels]:
+        bids, asks = (
+            tuple((price * listing.tick, quantity * listing.lot) for price, quantity in half.levels(20))
+            for half in (book.bids, book.asks)
+        )
+        return bids, asks
 
     def routes(self) -> list[web.RouteDef]:
         return self._dialect.routes()
@@ -181,7 +197,7 @@ async def test_instruments(served: Served, exchange_id: str) -> None:
 @pytest.mark.parametrize("exchange_id", SYMBOLS)
 async def test_market_data(served: Served, exchange_id: str) -> None:
     symbol, name = SYMBOLS[exchange_id]
-    recorder = Recorder(served.simulation.dialects[exchange_id], name)
+    recorder = Recorder(served, exchange_id, name)
     served.simulation.dialects[exchange_id] = recorder
     async with shell_of(served, exchange_id) as shell:
         feed = shell.exchange.market_feed(shell.instruments)

@@ -100,11 +100,15 @@ async def test_latency_delays(served: Served) -> None:
 
 
 async def _frames(socket: aiohttp.ClientWebSocketResponse, seconds: float) -> list[str]:
-    frames = []
+    """What comes within so many seconds."""
+    frames: list[str] = []
+
+    async def collect() -> None:
+        while True:
+            frames.append(await socket.receive_str())
+
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while True:
-                frames.append(await socket.receive_str())
+        await asyncio.wait_for(collect(), seconds)
     return frames
 
 

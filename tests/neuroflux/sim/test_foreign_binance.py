@@ -17,7 +17,7 @@ from neuroflux.sim.server import Served
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # python-binance imports names that its websocket library calls deprecated
-    from binance import AsyncClient, BinanceSocketManager
+    from binance import AsyncClient, BinanceSocketManager, DepthCacheManager
     from binance.exceptions import BinanceAPIException
 
 pytestmark = [
@@ -207,6 +207,18 @@ async def test_python_binance_hears_of_its_orders(served: Served) -> None:
             await client.order_market_buy(symbol="BTCUSDT", quoteOrderQty="100")
             kinds = [(await asyncio.wait_for(stream.recv(), 10))["e"] for _ in range(2)]
         assert kinds == ["executionReport", "outboundAccountPosition"]
+    finally:
+        await client.close_connection()
+
+
+async def test_python_binance_keeps_a_book(served: Served) -> None:
+    client, manager = await _python_binance(served, "binance")
+    try:
+        async with DepthCacheManager(client, symbol="BTCUSDT", bm=manager) as cache:
+            book = await asyncio.wait_for(cache.recv(), 10)
+            for _ in range(3):
+                book = await asyncio.wait_for(cache.recv(), 10)
+        assert book.get_bids()[0][0] < book.get_asks()[0][0]
     finally:
         await client.close_connection()
 
