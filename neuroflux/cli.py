@@ -9,7 +9,6 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
-import click
 import typer
 
 from neuroflux.domain import CommandKind, ControlKind, OrderCommand, OrderEvent, OrderType, Side
@@ -234,10 +233,11 @@ def main() -> None:
     """Run the program and turn what went wrong into one line and an exit code (see contracts: 0, 1, 2)."""
     try:
         sys.exit(app(standalone_mode=False) or 0)
-    except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
+    except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
         sys.exit(0)
-    except click.ClickException as error:
-        _fail(error.format_message(), 2)
+    except typer.TyperException as error:
+        say = getattr(error, "format_message", error.__str__)
+        _fail(" ".join(str(say()).split()), 2)
     except UsageError as error:
         _fail(str(error), 2)
     except NeuroFluxError as error:

@@ -14,7 +14,7 @@ from neuroflux.errors import NeuroFluxError, Refused, Transient, Unreachable
 from neuroflux.settings import Settings
 from neuroflux.topics import ALL, Topic
 
-PATIENCE = 30.0
+PATIENCE = 10.0
 """Seconds that a registry which does not answer is asked again."""
 
 _RECORDED = tuple(topic for topic in ALL if topic.record is not bytes)
@@ -73,7 +73,9 @@ class Registry:
                 said: dict[str, Any] = await answer.json(content_type=None)
                 return said
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unreachable(f"the registry at {self._address} does not answer: {error!r}") from error
+            raise Unreachable(
+                f"the registry at {self._address} does not answer: {error or type(error).__name__}"
+            ) from error
 
 
 async def register_schemas(settings: Settings) -> None:
