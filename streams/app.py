@@ -1,100 +1,156 @@
 """The Faust worker: one process computes prices, arbitrage and health of the partitions it is given.
 
-Agents hold no logic and Faust no tables. What the engines keep is a window of seconds, which is made again by reading
-on; Faust's tables would write it to Kafka with every record, and lose updates under load (faust#333, faust#432).
+Agents hold no logic and Faust no tables. What the engines keep of the markets is a window of seconds, which is made
+again by reading on; health is made again from the log. Faust's tables would write their state to Kafka with every
+record, and lose updates under load (faust#333, faust#432).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 import faust
 
-from neuroflux.codec import Codec
+from neuroflux.clock import wall
 from neuroflux.engine.comparable import Reference
+from neuroflux.errors import StackError
 from neuroflux.kafka import Entry, Publisher, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.topics import Topic
 from streams import arbitrage, health, prices, reference
-from streams.batches import SCHEME, Decoded
+from streams.arbitrage import ArbitrageStream
+from streams.batches import SCHEME
+from streams.decoding import Decoded, Decoder
+from streams.health import HealthStream
+from streams.prices import PriceStream
 
 NAME = "neuroflux-streams"
-FAILED = 70
-"""The exit code of a worker that could not process a batch; it is started again and reads the batch again."""
+STOP_SECONDS = 10.0
 
 log = logging.getLogger(__name__)
-Step = Callable[[list[Entry], Publisher], None]
+Step = Callable[[list[Entry]], Awaitable[None]]
 
 
-def make_app(settings: Settings, name: str = NAME) -> Any:
-    return faust.App(
-        name,
-        broker=[f"{SCHEME}://{address}" for address in settings.kafka.split(",")],
-        store="memory://",
-        datadir=str(settings.home.absolute() / "faust"),
-        web_enabled=False,
-        topic_disable_leader=True,
-        topic_allow_declare=False,
-        broker_max_poll_records=2_000,
-        broker_commit_interval=1.0,
-        broker_session_timeout=10,
-        broker_heartbeat_interval=1,
-        stream_wait_empty=False,
-    )
+class Worker:
+    """A Faust app whose agents take batches of decoded entries."""
 
+    def __init__(self, settings: Settings, publisher: Publisher, decoder: Decoder, name: str = NAME) -> None:
+        self._publisher, self._decoder = publisher, decoder
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._assigned = asyncio.Event()
+        self._beside: list[asyncio.Task[None]] = []
+        self.app: Any = faust.App(
+            name,
+            broker=[f"{SCHEME}://{address}" for address in settings.kafka.split(",")],
+            store="memory://",
+            datadir=str(settings.home.absolute() / "faust"),
+            web_enabled=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            consumer_auto_offset_reset="earliest",
+            broker_max_poll_records=2_000,
+            broker_commit_interval=1.0,
+            broker_session_timeout=10,
+            broker_heartbeat_interval=1,
+            stream_buffer_maxsize=32,
+            stream_wait_empty=False,
+            # Makes Faust use its own assignor, with or without tables: it gives the same partitions of the topics of a
+            # market to one worker, where aiokafka's, which it else uses, deals them out one by one.
+            table_standby_replicas=1,
+        )
+        self.app.on_partitions_assigned.connect(self._on_assigned, weak=False)
 
-def add_agent(app: Any, name: str, topics: Iterable[Topic], codec: Codec, publisher: Publisher, step: Step) -> None:
-    """Run ``step`` on each batch; what it published is in Kafka before the batch is acknowledged."""
-    channel = app.topic(*(topic.name for topic in topics), schema=Decoded(codec))
+    def add(self, name: str, topics: Iterable[Topic], step: Step) -> None:
+        """Run ``step`` on each batch of these topics.
 
-    async def agent(stream: Any) -> None:
-        async for batch in stream:
-            try:
-                step(batch, publisher)
-                await publisher.flush()
-            except Exception:
-                # Faust acknowledges a batch whose agent failed. Ending here is what keeps it uncommitted.
-                log.exception("%s can't go on", name)
-                logging.shutdown()
-                os._exit(FAILED)
+        A batch is acknowledged when what it caused is in Kafka: so a commit never passes an output that was not sent.
+        """
+        channel = self.app.topic(*(topic.name for topic in topics), schema=Decoded(self._decoder))
 
-    app.agent(channel, name=name)(agent)
+        async def agent(stream: Any) -> None:
+            async for event in stream.noack().events():
+                try:
+                    await step(event.value)
+                    await self._publisher.flush()
+                except Exception as error:  # noqa: BLE001  # raised by run; the batch stays unacknowledged
+                    self._failed(error)
+                    return
+                event.ack()
+
+        self.app.agent(channel, name=name)(agent)
+
+    def holds(self, place: Any) -> bool:
+        """Whether this worker was given that partition."""
+        return self._assigned.is_set() and place in self.app.consumer.assignment()
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this while the worker runs; what it fails with ends the worker."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._done)
+        self._beside.append(task)
+
+    async def run(self, loaded: asyncio.Event, assigned: Callable[[], None]) -> None:
+        """Read from when ``loaded`` is set until cancelled; ``assigned`` is called once partitions were given.
+
+        Raises what an agent or the work beside failed with, and StackError when Faust ended.
+        """
+        try:
+            await self._unless_it_ends(loaded.wait())
+            await self.app.start()
+            await self._unless_it_ends(self._assigned.wait())
+            assigned()
+            await self._unless_it_ends(asyncio.Event().wait())
+        finally:
+            await self._stop()
+
+    async def _unless_it_ends(self, work: Any) -> None:
+        working, faust_ends = asyncio.ensure_future(work), asyncio.ensure_future(self.app.wait())
+        try:
+            await asyncio.wait((working, faust_ends, self._failure), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            working.cancel()
+            faust_ends.cancel()
+        if self._failure.done():
+            self._failure.result()
+        if self.app.should_stop:
+            raise StackError(f"Faust ended: {self.app.crash_reason!r}")
+
+    async def _stop(self) -> None:
+        for task in self._beside:
+            task.cancel()
+        await asyncio.gather(*self._beside, return_exceptions=True)
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self.app.stop()
+        except TimeoutError:
+            log.warning("Faust did not stop within %.0f s; what it had not committed is read again", STOP_SECONDS)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def _on_assigned(self, *_: Any, **__: Any) -> None:
+        self._assigned.set()
 
 
 async def main(settings: Settings) -> None:
     """Run one worker until cancelled."""
     codec = await load_codec(settings)
-    known = Reference()
-    await reference.load(settings, codec, known)
+    known, loaded = Reference(), asyncio.Event()
     async with Publisher(settings, codec, client_id=NAME) as publisher:
-        app = make_app(settings)
-        add_agent(app, "prices", prices.TOPICS, codec, publisher, prices.step(known))
-        add_agent(app, "arbitrage", arbitrage.TOPICS, codec, publisher, arbitrage.step(known))
-        monitor = await health.restored(settings, codec)
-        add_agent(app, "health", health.TOPICS, codec, publisher, health.step(monitor))
-        app.timer(health.TICK_SECONDS)(health.ticker(monitor, publisher))
-        await _run(app, reference.follow(settings, codec, known))
-
-
-async def _run(app: Any, follow: Any) -> None:
-    assigned = asyncio.Event()
-
-    async def on_assigned(_: Any, partitions: set[Any], **__: Any) -> None:
-        log.info("assigned %d partitions", len(partitions))
-        assigned.set()
-
-    app.on_partitions_assigned.connect(on_assigned)
-    following = asyncio.create_task(follow)
-    try:
-        await app.start()
-        await assigned.wait()
-        ready()
-        await following
-    finally:
-        following.cancel()
-        await app.stop()
+        worker = Worker(settings, publisher, Decoder(settings, codec))
+        monitor = HealthStream(settings, codec, publisher, lambda: worker.holds(health.PLACE), wall)
+        worker.add("prices", prices.TOPICS, PriceStream(known, publisher).take)
+        worker.add("arbitrage", arbitrage.TOPICS, ArbitrageStream(known, publisher).take)
+        worker.add("health", health.TOPICS, monitor.take)
+        worker.beside(reference.follow(settings, codec, known, monitor.ordered, wall(), loaded))
+        worker.beside(monitor.tick())
+        await worker.run(loaded, ready)

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from neuroflux.domain import BookPicture, Cause, Quote
+from neuroflux.domain import BookPicture, Cause
 from neuroflux.engine.arbitrage import Arbitrage
 from neuroflux.engine.comparable import Reference
+from neuroflux.engine.sound import flaw
 from neuroflux.kafka import Entry, Publisher
 from neuroflux.topics import BOOKS, QUOTES, SIGNALS
+from streams.letters import dead_letter
 
 TOPICS = (QUOTES, BOOKS)
 
 
-def step(reference: Reference) -> Callable[[list[Entry], Publisher], None]:
-    arbitrage = Arbitrage(reference)
+class ArbitrageStream:
+    """Writes the dead letters of books; those of quotes are written by the prices, which read them too."""
 
-    def take(batch: list[Entry], publisher: Publisher) -> None:
+    def __init__(self, reference: Reference, publisher: Publisher) -> None:
+        self._arbitrage, self._publisher = Arbitrage(reference), publisher
+
+    async def take(self, batch: list[Entry]) -> None:
         for entry in batch:
+            record = entry.record
+            if record is None:
+                continue
+            if wrong := flaw(record, entry.timestamp):
+                if entry.topic is BOOKS:
+                    dead_letter(self._publisher, entry, wrong)
+                continue
             cause = Cause(entry.topic.name, entry.partition, entry.offset)
-            match entry.record:
-                case Quote() as quote:
-                    signals = arbitrage.quote(quote, cause)
-                case BookPicture() as book:
-                    signals = arbitrage.book(book, cause)
-                case _:
-                    continue
-            for signal in signals:
-                publisher.publish(SIGNALS, signal)
-
-    return take
+            look = self._arbitrage.book if isinstance(record, BookPicture) else self._arbitrage.quote
+            for signal in look(record, cause):
+                self._publisher.publish(SIGNALS, signal)

@@ -1,29 +1,40 @@
-"""A Faust transport whose messages are batches: what one fetch brought of one partition, with one offset.
+"""A Faust transport whose messages are batches: what one fetch brought of one partition.
 
 The cost of Faust is a message's, in its conductor, stream and acknowledgement; so a message carries many records.
 
-Offsets. A batch has the offset of its last record. Faust commits by runs of acknowledged offsets, and takes what lies
-between two of them for gaps that were never sent; it fills a gap up to and with the message behind it, processed or
-not. So here the books are kept otherwise: every batch that is handed out is remembered, and what may be committed is
-the end of the longest run of them, from the first, that is acknowledged. A commit never passes a record that was not
-processed, and a record is passed over by none.
+Offsets. Faust commits by runs of acknowledged offsets. What lies between two messages it takes for a gap that was
+never sent, and fills the gap up to and with the message behind it, processed or not (``Consumer._add_gap``,
+``_new_offset``); and after a rebalance it drops what lies before the last message it read, committed or not
+(``_drain_messages``). With batches neither may happen, so the books are kept here: the batches of a partition wait in
+the order in which they were handed out, and what may be committed is the end of the last one before the first that is
+not done. Nothing is a gap, nothing is dropped, and what is read again is processed again.
+
+A batch is of one generation of the group. After a rebalance each partition is read anew from what was committed, so
+a batch of an older generation is not processed, and its acknowledgement changes nothing. The generation is noted in
+the thread that fetches, where a rebalance can't come between the records and the note.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import faust
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
-
-from neuroflux.codec import Codec
-from neuroflux.errors import MalformedFrame
-from neuroflux.kafka import Entry
-from neuroflux.topics import BY_NAME
+from faust.types.tuples import ack_lock
 
 SCHEME = "batches"
+
+
+class Payload:
+    """The records of a batch as they came, and what the first to decode them made of them."""
+
+    __slots__ = ("entries", "records")
+
+    def __init__(self, records: list[Any]) -> None:
+        self.records = records
+        self.entries: list[Any] | None = None
 
 
 class Batch(NamedTuple):
@@ -34,17 +45,34 @@ class Batch(NamedTuple):
     offset: int
     timestamp: int
     timestamp_type: int
-    headers: tuple[Any, ...]
-    key: None
-    value: list[Any]
+    value: Payload
+    generation: int
+    headers: tuple[Any, ...] = ()
+    key: None = None
     checksum: None = None
     serialized_key_size: int = 0
     serialized_value_size: int = 0
 
 
-def packed(topic: str, partition: int, records: list[Any]) -> Batch:
+def packed(topic: str, partition: int, records: list[Any], generation: int) -> Batch:
     last = records[-1]
-    return Batch(topic, partition, last.offset, last.timestamp, last.timestamp_type, (), None, records)
+    return Batch(topic, partition, last.offset, last.timestamp, last.timestamp_type, Payload(records), generation)
+
+
+class _Nothing(dict[Any, Any]):
+    """Faust's memory of what it read last, which makes it see gaps and drop messages: it never remembers."""
+
+    def __getitem__(self, _: Any) -> None:
+        return None
+
+
+class BatchThread(driver.AIOKafkaConsumerThread):
+    """Fetches, and packs what a fetch brought of each partition."""
+
+    async def _fetch_records(self, *arguments: Any, **options: Any) -> Any:
+        fetched = await super()._fetch_records(*arguments, **options)
+        generation = self.app.consumer_generation_id
+        return {tp: [packed(tp.topic, tp.partition, few, generation)] for tp, few in fetched.items() if few}
 
 
 class BatchConsumer(driver.Consumer):
@@ -52,33 +80,40 @@ class BatchConsumer(driver.Consumer):
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self._handed: dict[Any, deque[int]] = defaultdict(deque)
+        self._read_offset = _Nothing()
+        self._handed: dict[Any, deque[Any]] = defaultdict(deque)
 
-    async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
-        fetched = await super()._getmany(active_partitions=active_partitions, timeout=timeout)
-        return {tp: [packed(tp.topic, tp.partition, records)] for tp, records in fetched.items() if records}
+    def _new_consumer_thread(self) -> BatchThread:
+        return BatchThread(self, loop=self.loop, beacon=self.beacon)
 
     def _to_message(self, tp: Any, record: Batch) -> Any:
         """Faust asks for the message just before it hands it out."""
-        self._handed[tp].append(record.offset)
-        return super()._to_message(tp, record)
+        message = super()._to_message(tp, record)
+        message.generation_id = record.generation
+        if record.generation == self.app.consumer_generation_id:
+            self._handed[tp].append(message)
+        return message
 
-    async def _add_gap(self, tp: Any, offset_from: int, offset_to: int) -> None:
-        """Between two batches nothing is missing."""
+    def ack(self, message: Any) -> bool:
+        """Every agent that got the batch is done with it."""
+        with ack_lock:
+            first, message.acked = not message.acked, True
+            self._unacked_messages.discard(message)
+            return first
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[Any]:
+        return (tp for tp in self._handed if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: Any) -> int | None:
-        """The offset behind the last batch of the run that is done; None where the first is not."""
-        done, handed, new = self._acked_index[tp], self._handed[tp], None
-        while handed and handed[0] in done:
-            new = handed.popleft()
-            done.discard(new)
-            self._acked[tp].remove(new)
-        return None if new is None else new + 1
+        """The offset behind the last batch before the first that is not done; None where the first is not."""
+        handed, new = self._handed[tp], None
+        while handed and handed[0].acked:
+            new = handed.popleft().offset + 1
+        return new
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
-        for tp in revoked:
-            self._handed.pop(tp, None)
         await super().on_partitions_revoked(revoked)
+        self._handed.clear()  # all are revoked, and each that comes back is read anew
 
 
 class Transport(driver.Transport):
@@ -86,27 +121,3 @@ class Transport(driver.Transport):
 
 
 TRANSPORTS.aliases[SCHEME] = f"{__name__}:Transport"
-
-
-class Decoded(faust.Schema[Any, Any]):
-    """A batch as entries, decoded once for all agents that read it."""
-
-    def __init__(self, codec: Codec) -> None:
-        super().__init__()
-        self._codec = codec
-
-    def loads_key(self, app: Any, message: Any, **_: Any) -> Any:
-        return message.key
-
-    def loads_value(self, app: Any, message: Any, **_: Any) -> list[Entry]:
-        return [self._entry(record) for record in message.value]
-
-    def _entry(self, record: Any) -> Entry:
-        topic, raw = BY_NAME[record.topic], record.value or b""
-        decoded, error = None, ""
-        try:
-            decoded = self._codec.decode(topic, raw)
-        except MalformedFrame as malformed:
-            error = str(malformed)  # the warehouse, which reads every topic, writes the dead letter
-        key = (record.key or b"").decode(errors="replace")
-        return Entry(topic, record.partition, record.offset, key, decoded, raw, error, record.timestamp * 1000)

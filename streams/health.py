@@ -1,51 +1,90 @@
-"""exchange.status → exchange.health, on every change and every few seconds."""
+"""exchange.status, orders.events → exchange.health: on every change, and every few seconds.
+
+What happened to the exchanges has one partition, so one worker at a time tells their health. It makes its state by
+reading what happened in the last 24 hours from the log, which gives back the channels and the uptime exactly, and
+reads on from there. What became of orders is spread over partitions, so every worker follows it without a group.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 
-from neuroflux.clock import wall
+from aiokafka import TopicPartition
+
 from neuroflux.codec import Codec
-from neuroflux.domain import ExchangeHealth, ExchangeStatus
+from neuroflux.domain import ExchangeHealth, ExchangeStatus, OrderEvent
 from neuroflux.engine.health import Health
+from neuroflux.engine.uptime import DAY
 from neuroflux.kafka import Entry, Publisher, Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import HEALTH, STATUS
+from streams.since import seek
 
 TOPICS = (STATUS,)
 TICK_SECONDS = 1.0
+PLACE = TopicPartition(STATUS.name, 0)
 
 
-async def restored(settings: Settings, codec: Codec) -> Health:
-    """Health that knows the uptime told before this worker began."""
-    last: dict[str, ExchangeHealth] = {}
-    async with Reader(settings, codec, (HEALTH,), start="beginning") as reader:
-        async with aclosing(reader.batches()) as batches:
-            async for batch in batches:
-                last.update({entry.key: entry.record for entry in batch if not entry.error})
-                if await reader.caught_up():
-                    break
-    health = Health()
-    for told in last.values():
-        health.restore(told)
-    return health
+class HealthStream:
+    """Tells health while this worker ``holds`` what happened to the exchanges."""
 
+    def __init__(
+        self, settings: Settings, codec: Codec, publisher: Publisher, holds: Callable[[], bool], now: Callable[[], int]
+    ) -> None:
+        self._settings, self._codec, self._publisher = settings, codec, publisher
+        self._holds, self._now = holds, now
+        self._health = Health()
+        self._next = -1
+        self._reading = asyncio.Lock()
 
-def step(health: Health) -> Callable[[list[Entry], Publisher], None]:
-    def take(batch: list[Entry], publisher: Publisher) -> None:
-        for entry in batch:
-            if isinstance(entry.record, ExchangeStatus):
-                told = health.happened(entry.record, max(entry.record.event_time, entry.timestamp))
-                if told is not None:
-                    publisher.publish(HEALTH, told)
+    async def take(self, batch: list[Entry]) -> None:
+        """Take in what happened; where records are missing in between, another worker had them: read them."""
+        async with self._reading:
+            if self._next < 0 or batch[0].offset > self._next:
+                await self._read()
+            for entry in batch:
+                if entry.offset >= self._next:
+                    self._next = entry.offset + 1
+                    self._publish(self._happened(entry))
 
-    return take
+    def ordered(self, entry: Entry) -> None:
+        """Take in what became of an order; not while the past is being read, whose time lies before it."""
+        if isinstance(entry.record, OrderEvent) and not self._reading.locked():
+            told = self._health.ordered(entry.record, entry.timestamp)
+            if self._holds():
+                self._publish(told)
 
+    async def tick(self) -> None:
+        """Until cancelled: tell what time alone changed."""
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            if not self._holds():
+                continue
+            async with self._reading:
+                if self._next < 0:
+                    await self._read()
+                self._publish(self._health.tick(self._now()))
 
-def ticker(health: Health, publisher: Publisher) -> Callable[[], Awaitable[None]]:
-    async def tick() -> None:
-        for told in health.tick(wall()):
-            publisher.publish(HEALTH, told)
+    def _happened(self, entry: Entry) -> Iterable[ExchangeHealth]:
+        if not isinstance(entry.record, ExchangeStatus):
+            return ()
+        return self._health.happened(entry.record, entry.timestamp)
 
-    return tick
+    def _publish(self, told: Iterable[ExchangeHealth]) -> None:
+        for one in told:
+            self._publisher.publish(HEALTH, one)
+
+    async def _read(self) -> None:
+        """Make the state anew from the log, up to its end."""
+        self._health = Health()
+        async with Reader(self._settings, self._codec, TOPICS, start="beginning") as reader:
+            await seek(reader, STATUS, self._now() - DAY)
+            async with aclosing(reader.batches()) as batches:
+                async for batch in batches:
+                    for entry in batch:
+                        self._happened(entry)
+                    if await reader.caught_up():
+                        break
+            self._next = await reader.consumer.position(PLACE)

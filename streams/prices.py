@@ -1,29 +1,35 @@
-"""market.quotes, market.trades → prices.aggregated."""
+"""market.quotes, market.trades → prices.aggregated; what is left out of a price → exchange.status."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from neuroflux.domain import Cause, Quote, Trade
+from neuroflux.domain import AggregatedPrice, Cause, Quote, Trade
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.prices import Prices
+from neuroflux.engine.sound import flaw
 from neuroflux.kafka import Entry, Publisher
-from neuroflux.topics import PRICES, QUOTES, TRADES
+from neuroflux.topics import PRICES, QUOTES, STATUS, TRADES
+from streams.letters import dead_letter
 
 TOPICS = (QUOTES, TRADES)
 
 
-def step(reference: Reference) -> Callable[[list[Entry], Publisher], None]:
-    prices = Prices(reference)
+class PriceStream:
+    """Writes the dead letters of both its topics: the arbitrage, which reads quotes too, passes unsound ones over."""
 
-    def take(batch: list[Entry], publisher: Publisher) -> None:
+    def __init__(self, reference: Reference, publisher: Publisher) -> None:
+        self._prices, self._publisher = Prices(reference), publisher
+
+    async def take(self, batch: list[Entry]) -> None:
         for entry in batch:
-            match entry.record:
-                case Trade() as trade:
-                    prices.trade(trade)
-                case Quote() as quote:
-                    price = prices.quote(quote, Cause(entry.topic.name, entry.partition, entry.offset))
-                    if price is not None:
-                        publisher.publish(PRICES, price)
+            record = entry.record
+            if record is None:
+                continue
+            if wrong := flaw(record, entry.timestamp):
+                dead_letter(self._publisher, entry, wrong)
+            else:
+                self._take(record, Cause(entry.topic.name, entry.partition, entry.offset))
 
-    return take
+    def _take(self, record: Quote[float] | Trade[float], cause: Cause) -> None:
+        told = self._prices.quote(record, cause) if isinstance(record, Quote) else self._prices.trade(record, cause)
+        for one in told:
+            self._publisher.publish(PRICES if isinstance(one, AggregatedPrice) else STATUS, one)

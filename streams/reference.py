@@ -1,49 +1,59 @@
-"""What every worker must know whatever partitions it has: the instruments, and the rates between quotes.
+"""What every worker must know whatever partitions it has: instruments, and the rates between quotes.
 
-Read without a group, so that any number of workers can share the partitions of a market and each knows them all.
+Read without a group, so that any number of workers can share the partitions of the markets and each knows them all.
+One reader loads and follows, so nothing falls between the two.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 
 from neuroflux.codec import Codec
-from neuroflux.domain import Instrument, Quote
+from neuroflux.domain import Cause, Instrument, Microseconds, Quote
 from neuroflux.engine.comparable import Reference
-from neuroflux.engine.conversion import is_conversion_market
+from neuroflux.engine.conversion import MAX_AGE, is_conversion_market
+from neuroflux.engine.sound import flaw
 from neuroflux.kafka import Entry, Reader
 from neuroflux.settings import Settings
-from neuroflux.topics import INSTRUMENTS, QUOTES
+from neuroflux.topics import EVENTS, INSTRUMENTS, QUOTES
+from streams.since import seek
 
 
 def take(reference: Reference, entry: Entry) -> None:
     match entry.record:
         case Instrument() as instrument:
             reference.list(instrument)
-        case Quote() as quote if is_conversion_market(entry.key):
-            reference.convert(quote)
+        case Quote() as quote if not flaw(quote, entry.timestamp):
+            reference.convert(quote, Cause(entry.topic.name, entry.partition, entry.offset))
 
 
-async def load(settings: Settings, codec: Codec, reference: Reference) -> None:
-    """Every instrument that was listed so far."""
-    async with Reader(settings, codec, (INSTRUMENTS,), start="beginning") as reader:
+async def follow(
+    settings: Settings,
+    codec: Codec,
+    reference: Reference,
+    ordered: Callable[[Entry], None],
+    now: Microseconds,
+    loaded: asyncio.Event,
+) -> None:
+    """Keep it current until cancelled; ``loaded`` is set when everything up to now is known.
+
+    Instruments are read from the beginning, quotes since they count (``MAX_AGE``), and only those of conversion
+    markets are decoded; what becomes of orders is handed on.
+    """
+    async with Reader(settings, codec, (INSTRUMENTS, QUOTES, EVENTS), start="beginning", wanted=_wanted) as reader:
+        await seek(reader, QUOTES, now - MAX_AGE)
+        await seek(reader, EVENTS, now)
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 for entry in batch:
-                    take(reference, entry)
-                if await reader.caught_up():
-                    return
-
-
-async def follow(settings: Settings, codec: Codec, reference: Reference) -> None:
-    """Keep it current until cancelled; of quotes only those of conversion markets are decoded."""
-    async with (
-        Reader(settings, codec, (INSTRUMENTS, QUOTES), start="end", wanted=_wanted) as reader,
-        aclosing(reader.batches()) as batches,
-    ):
-        async for batch in batches:
-            for entry in batch:
-                take(reference, entry)
+                    if entry.topic is EVENTS:
+                        ordered(entry)
+                    else:
+                        take(reference, entry)
+                if not loaded.is_set() and await reader.caught_up():
+                    loaded.set()
 
 
 def _wanted(topic: str, key: str) -> bool:

@@ -1,21 +1,18 @@
-"""Where one can buy in one place and sell in another, net of everything.
+"""Where one can buy in one place and sell in another, net of everything: see engine/crossing.py for the sum.
 
-Both books are walked together, level by level, while the next unit still pays: what it brings at the bid, less the
-taker fee and at the rate that selling the quote gives, against what it costs at the ask, with the taker fee and at the
-rate that buying the quote costs. So ``expected_profit = gross_profit - fees - conversion_cost``, where gross is at the
-middle rates, and conversion is what the rates' own spread takes.
+Looked at is what a record can have changed: the routes between its instrument and the others of the market, on other
+exchanges. Books must be fresh against the newest record of the market, and levels that a newer quote has overtaken are
+not walked. Two prices further apart than ``MAX_DIFFERENCE`` are two assets with one ticker, not an opportunity.
 
-Books must be fresh against the newest record seen, and what a fresher quote has overtaken is not walked. Spot against
-perpetual is a basis trade: the same sum, but what it brings is only had when the two converge; it is marked.
+Spot against perpetual is a basis trade: the same sum, but what it brings is only had when the two converge; it is
+marked. A route is told again when its profit changed by ``CHANGED``, or when half its life is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
-
-from msgspec import Struct
 
 from neuroflux.domain import (
     ArbitrageKind,
@@ -30,6 +27,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.comparable import Name, Reference
 from neuroflux.engine.conversion import Rate
+from neuroflux.engine.crossing import Leg, Taken, cross
 from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 
 MIN_PROFIT: Final = ARBITRAGE_THRESHOLDS["min_profit_usd"]
@@ -38,209 +36,210 @@ MAX_AGE: Final[Microseconds] = int(ARBITRAGE_THRESHOLDS["max_book_age_seconds"] 
 MAX_NOTIONAL: Final = ARBITRAGE_THRESHOLDS["max_notional_usd"]
 LIFETIME: Final[Microseconds] = int(ARBITRAGE_THRESHOLDS["lifetime_seconds"] * 1e6)
 CHANGED: Final = 0.2
-"""A signal is given again when its profit changed by this share, or half its life is over."""
+MAX_DIFFERENCE: Final = 0.1
 
 
-class Place(Struct, frozen=True):
-    """One instrument's book as it can be taken now, with its fees and rate."""
+class _Place:
+    """One instrument: its newest book and quote, where they stood, and what a unit costs and brings at the top.
 
-    instrument: Instrument
-    bids: tuple[Level[float], ...]
-    asks: tuple[Level[float], ...]
-    rate: Rate
-    received: Microseconds
-    cause: Cause
+    ``cost`` and ``gain`` are per unit of the base, after the taker fee, in the instrument's quote (``asset``): what is
+    enough to reject most routes without walking. Both are 0 while nothing can be traded here.
+    """
 
+    __slots__ = (
+        "asset",
+        "book",
+        "book_cause",
+        "cost",
+        "exchange",
+        "fee",
+        "gain",
+        "instrument",
+        "multiplier",
+        "name",
+        "newer",
+        "quote",
+        "quote_cause",
+        "received",
+        "spot",
+    )
 
-class Taken(Struct, frozen=True):
-    """What walking two books gave; quantity in units of the base, prices per unit of the wire, money in USD."""
-
-    quantity: float
-    buy_price: float
-    sell_price: float
-    gross: float
-    fees: float
-    conversion: float
-
-    @property
-    def net(self) -> float:
-        return self.gross - self.fees - self.conversion
-
-
-def cross(buy: Place, sell: Place, max_notional: float = MAX_NOTIONAL) -> Taken | None:
-    """Buy at ``buy`` what can be sold at ``sell``, as far as each unit pays; None where none does."""
-    asks, bids = iter(buy.asks), iter(sell.bids)
-    ask, bid = next(asks, None), next(bids, None)
-    ask_left = ask.quantity * buy.instrument.multiplier if ask else 0.0
-    bid_left = bid.quantity * sell.instrument.multiplier if bid else 0.0
-    quantity = paid = brought = 0.0
-    while ask and bid and _unit_pays(buy, sell, ask.price, bid.price):
-        cost = ask.price / buy.instrument.multiplier
-        affordable = max_notional / buy.rate.mid - paid
-        part = min(ask_left, bid_left, affordable / cost)
-        quantity += part
-        paid += part * cost
-        brought += part * bid.price / sell.instrument.multiplier
-        if part * cost >= affordable:
-            break
-        ask_left, bid_left = ask_left - part, bid_left - part
-        if ask_left <= 0 and (ask := next(asks, None)):
-            ask_left = ask.quantity * buy.instrument.multiplier
-        if bid_left <= 0 and (bid := next(bids, None)):
-            bid_left = bid.quantity * sell.instrument.multiplier
-    return _sum(buy, sell, quantity, paid, brought) if quantity > 0 else None
-
-
-def _unit_pays(buy: Place, sell: Place, ask: float, bid: float) -> bool:
-    """Whether one more unit brings more than it costs; equal quotes need no conversion."""
-    same = buy.instrument.quote == sell.instrument.quote
-    buying, selling = (buy.rate.mid, sell.rate.mid) if same else (buy.rate.ask, sell.rate.bid)
-    cost = ask / buy.instrument.multiplier * (1 + float(buy.instrument.taker_fee)) * buying
-    gain = bid / sell.instrument.multiplier * (1 - float(sell.instrument.taker_fee)) * selling
-    return gain > cost
-
-
-def _sum(buy: Place, sell: Place, quantity: float, paid: float, brought: float) -> Taken:
-    buy_fee, sell_fee = float(buy.instrument.taker_fee), float(sell.instrument.taker_fee)
-    gross = brought * sell.rate.mid - paid * buy.rate.mid
-    fees = paid * buy_fee * buy.rate.mid + brought * sell_fee * sell.rate.mid
-    same = buy.instrument.quote == sell.instrument.quote
-    spread = paid * (1 + buy_fee) * (buy.rate.ask - buy.rate.mid)
-    spread += brought * (1 - sell_fee) * (sell.rate.mid - sell.rate.bid)
-    buy_price = paid / quantity * buy.instrument.multiplier
-    sell_price = brought / quantity * sell.instrument.multiplier
-    return Taken(quantity, buy_price, sell_price, gross, fees, 0.0 if same else spread)
-
-
-class _Known:
-    """The newest book and quote of one instrument, with where they stood."""
-
-    __slots__ = ("book", "book_cause", "quote", "quote_cause")
-
-    def __init__(self) -> None:
+    def __init__(self, name: Name) -> None:
+        self.name, self.exchange = name, name[0]
+        self.instrument: Instrument | None = None
+        self.asset, self.spot, self.fee, self.multiplier = "", True, 0.0, 1.0
         self.book: BookPicture[float] | None = None
-        self.book_cause = Cause("", 0, 0)
         self.quote: Quote[float] | None = None
-        self.quote_cause = Cause("", 0, 0)
+        self.newer: Quote[float] | None = None
+        """The quote, while it is of a later state than the book."""
+        self.book_cause = self.quote_cause = Cause("", 0, 0)
+        self.cost = self.gain = 0.0
+        self.received: Microseconds = 0
 
-    def sides(self) -> tuple[tuple[Level[float], ...], tuple[Level[float], ...], Microseconds, Cause] | None:
-        """The book, without the levels that a fresher quote says are gone."""
+    def listed(self, instrument: Instrument | None) -> None:
+        """Take in the rules; the same ones again cost nothing."""
+        if instrument is not self.instrument and instrument is not None:
+            self.asset, self.spot = instrument.quote, instrument.kind is InstrumentKind.SPOT
+            self.fee, self.multiplier = float(instrument.taker_fee), float(instrument.multiplier)
+        self.instrument = instrument
+
+    def changed(self) -> None:
+        """Work the top out anew."""
         book, quote = self.book, self.quote
-        if book is None:
-            return None
-        if quote is None or quote.event_time <= book.event_time:
-            return book.bids, book.asks, book.received_time, self.book_cause
-        bids = (Level(quote.bid_price, quote.bid_size), *(one for one in book.bids if one.price < quote.bid_price))
-        asks = (Level(quote.ask_price, quote.ask_size), *(one for one in book.asks if one.price > quote.ask_price))
-        return bids, asks, min(book.received_time, quote.received_time), self.quote_cause
+        if book is None or self.instrument is None:
+            self.cost = self.gain = 0.0
+            return
+        bid, ask, self.received, self.newer = book.bids[0].price, book.asks[0].price, book.received_time, None
+        if quote is not None and (quote.sequence, quote.event_time) > (book.sequence, book.event_time):
+            bid, ask, self.newer = quote.bid_price, quote.ask_price, quote
+            self.received = min(self.received, quote.received_time)
+        self.cost = ask * (1 + self.fee) / self.multiplier
+        self.gain = bid * (1 - self.fee) / self.multiplier
+
+    def asks(self, rate: Rate) -> Leg:
+        """Best first, without what a newer quote says is gone."""
+        levels: Sequence[Level[float]] = self.book.asks if self.book is not None else ()
+        if (top := self.newer) is not None:
+            price = top.ask_price
+            levels = (Level(price, top.ask_size), *(one for one in levels if one.price > price))
+        return Leg(levels, self.asset, rate, self.fee, self.multiplier)
+
+    def bids(self, rate: Rate) -> Leg:
+        """Best first, without what a newer quote says is gone."""
+        levels: Sequence[Level[float]] = self.book.bids if self.book is not None else ()
+        if (top := self.newer) is not None:
+            price = top.bid_price
+            levels = (Level(price, top.bid_size), *(one for one in levels if one.price < price))
+        return Leg(levels, self.asset, rate, self.fee, self.multiplier)
+
+    def causes(self) -> tuple[Cause, ...]:
+        return (self.book_cause, self.quote_cause) if self.newer is not None else (self.book_cause,)
+
+
+Priced = tuple[_Place, Rate]
+"""A place, with the live rate of its quote."""
+
+
+class _Market:
+    """A market's places, and the newest time that any of its records named."""
+
+    __slots__ = ("name", "newest", "places")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.places: dict[Name, _Place] = {}
+        self.newest: Microseconds = 0
 
 
 class Arbitrage:
-    """The state of the markets of one partition; every answer is a function of the records so far."""
+    """The state of the markets of some partitions; every answer is a function of the records so far.
+
+    A market's clock is the newest ``received_time`` of its records. Records must be sound (engine/sound.py).
+    """
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        self._markets: dict[str, dict[Name, _Known]] = {}
+        self._markets: dict[str, _Market] = {}
         self._given: dict[tuple[Name, Name], ArbitrageSignal] = {}
-        self._newest: Microseconds = 0
 
-    def book(self, book: BookPicture[float], cause: Cause) -> list[ArbitrageSignal]:
+    def book(self, book: BookPicture[float], cause: Cause) -> Sequence[ArbitrageSignal]:
         """Take a book in; what it opens."""
-        known = self._known(book.market, (book.exchange, book.symbol))
-        known.book, known.book_cause = book, cause
-        return self._look(book.market, (book.exchange, book.symbol), book.received_time, cause)
+        market, place = self._find(book.market, (book.exchange, book.symbol))
+        place.book, place.book_cause = book, cause
+        return self._look(market, place, book.received_time, cause)
 
-    def quote(self, quote: Quote[float], cause: Cause) -> list[ArbitrageSignal]:
+    def quote(self, quote: Quote[float], cause: Cause) -> Sequence[ArbitrageSignal]:
         """Take a quote in; what it opens."""
-        known = self._known(quote.market, (quote.exchange, quote.symbol))
-        known.quote, known.quote_cause = quote, cause
-        return self._look(quote.market, (quote.exchange, quote.symbol), quote.received_time, cause)
+        market, place = self._find(quote.market, (quote.exchange, quote.symbol))
+        place.quote, place.quote_cause = quote, cause
+        return self._look(market, place, quote.received_time, cause)
 
-    def _known(self, market: str, name: Name) -> _Known:
-        names = self._markets.setdefault(market, {})
-        known = names.get(name)
-        if known is None:
-            known = names[name] = _Known()
-        return known
+    def _find(self, name: str, instrument: Name) -> tuple[_Market, _Place]:
+        market = self._markets.get(name)
+        if market is None:
+            market = self._markets[name] = _Market(name)
+        place = market.places.get(instrument)
+        if place is None:
+            place = market.places[instrument] = _Place(instrument)
+        return market, place
 
-    def _look(self, market: str, name: Name, received: Microseconds, cause: Cause) -> list[ArbitrageSignal]:
-        self._newest = max(self._newest, received)
-        here = self._place(name, self._markets[market][name])
-        if here is None:
-            return []
-        others = list(self._others(market, name))
-        routes = [(here, other) for other in others] + [(other, here) for other in others]
-        return [signal for buy, sell in routes if (signal := self._signal(market, buy, sell, cause))]
+    def _look(self, market: _Market, here: _Place, received: Microseconds, cause: Cause) -> Sequence[ArbitrageSignal]:
+        market.newest = now = max(market.newest, received)
+        here.listed(self._reference.instrument(here.name))
+        here.changed()
+        fresh = now - MAX_AGE
+        if not here.cost or here.received < fresh or (rate := self._reference.rate(here.asset, now)) is None:
+            return ()
+        found: list[ArbitrageSignal] = []
+        cost, gain, exchange = here.cost * rate.mid, here.gain * rate.mid, here.exchange
+        for there in market.places.values():
+            if there.exchange == exchange or not there.cost or there.received < fresh:
+                continue
+            other = rate if there.asset == here.asset else self._reference.rate(there.asset, now)
+            if other is None:
+                continue
+            if _may_pay(cost, there.gain * other.mid):
+                found += self._route(market, (here, rate), (there, other), cause)
+            elif _may_pay(there.cost * other.mid, gain):
+                found += self._route(market, (there, other), (here, rate), cause)
+        return found
 
-    def _others(self, market: str, name: Name) -> Iterator[Place]:
-        for other, known in self._markets[market].items():
-            if other[0] != name[0] and (place := self._place(other, known)):
-                yield place
+    def _route(self, market: _Market, buy: Priced, sell: Priced, cause: Cause) -> Sequence[ArbitrageSignal]:
+        """Walk the books of a route; what it gives, where that is worth telling and was not told."""
+        taken = cross(buy[0].asks(buy[1]), sell[0].bids(sell[1]), MAX_NOTIONAL)
+        if taken is None or taken.net < MIN_PROFIT or taken.net < MIN_FRACTION * taken.notional:
+            return ()
+        route = buy[0].name, sell[0].name
+        last = self._given.get(route)
+        if last is not None and _said(taken.net, market.newest, last):
+            return ()
+        signal = self._given[route] = _signal(market, buy[0], sell[0], taken, self._causes(buy[0], sell[0], cause))
+        return (signal,)
 
-    def _place(self, name: Name, known: _Known) -> Place | None:
-        """None for what is unknown, stale, crossed or without a rate."""
-        instrument, sides = self._reference.instrument(name), known.sides()
-        if instrument is None or sides is None or self._newest - sides[2] > MAX_AGE:
-            return None
-        bids, asks, received, cause = sides
-        rate = self._reference.rate(instrument, self._newest)
-        if rate is None or not bids or not asks or bids[0].price >= asks[0].price:
-            return None
-        return Place(instrument, bids, asks, rate, received, cause)
-
-    def _signal(self, market: str, buy: Place, sell: Place, cause: Cause) -> ArbitrageSignal | None:
-        if not _unit_pays(buy, sell, buy.asks[0].price, sell.bids[0].price):
-            return None
-        taken = cross(buy, sell)
-        if taken is None or not self._worth(taken, buy):
-            return None
-        signal = self._made(market, buy, sell, taken, cause)
-        route = (_name(buy), _name(sell))
-        if self._said(self._given.get(route), signal):
-            return None
-        self._given[route] = signal
-        return signal
-
-    def _worth(self, taken: Taken, buy: Place) -> bool:
-        notional = taken.quantity * taken.buy_price / buy.instrument.multiplier * buy.rate.mid
-        return taken.net >= MIN_PROFIT and taken.net >= MIN_FRACTION * notional
-
-    def _said(self, last: ArbitrageSignal | None, signal: ArbitrageSignal) -> bool:
-        if last is None or signal.event_time >= last.expires_at - LIFETIME // 2:
-            return False
-        return abs(signal.expected_profit - last.expected_profit) <= CHANGED * last.expected_profit
-
-    def _made(self, market: str, buy: Place, sell: Place, taken: Taken, cause: Cause) -> ArbitrageSignal:
-        return ArbitrageSignal(
-            _signal_id(market, buy, sell, cause),
-            market,
-            _kind(buy.instrument, sell.instrument),
-            *_name(buy),
-            taken.buy_price,
-            *_name(sell),
-            taken.sell_price,
-            taken.quantity,
-            taken.gross,
-            taken.fees,
-            taken.conversion,
-            taken.net,
-            self._newest + LIFETIME,
-            tuple(dict.fromkeys((buy.cause, sell.cause))),
-            self._newest,
-        )
+    def _causes(self, buy: _Place, sell: _Place, cause: Cause) -> tuple[Cause, ...]:
+        """What it was made from, the record that opened it first."""
+        rates = self._reference.causes(buy.asset, sell.asset)
+        return tuple(dict.fromkeys((cause, *buy.causes(), *sell.causes(), *rates)))
 
 
-def _name(place: Place) -> Name:
-    return place.instrument.exchange, place.instrument.symbol
+def _may_pay(cost: float, gain: float) -> bool:
+    """Whether two tops can pay at the middle rates, which no route beats, and are of one asset."""
+    return cost < gain < cost * (1 + MAX_DIFFERENCE)
 
 
-def _kind(buy: Instrument, sell: Instrument) -> ArbitrageKind:
-    if buy.kind is not sell.kind:
+def _said(profit: float, now: Microseconds, last: ArbitrageSignal) -> bool:
+    """Whether what was told last still holds."""
+    fresh = now < last.expires_at - LIFETIME // 2
+    return fresh and abs(profit - last.expected_profit) <= CHANGED * last.expected_profit
+
+
+def _signal(market: _Market, buy: _Place, sell: _Place, taken: Taken, causes: tuple[Cause, ...]) -> ArbitrageSignal:
+    return ArbitrageSignal(
+        _signal_id(market.name, buy.name, sell.name, causes[0]),
+        market.name,
+        _kind(buy, sell),
+        *buy.name,
+        taken.buy_price,
+        *sell.name,
+        taken.sell_price,
+        taken.quantity,
+        taken.gross,
+        taken.fees,
+        taken.conversion,
+        taken.net,
+        market.newest + LIFETIME,
+        causes,
+        market.newest,
+    )
+
+
+def _kind(buy: _Place, sell: _Place) -> ArbitrageKind:
+    if buy.spot is not sell.spot:
         return ArbitrageKind.BASIS
-    return ArbitrageKind.SPOT if buy.kind is InstrumentKind.SPOT else ArbitrageKind.PERPETUAL
+    return ArbitrageKind.SPOT if buy.spot else ArbitrageKind.PERPETUAL
 
 
-def _signal_id(market: str, buy: Place, sell: Place, cause: Cause) -> str:
-    """The same records give the same id: what a replay says again is the same signal."""
-    parts: Iterable[object] = (market, *_name(buy), *_name(sell), cause.topic, cause.partition, cause.offset)
-    return blake2b("/".join(map(str, parts)).encode(), digest_size=16).hexdigest()
+def _signal_id(market: str, buy: Name, sell: Name, cause: Cause) -> str:
+    """The same records give the same id: what is computed again after a crash is the same signal."""
+    parts = (market, *buy, *sell, cause.topic, cause.partition, cause.offset)
+    return blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()

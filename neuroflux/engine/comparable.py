@@ -1,11 +1,11 @@
-"""What makes instruments comparable: prices and sizes per unit of the base, and live rates of their quotes."""
+"""What makes instruments comparable: their rules, and live rates of their quotes, with the records that told them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from neuroflux.domain import Instrument, Microseconds, Quote
-from neuroflux.engine.conversion import Conversions, Rate
+from neuroflux.domain import Cause, Instrument, Microseconds, Quote
+from neuroflux.engine.conversion import ANCHOR, Conversions, Rate
 
 Name = tuple[str, str]
 """An instrument: exchange and symbol."""
@@ -16,17 +16,26 @@ class Reference:
 
     def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
         self._instruments = {(one.exchange, one.symbol): one for one in instruments}
-        self.conversions = Conversions()
+        self._conversions = Conversions()
+        self._causes: dict[str, Cause] = {}
 
     def list(self, instrument: Instrument) -> None:
         self._instruments[(instrument.exchange, instrument.symbol)] = instrument
 
-    def convert(self, quote: Quote[float]) -> None:
-        self.conversions.update(quote)
+    def convert(self, quote: Quote[float], cause: Cause) -> None:
+        """Take in a quote of a conversion market, and where it stood."""
+        self._conversions.update(quote)
+        for asset in quote.symbol.split("/"):
+            if asset != ANCHOR:
+                self._causes[asset] = cause
 
     def instrument(self, name: Name) -> Instrument | None:
         return self._instruments.get(name)
 
-    def rate(self, instrument: Instrument, now: Microseconds) -> Rate | None:
-        """USD for one unit of the instrument's quote."""
-        return self.conversions.to_usd(instrument.quote, now)
+    def rate(self, asset: str, now: Microseconds) -> Rate | None:
+        """USD for one unit of an asset; None where no quote, or only a stale one, tells it."""
+        return self._conversions.to_usd(asset, now)
+
+    def causes(self, *assets: str) -> tuple[Cause, ...]:
+        """The quotes that told the rates of these assets."""
+        return tuple(self._causes[asset] for asset in assets if asset in self._causes)

@@ -1,123 +1,180 @@
-"""How each exchange is, from what happened to it.
+"""How each exchange is, from what happened to it. The first rule that holds:
 
-offline     every market channel is disconnected or stale, or REST did not answer when it was last asked
-degraded    some channel is; or a gap, a refusal for its rate or a malformed frame in the last ``RECENT``;
-            or requests take longer than ``SLOW_MS``
+offline     nothing was heard of it for ``SILENT``; or REST did not answer when it was last asked; or every socket of
+            its market data is disconnected or mute
+degraded    some socket is; or in the last ``RECENT`` a book had a gap and was not proved again, a frame was malformed,
+            the exchange asked us to wait, or nobody knew what became of an order; or requests take longer than
+            ``SLOW_MS`` in the mean; or its clock is further than ``SKEWED_MS`` from ours
 online      none of these
+
+A degraded exchange is up. Time in which nothing was heard is not observed: it counts neither as up nor as down.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
-from neuroflux.domain import ExchangeHealth, ExchangeStatus, HealthStatus, Microseconds, StatusKind
+from neuroflux.domain import (
+    ExchangeHealth,
+    ExchangeStatus,
+    HealthStatus,
+    Microseconds,
+    OrderEvent,
+    OrderState,
+    StatusKind,
+)
+from neuroflux.engine.uptime import Uptime
 
-DAY: Microseconds = 24 * 3600 * 1_000_000
+SILENT: Microseconds = 30_000_000
 RECENT: Microseconds = 10_000_000
-SLOW_MS = 1_000.0
 EVERY: Microseconds = 5_000_000
+"""Health is told at least this often."""
+USAGE_HOLDS: Microseconds = 60_000_000
+"""Rate limits are counted by the minute: a share that was told longer ago says nothing."""
+SLOW_MS = 1_000.0
+SKEWED_MS = 1_000.0
 SAMPLES = 20
 
-_ALARMS = frozenset({StatusKind.GAP, StatusKind.MALFORMED})
+REST, ACCOUNT = "rest", "account"
 _LOST = frozenset({StatusKind.DISCONNECTED, StatusKind.STALE})
-_FOUND = frozenset({StatusKind.CONNECTED, StatusKind.LATENCY})
+_ALARMS = frozenset({StatusKind.GAP, StatusKind.MALFORMED})
+_UNANSWERED = frozenset({OrderState.RECEIVED, OrderState.REFUSED, OrderState.ROUTED, OrderState.SENDING})
+
+Alarm = tuple[StatusKind | OrderState, str, str]
+"""What is wrong: its kind, and where: channel and symbol."""
 
 
 class _Exchange:
-    """One exchange's recent past."""
+    """One exchange's recent past, as a function of what happened to it."""
 
     def __init__(self, now: Microseconds) -> None:
         self.lost: dict[str, str] = {}
-        self.found: set[str] = set()
+        self.sockets: set[str] = set()
+        self.alarms: dict[Alarm, tuple[Microseconds, str]] = {}
         self.latencies: deque[float] = deque(maxlen=SAMPLES)
-        self.usage = 0.0
+        self.skew = 0.0
+        self.usage: tuple[Microseconds, float] = (0, 0.0)
         self.answered: Microseconds = 0
-        self.alarm: tuple[Microseconds, str] = (0, "")
-        self.status = HealthStatus.OFFLINE
-        self.spans: deque[tuple[Microseconds, Microseconds, bool]] = deque()
-        self.since = now
+        self.heard = self.judged = now
+        self.status = HealthStatus.ONLINE
+        self.uptime = Uptime()
         self.given: Microseconds = 0
+
+    def advance(self, now: Microseconds) -> Microseconds:
+        """Count the time until now as what was said last; the time that counts, which never runs back."""
+        now = max(now, self.judged)
+        up = self.status is not HealthStatus.OFFLINE
+        self.uptime.observed(self.judged, min(now, self.heard + SILENT), up=up)
+        self.judged = now
+        self.alarms = {key: one for key, one in self.alarms.items() if now - one[0] < RECENT}
+        return now
+
+    def happened(self, status: ExchangeStatus, now: Microseconds) -> None:
+        self.heard = now
+        kind, channel = status.kind, status.channel
+        if kind in _LOST or kind is StatusKind.CONNECTED:
+            self._channel(status)
+        elif kind is StatusKind.LATENCY:
+            self.lost.pop(channel, None)
+            self.latencies.append(status.value)
+            self.answered = max(self.answered, status.event_time)
+        elif kind is StatusKind.SKEW:
+            self.skew = status.value
+        elif kind is StatusKind.LIMITED:
+            self.usage = (now, status.value)
+            if status.value >= 1:
+                self._alarm(status, now)
+        elif kind in _ALARMS:
+            self._alarm(status, now)
+        elif kind is StatusKind.RESYNCED:
+            self.alarms.pop((StatusKind.GAP, channel, status.symbol), None)
+
+    def _channel(self, status: ExchangeStatus) -> None:
+        if status.channel not in (REST, ACCOUNT):
+            self.sockets.add(status.channel)
+        if status.kind is StatusKind.CONNECTED:
+            self.lost.pop(status.channel, None)
+        else:
+            self.lost[status.channel] = f"{status.channel} {status.kind}: {status.detail}"
+
+    def _alarm(self, status: ExchangeStatus, now: Microseconds) -> None:
+        text = f"{status.channel} {status.kind}: {status.detail}"
+        self.alarms[(status.kind, status.channel, status.symbol)] = (now, text)
+
+    def ordered(self, event: OrderEvent, now: Microseconds) -> None:
+        """An exchange that said anything of an order answered a request; one that did not may be in trouble."""
+        if event.state is OrderState.IN_DOUBT:
+            text = f"order {event.client_order_id} is in doubt: {event.reason}"
+            self.alarms[(event.state, "orders", event.symbol)] = (now, text)
+        elif event.state not in _UNANSWERED:
+            self.answered = max(self.answered, event.event_time)
+
+    def judge(self, now: Microseconds) -> tuple[HealthStatus, str]:
+        if now - self.heard >= SILENT:
+            return HealthStatus.OFFLINE, f"nothing was heard of it since {self.heard}"
+        everything = "; ".join(self.lost.values())
+        if REST in self.lost or (self.sockets and self.sockets <= self.lost.keys()):
+            return HealthStatus.OFFLINE, everything
+        wrong = everything or "; ".join(text for _, text in self.alarms.values()) or self._slow()
+        return (HealthStatus.DEGRADED, wrong) if wrong else (HealthStatus.ONLINE, "")
+
+    def _slow(self) -> str:
+        if self.latency() > SLOW_MS:
+            return f"requests take {self.latency():.0f} ms"
+        return f"its clock is {self.skew:.0f} ms from ours" if abs(self.skew) > SKEWED_MS else ""
+
+    def latency(self) -> float:
+        return sum(self.latencies) / len(self.latencies) if self.latencies else 0.0
 
 
 class Health:
-    """The state of all exchanges; ``now`` is given with every record and every tick."""
+    """The state of all exchanges: a fold over what happened, so it can be made again from the log.
+
+    ``now`` comes with every record (when it was written to the log) and with every tick.
+    """
 
     def __init__(self) -> None:
         self._exchanges: dict[str, _Exchange] = {}
 
-    def restore(self, last: ExchangeHealth) -> None:
-        """Go on with the uptime that was told before a restart."""
-        exchange = self._exchanges.setdefault(last.exchange, _Exchange(last.event_time))
-        up = int(DAY * last.uptime_percent / 100)
-        exchange.spans.append((last.event_time - DAY, last.event_time - DAY + up, True))
-        exchange.spans.append((last.event_time - DAY + up, last.event_time, False))
-        exchange.answered = last.last_successful_request
-
-    def happened(self, status: ExchangeStatus, now: Microseconds) -> ExchangeHealth | None:
-        """Take in what happened; the health where it changed."""
+    def happened(self, status: ExchangeStatus, now: Microseconds) -> Sequence[ExchangeHealth]:
+        """Take in what happened; the exchange's health where it changed."""
         exchange = self._exchanges.get(status.exchange)
         if exchange is None:
             exchange = self._exchanges[status.exchange] = _Exchange(now)
-        _note(exchange, status)
-        return self._told(status.exchange, exchange, now, force=False)
+        now = exchange.advance(now)
+        exchange.happened(status, now)
+        return self._changed(status.exchange, exchange, now)
 
-    def tick(self, now: Microseconds) -> list[ExchangeHealth]:
-        """The health of every exchange of which nothing was told for a while."""
-        due = [(name, one) for name, one in self._exchanges.items() if now - one.given >= EVERY]
-        return [told for name, one in due if (told := self._told(name, one, now, force=True))]
+    def ordered(self, event: OrderEvent, now: Microseconds) -> Sequence[ExchangeHealth]:
+        """Take in what became of an order's leg; the exchange's health where it changed."""
+        exchange = self._exchanges.get(event.exchange)
+        if exchange is None or not event.client_order_id:
+            return ()
+        now = exchange.advance(now)
+        exchange.ordered(event, now)
+        return self._changed(event.exchange, exchange, now)
 
-    def _told(self, name: str, exchange: _Exchange, now: Microseconds, *, force: bool) -> ExchangeHealth | None:
-        status, reason = _judge(exchange, now)
-        if status is exchange.status and not force and exchange.given:
-            return None
-        _remember(exchange, now)
-        exchange.status, exchange.given = status, now
-        mean = sum(exchange.latencies) / len(exchange.latencies) if exchange.latencies else 0.0
-        figures = (mean, _uptime(exchange, now), exchange.usage, exchange.answered)
-        return ExchangeHealth(name, status, *figures, reason, now)
+    def tick(self, now: Microseconds) -> Sequence[ExchangeHealth]:
+        """The health of every exchange where time alone changed it, or of which nothing was told for a while."""
+        told: list[ExchangeHealth] = []
+        for name, exchange in self._exchanges.items():
+            at = exchange.advance(now)
+            told += self._changed(name, exchange, at) or (
+                [_told(name, exchange, at)] if at - exchange.given >= EVERY else []
+            )
+        return told
 
-
-def _note(exchange: _Exchange, status: ExchangeStatus) -> None:
-    if status.kind in _LOST:
-        exchange.lost[status.channel] = f"{status.channel} {status.kind}: {status.detail}"
-    elif status.kind in _FOUND:
-        exchange.lost.pop(status.channel, None)
-        exchange.found.add(status.channel)
-    if status.kind is StatusKind.LATENCY:
-        exchange.latencies.append(status.value)
-        exchange.answered = max(exchange.answered, status.event_time)
-    elif status.kind is StatusKind.LIMITED:
-        exchange.usage = status.value
-        if status.value >= 1:
-            exchange.alarm = (status.event_time, f"{status.kind}: {status.detail}")
-    elif status.kind in _ALARMS:
-        exchange.alarm = (status.event_time, f"{status.kind}: {status.detail}")
+    def _changed(self, name: str, exchange: _Exchange, now: Microseconds) -> Sequence[ExchangeHealth]:
+        if exchange.given and exchange.judge(now)[0] is exchange.status:
+            return ()
+        return [_told(name, exchange, now)]
 
 
-def _judge(exchange: _Exchange, now: Microseconds) -> tuple[HealthStatus, str]:
-    feeds = exchange.found - {"rest", "account"}
-    lost_feeds = exchange.lost.keys() - {"rest", "account"}
-    if "rest" in exchange.lost or (lost_feeds and not feeds - lost_feeds) or not exchange.found:
-        return HealthStatus.OFFLINE, "; ".join(exchange.lost.values()) or "nothing was heard of it"
-    if exchange.lost:
-        return HealthStatus.DEGRADED, "; ".join(exchange.lost.values())
-    if now - exchange.alarm[0] < RECENT:
-        return HealthStatus.DEGRADED, exchange.alarm[1]
-    if exchange.latencies and sum(exchange.latencies) / len(exchange.latencies) > SLOW_MS:
-        return HealthStatus.DEGRADED, "requests are slow"
-    return HealthStatus.ONLINE, ""
-
-
-def _remember(exchange: _Exchange, now: Microseconds) -> None:
-    """The time since the last word counts as what was said then; a degraded exchange is up."""
-    exchange.spans.append((exchange.since, now, exchange.status is not HealthStatus.OFFLINE))
-    exchange.since = now
-    while exchange.spans and exchange.spans[0][1] < now - DAY:
-        exchange.spans.popleft()
-
-
-def _uptime(exchange: _Exchange, now: Microseconds) -> float:
-    """Percent of the observed time of the last 24 h; 100 before anything was observed."""
-    clipped = [(max(start, now - DAY), end, up) for start, end, up in exchange.spans]
-    observed = sum(end - start for start, end, _ in clipped)
-    return 100 * sum(end - start for start, end, up in clipped if up) / observed if observed else 100.0
+def _told(name: str, exchange: _Exchange, now: Microseconds) -> ExchangeHealth:
+    exchange.status, reason = exchange.judge(now)
+    exchange.given = now
+    told, share = exchange.usage
+    usage = share if now - told < USAGE_HOLDS else 0.0
+    uptime = exchange.uptime.percent(now)
+    return ExchangeHealth(name, exchange.status, exchange.latency(), uptime, usage, exchange.answered, reason, now)

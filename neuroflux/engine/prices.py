@@ -1,9 +1,12 @@
 """The price of a market in USD, from every exchange that is fresh and agrees with the others.
 
-Each instrument's price is its volume-weighted average over ``WINDOW`` (VWAP: sum of price x quantity by sum of
-quantity), or its mid while it did not trade. The market's is their average, weighted by the volume each traded; while
-none traded, by the size at the top. Stale instruments, those without a rate to USD, and those further than ``OUTLIER``
-from the median are left out.
+An instrument's price is the volume-weighted average of its trades of the last ``WINDOW`` (sum of price x quantity by
+sum of quantity), or its mid while it did not trade. The market's is their average, weighted by the volume that each
+traded; while none traded, by the USD at its top. All is per unit of the base and at the live rates of the quotes.
+
+Left out are instruments without a fresh quote, without a rate to USD, and those further than ``OUTLIER`` from the
+median, which is weighted by the USD at the tops: so two instruments that share a ticker and nothing else are told
+apart, and the one that is traded in earnest is the market. What was left out for that is said as EXCLUDED.
 
 The liquidity score is depth / (depth + ``DEEP``) x exp(-spread / ``WIDE``): depth is the USD at the tops together,
 spread the mean relative spread. It lies between 0 and 1, rises with depth and falls with the spread.
@@ -12,47 +15,80 @@ spread the mean relative spread. It lies between 0 and 1, rises with depth and f
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from math import exp
-from statistics import median
 
 from msgspec import Struct
 
-from neuroflux.domain import AggregatedPrice, Cause, Microseconds, PriceSource, Quote, Trade
+from neuroflux.domain import (
+    AggregatedPrice,
+    Cause,
+    ExchangeStatus,
+    Microseconds,
+    PriceSource,
+    Quote,
+    StatusKind,
+    Trade,
+)
 from neuroflux.engine.comparable import Name, Reference
 
 WINDOW: Microseconds = 60_000_000
+BUCKET: Microseconds = 1_000_000
+"""Trades are summed by the second, so that a window is added up anew each time and no rounding error stays."""
 STALE: Microseconds = 10_000_000
 EVERY: Microseconds = 200_000
 """A market's price is given at most this often."""
 OUTLIER = 0.05
+REMIND: Microseconds = 60_000_000
+"""That an instrument is left out is said again after this long."""
 DEEP = 1_000_000.0
 WIDE = 0.001
+
+Told = AggregatedPrice | ExchangeStatus
 
 
 class _Source:
     """One instrument's last quote and its trades of the window, per unit of the base and in its own quote."""
 
-    __slots__ = ("cause", "notional", "quote", "trades", "volume")
+    __slots__ = ("buckets", "excluded", "quote", "quote_cause", "trade_cause")
 
     def __init__(self) -> None:
         self.quote: Quote[float] | None = None
-        self.cause = Cause("", 0, 0)
-        self.trades: deque[tuple[Microseconds, float, float]] = deque()
-        self.volume = 0.0
-        self.notional = 0.0
+        self.quote_cause = Cause("", 0, 0)
+        self.trade_cause = Cause("", 0, 0)
+        self.buckets: deque[list[float]] = deque()  # [number, volume, notional]
+        self.excluded: Microseconds = 0
 
     def traded(self, time: Microseconds, price: float, quantity: float) -> None:
-        self.trades.append((time, price, quantity))
-        self.volume += quantity
-        self.notional += price * quantity
+        number = time // BUCKET
+        if not self.buckets or number > self.buckets[-1][0]:
+            self.buckets.append([number, 0.0, 0.0])
+        self.buckets[-1][1] += quantity
+        self.buckets[-1][2] += price * quantity
 
-    def forget(self, before: Microseconds) -> None:
-        while self.trades and self.trades[0][0] < before:
-            _, price, quantity = self.trades.popleft()
-            self.volume -= quantity
-            self.notional -= price * quantity
-        if not self.trades:
-            self.volume = self.notional = 0.0  # what rounding left
+    def sums(self, since: Microseconds) -> tuple[float, float]:
+        """Volume and notional of the trades since then; older ones are forgotten."""
+        while self.buckets and self.buckets[0][0] < since // BUCKET:
+            self.buckets.popleft()
+        return sum(one[1] for one in self.buckets), sum(one[2] for one in self.buckets)
+
+
+class _Market:
+    """A market's instruments, the newest time that any of its records named, and when its price was last given."""
+
+    __slots__ = ("given", "newest", "sources")
+
+    def __init__(self) -> None:
+        self.sources: dict[Name, _Source] = {}
+        self.newest: Microseconds = 0
+        self.given: Microseconds = 0
+
+    def source(self, name: Name, received: Microseconds) -> _Source:
+        self.newest = max(self.newest, received)
+        source = self.sources.get(name)
+        if source is None:
+            source = self.sources[name] = _Source()
+        return source
 
 
 class _Weighed(Struct, frozen=True):
@@ -64,71 +100,102 @@ class _Weighed(Struct, frozen=True):
     depth: float
     spread: float
     age: Microseconds
-    cause: Cause
+    causes: tuple[Cause, ...]
 
 
 class Prices:
-    """The state of the markets of one partition; every answer is a function of the records so far."""
+    """The state of the markets of some partitions; every answer is a function of the records so far.
+
+    A market's clock is the newest ``received_time`` of its records. Records must be sound (engine/sound.py).
+    """
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        self._markets: dict[str, dict[Name, _Source]] = {}
-        self._given: dict[str, Microseconds] = {}
-        self._newest: Microseconds = 0
+        self._markets: dict[str, _Market] = {}
 
-    def trade(self, trade: Trade[float]) -> None:
+    def trade(self, trade: Trade[float], cause: Cause) -> Sequence[Told]:
+        """Take a trade in; the market's price where it is due, after what was newly left out of it."""
         name = (trade.exchange, trade.symbol)
         instrument = self._reference.instrument(name)
         if instrument is None:
-            return
-        self._newest = max(self._newest, trade.received_time)
-        multiplier = instrument.multiplier
-        self._source(trade.market, name).traded(
-            trade.received_time, trade.price / multiplier, trade.quantity * multiplier
-        )
+            return ()
+        market = self._market(trade.market)
+        source = market.source(name, trade.received_time)
+        source.trade_cause = cause
+        source.traded(trade.received_time, trade.price / instrument.multiplier, trade.quantity * instrument.multiplier)
+        return self._told(trade.market, market)
 
-    def quote(self, quote: Quote[float], cause: Cause) -> AggregatedPrice | None:
-        """Take a quote in; the market's price, where it is due."""
-        source = self._source(quote.market, (quote.exchange, quote.symbol))
-        source.quote, source.cause = quote, cause
-        self._newest = max(self._newest, quote.received_time)
-        if self._newest - self._given.get(quote.market, 0) < EVERY:
-            return None
-        self._given[quote.market] = self._newest
-        return self._price(quote.market)
+    def quote(self, quote: Quote[float], cause: Cause) -> Sequence[Told]:
+        """Take a quote in; the market's price where it is due, after what was newly left out of it."""
+        market = self._market(quote.market)
+        source = market.source((quote.exchange, quote.symbol), quote.received_time)
+        source.quote, source.quote_cause = quote, cause
+        return self._told(quote.market, market)
 
-    def _source(self, market: str, name: Name) -> _Source:
-        sources = self._markets.setdefault(market, {})
-        source = sources.get(name)
-        if source is None:
-            source = sources[name] = _Source()
-        return source
+    def _market(self, name: str) -> _Market:
+        market = self._markets.get(name)
+        if market is None:
+            market = self._markets[name] = _Market()
+        return market
 
-    def _price(self, market: str) -> AggregatedPrice | None:
-        weighed = [one for name, source in self._markets[market].items() if (one := self._weigh(name, source))]
+    def _told(self, name: str, market: _Market) -> Sequence[Told]:
+        if market.newest - market.given < EVERY:
+            return ()
+        weighed = [one for key, source in market.sources.items() if (one := self._weigh(key, source, market.newest))]
         if not weighed:
-            return None
-        middle = median(one.price for one in weighed)
+            return ()
+        market.given = market.newest
+        middle = _median(weighed)
         agreeing = [one for one in weighed if abs(one.price - middle) <= OUTLIER * middle]
-        return _aggregate(market, agreeing or weighed, self._newest)
+        told: list[Told] = [
+            _excluded(one, middle, market.newest)
+            for one in weighed
+            if one not in agreeing and _remind(market.sources[one.name], market.newest)
+        ]
+        return [*told, _aggregate(name, agreeing, market.newest)]
 
-    def _weigh(self, name: Name, source: _Source) -> _Weighed | None:
+    def _weigh(self, name: Name, source: _Source, now: Microseconds) -> _Weighed | None:
         """None for what is stale, unknown, or has no rate."""
-        source.forget(self._newest - WINDOW)
         quote, instrument = source.quote, self._reference.instrument(name)
-        if quote is None or instrument is None or self._newest - quote.received_time > STALE:
+        if quote is None or instrument is None or now - quote.received_time > STALE:
             return None
-        rate = self._reference.rate(instrument, self._newest)
+        rate = self._reference.rate(instrument.quote, now)
         if rate is None:
             return None
+        volume, notional = source.sums(now - WINDOW)
         mid = (quote.bid_price + quote.ask_price) / 2
-        price = source.notional / source.volume if source.volume > 0 else mid / instrument.multiplier
+        price = notional / volume if volume > 0 else mid / instrument.multiplier
         depth = (quote.bid_size * quote.bid_price + quote.ask_size * quote.ask_price) * rate.mid
-        spread, age = (quote.ask_price - quote.bid_price) / mid, self._newest - quote.received_time
-        return _Weighed(name, price * rate.mid, source.volume, depth, spread, age, source.cause)
+        spread, age = (quote.ask_price - quote.bid_price) / mid, now - quote.received_time
+        traded = (source.trade_cause,) if volume > 0 else ()
+        causes = (source.quote_cause, *traded, *self._reference.causes(instrument.quote))
+        return _Weighed(name, price * rate.mid, volume, depth, spread, age, causes)
 
 
-def _aggregate(market: str, sources: list[_Weighed], now: Microseconds) -> AggregatedPrice:
+def _median(sources: Sequence[_Weighed]) -> float:
+    """The price that half of the USD at the tops lies at or below."""
+    half, below = sum(one.depth for one in sources) / 2, 0.0
+    for one in sorted(sources, key=lambda one: one.price):
+        below += one.depth
+        if below >= half:
+            break
+    return one.price
+
+
+def _remind(source: _Source, now: Microseconds) -> bool:
+    if source.excluded and now - source.excluded < REMIND:
+        return False
+    source.excluded = now
+    return True
+
+
+def _excluded(one: _Weighed, middle: float, now: Microseconds) -> ExchangeStatus:
+    exchange, symbol = one.name
+    detail = f"{symbol}: {one.price:.8g} USD, but the others say {middle:.8g}"
+    return ExchangeStatus(exchange, "prices", StatusKind.EXCLUDED, 0.0, detail, now, symbol)
+
+
+def _aggregate(market: str, sources: Sequence[_Weighed], now: Microseconds) -> AggregatedPrice:
     volume, depth = sum(one.volume for one in sources), sum(one.depth for one in sources)
     weights = [one.volume / volume if volume > 0 else one.depth / depth for one in sources]
     spread = sum(one.spread for one in sources) / len(sources)
@@ -141,7 +208,7 @@ def _aggregate(market: str, sources: list[_Weighed], now: Microseconds) -> Aggre
         volume,
         liquidity_score(depth, spread),
         tuple(PriceSource(*one.name, one.price, one.volume, one.age / 1000) for one in sources),
-        tuple(one.cause for one in sources),
+        tuple(dict.fromkeys(cause for one in sources for cause in one.causes)),
         now,
     )
 

@@ -1,0 +1,55 @@
+"""What a market record must be before anything is computed from it: the rules that make the engines total.
+
+Whoever may write to a topic may write nonsense. A time far ahead would make everything else look stale, a price that
+is no number would spread; so such a record is named, not computed with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from neuroflux.domain import BookPicture, Level, Microseconds, Quote, Trade
+
+SMALLEST, LARGEST = 1e-18, 1e18
+"""Prices and quantities lie between; NaN and the infinities do not."""
+AHEAD: Microseconds = 60_000_000
+"""How far a record's time may lie behind the moment it was written to the log: clocks differ, by less than this."""
+
+
+def flaw(record: Quote[float] | Trade[float] | BookPicture[float], written: Microseconds) -> str:
+    """Why nothing can be computed from a record that was ``written`` then; empty for a sound one."""
+    if not 0 < record.received_time <= written + AHEAD:
+        return f"received_time {record.received_time}, but written at {written}"
+    if isinstance(record, Quote):
+        return _flaw_of_quote(record)
+    if isinstance(record, Trade):
+        sound = SMALLEST < record.price < LARGEST and SMALLEST < record.quantity < LARGEST
+        return "" if sound else "price or quantity is out of range"
+    return _flaw_of_book(record)
+
+
+def _flaw_of_quote(quote: Quote[float]) -> str:
+    sizes = SMALLEST < quote.bid_size < LARGEST and SMALLEST < quote.ask_size < LARGEST
+    if sizes and SMALLEST < quote.bid_price < quote.ask_price < LARGEST:
+        return ""
+    crossed = sizes and SMALLEST < quote.ask_price <= quote.bid_price < LARGEST
+    return "crossed" if crossed else "a price or size is out of range"
+
+
+def _flaw_of_book(book: BookPicture[float]) -> str:
+    if not book.bids or not book.asks:
+        return "a side is empty"
+    if book.bids[0].price >= book.asks[0].price:
+        return "crossed"
+    return _flaw_of_side(book.asks, SMALLEST, LARGEST) or _flaw_of_side(book.bids, -LARGEST, -SMALLEST)
+
+
+def _flaw_of_side(levels: Sequence[Level[float]], last: float, end: float) -> str:
+    """Prices must rise from ``last`` to ``end``; those of bids are taken negative."""
+    sign = 1.0 if last > 0 else -1.0
+    for level in levels:
+        price = sign * level.price
+        if not (last < price < end and SMALLEST < level.quantity < LARGEST):
+            return "not best first, or a price or quantity is out of range"
+        last = price
+    return ""

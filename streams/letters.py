@@ -1,0 +1,17 @@
+"""Dead letters: records that can be read, and of which nothing can be computed."""
+
+from __future__ import annotations
+
+from neuroflux.kafka import Entry, Publisher
+from neuroflux.topics import MARKET_DEAD_LETTERS
+
+
+def dead_letter(publisher: Publisher, entry: Entry, reason: str) -> None:
+    """Keep the bytes as they came, with why and from where."""
+    headers = (
+        ("reason", reason.encode()),
+        ("topic", entry.topic.name.encode()),
+        ("partition", str(entry.partition).encode()),
+        ("offset", str(entry.offset).encode()),
+    )
+    publisher.publish_raw(MARKET_DEAD_LETTERS, entry.key.encode(), entry.raw, headers)

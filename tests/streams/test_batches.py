@@ -1,0 +1,131 @@
+"""What may be committed, by the book-keeping alone: no Kafka."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types.tuples import TP
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroflux.settings import Settings
+from streams.app import Worker
+from streams.batches import BatchConsumer, packed
+from streams.decoding import Decoder
+
+PLACE = TP("market.quotes", 2)
+
+
+async def consumer() -> BatchConsumer:
+    app = Worker(Settings(), None, Decoder(Settings(), None), "books").app  # type: ignore[arg-type]
+    app.finalize()
+    found: BatchConsumer = app.consumer
+    app.flow_control.resume()
+    return found
+
+
+def handed(books: BatchConsumer, first: int, last: int, *, agents: int = 1, generation: int | None = None) -> Any:
+    """A batch of these offsets as Faust hands it out to so many agents."""
+    known = books.app.consumer_generation_id if generation is None else generation
+    records = [SimpleNamespace(offset=offset, timestamp=0, timestamp_type=0) for offset in (first, last)]
+    message = books._to_message(PLACE, packed(*PLACE, records, known))
+    message.incref(agents)
+    return message
+
+
+def committable(books: BatchConsumer) -> dict[TP, int]:
+    return books._filter_committable_offsets(list(books._filter_tps_with_pending_acks()))
+
+
+async def test_nothing_is_committed_before_it_is_done() -> None:
+    books = await consumer()
+    batch = handed(books, 0, 99)
+    assert committable(books) == {}
+    batch.ack(books)
+    assert committable(books) == {PLACE: 100}
+    assert committable(books) == {}
+
+
+async def test_a_batch_is_done_when_every_agent_is() -> None:
+    books = await consumer()
+    batch = handed(books, 0, 99, agents=2)
+    batch.ack(books)
+    assert committable(books) == {}
+    batch.ack(books)
+    assert committable(books) == {PLACE: 100}
+
+
+async def test_a_later_batch_waits_for_an_earlier_one() -> None:
+    books = await consumer()
+    first, second, third = handed(books, 0, 99), handed(books, 100, 149), handed(books, 150, 150)
+    second.ack(books)
+    assert committable(books) == {}
+    first.ack(books)
+    assert committable(books) == {PLACE: 150}
+    third.ack(books)
+    assert committable(books) == {PLACE: 151}
+
+
+async def test_offsets_that_never_were_do_not_hold_a_commit() -> None:
+    """A compacted topic has holes, also before its first record."""
+    books = await consumer()
+    for batch in (handed(books, 7, 20), handed(books, 1_000, 1_000)):
+        batch.ack(books)
+    assert committable(books) == {PLACE: 1_001}
+
+
+async def test_an_agent_that_is_late_for_a_rebalance_changes_nothing() -> None:
+    books = await consumer()
+    late = handed(books, 100, 199)
+    await books.on_partitions_revoked({PLACE})
+    books.app.consumer_generation_id += 1
+    again = handed(books, 100, 199)
+    late.ack(books)
+    assert committable(books) == {}
+    again.ack(books)
+    assert committable(books) == {PLACE: 200}
+
+
+async def test_a_batch_of_an_older_generation_is_not_counted_as_handed_out() -> None:
+    """It was fetched before the rebalance and arrives after it; what is committed lies before it, and is read again."""
+    books = await consumer()
+    books.app.consumer_generation_id = 5
+    stale = handed(books, 100, 199, generation=4)
+    assert stale.generation_id == 4  # which is what makes the stream pass it over
+    fresh = handed(books, 50, 120)
+    stale.ack(books)
+    assert committable(books) == {}
+    fresh.ack(books)
+    assert committable(books) == {PLACE: 121}
+
+
+async def test_what_is_read_again_is_not_dropped() -> None:
+    """Faust drops a message before the last one it read, whether that was committed or not."""
+    books = await consumer()
+    books._read_offset[PLACE] = 199
+    assert books._read_offset[PLACE] is None
+
+
+sizes = st.lists(st.integers(1, 50), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize("agents", [1, 2])
+@given(sizes=sizes, data=st.data())
+async def test_whatever_the_order_a_commit_is_behind_the_first_that_is_not_done(
+    agents: int, sizes: list[int], data: st.DataObject
+) -> None:
+    books = await consumer()
+    batches, at = [], 0
+    for size in sizes:
+        batches.append(handed(books, at, at + size - 1, agents=agents))
+        at += size
+    committed, done = 0, Counter[int]()
+    for number in data.draw(st.permutations(list(range(len(batches))) * agents)):
+        batches[number].ack(books)
+        done[number] += 1
+        committed = committable(books).get(PLACE, committed)
+        undone = next((one for one in range(len(batches)) if done[one] < agents), len(batches))
+        assert committed == sum(sizes[:undone])
