@@ -20,7 +20,7 @@ from aiokafka import TopicPartition
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
 from neuroflux.clickhouse import ClickHouse
-from neuroflux.errors import Transient
+from neuroflux.errors import Refused, Transient
 from neuroflux.kafka import Entry, Publisher, Reader, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
@@ -45,6 +45,7 @@ class Warehouse:
         self._publisher = publisher
         self._stored: dict[TopicPartition, int] = {}
         self._gathered: dict[str, list[Entry]] = {}
+        self._refused: list[tuple[Entry, str]] = []
         self._next: dict[TopicPartition, int] = {}
         self._rows = 0
         self._since = 0.0
@@ -81,7 +82,8 @@ class Warehouse:
             place = TopicPartition(entry.topic.name, entry.partition)
             self._next[place] = entry.offset + 1
             if entry.error:
-                self._dead_letter(entry)
+                if entry.topic.name not in _READ_BY_OTHERS:
+                    self._dead_letter(entry, entry.error)
             elif entry.offset > self._stored.get(place, -1):
                 self._rows += 1
                 self._gathered.setdefault(entry.topic.name, []).append(entry)
@@ -96,6 +98,9 @@ class Warehouse:
         async with self._storing:
             for name, entries in self._gathered.items():
                 await self._patiently(partial(self._insert, BY_NAME[name], entries))
+            for entry, why in self._refused:
+                self._dead_letter(entry, why)
+            self._refused.clear()
             await self._publisher.flush()
             if self._next:
                 await reader.commit(self._next)
@@ -108,13 +113,24 @@ class Warehouse:
         fresh = [entry for entry in entries if entry.offset > self._stored.get(_place(entry), -1)]
         if not fresh:
             return
+        self._insert_or_split(topic, fresh)
+        for entry in fresh:
+            self._stored[_place(entry)] = entry.offset
+
+    def _insert_or_split(self, topic: Topic, entries: list[Entry]) -> None:
+        """Where ClickHouse refuses a batch, halve it until the record is found that it can't take: that one is kept."""
         try:
-            self._database.insert(topic, fresh)
+            self._database.insert(topic, entries)
         except Transient:
             self._note(topic, self._database.newest(topic))  # nobody knows whether it arrived: ClickHouse does
             raise
-        for entry in fresh:
-            self._stored[_place(entry)] = entry.offset
+        except Refused as error:
+            if len(entries) == 1:
+                self._refused.append((entries[0], str(error)))
+                return
+            half = len(entries) // 2
+            self._insert_or_split(topic, entries[:half])
+            self._insert_or_split(topic, entries[half:])
 
     async def _ask_what_is_stored(self, topic: Topic) -> None:
         self._note(topic, await self._patiently(partial(self._database.newest, topic)))
@@ -127,12 +143,10 @@ class Warehouse:
         """Do blocking work; while ClickHouse is away, wait for it and read nothing: Kafka keeps what comes."""
         return await self._retrying(_in_thread, work)
 
-    def _dead_letter(self, entry: Entry) -> None:
-        if entry.topic.name in _READ_BY_OTHERS:
-            return
+    def _dead_letter(self, entry: Entry, reason: str) -> None:
         letters = ORDER_DEAD_LETTERS if entry.topic.name.startswith("orders.") else MARKET_DEAD_LETTERS
         headers = (
-            ("reason", entry.error.encode()),
+            ("reason", reason.encode()),
             ("topic", entry.topic.name.encode()),
             ("partition", str(entry.partition).encode()),
             ("offset", str(entry.offset).encode()),

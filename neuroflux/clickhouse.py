@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -37,6 +38,13 @@ class ClickHouse:
                 raise Refused(f"ClickHouse: {_first_line(error)}") from error
             raise Unreachable(f"ClickHouse at {_without_password(self._address)}: {_first_line(error)}") from error
 
+    def _insert(self, sql: str, data: Sequence[Any]) -> None:
+        try:
+            self.execute(sql, data, columnar=True)
+        except (ValueError, TypeError, ArithmeticError, struct.error) as error:
+            self._client.disconnect()
+            raise Refused(f"ClickHouse has no room for a value: {error}") from error
+
     def migrate(self) -> None:
         """Make what is missing: tables, columns, views. Again does nothing."""
         present: dict[str, set[str]] = {}
@@ -49,7 +57,7 @@ class ClickHouse:
             self.execute(view)
 
     def insert(self, topic: Topic, entries: Sequence[Entry]) -> None:
-        """Insert records as one block, which is there whole or not at all."""
+        """Insert records as one block, which is there whole or not at all; Refused where a value does not fit."""
         names = [column.name for column in columns(topic)]
         records = [entry.record for entry in entries]
         data = [_column(records, name) for name in names[:-3]]
@@ -58,7 +66,7 @@ class ClickHouse:
             *([getattr(entry, at) for entry in entries] for at in ("partition", "offset")),
         ]
         listed = ", ".join(f"`{name}`" for name in names)
-        self.execute(f"INSERT INTO {topic.table} ({listed}) VALUES", data, columnar=True)
+        self._insert(f"INSERT INTO {topic.table} ({listed}) VALUES", data)
 
     def newest(self, topic: Topic) -> dict[int, int]:
         """The greatest offset that is stored, by partition."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.read import SchemaResolutionError
 
 from neuroflux.errors import MalformedFrame, UsageError
 from neuroflux.topics import Topic
@@ -24,6 +25,7 @@ from neuroflux.topics import Topic
 Plain = dict[str, Any]
 _HEADER = struct.Struct(">bI")
 _MAGIC = 0
+_TOO_MUCH = Decimal(10) ** 20
 _HERE = Path(__file__).parent
 _SCHEMAS = _HERE / "schemas" if (_HERE / "schemas").is_dir() else _HERE.parent / "schemas"
 """In the wheel the schemas are inside the package, in the checkout beside it."""
@@ -38,6 +40,7 @@ _UNREADABLE = (
     MemoryError,
     AssertionError,
     struct.error,
+    SchemaResolutionError,
 )
 """What reading bytes that are no record ends in."""
 
@@ -61,6 +64,7 @@ class Codec:
         out = BytesIO()
         out.write(self._headers[topic.name])
         try:
+            _check_money(record)
             schemaless_writer(out, _writer_schema(topic.name), _plain(topic.record)(record))
         except (ValueError, TypeError, ArithmeticError) as error:
             raise UsageError(f"no record of {topic.name}: {error}") from error
@@ -78,6 +82,7 @@ class Codec:
         try:
             fields = schemaless_reader(body, written, wanted)
             record = msgspec.convert(fields, _read_type(topic.record), builtin_types=(bytes, Decimal))
+            _check_money(record)
         except _UNREADABLE as error:
             raise MalformedFrame(f"no record of {topic.name}: {error!r}") from error
         if body.tell() != len(raw):
@@ -96,6 +101,18 @@ class Codec:
     def learn(self, schema_id: int, text: str) -> None:
         """Take in a schema that somebody else wrote with."""
         self._learned[schema_id] = parse_schema(_without_times(json.loads(text)))
+
+
+@cache
+def _money_of(record: Any) -> tuple[str, ...]:
+    return tuple(name for name, hint in get_type_hints(record).items() if hint is Decimal)
+
+
+def _check_money(record: Any) -> None:
+    """Raises ValueError for an amount that decimal(38, 18) has no room for: fastavro would write it all the same."""
+    for name in _money_of(record.__class__):
+        if not -_TOO_MUCH < getattr(record, name) < _TOO_MUCH:
+            raise ValueError(f"{name} is out of range")
 
 
 @cache
