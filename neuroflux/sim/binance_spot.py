@@ -15,7 +15,7 @@ from neuroflux.sim.binance_rest import Endpoint, MarketData, Rest
 from neuroflux.sim.binance_spot_orders import SpotDesk
 from neuroflux.sim.binance_streams import SECOND, Streams, names_in
 from neuroflux.sim.binance_user import UserApi
-from neuroflux.sim.binance_wire import ApiError, Limits, Params, Signer, answer, fault_answer
+from neuroflux.sim.binance_wire import ApiError, Limits, Params, Signer, answer, error_answer, fault_error
 from neuroflux.sim.exchange import MAX_LOTS
 from neuroflux.sim.instruments import BINANCE, Listing
 from neuroflux.sim.keys import binance_keys
@@ -26,6 +26,7 @@ from neuroflux.sim.world import Change
 
 WEIGHT_A_MINUTE = 6000
 ORDERS_IN_TEN_SECONDS = 100
+ORDERS_A_DAY = 200_000
 
 _REFUSALS = {
     Reason.PRICE_STEP: (-1013, "Filter failure: PRICE_FILTER"),
@@ -70,9 +71,10 @@ class BinanceSpot:
     def publish(self, changes: Sequence[Change], now: int) -> None:
         self._market.remember(changes, now)
         self._streams.publish(changes, now)
+        self._user.check_expiry()
 
     def failure(self, status: int) -> web.Response:
-        return fault_answer(status, self._simulation.now(BINANCE))
+        return error_answer(fault_error(status, self._simulation.now(BINANCE)))
 
     def account(self) -> DemoAccount:
         balances = self._simulation.exchange(BINANCE).spot.balances
@@ -104,6 +106,9 @@ class BinanceSpot:
             Endpoint("GET", f"{api}/ticker/24hr", market.day, lambda params: 2 if params.get("symbol") else 80),
             Endpoint("GET", f"{api}/ticker/price", market.price, lambda params: 2 if params.get("symbol") else 4),
             Endpoint("GET", f"{api}/ticker/bookTicker", market.book_ticker, 4),
+            Endpoint("GET", f"{api}/avgPrice", self.average_price, 2),
+            Endpoint("GET", f"{api}/rateLimit/order", self.unfilled_orders, 40, "signed"),
+            Endpoint("GET", f"{api}/account/commission", desk.commission, 20, "signed"),
             Endpoint("GET", f"{api}/account", desk.account, 20, "signed"),
             Endpoint("POST", f"{api}/order", desk.place, 1, "signed", is_order=True),
             Endpoint("POST", f"{api}/order/test", desk.test, 1, "signed"),
@@ -123,6 +128,19 @@ class BinanceSpot:
 
     async def _combined(self, request: web.Request) -> web.StreamResponse:
         return await self._streams.serve(request, names_in(request), is_combined=True)
+
+    def average_price(self, params: Params, now: int) -> object:
+        """Of the best prices: the book is as good as five minutes of trades."""
+        symbol = self._market.symbol(params)
+        bid, ask = self._simulation.exchange(BINANCE).top(symbol)
+        return {"mins": 5, "price": _eight((bid + ask) / 2), "closeTime": now // 1000}
+
+    def unfilled_orders(self, _: Params, now: int) -> object:
+        """How many orders count against their limits."""
+        return [
+            {**rate_limit("ORDERS", "SECOND", 10, ORDERS_IN_TEN_SECONDS), "count": self._limits.recent_orders(now)},
+            {**rate_limit("ORDERS", "DAY", 1, ORDERS_A_DAY), "count": self._limits.orders_today},
+        ]
 
     def coins(self, _: Params, now: int) -> object:
         """Every asset, without any network."""
@@ -154,7 +172,7 @@ class BinanceSpot:
             "rateLimits": [
                 rate_limit("REQUEST_WEIGHT", "MINUTE", 1, WEIGHT_A_MINUTE),
                 rate_limit("ORDERS", "SECOND", 10, ORDERS_IN_TEN_SECONDS),
-                rate_limit("ORDERS", "DAY", 1, 200_000),
+                rate_limit("ORDERS", "DAY", 1, ORDERS_A_DAY),
                 rate_limit("RAW_REQUESTS", "MINUTE", 5, 61_000),
             ],
             "exchangeFilters": [],

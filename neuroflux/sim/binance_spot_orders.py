@@ -10,7 +10,7 @@ from typing import cast
 
 from neuroflux.sim.binance_frames import Frames
 from neuroflux.sim.binance_rest import MarketData
-from neuroflux.sim.binance_wire import ApiError, Numbers, Params, amount, decimal_of, integer_of, required
+from neuroflux.sim.binance_wire import ApiError, Numbers, Params, amount, client_id_of, decimal_of, integer_of, required
 from neuroflux.sim.instruments import BINANCE
 from neuroflux.sim.matching import Side, TimeInForce
 from neuroflux.sim.orders import Ask, Fill, Order, Reason, Rejected
@@ -91,11 +91,7 @@ class SpotDesk:
             raise ApiError(-1116, "Invalid orderType.")
         value = decimal_of(params, "quoteOrderQty") if kind == "MARKET" and params.get("quoteOrderQty") else Decimal(0)
         quantity = Decimal(0) if value else _precise(params, "quantity")
-        client_id = params.get("newClientOrderId", "")
-        if len(client_id) > 36:
-            legal = "'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'."
-            raise ApiError(-1100, f"Illegal characters found in parameter {legal}")
-        return Ask(symbol, side, quantity, price, cast(TimeInForce, tif), client_id, value=value)
+        return Ask(symbol, side, quantity, price, cast(TimeInForce, tif), client_id_of(params), value=value)
 
     def _price(self, params: Params, symbol: str) -> Decimal:
         price = _precise(params, "price")
@@ -230,6 +226,24 @@ class SpotDesk:
             "isBuyer": fill.side == "buy",
             "isMaker": fill.is_maker,
             "isBestMatch": True,
+        }
+
+    def commission(self, params: Params, now: int) -> object:
+        """The account's fees in one symbol."""
+        listing = self._exchange.listings[self._market.symbol(params)]
+        nothing = dict.fromkeys(("maker", "taker", "buyer", "seller"), "0.00000000")
+        fees = {"maker": amount(listing.maker_fee), "taker": amount(listing.taker_fee)}
+        return {
+            "symbol": listing.symbol,
+            "standardCommission": {**nothing, **fees},
+            "specialCommission": nothing,
+            "taxCommission": nothing,
+            "discount": {
+                "enabledForAccount": False,
+                "enabledForSymbol": False,
+                "discountAsset": "BNB",
+                "discount": "0",
+            },
         }
 
     def account(self, params: Params, now: int) -> object:

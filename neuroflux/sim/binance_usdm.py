@@ -16,14 +16,14 @@ from neuroflux.sim.binance_spot import rate_limit
 from neuroflux.sim.binance_streams import Streams, names_in
 from neuroflux.sim.binance_usdm_account import UsdmAccount
 from neuroflux.sim.binance_usdm_orders import PRICE_BAND, UsdmDesk
-from neuroflux.sim.binance_wire import ApiError, Limits, Numbers, Params, Signer, fault_answer
+from neuroflux.sim.binance_wire import ApiError, Limits, Numbers, Params, Signer, error_answer, fault_error, integer_of
 from neuroflux.sim.exchange import MAX_LOTS
 from neuroflux.sim.instruments import BINANCE_USDM, Listing
 from neuroflux.sim.keys import binance_keys
 from neuroflux.sim.matching import Book
 from neuroflux.sim.orders import Reason
 from neuroflux.sim.simulation import DemoAccount, Simulation
-from neuroflux.sim.world import FUNDING_HOURS, Change
+from neuroflux.sim.world import FUNDING_HOURS, HOUR, Change
 
 WEIGHT_A_MINUTE = 2400
 ORDERS_IN_TEN_SECONDS = 300
@@ -77,7 +77,7 @@ class BinanceUsdm:
         self._account.check_expiry(now)
 
     def failure(self, status: int) -> web.Response:
-        return fault_answer(status, self._simulation.now(BINANCE_USDM))
+        return error_answer(fault_error(status, self._simulation.now(BINANCE_USDM)))
 
     def account(self) -> DemoAccount:
         wallet = self._simulation.exchange(BINANCE_USDM).perpetual.wallet
@@ -125,6 +125,7 @@ class BinanceUsdm:
             Endpoint("GET", f"{v1}/ticker/bookTicker", market.book_ticker, 2),
             Endpoint("GET", f"{v1}/premiumIndex", self.premium_index),
             Endpoint("GET", f"{v1}/fundingInfo", self.funding_info),
+            Endpoint("GET", f"{v1}/fundingRate", self.funding_rates),
             Endpoint("POST", f"{v1}/order", desk.place, 0, "signed", is_order=True),
             Endpoint("POST", f"{v1}/order/test", desk.test, 1, "signed"),
             Endpoint("GET", f"{v1}/order", desk.query, 1, "signed"),
@@ -135,6 +136,8 @@ class BinanceUsdm:
             Endpoint("GET", f"{v1}/allOrders", desk.all_orders, 5, "signed"),
             Endpoint("GET", f"{v1}/userTrades", desk.user_trades, 5, "signed"),
             Endpoint("POST", f"{v1}/leverage", desk.set_leverage, 1, "signed"),
+            Endpoint("POST", f"{v1}/marginType", desk.set_margin_type, 1, "signed"),
+            Endpoint("GET", f"{v1}/commissionRate", desk.commission, 20, "signed"),
             Endpoint("GET", f"{v1}/leverageBracket", desk.brackets, 1, "signed"),
             Endpoint("GET", f"{v1}/positionSide/dual", lambda params, now: {"dualSidePosition": False}, 30, "signed"),
             Endpoint("GET", f"{v1}/multiAssetsMargin", lambda params, now: {"multiAssetsMargin": False}, 30, "signed"),
@@ -174,6 +177,20 @@ class BinanceUsdm:
         limits = {"adjustedFundingRateCap": "0.02000000", "adjustedFundingRateFloor": "-0.02000000"}
         hours = FUNDING_HOURS[BINANCE_USDM]
         return [{"symbol": symbol, **limits, "fundingIntervalHours": hours} for symbol in self._frames.numbers]
+
+    def funding_rates(self, params: Params, now: int) -> object:
+        """The intervals that are over, oldest first. The simulation knows no past: each had the present rate."""
+        symbols = [self._market.symbol(params)] if params.get("symbol") else list(self._frames.numbers)
+        length = FUNDING_HOURS[BINANCE_USDM] * HOUR // 1000
+        newest = now // 1000 // length * length
+        first, last = integer_of(params, "startTime", 0), integer_of(params, "endTime", newest)
+        times = [newest - length * back for back in range(max(1, min(integer_of(params, "limit", 100), 1000)))]
+        return [
+            {"symbol": symbol, "fundingTime": time, "fundingRate": premium["r"], "markPrice": premium["p"]}
+            for symbol, premium in ((symbol, self._frames.mark_price(symbol, now)) for symbol in symbols)
+            for time in reversed(times)
+            if first <= time <= last
+        ]
 
     def exchange_info(self, _: Params, now: int) -> object:
         exchange = self._simulation.exchange(BINANCE_USDM)

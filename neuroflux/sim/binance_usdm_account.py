@@ -86,7 +86,8 @@ class UsdmAccount:
         ledger = self._exchange.perpetual
         wallet, profit, used = ledger.wallet[asset], ledger.profit(asset), ledger.used(asset)
         in_orders = ledger.in_orders.get(asset, ZERO)
-        notionals = (abs(ledger.positions[each.symbol].quantity) * ledger.mark(each.symbol) for each in self._held())
+        held = [listing for listing in self._held() if listing.quote == asset]
+        notionals = (abs(ledger.positions[each.symbol].quantity) * ledger.mark(each.symbol) for each in held)
         return {
             "asset": asset,
             "walletBalance": amount(wallet),
@@ -175,8 +176,9 @@ class UsdmAccount:
 
     def check_expiry(self, now: int) -> None:
         """Tell the followers when the key is over, also by a fault."""
-        is_fault = self._simulation.faults.take(BINANCE_USDM, "listen_key_expired")
-        if self._expires and (is_fault or now >= self._expires):
+        if not self._expires:
+            return
+        if now >= self._expires or self._simulation.faults.take(BINANCE_USDM, "listen_key_expired"):
             self._expires = 0
             event = json_text({"e": "listenKeyExpired", "E": now // 1000, "listenKey": self._listen_key})
             for connection in self._followers:

@@ -14,7 +14,7 @@ from neuroflux.sim.accounts import ZERO
 from neuroflux.sim.binance_frames import Frames
 from neuroflux.sim.binance_rest import MarketData
 from neuroflux.sim.binance_spot_orders import order_id_of, side_of
-from neuroflux.sim.binance_wire import ApiError, Params, amount, decimal_of, integer_of, required
+from neuroflux.sim.binance_wire import ApiError, Params, amount, client_id_of, decimal_of, integer_of, required
 from neuroflux.sim.instruments import BINANCE_USDM, Listing
 from neuroflux.sim.matching import TimeInForce
 from neuroflux.sim.orders import Ask, Fill, Order, Reason, Rejected
@@ -48,6 +48,9 @@ class UsdmDesk:
     def place(self, params: Params, now: int) -> object:
         """ACK (the default) shows the order as it was accepted, RESULT as it ended."""
         ask = self._ask(params)
+        if ask.time_in_force == "FOK" and not self._is_fillable(ask):
+            text = "Due to the order could not be filled immediately, the FOK order has been rejected."
+            raise ApiError(-5021, f"{text} The order will not be recorded in the order history")
         try:
             order = self._exchange.place(ask, now)
         except Rejected as error:
@@ -57,13 +60,15 @@ class UsdmDesk:
                 raise ApiError(-4164, text) from error
             raise
         self._simulation.flush(BINANCE_USDM)
-        if ask.time_in_force == "FOK" and not order.filled:
-            text = "Due to the order could not be filled immediately, the FOK order has been rejected."
-            raise ApiError(-5021, f"{text} The order will not be recorded in the order history")
         if params.get("newOrderRespType") == "RESULT":
             return self.written(order)
         nothing = {"state": "new", "filled": ZERO, "value_filled": ZERO, "updated": order.created}
         return self.written(msgspec.structs.replace(order, **nothing))
+
+    def _is_fillable(self, ask: Ask) -> bool:
+        listing, book = self._exchange.listings[ask.symbol], self._exchange.books[ask.symbol]
+        limit = None if ask.price is None else int(ask.price / listing.tick)
+        return book.available(ask.side, limit) * listing.lot >= ask.quantity
 
     def test(self, params: Params, now: int) -> object:
         self._ask(params)
@@ -92,7 +97,7 @@ class UsdmDesk:
             self._quantity(params, symbol),
             price,
             cast(TimeInForce, tif),
-            params.get("newClientOrderId", ""),
+            client_id_of(params),
             reduce_only=params.get("reduceOnly", "").lower() == "true",
         )
 
@@ -243,6 +248,19 @@ class UsdmDesk:
             raise ApiError(-4028, f"Leverage {leverage} is not valid")
         self._exchange.perpetual.leverage[listing.symbol] = leverage
         return {"leverage": leverage, "maxNotionalValue": "1000000", "symbol": listing.symbol}
+
+    def set_margin_type(self, params: Params, now: int) -> object:
+        """Cross margin is what there is; raises ApiError -4046, and -4168 for any other."""
+        self._market.symbol(params)
+        if required(params, "marginType") == "CROSSED":
+            raise ApiError(-4046, "No need to change margin type.")
+        raise ApiError(-4168, "Unable to adjust to isolated-margin mode under the Multi-Assets mode.")
+
+    def commission(self, params: Params, now: int) -> object:
+        """The account's fees in one symbol."""
+        listing = self._exchange.listings[self._market.symbol(params)]
+        rates = {"makerCommissionRate": f"{listing.maker_fee:f}", "takerCommissionRate": f"{listing.taker_fee:f}"}
+        return {"symbol": listing.symbol, **rates}
 
     def brackets(self, params: Params, now: int) -> object:
         """One bracket a symbol."""

@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from neuroflux.sim.binance_rest import Function, MarketData
 from neuroflux.sim.binance_spot_orders import SpotDesk, order_type, time_in_force
-from neuroflux.sim.binance_wire import ApiError, Limits, Params, Signer, amount, integer_of, json_text
+from neuroflux.sim.binance_wire import ApiError, Limits, Params, Signer, amount, fault_error, integer_of, json_text
 from neuroflux.sim.connection import Connection
+from neuroflux.sim.faults import HTTP_FAULTS
 from neuroflux.sim.instruments import BINANCE
 from neuroflux.sim.orders import AccountEvent, OrderEvent, Reason, Rejected
 from neuroflux.sim.simulation import Simulation
@@ -102,6 +103,9 @@ class UserApi:
     def _call(self, connection: Connection, name: str, params: Params) -> object | None:
         """The result; None for an answer that a fault keeps back."""
         now = self._simulation.now(BINANCE)
+        for fault, status in HTTP_FAULTS.items():
+            if self._simulation.faults.take(BINANCE, fault):
+                raise fault_error(status, now)
         if name == "userDataStream.subscribe.signature":
             return self._subscribe(connection, params, now)
         if name == "userDataStream.unsubscribe":
@@ -145,6 +149,12 @@ class UserApi:
         elif integer_of(params, "subscriptionId") in subscriptions:
             subscriptions.remove(integer_of(params, "subscriptionId"))
         return {}
+
+    def check_expiry(self) -> None:
+        """End every subscription when the fault strikes."""
+        if any(self._followers.values()) and self._simulation.faults.take(BINANCE, "listen_key_expired"):
+            self._send({"e": "eventStreamTerminated", "E": self._simulation.now(BINANCE) // 1000})
+            self._followers.clear()
 
     def _on_event(self, event: AccountEvent) -> None:
         if isinstance(event, OrderEvent):

@@ -23,6 +23,7 @@ Params = dict[str, str]
 MINUTE = 60_000_000
 MAX_RECV_WINDOW = 60_000
 DEFAULT_RECV_WINDOW = 5_000
+_CLIENT_ID = re.compile(r"[\.A-Z\:/a-z0-9_-]{1,36}")
 _NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _VIOLATIONS_TO_A_BAN = 20
 _BAN = 2 * MINUTE
@@ -55,16 +56,15 @@ def error_answer(error: ApiError, headers: Mapping[str, str] | None = None) -> w
     return answer({"code": error.code, "msg": error.text}, error.status, {**(headers or {}), **extra})
 
 
-def fault_answer(status: int, now: int) -> web.Response:
-    """What a limit or an overload looks like; ``now`` in µs."""
+def fault_error(status: int, now: int) -> ApiError:
+    """A limit or an overload as Binance words it; ``now`` in µs."""
     if status == 429:
-        text = "Too many requests; current limit is 6000 request weight per 1 MINUTE."
-        return error_answer(ApiError(-1003, text, 429, retry_after=1))
+        text = "Too many requests; please use WebSocket Streams for live updates to avoid polling the API."
+        return ApiError(-1003, text, 429, retry_after=1)
     if status == 418:
         until = now // 1000 + 120_000
-        return error_answer(ApiError(-1003, f"Way too much request weight used; IP banned until {until}.", 418, 120))
-    text = "Unknown error, please check your request or try again later."
-    return error_answer(ApiError(-1000, text, status))
+        return ApiError(-1003, f"Way too much request weight used; IP banned until {until}.", 418, retry_after=120)
+    return ApiError(-1000, "Unknown error, please check your request or try again later.", status)
 
 
 def required(params: Params, name: str) -> str:
@@ -82,6 +82,15 @@ def decimal_of(params: Params, name: str) -> Decimal:
         legal = "^([0-9]{1,20})(\\.[0-9]{1,20})?$"
         raise ApiError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
     return Decimal(text)
+
+
+def client_id_of(params: Params) -> str:
+    """The order's client id, "" where none is given; raises ApiError -1100 for one that isn't allowed."""
+    client_id = params.get("newClientOrderId", "")
+    if client_id and not _CLIENT_ID.fullmatch(client_id):
+        text = f"Illegal characters found in parameter 'newClientOrderId'; legal range is '^{_CLIENT_ID.pattern}$'."
+        raise ApiError(-1100, text)
+    return client_id
 
 
 def integer_of(params: Params, name: str, default: int | None = None) -> int:
@@ -189,11 +198,15 @@ class Limits:
         text += "Please use WebSocket Streams for live updates to avoid bans."
         return ApiError(-1003, text, 418, retry_after=(until - now) // 1_000_000 + 1)
 
-    def count_order(self, now: int) -> None:
-        """Count a new order; raises ApiError -1015 when there were too many."""
+    def recent_orders(self, now: int) -> int:
+        """Orders of the last ten seconds."""
         while self.orders and self.orders[0] <= now - 10_000_000:
             self.orders.popleft()
-        if len(self.orders) >= self.orders_in_ten_seconds:
+        return len(self.orders)
+
+    def count_order(self, now: int) -> None:
+        """Count a new order; raises ApiError -1015 when there were too many."""
+        if self.recent_orders(now) >= self.orders_in_ten_seconds:
             text = f"Too many new orders; current limit is {self.orders_in_ten_seconds} orders per 10 SECOND."
             raise ApiError(-1015, text, 429)
         self.orders.append(now)

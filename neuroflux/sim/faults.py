@@ -28,6 +28,8 @@ FaultName = Literal[
     "listen_key_expired",
 ]
 NAMES: tuple[str, ...] = get_args(FaultName)
+HTTP_FAULTS = {"http_429": 429, "http_418": 418, "http_5xx": 503}
+"""The status that each of these answers with."""
 DEFAULT_MS = 500
 
 

@@ -18,13 +18,12 @@ from msgspec import Struct
 from neuroflux.errors import PortTaken, UsageError
 from neuroflux.sim.binance_spot import BinanceSpot
 from neuroflux.sim.binance_usdm import BinanceUsdm
+from neuroflux.sim.faults import HTTP_FAULTS
 from neuroflux.sim.hyperliquid import Hyperliquid
 from neuroflux.sim.orders import Order
 from neuroflux.sim.replay import Player, read
 from neuroflux.sim.simulation import Dialect, Simulation
 from neuroflux.stack.notify import ready
-
-_HTTP_FAULTS = {"http_429": 429, "http_418": 418, "http_5xx": 503}
 
 
 class OrderRow(Struct, frozen=True):
@@ -122,7 +121,7 @@ def _disturb(simulation: Simulation) -> Middleware:
         delay = simulation.faults.milliseconds(dialect.exchange_id, "latency", use=True)
         if delay:
             await asyncio.sleep(delay / 1000)
-        for fault, status in _HTTP_FAULTS.items():
+        for fault, status in HTTP_FAULTS.items():
             if simulation.faults.take(dialect.exchange_id, fault):
                 return dialect.failure(status)
         return await handler(request)
@@ -192,6 +191,7 @@ async def run_forever(port: int, seed: int, host: str = "127.0.0.1") -> None:
         loop.add_signal_handler(number, stop.set)
     async with serve(port, seed, host) as served:
         ready()
+        print(f"binance, binanceusdm and hyperliquid run at {served.url} (seed {seed})", flush=True)
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, served.moving}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
