@@ -1,0 +1,313 @@
+"""One exchange's public data, from a Binance that runs in the test to the records of the topics."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from aiohttp import WSMsgType, web
+from aiohttp.test_utils import TestServer
+
+import producers.market
+import producers.pictures
+from neuroflux.clock import wall
+from neuroflux.domain import BookPicture, ExchangeStatus, Level, Quote, Side, StatusKind, Trade
+from neuroflux.exchanges.binance import Binance
+from neuroflux.topics import BOOKS, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES, Topic
+from producers.market import ExchangeMarket
+from producers.rest import Rest
+
+PATIENCE = 10
+SYMBOL, MARKET = "BTC/USDT", "BTC/USD"
+
+
+class Recorder:
+    """A publisher that keeps what it is given, in order."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[Topic, Any]] = []
+        self.letters: list[tuple[Topic, bytes, dict[str, bytes]]] = []
+        self.drains = 0
+        self._news = asyncio.Event()
+
+    def publish(self, topic: Topic, record: Any) -> None:
+        self.published.append((topic, record))
+        self._news.set()
+
+    def publish_raw(self, topic: Topic, key: bytes | None, value: bytes, headers: Any = ()) -> None:
+        self.letters.append((topic, value, dict(headers)))
+        self._news.set()
+
+    async def drain(self) -> None:
+        self.drains += 1
+        self._news.set()
+
+    def of(self, topic: Topic) -> list[Any]:
+        return [record for where, record in self.published if where is topic]
+
+    def kinds(self) -> list[StatusKind]:
+        """What was said of the exchange, but for its signs of life."""
+        return [one.kind for one in self.of(STATUS) if one.channel != "rest"]
+
+    async def until(self, there: Callable[[], Any]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while not there():
+                self._news.clear()
+                await self._news.wait()
+
+    async def rounds(self, count: int) -> None:
+        """Until pictures were looked through so many times, while the socket brings nothing."""
+        enough = self.drains + count
+        await self.until(lambda: self.drains >= enough)
+
+
+class Venue:
+    """A Binance of one symbol: its lists, its snapshot, and what the test lets its stream say."""
+
+    def __init__(self) -> None:
+        self.snapshots = 0
+        self.last_update = 100
+        self.answering = asyncio.Event()
+        self.answering.set()
+        self._say: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.app = web.Application()
+        self.app.add_routes(
+            [
+                web.get("/api/v3/exchangeInfo", self._list),
+                web.get("/api/v3/time", self._time),
+                web.get("/api/v3/depth", self._depth),
+                web.get("/stream", self._stream),
+            ]
+        )
+
+    def say(self, **message: Any) -> None:
+        self._say.put_nowait(json.dumps({"stream": "btcusdt@x", "data": message}).encode())
+
+    def say_raw(self, raw: bytes) -> None:
+        self._say.put_nowait(raw)
+
+    def depth(self, first: int, last: int, bid: str = "99", quantity: str = "1") -> None:
+        self.say(e="depthUpdate", E=1_700_000_000_000, s="BTCUSDT", U=first, u=last, b=[[bid, quantity]], a=[])
+
+    def quote(self, bid: str, ask: str, update: int = 5, size: str = "1") -> None:
+        self.say(u=update, s="BTCUSDT", b=bid, B=size, a=ask, A="2")
+
+    def trade(self, number: int) -> None:
+        self.say(e="trade", E=1, s="BTCUSDT", t=number, p="100.50", q="0.10", T=1_700_000_000_001, m=True, M=True)
+
+    def hang_up(self) -> None:
+        self._say.put_nowait(None)
+
+    async def _list(self, _: web.Request) -> web.Response:
+        def one(base: str, status: str = "TRADING") -> dict[str, Any]:
+            tick = {"filterType": "PRICE_FILTER", "tickSize": "0.01000000"}
+            return {
+                "symbol": f"{base}USDT",
+                "status": status,
+                "baseAsset": base,
+                "quoteAsset": "USDT",
+                "filters": [tick],
+            }
+
+        return web.json_response({"symbols": [one("BTC"), one("ETH"), one("LUNA", "BREAK")]})
+
+    async def _time(self, _: web.Request) -> web.Response:
+        return web.json_response({"serverTime": wall() // 1000})
+
+    async def _depth(self, request: web.Request) -> web.Response:
+        assert request.query["symbol"] == "BTCUSDT"
+        self.snapshots += 1
+        await self.answering.wait()
+        return web.json_response({"lastUpdateId": self.last_update, "bids": [["98", "3"]], "asks": [["101", "2"]]})
+
+    async def _stream(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        reading = asyncio.create_task(self._read(socket))
+        try:
+            await self._talk(socket, reading)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        return socket
+
+    async def _read(self, socket: web.WebSocketResponse) -> None:
+        async for message in socket:
+            assert message.type is not WSMsgType.ERROR
+
+    async def _talk(self, socket: web.WebSocketResponse, reading: asyncio.Task[None]) -> None:
+        while True:
+            saying = asyncio.create_task(self._say.get())
+            await asyncio.wait({saying, reading}, return_when=asyncio.FIRST_COMPLETED)
+            if not saying.done():
+                saying.cancel()
+                return
+            said = saying.result()
+            if said is None:
+                return
+            await socket.send_str(said.decode())
+
+
+@pytest.fixture
+def venue() -> Venue:
+    return Venue()
+
+
+@pytest.fixture
+def told() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+async def market(venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ExchangeMarket]:
+    """Followed: pictures are looked through every 5 ms, and repeated whenever the socket brought anything."""
+    monkeypatch.setattr(producers.market, "INTERVAL", 20_000)
+    monkeypatch.setattr(producers.pictures, "INTERVAL", 1)
+    monkeypatch.setattr(producers.pictures, "REPEAT", 1)
+    server, exchange, publisher = TestServer(venue.app), Binance(), told
+    await server.start_server()
+    async with Rest(exchange, str(server.make_url("/"))) as rest:
+        market = ExchangeMarket(exchange, publisher, rest)  # type: ignore[arg-type]
+        assert await market.load([MARKET]) == [SYMBOL]
+        address, tried = f"ws://127.0.0.1:{server.port}", asyncio.Event()
+        following = asyncio.create_task(market.run(address, [SYMBOL], tried))
+        async with asyncio.timeout(PATIENCE):
+            await tried.wait()
+        yield market
+        assert not following.done(), following
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+    await server.close()
+
+
+@pytest.mark.usefixtures("market")
+async def test_every_instrument_is_published_and_the_chosen_are_followed(told: Recorder) -> None:
+    assert [(one.symbol, one.active) for one in told.of(INSTRUMENTS)] == [
+        ("BTC/USDT", True),
+        ("ETH/USDT", True),
+        ("LUNA/USDT", False),
+    ]
+    assert told.kinds() == [StatusKind.CONNECTED]
+    await told.until(lambda: {StatusKind.LATENCY, StatusKind.SKEW} <= {one.kind for one in told.of(STATUS)})
+
+
+@pytest.mark.usefixtures("market")
+async def test_quotes_and_trades_carry_the_numbers_as_written(venue: Venue, told: Recorder) -> None:
+    before = wall()
+    venue.quote("99.90", "100.10", update=7)
+    venue.trade(12)
+    await told.until(lambda: told.of(TRADES))
+    (quote,), (trade,) = told.of(QUOTES), told.of(TRADES)
+    received = quote.received_time
+    assert before <= received <= wall()
+    assert quote == Quote("binance", SYMBOL, MARKET, "99.90", "1", "100.10", "2", 7, received, received)
+    at = 1_700_000_000_001_000
+    assert trade == Trade("binance", SYMBOL, MARKET, "12", Side.SELL, "100.50", "0.10", at, trade.received_time)
+
+
+@pytest.mark.usefixtures("market")
+@pytest.mark.parametrize(("bid", "ask", "size"), [("101", "100", "1"), ("100", "100", "1"), ("99", "100", "0")])
+async def test_a_crossed_or_empty_top_is_no_quote(venue: Venue, told: Recorder, bid: str, ask: str, size: str) -> None:
+    venue.quote(bid, ask, size=size)
+    venue.quote(bid, ask, size=size)
+    venue.quote("99", "100", update=8)
+    await told.until(lambda: told.of(QUOTES))
+    assert [quote.sequence for quote in told.of(QUOTES)] == [8]
+    (excluded,) = [one for one in told.of(STATUS) if one.kind is StatusKind.EXCLUDED]  # once a second, not each
+    assert (excluded.exchange, excluded.symbol) == ("binance", SYMBOL)
+    assert bid in excluded.detail
+
+
+@pytest.mark.usefixtures("market")
+async def test_a_frame_that_is_none_is_kept_and_told(venue: Venue, told: Recorder) -> None:
+    venue.say_raw(b'{"e": "trade", oops')
+    venue.trade(13)
+    await told.until(lambda: told.of(TRADES))
+    ((topic, raw, headers),) = told.letters
+    assert topic is MARKET_DEAD_LETTERS
+    assert raw == b'{"e": "trade", oops'
+    assert (headers["exchange"], headers["channel"]) == (b"binance", b"/stream")
+    assert headers["reason"]
+    assert told.kinds() == [StatusKind.CONNECTED, StatusKind.MALFORMED]
+
+
+@pytest.mark.usefixtures("market")
+async def test_a_book_is_pictured_when_it_is_proved(venue: Venue, told: Recorder) -> None:
+    venue.answering.clear()
+    venue.depth(100, 101)
+    await told.until(lambda: venue.snapshots)
+    await told.rounds(5)
+    assert told.of(BOOKS) == []
+    venue.answering.set()
+    await told.until(lambda: told.of(BOOKS))
+    picture = told.of(BOOKS)[0]
+    assert isinstance(picture, BookPicture)
+    assert (picture.exchange, picture.symbol, picture.market, picture.sequence) == ("binance", SYMBOL, MARKET, 101)
+    assert picture.bids == (Level("99", "1"), Level("98", "3"))
+    assert picture.asks == (Level("101", "2"),)
+    assert venue.snapshots == 1
+
+
+@pytest.mark.usefixtures("market")
+async def test_after_a_gap_there_is_no_picture_until_the_book_is_proved_again(venue: Venue, told: Recorder) -> None:
+    venue.depth(100, 101)
+    await told.until(lambda: told.of(BOOKS))
+    venue.answering.clear()
+    venue.last_update = 106
+    venue.depth(105, 105)  # 102 to 104 are missing
+    await told.until(lambda: venue.snapshots == 2)
+    venue.depth(106, 106)
+    venue.depth(107, 107, bid="97")
+    venue.trade(1)
+    await told.until(lambda: told.of(TRADES))
+    await told.rounds(10)
+    venue.answering.set()
+    await told.until(lambda: told.of(BOOKS)[-1].sequence == 107)
+    story = [
+        (record.kind, record.symbol) if isinstance(record, ExchangeStatus) else record.sequence
+        for topic, record in told.published
+        if topic is BOOKS or (topic is STATUS and record.kind in (StatusKind.GAP, StatusKind.RESYNCED))
+    ]
+    gap = story.index((StatusKind.GAP, SYMBOL))
+    assert set(story[:gap]) == {101}
+    assert story[gap + 1] == (StatusKind.RESYNCED, SYMBOL)
+    assert set(story[gap + 2 :]) == {107}
+    assert told.of(BOOKS)[-1].bids == (Level("98", "3"), Level("97", "1"))
+
+
+@pytest.mark.usefixtures("market")
+async def test_a_lost_socket_withdraws_its_books(venue: Venue, told: Recorder) -> None:
+    venue.depth(100, 101)
+    await told.until(lambda: told.of(BOOKS))
+    venue.answering.clear()
+    venue.hang_up()
+    await told.until(lambda: told.kinds().count(StatusKind.CONNECTED) == 2)
+    shown = len(told.of(BOOKS))
+    venue.trade(1)  # the new socket is alive; its books are not
+    await told.until(lambda: told.of(TRADES))
+    await told.rounds(10)
+    assert len(told.of(BOOKS)) == shown
+    venue.last_update = 200
+    venue.depth(200, 201)
+    await told.until(lambda: venue.snapshots == 2)
+    await told.rounds(10)
+    assert len(told.of(BOOKS)) == shown
+    venue.answering.set()
+    await told.until(lambda: told.of(BOOKS)[-1].sequence == 201)
+    kinds = [StatusKind.CONNECTED, StatusKind.DISCONNECTED, StatusKind.CONNECTED, StatusKind.RESYNCED]
+    assert told.kinds() == kinds
+
+
+@pytest.mark.usefixtures("market")
+async def test_an_unchanged_book_is_as_fresh_as_its_socket(venue: Venue, told: Recorder) -> None:
+    venue.depth(100, 101)
+    await told.until(lambda: told.of(BOOKS))
+    shown = len(told.of(BOOKS))
+    venue.trade(1)
+    await told.until(lambda: told.of(TRADES) and len(told.of(BOOKS)) > shown)
+    last = told.of(BOOKS)[-1]
+    assert last.sequence == 101
+    assert last.received_time >= told.of(TRADES)[0].received_time

@@ -1,0 +1,207 @@
+"""A socket against a server that closes, falls silent, or is not there: it says so and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+from neuroflux.clock import wall
+from neuroflux.domain import StatusKind
+from neuroflux.exchanges.base_exchange import Subscription
+from producers.sockets import Socket
+
+PATIENCE = 10
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+
+class Recorder:
+    """Implements ``Listener``: what was told, in order, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.received: list[int] = []
+        self.details: dict[StatusKind, tuple[float, str]] = {}
+        self._news = asyncio.Event()
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def opened(self) -> None:
+        self._tell("opened")
+
+    async def drained(self) -> None:
+        await self.free.wait()
+
+    def frame(self, raw: bytes, received: int) -> None:
+        self.received.append(received)
+        self._tell(bytes(raw).decode())
+
+    def status(self, kind: StatusKind, value: float, detail: str) -> None:
+        self.details[kind] = value, detail
+        self._tell(kind.value)
+
+    def _tell(self, what: str) -> None:
+        self.told.append(what)
+        self._news.set()
+
+    async def until(self, what: str, times: int = 1) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while self.told.count(what) < times:
+                self._news.clear()
+                await self._news.wait()
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    async with serve(handler, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield f"ws://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def running(address: str, subscription: Subscription, listener: Recorder) -> AsyncIterator[Socket]:
+    one = Socket(address, subscription, listener)
+    task = asyncio.create_task(one.run())
+    try:
+        yield one
+        assert not task.done(), task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_it_connects_says_what_it_wants_and_hands_frames_on() -> None:
+    heard: list[str] = []
+
+    async def exchange(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        heard.append(connection.request.path)
+        heard.extend([str(await connection.recv()), str(await connection.recv())])
+        for frame in ("one", "two"):
+            await connection.send(frame)
+        await connection.wait_closed()
+
+    recorder, before = Recorder(), wall()
+    subscription = Subscription("/stream?streams=a@trade/b@trade", frames=(b"first", b"second"))
+    async with serving(exchange) as address, running(address, subscription, recorder) as one:
+        await recorder.until("two")
+        assert one.tried.is_set()
+    assert heard == ["/stream?streams=a@trade/b@trade", "first", "second"]
+    assert recorder.told[0] == "connected"
+    assert [what for what in recorder.told if what in ("one", "two")] == ["one", "two"]
+    assert recorder.told.count("opened") == 1
+    assert before <= recorder.received[0] <= recorder.received[1] <= wall()
+
+
+async def test_it_comes_back_after_a_close() -> None:
+    connections = 0
+
+    async def exchange(connection: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await connection.send(f"frame {connections}")
+        if connections > 1:
+            await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serving(exchange) as address, running(address, Subscription("/"), recorder):
+        await recorder.until("frame 2")
+        told = [what for what in recorder.told if what != "opened"]
+    assert told == ["connected", "frame 1", "disconnected", "connected", "frame 2"]
+
+
+async def test_a_silent_socket_is_stale_and_opened_anew() -> None:
+    connections = 0
+
+    async def exchange(connection: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        if connections > 1:
+            await connection.send("data")
+        await connection.wait_closed()  # pings are answered all the while
+
+    recorder = Recorder()
+    async with serving(exchange) as address, running(address, Subscription("/", quiet_seconds=0.2), recorder):
+        await recorder.until("data")
+        told = [what for what in recorder.told if what != "opened"]
+    assert told == ["connected", "stale", "disconnected", "connected", "data"]
+    assert 0.2 <= recorder.details[StatusKind.STALE][0] < PATIENCE
+
+
+async def test_the_heartbeat_is_sent_again_and_again() -> None:
+    beats: asyncio.Queue[str] = asyncio.Queue()
+
+    async def exchange(connection: ServerConnection) -> None:
+        async for frame in connection:
+            beats.put_nowait(str(frame))
+
+    recorder = Recorder()
+    subscription = Subscription("/", heartbeat=b'{"method":"ping"}', heartbeat_seconds=0.05)
+    async with serving(exchange) as address, running(address, subscription, recorder):
+        async with asyncio.timeout(PATIENCE):
+            heard = [await beats.get() for _ in range(3)]
+    assert heard == ['{"method":"ping"}'] * 3
+
+
+async def test_frames_wait_while_what_came_can_not_go_on() -> None:
+    async def exchange(connection: ServerConnection) -> None:
+        for frame in ("one", "two"):
+            await connection.send(frame)
+        await connection.recv()
+
+    recorder = Recorder()
+    recorder.free.clear()
+    subscription = Subscription("/", heartbeat=b"x", heartbeat_seconds=0.05)
+    async with serving(exchange) as address, running(address, subscription, recorder):
+        await recorder.until("one")
+        await recorder.until("opened")
+        assert "two" not in recorder.told
+        recorder.free.set()
+        await recorder.until("two")
+
+
+async def test_an_address_where_nobody_listens_is_tried_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    recorder = Recorder()
+    async with running(f"ws://127.0.0.1:{port}", Subscription("/"), recorder) as one:
+        await recorder.until("disconnected", times=2)
+        assert one.tried.is_set()
+        assert set(recorder.told) == {"disconnected"}
+        assert recorder.details[StatusKind.DISCONNECTED][1]
+
+        async def exchange(connection: ServerConnection) -> None:
+            await connection.send("there")
+            await connection.wait_closed()
+
+        async with serve(exchange, "127.0.0.1", port):
+            await recorder.until("there")
+
+
+@pytest.mark.parametrize("status", [404, 503])
+async def test_an_exchange_that_refuses_the_handshake_is_tried_again(status: int) -> None:
+    asked = 0
+
+    def refuse_once(connection: ServerConnection, _: object) -> object:
+        nonlocal asked
+        asked += 1
+        return connection.respond(status, "not now\n") if asked == 1 else None
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send("there")
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serve(exchange, "127.0.0.1", 0, process_request=refuse_once) as server:  # type: ignore[arg-type]
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with running(f"ws://127.0.0.1:{port}", Subscription("/"), recorder):
+            await recorder.until("there")
+            _, why = recorder.details[StatusKind.DISCONNECTED]
+    assert str(status) in why
+    assert recorder.told[0] == "disconnected"
+    assert asked == 2
