@@ -7,7 +7,7 @@ first and the hot end, where changes are, is the front.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 
 from neuroflux.domain import Level, Numeral
@@ -54,6 +54,10 @@ class BookSide:
     def top(self, depth: int) -> tuple[Level[Numeral], ...]:
         return tuple(self._levels[:depth])
 
+    def within(self, price: float) -> int:
+        """How many levels are at this price or better."""
+        return bisect_right(self._keys, self._sign * price)
+
     def copy(self) -> BookSide:
         copied = BookSide(self._sign)
         copied._keys, copied._levels = self._keys.copy(), self._levels.copy()
@@ -91,6 +95,10 @@ class OrderBook:
 
     def asks(self, depth: int) -> tuple[Level[Numeral], ...]:
         return self._asks.top(depth)
+
+    def within(self, bid: float, ask: float) -> tuple[int, int]:
+        """How many bids are at ``bid`` or above, and how many asks at ``ask`` or below."""
+        return self._bids.within(bid), self._asks.within(ask)
 
     @property
     def crossed(self) -> bool:

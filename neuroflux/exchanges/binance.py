@@ -13,13 +13,14 @@ from neuroflux.exchanges import binance_instruments, binance_rest
 from neuroflux.exchanges.base_exchange import Answer, Keys, Request
 from neuroflux.exchanges.binance_account import EXCHANGE, BinanceAccountFeed
 from neuroflux.exchanges.binance_book import SpotRule
+from neuroflux.exchanges.binance_books import SnapshotPath
 from neuroflux.exchanges.binance_desk import BinanceDesk, DeskPaths
 from neuroflux.exchanges.binance_market import BinanceMarketFeed, Paths
 
 WEIGHT_PER_MINUTE: Final = 6000
 
 _PATHS: Final = Paths(
-    streams=(("/stream", ("bookTicker", "trade", "depth@100ms")),), depth="/api/v3/depth", depth_weight=50
+    streams=(("/stream", ("bookTicker", "trade", "depth@100ms")),), snapshots=SnapshotPath("/api/v3/depth", weight=50)
 )
 _DESK: Final = DeskPaths(
     exchange=EXCHANGE,

@@ -12,25 +12,37 @@ USDⓈ-M, "How to manage a local order book correctly":
     4. drop events with u < L
     5. the first kept event must have U <= L and u >= L; or its pu is L: the event before ended exactly at the snapshot
     6. from then on pu must be the u of the event before (U is not: ids are of the whole matching engine)
+
+A snapshot has no more levels than were asked for, and those below it are told only when they change. So a book also
+ends once too little of the snapshot is left at the top.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from enum import Enum, auto
+from math import inf
 from typing import Final, Protocol
 
+from msgspec import Struct
+
 from neuroflux.book import OrderBook
-from neuroflux.exchanges.binance_messages import DepthSnapshot, DepthUpdate
+from neuroflux.exchanges.binance_messages import Changes, DepthSnapshot, DepthUpdate
 
 MAX_BUFFERED: Final = 2_000
 """Events kept while a snapshot is under way: at ten a second, three minutes."""
+PATIENCE: Final = 300
+"""Events after which a snapshot that has not come is asked for again: half a minute."""
+LEVELS_NEEDED: Final = 50
+"""As many as are shown; of a shorter snapshot a quarter."""
 
 
 class Verdict(Enum):
-    OLD = auto()
-    NEXT = auto()
-    GAP = auto()
+    OLD = "old"
+    NEXT = "next"
+    GAP = "something was missed"
+    CROSSED = "the best bid is not below the best ask"
+    EXHAUSTED = "too little of the snapshot is left"
 
 
 class Rule(Protocol):
@@ -56,9 +68,10 @@ class SpotRule:
     def first(self, snapshot: int, event: DepthUpdate) -> Verdict:
         if event.u <= snapshot:
             return Verdict.OLD
-        return Verdict.NEXT if snapshot in range(event.U - 1, event.u) else Verdict.GAP
+        return Verdict.NEXT if event.U <= snapshot + 1 <= event.u else Verdict.GAP
 
     def later(self, last: int, event: DepthUpdate) -> Verdict:
+        """The last event a second time has u = id, and nothing new in it."""
         if event.u <= last:
             return Verdict.OLD
         return Verdict.NEXT if last + 1 >= event.U else Verdict.GAP
@@ -74,9 +87,30 @@ class FuturesRule:
         return Verdict.NEXT if event.U <= snapshot <= event.u or event.pu == snapshot else Verdict.GAP
 
     def later(self, last: int, event: DepthUpdate) -> Verdict:
-        if event.u <= last and event.pu != last:
-            return Verdict.OLD
-        return Verdict.NEXT if event.pu == last else Verdict.GAP
+        """An event that ends at or before the book's id is a repetition, not a gap: ids only grow."""
+        if event.pu == last:
+            return Verdict.NEXT
+        return Verdict.OLD if event.u <= last else Verdict.GAP
+
+
+class _Edge(Struct, frozen=True):
+    """The worst prices that a snapshot told of, and how many levels up to there must be left."""
+
+    bid: float
+    ask: float
+    bids: int
+    asks: int
+
+
+def _edge(snapshot: DepthSnapshot, limit: int) -> _Edge:
+    """A side with fewer levels than were asked for is whole."""
+
+    def needed(levels: Changes) -> int:
+        return min(LEVELS_NEEDED, limit // 4) if 0 < limit <= len(levels) else 0
+
+    bid = min((float(price) for price, _ in snapshot.bids), default=0.0)
+    ask = max((float(price) for price, _ in snapshot.asks), default=inf)
+    return _Edge(bid, ask, needed(snapshot.bids), needed(snapshot.asks))
 
 
 class Phase(Enum):
@@ -91,11 +125,12 @@ class BookKeeper:
     def __init__(self, rule: Rule) -> None:
         self.book = OrderBook()
         self.last = -1
-        self.asked = False
         self.proved_before = False
         self._rule = rule
         self._phase = Phase.UNPROVED
         self._buffer: deque[DepthUpdate] = deque(maxlen=MAX_BUFFERED)
+        self._waited = 0
+        self._edge = _Edge(0.0, inf, 0, 0)
 
     @property
     def proved(self) -> bool:
@@ -108,29 +143,41 @@ class BookKeeper:
     def withdraw(self) -> None:
         """Nothing of the book is proved any more; what was buffered may have a hole."""
         self.proved_before |= self.proved
-        self._phase, self.asked = Phase.UNPROVED, False
+        self._phase, self._waited = Phase.UNPROVED, 0
         self._buffer.clear()
 
-    def buffer(self, event: DepthUpdate) -> None:
+    def buffer(self, event: DepthUpdate) -> bool:
+        """Step 1. Whether to ask for a snapshot: with the first event, and again where none comes for long."""
         self._buffer.append(event)
+        self._waited = self._waited % PATIENCE + 1
+        return self._waited == 1
 
-    def anchor(self, snapshot: DepthSnapshot) -> list[DepthUpdate] | None:
-        """Take the snapshot; what was buffered is to be taken next. None where another snapshot is needed."""
+    def anchor(self, snapshot: DepthSnapshot, limit: int) -> list[DepthUpdate] | None:
+        """Take the snapshot, for which ``limit`` levels were asked (0: not known).
+
+        What was buffered is to be taken next. None where another snapshot is needed.
+        """
         if self._buffer and self._rule.refetch(snapshot.lastUpdateId, self._buffer[0]):
             return None
         self.book.replace(snapshot.bids, snapshot.asks)
         self.last, self._phase = snapshot.lastUpdateId, Phase.ANCHORED
+        self._edge = _edge(snapshot, limit)
         waiting = list(self._buffer)
         self._buffer.clear()
         return waiting
 
     def take(self, event: DepthUpdate) -> Verdict:
-        """Put one event on top, where it belongs there."""
+        """Put one event on top, where it belongs there; after any verdict but OLD and NEXT the book is not proved."""
         judge = self._rule.later if self.proved else self._rule.first
         verdict = judge(self.last, event)
-        if verdict is Verdict.NEXT:
-            self.book.apply(event.b, event.a)
-            if self.book.crossed:
-                return Verdict.GAP
-            self.last, self._phase = event.u, Phase.PROVED
+        if verdict is not Verdict.NEXT:
+            return verdict
+        self.book.apply(event.b, event.a)
+        if self.book.crossed:
+            return Verdict.CROSSED
+        edge = self._edge
+        bids, asks = self.book.within(edge.bid, edge.ask)
+        if bids < edge.bids or asks < edge.asks:
+            return Verdict.EXHAUSTED
+        self.last, self._phase = event.u, Phase.PROVED
         return verdict

@@ -1,29 +1,19 @@
-"""Binance's public feed, spot and USDⓈ-M: quotes, the tape, books kept by the exchange's steps, and funding."""
+"""Binance's public feed, spot and USDⓈ-M: quotes, the tape, funding, and what belongs to a book."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Raw, Struct
 from msgspec.json import Decoder
 
-from neuroflux.domain import (
-    ExchangeStatus,
-    Funding,
-    Instrument,
-    Microseconds,
-    Quote,
-    Side,
-    StatusKind,
-    Trade,
-)
+from neuroflux.domain import Funding, Instrument, Microseconds, Quote, Side, Trade
 from neuroflux.errors import UnknownSymbol
 from neuroflux.exchanges.base_exchange import (
     Answer,
-    BookChanged,
     FeedEvent,
     Ignored,
     Request,
@@ -31,12 +21,15 @@ from neuroflux.exchanges.base_exchange import (
     Subscription,
     Undecodable,
 )
-from neuroflux.exchanges.binance_book import BookKeeper, Rule, Verdict
+from neuroflux.exchanges.binance_book import Rule
+from neuroflux.exchanges.binance_books import Books, Labels, SnapshotPath
 from neuroflux.exchanges.binance_messages import (
     UNREADABLE,
     BookTicker,
     DepthSnapshot,
     DepthUpdate,
+    Enveloped,
+    FundingInterval,
     Head,
     MarkPriceUpdate,
     Tape,
@@ -47,33 +40,50 @@ from neuroflux.exchanges.binance_messages import (
 STREAMS_A_SOCKET: Final = 200
 """Of 1024 that are allowed: a lost socket then costs few books."""
 FUNDING_HOURS: Final = 8
+"""Where ``fundingInfo`` names no other interval."""
 
 _HEAD: Final = Decoder(Head)
 _BOOK_TICKER: Final = Decoder(BookTicker)
 _TAPE: Final = Decoder(Tape)
 _DEPTH: Final = Decoder(DepthUpdate)
-_SNAPSHOT: Final = Decoder(DepthSnapshot)
 _MARK_PRICE: Final = Decoder(MarkPriceUpdate)
+_ENVELOPED_BOOK_TICKER: Final = Decoder(Enveloped[BookTicker])
+_ENVELOPED_TAPE: Final = Decoder(Enveloped[Tape])
+_ENVELOPED_DEPTH: Final = Decoder(Enveloped[DepthUpdate])
+_SNAPSHOT: Final = Decoder(DepthSnapshot)
+_INTERVALS: Final = Decoder(list[FundingInterval])
+_ANYTHING: Final = Decoder()
+_LIST: Final = Decoder(list[Raw])
+
+_ENVELOPE: Final = b'{"stream":"'
 _PARTIAL: Final = re.compile(r"@(?:depth|rpiDepth)(?:5|10|20)(?:@|$)")
 
 
 class Paths(Struct, frozen=True):
-    """Where an exchange serves what: streams by the path of their socket, and the snapshot with its weight."""
+    """Where an exchange serves what: streams by the path of their socket, snapshots, and funding intervals, if any."""
 
     streams: tuple[tuple[str, tuple[str, ...]], ...]
-    depth: str
-    depth_weight: int
+    snapshots: SnapshotPath
+    intervals: str = ""
 
 
 class BinanceMarketFeed:
     """Public data of the given instruments; a symbol that none of them names keeps the exchange's name."""
 
     def __init__(self, exchange: str, rule: Rule, paths: Paths, instruments: Iterable[Instrument]) -> None:
+        listed = list(instruments)
         self.exchange = exchange
-        self._rule, self._paths = rule, paths
-        self._names = {one.symbol: one.name for one in instruments}
-        self._labels = {one.name: (one.symbol, one.market) for one in instruments}
-        self._books: dict[str, BookKeeper] = {}
+        self._paths = paths
+        self._names = {one.symbol: one.name for one in listed}
+        self._labels = Labels((one.name, (one.symbol, one.market)) for one in listed)
+        self._books = Books(exchange, rule, paths.snapshots, self._labels)
+        self._intervals: dict[str, int] = {}
+        self._intervals_until: Microseconds = 0
+        self._hot: dict[bytes, Callable[[bytes, Microseconds], Sequence[FeedEvent]]] = {
+            b"bookTicker": lambda raw, received: self._quote(_ENVELOPED_BOOK_TICKER.decode(raw).data, received),
+            b"trade": lambda raw, received: self._trade(_ENVELOPED_TAPE.decode(raw).data, received),
+            b"depth@100ms": lambda raw, received: self._books.update(_ENVELOPED_DEPTH.decode(raw).data, received),
+        }
 
     # ── sockets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -87,29 +97,44 @@ class BinanceMarketFeed:
         """A symbol's streams share a socket."""
         together = STREAMS_A_SOCKET // len(kinds)
         for start in range(0, len(symbols), together):
-            chosen = symbols[start : start + together]
-            streams = [f"{self._names[symbol].lower()}@{kind}" for symbol in chosen for kind in kinds]
-            yield Subscription(f"{path}?streams={'/'.join(streams)}")
+            names = [quote(self._names[symbol].lower()) for symbol in symbols[start : start + together]]
+            yield Subscription(f"{path}?streams={'/'.join(f'{name}@{kind}' for name in names for kind in kinds)}")
 
     def disconnected(self, subscription: Subscription) -> None:
-        for name, keeper in self._books.items():
-            if f"{name.lower()}@depth" in subscription.path:
-                keeper.withdraw()
+        streams = unquote(subscription.path.partition("?streams=")[2]).split("/")
+        self._books.withdraw({stream.partition("@")[0].upper() for stream in streams if "@depth" in stream})
 
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
+        """The frequent kinds are told by the stream's name, and decoded once; the others by their head."""
         try:
-            head = _HEAD.decode(raw)
-            if head.data is not UNSET:
-                if bytes(head.data).startswith(b"["):
-                    return (Ignored(head.stream or "list"),)
-                return self._message(head.data, _HEAD.decode(head.data), head.stream, received_time)
-            return self._message(raw, head, channel, received_time)
+            frame = raw.encode() if isinstance(raw, str) else raw
+            if frame.startswith(_ENVELOPE):
+                hot = self._hot.get(frame[frame.find(b"@") + 1 : frame.find(b'"', len(_ENVELOPE))])
+                if hot is not None:
+                    return hot(frame, received_time)
+            return self._any(frame, received_time, channel)
         except UNREADABLE as error:
-            return (_unreadable(raw, error),)
+            return (Undecodable(str(error)),)
 
-    def _message(self, raw: bytes | str, head: Head, stream: str, received: Microseconds) -> Sequence[FeedEvent]:
+    def _any(self, frame: bytes, received: Microseconds, channel: str) -> Sequence[FeedEvent]:
+        if frame.lstrip()[:1] == b"[":
+            return self._each(_LIST.decode(frame), received, channel)
+        head = _HEAD.decode(frame)
+        if head.data is UNSET:
+            return self._message(frame, head, channel, received)
+        if bytes(head.data).startswith(b"["):
+            return self._each(_LIST.decode(head.data), received, head.stream)
+        return self._message(head.data, _HEAD.decode(head.data), head.stream, received)
+
+    def _each(self, messages: list[Raw], received: Microseconds, stream: str) -> Sequence[FeedEvent]:
+        """A stream of all symbols brings lists, of which ``!markPrice@arr`` is of use."""
+        heads = [(one, _HEAD.decode(one)) for one in messages if bytes(one).startswith(b"{")]
+        useful = [event for one, head in heads if head.e for event in self._message(one, head, stream, received)]
+        return [event for event in useful if not isinstance(event, Ignored)] or (Ignored(stream or "list"),)
+
+    def _message(self, raw: bytes | Raw, head: Head, stream: str, received: Microseconds) -> Sequence[FeedEvent]:
         match head.e:
             case "bookTicker":
                 return self._quote(_BOOK_TICKER.decode(raw), received)
@@ -118,7 +143,7 @@ class BinanceMarketFeed:
             case "depthUpdate":
                 if _PARTIAL.search(stream):
                     return (Ignored("partial depth"),)  # a whole top, not a change: never applied
-                return self._depth(_DEPTH.decode(raw), received)
+                return self._books.update(_DEPTH.decode(raw), received)
             case "markPriceUpdate":
                 return self._funding(_MARK_PRICE.decode(raw))
             case "":
@@ -129,7 +154,7 @@ class BinanceMarketFeed:
     def _quote(self, wire: BookTicker, received: Microseconds) -> Sequence[FeedEvent]:
         if not finite(wire.b, wire.B, wire.a, wire.A):
             return (Undecodable(f"bookTicker of {wire.s}: a number that is none"),)
-        symbol, market = self._labels.get(wire.s) or (wire.s, wire.s)
+        symbol, market = self._labels[wire.s]
         time = microseconds(wire.T) if wire.T else received
         return (Quote(self.exchange, symbol, market, wire.b, wire.B, wire.a, wire.A, wire.u, time, received),)
 
@@ -139,112 +164,69 @@ class BinanceMarketFeed:
             return (Undecodable(f"trade of {wire.s}: a number that is none"),)
         if wire.X != "MARKET" or float(wire.p) == 0:
             return (Ignored(f"trade {wire.X}"),)
-        symbol, market = self._labels.get(wire.s) or (wire.s, wire.s)
+        symbol, market = self._labels[wire.s]
         side = Side.SELL if wire.m else Side.BUY
         time = microseconds(wire.T)
         return (Trade(self.exchange, symbol, market, str(wire.t), side, wire.p, wire.q, time, received),)
 
+    # ── funding ──────────────────────────────────────────────────────────────────────────────────────────────────
+
     def _funding(self, wire: MarkPriceUpdate) -> Sequence[FeedEvent]:
+        """Intervals may change when funding was paid, so they are asked for again then."""
         if not wire.r:
             return (Ignored("mark price of a dated future"),)
-        if not finite(wire.p, wire.i, wire.r.lstrip("-")):
+        if not finite(wire.p, wire.i, wire.r.removeprefix("-")):
             return (Undecodable(f"markPriceUpdate of {wire.s}: a number that is none"),)
-        symbol, market = self._labels.get(wire.s) or (wire.s, wire.s)
+        symbol, market = self._labels[wire.s]
+        hours = self._intervals.get(wire.s, FUNDING_HOURS)
         times = microseconds(wire.T), microseconds(wire.E)
-        return (Funding(self.exchange, symbol, market, wire.r, FUNDING_HOURS, wire.p, wire.i, *times),)
-
-    # ── books ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _depth(self, wire: DepthUpdate, received: Microseconds) -> Sequence[FeedEvent]:
-        if not all(finite(*change) for side in (wire.b, wire.a) for change in side):
-            return (Undecodable(f"depthUpdate of {wire.s}: a level that is none"),)
-        keeper = self._keeper(wire.s)
-        if keeper.unproved:
-            keeper.buffer(wire)
-            return (Ignored("depthUpdate before the snapshot"),) if keeper.asked else (self._ask(wire.s, keeper),)
-        return self._take(keeper, wire, received)
-
-    def _take(self, keeper: BookKeeper, wire: DepthUpdate, received: Microseconds) -> Sequence[FeedEvent]:
-        again = not keeper.proved and keeper.proved_before
-        expected = keeper.last + 1
-        match keeper.take(wire):
-            case Verdict.OLD:
-                return (Ignored("depthUpdate that the snapshot has"),)
-            case Verdict.GAP:
-                return self._gap(keeper, wire, expected)
-        changed = self._changed(keeper, wire, received)
-        return (self._status(StatusKind.RESYNCED, wire, 0, "proved again"), changed) if again else (changed,)
-
-    def _gap(self, keeper: BookKeeper, wire: DepthUpdate, expected: int) -> Sequence[FeedEvent]:
-        keeper.withdraw()
-        keeper.buffer(wire)
-        why = f"expected {expected}, got {wire.U} to {wire.u}" + (f" after {wire.pu}" if wire.pu >= 0 else "")
-        return (self._status(StatusKind.GAP, wire, expected, why), self._ask(wire.s, keeper))
-
-    def _changed(self, keeper: BookKeeper, wire: DepthUpdate, received: Microseconds) -> BookChanged:
-        symbol, market = self._labels.get(wire.s) or (wire.s, wire.s)
-        return BookChanged(self.exchange, symbol, market, keeper.book, wire.u, microseconds(wire.E), received)
-
-    def _status(self, kind: StatusKind, wire: DepthUpdate, value: float, detail: str) -> ExchangeStatus:
-        symbol = (self._labels.get(wire.s) or (wire.s, ""))[0]
-        time = microseconds(wire.E)
-        return ExchangeStatus(self.exchange, "depth", kind, float(value), f"{symbol}: {detail}", time, symbol)
-
-    def _keeper(self, name: str) -> BookKeeper:
-        keeper = self._books.get(name)
-        if keeper is None:
-            keeper = self._books[name] = BookKeeper(self._rule)
-        return keeper
-
-    def _ask(self, name: str, keeper: BookKeeper) -> SnapshotNeeded:
-        keeper.asked = True
-        path = f"{self._paths.depth}?symbol={name}&limit=1000"
-        symbol = (self._labels.get(name) or (name, ""))[0]
-        return SnapshotNeeded(symbol, Request("GET", path, weight=self._paths.depth_weight, tag="depth"))
+        funding = Funding(self.exchange, symbol, market, wire.r, hours, wire.p, wire.i, *times)
+        if times[0] <= self._intervals_until or not self._paths.intervals:
+            return (funding,)
+        self._intervals_until = times[0]
+        return (funding, SnapshotNeeded("", Request("GET", self._paths.intervals, tag="fundingInfo")))
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """A snapshot or the funding intervals, told by the path; where there is none, by what is in them."""
         if answer.status != 200:
             return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
-        url = urlsplit(answer.request.path)
-        name = parse_qs(url.query).get("symbol", [""])[0].upper()
-        if not url.path.endswith("/depth") or not name:
-            return (Ignored(url.path or "answer"),)
+        path = urlsplit(answer.request.path).path
+        kind = path.rpartition("/")[2]
         try:
-            return self._snapshot(name, _SNAPSHOT.decode(answer.body), received_time)
+            if not path:
+                kind = _shape(_ANYTHING.decode(answer.body))
+            if kind == "depth":
+                return self._snapshot(answer, received_time)
+            if kind == "fundingInfo":
+                self._intervals |= {one.symbol: one.fundingIntervalHours for one in _INTERVALS.decode(answer.body)}
         except UNREADABLE as error:
-            return (_unreadable(answer.body, error),)
+            return (Undecodable(f"{kind or 'answer'}: {error}"),)
+        return (Ignored(path or kind or "answer"),)
 
-    def _snapshot(self, name: str, snapshot: DepthSnapshot, received: Microseconds) -> Sequence[FeedEvent]:
-        keeper = self._keeper(name)
-        if not keeper.unproved:
-            return (Ignored("a snapshot nobody needs"),)
-        if not all(finite(*level) for side in (snapshot.bids, snapshot.asks) for level in side):
-            return (Undecodable(f"depth of {name}: a level that is none"), self._ask(name, keeper))
-        waiting = keeper.anchor(snapshot)
-        if waiting is None:
-            return (self._ask(name, keeper),)
-        return self._catch_up(keeper, waiting, received) or (Ignored("depth"),)
+    def _snapshot(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        snapshot = _SNAPSHOT.decode(answer.body)
+        asked = parse_qs(urlsplit(answer.request.path).query)
+        limit = asked.get("limit", ["0"])[0]
+        name = asked.get("symbol", [""])[0].upper() or self._meant(answer.request.tag)
+        if not name:
+            return (Ignored("depth of nobody knows what"),)
+        return self._books.snapshot(name, snapshot, int(limit) if limit.isdecimal() else 0, received)
 
-    def _catch_up(self, keeper: BookKeeper, waiting: list[DepthUpdate], received: Microseconds) -> Sequence[FeedEvent]:
-        """Put what was buffered on top of the snapshot; a gap in it ends the attempt."""
-        events: list[FeedEvent] = []
-        for wire in waiting:
-            events.extend(map(_frozen, self._take(keeper, wire, received)))
-            if keeper.unproved:
-                break
-        return [event for event in events if not isinstance(event, Ignored)]
+    def _meant(self, channel: str) -> str:
+        """Whose snapshot it is where no address tells: the channel's, or the only book's that wants one."""
+        waiting, name = self._books.waiting, channel.partition("@")[0].upper()
+        if name in waiting:
+            return name
+        return waiting[0] if len(waiting) == 1 else ""
 
 
-def _frozen(event: FeedEvent) -> FeedEvent:
-    """Several changes of one book in one answer: each must show the book as it was after it."""
-    if not isinstance(event, BookChanged):
-        return event
-    copy = event.book.copy()
-    return BookChanged(
-        event.exchange, event.symbol, event.market, copy, event.sequence, event.event_time, event.received_time
-    )
+def _shape(document: object) -> str:
+    if isinstance(document, dict) and {"lastUpdateId", "bids", "asks"} <= document.keys():
+        return "depth"
+    first = document[0] if isinstance(document, list) and document else None
+    return "fundingInfo" if isinstance(first, dict) and "fundingIntervalHours" in first else ""
 
 
 def _kind(head: Head) -> str:
@@ -253,18 +235,3 @@ def _kind(head: Head) -> str:
     if head.id is not UNSET or head.result is not UNSET or head.error is not UNSET:
         return "reply"
     return "message"
-
-
-_ANY: Final = Decoder()
-
-
-def _unreadable(raw: bytes | str, error: Exception) -> FeedEvent:
-    """A list is a message of a kind that is not used (all tickers); what is no JSON, or lacks a field, is none."""
-    text = raw[:1] if isinstance(raw, str) else raw[:1].decode(errors="replace")
-    if text == "[":
-        try:
-            _ANY.decode(raw)
-        except UNREADABLE:
-            return Undecodable(str(error))
-        return Ignored("list")
-    return Undecodable(str(error))

@@ -13,6 +13,7 @@ from neuroflux.domain import Instrument, Microseconds
 from neuroflux.exchanges import binance_instruments, binance_rest
 from neuroflux.exchanges.base_exchange import Answer, Keys, Request
 from neuroflux.exchanges.binance_book import FuturesRule
+from neuroflux.exchanges.binance_books import SnapshotPath
 from neuroflux.exchanges.binance_desk import BinanceDesk, DeskPaths
 from neuroflux.exchanges.binance_market import BinanceMarketFeed, Paths
 from neuroflux.exchanges.binanceusdm_account import EXCHANGE, BinanceUsdmAccountFeed
@@ -21,8 +22,8 @@ WEIGHT_PER_MINUTE: Final = 2400
 
 _PATHS: Final = Paths(
     streams=(("/public/stream", ("bookTicker", "depth@100ms")), ("/market/stream", ("trade", "markPrice@1s"))),
-    depth="/fapi/v1/depth",
-    depth_weight=20,
+    snapshots=SnapshotPath("/fapi/v1/depth", weight=20),
+    intervals="/fapi/v1/fundingInfo",
 )
 _DESK: Final = DeskPaths(
     exchange=EXCHANGE,
