@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
 
 from consumers.gateway import Gateway
 from consumers.journal import Journal
 from consumers.views import Views, complete
 from neuroflux.clock import wall
-from neuroflux.domain import Microseconds, OrderCommand
-from neuroflux.engine.candidates import Prospect, instruments_for
+from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand
+from neuroflux.engine.candidates import Prospect, instruments_for, reference_price
+from neuroflux.engine.failover import CONDITIONS, moved, unable
 from neuroflux.engine.limits import Limits
-from neuroflux.engine.order_state import Order
-from neuroflux.engine.routing import Routed, decide, refused
+from neuroflux.engine.order_state import Hedged, Order
+from neuroflux.engine.pair import decide_hedge, decide_pair, needed
+from neuroflux.engine.routing import Routed, because, decide, refused
+from neuroflux.engine.trades import decide_rebalance
 
 WARM_UP: Microseconds = 10_000_000
 """So long after the start an order waits for the books and balances it needs, instead of being refused for them."""
@@ -40,23 +45,71 @@ class Decider:
 
     def _complete(self, command: OrderCommand) -> bool:
         instruments = list(self._views.instruments)
-        return bool(instruments) and complete(self._prospects(command, ()))
+        prospects = self._prospects(command, ()) if not command.legs else self._of_legs(command.legs, (), self._barred)
+        return bool(instruments) and complete(prospects)
 
     def decide(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
         """Choose from what is known now; ``ours`` are orders that may hold funds."""
         fault = self._views.halted()
         if fault:
             return refused(command, fault, wall())
+        if command.legs:
+            return self._decide_legs(command, ours)
+        command, why = moved(command, self._views.failover(command.exchange), self._inability)
         prospects = self._prospects(command, ours)
         market = prospects[0].instrument.market if prospects else command.market
-        return decide(command, prospects, self._views.price(market), self._limits, wall())
+        routed = decide(command, prospects, self._views.price(market), self._limits, wall())
+        return routed if not why else because(routed, why)
+
+    def _inability(self, exchange: str) -> str:
+        """Why an exchange can't take orders, by the conditions that its failover names."""
+        if exchange not in self._gateway.exchanges:
+            return f"no keys are set for {exchange}"
+        known = self._views.failover(exchange)
+        conditions = known.conditions if known is not None else CONDITIONS
+        return unable(conditions, self._views.health(exchange), self._gateway.error_rate(exchange), wall())
+
+    def _decide_legs(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
+        prospects = self._of_legs(command.legs, ours, self._barred)
+        if len(prospects) < len(command.legs):
+            known = {(one.instrument.exchange, one.instrument.symbol) for one in prospects}
+            gone = [one for one in command.legs if (one.exchange, one.symbol) not in known]
+            return refused(command, f"symbol: nothing trades {gone[0].symbol!r} on {gone[0].exchange}", wall())
+        if command.kind is CommandKind.REBALANCE:
+            return decide_rebalance(command, prospects, self._limits, wall())
+        price = self._views.price(prospects[0].instrument.market)
+        reference = reference_price(prospects, price, wall())
+        return decide_pair(command, prospects, reference, self._limits, wall())
+
+    def hedge(self, order: Order, ours: Sequence[Order]) -> Hedged:
+        """What evens a pair out now; a halt stops what is new, never this."""
+        side = needed(order)
+        legs = [replace(leg, side=side) for leg in order.command.legs]
+        return decide_hedge(order, self._of_legs(legs, ours, self._blocked), self._limits, wall())
+
+    def _of_legs(
+        self, legs: Sequence[CommandLeg], ours: Sequence[Order], blocked: Callable[[str], str]
+    ) -> list[Prospect]:
+        """What is known of each leg's instrument; without those that nobody lists."""
+        now, orders = wall(), self._holding(ours)
+        listed = {(one.exchange, one.symbol): one for one in self._views.instruments}
+        named = [(listed.get((leg.exchange, leg.symbol)), leg.side) for leg in legs]
+        return [
+            self._views.prospect(one, side, orders, blocked(one.exchange), now)
+            for one, side in named
+            if one is not None
+        ]
 
     def _prospects(self, command: OrderCommand, ours: Sequence[Order]) -> list[Prospect]:
         now, orders = wall(), self._holding(ours)
         return [
-            self._views.prospect(one, command.side, orders, self._blocked(one.exchange), now)
+            self._views.prospect(one, command.side, orders, self._barred(one.exchange), now)
             for one in instruments_for(command, self._views.instruments)
         ]
+
+    def _barred(self, exchange: str) -> str:
+        """Why nothing new may go to an exchange."""
+        return self._blocked(exchange) or self._views.halt_of(exchange)
 
     def _blocked(self, exchange: str) -> str:
         if exchange not in self._gateway.exchanges:

@@ -64,6 +64,9 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
     await _unless_failed(_all_set(journal_read, views_read), *followers)
     accounts = accounts_of(settings, views.listed)
     executor.gateway = await opened.enter_async_context(Gateway(accounts, partial(publisher.publish, STATUS)))
+    views.on_bounds = executor.gateway.bound
+    for exchange in accounts:
+        executor.gateway.bound(exchange, views.bounds(exchange))
     executor.decider = Decider(views, executor.gateway, executor.journal, limits_of(ORDER_LIMITS))
     return executor, followers
 

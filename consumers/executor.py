@@ -31,7 +31,17 @@ from neuroflux.domain import (
     OrderState,
 )
 from neuroflux.engine.limits import EVERYWHERE, RESERVED_FOR, command_fault
-from neuroflux.engine.order_state import Attempt, CancelAsked, Decided, FillSeen, Happening, Order, Publish, Reported
+from neuroflux.engine.order_state import (
+    Attempt,
+    CancelAsked,
+    Decided,
+    FillSeen,
+    Happening,
+    Hedged,
+    Order,
+    Publish,
+    Reported,
+)
 from neuroflux.engine.orders import received, step
 from neuroflux.engine.routing import refused
 from neuroflux.kafka import Entry, Publisher, Reader
@@ -250,6 +260,9 @@ class Executor:
         return [order for _, order in self._ended] + [runner.order for runner in self._runners.values()]
 
     # ── news of orders ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def hedge(self, order: Order) -> Hedged:
+        return self.decider.hedge(order, self._ours_now())
 
     def told(self, told: OrderReport | Fill) -> None:
         """Hand a report or a fill to its order; what nobody knows yet is tried again in a moment."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
 import aiohttp
+import msgspec
 import yarl
 from msgspec import Struct
 
@@ -29,6 +31,9 @@ SAMPLE_SECONDS = 1.0
 SKEW_SECONDS = 15.0
 """How often an exchange's clock is compared with ours; also the sign of life of a quiet exchange."""
 CONNECTIONS = 50
+RECENT = 20
+"""Of so many requests the share that failed is known."""
+SERVER_ERROR = 500
 HOLD_SECONDS = {418: 120.0, 429: 5.0}
 """How long to wait where the exchange asked for it without saying how long."""
 
@@ -58,6 +63,7 @@ class Line(Struct):
     measuring: asyncio.Lock
     reached: bool = False
     offset: Microseconds = 0
+    failures: deque[bool] = msgspec.field(default_factory=lambda: deque(maxlen=RECENT))
     sampled: float = 0.0
     measured: float = float("-inf")
 
@@ -109,6 +115,19 @@ class Gateway:
         """Seconds for which the exchange asked us to stay away."""
         return self._lines[exchange].queue.budget.held(asyncio.get_running_loop().time())
 
+    def error_rate(self, exchange: str) -> float:
+        """The share of the last requests that were not answered, or answered with a server's error."""
+        failures = self._lines[exchange].failures
+        return sum(failures) / RECENT
+
+    def bound(self, exchange: str, bounds: Mapping[str, float]) -> None:
+        """Keep a lower rate than the exchange's own where ``weight_per_minute`` asks for it."""
+        line = self._lines.get(exchange)
+        if line is not None:
+            most = line.account.exchange.WEIGHT_PER_MINUTE
+            asked = int(bounds.get("weight_per_minute", most))
+            line.queue.budget.bound(min(most, asked), asyncio.get_running_loop().time())
+
     def hold(self, exchange: str, seconds: float, why: str) -> None:
         """Send nothing for that long, and say so."""
         now, budget = asyncio.get_running_loop().time(), self._lines[exchange].queue.budget
@@ -139,14 +158,18 @@ class Gateway:
         """Send a request whose turn it is, once. Raises Unsent or Unanswered."""
         line = self._lines[exchange]
         started = time.monotonic()
+        failed = True
         try:
             answer = await self._exchange_bytes(line, request, timeout)
+            failed = answer.status >= SERVER_ERROR
         except aiohttp.ClientConnectorError as error:
             raise Unsent(f"{exchange}: no connection: {error.os_error or error}") from error
         except TimeoutError as error:
             raise Unanswered(f"{exchange}: no answer within {timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unanswered(f"{exchange}: the connection broke: {error or type(error).__name__}") from error
+        finally:
+            line.failures.append(failed)
         self._sample(exchange, line, answer, time.monotonic() - started)
         return answer
 

@@ -23,6 +23,7 @@ from neuroflux.engine.order_state import (
     Cancel,
     Effect,
     Happening,
+    Hedged,
     Order,
     Publish,
     Question,
@@ -31,6 +32,7 @@ from neuroflux.engine.order_state import (
     Sending,
     Ticked,
     Told,
+    WantHedge,
     WantSend,
     WriteJournal,
 )
@@ -69,6 +71,10 @@ class Shell(Protocol):
     journal: Journal
     gateway: Gateway
     publisher: Publisher
+
+    def hedge(self, order: Order) -> Hedged:
+        """What evens a pair out, by the books of this moment."""
+        ...
 
     def told(self, told: Fill) -> None:
         """Hand a fill of some order, that an answer brought, to its runner."""
@@ -251,6 +257,8 @@ class Runner:
                 self._start(self._ask(instrument, client_order_id))
             case AskFills(instrument, since):
                 self._start(self._ask_fills(instrument, since))
+            case WantHedge():
+                self.tell(self._shell.hedge(self.order))
             case Cancel(instrument, client_order_id):
                 self._start(self._cancel(instrument, client_order_id))
 

@@ -20,8 +20,10 @@ from neuroflux.domain import (
     ControlCommand,
     ControlKind,
     ExchangeHealth,
+    Failover,
     Fill,
     Instrument,
+    InstrumentKind,
     Microseconds,
     OrderReport,
     Quote,
@@ -29,14 +31,24 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.candidates import PRICE_LIFE, Prospect
 from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market
-from neuroflux.engine.limits import EVERYWHERE, halt_fault, reserved, spent_asset
+from neuroflux.engine.limits import EVERYWHERE, MARGIN, halt_fault, reserved, spent_asset
 from neuroflux.engine.order_state import Order
 from neuroflux.kafka import Entry, Reader
-from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, BOOKS, CONTROL, HEALTH, INSTRUMENTS, PRICES
+from neuroflux.topics import (
+    ACCOUNT_FILLS,
+    ACCOUNT_ORDERS,
+    BALANCES,
+    BOOKS,
+    CONTROL,
+    FAILOVER,
+    HEALTH,
+    INSTRUMENTS,
+    PRICES,
+)
 
 log = logging.getLogger(__name__)
 
-KEPT = (INSTRUMENTS, BALANCES, HEALTH, CONTROL)
+KEPT = (INSTRUMENTS, BALANCES, HEALTH, CONTROL, FAILOVER)
 """Compacted: read from the beginning, to the end before the first order."""
 MARKET = (BOOKS, PRICES)
 ACCOUNT = (ACCOUNT_ORDERS, ACCOUNT_FILLS)
@@ -48,13 +60,14 @@ class Views:
     """The newest of everything. ``take`` is fed with every entry; the rest answers from memory.
 
     ``on_halt`` is told an account (``*`` for all) and the reason, ``on_account`` what the private feeds bring, and
-    ``on_malformed`` every entry of ``control.commands`` that can't be read.
+    ``on_malformed`` every entry of ``control.commands`` that can't be read, ``on_bounds`` an account and its limits.
     """
 
     def __init__(self) -> None:
         self.on_halt: Callable[[str, str], None] = lambda account, why: None
         self.on_account: Callable[[OrderReport | Fill], None] = lambda told: None
         self.on_malformed: Callable[[Entry], None] = lambda entry: None
+        self.on_bounds: Callable[[str, dict[str, float]], None] = lambda account, bounds: None
         self.moved = asyncio.Event()
         """Set with every batch that was taken in."""
         self._instruments: dict[tuple[str, str], Instrument] = {}
@@ -65,6 +78,8 @@ class Views:
         self._balances: dict[tuple[str, str], tuple[Decimal, Microseconds]] = {}
         self._funded: set[str] = set()
         self._halts: dict[str, str] = {}
+        self._bounds: dict[str, dict[str, float]] = {}
+        self._failovers: dict[str, Failover] = {}
         self._conversions = Conversions()
 
     def take(self, entry: Entry) -> None:
@@ -89,6 +104,8 @@ class Views:
                     self._listed.pop(instrument.exchange, None)
             case ControlCommand() as control:
                 self._control(control)
+            case Failover() as failover:
+                self._failovers[failover.primary] = failover
             case OrderReport() | Fill() as told:
                 self.on_account(told)
             case _:
@@ -104,6 +121,9 @@ class Views:
             if control.account == EVERYWHERE:
                 self._halts.clear()
             self._halts.pop(control.account, None)
+        else:
+            self._bounds[control.account] = control.limits
+            self.on_bounds(control.account, control.limits)
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -119,6 +139,17 @@ class Views:
 
     def price(self, market: str) -> AggregatedPrice | None:
         return self._prices.get(market)
+
+    def health(self, exchange: str) -> ExchangeHealth | None:
+        return self._health.get(exchange)
+
+    def failover(self, exchange: str) -> Failover | None:
+        """Where orders for an exchange go while it can't take them."""
+        return self._failovers.get(exchange)
+
+    def bounds(self, exchange: str) -> dict[str, float]:
+        """The limits that were set for an exchange, by name."""
+        return self._bounds.get(exchange, {})
 
     def halted(self) -> str:
         """The rule and the reason when everything is halted, else ""."""
@@ -139,7 +170,10 @@ class Views:
     def prospect(
         self, instrument: Instrument, side: Side, orders: Sequence[Order], blocked: str, now: Microseconds
     ) -> Prospect:
-        """All that is known of an instrument for an order of this side; ``orders`` hold funds reserved."""
+        """All that is known of an instrument for an order of this side; ``orders`` hold funds reserved.
+
+        ``blocked`` says why it can't be used, whatever its book is like.
+        """
         book, cause = self._books.get((instrument.exchange, instrument.symbol), (None, None))
         return Prospect(
             instrument,
@@ -148,7 +182,7 @@ class Views:
             self.rate(instrument.quote, now),
             self._health.get(instrument.exchange),
             self._free(instrument, side, orders, now),
-            blocked or self.halt_of(instrument.exchange),
+            blocked,
         )
 
     def _free(self, instrument: Instrument, side: Side, orders: Sequence[Order], now: Microseconds) -> Decimal | None:
@@ -156,7 +190,15 @@ class Views:
             return None
         asset = spent_asset(instrument, side)
         free, told_at = self._balances.get((instrument.exchange, asset), (Decimal(0), now))
-        return free - reserved(orders, instrument.exchange, asset, told_at, now)
+        left = free - reserved(orders, instrument.exchange, asset, told_at, now)
+        return left * self._leverage(instrument) * MARGIN
+
+    def _leverage(self, instrument: Instrument) -> Decimal:
+        """Funds are planned with at ``MARGIN``: who set another leverage has more of them, or less."""
+        leverage = self.bounds(instrument.exchange).get("leverage", 0.0)
+        if not leverage or instrument.kind is not InstrumentKind.PERPETUAL:
+            return 1 / MARGIN
+        return Decimal(str(leverage))
 
 
 def _quote(book: BookPicture[float]) -> Quote[float]:

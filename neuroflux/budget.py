@@ -22,6 +22,13 @@ class Budget:
         self._filled_at = now
         self._held_until = now
 
+    def bound(self, weight_per_minute: int, now: Seconds) -> None:
+        """Go on with another limit; the buffer stays."""
+        self._refill(now)
+        self._capacity *= weight_per_minute / self._per_minute
+        self._per_minute = weight_per_minute
+        self._tokens = min(self._tokens, self._capacity)
+
     def spend(self, weight: int, now: Seconds) -> bool:
         """Take the weight if it is there; nothing can be taken during a hold."""
         self._refill(now)

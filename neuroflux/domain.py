@@ -388,11 +388,22 @@ class Requirements(Struct, frozen=True):
     min_liquidity: float = 0.0
 
 
+class CommandLeg(Struct, frozen=True):
+    """One part of a pair or a rebalance: exactly this instrument, in units of the market's base."""
+
+    exchange: str
+    symbol: str
+    side: Side
+    quantity: Decimal
+
+
 class OrderCommand(Struct, frozen=True, kw_only=True):
     """What someone wants: a record of ``orders.commands``.
 
     ``market`` is a market (``BTC/USD``) or one instrument's symbol; with ``exchange`` set only that exchange may fill
     it. ``price`` is 0 for a market order. For ``cancel`` only ``order_id`` counts. ``quantity`` is in units of base.
+    ``legs`` are a pair's two, bought and sold at once, or a rebalance's trades; a pair is refused after ``expires_at``
+    (0: never) or when the books no longer promise ``min_profit`` (USD, net).
     """
 
     order_id: str
@@ -408,6 +419,9 @@ class OrderCommand(Struct, frozen=True, kw_only=True):
     requirements: Requirements = Requirements()
     issued_by: str = ""
     issued_at: Microseconds = 0
+    legs: tuple[CommandLeg, ...] = ()
+    expires_at: Microseconds = 0
+    min_profit: float = 0.0
 
 
 class Candidate(Struct, frozen=True):
@@ -460,7 +474,11 @@ class Fee(Struct, frozen=True):
 
 
 class OrderEvent(Struct, frozen=True):
-    """One step in the life of an order or of one of its legs (``client_order_id``)."""
+    """One step in the life of an order or of one of its legs (``client_order_id``).
+
+    The quantities of a rebalance as a whole are USD. ``naked_usd`` and ``naked_ms`` are a pair's: the largest value
+    that was bought and not yet sold, or the other way round, and how long there was any.
+    """
 
     order_id: str
     state: OrderState
@@ -475,14 +493,36 @@ class OrderEvent(Struct, frozen=True):
     fees: tuple[Fee, ...]
     reason: str
     event_time: Microseconds
+    naked_usd: float = 0.0
+    naked_ms: float = 0.0
 
 
 class ControlCommand(Struct, frozen=True, kw_only=True):
-    """``account`` is its key: an exchange id, or ``*`` for all."""
+    """``account`` is an exchange id, or ``*`` for all.
+
+    ``limits`` names what ``limits`` bounds: ``leverage`` and ``weight_per_minute``; what is not named is not bounded.
+    """
 
     account: str = "*"
     kind: ControlKind
     why: str = ""
+    issued_by: str = ""
+    issued_at: Microseconds = 0
+    limits: dict[str, float] = {}
+
+
+class Failover(Struct, frozen=True, kw_only=True):
+    """Where orders for ``primary`` go while it can't take them: the first of ``backups`` that can.
+
+    ``conditions`` say when: ``offline`` (1: yes), ``stale_seconds``, ``error_rate`` and ``latency_ms`` above which it
+    counts as unable; 0 means never.
+    """
+
+    primary: str
+    backups: tuple[str, ...]
+    config_id: str
+    conditions: dict[str, float] = {}
+    active: bool = True
     issued_by: str = ""
     issued_at: Microseconds = 0
 

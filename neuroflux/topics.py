@@ -54,7 +54,12 @@ def _order(record: Any) -> str:
 
 
 def _account(record: Any) -> str:
-    return str(record.account)
+    """Limits have a key of their own: a halt must not be compacted away by them."""
+    return f"{record.account}#limits" if record.kind is d.ControlKind.LIMITS else str(record.account)
+
+
+def _primary(record: Any) -> str:
+    return str(record.primary)
 
 
 def _as_received(_: Any) -> str:
@@ -82,6 +87,7 @@ FILLS = Topic("orders.fills", d.Fill, _order, ORDER_PARTITIONS, DELETE, "fills")
 JOURNAL = Topic("orders.journal", d.JournalEntry, _order, ORDER_PARTITIONS, COMPACT)
 ORDER_DEAD_LETTERS = Topic("orders.dead-letters", bytes, _as_received, 1, DELETE)
 CONTROL = Topic("control.commands", d.ControlCommand, _account, 1, COMPACT)
+FAILOVER = Topic("control.failover", d.Failover, _primary, 1, COMPACT)
 
 ALL = (
     QUOTES,
@@ -105,6 +111,7 @@ ALL = (
     JOURNAL,
     ORDER_DEAD_LETTERS,
     CONTROL,
+    FAILOVER,
 )
 
 BY_NAME = {topic.name: topic for topic in ALL}

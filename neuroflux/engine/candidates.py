@@ -16,6 +16,8 @@ from neuroflux.domain import (
     BookPicture,
     Candidate,
     Cause,
+    CommandKind,
+    CommandLeg,
     ExchangeHealth,
     HealthStatus,
     Instrument,
@@ -77,6 +79,19 @@ def instruments_for(command: OrderCommand, known: Iterable[Instrument]) -> list[
     comparable = [one for one in here if one.market == command.market]
     spot = [one for one in comparable if one.kind is InstrumentKind.SPOT]
     return (spot or comparable) if comparable else named
+
+
+def of_leg(command: OrderCommand, leg: CommandLeg) -> OrderCommand:
+    """One leg of a pair or a rebalance as a market order of its own, within the bounds of the whole."""
+    return OrderCommand(
+        order_id=command.order_id,
+        kind=CommandKind.PLACE,
+        market=leg.symbol,
+        side=leg.side,
+        quantity=leg.quantity,
+        exchange=leg.exchange,
+        requirements=command.requirements,
+    )
 
 
 def price_in_quote(command: OrderCommand, instrument: Instrument, rate: Rate) -> Decimal:

@@ -22,7 +22,7 @@ from neuroflux.domain import (
     Side,
     TimeInForce,
 )
-from neuroflux.engine.order_state import Leg, Order, Phase
+from neuroflux.engine.order_state import Order, Phase
 
 STRATEGIES = ("optimal", "fastest", "cheapest", "balanced", "redundant")
 MARGIN = Decimal("0.1")
@@ -54,11 +54,29 @@ def limits_of(config: Mapping[str, float]) -> Limits:
 
 def command_fault(command: OrderCommand) -> str:
     """What makes a command senseless whatever the market is; "" where nothing does."""
-    if command.kind is not CommandKind.PLACE:
-        return f"kind: {command.kind} orders are not available yet"
+    if command.kind is CommandKind.PAIR:
+        return _pair_fault(command)
+    if command.kind is CommandKind.REBALANCE:
+        return _legs_fault(command)
     if command.strategy not in STRATEGIES:
         return f"strategy: {command.strategy!r} is none of {', '.join(STRATEGIES)}"
     return _amount_fault("quantity", command.quantity) or _price_fault(command) or _bounds_fault(command)
+
+
+def _pair_fault(command: OrderCommand) -> str:
+    """A pair buys one instrument and sells another, as much."""
+    legs = command.legs
+    if len(legs) != 2 or legs[0].side is legs[1].side:
+        return "legs: a pair has two, one bought and one sold"
+    if (legs[0].exchange, legs[0].symbol) == (legs[1].exchange, legs[1].symbol):
+        return "legs: both are of the same instrument"
+    uneven = {leg.quantity for leg in legs} != {command.quantity}
+    return _amount_fault("quantity", command.quantity) or ("legs: not of the order's quantity" if uneven else "")
+
+
+def _legs_fault(command: OrderCommand) -> str:
+    faults = (_amount_fault("quantity", leg.quantity) for leg in command.legs)
+    return next(filter(None, faults), "") if command.legs else "legs: there are none"
 
 
 def _amount_fault(rule: str, amount: Decimal) -> str:
@@ -138,19 +156,17 @@ def reserved(
     total = Decimal(0)
     for order in orders:
         for number, leg in enumerate(order.legs):
-            here = leg.instrument.exchange == exchange and spent_asset(leg.instrument, order.command.side) == asset
+            here = leg.instrument.exchange == exchange and spent_asset(leg.instrument, leg.side) == asset
             if here and _unseen(order, number, balance_time, now):
-                total += _held(order, leg)
+                total += spent_amount(leg.instrument, leg.side, leg.quantity, leg.price)
     return total
-
-
-def _held(order: Order, leg: Leg) -> Decimal:
-    return spent_amount(leg.instrument, order.command.side, leg.quantity, leg.price)
 
 
 def _unseen(order: Order, leg: int, balance_time: Microseconds, now: Microseconds) -> bool:
     """Whether a leg's effect on the account may be missing from a balance of that time."""
-    last = list(order.of_leg(leg))[-1]
+    last = next(reversed(list(order.of_leg(leg))), None)
+    if last is None:
+        return not order.state.final
     if last.phase in (Phase.ROUTED, Phase.SENDING, Phase.IN_DOUBT):
         return True
     if last.phase is Phase.ABSENT or (last.phase.final and not last.filled):

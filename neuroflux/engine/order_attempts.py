@@ -139,7 +139,7 @@ def restored(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
 
 
 def ticked(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
-    if attempt.phase is Phase.ROUTED and now > order.decided_at + SEND_WITHIN:
+    if attempt.phase is Phase.ROUTED and now > order.legs[attempt.leg].decided_at + SEND_WITHIN:
         return too_late(order, attempt, now)
     if not attempt.ask_at or attempt.ask_at > now:
         return order, []

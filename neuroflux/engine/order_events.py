@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from neuroflux.domain import Microseconds, OrderEvent, OrderState
+from neuroflux.engine.exposure import naked
 from neuroflux.engine.order_state import Attempt, Order, Phase, Publish, fees_of
 
 
@@ -37,7 +38,7 @@ def leg_event(order: Order, attempt: Attempt, now: Microseconds, fault: str = ""
         leg.instrument.symbol,
         attempt.client_order_id,
         attempt.exchange_order_id,
-        order.command.side,
+        leg.side,
         leg.quantity,
         attempt.filled,
         attempt.average,
@@ -63,6 +64,7 @@ def order_event(order: Order, now: Microseconds, reason: str = "") -> OrderEvent
         fees_of(order.attempts),
         reason or order.reason,
         now,
+        *naked(order),
     )
 
 

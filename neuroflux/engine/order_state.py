@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from neuroflux.domain import (
     Cause,
+    CommandKind,
     Fee,
     Fill,
     Instrument,
@@ -22,6 +23,7 @@ from neuroflux.domain import (
     OrderEvent,
     OrderReport,
     OrderState,
+    Side,
     TimeInForce,
 )
 from neuroflux.exchanges.base_exchange import Outcome, Placement
@@ -55,14 +57,17 @@ class Leg(Struct, frozen=True):
     """The part of an order that one instrument takes; always sent with a limit price, never without.
 
     ``quantity`` and ``price`` are the wire's; ``rate`` is USD for one unit of the instrument's quote at
-    the time of the decision.
+    the time of the decision, ``decided_at``. Legs of a later ``stage`` begin when those before have ended.
     """
 
     instrument: Instrument
+    side: Side
     quantity: Decimal
     price: Decimal
     time_in_force: TimeInForce
     rate: float
+    decided_at: Microseconds
+    stage: int = 0
 
 
 class Attempt(Struct, frozen=True):
@@ -113,7 +118,11 @@ class Attempt(Struct, frozen=True):
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """One order from its command to its end; ``source`` is the command's record."""
+    """One order from its command to its end; ``source`` is the command's record.
+
+    Of a pair ``hedges`` counts the tries to even out what one side got and the other did not, ``hedge_at`` is when the
+    next is due, and ``left_open`` says why no more are made.
+    """
 
     command: OrderCommand
     source: Cause
@@ -124,6 +133,9 @@ class Order(Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     cancel_asked: str = ""
     reason: str = ""
+    hedges: int = 0
+    hedge_at: Microseconds = 0
+    left_open: str = ""
 
     @property
     def id(self) -> str:
@@ -132,19 +144,49 @@ class Order(Struct, frozen=True, kw_only=True):
     def of_leg(self, leg: int) -> Iterator[Attempt]:
         return (attempt for attempt in self.attempts if attempt.leg == leg)
 
+    def base_of(self, attempt: Attempt) -> Decimal:
+        """What an attempt has filled, in units of the base; negative for what was sold."""
+        leg = self.legs[attempt.leg]
+        return attempt.filled * leg.instrument.multiplier * (1 if leg.side is Side.BUY else -1)
+
+    @property
+    def net(self) -> Decimal:
+        """What was bought less what was sold, in units of the base."""
+        return sum(map(self.base_of, self.attempts), ZERO)
+
     @property
     def quantity(self) -> Decimal:
-        """What was asked, in units of the base."""
-        return self.command.quantity
+        """What was asked, in units of the base; in USD for a rebalance, whose legs have different bases."""
+        if self.command.kind is not CommandKind.REBALANCE:
+            return self.command.quantity
+        return sum((leg.quantity * leg.price * Decimal(str(leg.rate)) for leg in self.legs), ZERO)
 
     @property
     def filled(self) -> Decimal:
-        """What was filled, in units of the base."""
-        return sum((a.filled * self.legs[a.leg].instrument.multiplier for a in self.attempts), ZERO)
+        """What was filled, in units of the base (a rebalance: in USD); of a pair what was both bought and sold."""
+        if self.command.kind is CommandKind.PAIR:
+            return min((abs(self._at(leg.exchange, leg.symbol)) for leg in self.command.legs), default=ZERO)
+        if self.command.kind is CommandKind.REBALANCE:
+            return sum((a.filled * a.average * Decimal(str(self.legs[a.leg].rate)) for a in self.attempts), ZERO)
+        return sum((abs(self.base_of(a)) for a in self.attempts), ZERO)
+
+    def _at(self, exchange: str, symbol: str) -> Decimal:
+        """What was bought less what was sold of one instrument, in units of the base."""
+        there = (exchange, symbol)
+        legs = (self.legs[a.leg].instrument for a in self.attempts)
+        found = (
+            self.base_of(a) for a, one in zip(self.attempts, legs, strict=True) if (one.exchange, one.symbol) == there
+        )
+        return sum(found, ZERO)
 
     @property
     def average(self) -> Decimal:
-        """The average price of a unit of the base: in the legs' quote, or in USD where the legs' quotes differ."""
+        """The average price of a unit of the base: in the legs' quote, or in USD where the legs' quotes differ.
+
+        0 for a pair or a rebalance, whose legs go both ways.
+        """
+        if self.command.kind is not CommandKind.PLACE:
+            return ZERO
         mixed = len({leg.instrument.quote for leg in self.legs}) > 1
         filled, value = ZERO, ZERO
         for attempt in self.attempts:
@@ -212,6 +254,14 @@ class CancelAsked(Struct, frozen=True):
     why: str
 
 
+class Hedged(Struct, frozen=True):
+    """What evens a pair out: the legs to send, or none and why; ``over`` where no later try can do better."""
+
+    legs: tuple[Leg, ...]
+    reason: str = ""
+    over: bool = False
+
+
 class Restored(Struct, frozen=True):
     """The order was read from the journal: whatever was being sent may have arrived."""
 
@@ -220,7 +270,7 @@ class Ticked(Struct, frozen=True):
     """Time has passed."""
 
 
-Happening = Decided | Sending | Told | Reported | FillSeen | CancelAsked | Restored | Ticked
+Happening = Decided | Sending | Told | Reported | FillSeen | CancelAsked | Hedged | Restored | Ticked
 
 
 # ── what must be done ────────────────────────────────────────────────────────────────────────────────────────────
@@ -259,8 +309,12 @@ class Cancel(Struct, frozen=True):
     client_order_id: str
 
 
+class WantHedge(Struct, frozen=True):
+    """One side of the pair got more than the other: answer with ``Hedged``."""
+
+
 class Publish(Struct, frozen=True):
     record: OrderEvent | Fill | OrderDecision
 
 
-Effect = WriteJournal | WantSend | Send | Ask | AskFills | Cancel | Publish
+Effect = WriteJournal | WantSend | Send | Ask | AskFills | Cancel | WantHedge | Publish

@@ -15,6 +15,9 @@ SETTLED_AFTER = 6 * SECOND
 ANSWER_WITHIN = 10 * SECOND
 """When nobody told what became of a request by then, the shell has lost it."""
 FILLS_WITHIN = 30 * SECOND
+MAX_HEDGES = 8
+HEDGE_AGAIN = 200_000
+"""How long after a try to hedge that could not be made the next follows; each later one waits as much longer."""
 CANCEL_AGAIN = 2 * SECOND
 QUIET_RESTING = 30 * SECOND
 QUIET_IMMEDIATE = 2 * SECOND

@@ -14,7 +14,10 @@ The rules:
 7.  A final attempt is settled when its fills add up to what was reported filled; they are asked for, and after
     ``FILLS_WITHIN`` given up with a reason. A leg is at its end when its attempts are settled, an order when its legs
     are.
-8.  What the table does not know is a fault: published as an event, with nothing changed. An attempt that was taken for
+8.  A pair is at its end when what was bought was sold. Until then the difference is hedged, at a bounded price and as
+    soon as nothing of the pair is under way: on the side that got less, or back on the one that got more. After
+    ``MAX_HEDGES`` tries, or when the rest is too small to trade, it is left open and said so.
+9.  What the table does not know is a fault: published as an event, with nothing changed. An attempt that was taken for
     absent and turns up is a fault too, and is cancelled.
 """
 
@@ -27,7 +30,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from neuroflux.domain import Cause, Microseconds, OrderCommand, OrderState, OrderType
+from neuroflux.domain import Cause, CommandKind, Microseconds, OrderCommand, OrderState, OrderType
 from neuroflux.engine.order_attempts import (
     Handled,
     ended,
@@ -49,6 +52,7 @@ from neuroflux.engine.order_state import (
     Effect,
     FillSeen,
     Happening,
+    Hedged,
     Order,
     Phase,
     Publish,
@@ -58,10 +62,11 @@ from neuroflux.engine.order_state import (
     Sending,
     Ticked,
     Told,
+    WantHedge,
     WantSend,
     WriteJournal,
 )
-from neuroflux.engine.order_table import ANSWER_WITHIN, CANCEL_AGAIN, MAX_ATTEMPTS, SEND_WITHIN
+from neuroflux.engine.order_table import ANSWER_WITHIN, CANCEL_AGAIN, HEDGE_AGAIN, MAX_ATTEMPTS, MAX_HEDGES, SEND_WITHIN
 from neuroflux.exchanges.base_exchange import Placement
 
 
@@ -85,7 +90,8 @@ def step(order: Order, happening: Happening, now: Microseconds) -> Step:
 def wake_at(order: Order) -> Microseconds | None:
     """When ``Ticked`` must come at the latest; None when nothing is waited for."""
     times = [a.ask_at for a in order.attempts if a.ask_at and not a.settled]
-    times += [order.decided_at + SEND_WITHIN for a in order.attempts if a.phase is Phase.ROUTED]
+    times += [order.legs[a.leg].decided_at + SEND_WITHIN for a in order.attempts if a.phase is Phase.ROUTED]
+    times += [order.hedge_at] if _is_naked(order) else []
     return min(times, default=None)
 
 
@@ -115,6 +121,8 @@ def _handle(order: Order, happening: Happening, now: Microseconds) -> Handled:
             return _about(order, client_order_id, lambda o, a: filled(o, a, execution, now), now)
         case CancelAsked(why):
             return _cancel_asked(order, why, now)
+        case Hedged():
+            return _hedged(order, happening, now)
         case Restored():
             return _each(order, restored, now)
         case Ticked():
@@ -126,18 +134,15 @@ def _decided(order: Order, happening: Decided, now: Microseconds) -> Handled:
     effects: list[Effect] = [Publish(happening.decision)]
     if not happening.legs:
         return replace(order, state=OrderState.REFUSED, decided_at=now, reason=reason), effects
-    attempts = tuple(Attempt(leg, 0) for leg in range(len(happening.legs)))
-    routed = replace(
-        order, state=OrderState.ROUTED, decided_at=now, legs=happening.legs, attempts=attempts, reason=reason
-    )
-    return routed, effects + [WantSend(attempt.leg) for attempt in attempts]
+    routed = replace(order, state=OrderState.ROUTED, decided_at=now, legs=happening.legs, reason=reason)
+    return routed, effects
 
 
 def _sending(order: Order, leg: int, client_order_id: str, now: Microseconds) -> Handled:
     attempt = list(order.of_leg(leg))[-1]
     if attempt.phase is not Phase.ROUTED:
         return order, []  # cancelled, or too late, while it waited for its turn
-    if now > order.decided_at + SEND_WITHIN:
+    if now > order.legs[leg].decided_at + SEND_WITHIN:
         return too_late(order, attempt, now)
     sent = replace(
         attempt, phase=Phase.SENDING, client_order_id=client_order_id, sent_at=now, ask_at=now + ANSWER_WITHIN
@@ -150,7 +155,7 @@ def _placement(order: Order, attempt: Attempt) -> Placement:
     return Placement(
         leg.instrument,
         attempt.client_order_id,
-        order.command.side,
+        leg.side,
         OrderType.LIMIT,
         leg.quantity,
         leg.price,
@@ -168,22 +173,66 @@ def _cancel_asked(order: Order, why: str, now: Microseconds) -> Handled:
     return order, []
 
 
+def _hedged(order: Order, happening: Hedged, now: Microseconds) -> Handled:
+    """What evens the pair out is sent as further legs; where nothing does, it is tried again, or left open."""
+    if not _is_naked(order):
+        return order, []
+    order = replace(order, hedges=order.hedges + 1, hedge_at=now + HEDGE_AGAIN * (order.hedges + 1))
+    if happening.legs:
+        stage = 1 + max(leg.stage for leg in order.legs)
+        more = tuple(replace(leg, stage=stage) for leg in happening.legs)
+        return replace(order, legs=order.legs + more, hedge_at=0), []
+    if happening.over or order.hedges >= MAX_HEDGES:
+        return replace(order, left_open=f"{order.net.normalize():f} left open: {happening.reason}"), []
+    return order, []
+
+
 # ── what follows from it ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _conclude(before: Order, after: Order, effects: list[Effect], now: Microseconds) -> Step:
     after, more = _next_attempts(after, now)
+    after, stage = _next_stage(after)
     after, cancels = _cancels(after, now)
+    after, hedge = _want_hedge(after, now)
     after = _at_its_end(after)
     told = [Publish(e) for e in events(before, after, now)]
     journal: list[Effect] = [WriteJournal()] if _durable(before) != _durable(after) else []
-    return Step(after, (*journal, *effects, *more, *cancels, *told))
+    return Step(after, (*journal, *effects, *more, *stage, *cancels, *hedge, *told))
+
+
+def _next_stage(order: Order) -> Handled:
+    """Begin the next legs when all that were begun have ended; a cancelled order begins hedges alone."""
+    waiting = [number for number in range(len(order.legs)) if not any(order.of_leg(number))]
+    if not waiting or not all(attempt.settled for attempt in order.attempts):
+        return order, []
+    if order.cancel_asked and not order.hedges:
+        return order, []
+    stage = min(order.legs[number].stage for number in waiting)
+    begun = [number for number in waiting if order.legs[number].stage == stage]
+    order = replace(order, attempts=order.attempts + tuple(Attempt(number, 0) for number in begun))
+    return order, [WantSend(number) for number in begun]
+
+
+def _is_naked(order: Order) -> bool:
+    """Whether one side of a pair got more than the other, nothing is under way, and something may be done."""
+    if order.command.kind is not CommandKind.PAIR or order.state.final or order.left_open or not order.attempts:
+        return False
+    begun = {attempt.leg for attempt in order.attempts}
+    waits = len(begun) < len(order.legs) and not order.cancel_asked
+    return not waits and all(attempt.settled for attempt in order.attempts) and order.net != 0
+
+
+def _want_hedge(order: Order, now: Microseconds) -> Handled:
+    if not _is_naked(order) or order.hedge_at > now:
+        return order, []
+    return replace(order, hedge_at=now + HEDGE_AGAIN * (order.hedges + 1)), [WantHedge()]
 
 
 def _next_attempts(order: Order, now: Microseconds) -> Handled:
     """Where the last attempt of a leg never arrived, the next begins: rule 4."""
     effects: list[Effect] = []
-    for leg in range(len(order.legs)):
+    for leg in {attempt.leg for attempt in order.attempts}:
         last = list(order.of_leg(leg))[-1]
         over = order.state.final or order.cancel_asked or now > order.decided_at + SEND_WITHIN
         if last.phase is Phase.ABSENT and not over and last.number + 1 < MAX_ATTEMPTS:
@@ -206,17 +255,28 @@ def _cancels(order: Order, now: Microseconds) -> Handled:
 
 
 def _at_its_end(order: Order) -> Order:
-    if order.state.final or not order.legs or not all(attempt.settled for attempt in order.attempts):
+    if order.state.final or not order.attempts or not all(attempt.settled for attempt in order.attempts):
         return order
-    last = [list(order.of_leg(leg))[-1] for leg in range(len(order.legs))]
+    if _is_naked(order):
+        return order
+    last = [list(order.of_leg(leg))[-1] for leg in sorted({attempt.leg for attempt in order.attempts})]
     state = _final_state(order, {attempt.phase for attempt in last})
     reasons = "; ".join(dict.fromkeys(attempt.reason for attempt in last if attempt.reason))
-    return replace(order, state=state, reason=order.cancel_asked or reasons)
+    told = "; ".join(filter(None, (order.cancel_asked or reasons, order.left_open)))
+    return replace(order, state=state, reason=told)
+
+
+def _is_full(order: Order) -> bool:
+    """Whether each leg got what it was sent for; a pair, whether as much as was sent for was bought and sold."""
+    if order.command.kind is CommandKind.PAIR:
+        first = [leg.quantity * leg.instrument.multiplier for leg in order.legs if leg.stage == 0]
+        return order.filled >= max(first)
+    sums = [sum((a.filled for a in order.of_leg(number)), Decimal(0)) for number in range(len(order.legs))]
+    return all(filled >= leg.quantity for filled, leg in zip(sums, order.legs, strict=True))
 
 
 def _final_state(order: Order, phases: set[Phase]) -> OrderState:
-    full = all(sum((a.filled for a in order.of_leg(i)), Decimal(0)) >= leg.quantity for i, leg in enumerate(order.legs))
-    if full:
+    if _is_full(order):
         return OrderState.FILLED
     if phases == {Phase.REJECTED}:
         return OrderState.REJECTED

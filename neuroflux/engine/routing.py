@@ -15,11 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from neuroflux.domain import (
     AggregatedPrice,
     Allocation,
     Candidate,
+    CommandKind,
     Level,
     Microseconds,
     OrderCommand,
@@ -71,13 +73,28 @@ def decide(
     legs: tuple[Leg, ...] = ()
     reason = fault
     if not fault:
-        legs, reason = _place(command, offers)
+        legs, reason = _place(command, offers, now)
+    return routed(command, legs, reason, candidates, prospects, now)
+
+
+def routed(
+    command: OrderCommand,
+    legs: tuple[Leg, ...],
+    reason: str,
+    candidates: tuple[Candidate, ...],
+    prospects: Sequence[Prospect],
+    now: Microseconds,
+) -> Routed:
+    """The decision for these legs, with every figure it was made from."""
     chosen = tuple(Allocation(x.instrument.exchange, x.instrument.symbol, x.quantity, x.price) for x in legs)
+    strategy = command.strategy if command.kind is CommandKind.PLACE else command.kind.value
     causes = causes_of(prospects)
-    return Routed(
-        OrderDecision(command.order_id, command.strategy, chosen, reason, candidates, causes, now),
-        legs,
-    )
+    return Routed(OrderDecision(command.order_id, strategy, chosen, reason, candidates, causes, now), legs)
+
+
+def because(routed: Routed, why: str) -> Routed:
+    """The same decision, with what came before it."""
+    return replace(routed, decision=replace(routed.decision, reason=f"{why}; {routed.decision.reason}"))
 
 
 def refused(command: OrderCommand, reason: str, now: Microseconds) -> Routed:
@@ -169,14 +186,14 @@ def _cost(command: OrderCommand, offer: Offer, price: float) -> float:
     return unit_cost(offer, command.side, price) - saved * price * offer.rate.mid / instrument.multiplier
 
 
-def _place(command: OrderCommand, offers: Sequence[Offer]) -> tuple[tuple[Leg, ...], str]:
+def _place(command: OrderCommand, offers: Sequence[Offer], now: Microseconds) -> tuple[tuple[Leg, ...], str]:
     """Legs and the reason; no legs when the quantity can't be had, funded, or cut to the exchanges' rules."""
     exchanges = {offer.prospect.instrument.exchange for offer in offers}
     if command.strategy == "redundant" and len(exchanges) < 2:
         return (), "redundant: only one exchange can take the order"
     reasons: dict[str, None] = {}
     for group in _groups(command, _slices(command, offers)):
-        legs, told = _fill(command, offers, group)
+        legs, told = _fill(command, offers, group, now)
         if legs:
             return legs, told
         reasons[told] = None
@@ -193,7 +210,9 @@ def _groups(command: OrderCommand, slices: Sequence[Slice]) -> list[list[Slice]]
     return list(groups.values())
 
 
-def _fill(command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice]) -> tuple[tuple[Leg, ...], str]:
+def _fill(
+    command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice], now: Microseconds
+) -> tuple[tuple[Leg, ...], str]:
     """Share the quantity out; an offer whose part breaks its exchange's rules is left out and the rest tried again."""
     excluded: dict[int, str] = {}
     while True:
@@ -203,7 +222,7 @@ def _fill(command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice
         if short:
             return (), "; ".join(excluded.values()) or short
         wire, left_out = fit(command, offers, amounts)
-        legs = {number: _leg(command, offers[number], wire[number], amounts.worst[number]) for number in wire}
+        legs = {number: _leg(command, offers[number], wire[number], amounts.worst[number], now) for number in wire}
         broken = _broken(legs)
         if not broken:
             return tuple(legs.values()), _reason(command, offers, legs, left_out)
@@ -240,7 +259,7 @@ def _purse(command: OrderCommand, offer: Offer) -> tuple[str, str]:
     return offer.prospect.instrument.exchange, spent_asset(offer.prospect.instrument, command.side)
 
 
-def _leg(command: OrderCommand, offer: Offer, wire: Decimal, worst: float) -> Leg:
+def _leg(command: OrderCommand, offer: Offer, wire: Decimal, worst: float, now: Microseconds) -> Leg:
     instrument = offer.prospect.instrument
     if command.type is OrderType.LIMIT:
         price = price_in_quote(command, instrument, offer.rate)
@@ -250,7 +269,7 @@ def _leg(command: OrderCommand, offer: Offer, wire: Decimal, worst: float) -> Le
         price = sign * min(sign * Decimal(str(worst)) * (1 + sign * MARKET_COLLAR), sign * Decimal(str(offer.bound)))
         when = TimeInForce.FOK if command.time_in_force is TimeInForce.FOK else TimeInForce.IOC
     rounded = round_price(instrument, price, command.side, aggressive=False)
-    return Leg(instrument, wire, rounded, when, offer.rate.mid)
+    return Leg(instrument, command.side, wire, rounded, when, offer.rate.mid, now)
 
 
 def _broken(legs: Mapping[int, Leg]) -> tuple[int, str] | None:

@@ -387,7 +387,7 @@ async def test_what_makes_no_sense_is_refused_or_a_dead_letter(world: World) -> 
         world.publisher.publish_raw(COMMANDS, b"odd", b"this is no Avro")
         assert (await world.end(nothing)).reason.startswith("quantity: 0 is not above 0")
         assert (await world.end(unknown)).reason == "symbol: nothing trades 'NOPE/USD'"
-        assert (await world.end(pair)).reason == "kind: pair orders are not available yet"
+        assert (await world.end(pair)).reason == "legs: a pair has two, one bought and one sold"
         letters = await until(lambda: [e for e in world.entries if e.topic is ORDER_DEAD_LETTERS and e.key == "odd"])
     assert letters[0].raw == b"this is no Avro"
     headers = dict(letters[0].headers)

@@ -71,7 +71,7 @@ def order(name: str, symbol: str = "BTC/USDT") -> Order:
         command=OrderCommand(order_id=name, kind=CommandKind.PLACE),
         source=Cause("orders.commands", PARTITION, 0),
         received_at=0,
-        legs=(Leg(instrument, Decimal(1), Decimal(1), TimeInForce.IOC, 1.0),),
+        legs=(Leg(instrument, Side.BUY, Decimal(1), Decimal(1), TimeInForce.IOC, 1.0, 1),),
         attempts=(Attempt(0, 0, client_order_id=f"client-{name}", exchange_order_id="7"),),
     )
 

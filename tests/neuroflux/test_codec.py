@@ -53,6 +53,8 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
         return SCALARS[hint]
     if get_origin(hint) is tuple:
         return st.lists(_values(get_args(hint)[0]), max_size=3).map(tuple)
+    if get_origin(hint) is dict:
+        return st.dictionaries(*map(_values, get_args(hint)), max_size=3)
     kind = get_origin(hint) or hint
     if issubclass(kind, Enum):
         return st.sampled_from(list(kind))

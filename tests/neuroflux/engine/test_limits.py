@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from neuroflux.domain import (
     Cause,
     CommandKind,
+    CommandLeg,
     Instrument,
     InstrumentKind,
     OrderCommand,
@@ -38,6 +39,8 @@ from neuroflux.exchanges.config import ORDER_LIMITS
 
 LIMITS = Limits(100_000.0, 0.02, 5_000_000)
 GOOD = OrderCommand(order_id="o", kind=CommandKind.PLACE, market="BTC/USD", quantity=Decimal("0.1"))
+BUY = CommandLeg("binance", "BTC/USDT", Side.BUY, Decimal("0.1"))
+SELL = CommandLeg("hyperliquid", "BTC/USDC:USDC", Side.SELL, Decimal("0.1"))
 LIMIT = replace(GOOD, type=OrderType.LIMIT, price=Decimal(60_000))
 SPOT = Instrument(
     exchange="binance",
@@ -57,8 +60,14 @@ NOW = 1_000_000_000
     [
         (GOOD, ""),
         (LIMIT, ""),
-        (replace(GOOD, kind=CommandKind.PAIR), "kind: pair orders are not available yet"),
-        (replace(GOOD, kind=CommandKind.REBALANCE), "kind: rebalance orders are not available yet"),
+        (replace(GOOD, kind=CommandKind.PAIR), "legs: a pair has two"),
+        (replace(GOOD, kind=CommandKind.PAIR, legs=(BUY, SELL)), ""),
+        (replace(GOOD, kind=CommandKind.PAIR, legs=(BUY, BUY)), "legs: a pair has two, one bought and one sold"),
+        (replace(GOOD, kind=CommandKind.PAIR, legs=(BUY, replace(BUY, side=Side.SELL))), "legs: both are of the same"),
+        (replace(GOOD, kind=CommandKind.PAIR, legs=(BUY, SELL), quantity=Decimal(1)), "legs: not of the order's"),
+        (replace(GOOD, kind=CommandKind.REBALANCE), "legs: there are none"),
+        (replace(GOOD, kind=CommandKind.REBALANCE, legs=(BUY,)), ""),
+        (replace(GOOD, kind=CommandKind.REBALANCE, legs=(replace(BUY, quantity=Decimal(0)),)), "quantity: 0 is not"),
         (replace(GOOD, strategy="luckiest"), "strategy: 'luckiest' is none of"),
         (replace(GOOD, quantity=Decimal(0)), "quantity: 0 is not above 0"),
         (replace(GOOD, quantity=Decimal("0E-18")), "quantity: 0 is not above 0"),
@@ -115,7 +124,7 @@ def test_a_halt_of_everything_stops_everything() -> None:
 
 def routed(instrument: Instrument, side: Side = Side.BUY) -> Order:
     first = received(replace(GOOD, side=side), Cause("orders.commands", 0, 0), NOW)
-    leg = Leg(instrument, Decimal(2), Decimal(100), TimeInForce.GTC, 1.0)
+    leg = Leg(instrument, side, Decimal(2), Decimal(100), TimeInForce.GTC, 1.0, NOW)
     return step(first.order, Decided(OrderDecision("o", "optimal", (), "", (), (), NOW), (leg,)), NOW).order
 
 

@@ -74,10 +74,10 @@ BTC = Instrument(
     quote="USDT",
     kind=InstrumentKind.SPOT,
 )
-LEG = Leg(BTC, Decimal(3), Decimal(100), TimeInForce.IOC, 1.0)
+NOW = 1_000 * SECOND
+LEG = Leg(BTC, Side.BUY, Decimal(3), Decimal(100), TimeInForce.IOC, 1.0, NOW)
 RESTING = replace(LEG, time_in_force=TimeInForce.GTC)
 OTHER = replace(LEG, instrument=replace(BTC, exchange="hyperliquid", symbol="BTC/USDC", quote="USDC"))
-NOW = 1_000 * SECOND
 T = TypeVar("T")
 
 
