@@ -7,7 +7,7 @@ each number exactly as the exchange wrote it, ``Quote[float]`` off the log carri
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -20,6 +20,14 @@ N = TypeVar("N", str, float)
 """How a record holds its numbers: ``Numeral`` off the wire, ``float`` off the log."""
 
 Microseconds = int
+
+_WIDE = Context(prec=60)
+_PLACES = Decimal(1).scaleb(-18)
+
+
+def to_scale(amount: Decimal) -> Decimal:
+    """Rounded to the 18 places that the topics' decimals have: a quotient has more."""
+    return _WIDE.quantize(amount, _PLACES)
 
 
 class Side(StrEnum):
@@ -389,12 +397,16 @@ class Requirements(Struct, frozen=True):
 
 
 class CommandLeg(Struct, frozen=True):
-    """One part of a pair or a rebalance: exactly this instrument, in units of the market's base."""
+    """One part of a pair or a rebalance: exactly this instrument, in units of the market's base.
+
+    ``price`` is the worst that is allowed, as the exchange counts it; 0 leaves the bounds of the whole.
+    """
 
     exchange: str
     symbol: str
     side: Side
     quantity: Decimal
+    price: Decimal = Decimal(0)
 
 
 class OrderCommand(Struct, frozen=True, kw_only=True):

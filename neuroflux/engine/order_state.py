@@ -25,6 +25,7 @@ from neuroflux.domain import (
     OrderState,
     Side,
     TimeInForce,
+    to_scale,
 )
 from neuroflux.exchanges.base_exchange import Outcome, Placement
 
@@ -108,7 +109,7 @@ class Attempt(Struct, frozen=True):
         """The average price, from the fills once they are all seen; 0 before the first."""
         seen = self.seen
         if seen and seen >= self.reported:
-            return sum((fill.price * fill.quantity for fill in self.fills), ZERO) / seen
+            return to_scale(sum((fill.price * fill.quantity for fill in self.fills), ZERO) / seen)
         return self.reported_average
 
     @property
@@ -159,7 +160,7 @@ class Order(Struct, frozen=True, kw_only=True):
         """What was asked, in units of the base; in USD for a rebalance, whose legs have different bases."""
         if self.command.kind is not CommandKind.REBALANCE:
             return self.command.quantity
-        return sum((leg.quantity * leg.price * Decimal(str(leg.rate)) for leg in self.legs), ZERO)
+        return to_scale(sum((leg.quantity * leg.price * Decimal(str(leg.rate)) for leg in self.legs), ZERO))
 
     @property
     def filled(self) -> Decimal:
@@ -167,7 +168,8 @@ class Order(Struct, frozen=True, kw_only=True):
         if self.command.kind is CommandKind.PAIR:
             return min((abs(self._at(leg.exchange, leg.symbol)) for leg in self.command.legs), default=ZERO)
         if self.command.kind is CommandKind.REBALANCE:
-            return sum((a.filled * a.average * Decimal(str(self.legs[a.leg].rate)) for a in self.attempts), ZERO)
+            values = (a.filled * a.average * Decimal(str(self.legs[a.leg].rate)) for a in self.attempts)
+            return to_scale(sum(values, ZERO))
         return sum((abs(self.base_of(a)) for a in self.attempts), ZERO)
 
     def _at(self, exchange: str, symbol: str) -> Decimal:
@@ -193,7 +195,7 @@ class Order(Struct, frozen=True, kw_only=True):
             leg = self.legs[attempt.leg]
             filled += attempt.filled * leg.instrument.multiplier
             value += attempt.filled * attempt.average * (Decimal(str(leg.rate)) if mixed else 1)
-        return value / filled if filled else ZERO
+        return to_scale(value / filled) if filled else ZERO
 
 
 def fees_of(attempts: tuple[Attempt, ...]) -> tuple[Fee, ...]:

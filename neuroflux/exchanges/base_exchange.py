@@ -265,6 +265,7 @@ class Exchange(Protocol):
     """One file, one exchange. The addresses are the real ones; settings override them.
 
     ``PRIVATE_WS_URL`` is where the account feed's sockets are; a setting for ``WS_URL`` moves both.
+    ``BALANCE_HAS_PNL`` says whether a balance's total already has the unrealised profit of positions in it.
     """
 
     ID: ClassVar[str]
@@ -272,6 +273,7 @@ class Exchange(Protocol):
     WS_URL: ClassVar[str]
     PRIVATE_WS_URL: ClassVar[str]
     WEIGHT_PER_MINUTE: ClassVar[int]
+    BALANCE_HAS_PNL: ClassVar[bool]
 
     def instruments_requests(self) -> Sequence[Request]: ...
 

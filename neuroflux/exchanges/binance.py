@@ -43,6 +43,7 @@ class Binance:
     WS_URL: ClassVar[str] = "wss://stream.binance.com:9443"
     PRIVATE_WS_URL: ClassVar[str] = "wss://ws-api.binance.com:443"
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
+    BALANCE_HAS_PNL: ClassVar[bool] = False
 
     def instruments_requests(self) -> Sequence[Request]:
         return (Request("GET", "/api/v3/exchangeInfo", weight=20, tag="exchangeInfo"),)

@@ -24,6 +24,7 @@ from neuroflux.domain import (
     Microseconds,
     OrderReport,
     StatusKind,
+    to_scale,
 )
 from neuroflux.exchanges.base_exchange import Answer, FeedEvent, Ignored, Keys, Request, Subscription, Undecodable
 from neuroflux.exchanges.binance_messages import (
@@ -137,7 +138,7 @@ class BinanceAccountFeed:
         """``c`` of a cancelled order is the cancel's id, and the order's own is ``C``. A fill only where x is TRADE."""
         self._active.add(wire.s)
         symbol, client_order_id = self._symbols.get(wire.s, wire.s), wire.C or wire.c
-        average = wire.Z / wire.z if wire.z else ZERO
+        average = to_scale(wire.Z / wire.z) if wire.z else ZERO
         reason = "" if wire.r == "NONE" else wire.r
         time = microseconds(wire.T)
         report = OrderReport(

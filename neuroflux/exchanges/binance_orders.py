@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.json import Decoder
 
-from neuroflux.domain import Fill, Liquidity, OrderReport, OrderState, OrderType, Side
+from neuroflux.domain import Fill, Liquidity, OrderReport, OrderState, OrderType, Side, to_scale
 from neuroflux.exchanges.binance_messages import STATES, microseconds
 
 ZERO: Final = Decimal(0)
@@ -88,7 +88,7 @@ def state(wire: str) -> OrderState:
 
 def report_of(exchange: str, wire: RestOrder, symbols: Symbols) -> OrderReport:
     quote = wire.cummulativeQuoteQty or wire.cumQuote
-    average = wire.avgPrice or (quote / wire.executedQty if wire.executedQty else ZERO)
+    average = wire.avgPrice or (to_scale(quote / wire.executedQty) if wire.executedQty else ZERO)
     return OrderReport(
         exchange,
         symbols.get(wire.symbol, wire.symbol),

@@ -46,6 +46,7 @@ class BinanceUsdm:
     WS_URL: ClassVar[str] = "wss://fstream.binance.com"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
+    BALANCE_HAS_PNL: ClassVar[bool] = False
 
     def instruments_requests(self) -> Sequence[Request]:
         return (Request("GET", "/fapi/v1/exchangeInfo", weight=1, tag="exchangeInfo"),)

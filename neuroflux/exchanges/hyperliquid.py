@@ -97,6 +97,7 @@ class Hyperliquid:
     WS_URL: ClassVar[str] = "wss://api.hyperliquid.xyz"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
+    BALANCE_HAS_PNL: ClassVar[bool] = True
 
     def instruments_requests(self) -> Sequence[Request]:
         return (info_request("meta"), info_request("spotMeta"))

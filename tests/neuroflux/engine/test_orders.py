@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from neuroflux.codec import Codec
 from neuroflux.domain import (
     Cause,
     CommandKind,
@@ -64,6 +65,7 @@ from neuroflux.engine.order_table import (
 )
 from neuroflux.engine.orders import Step, decode, encode, received, step, wake_at
 from neuroflux.exchanges.base_exchange import Ack, InDoubt, NotThere, Reject, Throttled
+from neuroflux.topics import EVENTS
 
 BTC = Instrument(
     exchange="binance",
@@ -480,3 +482,26 @@ def test_attempts_know_their_average() -> None:
     attempt = Attempt(0, 0, reported=Decimal(3), reported_average=Decimal(50), fills=(fill(1),))
     assert attempt.average == 50
     assert replace(attempt, fills=(fill(1), fill(2), fill(3))).average == 102
+
+
+PRICES = st.decimals("0.00000001", "100000", places=8)
+PARTS = st.decimals("0.00001", "3", places=5)
+
+
+@given(levels=st.lists(st.tuples(PRICES, PARTS), min_size=1, max_size=5), rate=st.floats(0.9, 1.1))
+def test_whatever_an_order_fills_at_its_events_can_be_written(
+    levels: list[tuple[Decimal, Decimal]], rate: float
+) -> None:
+    """A quotient has more places than the topics' decimals."""
+    codec = Codec({EVENTS.name: 1})
+    order = sent(LEG, replace(OTHER, rate=rate))
+    for number, (price, part) in enumerate(levels):
+        leg = number % 2
+        ours = replace(fill(number, named=name(leg)), price=price, quantity=part)
+        taken = step(order, FillSeen(name(leg), ours), NOW)
+        order = taken.order
+        for event in events(taken.effects):
+            assert codec.decode(EVENTS, codec.encode(EVENTS, event)) == event
+    paid = sum(price * part for price, part in levels[::2])
+    seen = sum(part for _, part in levels[::2])
+    assert abs(order.attempts[0].average - Decimal(paid) / Decimal(seen)) <= Decimal("1e-18")
