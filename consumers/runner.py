@@ -227,11 +227,10 @@ class Runner:
         await self._inbox.put((happening, asyncio.Event()))
 
     async def _publish(self) -> None:
-        """Publish in order, each acknowledged, so that the next entry of the journal need not hold it any more."""
-        while self._unpublished:
-            record = self._unpublished[0]
-            await self._shell.publisher.write(_topic(record), record)
-            self._unpublished.pop(0)
+        """Publish in order, all acknowledged, so that the next entry of the journal need not hold them any more."""
+        if self._unpublished:
+            await self._shell.publisher.write_all([(_topic(one), one) for one in self._unpublished])
+            self._unpublished = []
 
     def restore(self, missing: list[Published]) -> None:
         """Take up an order from the journal; ``missing`` are records that were never published before the crash."""

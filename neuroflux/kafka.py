@@ -201,6 +201,20 @@ class Publisher:
             raise Unreachable(f"Kafka did not take a record of {topic.name}: {error!r}") from error
         return Place(told.partition, told.offset)
 
+    async def write_all(self, records: Sequence[tuple[Topic, Any]]) -> None:
+        """Write several as ``write`` does, without waiting for one before the next; their order is kept."""
+        self._raise_failure()
+        encoded = [(topic, topic.key(one).encode(), self._codec.encode(topic, one)) for topic, one in records]
+        try:
+            sent = [
+                await self.producer.send(topic.name, value, key=key, partition=_partition(key, topic.partitions))
+                for topic, key, value in encoded
+            ]
+            for one in sent:
+                await one
+        except KafkaError as error:
+            raise Unreachable(f"Kafka did not take a record: {error!r}") from error
+
     async def drain(self) -> None:
         """Return at once while little waits to be sent, else when less does."""
         await self._wait_until(BUFFER_RECORDS)

@@ -177,13 +177,15 @@ def _hedged(order: Order, happening: Hedged, now: Microseconds) -> Handled:
     """What evens the pair out is sent as further legs; where nothing does, it is tried again, or left open."""
     if not _is_naked(order):
         return order, []
-    order = replace(order, hedges=order.hedges + 1, hedge_at=now + HEDGE_AGAIN * (order.hedges + 1))
-    if happening.legs:
+    tries = order.hedges + 1
+    order = replace(order, hedges=tries, hedge_at=now + HEDGE_AGAIN * tries)
+    if happening.legs and tries <= MAX_HEDGES:
         stage = 1 + max(leg.stage for leg in order.legs)
         more = tuple(replace(leg, stage=stage) for leg in happening.legs)
         return replace(order, legs=order.legs + more, hedge_at=0), []
-    if happening.over or order.hedges >= MAX_HEDGES:
-        return replace(order, left_open=f"{order.net.normalize():f} left open: {happening.reason}"), []
+    if happening.over or tries >= MAX_HEDGES:
+        why = happening.reason or f"{MAX_HEDGES} hedges did not fill"
+        return replace(order, left_open=f"{order.net.normalize():f} left open: {why}"), []
     return order, []
 
 

@@ -283,7 +283,9 @@ def _broken(legs: Mapping[int, Leg]) -> tuple[int, str] | None:
 
 def _reason(command: OrderCommand, offers: Sequence[Offer], legs: Mapping[int, Leg], left_out: Decimal) -> str:
     """In words: what was chosen, and what it costs against the next best."""
-    parts = [f"{leg.quantity:f} {leg.instrument.symbol} on {leg.instrument.exchange}" for leg in legs.values()]
+    parts = [
+        f"{leg.quantity.normalize():f} {leg.instrument.symbol} on {leg.instrument.exchange}" for leg in legs.values()
+    ]
     told = f"{command.strategy}: {' and '.join(parts)}"
     others = [offer.candidate for number, offer in enumerate(offers) if number not in legs]
     if others and len(legs) == 1:

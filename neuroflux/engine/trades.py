@@ -1,4 +1,4 @@
-"""A rebalance as one order: each trade on the instrument it names, sales first, purchases when those have ended."""
+"""A rebalance as one order: each trade on the instrument it names, sales first, then purchases."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.candidates import Offer, Prospect, of_leg, reference_price, weigh
+from neuroflux.engine.conversion import is_conversion_market
 from neuroflux.engine.limits import Limits, notional_fault
 from neuroflux.engine.order_state import Leg
 from neuroflux.engine.rounding import round_price, round_quantity, violation
@@ -53,9 +54,17 @@ def _leg(asked: CommandLeg, offer: Offer, now: Microseconds) -> Leg:
     instrument = offer.prospect.instrument
     there = sum((Decimal(str(level.quantity)) for level in offer.levels), Decimal(0))
     wire = round_quantity(instrument, min(asked.quantity / instrument.multiplier, there), OrderType.LIMIT)
-    price = round_price(instrument, Decimal(str(offer.bound)), asked.side, aggressive=False)
-    stage = 0 if asked.side is Side.SELL else 1
-    return Leg(instrument, asked.side, wire, price, TimeInForce.IOC, offer.rate.mid, now, stage)
+    sign = 1 if asked.side is Side.BUY else -1
+    bounds = [Decimal(str(offer.bound)), *([asked.price] if asked.price else [])]
+    price = round_price(instrument, sign * min(sign * each for each in bounds), asked.side, aggressive=False)
+    return Leg(instrument, asked.side, wire, price, TimeInForce.IOC, offer.rate.mid, now, _stage(asked, offer))
+
+
+def _stage(asked: CommandLeg, offer: Offer) -> int:
+    """Sales, purchases, and what changes one stablecoin into another."""
+    if is_conversion_market(offer.prospect.instrument.market):
+        return 2
+    return 0 if asked.side is Side.SELL else 1
 
 
 def _fault(leg: Leg, limits: Limits) -> str:
