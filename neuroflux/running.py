@@ -16,15 +16,16 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
+from neuroflux import view
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.domain import OrderEvent
 from neuroflux.errors import Unreachable
 from neuroflux.kafka import Extent, Reader, extents, load_codec
 from neuroflux.settings import Settings
+from neuroflux.sim import paper
 from neuroflux.stack.supervisor import Stack, infrastructure, stages
 from neuroflux.tables import STORED
 from neuroflux.topics import ALL, EVENTS, SIGNALS
-from neuroflux.view import live
 
 CATCH_UP_SECONDS = 30.0
 """How long the warehouse may take, at the end, to store what was in the log."""
@@ -49,10 +50,15 @@ class Summary(Struct, frozen=True):
     latencies_ms: dict[str, dict[str, float]]
 
 
-async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool) -> None:
-    """Start everything, show it, stop it. With ``seconds`` of 0 it goes on until Ctrl-C or SIGTERM."""
+async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool, live: bool = False) -> None:
+    """Start everything, show it, stop it. With ``seconds`` of 0 it goes on until Ctrl-C or SIGTERM.
+
+    ``live`` is the real exchanges' public feeds, with orders filled on paper.
+    """
     stop = _told_to_stop()
-    stack = Stack(settings, services=infrastructure(settings) + stages(settings, seed=seed))
+    if live:
+        settings = of_paper(settings)
+    stack = Stack(settings, services=infrastructure(settings) + stages(settings, seed=seed, live=live))
     starting = asyncio.create_task(stack.start(_progress))
     if not await _finished_before(starting, stop):
         return
@@ -63,6 +69,11 @@ async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool) -
             _print(await _summary(settings, time.monotonic() - began), as_json=as_json)
     finally:
         await stack.stop()
+
+
+def of_paper(settings: Settings) -> Settings:
+    """Unless markets are set, those that the paper exchanges know, and not the thousands that a real one lists."""
+    return settings if settings.markets else settings.model_copy(update={"markets": paper.markets()})
 
 
 def _told_to_stop() -> asyncio.Event:
@@ -91,7 +102,7 @@ async def _finished_before(work: asyncio.Task[None], stop: asyncio.Event) -> boo
 
 async def _show(settings: Settings, stack: Stack, stop: asyncio.Event, seconds: float, *, live_view: bool) -> None:
     """Until the time is over, or the stop; raises what ends the stack before that."""
-    shown = asyncio.create_task(live(settings)) if live_view else None
+    shown = asyncio.create_task(view.live(settings)) if live_view else None
     if shown is None:
         _progress("everything answers; Ctrl-C ends it")
     try:

@@ -116,11 +116,14 @@ class ExchangeAccount:
                 await self._patiently(request)
 
     async def _reconcile(self) -> None:
-        """Ask for everything the stream may have missed, and compare it with what the stream said."""
+        """Ask for everything the stream may have missed, and compare it with what the stream said.
+
+        A figure may be the sum of several answers (Hyperliquid's spot and margin), so only its last one is taken.
+        """
+        asked, events = wall(), list[FeedEvent]()
         for request in self._feed.resync(self._seen - OVERLAP, self._vitals.now()):
-            asked = wall()
-            answer = await self._patiently(request)
-            self._take(self._feed.answer(answer, wall()), streamed=False, asked=asked)
+            events += self._feed.answer(await self._patiently(request), wall())
+        self._take(_last_figures(events), streamed=False, asked=asked)
         self._seen = wall()
 
     # ── Listener ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,6 +189,13 @@ class ExchangeAccount:
 
     def _tell(self, status: ExchangeStatus) -> None:
         self._publisher.publish(STATUS, status)
+
+
+def _last_figures(events: Sequence[FeedEvent]) -> list[FeedEvent]:
+    """All events, but of each figure only the last."""
+    last = {(type(one), _name(one)): one for one in events if isinstance(one, Balance | Position)}
+    figures = set(map(id, last.values()))
+    return [one for one in events if not isinstance(one, Balance | Position) or id(one) in figures]
 
 
 def _name(figure: Balance | Position) -> str:

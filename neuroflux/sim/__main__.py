@@ -16,9 +16,10 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8900)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--paper", action="store_true", help="mirror the live books of market.books")
     arguments = parser.parse_args()
     try:
-        asyncio.run(run_forever(arguments.port, arguments.seed, arguments.host))
+        asyncio.run(run_forever(arguments.port, arguments.seed, arguments.host, paper=arguments.paper))
     except NeuroFluxError as error:
         print(error, file=sys.stderr)
         return 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from neuroflux.sim.binance_candles import Candles
 from neuroflux.sim.binance_wire import Numbers, json_text
-from neuroflux.sim.instruments import LISTINGS
+from neuroflux.sim.instruments import BINANCE
 from neuroflux.sim.matching import Book, Match, Side
 from neuroflux.sim.world import World
 
@@ -16,10 +16,11 @@ class Frames:
 
     def __init__(self, exchange_id: str, world: World) -> None:
         self.exchange_id = exchange_id
-        self.numbers = {listing.symbol: Numbers(listing) for listing in LISTINGS[exchange_id]}
+        listings = world.exchanges[exchange_id].listings
+        self.numbers = {symbol: Numbers(listing) for symbol, listing in listings.items()}
         self._world = world
         self.candles = Candles(self.numbers)
-        self._is_spot = next(iter(self.numbers.values())).listing.kind == "spot"
+        self.is_spot = exchange_id == BINANCE
 
     def _book(self, symbol: str) -> Book:
         return self._world.exchanges[self.exchange_id].books[symbol]
@@ -48,7 +49,7 @@ class Frames:
     ) -> str:
         first, last, previous = ids
         head: dict[str, object] = {"e": "depthUpdate", "E": now // 1000}
-        if self._is_spot:
+        if self.is_spot:
             head |= {"s": symbol, "U": first, "u": last}
         else:
             head |= {"T": now // 1000, "s": symbol, "U": first, "u": last, "pu": previous}
@@ -57,7 +58,7 @@ class Frames:
     def partial_depth(self, symbol: str, depth: int, first: int, last: int, previous: int, now: int) -> str:
         """The best levels, whole."""
         bids, asks = self.levels(symbol, depth)
-        if self._is_spot:
+        if self.is_spot:
             return json_text({"lastUpdateId": last, "bids": bids, "asks": asks})
         return self._depth_frame(symbol, (first, last, previous), bids, asks, now)
 
@@ -70,7 +71,7 @@ class Frames:
         """What REST answers for a book."""
         bids, asks = self.levels(symbol, depth)
         book = self._book(symbol)
-        if self._is_spot:
+        if self.is_spot:
             return {"lastUpdateId": book.sequence, "bids": bids, "asks": asks}
         head = {"lastUpdateId": book.stamp(), "E": now // 1000, "T": now // 1000}
         return {**head, "bids": bids, "asks": asks}
@@ -93,7 +94,7 @@ class Frames:
             "a": ask,
             "A": ask_quantity,
         }
-        if self._is_spot:
+        if self.is_spot:
             return json_text(body)
         return json_text({"e": "bookTicker", **body, "T": now // 1000, "E": now // 1000})
 
@@ -110,7 +111,7 @@ class Frames:
             "p": numbers.price(match.price),
             "q": numbers.quantity(match.quantity),
         }
-        tail = {"m": match.side == "sell", "M": True} if self._is_spot else {"X": "MARKET", "m": match.side == "sell"}
+        tail = {"m": match.side == "sell", "M": True} if self.is_spot else {"X": "MARKET", "m": match.side == "sell"}
         return json_text({**body, **tail})
 
     def aggregate_trade(self, symbol: str, match: Match, now: int) -> str:
@@ -128,7 +129,7 @@ class Frames:
             "T": time,
             "m": match.side == "sell",
         }
-        return json_text({**body, "M": True} if self._is_spot else {**body, "nq": quantity})
+        return json_text({**body, "M": True} if self.is_spot else {**body, "nq": quantity})
 
     # --- by the clock
 
@@ -144,13 +145,13 @@ class Frames:
                 return json_text(self.mini_ticker(symbol, now))
             case "ticker":
                 return json_text(self.ticker(symbol, now))
-            case "markPrice" if not self._is_spot:
+            case "markPrice" if not self.is_spot:
                 return json_text(self.mark_price(symbol, now))
             case "!miniTicker@arr":
                 return json_text([self.mini_ticker(each, now) for each in self.numbers])
             case "!ticker@arr":
                 return json_text([self.ticker(each, now) for each in self.numbers])
-            case "!markPrice@arr" if not self._is_spot:
+            case "!markPrice@arr" if not self.is_spot:
                 return json_text([self.mark_price(each, now) for each in self.numbers])
         return ""
 
@@ -184,7 +185,7 @@ class Frames:
             "F": max(0, tape.last_trade - tape.count),
             "L": tape.last_trade,
             "n": tape.count,
-            **(book if self._is_spot else {}),
+            **(book if self.is_spot else {}),
         }
 
     def mark_price(self, symbol: str, now: int) -> dict[str, object]:

@@ -99,7 +99,7 @@ class MarketData:
     def __init__(self, simulation: Simulation, frames: Frames) -> None:
         self._simulation = simulation
         self._frames = frames
-        self._is_spot = next(iter(frames.numbers.values())).listing.kind == "spot"
+        self._is_spot = frames.is_spot
         self._trades: dict[str, deque[tuple[Match, int]]] = {
             symbol: deque(maxlen=REMEMBERED_TRADES) for symbol in frames.numbers
         }

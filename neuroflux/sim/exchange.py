@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
 import msgspec
 
 from neuroflux.sim.accounts import PLACES, ZERO, PerpetualLedger, SpotLedger
-from neuroflux.sim.instruments import LISTINGS, Listing
-from neuroflux.sim.matching import Book, Match, Sequence, Side
+from neuroflux.sim.instruments import Listing
+from neuroflux.sim.matching import Book, Match, Side
+from neuroflux.sim.matching import Sequence as Numbers
 from neuroflux.sim.orders import AccountEvent, Ask, Fill, FundingEvent, Happening, Order, OrderEvent, Reason, Rejected
 
 MAX_LOTS = 9_000_000_000
@@ -32,15 +33,15 @@ class SimExchange:
     def __init__(
         self,
         exchange_id: str,
-        books: dict[str, Book],
+        listed: Sequence[tuple[Listing, Book]],
         spot: SpotLedger,
         perpetual: PerpetualLedger,
         faults: OrderFaults,
-        ids: Sequence,
+        ids: Numbers,
     ) -> None:
         self.exchange_id = exchange_id
-        self.listings = {listing.symbol: listing for listing in LISTINGS[exchange_id]}
-        self.books = books
+        self.listings = {listing.symbol: listing for listing, _ in listed}
+        self.books = {listing.symbol: book for listing, book in listed}
         self.spot = spot
         self.perpetual = perpetual
         self.orders: dict[int, Order] = {}

@@ -10,16 +10,27 @@ from neuroflux.sim.exchange import SimExchange
 from neuroflux.sim.orders import Fill, Order
 
 Json = dict[str, Any]
-TOKENS = {"USDC": 0, "PURR": 1, "HYPE": 150, "UBTC": 197}
+_TOKENS = {"USDC": 0, "PURR": 1, "HYPE": 150, "UBTC": 197}
+_FIRST_OTHER = 1000
 _STATUS = {"new": "open", "partially_filled": "open", "filled": "filled", "canceled": "canceled", "expired": "canceled"}
+
+PLACES = 8
+"""The exchange writes no endless fractions: an average entry price has at most so many."""
 
 
 def number(value: Decimal) -> str:
     """A number as Hyperliquid writes it: no trailing zeros but one behind the point."""
-    text = f"{value:f}"
+    text = f"{round(value, PLACES):f}"
     if "." in text:
         text = text.rstrip("0")
     return text + "0" if text.endswith(".") else text if "." in text else f"{text}.0"
+
+
+def tokens(exchange: SimExchange) -> dict[str, int]:
+    """The number of every token that is traded. Those that the simulator does not know are numbered in order."""
+    spot = [one for one in exchange.listings.values() if one.kind == "spot"]
+    traded = {token for one in spot for token in (one.base_asset, one.quote)} | exchange.spot.balances.keys()
+    return _TOKENS | {name: _FIRST_OTHER + place for place, name in enumerate(sorted(traded - _TOKENS.keys()))}
 
 
 def status_of(order: Order) -> str:
@@ -134,10 +145,11 @@ def _position(exchange: SimExchange, symbol: str) -> Json:
 
 
 def spot_state(exchange: SimExchange) -> Json:
+    numbers = tokens(exchange)
     rows = [
         {
             "coin": asset,
-            "token": TOKENS[asset],
+            "token": numbers[asset],
             "total": number(balance.total),
             "hold": number(balance.locked),
             "entryNtl": "0.0",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from neuroflux.sim import hyperliquid_account as account
-from neuroflux.sim.hyperliquid_account import TOKENS, Json, number
+from neuroflux.sim.hyperliquid_account import Json, number
 from neuroflux.sim.instruments import Listing
 from neuroflux.sim.orders import Rejected
 from neuroflux.sim.simulation import Simulation
@@ -17,7 +17,11 @@ LIGHT = frozenset(
     {"l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus"}
 )
 """Kinds that weigh 2; the others weigh 20."""
-_DECIMALS = {"USDC": 8, "PURR": 0, "HYPE": 2, "UBTC": 5}
+_DOLLAR_DECIMALS = 8
+_DELISTED = {"name": "", "szDecimals": 0, "maxLeverage": 1, "marginTableId": 50, "isDelisted": True}
+_NO_CONTEXT = dict.fromkeys(
+    ("prevDayPx", "dayNtlVlm", "markPx", "dayBaseVlm", "funding", "openInterest", "oraclePx"), "0.0"
+)
 
 
 class UnknownInfo(ValueError):
@@ -34,7 +38,10 @@ class Info:
         self._answers: dict[str, Callable[[Json], Any]] = {
             "meta": lambda _: self.meta(),
             "spotMeta": lambda _: self.spot_meta(),
-            "metaAndAssetCtxs": lambda _: [self.meta(), [self.context(one) for one in self.listed("perpetual")]],
+            "metaAndAssetCtxs": lambda _: [
+                self.meta(),
+                [self.context(one) if one else _NO_CONTEXT for one in self.universe()],
+            ],
             "spotMetaAndAssetCtxs": lambda _: [self.spot_meta(), [self.context(one) for one in self.listed("spot")]],
             "allMids": lambda _: self.mids(),
             "exchangeStatus": lambda _: {"time": self.now() // 1000, "specialStatuses": None},
@@ -79,19 +86,25 @@ class Info:
             raise UnknownInfo(f"unknown coin {asked.get('coin')!r}")
         return listing
 
+    def universe(self) -> list[Listing | None]:
+        """The perpetuals at the place that is their asset id; where none is listed there was one."""
+        by_number = {one.number: one for one in self.listed("perpetual")}
+        return [by_number.get(number) for number in range(max(by_number, default=-1) + 1)]
+
     def meta(self) -> Json:
         universe = [
-            {"name": one.symbol, "szDecimals": _digits(one.lot), "maxLeverage": one.max_leverage, "marginTableId": 50}
-            for one in self.listed("perpetual")
+            _perpetual(one) if one else {**_DELISTED, "name": f"GONE{at}"} for at, one in enumerate(self.universe())
         ]
         table = {"description": "", "marginTiers": [{"lowerBound": "0.0", "maxLeverage": 50}]}
         return {"universe": universe, "marginTables": [[50, table]], "collateralToken": 0}
 
     def spot_meta(self) -> Json:
+        numbers = account.tokens(self._exchange)
+        decimals = {one.base_asset: _digits(one.lot) for one in self.listed("spot")}
         tokens = [
             {
                 "name": name,
-                "szDecimals": _DECIMALS[name],
+                "szDecimals": decimals.get(name, _DOLLAR_DECIMALS),
                 "weiDecimals": 8,
                 "index": index,
                 "tokenId": f"0x{index:032x}",
@@ -100,11 +113,11 @@ class Info:
                 "fullName": None,
                 "deployerTradingFeeShare": "0.0",
             }
-            for name, index in TOKENS.items()
+            for name, index in numbers.items()
         ]
         universe = [
             {
-                "tokens": [TOKENS[one.base_asset], 0],
+                "tokens": [numbers[one.base_asset], numbers[one.quote]],
                 "name": one.symbol,
                 "index": one.number - 10_000,
                 "isCanonical": "/" in one.symbol,
@@ -204,6 +217,11 @@ class Info:
         if not self._ours(asked):
             return []
         return [one for one in reversed(account.fills(self._exchange, start * 1000)) if one["time"] <= end]
+
+
+def _perpetual(listing: Listing) -> Json:
+    leverage = {"maxLeverage": listing.max_leverage, "marginTableId": 50}
+    return {"name": listing.symbol, "szDecimals": _digits(listing.lot), **leverage}
 
 
 def _digits(step: Decimal) -> int:

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -16,11 +16,14 @@ from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from neuroflux.errors import PortTaken, UsageError
+from neuroflux.settings import load_settings
 from neuroflux.sim.binance_spot import BinanceSpot
 from neuroflux.sim.binance_usdm import BinanceUsdm
 from neuroflux.sim.faults import HTTP_FAULTS
+from neuroflux.sim.house import House
 from neuroflux.sim.hyperliquid import Hyperliquid
 from neuroflux.sim.orders import Order
+from neuroflux.sim.paper_feed import live_house
 from neuroflux.sim.replay import Player, read
 from neuroflux.sim.simulation import Dialect, Simulation
 from neuroflux.stack.notify import ready
@@ -139,9 +142,9 @@ def application(simulation: Simulation, replay: Path | None = None) -> web.Appli
     return app
 
 
-def simulation_of(seed: int) -> Simulation:
+def simulation_of(seed: int, house: House | None = None) -> Simulation:
     """A simulation with every dialect."""
-    simulation = Simulation(seed)
+    simulation = Simulation(seed, house)
     simulation.add(BinanceSpot(simulation))
     simulation.add(BinanceUsdm(simulation))
     simulation.add(Hyperliquid(simulation))
@@ -149,12 +152,15 @@ def simulation_of(seed: int) -> Simulation:
 
 
 @asynccontextmanager
-async def serve(port: int, seed: int, host: str = "127.0.0.1", *, replay: Path | None = None) -> AsyncIterator[Served]:
+async def serve(
+    port: int, seed: int, host: str = "127.0.0.1", *, replay: Path | None = None, house: House | None = None
+) -> AsyncIterator[Served]:
     """Serve until the block is left. Port 0 takes a free one; ``replay`` is a recording, see replay.py.
 
+    ``house`` is by default one that makes its prices of the seed.
     Raises PortTaken, and UsageError on a file that is no recording.
     """
-    simulation = simulation_of(seed)
+    simulation = simulation_of(seed, house)
     runner = web.AppRunner(application(simulation, replay), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
@@ -183,15 +189,38 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
         raise
 
 
-async def run_forever(port: int, seed: int, host: str = "127.0.0.1") -> None:
-    """Serve until SIGTERM or SIGINT, or until cancelled."""
+async def run_forever(port: int, seed: int, host: str = "127.0.0.1", *, paper: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT, or until cancelled. On paper the books are those of the live exchanges, off Kafka.
+
+    Raises PortTaken, and on paper Unreachable where no instruments come.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serve(port, seed, host) as served:
-        ready()
-        print(f"binance, binanceusdm and hyperliquid run at {served.url} (seed {seed})", flush=True)
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({stopping, served.moving}, return_when=asyncio.FIRST_COMPLETED)
+    serving = asyncio.create_task(_serve_forever(port, seed, host, paper=paper))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            serving.result()
+    finally:
         stopping.cancel()
+        serving.cancel()
+        await asyncio.gather(stopping, serving, return_exceptions=True)
+
+
+async def _serve_forever(port: int, seed: int, host: str, *, paper: bool) -> None:
+    async with AsyncExitStack() as opened:
+        house, works, what = None, set[asyncio.Task[None]](), f"seed {seed}"
+        if paper:
+            house, following = await opened.enter_async_context(live_house(load_settings()))
+            works.add(following)
+            counts = (f"{len(listings)} of {exchange_id}" for exchange_id, listings in house.listings.items())
+            what = f"on paper: {', '.join(counts)}"
+        served = await opened.enter_async_context(serve(port, seed, host, house=house))
+        ready()
+        print(f"binance, binanceusdm and hyperliquid run at {served.url} ({what})", flush=True)
+        done, _ = await asyncio.wait({served.moving, *works}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()

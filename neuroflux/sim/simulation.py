@@ -14,6 +14,7 @@ from msgspec import Struct
 from neuroflux.sim.connection import Connection
 from neuroflux.sim.exchange import SimExchange
 from neuroflux.sim.faults import Faults
+from neuroflux.sim.house import House
 from neuroflux.sim.instruments import EXCHANGES
 from neuroflux.sim.prices import STEP
 from neuroflux.sim.world import Change, World
@@ -49,13 +50,13 @@ class Dialect(Protocol):
 
 
 class Simulation:
-    """Owns the world and moves it on by the wall clock."""
+    """Owns the world and moves it on by the wall clock. Without a ``house`` its prices are made of the seed."""
 
-    def __init__(self, seed: int, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, seed: int, house: House | None = None, clock: Callable[[], float] = time.time) -> None:
         self.seed = seed
         self._clock = clock
         self.faults = Faults(time.monotonic, EXCHANGES)
-        self.world = World(seed, self.faults, int(clock() * 1_000_000))
+        self.world = World(seed, self.faults, int(clock() * 1_000_000), house)
         self.dialects: dict[str, Dialect] = {}
         self.connections: dict[str, set[Connection]] = {exchange_id: set() for exchange_id in EXCHANGES}
 

@@ -56,5 +56,8 @@ def base(settings: Settings) -> dict[str, str]:
 
 
 def stage(settings: Settings) -> dict[str, str]:
-    """Of a stage of the local pipeline. It trades on exchanges that run here, whatever a .env file says."""
+    """Of a stage of the local pipeline. It trades on exchanges that run here, whatever a .env file says.
+
+    A stage that follows the live exchanges has ``base`` alone: the addresses that are set, or the exchanges' own.
+    """
     return base(settings) | simulated_addresses(settings.sim)

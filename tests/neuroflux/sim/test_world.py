@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import pairwise
 
+from neuroflux.sim.house import SeededHouse
 from neuroflux.sim.instruments import EXCHANGES
 from neuroflux.sim.world import World
 
@@ -40,7 +41,7 @@ def test_another_seed_gives_another_world() -> None:
     assert _run(1, 5) != _run(2, 5)
 
 
-def _is_open(world: World) -> bool:
+def _is_open(world: World, tether: float) -> bool:
     """Whether one of bitcoin's perpetuals can be bought and another sold at a profit, both taker fees paid."""
     offers = []
     for exchange_id in EXCHANGES:
@@ -48,18 +49,19 @@ def _is_open(world: World) -> bool:
         for symbol, listing in exchange.listings.items():
             if listing.base in ("BTC", "ETH", "SOL") and listing.kind == "perpetual":
                 bid, ask = (float(price) for price in exchange.top(symbol))
-                dollar = world.prices.tether if listing.quote == "USDT" else 1.0
+                dollar = tether if listing.quote == "USDT" else 1.0
                 fee = float(listing.taker_fee)
                 offers.append((listing.base, bid * dollar * (1 - fee), ask * dollar * (1 + fee)))
     return any(sell > buy for base, sell, _ in offers for other, _, buy in offers if base == other)
 
 
 def test_arbitrage_opens_and_closes_again() -> None:
-    world = World(1, Nothing(), NOW)
+    house = SeededHouse(1)
+    world = World(1, Nothing(), NOW, house)
     states = []
     for _ in range(400):
         world.step(NOW)
-        states.append(_is_open(world))
+        states.append(_is_open(world, house.prices.tether))
     openings = sum(after and not before for before, after in pairwise(states))
     assert openings >= 2
     assert sum(states) < 200

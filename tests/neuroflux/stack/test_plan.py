@@ -41,6 +41,26 @@ def test_the_seed_and_port_of_the_exchanges(tmp_path: Path) -> None:
     assert sim.command[-4:] == ("--port", "7777", "--seed", "5")
 
 
+def test_live_prices_are_the_exchanges_own_and_orders_are_on_paper(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("NEUROFLUX_BINANCE_REST_URL=https://live\nNEUROFLUX_BINANCE_API_KEY=real\n")
+    monkeypatch.setenv("NEUROFLUX_HYPERLIQUID_SECRET_KEY", "real")
+    settings = Settings(home=tmp_path, sim="http://127.0.0.1:7777")
+    services = {one.name: one for one in stages(settings, live=True)}
+    for name in ("market", "streams", "warehouse"):
+        assert services[name].needs == ("setup",)
+    assert services["market"].env["NEUROFLUX_BINANCE_REST_URL"] == "https://live"
+    assert "NEUROFLUX_HYPERLIQUID_REST_URL" not in services["market"].env
+    assert set(services["sim"].needs) == {"setup", "market"}
+    assert services["sim"].command[-1] == "--paper"
+    for name in ("account", "execution"):
+        assert "sim" in services[name].needs
+        assert services[name].env["NEUROFLUX_BINANCE_REST_URL"] == "http://127.0.0.1:7777/binance"
+    assert not [name for name, one in services.items() if "real" in one.env.values()]
+
+
 def test_outside_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "CHECKOUT", tmp_path)
     with pytest.raises(UsageError, match="checkout"):
