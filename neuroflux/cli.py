@@ -49,13 +49,14 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 def run(
     seconds: Annotated[float, typer.Option(help="Stop by itself and print a summary; 0 runs until Ctrl-C.", min=0)] = 0,
     seed: Annotated[int, typer.Option(help="Of the exchanges that run here.")] = 1,
+    live: Annotated[bool, typer.Option("--live", help="Real exchanges' public feeds; orders on paper.")] = False,
     json: Json = False,
 ) -> None:
     """Local stack, exchanges that run here, and the whole pipeline, with a live view."""
     from neuroflux.running import run as run_pipeline
     from neuroflux.settings import load_settings
 
-    _run(run_pipeline(load_settings(), seconds=seconds, seed=seed, as_json=json))
+    _run(run_pipeline(load_settings(), seconds=seconds, seed=seed, as_json=json, live=live))
 
 
 @app.command()
@@ -197,6 +198,47 @@ def watch(
     from neuroflux.settings import load_settings
 
     _run(watch_topic(load_settings(), topic, as_json=json))
+
+
+@app.command()
+def balances(json: Json = False) -> None:
+    """What is held on all exchanges, and its worth."""
+    _ask("balances", json)
+
+
+@app.command()
+def health(json: Json = False) -> None:
+    """How the exchanges are, and what to do about it."""
+    _ask("health", json)
+
+
+@app.command()
+def opportunities(json: Json = False) -> None:
+    """What can be bought in one place and sold in another, now."""
+    _ask("opportunities", json)
+
+
+@app.command()
+def performance(json: Json = False) -> None:
+    """Returns and risk, from the equity that ClickHouse keeps."""
+    _ask("performance", json)
+
+
+def _ask(question: str, as_json: bool) -> None:
+    from neuroflux.asking import ask
+    from neuroflux.settings import load_settings
+
+    _run(ask(load_settings(), question, as_json=as_json))
+
+
+@app.command()
+def explain(order_id: str, json: Json = False) -> None:
+    """Why an order went where it went: every candidate with its figures, and the ticks behind them."""
+    from neuroflux.explaining import explain as find
+    from neuroflux.explaining import print_explanation
+    from neuroflux.settings import load_settings
+
+    print_explanation(find(load_settings(), order_id), as_json=json)
 
 
 @app.command()

@@ -1,0 +1,301 @@
+"""What the façade answers, as the API reference has it; keys beyond the reference stand at the end of each.
+
+Money is in USD and times are ISO 8601 in UTC with a ``Z``, unless said otherwise. A figure that nobody told is ``nan``,
+never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, TypedDict
+
+from neuroflux.domain import Cause, Microseconds
+
+
+def iso(time: Microseconds) -> str:
+    """A time as answers have it; "" for 0, which is no time."""
+    if not time:
+        return ""
+    return datetime.fromtimestamp(time / 1e6, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def micros(text: str) -> Microseconds:
+    """The time that ``iso`` wrote; raises ValueError for what is none."""
+    return round(datetime.fromisoformat(text).timestamp() * 1e6) if text else 0
+
+
+class CauseAnswer(TypedDict):
+    """A record that a figure was made from."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+def causes_answer(causes: Sequence[Cause]) -> list[CauseAnswer]:
+    return [{"topic": one.topic, "partition": one.partition, "offset": one.offset} for one in causes]
+
+
+class ExchangeConfig(TypedDict, total=False):
+    """What ``initialize_exchanges`` may be given for one exchange, for those who want it checked; no key is needed."""
+
+    api_key: str
+    secret_key: str
+    testnet: bool
+    max_leverage: float
+    default_leverage: float
+    rate_limits: dict[str, float]
+    subaccount: str
+
+
+class ConnectionHealth(TypedDict):
+    """``reason`` is why it failed, else ""; ``keys``: ``demo``, ``own``, or ``none``."""
+
+    status: Literal["online", "degraded", "offline", "unknown"]
+    simulated: bool
+    reason: str
+    keys: Literal["demo", "own", "none"]
+    latency_ms: float
+    balances_age_seconds: float
+    last_successful_request: str
+    limits: dict[str, float]
+
+
+class InitializationAnswer(TypedDict):
+    initialized_exchanges: list[str]
+    failed_exchanges: list[str]
+    status: Literal["full_success", "partial_success", "failed"]
+    active_connections: int
+    connection_health: dict[str, ConnectionHealth]
+
+
+class AssetBalance(TypedDict):
+    """Amounts in the asset. ``value_usd`` is ``nan`` where nothing prices it."""
+
+    total: float
+    available: float
+    in_positions: float
+    in_orders: float
+    value_usd: float
+
+
+class ExchangeBalance(TypedDict):
+    """One account, or the sum of ``parts``. ``total_usd`` counts ``unrealised_pnl_usd`` where the balances do not."""
+
+    total_usd: float
+    unrealised_pnl_usd: float
+    assets: dict[str, AssetBalance]
+    parts: dict[str, ExchangeBalance]
+
+
+class SyncStatus(TypedDict):
+    """``agrees`` is whether stream and REST said the same when they were last compared; None: nobody told."""
+
+    status: Literal["synced", "differs", "stale", "missing"]
+    age_seconds: float
+    agrees: bool | None
+    detail: str
+
+
+class BalanceAnswer(TypedDict):
+    total_balance_usd: float
+    asset_breakdown: dict[str, AssetBalance]
+    exchange_breakdown: dict[str, ExchangeBalance]
+    available_balance: dict[str, float]
+    locked_balance: dict[str, float]
+    last_updated: str
+    sync_status: dict[str, SyncStatus]
+    unpriced: list[str]
+    unrealised_pnl_usd: float
+
+
+class ExchangeHealthAnswer(TypedDict):
+    """``rate_limit_usage`` and ``uptime_percent`` are 0 to 100."""
+
+    status: Literal["online", "degraded", "offline"]
+    latency_ms: float
+    uptime_percent: float
+    rate_limit_usage: float
+    last_successful_request: str
+    reason: str
+    age_seconds: float
+
+
+class ConnectivityMetrics(TypedDict):
+    average_latency_ms: float
+    worst_latency_ms: float
+    average_uptime_percent: float
+    online: int
+    total: int
+
+
+class RateLimit(TypedDict):
+    """Percent of the exchange's limit: used, what the buffer leaves usable, and what is left of that."""
+
+    usage_percent: float
+    usable_percent: float
+    left_percent: float
+    near_limit: bool
+
+
+class Action(TypedDict):
+    """Something to do. ``condition`` is one of the names in manager/health.py."""
+
+    exchange: str
+    condition: str
+    action: str
+    reason: str
+
+
+class HealthAnswer(TypedDict):
+    overall_health: Literal["healthy", "degraded", "critical"]
+    exchange_status: dict[str, ExchangeHealthAnswer]
+    connectivity_metrics: ConnectivityMetrics
+    api_rate_limits: dict[str, RateLimit]
+    recommended_actions: list[Action]
+    last_checked: str
+
+
+class PriceRange(TypedDict):
+    min: float
+    max: float
+
+
+class InstrumentData(TypedDict):
+    """Raw, in the instrument's quote and the wire's units; ``price_usd`` and ``volume`` are per unit of the base."""
+
+    bid: float
+    ask: float
+    bid_size: float
+    ask_size: float
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
+    book_time: str
+    price_usd: float
+    volume: float
+    included: bool
+
+
+class ExchangeData(TypedDict):
+    """``bid``, ``ask`` (best of what is included, USD), ``price`` and ``volume`` of the exchange."""
+
+    bid: float
+    ask: float
+    price: float
+    volume: float
+    instruments: dict[str, InstrumentData]
+
+
+class MarketDataAnswer(TypedDict):
+    symbol: str
+    aggregated_price: float
+    price_range: PriceRange
+    total_volume: float
+    liquidity_score: float
+    exchange_data: dict[str, ExchangeData]
+    timestamp: str
+    data_freshness: dict[str, float]
+    status: Literal["live", "no_data"]
+    window_seconds: float
+    excluded: dict[str, str]
+    causes: list[CauseAnswer]
+
+
+class Opportunity(TypedDict):
+    """A signal. Prices are averages of the walked books in the instruments' own quotes, ``quantity`` is of the base."""
+
+    symbol: str
+    expected_profit: float
+    signal_id: str
+    market: str
+    kind: str
+    buy_exchange: str
+    buy_symbol: str
+    buy_price: float
+    sell_exchange: str
+    sell_symbol: str
+    sell_price: float
+    quantity: float
+    gross_profit: float
+    fees: float
+    conversion_cost: float
+    created_at: str
+    expires_at: str
+    causes: list[CauseAnswer]
+
+
+class BackupTest(TypedDict):
+    """What trying one backup showed; ``reason`` names what it lacks."""
+
+    passed: bool
+    health: str
+    signed_read_seconds: float
+    book_age_seconds: float
+    funds_usd: float
+    reason: str
+
+
+class FailoverAnswer(TypedDict):
+    failover_config_id: str
+    primary_exchange: str
+    backup_exchanges: list[str]
+    failover_conditions: dict[str, float]
+    test_status: Literal["tested", "untested", "failed"]
+    activation_status: Literal["active", "inactive"]
+    backup_tests: dict[str, BackupTest]
+
+
+class OptimizationAnswer(TypedDict):
+    """``expected_slippage`` is in percent. ``reasons`` say why nothing is recommended, where nothing is."""
+
+    recommended_exchange: str
+    order_splitting: dict[str, Any]
+    timing_strategy: str
+    expected_slippage: float
+    expected_cost: float
+    confidence_score: float
+    slices: dict[str, Any]
+    reasons: list[str]
+
+
+class RouteOrderAnswer(TypedDict):
+    """``execution_time`` is in seconds; ``chosen`` are exchange, symbol and quantity of each part."""
+
+    order_id: str
+    exchange: str
+    status: Literal["routed", "pending", "failed"]
+    routing_reason: str
+    estimated_costs: dict[str, float]
+    execution_time: float
+    backup_exchanges: list[str]
+    chosen: list[dict[str, Any]]
+    state: str
+    filled_quantity: float
+    average_price: float
+
+
+class ArbitrageAnswer(TypedDict):
+    """``execution_time`` is in seconds."""
+
+    arbitrage_id: str
+    status: Literal["executed", "partial", "failed"]
+    profit_realized: float
+    execution_details: dict[str, Any]
+    fees_paid: float
+    execution_time: float
+    risk_assessment: dict[str, Any]
+
+
+class RebalanceAnswer(TypedDict):
+    """``execution_time`` is in seconds; ``planned`` is the status of a dry run, ``plan`` what was meant to be done."""
+
+    rebalance_id: str
+    status: Literal["completed", "partial", "failed", "planned"]
+    orders_executed: list[dict[str, Any]]
+    final_allocation: dict[str, float]
+    total_cost: float
+    execution_time: float
+    slippage_analysis: dict[str, Any]
+    plan: dict[str, Any]
+    reason: str

@@ -1,0 +1,120 @@
+"""An opportunity taken: both legs as one command, and what they came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from neuroflux.clock import wall
+from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand, OrderState, Side
+from neuroflux.errors import UsageError
+from neuroflux.manager.answers import ArbitrageAnswer, micros
+from neuroflux.manager.connection import CLIENT, Connection
+from neuroflux.manager.following import Followed
+from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.settling import legs, settled
+from neuroflux.ordering import new_order_id
+
+NEEDED: Final = ("symbol", "buy_exchange", "buy_symbol", "sell_exchange", "sell_symbol", "quantity")
+FOLLOWED_SECONDS: Final = 60.0
+"""How long a pair may take with all its hedges; it goes on when nobody waits for it any more."""
+
+
+async def execute(connection: Connection, opportunity: Mapping[str, Any]) -> ArbitrageAnswer:
+    """Publish the pair and answer when it has ended; raises UsageError for what is no opportunity."""
+    command = pair_of(opportunity)
+    with connection.follow(command.order_id) as followed:
+        await connection.command(command)
+        await connection.until(lambda: followed.complete, FOLLOWED_SECONDS)
+        return answer(connection.mirror, command, followed, connection.now())
+
+
+def pair_of(opportunity: Mapping[str, Any]) -> OrderCommand:
+    """The command; the execution refuses it when it has expired, or when the books do not pay any more."""
+    missing = [key for key in NEEDED if not isinstance(opportunity, Mapping) or not opportunity.get(key)]
+    if missing:
+        raise UsageError(f"opportunity: {missing[0]!r} is missing; scan_arbitrage_opportunities() gives whole ones")
+    quantity = _quantity(opportunity["quantity"])
+    return OrderCommand(
+        order_id=new_order_id(),
+        kind=CommandKind.PAIR,
+        market=str(opportunity["symbol"]),
+        quantity=quantity,
+        legs=tuple(
+            CommandLeg(str(opportunity[f"{side}_exchange"]), str(opportunity[f"{side}_symbol"]), side, quantity)
+            for side in (Side.BUY, Side.SELL)
+        ),
+        expires_at=_time(opportunity.get("expires_at")),
+        issued_by=CLIENT,
+        issued_at=wall(),
+    )
+
+
+def _quantity(given: Any) -> Decimal:
+    try:
+        quantity = round(Decimal(str(given)), 12).normalize()
+    except ArithmeticError:
+        raise UsageError("opportunity['quantity']: a number is needed") from None
+    if not quantity.is_finite() or quantity <= 0:
+        raise UsageError(f"opportunity['quantity']: {quantity} is not above 0")
+    return quantity
+
+
+def _time(given: Any) -> Microseconds:
+    try:
+        return micros(str(given or ""))
+    except ValueError:
+        raise UsageError(f"opportunity['expires_at']: {given!r} is no time") from None
+
+
+def answer(mirror: Mirror, command: OrderCommand, followed: Followed, now: Microseconds) -> ArbitrageAnswer:
+    """Profit and fees from the fills of both legs and of what hedged them."""
+    money, last = settled(mirror, followed.fills, now), followed.last
+    return {
+        "arbitrage_id": command.order_id,
+        "status": _status(followed),
+        "profit_realized": money.profit,
+        "execution_details": {
+            "legs": legs(followed.fills),
+            "reason": last.reason if last else "no executor has taken the order yet",
+            "decision": followed.decision.reason if followed.decision else "",
+            "state": last.state.value if last else "",
+            "complete": followed.complete,
+            "unpriced": list(money.unpriced),
+        },
+        "fees_paid": money.fees,
+        "execution_time": _seconds(command, followed),
+        "risk_assessment": _risk(mirror, followed, now),
+    }
+
+
+def _status(followed: Followed) -> Literal["executed", "partial", "failed"]:
+    last = followed.last
+    if last is not None and last.state is OrderState.FILLED:
+        return "executed"
+    return "partial" if followed.fills else "failed"
+
+
+def _seconds(command: OrderCommand, followed: Followed) -> float:
+    last = followed.last
+    return (last.event_time - command.issued_at) / 1e6 if last else 0.0
+
+
+def _risk(mirror: Mirror, followed: Followed, now: Microseconds) -> dict[str, Any]:
+    """``open_quantity`` (units of the base, negative: short) and ``open_usd`` are what no leg has evened out."""
+    last, left, usd = followed.last, 0.0, 0.0
+    for fill in followed.fills:
+        instrument = mirror.instrument(fill.exchange, fill.symbol)
+        if instrument is None:
+            continue
+        left += float(fill.quantity) * instrument.multiplier * (1 if fill.side is Side.BUY else -1)
+        rate = mirror.rate(instrument.quote, now)
+        usd = float(fill.price) / instrument.multiplier * (rate.mid if rate is not None else 0.0)
+    even = abs(left) < 1e-12
+    return {
+        "naked_usd_max": last.naked_usd if last else 0.0,
+        "naked_ms": last.naked_ms if last else 0.0,
+        "open_quantity": 0.0 if even else left,
+        "open_usd": 0.0 if even else left * usd,
+    }

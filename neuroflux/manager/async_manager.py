@@ -1,0 +1,154 @@
+"""The façade for those who live in asyncio: the API reference's functions, as coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any
+
+from uuid_utils import uuid7
+
+from neuroflux.engine.performance import PerformanceAnswer
+from neuroflux.errors import UsageError
+from neuroflux.exchanges.config import DEFAULT_ROUTING_STRATEGY
+from neuroflux.manager import arbitrage, failover, initialising, orders, rebalancing
+from neuroflux.manager.answers import (
+    ArbitrageAnswer,
+    BalanceAnswer,
+    FailoverAnswer,
+    HealthAnswer,
+    InitializationAnswer,
+    MarketDataAnswer,
+    Opportunity,
+    OptimizationAnswer,
+    RebalanceAnswer,
+    RouteOrderAnswer,
+)
+from neuroflux.manager.configs import read_configs
+from neuroflux.manager.connection import Connection
+from neuroflux.manager.local import find_or_start
+from neuroflux.manager.reading import Reading
+from neuroflux.settings import Settings, load_settings
+
+NOT_OPEN = "the manager is not open: use it in `async with`"
+
+
+class AsyncExchangeManager:
+    """One place to see, route and follow orders on every exchange that the running pipeline knows.
+
+    An async context manager: entering it finds the stack by the settings, or starts the local one where none answers on
+    this machine, which it stops again when it is left. Raises Unreachable where the stack does not answer, StackError
+    where it can't be started, and UsageError, with the argument's name, for wrong use; what goes wrong on an exchange
+    is an answer with its status and reason.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or load_settings()
+        self._open = AsyncExitStack()
+        self._connection: Connection | None = None
+        self._reading: Reading | None = None
+        self._initialising = asyncio.Lock()
+
+    async def __aenter__(self) -> AsyncExchangeManager:
+        async with AsyncExitStack() as opening:
+            own = await asyncio.to_thread(find_or_start, self._settings)
+            if own is not None:
+                opening.push_async_callback(asyncio.to_thread, own.stop)
+            self._connection = await opening.enter_async_context(Connection(self._settings))
+            self._reading = Reading(self._connection)
+            self._open = opening.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Leave the pipeline; again does nothing."""
+        self._connection = self._reading = None
+        await self._open.aclose()
+
+    @property
+    def reading(self) -> Reading:
+        """The methods that answer from memory, without awaiting; raises UsageError outside of the context."""
+        if self._reading is None:
+            raise UsageError(NOT_OPEN)
+        return self._reading
+
+    @property
+    def connection(self) -> Connection:
+        """What all methods work on; raises UsageError outside of the context."""
+        if self._connection is None:
+            raise UsageError(NOT_OPEN)
+        return self._connection
+
+    async def initialize_exchanges(self, exchange_configs: Mapping[str, Mapping[str, object]]) -> InitializationAnswer:
+        """Make sure that exchanges can be used; again adds and updates. See manager/initialising.py.
+
+        Keys of a configuration: ``api_key``, ``secret_key``, ``testnet``, ``max_leverage``, ``default_leverage`` (both
+        at least 1), ``rate_limits`` (``weight_per_minute``, ``requests_per_minute``, ``requests_per_second``),
+        ``subaccount``. Takes ``EXCHANGE_TIMEOUTS['initialize']`` seconds at most.
+        """
+        connection, wanted = self.connection, read_configs(exchange_configs)
+        async with self._initialising:
+            simulated = await asyncio.to_thread(initialising.find_simulated, self._settings)
+            answer = await initialising.initialise(connection, simulated, wanted)
+            ready = answer["initialized_exchanges"]
+            self.reading.configured = self.reading.configured | {one.exchange: one.exchange in ready for one in wanted}
+        return answer
+
+    async def get_unified_balance(self, asset_filter: Collection[str] | None = None) -> BalanceAnswer:
+        """What is held on all connected exchanges, in USD. See manager/balances.py."""
+        return self.reading.get_unified_balance(asset_filter)
+
+    async def monitor_exchange_health(self) -> HealthAnswer:
+        """How every exchange is, and what to do about it. See manager/health.py."""
+        return self.reading.monitor_exchange_health()
+
+    async def get_market_data_aggregated(
+        self, symbol: str, exchanges: Collection[str] | None = None
+    ) -> MarketDataAnswer:
+        """A market's price over the exchanges that agree. Raises UnknownSymbol. See manager/market_data.py."""
+        return self.reading.get_market_data_aggregated(symbol, exchanges)
+
+    async def route_order(
+        self, order_request: Mapping[str, Any], routing_strategy: str = DEFAULT_ROUTING_STRATEGY
+    ) -> RouteOrderAnswer:
+        """Send an order where the strategy says, and answer when the exchange has. See manager/orders.py."""
+        return await orders.route(self.connection, order_request, routing_strategy)
+
+    async def execute_cross_exchange_arbitrage(self, opportunity: Mapping[str, Any]) -> ArbitrageAnswer:
+        """Take one of ``scan_arbitrage_opportunities``; both legs are one command. See manager/arbitrage.py."""
+        return await arbitrage.execute(self.connection, opportunity)
+
+    async def rebalance_portfolio(
+        self, target_allocation: Mapping[str, float], max_slippage: float = 0.01, *, dry_run: bool = False
+    ) -> RebalanceAnswer:
+        """Trade until each asset has its share; with ``dry_run`` only say how. See manager/rebalancing.py."""
+        ready = self.reading.ready
+        return await rebalancing.rebalance(self.connection, ready, target_allocation, max_slippage, dry_run=dry_run)
+
+    async def scan_arbitrage_opportunities(self) -> list[Opportunity]:
+        """The signals that are open, best first. See manager/opportunities.py."""
+        return self.reading.scan_arbitrage_opportunities()
+
+    async def setup_exchange_failover(self, primary_exchange: str, backup_exchanges: Sequence[str]) -> FailoverAnswer:
+        """Say where orders for an exchange go while it can't take them. See manager/failover.py."""
+        return await failover.set_up_failover(self.connection, primary_exchange, backup_exchanges, str(uuid7()))
+
+    async def optimize_execution_parameters(
+        self, symbol: str, order_size: float, urgency: str = "normal"
+    ) -> OptimizationAnswer:
+        """How to trade a size of the base, negative to sell; ``low``, ``normal``, ``high`` or ``critical`` urgency."""
+        from neuroflux.manager import optimising  # when first asked for: so that connecting stays quick
+
+        return await optimising.optimise_execution(self.connection, symbol, order_size, urgency)
+
+    async def track_portfolio_performance(self, benchmark_symbols: Sequence[str] | None = None) -> PerformanceAnswer:
+        """Returns, risk and attribution of what was held on the connected exchanges, against benchmarks."""
+        from neuroflux.manager import performing  # as above
+
+        return await performing.track_performance(self.connection, self.reading.ready, benchmark_symbols)

@@ -1,0 +1,165 @@
+"""``get_unified_balance``: what is held where, in one picture.
+
+An account's total is what its exchange says of it, and the unified balance is their sum. An open position's unrealised
+profit is part of it, at the exchange's own figure: where the balances leave it out (Binance: the wallet) it is added to
+the USD totals, and said apart as ``unrealised_pnl_usd``; where they hold it already (Hyperliquid: the account value) it
+is not added twice. Amounts of assets are the balances' alone.
+
+USD is a stablecoin's live rate, or the aggregated price of the asset's market. What has neither, or only a stale one,
+is in ``unpriced``; its ``value_usd`` is ``nan`` and no sum counts it. So is a position whose profit has no price,
+as ``exchange:symbol``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from decimal import Decimal
+from math import isnan, nan
+
+from neuroflux.domain import Balance, Microseconds
+from neuroflux.errors import UsageError
+from neuroflux.exchanges.catalogue import exchange as exchange_of
+from neuroflux.manager.answers import AssetBalance, BalanceAnswer, ExchangeBalance, SyncStatus, iso
+from neuroflux.manager.initialising import BALANCES_LIFE
+from neuroflux.manager.mirror import RECENT_SPAN, Mirror
+from neuroflux.manager.scope import PARTS
+
+
+def unified_balance(
+    mirror: Mirror, exchanges: Sequence[str], asset_filter: Collection[str] | None, now: Microseconds
+) -> BalanceAnswer:
+    """What these exchanges hold of these assets; None means all. Raises UsageError for a filter that is no list."""
+    _check(asset_filter)
+    held = [
+        told.balance
+        for (exchange, asset), told in mirror.balances.items()
+        if exchange in exchanges and (asset_filter is None or asset in asset_filter)
+    ]
+    assets = _by_asset(mirror, held, now)
+    accounts = {name: _account(mirror, name, held, asset_filter, now) for name in exchanges}
+    profit = sum(one["unrealised_pnl_usd"] for one in accounts.values())
+    return {
+        "total_balance_usd": sum(one["total_usd"] for one in accounts.values()),
+        "asset_breakdown": assets,
+        "exchange_breakdown": _with_sums(accounts),
+        "available_balance": {asset: one["available"] for asset, one in assets.items()},
+        "locked_balance": {asset: one["in_positions"] + one["in_orders"] for asset, one in assets.items()},
+        "last_updated": iso(max((mirror.balances_told(name) for name in exchanges), default=0)),
+        "sync_status": {name: sync_status(mirror, name, now) for name in exchanges},
+        "unpriced": [asset for asset, one in assets.items() if isnan(one["value_usd"])]
+        + [name for name, value in _profits(mirror, exchanges, asset_filter, now).items() if isnan(value)],
+        "unrealised_pnl_usd": profit,
+    }
+
+
+def _check(asset_filter: Collection[str] | None) -> None:
+    if asset_filter is None:
+        return
+    if isinstance(asset_filter, str) or not all(isinstance(asset, str) for asset in asset_filter):
+        raise UsageError(f"asset_filter: a list of assets is wanted, not {asset_filter!r}")
+
+
+def _by_asset(mirror: Mirror, held: Iterable[Balance], now: Microseconds) -> dict[str, AssetBalance]:
+    of: dict[str, list[Balance]] = {}
+    for balance in held:
+        of.setdefault(balance.asset, []).append(balance)
+    return {asset: _asset(mirror, asset, of[asset], now) for asset in sorted(of)}
+
+
+def _asset(mirror: Mirror, asset: str, held: Sequence[Balance], now: Microseconds) -> AssetBalance:
+    total = sum((one.total for one in held), Decimal(0))
+    return {
+        "total": float(total),
+        "available": float(sum((one.free for one in held), Decimal(0))),
+        "in_positions": float(sum((one.in_positions for one in held), Decimal(0))),
+        "in_orders": float(sum((one.in_orders for one in held), Decimal(0))),
+        "value_usd": _worth(mirror, asset, total, now),
+    }
+
+
+def _worth(mirror: Mirror, asset: str, amount: Decimal, now: Microseconds) -> float:
+    """In USD; nothing is worth nothing, also without a price."""
+    if not amount:
+        return 0.0
+    rate = mirror.rate(asset, now)
+    return float(amount) * rate.mid if rate is not None else nan
+
+
+def _account(
+    mirror: Mirror, exchange: str, held: Iterable[Balance], wanted: Collection[str] | None, now: Microseconds
+) -> ExchangeBalance:
+    assets = _by_asset(mirror, (one for one in held if one.exchange == exchange), now)
+    profit = _profit(mirror, exchange, wanted, now)
+    values = [one["value_usd"] for one in assets.values() if not isnan(one["value_usd"])]
+    added = 0.0 if exchange_of(exchange).BALANCE_HAS_PNL else profit
+    return {"total_usd": sum(values) + added, "unrealised_pnl_usd": profit, "assets": assets, "parts": {}}
+
+
+def _profit(mirror: Mirror, exchange: str, wanted: Collection[str] | None, now: Microseconds) -> float:
+    """The unrealised profit of the positions that settle in one of these assets, in USD; of what has a price."""
+    values = _profits(mirror, (exchange,), wanted, now).values()
+    return sum(value for value in values if not isnan(value))
+
+
+def _profits(
+    mirror: Mirror, exchanges: Sequence[str], wanted: Collection[str] | None, now: Microseconds
+) -> dict[str, float]:
+    """USD by ``exchange:symbol``; ``nan`` where the position's instrument is not known, or its asset has no price."""
+    found: dict[str, float] = {}
+    for (exchange, symbol), position in mirror.positions.items():
+        instrument = mirror.instrument(exchange, symbol)
+        settle = instrument.settle if instrument else ""
+        if exchange in exchanges and (wanted is None or not settle or settle in wanted):
+            found[f"{exchange}:{symbol}"] = _worth(mirror, settle, position.unrealised_pnl, now)
+    return found
+
+
+# ── names that stand for several accounts ────────────────────────────────────────────────────────────────────────
+
+
+def _with_sums(accounts: dict[str, ExchangeBalance]) -> dict[str, ExchangeBalance]:
+    """Every account; the name that stands for several has their sum, and them as its parts."""
+    shown: dict[str, ExchangeBalance] = {}
+    for name, account in accounts.items():
+        parts = {part: accounts[part] for part in PARTS.get(name, ()) if part in accounts}
+        shown[name] = _sum(parts) if len(parts) > 1 else account
+    return shown
+
+
+def _sum(parts: dict[str, ExchangeBalance]) -> ExchangeBalance:
+    assets: dict[str, AssetBalance] = {}
+    for part in parts.values():
+        for asset, balance in part["assets"].items():
+            assets[asset] = _added(assets[asset], balance) if asset in assets else balance
+    return {
+        "total_usd": sum(part["total_usd"] for part in parts.values()),
+        "unrealised_pnl_usd": sum(part["unrealised_pnl_usd"] for part in parts.values()),
+        "assets": assets,
+        "parts": parts,
+    }
+
+
+def _added(one: AssetBalance, other: AssetBalance) -> AssetBalance:
+    return {
+        "total": one["total"] + other["total"],
+        "available": one["available"] + other["available"],
+        "in_positions": one["in_positions"] + other["in_positions"],
+        "in_orders": one["in_orders"] + other["in_orders"],
+        "value_usd": one["value_usd"] + other["value_usd"],
+    }
+
+
+# ── how far the figures can be relied on ─────────────────────────────────────────────────────────────────────────
+
+
+def sync_status(mirror: Mirror, exchange: str, now: Microseconds) -> SyncStatus:
+    """How old an account's figures are, and whether stream and REST agreed when they were last compared."""
+    told, difference = mirror.balances_told(exchange), mirror.differences.get(exchange)
+    if not told:
+        return {"status": "missing", "age_seconds": nan, "agrees": None, "detail": "nobody told its balances"}
+    age = (now - told) / 1e6
+    if now - told > BALANCES_LIFE:
+        return {"status": "stale", "age_seconds": age, "agrees": None, "detail": f"last told {age:.0f} s ago"}
+    if difference is not None and now - difference.event_time <= RECENT_SPAN:
+        return {"status": "differs", "age_seconds": age, "agrees": False, "detail": difference.detail}
+    return {"status": "synced", "age_seconds": age, "agrees": True, "detail": ""}

@@ -1,0 +1,104 @@
+"""What ``initialize_exchanges`` is given, read and validated; keys are held so that nothing shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, Final
+
+from msgspec import Struct
+
+from neuroflux.errors import UsageError
+from neuroflux.exchanges.base_exchange import Keys
+from neuroflux.manager.scope import parts
+
+KINDS: Final[dict[str, type | tuple[type, ...]]] = {
+    "api_key": str,
+    "secret_key": str,
+    "testnet": bool,
+    "max_leverage": (int, float),
+    "default_leverage": (int, float),
+    "rate_limits": Mapping,
+    "subaccount": str,
+}
+RATES: Final = {"weight_per_minute": 1.0, "requests_per_minute": 1.0, "requests_per_second": 60.0}
+"""What ``rate_limits`` may name, and how much of the weight a minute one of it is: a plain request weighs 1."""
+WORDS: Final = {str: "text", bool: "True or False", Mapping: "a dict"}
+
+
+class Wanted(Struct, frozen=True):
+    """The configuration of one exchange id. ``leverage`` and ``weight_per_minute`` are 0 where nothing is asked."""
+
+    exchange: str
+    keys: Keys | None = None
+    testnet: bool = False
+    leverage: float = 0.0
+    weight_per_minute: float = 0.0
+    subaccount: str = ""
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """What is to be published for it, by the names of ``control.commands``."""
+        named = {"leverage": self.leverage, "weight_per_minute": self.weight_per_minute}
+        return {name: value for name, value in named.items() if value}
+
+
+def read_configs(configs: Mapping[str, Any]) -> list[Wanted]:
+    """Every exchange id that is wanted; raises UsageError that names the exchange and the key, and never a value."""
+    if not isinstance(configs, Mapping) or not configs:
+        raise UsageError("exchange_configs: a dict with at least one exchange is wanted")
+    found: dict[str, Wanted] = {}
+    for name, config in configs.items():
+        for exchange in parts(name, "exchange_configs"):
+            if exchange == name or exchange not in configs:
+                found[exchange] = _wanted(exchange, _checked(name, config))
+    return list(found.values())
+
+
+def _checked(name: str, config: Any) -> Mapping[str, Any]:
+    if not isinstance(config, Mapping):
+        raise UsageError(f"exchange_configs[{name!r}]: a dict is wanted")
+    for key, value in config.items():
+        place = f"exchange_configs[{name!r}][{key!r}]"
+        if key not in KINDS:
+            raise UsageError(f"{place}: unknown key; known: {', '.join(KINDS)}")
+        _check_kind(place, value, KINDS[key])
+    _check_leverage(name, config)
+    for key, value in config.get("rate_limits", {}).items():
+        if key not in RATES:
+            raise UsageError(f"exchange_configs[{name!r}]['rate_limits'][{key!r}]: unknown; known: {', '.join(RATES)}")
+        _check_amount(f"exchange_configs[{name!r}]['rate_limits'][{key!r}]", value, 0.0)
+    return config
+
+
+def _check_kind(place: str, value: Any, kind: Any) -> None:
+    if isinstance(kind, tuple):
+        _check_amount(place, value, 1.0)
+    elif not isinstance(value, kind):
+        raise UsageError(f"{place}: {WORDS[kind]} is wanted, not {type(value).__name__}")
+
+
+def _check_amount(place: str, value: Any, least: float) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not isfinite(value) or value < least or not value:
+        raise UsageError(f"{place}: a number {'of at least 1' if least else 'above 0'} is wanted")
+
+
+def _check_leverage(name: str, config: Mapping[str, Any]) -> None:
+    default, most = config.get("default_leverage"), config.get("max_leverage")
+    if default and most and default > most:
+        raise UsageError(f"exchange_configs[{name!r}]['default_leverage']: is above max_leverage")
+
+
+def _wanted(exchange: str, config: Mapping[str, Any]) -> Wanted:
+    key, secret = config.get("api_key", ""), config.get("secret_key", "")
+    leverage = config.get("default_leverage") or config.get("max_leverage") or 0.0
+    rates = [float(value) * RATES[name] for name, value in config.get("rate_limits", {}).items()]
+    return Wanted(
+        exchange,
+        Keys(key, secret) if key and secret else None,
+        config.get("testnet", False),
+        float(leverage),
+        min(rates, default=0.0),
+        config.get("subaccount", ""),
+    )

@@ -1,0 +1,180 @@
+"""The façade's connection to the pipeline: readers that feed what it knows, and a publisher for what it wants done."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
+from types import TracebackType
+from typing import Any, TypeVar
+
+from aiokafka import TopicPartition
+
+from neuroflux.clickhouse import ClickHouse
+from neuroflux.clock import wall
+from neuroflux.domain import Microseconds, OrderCommand
+from neuroflux.errors import Unreachable
+from neuroflux.kafka import Entry, Place, Publisher, Reader, load_codec
+from neuroflux.manager import following
+from neuroflux.manager.following import Followed, Followers
+from neuroflux.manager.mirror import KEPT, SINCE, Mirror
+from neuroflux.settings import Settings
+from neuroflux.topics import COMMANDS
+
+CLIENT = "manager"
+"""What the façade calls itself towards Kafka, and in ``issued_by``."""
+FEW = 8
+"""Records taken in at once: a reading call of another thread waits for no more."""
+LOAD_TIMEOUT = 30.0
+"""Seconds that reading what is kept may take."""
+
+T = TypeVar("T")
+
+
+class Connection:
+    """An async context manager, of one event loop. Raises Unreachable where the stack does not answer.
+
+    ``mirror`` answers from memory; ``until`` waits for what it will know; ``follow`` and ``command`` act.
+    """
+
+    def __init__(self, settings: Settings, now: Callable[[], Microseconds] = wall) -> None:
+        self.settings, self.now = settings, now
+        self.mirror = Mirror()
+        self._followers = Followers()
+        self._moved = asyncio.Condition()
+        self._failure: BaseException | None = None
+        self._open = AsyncExitStack()
+        self._feeds: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Connection:
+        try:
+            await self._connect()
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def _connect(self) -> None:
+        codec = await load_codec(self.settings)
+        opening = (
+            Reader(self.settings, codec, KEPT, start="beginning"),
+            Reader(self.settings, codec, tuple(SINCE), start="end"),
+            Reader(self.settings, codec, following.TOPICS, start="end", wanted=self._followers.wanted),
+        )
+        publisher = Publisher(self.settings, codec, client_id=CLIENT)
+        kept, recent, orders = await _all(*(self._open.enter_async_context(one) for one in opening))
+        self.publisher = await self._open.enter_async_context(publisher)
+        await _rewind(recent, self.now())
+        self._feed(orders, self._followers.take)
+        await _all(self._load(kept), self._load(recent))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        for feed in self._feeds:
+            feed.cancel()
+        await asyncio.gather(*self._feeds, return_exceptions=True)
+        await self._open.aclose()
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _load(self, reader: Reader) -> None:
+        """Take in what is there, and go on in the background."""
+        loaded = asyncio.Event()
+        self._feed(reader, self.mirror.take, loaded)
+        waiting = asyncio.create_task(loaded.wait())
+        try:
+            await asyncio.wait({waiting, self._feeds[-1]}, timeout=LOAD_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        self.check()
+        if not loaded.is_set():
+            raise Unreachable(f"Kafka at {self.settings.kafka} did not give what it keeps in {LOAD_TIMEOUT:.0f} s")
+
+    def _feed(self, reader: Reader, take: Callable[[Entry], None], loaded: asyncio.Event | None = None) -> None:
+        task = asyncio.create_task(self._read(reader, take, loaded), name="manager-feed")
+        task.add_done_callback(self._fed)
+        self._feeds.append(task)
+
+    async def _read(self, reader: Reader, take: Callable[[Entry], None], loaded: asyncio.Event | None) -> None:
+        async with aclosing(reader.batches(max_records=FEW)) as batches:
+            async for batch in batches:
+                for entry in batch:
+                    take(entry)
+                async with self._moved:
+                    self._moved.notify_all()
+                if loaded is not None and not loaded.is_set() and await reader.caught_up():
+                    loaded.set()
+                await asyncio.sleep(0)
+
+    def _fed(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self._failure = error
+
+    def check(self) -> None:
+        """Raise Unreachable where the façade has lost the pipeline: what it knows is no longer kept up to date."""
+        if self._failure is not None:
+            raise Unreachable(f"the connection to {self.settings.kafka} was lost: {self._failure!r}") from self._failure
+
+    async def until(self, predicate: Callable[[], T], timeout: float) -> T:
+        """The first answer that is true, asked for with every batch; the last one when ``timeout`` seconds are over.
+
+        It is asked at least every 0.2 s, so it may depend on the time too.
+        """
+        try:
+            async with asyncio.timeout(timeout), self._moved:
+                return await self._moved.wait_for(lambda: self._checked(predicate))
+        except TimeoutError:
+            return predicate()
+
+    def _checked(self, predicate: Callable[[], T]) -> T:
+        self.check()
+        return predicate()
+
+    # ── acting ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def follow(self, order_id: str) -> Followed:
+        """Follow an order from now on: call it before the command is published, and leave it at the end."""
+        return self._followers.follow(order_id)
+
+    async def command(self, command: OrderCommand) -> Place:
+        """Write a command to ``orders.commands``; returns when Kafka has it. Raises Unreachable."""
+        self.check()
+        return await self.publisher.write(COMMANDS, command)
+
+    async def query(self, sql: str) -> Sequence[Any]:
+        """The rows that ClickHouse answers, asked from a thread. Raises Unreachable, Refused."""
+        return await asyncio.to_thread(_query, self.settings, sql)
+
+
+def _query(settings: Settings, sql: str) -> Sequence[Any]:
+    database = ClickHouse(settings)
+    try:
+        rows: Sequence[Any] = database.execute(sql)
+        return rows
+    finally:
+        database.close()
+
+
+async def _all(*work: Awaitable[T]) -> list[T]:
+    """Every answer; where one fails, the others are waited for, so that nothing is left half open, and it is raised."""
+    answers = await asyncio.gather(*work, return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+
+async def _rewind(reader: Reader, now: Microseconds) -> None:
+    """Let a reader go on at what was written of each topic since as long ago as ``SINCE`` says."""
+    asked = {
+        TopicPartition(topic.name, number): (now - span) // 1000
+        for topic, span in SINCE.items()
+        for number in range(topic.partitions)
+    }
+    for place, there in (await reader.consumer.offsets_for_times(asked)).items():
+        if there is not None:
+            reader.consumer.seek(place, there.offset)

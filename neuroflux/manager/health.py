@@ -1,0 +1,168 @@
+"""``monitor_exchange_health``: how each exchange is, and what is to be done about it.
+
+Each action follows from one named condition:
+
+unknown       nobody told its health, or not for 20 s
+offline       its health says so
+degraded      its health says so
+slow          requests take longer than ``SLOW_MS`` in the mean
+rate_limit    what ``RATE_LIMIT_BUFFER`` leaves usable of its limit is used up
+unreliable    it was up for less than ``RELIABLE`` percent of the last 24 hours
+account       its balances are missing or old, or differ from what it says itself
+halted        orders to it were stopped by hand
+unbacked      it is offline or unknown, and no active failover names where its orders go
+
+Overall: ``critical`` when no exchange is up, or more are down than up; ``degraded`` when any is not online; else
+``healthy``. Up is what is online or degraded, by a health that is fresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import nan
+from typing import Final, Literal
+
+from neuroflux.domain import ExchangeHealth, HealthStatus, Microseconds
+from neuroflux.engine.health import SLOW_MS
+from neuroflux.exchanges.config import RATE_LIMIT_BUFFER
+from neuroflux.manager.answers import (
+    Action,
+    ConnectivityMetrics,
+    ExchangeHealthAnswer,
+    HealthAnswer,
+    RateLimit,
+    iso,
+)
+from neuroflux.manager.balances import sync_status
+from neuroflux.manager.initialising import HEALTH_LIFE
+from neuroflux.manager.mirror import Mirror
+
+RELIABLE: Final = 99.0
+DO: Final = {
+    "unknown": "see that the services run: `neuroflux status`",
+    "offline": "send orders elsewhere until it answers again",
+    "degraded": "prefer other exchanges for what can't wait",
+    "slow": "route by `fastest`, or elsewhere, while it is slow",
+    "rate_limit": "send fewer requests, or lower rate_limits in initialize_exchanges",
+    "unreliable": "set up a failover with setup_exchange_failover",
+    "account": "compare its balances with the exchange before trading on them",
+    "halted": "`neuroflux resume` when the reason is gone",
+    "unbacked": "name where its orders go with setup_exchange_failover",
+}
+
+
+def exchange_health(mirror: Mirror, exchanges: Sequence[str], now: Microseconds) -> HealthAnswer:
+    """The health of these exchanges."""
+    shown = {name: _shown(mirror.health.get(name), now) for name in exchanges}
+    return {
+        "overall_health": overall(list(shown.values())),
+        "exchange_status": shown,
+        "connectivity_metrics": _connectivity(
+            [mirror.health[name] for name in exchanges if name in mirror.health], now
+        ),
+        "api_rate_limits": {name: _rate_limit(one["rate_limit_usage"]) for name, one in shown.items()},
+        "recommended_actions": [action for name in exchanges for action in actions(mirror, name, now)],
+        "last_checked": iso(now),
+    }
+
+
+def overall(statuses: Sequence[ExchangeHealthAnswer]) -> Literal["healthy", "degraded", "critical"]:
+    """The rule that the file begins with."""
+    down = sum(one["status"] == "offline" for one in statuses)
+    if not statuses or down == len(statuses) or down > len(statuses) - down:
+        return "critical"
+    return "healthy" if all(one["status"] == "online" for one in statuses) else "degraded"
+
+
+def _fresh(health: ExchangeHealth | None, now: Microseconds) -> bool:
+    return health is not None and now - health.event_time <= HEALTH_LIFE
+
+
+def _shown(health: ExchangeHealth | None, now: Microseconds) -> ExchangeHealthAnswer:
+    """What nobody tells, or told too long ago, is offline."""
+    if health is None:
+        return {
+            "status": "offline",
+            "latency_ms": nan,
+            "uptime_percent": nan,
+            "rate_limit_usage": nan,
+            "last_successful_request": "",
+            "reason": "nothing is known of its health",
+            "age_seconds": nan,
+        }
+    age = (now - health.event_time) / 1e6
+    fresh = _fresh(health, now)
+    return {
+        "status": health.status.value if fresh else "offline",
+        "latency_ms": health.latency_ms,
+        "uptime_percent": health.uptime_percent,
+        "rate_limit_usage": 100 * health.rate_limit_usage,
+        "last_successful_request": iso(health.last_successful_request),
+        "reason": health.reason if fresh else f"its health was last told {age:.0f} s ago",
+        "age_seconds": age,
+    }
+
+
+def _connectivity(known: Sequence[ExchangeHealth], now: Microseconds) -> ConnectivityMetrics:
+    latencies = [one.latency_ms for one in known]
+    uptimes = [one.uptime_percent for one in known]
+    return {
+        "average_latency_ms": sum(latencies) / len(latencies) if latencies else nan,
+        "worst_latency_ms": max(latencies, default=nan),
+        "average_uptime_percent": sum(uptimes) / len(uptimes) if uptimes else nan,
+        "online": sum(one.status is HealthStatus.ONLINE and _fresh(one, now) for one in known),
+        "total": len(known),
+    }
+
+
+def _rate_limit(usage: float) -> RateLimit:
+    usable = 100 * (1 - RATE_LIMIT_BUFFER)
+    return {
+        "usage_percent": usage,
+        "usable_percent": usable,
+        "left_percent": max(0.0, usable - usage),
+        "near_limit": usage >= usable,
+    }
+
+
+# ── what is to be done ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def actions(mirror: Mirror, exchange: str, now: Microseconds) -> list[Action]:
+    """What is to be done about one exchange, the gravest first."""
+    return [
+        {"exchange": exchange, "condition": condition, "action": DO[condition], "reason": reason}
+        for condition, reason in conditions(mirror, exchange, now).items()
+    ]
+
+
+def conditions(mirror: Mirror, exchange: str, now: Microseconds) -> dict[str, str]:
+    """The conditions that hold, and the figure that makes each hold."""
+    health = mirror.health.get(exchange)
+    met = (
+        _health_conditions(health, now)
+        if health and _fresh(health, now)
+        else {"unknown": _shown(health, now)["reason"]}
+    )
+    sync, halt = sync_status(mirror, exchange, now), mirror.halt_of(exchange)
+    if sync["status"] != "synced":
+        met["account"] = f"{sync['status']}: {sync['detail']}"
+    if halt:
+        met["halted"] = halt
+    failover = mirror.failovers.get(exchange)
+    if met.keys() & {"unknown", "offline"} and not (failover and failover.active):
+        met["unbacked"] = "no failover is active"
+    return met
+
+
+def _health_conditions(health: ExchangeHealth, now: Microseconds) -> dict[str, str]:
+    met: dict[str, str] = {}
+    if health.status is not HealthStatus.ONLINE:
+        met[health.status.value] = health.reason
+    if health.latency_ms > SLOW_MS:
+        met["slow"] = f"{health.latency_ms:.0f} ms in the mean"
+    if health.rate_limit_usage >= 1 - RATE_LIMIT_BUFFER:
+        met["rate_limit"] = f"{health.rate_limit_usage:.0%} of the limit is used"
+    if health.uptime_percent < RELIABLE:
+        met["unreliable"] = f"up for {health.uptime_percent:.2f} % of the last 24 hours"
+    return met

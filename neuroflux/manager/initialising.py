@@ -1,0 +1,185 @@
+"""``initialize_exchanges``: which exchanges are ready to be used, and what holds the others back.
+
+An exchange is ready when its health and its balances are fresh, no more. The services hold the keys, not the façade:
+it compares what it is given with them where it can, and never passes a key on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Container, Sequence
+
+from msgspec import Struct
+
+from neuroflux.domain import ControlCommand, ControlKind, HealthStatus, Microseconds
+from neuroflux.errors import NeuroFluxError
+from neuroflux.exchanges.catalogue import exchange as exchange_of
+from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
+from neuroflux.manager.answers import ConnectionHealth, InitializationAnswer, iso
+from neuroflux.manager.configs import Wanted
+from neuroflux.manager.connection import CLIENT, Connection
+from neuroflux.manager.mirror import Mirror
+from neuroflux.settings import Settings
+from neuroflux.stack.environment import SIMULATED
+from neuroflux.stack.simulated import accounts
+from neuroflux.topics import CONTROL
+
+HEALTH_LIFE: Microseconds = 20_000_000
+"""Health is told every 5 s: older than this, nobody watches the exchange."""
+BALANCES_LIFE: Microseconds = 150_000_000
+"""Balances are told at least each minute."""
+MARKET_PATIENCE = 3.0
+"""Seconds that the first book of an exchange is waited for when all else is ready."""
+
+
+class Simulated(Struct, frozen=True):
+    """The exchanges that run here, and the accounts that each has, by the names it goes by."""
+
+    accounts: dict[str, frozenset[str]] = {}
+
+    def __contains__(self, exchange: object) -> bool:
+        return exchange in self.accounts
+
+
+def find_simulated(settings: Settings) -> Simulated:
+    """Ask the simulator which exchanges it runs; those that the settings point elsewhere are not simulated. Blocking.
+
+    Nothing is simulated where no simulator answers.
+    """
+    try:
+        offered = accounts(settings.sim)
+    except NeuroFluxError:
+        return Simulated()
+    names: dict[str, frozenset[str]] = {}
+    for one in offered:
+        exchange = one["exchange"]
+        if exchange in SIMULATED and not _elsewhere(settings, exchange):
+            called = {one.get("subaccount") or "", one.get("address") or ""}
+            names[exchange] = names.get(exchange, frozenset()) | called
+    return Simulated(names)
+
+
+def _elsewhere(settings: Settings, exchange: str) -> bool:
+    """Whether a user's setting points an exchange at something that is neither its default nor the simulator."""
+    chosen = settings.rest_url(exchange)
+    return not chosen.startswith(settings.sim) and chosen != _default_url(exchange)
+
+
+def _default_url(exchange: str) -> str:
+    return exchange_of(exchange).REST_URL
+
+
+# ── what holds an exchange back ──────────────────────────────────────────────────────────────────────────────────
+
+
+def config_fault(wanted: Wanted, simulated: Simulated, settings: Settings) -> str:
+    """Why an exchange can't be used as it is configured, whatever its state is; "" where it can."""
+    if wanted.exchange not in settings.exchanges:
+        return "the running services do not follow it; NEUROFLUX_EXCHANGES names those that they do"
+    if wanted.exchange in simulated:
+        known = simulated.accounts[wanted.exchange]
+        return "" if wanted.subaccount in known else f"the simulated exchange has no subaccount {wanted.subaccount!r}"
+    if wanted.subaccount:
+        return f"subaccount {wanted.subaccount!r}: the running services follow the account of their keys alone"
+    if wanted.testnet and "testnet" not in settings.rest_url(wanted.exchange):
+        return "testnet is wanted, but the running services use the exchange itself"
+    return _key_fault(wanted, settings)
+
+
+def _key_fault(wanted: Wanted, settings: Settings) -> str:
+    held, prefix = settings.keys(wanted.exchange), f"NEUROFLUX_{wanted.exchange.upper()}"
+    if held is None:
+        return f"the services have no keys; set {prefix}_API_KEY and {prefix}_SECRET_KEY before they start"
+    other = wanted.keys is not None and wanted.keys != held
+    return (
+        f"api_key, secret_key: not those of {prefix}_API_KEY and _SECRET_KEY, which the services use" if other else ""
+    )
+
+
+def state_fault(mirror: Mirror, exchange: str, now: Microseconds) -> str:
+    """What an exchange lacks to be ready now; "" where it lacks nothing."""
+    health = mirror.health.get(exchange)
+    if health is None:
+        return "nothing is known of its health"
+    if now - health.event_time > HEALTH_LIFE:
+        return f"its health was last told {(now - health.event_time) / 1e6:.0f} s ago"
+    if health.status is HealthStatus.OFFLINE:
+        return f"offline: {health.reason}"
+    told = mirror.balances_told(exchange)
+    if not told:
+        return "its balances are not known"
+    return "" if now - told <= BALANCES_LIFE else f"its balances were last told {(now - told) / 1e6:.0f} s ago"
+
+
+# ── the whole ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def initialise(connection: Connection, simulated: Simulated, wanted: Sequence[Wanted]) -> InitializationAnswer:
+    """Wait for every exchange, side by side and no longer than ``EXCHANGE_TIMEOUTS['initialize']``; tell how it went.
+
+    Limits are published for those that are ready.
+    """
+    faults = await asyncio.gather(*(_ready(connection, simulated, one) for one in wanted))
+    reasons = {one.exchange: fault for one, fault in zip(wanted, faults, strict=True)}
+    for one in wanted:
+        if not reasons[one.exchange]:
+            await publish_limits(connection, one)
+    with connection.mirror.lock:
+        return answer(connection.mirror, simulated, wanted, reasons, connection.now())
+
+
+async def _ready(connection: Connection, simulated: Simulated, wanted: Wanted) -> str:
+    """Why an exchange did not become ready in time; "" where it did."""
+    fault = config_fault(wanted, simulated, connection.settings)
+    if fault:
+        return fault
+    mirror, exchange, now = connection.mirror, wanted.exchange, connection.now
+    timeout = EXCHANGE_TIMEOUTS["initialize"]
+    if await connection.until(lambda: not state_fault(mirror, exchange, now()), timeout):
+        await connection.until(lambda: mirror.newest_book(exchange) > 0, MARKET_PATIENCE)
+    return state_fault(mirror, exchange, now())
+
+
+async def publish_limits(connection: Connection, wanted: Wanted) -> None:
+    """Write the limits that were asked for, beside those that hold, and wait until they are known; else nothing."""
+    holding = dict(connection.mirror.limits(wanted.exchange))
+    limits = holding | wanted.limits
+    if limits == holding:
+        return
+    command = ControlCommand(
+        account=wanted.exchange, kind=ControlKind.LIMITS, limits=limits, issued_by=CLIENT, issued_at=connection.now()
+    )
+    await connection.publisher.write(CONTROL, command)
+    await connection.until(lambda: connection.mirror.limits(wanted.exchange) == limits, EXCHANGE_TIMEOUTS["read"])
+
+
+def answer(
+    mirror: Mirror, simulated: Container[str], wanted: Sequence[Wanted], reasons: dict[str, str], now: int
+) -> InitializationAnswer:
+    """``reasons`` say why an exchange failed, "" for one that is ready."""
+    ready = [name for name, reason in reasons.items() if not reason]
+    failed = [name for name, reason in reasons.items() if reason]
+    return {
+        "initialized_exchanges": ready,
+        "failed_exchanges": failed,
+        "status": "failed" if not ready else "partial_success" if failed else "full_success",
+        "active_connections": len(ready),
+        "connection_health": {
+            one.exchange: _connection(mirror, one, one.exchange in simulated, reasons[one.exchange], now)
+            for one in wanted
+        },
+    }
+
+
+def _connection(mirror: Mirror, wanted: Wanted, simulated: bool, reason: str, now: Microseconds) -> ConnectionHealth:
+    health, told = mirror.health.get(wanted.exchange), mirror.balances_told(wanted.exchange)
+    return {
+        "status": health.status.value if health else "unknown",
+        "simulated": simulated,
+        "reason": reason,
+        "keys": "demo" if simulated else "own" if wanted.keys else "none",
+        "latency_ms": health.latency_ms if health else float("nan"),
+        "balances_age_seconds": (now - told) / 1e6 if told else float("nan"),
+        "last_successful_request": iso(health.last_successful_request) if health else "",
+        "limits": dict(mirror.limits(wanted.exchange)),
+    }

@@ -1,0 +1,211 @@
+"""``get_market_data_aggregated``: one market, from every exchange that is fresh and agrees with the others.
+
+Prices and volumes are those of ``prices.aggregated`` (engine/prices.py): of each instrument the volume-weighted average
+of its trades of the last ``window_seconds``, or its mid while it did not trade, in USD per unit of the base. Over all
+instruments the price is that record's own; over some of them it is made from their parts in the same way: weighted by
+volume, or by the USD at the tops of their books while none traded. ``excluded`` names every other instrument, and why
+it is left out.
+
+``liquidity_score`` is engine/prices.py's, from the tops of the included books: 0 to 1, rising with the USD there and
+falling with the mean spread. 0 where no book is fresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from math import nan
+
+from msgspec import Struct
+
+from neuroflux.domain import AggregatedPrice, BookPicture, Instrument, Microseconds, PriceSource
+from neuroflux.engine.candidates import PRICE_LIFE
+from neuroflux.engine.comparable import Name
+from neuroflux.engine.prices import STALE, WINDOW, liquidity_score
+from neuroflux.errors import UnknownSymbol
+from neuroflux.manager.answers import ExchangeData, InstrumentData, MarketDataAnswer, causes_answer, iso
+from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.scope import expand
+
+SHOWN_LEVELS = 10
+"""How many levels of each side of a book an answer shows."""
+
+
+class _Part(Struct, frozen=True):
+    """One instrument: its book, its share in the price (None: left out), and USD for one unit of its quote."""
+
+    instrument: Instrument
+    book: BookPicture[float] | None
+    source: PriceSource | None
+    rate: float
+
+    @property
+    def name(self) -> Name:
+        return (self.instrument.exchange, self.instrument.symbol)
+
+    @property
+    def tops(self) -> tuple[float, float]:
+        """Best bid and ask in USD per unit of the base; ``nan`` without a book."""
+        if self.book is None or not self.book.bids or not self.book.asks:
+            return nan, nan
+        scale = self.rate / self.instrument.multiplier
+        return self.book.bids[0].price * scale, self.book.asks[0].price * scale
+
+    @property
+    def depth(self) -> float:
+        """USD at both tops of the book."""
+        if self.book is None or not self.book.bids or not self.book.asks:
+            return 0.0
+        bid, ask = self.book.bids[0], self.book.asks[0]
+        return (bid.price * bid.quantity + ask.price * ask.quantity) * self.rate
+
+    @property
+    def spread(self) -> float:
+        """As a fraction of the mid."""
+        bid, ask = self.tops
+        return 2 * (ask - bid) / (ask + bid)
+
+
+def market_data(mirror: Mirror, symbol: str, exchanges: Collection[str] | None, now: Microseconds) -> MarketDataAnswer:
+    """``symbol`` is a market (``BTC/USD``) or one instrument's; raises UnknownSymbol, UsageError."""
+    wanted = None if exchanges is None else expand(exchanges, "exchanges")
+    listed = [one for one in mirror.called(symbol) if wanted is None or one.exchange in wanted]
+    if not listed:
+        where = "" if wanted is None else f" on {', '.join(wanted)}"
+        raise UnknownSymbol(f"symbol: no instrument list names {symbol!r}{where}")
+    price = _fresh_price(mirror, listed[0].market, now)
+    parts = _parts(mirror, listed, price, now)
+    included = [part for part in parts if part.source is not None]
+    return _answer(mirror, symbol, parts, included, price, now)
+
+
+def _fresh_price(mirror: Mirror, market: str, now: Microseconds) -> AggregatedPrice | None:
+    price = mirror.prices.get(market)
+    return price if price is not None and now - price.event_time <= PRICE_LIFE else None
+
+
+def _parts(
+    mirror: Mirror, listed: Iterable[Instrument], price: AggregatedPrice | None, now: Microseconds
+) -> list[_Part]:
+    sources = {(one.exchange, one.symbol): one for one in price.sources} if price else {}
+    parts = []
+    for one in listed:
+        rate = mirror.rate(one.quote, now)
+        source = sources.get((one.exchange, one.symbol))
+        parts.append(_Part(one, mirror.book(one), source, rate.mid if rate else nan))
+    return parts
+
+
+def _answer(
+    mirror: Mirror,
+    symbol: str,
+    parts: Sequence[_Part],
+    included: Sequence[_Part],
+    price: AggregatedPrice | None,
+    now: Microseconds,
+) -> MarketDataAnswer:
+    sources = [part.source for part in included if part.source is not None]
+    whole = price is not None and len(sources) == len(price.sources)
+    return {
+        "symbol": symbol,
+        "aggregated_price": price.price if price and whole else _weighted(included),
+        "price_range": {
+            "min": min((one.price for one in sources), default=nan),
+            "max": max((one.price for one in sources), default=nan),
+        },
+        "total_volume": sum(one.volume for one in sources),
+        "liquidity_score": price.liquidity_score if price and whole else _score(included),
+        "exchange_data": _by_exchange(parts),
+        "timestamp": iso(price.event_time if price else now),
+        "data_freshness": _freshness(parts, now),
+        "status": "live" if sources else "no_data",
+        "window_seconds": WINDOW / 1e6,
+        "excluded": {
+            f"{part.instrument.exchange}:{part.instrument.symbol}": _why_not(mirror, part, price, now)
+            for part in parts
+            if part.source is None
+        },
+        "causes": causes_answer(price.causes if price else ()),
+    }
+
+
+def _weighted(parts: Sequence[_Part]) -> float:
+    """By volume, or while none traded by the USD at the tops; ``nan`` of nothing."""
+    figures = [(part.source.price, part.source.volume, part.depth) for part in parts if part.source is not None]
+    for weights in ([volume for _, volume, _ in figures], [depth for *_, depth in figures], [1.0] * len(figures)):
+        whole = sum(weights)
+        if whole > 0:
+            return sum(price * weight for (price, *_), weight in zip(figures, weights, strict=True)) / whole
+    return nan
+
+
+def _score(parts: Sequence[_Part]) -> float:
+    shown = [part for part in parts if part.depth > 0]
+    if not shown:
+        return 0.0
+    return liquidity_score(sum(part.depth for part in shown), sum(part.spread for part in shown) / len(shown))
+
+
+def _why_not(mirror: Mirror, part: _Part, price: AggregatedPrice | None, now: Microseconds) -> str:
+    """Why an instrument has no share in the price."""
+    instrument, book = part.instrument, part.book
+    if not instrument.active:
+        return f"inactive: {instrument.exchange} does not trade it"
+    if book is None or not book.bids or not book.asks:
+        return "stale: no book"
+    if now - book.received_time > STALE:
+        return f"stale: the last book is {(now - book.received_time) / 1e6:.1f} s old"
+    if part.rate != part.rate:
+        return f"conversion: no fresh rate for {instrument.quote}"
+    if price is None:
+        return f"stale: no price of {instrument.market} in the last {PRICE_LIFE / 1e6:.0f} s"
+    told = mirror.exclusions.get(part.name)
+    return f"outlier: {told.detail}" if told else "the price was made before its data came"
+
+
+# ── by exchange ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _freshness(parts: Iterable[_Part], now: Microseconds) -> dict[str, float]:
+    """Seconds since the newest book of each exchange was received."""
+    newest: dict[str, Microseconds] = {}
+    for part in parts:
+        if part.book is not None:
+            exchange = part.instrument.exchange
+            newest[exchange] = max(newest.get(exchange, 0), part.book.received_time)
+    return {exchange: (now - time) / 1e6 for exchange, time in newest.items()}
+
+
+def _by_exchange(parts: Iterable[_Part]) -> dict[str, ExchangeData]:
+    of: dict[str, list[_Part]] = {}
+    for part in parts:
+        of.setdefault(part.instrument.exchange, []).append(part)
+    return {exchange: _exchange(here) for exchange, here in of.items()}
+
+
+def _exchange(parts: Sequence[_Part]) -> ExchangeData:
+    included = [part for part in parts if part.source is not None]
+    tops = [part.tops for part in included if part.depth > 0]
+    return {
+        "bid": max((bid for bid, _ in tops), default=nan),
+        "ask": min((ask for _, ask in tops), default=nan),
+        "price": _weighted(included),
+        "volume": sum(part.source.volume for part in included if part.source is not None),
+        "instruments": {part.instrument.symbol: _raw(part) for part in parts},
+    }
+
+
+def _raw(part: _Part) -> InstrumentData:
+    bids = part.book.bids if part.book else ()
+    asks = part.book.asks if part.book else ()
+    return {
+        "bid": bids[0].price if bids else nan,
+        "ask": asks[0].price if asks else nan,
+        "bid_size": bids[0].quantity if bids else nan,
+        "ask_size": asks[0].quantity if asks else nan,
+        "bids": [(level.price, level.quantity) for level in bids[:SHOWN_LEVELS]],
+        "asks": [(level.price, level.quantity) for level in asks[:SHOWN_LEVELS]],
+        "book_time": iso(part.book.received_time) if part.book else "",
+        "price_usd": part.source.price if part.source else nan,
+        "volume": part.source.volume if part.source else 0.0,
+        "included": part.source is not None,
+    }

@@ -1,0 +1,237 @@
+"""What the façade knows: the newest of each compacted topic, book, price and status, and the signals that are open.
+
+A pure fold over entries. ``lock`` makes a reading that takes several looks one picture, also from another thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from threading import RLock
+from typing import Final
+
+from msgspec import Struct
+
+from neuroflux.domain import (
+    AggregatedPrice,
+    ArbitrageSignal,
+    Balance,
+    BookPicture,
+    Cause,
+    ControlCommand,
+    ControlKind,
+    ExchangeHealth,
+    ExchangeStatus,
+    Failover,
+    Instrument,
+    InstrumentKind,
+    Microseconds,
+    Position,
+    Quote,
+    Side,
+    StatusKind,
+)
+from neuroflux.engine.candidates import PRICE_LIFE, Prospect
+from neuroflux.engine.comparable import Name
+from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market
+from neuroflux.engine.limits import EVERYWHERE, MARGIN, halt_fault, spent_asset
+from neuroflux.engine.sound import flaw
+from neuroflux.kafka import Entry
+from neuroflux.topics import BALANCES, BOOKS, CONTROL, FAILOVER, HEALTH, INSTRUMENTS, POSITIONS, PRICES, SIGNALS, STATUS
+
+log = logging.getLogger(__name__)
+
+KEPT = (INSTRUMENTS, BALANCES, POSITIONS, HEALTH, CONTROL, FAILOVER)
+"""Compacted: read from the beginning."""
+RECENT_SPAN: Microseconds = 120_000_000
+"""Accounts are compared with REST each minute: a difference older than two comparisons says nothing any more."""
+SINCE: Final = {STATUS: RECENT_SPAN, PRICES: PRICE_LIFE, BOOKS: 2_000_000, SIGNALS: 5_000_000}
+"""Read from so long ago: what was told before is told again or no longer holds. A quiet book is told each second."""
+
+
+class Told(Struct, frozen=True):
+    """A balance, and when it was written to the log."""
+
+    balance: Balance
+    at: Microseconds
+
+
+class Mirror:
+    """``take`` is fed with every entry; the rest answers from memory."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.prices: dict[str, AggregatedPrice] = {}
+        self.health: dict[str, ExchangeHealth] = {}
+        self.balances: dict[Name, Told] = {}
+        self.positions: dict[Name, Position] = {}
+        self.differences: dict[str, ExchangeStatus] = {}
+        """The newest status of an account on which stream and REST differed, by exchange."""
+        self.exclusions: dict[Name, ExchangeStatus] = {}
+        """Why an instrument was last left out of its market's price."""
+        self.failovers: dict[str, Failover] = {}
+        self._limits: dict[str, Mapping[str, float]] = {}
+        self._halts: dict[str, str] = {}
+        self._signals: dict[str, ArbitrageSignal] = {}
+        self._instruments: dict[Name, Instrument] = {}
+        self._named: dict[str, dict[Name, Instrument]] = {}
+        self._books: dict[Name, tuple[BookPicture[float], Cause]] = {}
+        self._conversions = Conversions()
+
+    def take(self, entry: Entry) -> None:
+        with self.lock:
+            self._take(entry)
+
+    def _take(self, entry: Entry) -> None:
+        match entry.record:
+            case BookPicture() as book:
+                self._book(book, entry)
+            case AggregatedPrice() as price:
+                self.prices[price.market] = price
+            case ArbitrageSignal() as signal:
+                self._signal(signal)
+            case Balance() as balance:
+                self.balances[(balance.exchange, balance.asset)] = Told(balance, entry.timestamp)
+            case Position() as position:
+                self.positions[(position.exchange, position.symbol)] = position
+            case ExchangeHealth() as health:
+                self.health[health.exchange] = health
+            case ExchangeStatus() as status:
+                self._status(status)
+            case Instrument() as instrument:
+                self._instrument(instrument)
+            case ControlCommand() as control:
+                self._control(control)
+            case Failover() as failover:
+                self.failovers[failover.primary] = failover
+            case _:
+                log.warning("%s-%s@%s: %s", entry.topic.name, entry.partition, entry.offset, entry.error)
+
+    def _book(self, book: BookPicture[float], entry: Entry) -> None:
+        """A book without a side was withdrawn, and replaces what it was; an unsound one does not."""
+        whole = bool(book.bids and book.asks)
+        if whole and (wrong := flaw(book, entry.timestamp)):
+            log.warning("%s-%s@%s: %s", entry.topic.name, entry.partition, entry.offset, wrong)
+            return
+        cause = Cause(entry.topic.name, entry.partition, entry.offset)
+        self._books[(book.exchange, book.symbol)] = (book, cause)
+        if whole and is_conversion_market(book.market):
+            self._conversions.update(_quote(book))
+
+    def _signal(self, signal: ArbitrageSignal) -> None:
+        """A signal comes after all that have expired by its time, which go."""
+        gone = [key for key, one in self._signals.items() if one.expires_at <= signal.event_time]
+        for key in gone:
+            del self._signals[key]
+        self._signals[signal.signal_id] = signal
+
+    def _status(self, status: ExchangeStatus) -> None:
+        if status.kind is StatusKind.DIFFERENCE:
+            self.differences[status.exchange] = status
+        elif status.kind is StatusKind.EXCLUDED:
+            self.exclusions[(status.exchange, status.symbol)] = status
+
+    def _instrument(self, instrument: Instrument) -> None:
+        name = (instrument.exchange, instrument.symbol)
+        self._instruments[name] = instrument
+        for called in (instrument.symbol, instrument.market):
+            self._named.setdefault(called, {})[name] = instrument
+
+    def _control(self, control: ControlCommand) -> None:
+        if control.kind is ControlKind.HALT:
+            self._halts[control.account] = control.why
+        elif control.kind is ControlKind.LIMITS:
+            self._limits[control.account] = control.limits
+        elif control.account == EVERYWHERE:
+            self._halts.clear()
+        else:
+            self._halts.pop(control.account, None)
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def instruments(self) -> Collection[Instrument]:
+        return self._instruments.values()
+
+    def instrument(self, exchange: str, symbol: str) -> Instrument | None:
+        return self._instruments.get((exchange, symbol))
+
+    def called(self, name: str) -> Sequence[Instrument]:
+        """The instruments of a market (``BTC/USD``), or of a symbol (``BTC/USDT``) on every exchange that lists it."""
+        return list(self._named.get(name, {}).values())
+
+    def book(self, instrument: Instrument) -> BookPicture[float] | None:
+        found = self._books.get((instrument.exchange, instrument.symbol))
+        return found[0] if found else None
+
+    def newest_book(self, exchange: str) -> Microseconds:
+        """When a book of this exchange last came; 0: never."""
+        return max((one.received_time for (where, _), (one, _) in self._books.items() if where == exchange), default=0)
+
+    def open_signals(self, now: Microseconds) -> Sequence[ArbitrageSignal]:
+        return [one for one in self._signals.values() if one.expires_at > now]
+
+    def limits(self, exchange: str) -> Mapping[str, float]:
+        """What was published last on ``control.commands`` to bound this exchange."""
+        return self._limits.get(exchange, {})
+
+    def halt_of(self, exchange: str) -> str:
+        """Why nothing new may go to an exchange, else ""."""
+        return f"halted: {self._halts[exchange]}" if exchange in self._halts else halt_fault(self._halts)
+
+    def rate(self, asset: str, now: Microseconds) -> Rate | None:
+        """USD for one unit of an asset: a stablecoin's live rate, any other's aggregated price; None: no fresh one."""
+        known = self._conversions.to_usd(asset, now)
+        price = self.prices.get(f"{asset}/USD")
+        if known is not None or price is None or now - price.event_time > PRICE_LIFE:
+            return known
+        return Rate(price.price, price.price, price.event_time)
+
+    def balances_told(self, exchange: str) -> Microseconds:
+        """When a balance of this exchange was last written to the log; 0: never."""
+        return max((one.at for (where, _), one in self.balances.items() if where == exchange), default=0)
+
+    def free(self, instrument: Instrument, side: Side) -> Decimal | None:
+        """What the account can spend on an order, in units of ``spent_asset``; None where nobody told its balances.
+
+        For a perpetual it is scaled so that the notional it carries at the account's leverage is counted at ``MARGIN``,
+        as the engine counts it.
+        """
+        if not self.balances_told(instrument.exchange):
+            return None
+        told = self.balances.get((instrument.exchange, spent_asset(instrument, side)))
+        free = told.balance.free if told else Decimal(0)
+        leverage = self.limits(instrument.exchange).get("leverage", 0.0)
+        if not leverage or instrument.kind is not InstrumentKind.PERPETUAL:
+            return free
+        return free * Decimal(str(leverage)) * MARGIN
+
+    def prospect(self, instrument: Instrument, side: Side, now: Microseconds, blocked: str = "") -> Prospect:
+        """All that is known of an instrument for an order of this side."""
+        book, cause = self._books.get((instrument.exchange, instrument.symbol), (None, None))
+        return Prospect(
+            instrument,
+            book,
+            cause,
+            self.rate(instrument.quote, now),
+            self.health.get(instrument.exchange),
+            self.free(instrument, side),
+            blocked or self.halt_of(instrument.exchange),
+        )
+
+
+def _quote(book: BookPicture[float]) -> Quote[float]:
+    bid, ask = book.bids[0], book.asks[0]
+    return Quote(
+        book.exchange,
+        book.symbol,
+        book.market,
+        bid.price,
+        bid.quantity,
+        ask.price,
+        ask.quantity,
+        book.sequence,
+        book.event_time,
+        book.received_time,
+    )

@@ -1,0 +1,51 @@
+"""What the façade answers from memory alone: no call of these waits, so all may be used from any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from neuroflux.manager import balances, health, market_data, opportunities
+from neuroflux.manager.answers import BalanceAnswer, HealthAnswer, MarketDataAnswer, Opportunity
+from neuroflux.manager.connection import Connection
+
+
+class Reading:
+    """The reading methods, of one picture each. Raises Unreachable where the connection was lost.
+
+    ``configured`` are the exchange ids of ``initialize_exchanges``; while there are none, every exchange that the
+    settings name is meant.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.configured: dict[str, bool] = {}
+        """Whether each exchange that was configured was ready."""
+
+    @property
+    def _all(self) -> tuple[str, ...]:
+        return tuple(self.configured) or self._connection.settings.exchanges
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """Those that are connected: a failed exchange's figures are nobody's."""
+        return tuple(name for name in self._all if self.configured.get(name, True))
+
+    def get_unified_balance(self, asset_filter: Collection[str] | None = None) -> BalanceAnswer:
+        self._connection.check()
+        with self._connection.mirror.lock:
+            return balances.unified_balance(self._connection.mirror, self.ready, asset_filter, self._connection.now())
+
+    def monitor_exchange_health(self) -> HealthAnswer:
+        self._connection.check()
+        with self._connection.mirror.lock:
+            return health.exchange_health(self._connection.mirror, self._all, self._connection.now())
+
+    def get_market_data_aggregated(self, symbol: str, exchanges: Collection[str] | None = None) -> MarketDataAnswer:
+        self._connection.check()
+        with self._connection.mirror.lock:
+            return market_data.market_data(self._connection.mirror, symbol, exchanges, self._connection.now())
+
+    def scan_arbitrage_opportunities(self) -> list[Opportunity]:
+        self._connection.check()
+        with self._connection.mirror.lock:
+            return opportunities.opportunities(self._connection.mirror, self._connection.now())

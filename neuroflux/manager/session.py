@@ -1,0 +1,63 @@
+"""An open façade in a thread of its own, with the stack that was started for it: for those who do not await."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Coroutine
+from threading import Lock
+from typing import Any, TypeVar
+
+from neuroflux.errors import UsageError
+from neuroflux.manager.async_manager import AsyncExchangeManager
+from neuroflux.manager.background import BackgroundLoop
+from neuroflux.manager.local import find_or_start
+from neuroflux.manager.reading import Reading
+from neuroflux.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+
+class Session:
+    """Open from the start until ``close``, or the end of the program. For any thread."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = settings or load_settings()
+        self._closing = Lock()
+        self._manager: AsyncExchangeManager | None = None
+        self._own = find_or_start(settings)
+        self._loop = BackgroundLoop()
+        atexit.register(self.close)
+        try:
+            self._manager = self._loop.run(AsyncExchangeManager(settings).__aenter__)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def reading(self) -> Reading:
+        """What answers from memory, in the thread that asks. Raises UsageError when closed."""
+        return self._open().reading
+
+    def run(self, work: Callable[[AsyncExchangeManager], Coroutine[Any, Any, T]]) -> T:
+        """The answer of one of the façade's coroutines. Raises UsageError when closed."""
+        manager = self._open()
+        return self._loop.run(lambda: work(manager))
+
+    def _open(self) -> AsyncExchangeManager:
+        if self._manager is None:
+            raise UsageError("the manager is closed")
+        return self._manager
+
+    def close(self) -> None:
+        """Leave the pipeline, and stop the stack where it was started here; again does nothing."""
+        atexit.unregister(self.close)
+        with self._closing:
+            manager, self._manager = self._manager, None
+            try:
+                if manager is not None:
+                    self._loop.run(manager.close)
+            finally:
+                self._loop.close()
+                own, self._own = self._own, None
+                if own is not None:
+                    own.stop()

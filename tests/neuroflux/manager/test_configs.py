@@ -1,0 +1,114 @@
+"""What ``initialize_exchanges`` is given: every key has its effect, every mistake its name, no secret is shown."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from neuroflux.errors import UsageError
+from neuroflux.exchanges.base_exchange import Keys
+from neuroflux.manager.configs import Wanted, read_configs
+from neuroflux.manager.initialising import BALANCES_LIFE, Simulated, answer, config_fault, state_fault
+from neuroflux.manager.mirror import Mirror
+from neuroflux.settings import Settings
+from tests.neuroflux.manager.told import NOW, SECOND, all_well
+
+SIMULATED = Simulated({"binance": frozenset({""}), "hyperliquid": frozenset({"", "0xaccount"})})
+
+
+def test_the_reference_s_structure_is_read() -> None:
+    binance = {"api_key": "k", "secret_key": "s", "subaccount": "desk", "default_leverage": 3.0}
+    hyperliquid = {"testnet": True, "max_leverage": 5, "rate_limits": {"requests_per_second": 10}}
+    assert read_configs({"hyperliquid": hyperliquid, "binance": binance}) == [
+        Wanted("hyperliquid", testnet=True, leverage=5.0, weight_per_minute=600.0),
+        Wanted("binance", Keys("k", "s"), leverage=3.0, subaccount="desk"),
+        Wanted("binanceusdm", Keys("k", "s"), leverage=3.0, subaccount="desk"),
+    ]
+
+
+def test_the_part_of_its_own_name_has_its_own_configuration() -> None:
+    own = read_configs({"binance": {"max_leverage": 2}, "binanceusdm": {"max_leverage": 4}})
+    assert {one.exchange: one.leverage for one in own} == {"binance": 2, "binanceusdm": 4}
+
+
+@pytest.mark.parametrize(
+    ("configs", "named"),
+    [
+        ({}, "exchange_configs"),
+        ([], "exchange_configs"),
+        ({"kraken": {}}, "'kraken'"),
+        ({"binance": None}, r"\['binance'\]: a dict"),
+        ({"binance": {"apikey": "x"}}, r"\['binance'\]\['apikey'\]: unknown key"),
+        ({"binance": {"api_key": 7}}, r"\['api_key'\]: text is wanted, not int"),
+        ({"binance": {"testnet": "yes"}}, r"\['testnet'\]: True or False"),
+        ({"binance": {"max_leverage": "3"}}, r"\['max_leverage'\]: a number of at least 1"),
+        ({"binance": {"max_leverage": True}}, r"\['max_leverage'\]"),
+        ({"binance": {"max_leverage": float("nan")}}, r"\['max_leverage'\]"),
+        ({"binance": {"max_leverage": 2, "default_leverage": 3}}, r"\['default_leverage'\]: is above max_leverage"),
+        ({"binance": {"rate_limits": 5}}, r"\['rate_limits'\]: a dict"),
+        ({"binance": {"rate_limits": {"per_year": 5}}}, r"\['rate_limits'\]\['per_year'\]: unknown"),
+        ({"binance": {"rate_limits": {"weight_per_minute": 0}}}, r"\['weight_per_minute'\]: a number above 0"),
+    ],
+)
+def test_a_mistake_is_named(configs: Any, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        read_configs(configs)
+
+
+def test_no_secret_is_shown() -> None:
+    (wanted,) = read_configs({"hyperliquid": {"api_key": "SECRET1", "secret_key": "SECRET2"}})
+    assert "SECRET" not in repr(wanted)
+    with pytest.raises(UsageError) as error:
+        read_configs({"hyperliquid": {"api_key": ["SECRET1"]}})
+    assert "SECRET" not in str(error.value)
+
+
+def test_simulated_exchanges_take_any_keys_and_know_their_accounts(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert not config_fault(Wanted("binance", Keys("your_key", "your_secret"), testnet=True), SIMULATED, settings)
+    assert not config_fault(Wanted("hyperliquid", subaccount="0xaccount"), SIMULATED, settings)
+    assert "no subaccount 'desk'" in config_fault(Wanted("binance", subaccount="desk"), SIMULATED, settings)
+
+
+def test_a_real_exchange_needs_the_keys_of_the_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, real = Settings(home=tmp_path), Simulated()
+    assert "NEUROFLUX_BINANCE_API_KEY" in config_fault(Wanted("binance"), real, settings)
+    monkeypatch.setenv("NEUROFLUX_BINANCE_API_KEY", "KEY")
+    monkeypatch.setenv("NEUROFLUX_BINANCE_SECRET_KEY", "HIDDEN")
+    assert not config_fault(Wanted("binance"), real, settings)
+    assert not config_fault(Wanted("binance", Keys("KEY", "HIDDEN")), real, settings)
+    other = config_fault(Wanted("binance", Keys("KEY", "OTHER")), real, settings)
+    assert "not those of" in other
+    assert "HIDDEN" not in other
+    assert "OTHER" not in other
+    assert "testnet" in config_fault(Wanted("binance", testnet=True), real, settings)
+    assert "subaccount" in config_fault(Wanted("binance", subaccount="desk"), real, settings)
+    alone = Settings(home=tmp_path, exchanges=("hyperliquid",))
+    assert "NEUROFLUX_EXCHANGES" in config_fault(Wanted("binance"), real, alone)
+
+
+def test_ready_is_what_has_fresh_health_and_balances() -> None:
+    mirror = all_well()
+    assert state_fault(mirror, "binance", NOW) == ""
+    assert "21 s ago" in state_fault(mirror, "binance", NOW + 21 * SECOND)
+    assert "nothing is known" in state_fault(Mirror(), "binance", NOW)
+    mirror.balances.clear()
+    assert state_fault(mirror, "binance", NOW) == "its balances are not known"
+    assert BALANCES_LIFE > 120 * SECOND, "balances are told each minute"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "status", "active"),
+    [
+        ({"binance": "", "hyperliquid": ""}, "full_success", 2),
+        ({"binance": "offline: x", "hyperliquid": ""}, "partial_success", 1),
+        ({"binance": "offline: x", "hyperliquid": "y"}, "failed", 0),
+    ],
+)
+def test_the_answer_says_what_failed_and_why(reasons: dict[str, str], status: str, active: int) -> None:
+    wanted = [Wanted(name) for name in reasons]
+    told = answer(all_well(), SIMULATED, wanted, reasons, NOW)
+    assert (told["status"], told["active_connections"]) == (status, active)
+    assert set(told["initialized_exchanges"]) | set(told["failed_exchanges"]) == set(reasons)
+    assert {name: one["reason"] for name, one in told["connection_health"].items()} == reasons
+    assert told["connection_health"]["binance"]["simulated"] is True

@@ -1,0 +1,54 @@
+"""Trying a backup: what it must show, and what is said of one that lacks it."""
+
+from typing import Any
+
+import pytest
+
+from neuroflux import topics
+from neuroflux.domain import HealthStatus
+from neuroflux.manager.failover import outcome, tried
+from neuroflux.manager.mirror import Mirror
+from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, health, tell
+
+
+def test_a_backup_that_works_passes() -> None:
+    mirror = all_well()
+    test = tried(mirror, "hyperliquid", NOW, NOW + SECOND)
+    assert test == {
+        "passed": True,
+        "health": "online",
+        "signed_read_seconds": 1.0,
+        "book_age_seconds": 1.0,
+        "funds_usd": 100.0,
+        "reason": "",
+    }
+    assert outcome(mirror, {"hyperliquid": test}) == "tested"
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ({"health": health("binance", HealthStatus.OFFLINE, reason="rest")}, "health: offline: rest"),
+        ({"health": health("binance", event_time=NOW - 30 * SECOND)}, "health: nobody"),
+        ({"balance": (balance("binance"), NOW - 200 * SECOND)}, "signed read"),
+        ({"balance": (balance("binance", free="0"), NOW)}, "funds"),
+        ({"began": NOW + 1}, "book"),
+    ],
+)
+def test_what_a_backup_lacks_is_named(broken: dict[str, Any], reason: str) -> None:
+    mirror = all_well()
+    if "health" in broken:
+        tell(mirror, topics.HEALTH, broken["health"])
+    if "balance" in broken:
+        tell(mirror, topics.BALANCES, *broken["balance"])
+    test = tried(mirror, "binance", broken.get("began", NOW), NOW)
+    assert not test["passed"]
+    assert test["reason"].startswith(reason)
+    assert outcome(mirror, {"binance": test}) == "failed"
+
+
+def test_one_of_which_nothing_is_known_is_untested() -> None:
+    mirror = Mirror()
+    test = tried(mirror, "binance", NOW, NOW)
+    assert not test["passed"]
+    assert outcome(mirror, {"binance": test}) == "untested"

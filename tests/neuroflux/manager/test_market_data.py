@@ -1,0 +1,121 @@
+"""``get_market_data_aggregated``: weighted by volume, over what is fresh and agrees; the rest is named."""
+
+from math import isnan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroflux import topics
+from neuroflux.domain import StatusKind
+from neuroflux.engine.prices import liquidity_score
+from neuroflux.errors import UnknownSymbol, UsageError
+from neuroflux.manager.market_data import market_data
+from neuroflux.manager.mirror import Mirror
+from tests.neuroflux.manager.told import NOW, SECOND, all_well, book, instrument, price, source, status, tell
+
+HYPERLIQUID = ("hyperliquid", "BTC/USDC:USDC")
+
+
+def test_of_all_exchanges_it_is_the_record_itself() -> None:
+    mirror = all_well()
+    answer, record = market_data(mirror, "BTC/USD", None, NOW), mirror.prices["BTC/USD"]
+    assert (answer["aggregated_price"], answer["total_volume"]) == (record.price, record.volume)
+    assert answer["price_range"] == {"min": record.low, "max": record.high}
+    assert answer["liquidity_score"] == record.liquidity_score
+    assert answer["window_seconds"] == 60
+    assert answer["excluded"] == {}
+    assert answer["causes"] == [{"topic": "market.trades", "partition": 0, "offset": 3}]
+
+
+def test_of_some_exchanges_it_is_weighted_by_their_volume() -> None:
+    answer = market_data(all_well(), "BTC/USD", ["binance"], NOW)
+    assert answer["aggregated_price"] == pytest.approx((100 * 2 + 101 * 1) / 3)
+    assert answer["total_volume"] == 3
+    assert set(answer["exchange_data"]) == {"binance", "binanceusdm"}, "the name stands for both"
+    assert answer["liquidity_score"] == pytest.approx(liquidity_score(4000, 0.002))
+
+
+@given(st.lists(st.tuples(st.floats(90, 110), st.floats(0, 1e6)), min_size=2, max_size=2))
+def test_the_price_lies_within_its_range(figures: list[tuple[float, float]]) -> None:
+    mirror = all_well()
+    sources = tuple(source(name, "BTC/USDC", *each) for name, each in zip(("binance", "x"), figures, strict=True))
+    tell(mirror, topics.PRICES, price(sources=(*sources, source(*HYPERLIQUID, 100.0, 1.0))))
+    answer = market_data(mirror, "BTC/USD", ["binance", "hyperliquid"], NOW)
+    low, high = answer["price_range"]["min"], answer["price_range"]["max"]
+    assert low - 1e-9 <= answer["aggregated_price"] <= high + 1e-9
+
+
+def test_one_instrument_alone() -> None:
+    answer = market_data(all_well(), "BTC/USDC", None, NOW)
+    assert answer["aggregated_price"] == 100
+    assert answer["exchange_data"]["binance"]["instruments"]["BTC/USDC"]["bid"] == 99.9
+
+
+def test_raw_data_is_in_the_quote_and_the_rest_in_usd() -> None:
+    mirror = all_well()
+    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/USDT"))
+    tell(mirror, topics.BOOKS, book("binance", "USDC/USDT", 1.25, half=0.05))
+    tell(mirror, topics.BOOKS, book("binance", "BTC/USDT", 125.0))
+    tell(mirror, topics.PRICES, price(sources=(source("binance", "BTC/USDT", 100.0),)))
+    shown = market_data(mirror, "BTC/USDT", None, NOW)["exchange_data"]["binance"]
+    assert shown["instruments"]["BTC/USDT"]["ask"] == 125.1
+    assert shown["ask"] == pytest.approx(125.1 * (1 / 1.3 + 1 / 1.2) / 2)
+
+
+def test_what_has_no_share_is_named_with_its_reason() -> None:
+    mirror = all_well()
+    for symbol in ("BTC/USDT", "BTC/FDUSD", "BTC/DAI", "BTC/TUSD"):
+        tell(mirror, topics.INSTRUMENTS, instrument("binance", symbol, active=symbol != "BTC/TUSD"))
+    tell(mirror, topics.BOOKS, book("binance", "BTC/USDT", time=NOW - 11 * SECOND))
+    tell(mirror, topics.BOOKS, book("binance", "BTC/DAI"))
+    mirror.prices["BTC/USD"] = price(sources=(source(), source("binanceusdm", "BTC/USDC:USDC")))
+    tell(
+        mirror,
+        topics.STATUS,
+        status("hyperliquid", StatusKind.EXCLUDED, "200 USD, but the others say 100", HYPERLIQUID[1]),
+    )
+    excluded = market_data(mirror, "BTC/USD", None, NOW)["excluded"]
+    assert {name: why.partition(":")[0] for name, why in excluded.items()} == {
+        "binance:BTC/USDT": "stale",
+        "binance:BTC/FDUSD": "stale",
+        "binance:BTC/DAI": "conversion",
+        "binance:BTC/TUSD": "inactive",
+        "hyperliquid:BTC/USDC:USDC": "outlier",
+    }
+    assert "11.0 s old" in excluded["binance:BTC/USDT"]
+
+
+def test_without_a_fresh_price_nothing_is_made_up() -> None:
+    answer = market_data(all_well(), "BTC/USD", None, NOW + 60 * SECOND)
+    assert answer["status"] == "no_data"
+    assert isnan(answer["aggregated_price"])
+    assert isnan(answer["price_range"]["min"])
+    assert (answer["total_volume"], answer["liquidity_score"]) == (0, 0)
+    assert len(answer["excluded"]) == 3
+    assert answer["data_freshness"]["binance"] == 60
+
+
+def test_wrong_use_names_the_argument() -> None:
+    with pytest.raises(UnknownSymbol, match=r"symbol: .*'NO/USD'"):
+        market_data(all_well(), "NO/USD", None, NOW)
+    with pytest.raises(UnknownSymbol, match="on hyperliquid"):
+        market_data(all_well(), "BTC/USDC", ["hyperliquid"], NOW)
+    with pytest.raises(UsageError, match=r"exchanges: .*'kraken'"):
+        market_data(all_well(), "BTC/USD", ["kraken"], NOW)
+    with pytest.raises(UsageError, match="exchanges: a list"):
+        market_data(all_well(), "BTC/USD", "binance", NOW)
+    with pytest.raises(UnknownSymbol):
+        market_data(Mirror(), "BTC/USD", None, NOW)
+
+
+@given(st.floats(0.1, 1e5), st.floats(0.1, 1e5), st.floats(0.001, 5), st.floats(0.001, 5))
+def test_liquidity_rises_with_depth_and_tightness(size: float, more: float, half: float, wider: float) -> None:
+    def score(size: float, half: float) -> float:
+        mirror = all_well()
+        tell(mirror, topics.BOOKS, book("hyperliquid", HYPERLIQUID[1], size=size, half=half))
+        return market_data(mirror, "BTC/USD", ["hyperliquid"], NOW)["liquidity_score"]
+
+    assert 0 <= score(size, half) <= 1
+    assert score(size + more, half) >= score(size, half)
+    assert score(size, half + wider) <= score(size, half)

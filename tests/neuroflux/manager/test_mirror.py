@@ -1,0 +1,99 @@
+"""What the façade knows is the newest of what it was told, and what it can do with it."""
+
+import logging
+from decimal import Decimal
+
+import pytest
+
+from neuroflux import topics
+from neuroflux.domain import ControlCommand, ControlKind, Side
+from neuroflux.manager.answers import iso, micros
+from neuroflux.manager.mirror import Mirror
+from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, book, instrument, tell
+
+
+def test_a_prospect_is_all_that_is_known_of_an_instrument() -> None:
+    mirror = all_well()
+    (spot,) = mirror.called("BTC/USDC")
+    prospect = mirror.prospect(spot, Side.BUY, NOW)
+    assert prospect.book is mirror.book(spot)
+    assert prospect.cause is not None
+    assert (prospect.cause.topic, prospect.cause.offset) == ("market.books", 7)
+    assert prospect.rate is not None
+    assert prospect.health is mirror.health["binance"]
+    assert prospect.free == 100
+    assert mirror.prospect(spot, Side.SELL, NOW).free == 0, "it is told what the account holds, and no BTC"
+    assert prospect.blocked == ""
+
+
+def test_funds_that_nobody_told_are_unknown_and_not_none() -> None:
+    mirror = Mirror()
+    tell(mirror, topics.INSTRUMENTS, instrument())
+    assert mirror.free(mirror.called("BTC/USD")[0], Side.BUY) is None
+
+
+def test_leverage_scales_what_a_perpetual_can_carry() -> None:
+    mirror = all_well()
+    perpetual = mirror.instrument("binanceusdm", "BTC/USDC:USDC")
+    assert perpetual is not None
+    assert mirror.free(perpetual, Side.BUY) == 100
+    limits = ControlCommand(account="binanceusdm", kind=ControlKind.LIMITS, limits={"leverage": 5.0})
+    tell(mirror, topics.CONTROL, limits)
+    assert mirror.free(perpetual, Side.BUY) == Decimal(50), "of the tenth that is planned with, half"
+
+
+def test_limits_and_a_halt_of_one_account_stand_beside_each_other() -> None:
+    mirror = all_well()
+    tell(mirror, topics.CONTROL, ControlCommand(account="binance", kind=ControlKind.HALT, why="drill"))
+    limits = ControlCommand(account="binance", kind=ControlKind.LIMITS, limits={"leverage": 5.0})
+    tell(mirror, topics.CONTROL, limits)
+    assert mirror.prospect(mirror.called("BTC/USDC")[0], Side.BUY, NOW).blocked == "halted: drill"
+    tell(mirror, topics.CONTROL, ControlCommand(kind=ControlKind.RESUME))
+    assert mirror.halt_of("binance") == ""
+    assert mirror.limits("binance") == {"leverage": 5.0}
+
+
+def test_an_instrument_is_found_by_market_and_by_symbol_in_its_newest_form() -> None:
+    mirror = all_well()
+    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/USDC", active=False))
+    assert {one.exchange for one in mirror.called("BTC/USD")} == {"binance", "binanceusdm", "hyperliquid"}
+    (spot,) = mirror.called("BTC/USDC")
+    assert not spot.active
+    assert mirror.called("NO/USD") == []
+    assert len(mirror.instruments) == 3
+
+
+def test_a_withdrawn_book_is_gone_and_an_unsound_one_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    mirror = all_well()
+    (spot,) = mirror.called("BTC/USDC")
+    with caplog.at_level(logging.WARNING):
+        tell(mirror, topics.BOOKS, book(price=100.0, half=-1.0))
+        tell(mirror, topics.BOOKS, book(price=100.0, time=NOW + 3600 * SECOND))
+    assert len(caplog.records) == 2
+    known = mirror.book(spot)
+    assert known is not None
+    assert known.bids[0].price == 99.9
+    tell(mirror, topics.BOOKS, type(known)("binance", "BTC/USDC", "BTC/USD", (), (), 2, NOW, NOW))
+    known = mirror.book(spot)
+    assert known is not None
+    assert known.bids == ()
+
+
+def test_what_can_t_be_read_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    mirror = all_well()
+    with caplog.at_level(logging.WARNING):
+        tell(mirror, topics.BALANCES, None)
+    assert "account.balances-0@7: unreadable" in caplog.text
+    tell(mirror, topics.BALANCES, balance("binance", "USDC", "5"), NOW + SECOND)
+    assert mirror.balances_told("binance") == NOW + SECOND
+
+
+@pytest.mark.parametrize("time", [1, NOW, NOW + 1, NOW + 999_999])
+def test_a_time_comes_back_from_its_text(time: int) -> None:
+    assert micros(iso(time)) == time
+    assert iso(time).endswith("Z")
+
+
+def test_no_time_is_no_text() -> None:
+    assert iso(0) == ""
+    assert micros("") == 0

@@ -1,0 +1,265 @@
+"""The façade acts: orders, pairs, rebalances and failovers on the running pipeline, as the exchanges record it."""
+
+from __future__ import annotations
+
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from neuroflux.errors import UnknownSymbol, UsageError
+from neuroflux.exchanges.exchange_manager import ExchangeManager
+from tests.pipeline.conftest import Pipeline, wait_for
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+ORDER = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.002, "type": "market"}
+
+
+@pytest.fixture(scope="module")
+def manager(pipeline: Pipeline) -> Iterator[ExchangeManager]:
+    with ExchangeManager(pipeline.settings) as opened:
+        assert opened.initialize_exchanges({"hyperliquid": {}, "binance": {}})["status"] == "full_success"
+        yield opened
+
+
+def accepted(pipeline: Pipeline, since: int) -> list[dict[str, Any]]:
+    """What the exchanges have accepted, after the first ``since`` orders."""
+    orders: list[dict[str, Any]] = pipeline.sim("/sim/orders")
+    return orders[since:]
+
+
+def held(manager: ExchangeManager, asset: str) -> float:
+    """Of this asset, as the exchanges tell it."""
+    return manager.get_unified_balance([asset])["asset_breakdown"].get(asset, {"total": 0.0})["total"]
+
+
+# ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("strategy", ["optimal", "fastest", "cheapest", "balanced"])
+def test_an_order_goes_where_the_strategy_says_and_the_exchange_has_it(
+    manager: ExchangeManager, pipeline: Pipeline, strategy: str
+) -> None:
+    before = len(accepted(pipeline, 0))
+    answer = manager.route_order(ORDER, strategy)
+    assert answer["status"] == "routed"
+    assert answer["routing_reason"].startswith(strategy)
+    assert answer["filled_quantity"] == pytest.approx(0.002)
+    assert set(answer["estimated_costs"]) == {"fee", "spread", "slippage", "conversion", "total"}
+    assert answer["execution_time"] > 0
+    (order,) = accepted(pipeline, before)
+    assert (order["exchange"], order["state"]) == (answer["exchange"], "filled")
+    decided = wait_for(
+        lambda: pipeline.query(f"SELECT strategy FROM order_decisions WHERE order_id = '{answer['order_id']}'")
+    )
+    assert decided == [[strategy]]
+
+
+def test_a_redundant_order_is_split_and_never_multiplied(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    before = len(accepted(pipeline, 0))
+    answer = manager.route_order({"symbol": "BTC/USDC:USDC", "side": "buy", "quantity": 0.004}, "redundant")
+    assert answer["status"] == "routed"
+    assert {one["exchange"] for one in answer["chosen"]} == {"binanceusdm", "hyperliquid"}
+    wait_for(lambda: all(one["state"] == "filled" for one in accepted(pipeline, before)))
+    assert sum(float(one["quantity"]) for one in accepted(pipeline, before)) == pytest.approx(0.004)
+    manager.route_order({"symbol": "BTC/USDC:USDC", "side": "sell", "quantity": 0.004}, "redundant")
+
+
+def test_what_breaks_a_requirement_is_excluded_and_named(manager: ExchangeManager) -> None:
+    answer = manager.route_order(ORDER | {"requirements": {"max_fee": 0.00001}})
+    assert answer["status"] == "failed"
+    assert "binance BTC/USDC: fee" in answer["routing_reason"]
+    assert answer["exchange"] == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"quantity": 0}, "quantity"),
+        ({"quantity": "much"}, "quantity"),
+        ({"side": "hold"}, "side"),
+        ({"type": "stop"}, "type"),
+        ({"type": "limit"}, "price"),
+        ({"requirements": {"max_pain": 1}}, "max_pain"),
+        ({"leverage": 3}, "leverage"),
+    ],
+)
+def test_wrong_use_names_the_argument(manager: ExchangeManager, change: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        manager.route_order(ORDER | change)
+
+
+def test_an_unknown_symbol_or_strategy_is_an_error(manager: ExchangeManager) -> None:
+    with pytest.raises(UnknownSymbol, match="NOPE/USD"):
+        manager.route_order(ORDER | {"symbol": "NOPE/USD"})
+    with pytest.raises(UsageError, match="routing_strategy"):
+        manager.route_order(ORDER, "luckiest")
+
+
+# ── pairs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def executed(manager: ExchangeManager, seconds: float = 120) -> dict[str, Any]:
+    """The first opportunity that could still be had; those that have closed meanwhile are refused."""
+    until, seen = time.monotonic() + seconds, set[str]()
+    while time.monotonic() < until:
+        fresh = [one for one in manager.scan_arbitrage_opportunities() if one["signal_id"] not in seen]
+        for one in fresh[:1]:
+            seen.add(one["signal_id"])
+            answer = manager.execute_cross_exchange_arbitrage(one)
+            if answer["status"] == "executed":
+                return dict(answer)
+            assert answer["execution_details"]["reason"], answer
+        time.sleep(0.05)
+    raise AssertionError(f"none of {len(seen)} opportunities could be had")
+
+
+def test_a_pair_is_even_at_its_end_and_its_profit_is_in_its_fills(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    answer = executed(manager)
+    legs = answer["execution_details"]["legs"]
+    assert {leg["side"] for leg in legs} == {"buy", "sell"}
+    assert answer["risk_assessment"]["open_quantity"] == 0
+    assert answer["risk_assessment"]["naked_ms"] < 5_000
+    brought = sum((1 if leg["side"] == "sell" else -1) * leg["quantity"] * leg["average_price"] for leg in legs)
+    rough = answer["profit_realized"] + answer["fees_paid"]
+    notional = sum(leg["quantity"] * leg["average_price"] for leg in legs)
+    assert rough == pytest.approx(brought, abs=0.002 * notional)  # the stablecoins' own rates
+    trades = sum(len(leg["trades"]) for leg in legs)
+    found = wait_for(
+        lambda: (
+            (rows := pipeline.query(f"SELECT count() FROM fills WHERE order_id = '{answer['arbitrage_id']}'"))
+            == [[str(trades)]]
+            and rows
+        )
+    )
+    assert found
+
+
+def test_one_that_has_expired_or_pays_nothing_is_refused_and_nothing_is_sent(
+    manager: ExchangeManager, pipeline: Pipeline
+) -> None:
+    before = len(accepted(pipeline, 0))
+    made_up = {
+        "symbol": "BTC/USD",
+        "buy_exchange": "hyperliquid",
+        "buy_symbol": "BTC/USDC:USDC",
+        "sell_exchange": "binance",
+        "sell_symbol": "BTC/USDC",
+        "quantity": 0.01,
+        "expires_at": "2026-01-01T00:00:00Z",
+    }
+    late = manager.execute_cross_exchange_arbitrage(made_up)
+    assert (late["status"], late["profit_realized"], late["fees_paid"]) == ("failed", 0.0, 0.0)
+    assert late["execution_details"]["reason"].startswith("expired")
+    worthless = made_up | {"buy_exchange": "binance", "buy_symbol": "BTC/USDT", "expires_at": ""}
+    worthless |= {"sell_exchange": "binance", "sell_symbol": "BTC/USDC"}
+    assert manager.execute_cross_exchange_arbitrage(worthless)["execution_details"]["reason"].startswith("profit")
+    assert accepted(pipeline, before) == []
+    with pytest.raises(UsageError, match="sell_symbol"):
+        manager.execute_cross_exchange_arbitrage({key: made_up[key] for key in made_up if key != "sell_symbol"})
+
+
+def test_a_leg_that_is_rejected_leaves_nothing_naked(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    """The exchange refuses the next order, which is one of a pair's legs: the other is evened out."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until:
+        found = manager.scan_arbitrage_opportunities()
+        if not found:
+            time.sleep(0.05)
+            continue
+        pipeline.sim("/sim/faults", {"exchange": found[0]["sell_exchange"], "fault": "reject", "count": 1})
+        answer = manager.execute_cross_exchange_arbitrage(found[0])
+        delete_faults(pipeline)
+        if answer["execution_details"]["legs"]:
+            assert answer["risk_assessment"]["open_quantity"] == 0, answer
+            assert answer["risk_assessment"]["naked_ms"] > 0
+            assert answer["risk_assessment"]["naked_usd_max"] > 0
+            return
+    raise AssertionError("no opportunity could be had")
+
+
+# ── rebalances ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_rebalance_is_planned_then_done_and_read_back(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    breakdown = manager.get_unified_balance()["asset_breakdown"]
+    worth = {asset: one["value_usd"] for asset, one in breakdown.items()}
+    total = sum(worth.values())
+    target = {asset: value / total for asset, value in worth.items()}
+    moved = 2_000 / total
+    target["ETH"], target["USDC"] = target["ETH"] + moved, target["USDC"] - moved
+    before = len(accepted(pipeline, 0))
+    planned = manager.rebalance_portfolio(target, 0.005, dry_run=True)
+    assert planned["status"] == "planned"
+    assert planned["plan"]["trades"]
+    assert accepted(pipeline, before) == []
+    done = manager.rebalance_portfolio(target, max_slippage=0.005)
+    assert done["status"] == "completed", done
+    assert sum(done["final_allocation"].values()) == pytest.approx(1)
+    assert done["final_allocation"]["ETH"] == pytest.approx(target["ETH"], abs=0.002)
+    assert 0 < done["total_cost"] < 20
+    assert held(manager, "ETH") > breakdown["ETH"]["total"]
+
+
+@pytest.mark.parametrize("target", [{"BTC": 0.5}, {"BTC": 1.5, "ETH": -0.5}, {}])
+def test_a_target_that_is_none_is_an_error(manager: ExchangeManager, target: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="target_allocation"):
+        manager.rebalance_portfolio(target)
+
+
+# ── advice and history ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_recommendation_can_be_followed(manager: ExchangeManager) -> None:
+    answer = manager.optimize_execution_parameters("BTC/USD", 0.05, "high")
+    assert answer["recommended_exchange"] == "binance"
+    assert sum(part["share"] for part in answer["order_splitting"].values()) == pytest.approx(1)
+    assert 0 < answer["confidence_score"] < 1
+    for urgency, symbol in (("frantic", "BTC/USD"), ("low", "NOPE")):
+        with pytest.raises(UsageError, match=r"urgency|symbol"):
+            manager.optimize_execution_parameters(symbol, 1.0, urgency)
+
+
+def test_performance_is_of_what_clickhouse_keeps(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    wait_for(lambda: float(pipeline.query("SELECT count() FROM equity WHERE price IS NOT NULL")[0][0]) > 0, 90)
+    answer = manager.track_portfolio_performance(["BTC"])
+    parts = answer["attribution_analysis"]
+    assert sum(parts["by_exchange"].values()) == pytest.approx(parts["total"], abs=1e-6)
+    assert sum(parts["by_asset"].values()) == pytest.approx(parts["total"], abs=1e-6)
+    assert answer["performance_metrics"]["equity_usd"] > 100_000
+    assert answer["period_returns"]["30d"] is None
+    assert answer["benchmark_comparison"]["BTC"]["samples"] >= 0
+    with pytest.raises(UnknownSymbol, match="benchmark_symbols"):
+        manager.track_portfolio_performance(["NOPE"])
+
+
+# ── failover ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def delete_faults(pipeline: Pipeline) -> None:
+    request = urllib.request.Request(f"{pipeline.settings.sim}/sim/faults", method="DELETE")
+    with urllib.request.urlopen(request, timeout=10):
+        pass
+
+
+def state_of(manager: ExchangeManager, exchange: str) -> tuple[str, str]:
+    told = manager.monitor_exchange_health()["exchange_status"][exchange]
+    return told["status"], told["reason"]
+
+
+def test_an_order_for_an_exchange_that_is_down_goes_to_its_backup(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    order = {"symbol": "ETH/USD", "side": "buy", "quantity": 0.02, "exchange": "hyperliquid"}
+    assert manager.setup_exchange_failover("hyperliquid", ["binanceusdm"])["activation_status"] == "active"
+    pipeline.sim("/sim/faults", {"exchange": "hyperliquid", "fault": "http_5xx", "seconds": 120})
+    try:
+        wait_for(lambda: state_of(manager, "hyperliquid")[0] == "offline", 60)
+        answer = wait_for(lambda: (one := manager.route_order(order))["exchange"] == "binanceusdm" and one, 20)
+        assert answer
+        assert answer["routing_reason"].startswith("failover: hyperliquid is unable (offline")
+    finally:
+        delete_faults(pipeline)
+    back = wait_for(lambda: (one := manager.route_order(order))["exchange"] == "hyperliquid" and one, 60)
+    assert back, state_of(manager, "hyperliquid")

@@ -1,0 +1,117 @@
+"""What a user starts: the examples, those that the API reference prints, and the façade's commands."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from neuroflux.exchanges.exchange_manager import ExchangeManager
+from tests.pipeline.conftest import ROOT, Pipeline, wait_for
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+
+REFERENCE = ROOT.parent / "shared" / "exchange_manager_api.md"
+SAYS = {
+    "multi_exchange_order_routing.py": "Order routed to binance - ID: ",
+    "cross_exchange_arbitrage.py": "",
+    "health_monitoring.py": "Overall health: ",
+    "signal_bot.py": "earned ",
+}
+
+
+@pytest.fixture
+def portfolio(pipeline: Pipeline) -> Iterator[None]:
+    """What a rebalance has spent is brought back: other tests trade on the same accounts."""
+    with ExchangeManager(pipeline.settings) as manager:
+        before = manager.get_unified_balance()["asset_breakdown"]
+        total = sum(one["value_usd"] for one in before.values())
+        yield
+        shares = {asset: one["value_usd"] / total for asset, one in before.items()}
+        assert manager.rebalance_portfolio(shares, 0.01)["status"] in ("completed", "partial")
+        after = manager.get_unified_balance()["asset_breakdown"]
+        dollars = ("USDC", "USDT")
+        assert sum(after[one]["available"] for one in dollars) > 0.95 * sum(before[one]["available"] for one in dollars)
+
+
+def python(pipeline: Pipeline, *arguments: str) -> str:
+    """The output of a program that must end well and say nothing on stderr."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=pipeline.environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
+def test_there_is_a_check_for_every_example() -> None:
+    assert {one.name for one in (ROOT / "examples").glob("*.py")} == {*SAYS, "portfolio_rebalancing.py"}
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_an_example_runs_as_a_user_would_start_it(pipeline: Pipeline, name: str) -> None:
+    arguments = ("10",) if name == "signal_bot.py" else ()
+    assert SAYS[name] in python(pipeline, f"examples/{name}", *arguments)
+
+
+@pytest.mark.usefixtures("portfolio")
+def test_the_examples_of_the_reference_run_unchanged(pipeline: Pipeline, tmp_path: Path) -> None:
+    """One after the other in one program, as they are printed: the later ones use the manager of the first."""
+    if not REFERENCE.exists():
+        pytest.skip("the API reference is not beside the project")
+    examples = re.findall(r"```python\n(.*?)```", REFERENCE.read_text().partition("## Usage Examples")[2], re.S)
+    assert len(examples) == 4
+    program = tmp_path / "examples.py"
+    program.write_text("\n".join(examples))
+    said = python(pipeline, str(program))
+    assert "Order routed to binance - ID: " in said
+    assert "Overall health: healthy" in said or "Overall health: degraded" in said
+    assert re.search("hyperliquid: (online|degraded) - Latency: ", said)
+
+
+@pytest.mark.usefixtures("portfolio")
+def test_the_rebalancing_example_says_what_it_could_not_do(pipeline: Pipeline) -> None:
+    said = python(pipeline, "examples/portfolio_rebalancing.py")
+    assert said.startswith("Rebalance partial\nmove ")
+
+
+def answered(pipeline: Pipeline, *arguments: str) -> object:
+    done = pipeline.program(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found: object = json.loads(done.stdout)
+    return found
+
+
+def test_the_facades_commands_answer(pipeline: Pipeline) -> None:
+    for command, key in {"balances": "total_balance_usd", "health": "overall_health", "performance": "notes"}.items():
+        told = answered(pipeline, command)
+        assert isinstance(told, dict)
+        assert key in told
+        assert pipeline.program(command).stdout
+    assert isinstance(answered(pipeline, "opportunities"), list)
+    assert pipeline.program("opportunities").returncode == 0
+
+
+def test_an_order_is_explained_by_its_figures_and_ticks(pipeline: Pipeline) -> None:
+    done = pipeline.program("order", "buy", "BTC/USD", "0.002", "--strategy", "balanced", "--wait", "--json")
+    assert done.returncode == 0, done.stderr
+    order_id = json.loads(done.stdout.splitlines()[0])["order_id"]
+    wait_for(lambda: pipeline.query(f"SELECT 1 FROM order_events WHERE order_id = '{order_id}' AND state = 'filled'"))
+    told = answered(pipeline, "explain", order_id)
+    assert isinstance(told, dict)
+    assert told["strategy"] == "balanced"
+    assert {(one["exchange"], one["symbol"]) for one in told["candidates"]} >= {("binance", "BTC/USDT")}
+    assert {one["exchange"] for one in told["ticks"]} >= {told["chosen"][0]["exchange"]}
+    assert order_id in pipeline.program("explain", order_id).stdout
+    unknown = pipeline.program("explain", "nobody")
+    assert (unknown.returncode, unknown.stderr) == (2, "neuroflux: order nobody is not known, or was not stored yet\n")
