@@ -54,9 +54,11 @@ def wait_for(condition: Callable[[], T], seconds: float = 30) -> T:
     return answer
 
 
-@pytest.fixture(scope="session")
-def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[[Path], Settings]) -> Iterator[Pipeline]:
-    home = tmp_path_factory.mktemp("pipeline")
+MakeSettings = Callable[[Path], Settings]
+
+
+def run_pipeline(home: Path, make_settings: MakeSettings) -> Iterator[Pipeline]:
+    """A pipeline with accounts of its own, from ``up`` to ``down``."""
     settings = make_settings(home)
     chosen = {f"NEUROFLUX_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
     text = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in chosen.items()}
@@ -68,3 +70,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[[
     finally:
         stopped = running.program("down", timeout=60)
         assert stopped.returncode == 0, stopped.stderr
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
+    yield from run_pipeline(tmp_path_factory.mktemp("pipeline"), make_settings)

@@ -11,11 +11,17 @@ import pytest
 
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from tests.pipeline.conftest import Pipeline, wait_for
+from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 ORDER = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.002, "type": "market"}
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
+    """One of this module's own: what is traded here spends money that others need."""
+    yield from run_pipeline(tmp_path_factory.mktemp("own"), make_settings)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from tests.pipeline.conftest import ROOT, Pipeline, wait_for
+from tests.pipeline.conftest import ROOT, MakeSettings, Pipeline, run_pipeline, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
@@ -23,6 +23,12 @@ SAYS = {
     "health_monitoring.py": "Overall health: ",
     "signal_bot.py": "earned ",
 }
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
+    """One of this module's own: what is traded here spends money that others need."""
+    yield from run_pipeline(tmp_path_factory.mktemp("own"), make_settings)
 
 
 @pytest.fixture
@@ -54,16 +60,6 @@ def python(pipeline: Pipeline, *arguments: str) -> str:
     return done.stdout
 
 
-def test_there_is_a_check_for_every_example() -> None:
-    assert {one.name for one in (ROOT / "examples").glob("*.py")} == {*SAYS, "portfolio_rebalancing.py"}
-
-
-@pytest.mark.parametrize("name", SAYS)
-def test_an_example_runs_as_a_user_would_start_it(pipeline: Pipeline, name: str) -> None:
-    arguments = ("10",) if name == "signal_bot.py" else ()
-    assert SAYS[name] in python(pipeline, f"examples/{name}", *arguments)
-
-
 @pytest.mark.usefixtures("portfolio")
 def test_the_examples_of_the_reference_run_unchanged(pipeline: Pipeline, tmp_path: Path) -> None:
     """One after the other in one program, as they are printed: the later ones use the manager of the first."""
@@ -77,6 +73,16 @@ def test_the_examples_of_the_reference_run_unchanged(pipeline: Pipeline, tmp_pat
     assert "Order routed to binance - ID: " in said
     assert "Overall health: healthy" in said or "Overall health: degraded" in said
     assert re.search("hyperliquid: (online|degraded) - Latency: ", said)
+
+
+def test_there_is_a_check_for_every_example() -> None:
+    assert {one.name for one in (ROOT / "examples").glob("*.py")} == {*SAYS, "portfolio_rebalancing.py"}
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_an_example_runs_as_a_user_would_start_it(pipeline: Pipeline, name: str) -> None:
+    arguments = ("5",) if name == "signal_bot.py" else ()
+    assert SAYS[name] in python(pipeline, f"examples/{name}", *arguments)
 
 
 @pytest.mark.usefixtures("portfolio")
