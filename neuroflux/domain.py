@@ -21,13 +21,16 @@ N = TypeVar("N", str, float)
 
 Microseconds = int
 
+DECIMAL_PLACES = 18
 _WIDE = Context(prec=60)
-_PLACES = Decimal(1).scaleb(-18)
+_PLACES = Decimal(1).scaleb(-DECIMAL_PLACES)
 
 
 def to_scale(amount: Decimal) -> Decimal:
-    """Rounded to the 18 places that the topics' decimals have: a quotient has more."""
-    return _WIDE.quantize(amount, _PLACES)
+    """Rounded to the 18 places that the topics' decimals have, where there are more, as a quotient has."""
+    exponent = amount.as_tuple().exponent
+    fits = not isinstance(exponent, int) or exponent >= -DECIMAL_PLACES
+    return amount if fits else _WIDE.quantize(amount, _PLACES)
 
 
 class Side(StrEnum):
