@@ -23,15 +23,13 @@ from neuroflux.domain import (
     Failover,
     Fill,
     Instrument,
-    InstrumentKind,
     Microseconds,
     OrderReport,
-    Quote,
     Side,
 )
-from neuroflux.engine.candidates import PRICE_LIFE, Prospect
-from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market
-from neuroflux.engine.limits import EVERYWHERE, MARGIN, halt_fault, reserved, spent_asset
+from neuroflux.engine.candidates import Prospect, usd_rate
+from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
+from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_fault, halt_of, reserved, spent_asset
 from neuroflux.engine.order_state import Order
 from neuroflux.kafka import Entry, Reader
 from neuroflux.topics import (
@@ -90,7 +88,7 @@ class Views:
                     Cause(entry.topic.name, entry.partition, entry.offset),
                 )
                 if is_conversion_market(book.market) and book.bids and book.asks:
-                    self._conversions.update(_quote(book))
+                    self._conversions.update(top_of(book))
             case AggregatedPrice() as price:
                 self._prices[price.market] = price
             case Balance() as balance:
@@ -157,15 +155,11 @@ class Views:
 
     def halt_of(self, exchange: str) -> str:
         """Why nothing new may go to an exchange, else ""."""
-        return f"halted: {self._halts[exchange]}" if exchange in self._halts else self.halted()
+        return halt_of(self._halts, exchange)
 
     def rate(self, asset: str, now: Microseconds) -> Rate | None:
         """USD for one unit of a quote: a stablecoin's live rate, any other asset's aggregated price."""
-        known = self._conversions.to_usd(asset, now)
-        price = self._prices.get(f"{asset}/USD")
-        if known is not None or price is None or now - price.event_time > PRICE_LIFE:
-            return known
-        return Rate(price.price, price.price, price.event_time)
+        return usd_rate(asset, self._conversions, self._prices, now)
 
     def prospect(
         self, instrument: Instrument, side: Side, orders: Sequence[Order], blocked: str, now: Microseconds
@@ -191,30 +185,7 @@ class Views:
         asset = spent_asset(instrument, side)
         free, told_at = self._balances.get((instrument.exchange, asset), (Decimal(0), now))
         left = free - reserved(orders, instrument.exchange, asset, told_at, now)
-        return left * self._leverage(instrument) * MARGIN
-
-    def _leverage(self, instrument: Instrument) -> Decimal:
-        """Funds are planned with at ``MARGIN``: who set another leverage has more of them, or less."""
-        leverage = self.bounds(instrument.exchange).get("leverage", 0.0)
-        if not leverage or instrument.kind is not InstrumentKind.PERPETUAL:
-            return 1 / MARGIN
-        return Decimal(str(leverage))
-
-
-def _quote(book: BookPicture[float]) -> Quote[float]:
-    bid, ask = book.bids[0], book.asks[0]
-    return Quote(
-        book.exchange,
-        book.symbol,
-        book.market,
-        bid.price,
-        bid.quantity,
-        ask.price,
-        ask.quantity,
-        book.sequence,
-        book.event_time,
-        book.received_time,
-    )
+        return at_margin(left, instrument, self.bounds(instrument.exchange))
 
 
 async def follow(reader: Reader, views: Views, loaded: asyncio.Event | None = None) -> None:

@@ -5,7 +5,7 @@ All comparison is in USD per unit of the market's base: the book's price, the li
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -29,7 +29,7 @@ from neuroflux.domain import (
     Side,
     TimeInForce,
 )
-from neuroflux.engine.conversion import Rate
+from neuroflux.engine.conversion import Conversions, Rate
 from neuroflux.engine.limits import Limits
 from neuroflux.engine.walk import value, walk
 
@@ -37,6 +37,17 @@ UNKNOWN_LATENCY_MS = 1_000.0
 """What counts as the latency of an exchange whose health nobody has told."""
 PRICE_LIFE: Microseconds = 15_000_000
 """How old an aggregated price may be and still be the reference."""
+
+
+def usd_rate(
+    asset: str, conversions: Conversions, prices: Mapping[str, AggregatedPrice], now: Microseconds
+) -> Rate | None:
+    """USD for one unit: a stablecoin's live rate, any other asset's aggregated price; None where none is fresh."""
+    known = conversions.to_usd(asset, now)
+    price = prices.get(f"{asset}/USD")
+    if known is not None or price is None or now - price.event_time > PRICE_LIFE:
+        return known
+    return Rate(price.price, price.price, price.event_time)
 
 
 class Prospect(Struct, frozen=True):

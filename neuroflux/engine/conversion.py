@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from neuroflux.domain import Microseconds, Quote
+from neuroflux.domain import BookPicture, Microseconds, Quote
 from neuroflux.exchanges.markets import USD_CLASS
 
 ANCHOR = "USDC"
@@ -33,6 +33,14 @@ def is_conversion_market(market: str) -> bool:
     """Whether quotes of this market tell what a quote asset is worth: ``USDC/USD`` (USDC/USDT), ``FDUSD/USD``."""
     base, _, quote = market.partition("/")
     return base in USD_CLASS and quote == "USD"
+
+
+def top_of(book: BookPicture[float]) -> Quote[float]:
+    """The best bid and ask of a book that has both."""
+    bid, ask = book.bids[0], book.asks[0]
+    tops = (bid.price, bid.quantity, ask.price, ask.quantity)
+    name = (book.exchange, book.symbol, book.market)
+    return Quote(*name, *tops, book.sequence, book.event_time, book.received_time)
 
 
 class Conversions:

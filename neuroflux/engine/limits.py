@@ -132,6 +132,11 @@ def halt_fault(halts: Mapping[str, str]) -> str:
     return f"halted: {why}" if why else "halted"
 
 
+def halt_of(halts: Mapping[str, str], exchange: str) -> str:
+    """Why nothing new may go to an exchange, else ""."""
+    return f"halted: {halts[exchange]}" if exchange in halts else halt_fault(halts)
+
+
 # ── funds ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -147,6 +152,14 @@ def spent_amount(instrument: Instrument, side: Side, quantity: Decimal, price: D
     if instrument.kind is InstrumentKind.PERPETUAL:
         return quantity * price * MARGIN
     return quantity * price if side is Side.BUY else quantity
+
+
+def at_margin(free: Decimal, instrument: Instrument, limits: Mapping[str, float]) -> Decimal:
+    """Funds as they are planned with, at ``MARGIN``: who set another leverage on a perpetual has more, or less."""
+    leverage = limits.get("leverage", 0.0)
+    if not leverage or instrument.kind is not InstrumentKind.PERPETUAL:
+        return free
+    return free * Decimal(str(leverage)) * MARGIN
 
 
 def reserved(

@@ -25,17 +25,15 @@ from neuroflux.domain import (
     ExchangeStatus,
     Failover,
     Instrument,
-    InstrumentKind,
     Microseconds,
     Position,
-    Quote,
     Side,
     StatusKind,
 )
-from neuroflux.engine.candidates import PRICE_LIFE, Prospect
+from neuroflux.engine.candidates import PRICE_LIFE, Prospect, usd_rate
 from neuroflux.engine.comparable import Name
-from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market
-from neuroflux.engine.limits import EVERYWHERE, MARGIN, halt_fault, spent_asset
+from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
+from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_of, spent_asset
 from neuroflux.engine.sound import flaw
 from neuroflux.kafka import Entry
 from neuroflux.topics import BALANCES, BOOKS, CONTROL, FAILOVER, HEALTH, INSTRUMENTS, POSITIONS, PRICES, SIGNALS, STATUS
@@ -117,7 +115,7 @@ class Mirror:
         cause = Cause(entry.topic.name, entry.partition, entry.offset)
         self._books[(book.exchange, book.symbol)] = (book, cause)
         if whole and is_conversion_market(book.market):
-            self._conversions.update(_quote(book))
+            self._conversions.update(top_of(book))
 
     def _signal(self, signal: ArbitrageSignal) -> None:
         """A signal comes after all that have expired by its time, which go."""
@@ -178,15 +176,11 @@ class Mirror:
 
     def halt_of(self, exchange: str) -> str:
         """Why nothing new may go to an exchange, else ""."""
-        return f"halted: {self._halts[exchange]}" if exchange in self._halts else halt_fault(self._halts)
+        return halt_of(self._halts, exchange)
 
     def rate(self, asset: str, now: Microseconds) -> Rate | None:
         """USD for one unit of an asset: a stablecoin's live rate, any other's aggregated price; None: no fresh one."""
-        known = self._conversions.to_usd(asset, now)
-        price = self.prices.get(f"{asset}/USD")
-        if known is not None or price is None or now - price.event_time > PRICE_LIFE:
-            return known
-        return Rate(price.price, price.price, price.event_time)
+        return usd_rate(asset, self._conversions, self.prices, now)
 
     def balances_told(self, exchange: str) -> Microseconds:
         """When a balance of this exchange was last written to the log; 0: never."""
@@ -202,10 +196,7 @@ class Mirror:
             return None
         told = self.balances.get((instrument.exchange, spent_asset(instrument, side)))
         free = told.balance.free if told else Decimal(0)
-        leverage = self.limits(instrument.exchange).get("leverage", 0.0)
-        if not leverage or instrument.kind is not InstrumentKind.PERPETUAL:
-            return free
-        return free * Decimal(str(leverage)) * MARGIN
+        return at_margin(free, instrument, self.limits(instrument.exchange))
 
     def prospect(self, instrument: Instrument, side: Side, now: Microseconds, blocked: str = "") -> Prospect:
         """All that is known of an instrument for an order of this side."""
@@ -219,19 +210,3 @@ class Mirror:
             self.free(instrument, side),
             blocked or self.halt_of(instrument.exchange),
         )
-
-
-def _quote(book: BookPicture[float]) -> Quote[float]:
-    bid, ask = book.bids[0], book.asks[0]
-    return Quote(
-        book.exchange,
-        book.symbol,
-        book.market,
-        bid.price,
-        bid.quantity,
-        ask.price,
-        ask.quantity,
-        book.sequence,
-        book.event_time,
-        book.received_time,
-    )

@@ -38,6 +38,11 @@ class Pipeline(Struct, frozen=True):
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.loads(answer.read() or b"null")
 
+    def clear_faults(self) -> None:
+        request = urllib.request.Request(f"{self.settings.sim}/sim/faults", method="DELETE")
+        with urllib.request.urlopen(request, timeout=10):
+            pass
+
     def query(self, sql: str) -> list[list[str]]:
         """Ask ClickHouse over HTTP, as any client would."""
         url = f"{self.settings.clickhouse_http}/?database=neuroflux"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -178,7 +177,7 @@ def test_a_leg_that_is_rejected_leaves_nothing_naked(manager: ExchangeManager, p
             continue
         pipeline.sim("/sim/faults", {"exchange": found[0]["sell_exchange"], "fault": "reject", "count": 1})
         answer = manager.execute_cross_exchange_arbitrage(found[0])
-        delete_faults(pipeline)
+        pipeline.clear_faults()
         if answer["execution_details"]["legs"]:
             assert answer["risk_assessment"]["open_quantity"] == 0, answer
             assert answer["risk_assessment"]["naked_ms"] > 0
@@ -245,12 +244,6 @@ def test_performance_is_of_what_clickhouse_keeps(manager: ExchangeManager, pipel
 # ── failover ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def delete_faults(pipeline: Pipeline) -> None:
-    request = urllib.request.Request(f"{pipeline.settings.sim}/sim/faults", method="DELETE")
-    with urllib.request.urlopen(request, timeout=10):
-        pass
-
-
 def state_of(manager: ExchangeManager, exchange: str) -> tuple[str, str]:
     told = manager.monitor_exchange_health()["exchange_status"][exchange]
     return told["status"], told["reason"]
@@ -266,6 +259,6 @@ def test_an_order_for_an_exchange_that_is_down_goes_to_its_backup(manager: Excha
         assert answer
         assert answer["routing_reason"].startswith("failover: hyperliquid is unable (offline")
     finally:
-        delete_faults(pipeline)
+        pipeline.clear_faults()
     back = wait_for(lambda: (one := manager.route_order(order))["exchange"] == "hyperliquid" and one, 60)
     assert back, state_of(manager, "hyperliquid")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from random import Random
@@ -73,8 +72,7 @@ def test_balances_and_fills_add_up_after_anything(pipeline: Pipeline) -> None:
         started = pipeline.query("SELECT toString(now64(6, 'UTC'))")[0][0]
         for _ in range(STEPS):
             trade(manager, pipeline, random)
-        with urllib.request.urlopen(urllib.request.Request(f"{pipeline.settings.sim}/sim/faults", method="DELETE")):
-            pass
+        pipeline.clear_faults()
         wait_for(lambda: all(one["state"] not in ("new", "partially_filled") for one in orders(pipeline, since)), 60)
         wait_for(lambda: closest(manager, pipeline) == {}, 90)
         wait_for(lambda: counted(pipeline, started) == filled(pipeline, since), 60)

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -116,13 +115,8 @@ def test_a_mute_exchange_is_named_everywhere_and_the_others_work(manager: Exchan
         assert answer["connection_health"]["hyperliquid"]["reason"].startswith("offline")
         assert manager.get_unified_balance()["total_balance_usd"] > 0
     finally:
-        delete_faults(pipeline)
+        pipeline.clear_faults()
     wait_for(lambda: manager.initialize_exchanges(EVERY)["status"] == "full_success")
-
-
-def delete_faults(pipeline: Pipeline) -> None:
-    with urllib.request.urlopen(urllib.request.Request(f"{pipeline.settings.sim}/sim/faults", method="DELETE")):
-        pass
 
 
 def test_limits_are_on_the_control_topic(pipeline: Pipeline) -> None:
