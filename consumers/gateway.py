@@ -21,6 +21,7 @@ from msgspec import Struct
 from neuroflux.budget import Budget, Queue
 from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
+from neuroflux.engine.health import ORDERS
 from neuroflux.errors import NeuroFluxError, Unreachable
 from neuroflux.exchanges.base_exchange import Answer, Desk, Exchange, Request
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
@@ -154,6 +155,17 @@ class Gateway:
             request = build(self.desk(exchange), self.now(exchange))
         return await self.send(exchange, request, EXCHANGE_TIMEOUTS["read"])
 
+    async def place(self, exchange: str, request: Request) -> Answer:
+        """Send an order, and tell how long its acknowledgement took. Raises as ``send``."""
+        started = time.monotonic()
+        try:
+            answer = await self.send(exchange, request, EXCHANGE_TIMEOUTS["order"])
+        except Unanswered:
+            self._tell_latency(exchange, ORDERS, time.monotonic() - started)
+            raise
+        self._tell_latency(exchange, ORDERS, time.monotonic() - started)
+        return answer
+
     async def send(self, exchange: str, request: Request, timeout: float) -> Answer:
         """Send a request whose turn it is, once. Raises Unsent or Unanswered."""
         line = self._lines[exchange]
@@ -198,9 +210,12 @@ class Gateway:
         if now - line.sampled < SAMPLE_SECONDS:
             return
         line.sampled = now
-        self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.LATENCY, seconds * 1e3, "", wall()))
+        self._tell_latency(exchange, CHANNEL, seconds)
         if usage:
             self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.LIMITED, usage, "", wall()))
+
+    def _tell_latency(self, exchange: str, channel: str, seconds: float) -> None:
+        self._tell(ExchangeStatus(exchange, channel, StatusKind.LATENCY, seconds * 1e3, "", wall()))
 
     # ── clocks ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -48,7 +48,6 @@ from neuroflux.exchanges.base_exchange import (
     Request,
     Throttled,
 )
-from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.kafka import Publisher
 from neuroflux.topics import DECISIONS, EVENTS, FILLS, Topic
 
@@ -288,7 +287,7 @@ class Runner:
     async def _placed(self, exchange: str, request: Request) -> Outcome:
         gateway = self._shell.gateway
         try:
-            answer = await gateway.send(exchange, request, EXCHANGE_TIMEOUTS["order"])
+            answer = await gateway.place(exchange, request)
         except Unsent as error:
             return Throttled(UNSENT_RETRY, str(error))
         except Unreachable as error:

@@ -376,7 +376,10 @@ class ArbitrageSignal(Struct, frozen=True):
 
 
 class ExchangeHealth(Struct, frozen=True):
-    """One exchange at one moment; ``latency_ms`` is the mean answer time of requests, ``uptime_percent`` over 24 h."""
+    """One exchange at one moment; ``latency_ms`` is the mean answer time of requests, ``uptime_percent`` over 24 h.
+
+    ``order_latency_ms`` is the 95th percentile from sending an order to its acknowledgement; 0 before the first.
+    """
 
     exchange: str
     status: HealthStatus
@@ -386,6 +389,7 @@ class ExchangeHealth(Struct, frozen=True):
     last_successful_request: Microseconds
     reason: str
     event_time: Microseconds
+    order_latency_ms: float = 0.0
 
 
 # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────

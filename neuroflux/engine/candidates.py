@@ -270,7 +270,10 @@ def _figures_unknown(prospect: Prospect, reason: str, now: Microseconds) -> Cand
 
 
 def latency_of(prospect: Prospect) -> float:
-    return prospect.health.latency_ms if prospect.health is not None else UNKNOWN_LATENCY_MS
+    """Milliseconds from an order's sending to its acknowledgement (p95), or the mean answer time before the first."""
+    if prospect.health is None:
+        return UNKNOWN_LATENCY_MS
+    return prospect.health.order_latency_ms or prospect.health.latency_ms
 
 
 def _health_of(prospect: Prospect) -> str:

@@ -35,8 +35,10 @@ USAGE_HOLDS: Microseconds = 60_000_000
 SLOW_MS = 1_000.0
 SKEWED_MS = 1_000.0
 SAMPLES = 20
+ORDER_SAMPLES = 100
+"""Of so many of the last orders the 95th percentile is told."""
 
-REST, ACCOUNT = "rest", "account"
+REST, ACCOUNT, ORDERS = "rest", "account", "orders"
 _LOST = frozenset({StatusKind.DISCONNECTED, StatusKind.STALE})
 _ALARMS = frozenset({StatusKind.GAP, StatusKind.MALFORMED})
 _UNANSWERED = frozenset({OrderState.RECEIVED, OrderState.REFUSED, OrderState.ROUTED, OrderState.SENDING})
@@ -53,6 +55,7 @@ class _Exchange:
         self.sockets: set[str] = set()
         self.alarms: dict[Alarm, tuple[Microseconds, str]] = {}
         self.latencies: deque[float] = deque(maxlen=SAMPLES)
+        self.order_latencies: deque[float] = deque(maxlen=ORDER_SAMPLES)
         self.skew = 0.0
         self.usage: tuple[Microseconds, float] = (0, 0.0)
         self.answered: Microseconds = 0
@@ -75,6 +78,8 @@ class _Exchange:
         kind, channel = status.kind, status.channel
         if kind in _LOST or kind is StatusKind.CONNECTED:
             self._channel(status)
+        elif kind is StatusKind.LATENCY and channel == ORDERS:
+            self.order_latencies.append(status.value)
         elif kind is StatusKind.LATENCY:
             self.lost.pop(channel, None)
             self.latencies.append(status.value)
@@ -106,7 +111,7 @@ class _Exchange:
         """An exchange that said anything of an order answered a request; one that did not may be in trouble."""
         if event.state is OrderState.IN_DOUBT:
             text = f"order {event.client_order_id} is in doubt: {event.reason}"
-            self.alarms[(event.state, "orders", event.symbol)] = (now, text)
+            self.alarms[(event.state, ORDERS, event.symbol)] = (now, text)
         elif event.state not in _UNANSWERED:
             self.answered = max(self.answered, event.event_time)
 
@@ -126,6 +131,11 @@ class _Exchange:
 
     def latency(self) -> float:
         return sum(self.latencies) / len(self.latencies) if self.latencies else 0.0
+
+    def order_latency(self) -> float:
+        """The 95th percentile by nearest rank."""
+        ranked = sorted(self.order_latencies)
+        return ranked[-(-95 * len(ranked) // 100) - 1] if ranked else 0.0
 
 
 class Health:
@@ -177,4 +187,7 @@ def _told(name: str, exchange: _Exchange, now: Microseconds) -> ExchangeHealth:
     told, share = exchange.usage
     usage = share if now - told < USAGE_HOLDS else 0.0
     uptime = exchange.uptime.percent(now)
-    return ExchangeHealth(name, exchange.status, exchange.latency(), uptime, usage, exchange.answered, reason, now)
+    latencies = exchange.latency(), exchange.order_latency()
+    return ExchangeHealth(
+        name, exchange.status, latencies[0], uptime, usage, exchange.answered, reason, now, latencies[1]
+    )

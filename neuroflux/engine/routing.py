@@ -1,8 +1,9 @@
 """Where an order goes: strategies as orderings of the same offers, and the legs that follow from them. Pure.
 
 ``optimal`` takes the levels of all books as one, cheapest first after fee and conversion, so it splits exactly where
-that is cheaper. ``fastest``, ``cheapest`` (lowest fee) and ``balanced`` (cost and latency alike) order the exchanges
-first and take from the next only what the one before can't give. ``redundant`` gives no exchange more than half.
+that is cheaper. ``fastest`` (lowest p95 from sending to acknowledgement), ``cheapest`` (lowest fee) and ``balanced``
+(cost and latency by ``BALANCED_WEIGHTS``) order the exchanges first and take from the next only what the one before
+can't give. ``redundant`` gives no exchange more than half.
 
 No order goes out without a price: a market order is an immediate-or-cancel limit order at ``MARKET_COLLAR`` beyond the
 worst level that it means to take, and never beyond the bounds of its offer. A limit order that rests is placed where it
@@ -45,6 +46,7 @@ from neuroflux.engine.candidates import (
 from neuroflux.engine.limits import Limits, collar_fault, notional_fault, spent_asset
 from neuroflux.engine.order_state import Leg
 from neuroflux.engine.rounding import round_price, violation
+from neuroflux.exchanges.config import BALANCED_WEIGHTS
 
 MARKET_COLLAR = Decimal("0.005")
 """How far beyond the walked price a market order may trade: what the book may move while it is on its way."""
@@ -146,7 +148,10 @@ def _rank(command: OrderCommand, offers: Sequence[Offer]) -> Rank:
         case "balanced":
             cost = _scaled([offer.candidate.total for offer in offers])
             latency = _scaled([offer.candidate.latency_ms for offer in offers])
-            return lambda offer: cost(offer.candidate.total) + latency(offer.candidate.latency_ms)
+            weights = BALANCED_WEIGHTS
+            return lambda offer: (
+                weights["cost"] * cost(offer.candidate.total) + weights["latency"] * latency(offer.candidate.latency_ms)
+            )
     return lambda offer: 0.0
 
 

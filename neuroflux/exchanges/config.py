@@ -18,6 +18,9 @@ RATE_LIMIT_BUFFER: Final = 0.2
 
 DEFAULT_ROUTING_STRATEGY: Final = "optimal"
 
+BALANCED_WEIGHTS: Final = {"cost": 0.5, "latency": 0.5}
+"""What the strategy ``balanced`` makes of cost and latency, each scaled from 0, the best offer's, to 1, the worst's."""
+
 ARBITRAGE_THRESHOLDS: Final = {
     "min_profit_usd": 0.5,
     "min_profit_fraction": 0.0001,

@@ -187,7 +187,7 @@ def _share(mirror: Mirror, one: Allocation, known: Mapping[tuple[str, str], Cand
 
 
 def _seconds(decision: OrderDecision) -> float:
-    """The mean answer time of the slowest exchange that was chosen."""
+    """The latency of the slowest exchange that was chosen."""
     chosen = {(one.exchange, one.symbol) for one in decision.chosen}
     taken = [one.latency_ms for one in decision.candidates if (one.exchange, one.symbol) in chosen]
     return max(taken, default=0.0) / 1e3

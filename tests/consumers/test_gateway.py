@@ -90,6 +90,21 @@ async def test_latency_is_told_once_a_second_and_no_more() -> None:
     assert kinds(told).count(StatusKind.LATENCY) == 1
 
 
+async def test_how_long_each_order_took_is_told_but_not_of_one_that_never_left() -> None:
+    async with gateway(answer_ok) as (opened, told):
+        await asyncio.gather(*(opened.place("x", PLACE) for _ in range(5)))
+        await opened.send("x", PLACE, 1.0)
+        told_of = [one for one in told if (one.channel, one.kind) == ("orders", StatusKind.LATENCY)]
+    assert len(told_of) == 5
+    assert all(one.value > 0 for one in told_of)
+    account = Account(cast(Exchange, FakeExchange()), lambda: cast(Desk, FakeDesk()), "http://127.0.0.1:9")
+    told.clear()
+    async with Gateway({"x": account}, told.append) as unreachable:
+        with pytest.raises(Unsent):
+            await unreachable.place("x", PLACE)
+    assert not [one for one in told if one.channel == "orders"]
+
+
 async def test_no_answer_in_time_and_a_broken_connection_are_unknown() -> None:
     async def never(_: web.Request) -> web.Response:
         await asyncio.sleep(60)

@@ -50,6 +50,12 @@ def test_what_is_connected_and_answers_is_online() -> None:
     assert (told.latency_ms, told.last_successful_request) == (40, NOW)
 
 
+def test_the_latency_of_orders_is_their_95th_percentile_and_apart_from_other_requests() -> None:
+    assert after(*healthy()).order_latency_ms == 0
+    told = after(*healthy(), *(status(K.LATENCY, "orders", float(ms)) for ms in range(40, 0, -1)))
+    assert (told.order_latency_ms, told.latency_ms) == (38, 40)
+
+
 @pytest.mark.parametrize(
     ("what", "reads"),
     [

@@ -32,6 +32,7 @@ from neuroflux.engine.conversion import Rate
 from neuroflux.engine.limits import Limits
 from neuroflux.engine.rounding import violation
 from neuroflux.engine.routing import MARKET_COLLAR, Routed, decide
+from neuroflux.exchanges.config import BALANCED_WEIGHTS
 
 LIMITS = Limits(100_000.0, 0.02, 5_000_000)
 NOW = 1_000_000_000_000
@@ -62,6 +63,7 @@ def prospect(
     rate: float = 1.0,
     free: object = "1000000",
     latency: float = 10.0,
+    order_latency: float = 0.0,
 ) -> Prospect:
     book = BookPicture(
         one.exchange,
@@ -73,7 +75,7 @@ def prospect(
         NOW,
         NOW,
     )
-    health = ExchangeHealth(one.exchange, HealthStatus.ONLINE, latency, 100.0, 0.0, NOW, "", NOW)
+    health = ExchangeHealth(one.exchange, HealthStatus.ONLINE, latency, 100.0, 0.0, NOW, "", NOW, order_latency)
     cause = Cause("market.books", 1, 42)
     return Prospect(one, book, cause, Rate(rate, rate, NOW), health, Decimal(str(free)))
 
@@ -210,6 +212,18 @@ MIDDLE = prospect(instrument("middle", fee="0.001"), [(100.1, 5.0)], latency=20.
 )
 def test_strategies_choose_by_what_they_are_named_for(strategy: str, exchange: str) -> None:
     assert parts(choose(order(strategy=strategy), FAST, CHEAP, MIDDLE)) == {exchange: Decimal(1)}
+
+
+def test_fastest_goes_by_how_orders_were_acknowledged_where_that_was_measured() -> None:
+    slow = prospect(instrument("fast", fee="0.002"), [(100.5, 5.0)], latency=1.0, order_latency=300.0)
+    assert parts(choose(order(strategy="fastest"), slow, CHEAP, MIDDLE)) == {"middle": Decimal(1)}
+
+
+@pytest.mark.parametrize(("cost", "exchange"), [(1.0, "middle"), (0.01, "fast")])
+def test_balanced_goes_by_its_weights(monkeypatch: pytest.MonkeyPatch, cost: float, exchange: str) -> None:
+    monkeypatch.setitem(BALANCED_WEIGHTS, "cost", cost)
+    monkeypatch.setitem(BALANCED_WEIGHTS, "latency", 1 - cost)
+    assert parts(choose(order(strategy="balanced"), FAST, CHEAP, MIDDLE)) == {exchange: Decimal(1)}
 
 
 def test_what_the_first_choice_lacks_comes_from_the_next() -> None:
