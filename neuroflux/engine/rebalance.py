@@ -25,7 +25,7 @@ from neuroflux.engine.routing import MARKET_COLLAR
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.markets import USD_CLASS
 
-__all__ = ["DUST", "Locked", "RebalancePlan", "RebalanceTrade", "Skipped", "Transfer", "distance", "plan"]
+__all__ = ["DUST", "Locked", "RebalancePlan", "RebalanceTrade", "Skipped", "Transfer", "as_one", "distance", "plan"]
 
 DUST = Decimal("0.0005")
 """The part of the portfolio below which a drift is not traded."""
@@ -76,11 +76,12 @@ def plan(
 def distance(allocation: Mapping[str, float], target: Mapping[str, float]) -> float:
     """The sum of what each share is off, the stablecoins as one: 0 where they agree, 2 where they have nothing in
     common."""
-    here, there = _as_one(allocation), _as_one(target)
+    here, there = as_one(allocation), as_one(target)
     return fsum(abs(here.get(name, 0.0) - there.get(name, 0.0)) for name in {*here, *there})
 
 
-def _as_one(shares: Mapping[str, float]) -> dict[str, float]:
+def as_one(shares: Mapping[str, float]) -> dict[str, float]:
+    """The shares with the stablecoins as one."""
     cash = fsum(share for asset, share in shares.items() if asset in USD_CLASS)
     return {asset: share for asset, share in shares.items() if asset not in USD_CLASS} | {CASH: cash}
 

@@ -38,4 +38,4 @@ ORDER_LIMITS: Final = {
 """What an order may be: its value, how far its price may lie from the market (a fraction), how old its book."""
 
 REBALANCE_FREQUENCY: Final[timedelta | None] = None
-"""How often drift from the target allocation is looked at; None: never."""
+"""How often drift from the target of the last rebalance is looked at; None: never. See manager/drift.py."""

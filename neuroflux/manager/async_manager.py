@@ -58,6 +58,7 @@ class AsyncExchangeManager:
                 opening.push_async_callback(asyncio.to_thread, own.stop)
             self._connection = await opening.enter_async_context(Connection(self._settings))
             self._reading = Reading(self._connection)
+            opening.push_async_callback(self._reading.drift.close)
             self._open = opening.pop_all()
         return self
 
@@ -128,8 +129,13 @@ class AsyncExchangeManager:
         self, target_allocation: Mapping[str, float], max_slippage: float = 0.01, *, dry_run: bool = False
     ) -> RebalanceAnswer:
         """Trade until each asset has its share; with ``dry_run`` only say how. See manager/rebalancing.py."""
-        ready = self.reading.ready
-        return await rebalancing.rebalance(self.connection, ready, target_allocation, max_slippage, dry_run=dry_run)
+        reading = self.reading
+        answer = await rebalancing.rebalance(
+            self.connection, reading.ready, target_allocation, max_slippage, dry_run=dry_run
+        )
+        if not dry_run:
+            reading.drift.aim(target_allocation)
+        return answer
 
     async def scan_arbitrage_opportunities(self) -> list[Opportunity]:
         """The signals that are open, best first. See manager/opportunities.py."""

@@ -11,6 +11,7 @@ unreliable    it was up for less than ``RELIABLE`` percent of the last 24 hours
 account       its balances are missing or old, or differ from what it says itself
 halted        orders to it were stopped by hand
 unbacked      it is offline or unknown, and no active failover names where its orders go
+drift         the portfolio is off the target of its last rebalance (manager/drift.py); of no one exchange
 
 Overall: ``critical`` when no exchange is up, or more are down than up; ``degraded`` when any is not online; else
 ``healthy``. Up is what is online or degraded, by a health that is fresh.

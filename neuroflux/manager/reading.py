@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 
+from neuroflux.exchanges.config import REBALANCE_FREQUENCY
 from neuroflux.manager import balances, health, market_data, opportunities
 from neuroflux.manager.answers import BalanceAnswer, HealthAnswer, MarketDataAnswer, Opportunity
 from neuroflux.manager.connection import Connection
+from neuroflux.manager.drift import DriftWatch
 
 
 class Reading:
@@ -16,8 +19,9 @@ class Reading:
     settings name is meant.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, frequency: timedelta | None = REBALANCE_FREQUENCY) -> None:
         self._connection = connection
+        self.drift = DriftWatch(connection, lambda: self.ready, frequency)
         self.configured: dict[str, bool] = {}
         """Whether each exchange that was configured was ready."""
 
@@ -38,7 +42,10 @@ class Reading:
     def monitor_exchange_health(self) -> HealthAnswer:
         self._connection.check()
         with self._connection.mirror.lock:
-            return health.exchange_health(self._connection.mirror, self._all, self._connection.now())
+            answer = health.exchange_health(self._connection.mirror, self._all, self._connection.now())
+        if self.drift.action is not None:
+            answer["recommended_actions"].append(self.drift.action)
+        return answer
 
     def get_market_data_aggregated(self, symbol: str, exchanges: Collection[str] | None = None) -> MarketDataAnswer:
         self._connection.check()

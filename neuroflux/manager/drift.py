@@ -1,0 +1,73 @@
+"""Watches how far the portfolio has drifted from the target of its last rebalance, each ``REBALANCE_FREQUENCY``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
+
+from neuroflux.engine.rebalance import as_one
+from neuroflux.manager.answers import Action
+from neuroflux.manager.connection import Connection
+from neuroflux.manager.rebalancing import allocation
+
+log = logging.getLogger(__name__)
+
+DRIFT: Final = 0.01
+"""The part of the portfolio by which an asset may be off its share before a rebalance is recommended."""
+
+
+class DriftWatch:
+    """Idle until ``aim``. ``action`` is what the last look found, None where nothing is to be done."""
+
+    def __init__(
+        self, connection: Connection, exchanges: Callable[[], Sequence[str]], frequency: timedelta | None
+    ) -> None:
+        self._connection, self._exchanges, self._frequency = connection, exchanges, frequency
+        self._target: Mapping[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.action: Action | None = None
+
+    def aim(self, target: Mapping[str, float]) -> None:
+        """Watch this target from now on; nothing is watched without a frequency."""
+        self._target, self.action = dict(target), None
+        if self._frequency is not None and self._task is None:
+            self._task = asyncio.create_task(self._watch(self._frequency), name="drift-watch")
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _watch(self, frequency: timedelta) -> None:
+        while True:
+            await asyncio.sleep(frequency.total_seconds())
+            self._look()
+
+    def _look(self) -> None:
+        mirror = self._connection.mirror
+        with mirror.lock:
+            held = allocation(mirror, self._exchanges(), self._connection.now())
+        self.action = drifted(held, self._target)
+        if self.action is not None:
+            log.warning("the portfolio has drifted: %s", self.action["reason"])
+
+
+def drifted(held: Mapping[str, float], target: Mapping[str, float]) -> Action | None:
+    """What is to be done about shares that are off by more than ``DRIFT``, the widest first."""
+    if not held:
+        return None
+    here, there = as_one(held), as_one(target)
+    off = {asset: abs(here.get(asset, 0.0) - there.get(asset, 0.0)) for asset in sorted({*here, *there})}
+    wide = sorted((one for one in off if off[one] > DRIFT), key=lambda one: -off[one])
+    if not wide:
+        return None
+    shares = (f"{one} is {here.get(one, 0.0):.1%}, not {there.get(one, 0.0):.1%}" for one in wide)
+    return {
+        "exchange": "",
+        "condition": "drift",
+        "action": "call rebalance_portfolio with its target again",
+        "reason": "; ".join(shares),
+    }
