@@ -42,6 +42,11 @@ class Binance:
     REST_URL: ClassVar[str] = "https://api.binance.com"
     WS_URL: ClassVar[str] = "wss://stream.binance.com:9443"
     PRIVATE_WS_URL: ClassVar[str] = "wss://ws-api.binance.com:443"
+    TESTNET: ClassVar[tuple[str, str, str]] = (
+        "https://testnet.binance.vision",
+        "wss://stream.testnet.binance.vision",
+        "wss://ws-api.testnet.binance.vision",
+    )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
     BALANCE_HAS_PNL: ClassVar[bool] = False
 

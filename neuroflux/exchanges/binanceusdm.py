@@ -45,6 +45,11 @@ class BinanceUsdm:
     REST_URL: ClassVar[str] = "https://fapi.binance.com"
     WS_URL: ClassVar[str] = "wss://fstream.binance.com"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL
+    TESTNET: ClassVar[tuple[str, str, str]] = (
+        "https://demo-fapi.binance.com",
+        "wss://fstream.binancefuture.com",
+        "wss://fstream.binancefuture.com",
+    )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
     BALANCE_HAS_PNL: ClassVar[bool] = False
 

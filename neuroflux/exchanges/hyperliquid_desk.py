@@ -19,8 +19,8 @@ from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.exchanges.hyperliquid_messages import UNREADABLE
 from neuroflux.exchanges.hyperliquid_orders import records_of
 from neuroflux.exchanges.hyperliquid_outcomes import CANCEL, PLACE_LIMIT, PLACE_MARKET, outcome_of
-from neuroflux.exchanges.hyperliquid_rest import checked, exchange_request, info_request
-from neuroflux.exchanges.hyperliquid_signing import Signer, action_hash, wire_number
+from neuroflux.exchanges.hyperliquid_rest import account_of, checked, exchange_request, info_request
+from neuroflux.exchanges.hyperliquid_signing import MAINNET, TESTNET, Signer, action_hash, wire_number
 from neuroflux.exchanges.hyperliquid_socket import ID
 
 _TIFS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc", TimeInForce.POST_ONLY: "Alo"}
@@ -30,13 +30,17 @@ that was given up for lost could still arrive; with it, one that the exchange do
 
 
 class HyperliquidDesk:
-    """Orders for ``keys.key`` (the account's address), signed with ``keys.secret`` (its agent's private key)."""
+    """Orders for ``keys.key`` (the account's address), signed with ``keys.secret`` (its agent's private key).
+
+    With ``keys.subaccount`` they are that account's, still signed by the agent of its master.
+    """
 
     exchange = ID
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
-        self._user = keys.key.lower()
-        self._signer = Signer(keys.secret)
+        self._user = account_of(keys)
+        self._vault = keys.subaccount.lower() or None
+        self._signer = Signer(keys.secret, TESTNET if keys.testnet else MAINNET)
         self._listed = {one.asset_id: one for one in instruments}
         self._symbols = {one.name: one.symbol for one in self._listed.values()}
         self._last_nonce = 0
@@ -106,8 +110,10 @@ class HyperliquidDesk:
     ) -> Request:
         """Nonces are ms, and of one signer no two may be equal: they run ahead of the clock where they must."""
         nonce = self._last_nonce = max(now // 1000, self._last_nonce + 1)
-        signature = self._signer.sign(action_hash(action, nonce, expires_after=expires_after))
+        signature = self._signer.sign(action_hash(action, nonce, self._vault, expires_after))
         body: dict[str, Any] = {"action": action, "nonce": nonce, "signature": signature}
+        if self._vault:
+            body["vaultAddress"] = self._vault
         if expires_after is not None:
             body["expiresAfter"] = expires_after
         return exchange_request(msgspec.json.encode(body), tag)

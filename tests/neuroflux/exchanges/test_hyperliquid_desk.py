@@ -341,3 +341,16 @@ def test_any_answer_has_an_outcome(body: bytes, status: int) -> None:
     desk = HyperliquidDesk(Keys(USER, KEY), [BTC])
     for request in (desk.place(placement(), NOW), desk.cancel(BTC, CLOID, NOW), desk.query(BTC, CLOID, NOW)):
         assert not isinstance(desk.outcome(Answer(request, status, body)), Ack)
+
+
+@pytest.mark.parametrize("testnet", [False, True])
+def test_a_subaccount_and_the_testnet_are_signed_for_as_the_sdk_does(testnet: bool) -> None:
+    desk = HyperliquidDesk(Keys(USER, KEY, "0x" + "CD" * 20, testnet), [BTC])
+    sent = json.loads(desk.place(placement(), NOW).body)
+    vault = "0x" + "cd" * 20
+    assert sent["vaultAddress"] == vault
+    wanted = sdk.sign_l1_action(
+        Account.from_key(KEY), sent["action"], vault, sent["nonce"], sent["expiresAfter"], not testnet
+    )
+    assert sent["signature"] == wanted
+    assert json.loads(desk.open_orders(NOW).body)["user"] == vault
