@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -14,6 +15,7 @@ from consumers.deciding import Decider
 from consumers.gateway import Gateway
 from consumers.journal import Journal, Saved
 from consumers.offsets import Offsets
+from consumers.probing import is_due, probe
 from consumers.runner import Runner
 from consumers.strays import Strays
 from consumers.unpublished import missing_records
@@ -23,6 +25,7 @@ from neuroflux.codec import Codec
 from neuroflux.domain import (
     Cause,
     CommandKind,
+    ControlCommand,
     Fill,
     Microseconds,
     OrderCommand,
@@ -46,7 +49,7 @@ from neuroflux.engine.orders import received, step
 from neuroflux.engine.routing import refused
 from neuroflux.kafka import Entry, Publisher, Reader
 from neuroflux.settings import Settings
-from neuroflux.topics import COMMANDS, EVENTS, FILLS, ORDER_DEAD_LETTERS
+from neuroflux.topics import COMMANDS, EVENTS, FILLS, ORDER_DEAD_LETTERS, STATUS
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +72,7 @@ class Executor:
         self.offsets = Offsets()
         self.views = Views()
         self.views.on_halt, self.views.on_account = self._halt, self.told
-        self.views.on_malformed = self._malformed_control
+        self.views.on_malformed, self.views.on_probe = self._malformed_control, self._probe
         self.gateway: Gateway
         self.decider: Decider
         self.codec = codec
@@ -219,6 +222,11 @@ class Executor:
         """Every executor reads it; the one that has the first partition writes it down, once it is at work."""
         if 0 in self._ours:
             self._spawn(self._dead_letter(entry, entry.error), 0)
+
+    def _probe(self, control: ControlCommand) -> None:
+        """Likewise one answers: whoever asked waits for one answer."""
+        if 0 in self._ours and is_due(control):
+            self._spawn(probe(self.gateway, control, partial(self.publisher.publish, STATUS)), 0)
 
     # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -58,7 +58,8 @@ class Views:
     """The newest of everything. ``take`` is fed with every entry; the rest answers from memory.
 
     ``on_halt`` is told an account (``*`` for all) and the reason, ``on_account`` what the private feeds bring, and
-    ``on_malformed`` every entry of ``control.commands`` that can't be read, ``on_bounds`` an account and its limits.
+    ``on_malformed`` every entry of ``control.commands`` that can't be read, ``on_bounds`` an account and its limits,
+    and ``on_probe`` a request to try an account.
     """
 
     def __init__(self) -> None:
@@ -66,6 +67,7 @@ class Views:
         self.on_account: Callable[[OrderReport | Fill], None] = lambda told: None
         self.on_malformed: Callable[[Entry], None] = lambda entry: None
         self.on_bounds: Callable[[str, dict[str, float]], None] = lambda account, bounds: None
+        self.on_probe: Callable[[ControlCommand], None] = lambda control: None
         self.moved = asyncio.Event()
         """Set with every batch that was taken in."""
         self._instruments: dict[tuple[str, str], Instrument] = {}
@@ -119,6 +121,8 @@ class Views:
             if control.account == EVERYWHERE:
                 self._halts.clear()
             self._halts.pop(control.account, None)
+        elif control.kind is ControlKind.PROBE:
+            self.on_probe(control)
         else:
             self._bounds[control.account] = control.limits
             self.on_bounds(control.account, control.limits)

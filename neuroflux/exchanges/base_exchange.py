@@ -250,6 +250,14 @@ class Desk(Protocol):
 
     def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request: ...
 
+    def probe(self, now: Microseconds) -> Request:
+        """A signed request that changes nothing, to learn whether the exchange takes these keys."""
+        ...
+
+    def probed(self, answer: Answer) -> str:
+        """Why the exchange did not take the keys of a ``probe``, "" where it did."""
+        ...
+
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
         """Derive the id under which this attempt is known to the exchange; equal input gives an equal id."""
         ...

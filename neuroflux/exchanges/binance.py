@@ -30,6 +30,8 @@ _DESK: Final = DeskPaths(
     query_weight=4,
     fills="/api/v3/myTrades",
     fills_weight=20,
+    account="/api/v3/account",
+    account_weight=20,
     post_only={"type": "LIMIT_MAKER"},
     weight_per_minute=WEIGHT_PER_MINUTE,
 )

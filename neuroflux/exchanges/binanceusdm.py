@@ -33,6 +33,8 @@ _DESK: Final = DeskPaths(
     query_weight=1,
     fills="/fapi/v1/userTrades",
     fills_weight=5,
+    account="/fapi/v3/account",
+    account_weight=5,
     post_only={"type": "LIMIT", "timeInForce": "GTX"},
     weight_per_minute=WEIGHT_PER_MINUTE,
 )

@@ -11,9 +11,10 @@ from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from neuroflux.domain import Fill, Instrument, Microseconds, OrderReport, OrderType, Side, TimeInForce
-from neuroflux.errors import MalformedFrame, Refused
+from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused
 from neuroflux.exchanges.base_exchange import Answer, Keys, Outcome, Placement, Request
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.exchanges.hyperliquid_messages import UNREADABLE
@@ -27,6 +28,13 @@ _TIFS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc", TimeInForce.POST
 _ORDER_LIFE: Final = int(EXCHANGE_TIMEOUTS["order"] * 1000)
 """Milliseconds in which an order must have reached the exchange. Without it a nonce is good for two days, and an order
 that was given up for lost could still arrive; with it, one that the exchange does not know by then never stands."""
+
+
+class _Reply(Struct, frozen=True):
+    """``response`` is a sentence where ``status`` is ``err``."""
+
+    status: str
+    response: object = ""
 
 
 class HyperliquidDesk:
@@ -81,6 +89,17 @@ class HyperliquidDesk:
     def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request:
         """The account's, of every instrument: Hyperliquid knows no other question."""
         return info_request("userFillsByTime", tag="userFills", user=self._user, startTime=since // 1000)
+
+    def probe(self, now: Microseconds) -> Request:
+        """No question is signed here, so it is the action that does nothing: it uses up its nonce."""
+        return self._signed({"type": "noop"}, now, "noop")
+
+    def probed(self, answer: Answer) -> str:
+        try:
+            reply = msgspec.json.decode(checked(answer), type=_Reply)
+        except (NeuroFluxError, *UNREADABLE) as error:
+            return str(error)
+        return "" if reply.status == "ok" else f"{reply.response}"
 
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
         """128 bits of BLAKE2b in hex, as a ``cloid`` must be."""

@@ -68,6 +68,8 @@ class Mirror:
         """The newest status of an account on which stream and REST differed, by exchange."""
         self.exclusions: dict[Name, ExchangeStatus] = {}
         """Why an instrument was last left out of its market's price."""
+        self.probes: dict[str, ExchangeStatus] = {}
+        """The newest answer to a probe, by exchange."""
         self.failovers: dict[str, Failover] = {}
         self._limits: dict[str, Mapping[str, float]] = {}
         self._halts: dict[str, str] = {}
@@ -129,6 +131,8 @@ class Mirror:
             self.differences[status.exchange] = status
         elif status.kind is StatusKind.EXCLUDED:
             self.exclusions[(status.exchange, status.symbol)] = status
+        elif status.kind is StatusKind.PROBED:
+            self.probes[status.exchange] = status
 
     def _instrument(self, instrument: Instrument) -> None:
         name = (instrument.exchange, instrument.symbol)
@@ -141,6 +145,8 @@ class Mirror:
             self._halts[control.account] = control.why
         elif control.kind is ControlKind.LIMITS:
             self._limits[control.account] = control.limits
+        elif control.kind is ControlKind.PROBE:
+            pass  # its answer is a status
         elif control.account == EVERYWHERE:
             self._halts.clear()
         else:
