@@ -27,11 +27,11 @@ WORDS: Final = {str: "text", bool: "True or False", Mapping: "a dict"}
 
 
 class Wanted(Struct, frozen=True):
-    """The configuration of one exchange id. ``leverage`` and ``weight_per_minute`` are 0 where nothing is asked."""
+    """The configuration of one exchange id. What nobody asked for is None, 0 or ""."""
 
     exchange: str
     keys: Keys | None = None
-    testnet: bool = False
+    testnet: bool | None = None
     leverage: float = 0.0
     weight_per_minute: float = 0.0
     subaccount: str = ""
@@ -97,7 +97,7 @@ def _wanted(exchange: str, config: Mapping[str, Any]) -> Wanted:
     return Wanted(
         exchange,
         Keys(key, secret) if key and secret else None,
-        config.get("testnet", False),
+        config.get("testnet"),
         float(leverage),
         min(rates, default=0.0),
         config.get("subaccount", ""),
