@@ -33,13 +33,18 @@ class Wanted(Struct, frozen=True):
     keys: Keys | None = None
     testnet: bool | None = None
     leverage: float = 0.0
+    max_leverage: float = 0.0
     weight_per_minute: float = 0.0
     subaccount: str = ""
 
     @property
     def limits(self) -> dict[str, float]:
         """What is to be published for it, by the names of ``control.commands``."""
-        named = {"leverage": self.leverage, "weight_per_minute": self.weight_per_minute}
+        named = {
+            "leverage": self.leverage,
+            "max_leverage": self.max_leverage,
+            "weight_per_minute": self.weight_per_minute,
+        }
         return {name: value for name, value in named.items() if value}
 
 
@@ -99,6 +104,7 @@ def _wanted(exchange: str, config: Mapping[str, Any]) -> Wanted:
         Keys(key, secret) if key and secret else None,
         config.get("testnet"),
         float(leverage),
+        float(config.get("max_leverage") or 0.0),
         min(rates, default=0.0),
         config.get("subaccount", ""),
     )

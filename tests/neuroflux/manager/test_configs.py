@@ -21,7 +21,7 @@ def test_the_reference_s_structure_is_read() -> None:
     binance = {"api_key": "k", "secret_key": "s", "subaccount": "desk", "default_leverage": 3.0}
     hyperliquid = {"testnet": True, "max_leverage": 5, "rate_limits": {"requests_per_second": 10}}
     assert read_configs({"hyperliquid": hyperliquid, "binance": binance}) == [
-        Wanted("hyperliquid", testnet=True, leverage=5.0, weight_per_minute=600.0),
+        Wanted("hyperliquid", testnet=True, leverage=5.0, max_leverage=5.0, weight_per_minute=600.0),
         Wanted("binance", Keys("k", "s"), leverage=3.0, subaccount="desk"),
         Wanted("binanceusdm", Keys("k", "s"), leverage=3.0, subaccount="desk"),
     ]
