@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from consumers.deciding import Decider
 from consumers.gateway import Gateway
 from consumers.journal import Journal, Saved
+from consumers.leverage import Leverages
 from consumers.offsets import Offsets
 from consumers.probing import is_due, probe
 from consumers.runner import Runner
@@ -62,8 +63,8 @@ AT_ONCE = 1_000
 class Executor:
     """Owns the runners.
 
-    ``failed`` holds what nothing can go on after: Kafka is gone, or another has claimed what we held. ``gateway`` and
-    ``decider`` are set before the first assignment, ``at_work`` is true after it.
+    ``failed`` holds what nothing can go on after: Kafka is gone, or another has claimed what we held. ``gateway``,
+    ``decider`` and ``leverages`` are set before the first assignment, ``at_work`` is true after it.
     """
 
     def __init__(self, settings: Settings, codec: Codec, publisher: Publisher, journal: Journal) -> None:
@@ -75,6 +76,7 @@ class Executor:
         self.views.on_malformed, self.views.on_probe = self._malformed_control, self._probe
         self.gateway: Gateway
         self.decider: Decider
+        self.leverages: Leverages
         self.codec = codec
         self.at_work = False
         self._settings = settings
@@ -183,6 +185,7 @@ class Executor:
         if not fault:
             await self.decider.warm(command)
         routed = refused(command, fault, wall()) if fault else self.decider.decide(command, self._ours_now())
+        await self.leverages.ensure(routed.legs)
         second = step(first.order, Decided(routed.decision, routed.legs), wall())
         runner = Runner(self, second.order, first.effects + second.effects)
         self._run(runner)

@@ -37,4 +37,4 @@ async def _fault(gateway: Gateway, exchange: str) -> str:
         answer = await gateway.call(exchange, lambda desk, now: desk.probe(now), urgent=True)
     except NeuroFluxError as error:
         return str(error)
-    return gateway.desk(exchange).probed(answer)
+    return gateway.desk(exchange).refusal(answer)

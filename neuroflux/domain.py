@@ -518,7 +518,8 @@ class ControlCommand(Struct, frozen=True, kw_only=True):
     """``account`` is an exchange id, or ``*`` for all.
 
     ``limits`` names what ``limits`` bounds: ``leverage`` (that funds are planned with), ``max_leverage`` (of the
-    account) and ``weight_per_minute``; what is not named is not bounded. A ``probe`` asks the execution to try the account; ``why`` is then the id that the answer has.
+    account) and ``weight_per_minute``; what is not named is not bounded. A ``probe`` asks the execution to try the
+    account; ``why`` is then the id that the answer has.
     """
 
     account: str = "*"

@@ -254,8 +254,12 @@ class Desk(Protocol):
         """A signed request that changes nothing, to learn whether the exchange takes these keys."""
         ...
 
-    def probed(self, answer: Answer) -> str:
-        """Why the exchange did not take the keys of a ``probe``, "" where it did."""
+    def leverage(self, instrument: Instrument, leverage: int, now: Microseconds) -> Request:
+        """Set the leverage of a perpetual, on cross margin."""
+        ...
+
+    def refusal(self, answer: Answer) -> str:
+        """Why the exchange did not do what ``probe`` or ``leverage`` asked for, "" where it did."""
         ...
 
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:

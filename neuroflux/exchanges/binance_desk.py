@@ -124,7 +124,12 @@ class BinanceDesk:
     def probe(self, now: Microseconds) -> Request:
         return self._signed("GET", self._paths.account, now, self._paths.account_weight, "account")
 
-    def probed(self, answer: Answer) -> str:
+    def leverage(self, instrument: Instrument, leverage: int, now: Microseconds) -> Request:
+        """Of USDⓈ-M alone: nothing else here has perpetuals."""
+        asked = {"symbol": instrument.name, "leverage": leverage}
+        return self._signed("POST", "/fapi/v1/leverage", now, 1, "leverage", **asked)
+
+    def refusal(self, answer: Answer) -> str:
         try:
             checked(answer)
         except NeuroFluxError as error:

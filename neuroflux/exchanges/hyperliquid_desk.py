@@ -94,7 +94,11 @@ class HyperliquidDesk:
         """No question is signed here, so it is the action that does nothing: it uses up its nonce."""
         return self._signed({"type": "noop"}, now, "noop")
 
-    def probed(self, answer: Answer) -> str:
+    def leverage(self, instrument: Instrument, leverage: int, now: Microseconds) -> Request:
+        action = {"type": "updateLeverage", "asset": instrument.asset_id, "isCross": True, "leverage": leverage}
+        return self._signed(action, now, "updateLeverage")
+
+    def refusal(self, answer: Answer) -> str:
         try:
             reply = msgspec.json.decode(checked(answer), type=_Reply)
         except (NeuroFluxError, *UNREADABLE) as error:

@@ -124,6 +124,36 @@ def test_the_right_keys_make_it_trade(manager: ExchangeManager, trading: Trading
     assert all(0 < one["signed_read_ms"] < 10_000 for one in backup["backup_tests"].values())
 
 
+def test_the_account_s_leverage_is_bounded_and_set_on_the_exchange(manager: ExchangeManager, trading: Trading) -> None:
+    """Its equity is some 53,000 USDC; the exchange itself would lend it twenty times as much."""
+    price = manager.get_market_data_aggregated("BTC/USD")["aggregated_price"]
+
+    def ordered(side: str, worth: float) -> Any:
+        quantity = round(worth / price, 4)
+        return manager.route_order(
+            {"symbol": "BTC/USDC:USDC", "side": side, "quantity": quantity, "exchange": "hyperliquid"}
+        )
+
+    assert (first := ordered("buy", 55_000))["status"] == "routed", first
+    assert wait_for(lambda: held(trading), 30)["leverage"]["value"] == 20
+    manager.initialize_exchanges({"hyperliquid": {"max_leverage": 1.1}})
+    opened = "SELECT count() FROM positions WHERE exchange = 'hyperliquid' AND quantity > 0"
+    wait_for(lambda: trading.program.query(opened) != [["0"]])
+    refused = ordered("buy", 20_000)
+    assert refused["status"] == "failed"
+    assert "funds" in refused["routing_reason"]
+    assert held(trading)["leverage"]["value"] == 20, "nothing left, so nothing was set"
+    assert (closing := ordered("sell", 20_000))["status"] == "routed", closing
+    assert held(trading)["leverage"]["value"] == 1
+
+
+def held(trading: Trading) -> Any:
+    """The position on Hyperliquid, as the exchange itself tells it."""
+    asked = {"type": "clearinghouseState", "user": trading.keys["hyperliquid"]["api_key"]}
+    found = trading.exchanges.sim("/hyperliquid/info", asked)["assetPositions"]
+    return found[0]["position"] if found else None
+
+
 def execution(trading: Trading) -> int:
     told = trading.program.program("status", "--json")
     (line,) = [one for one in told.stdout.splitlines() if '"execution"' in one]
