@@ -10,7 +10,7 @@ import itertools
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from math import isfinite
+from math import fsum, isfinite
 from typing import Any, Final, TypedDict
 
 from neuroflux.domain import Microseconds
@@ -76,7 +76,7 @@ def _index(steps: Sequence[float]) -> list[float]:
 def _metrics(pictures: Sequence[Picture], steps: Sequence[float], span: Microseconds) -> dict[str, Any]:
     import empyrical
 
-    flows = sum(flow(*pair) for pair in itertools.pairwise(pictures))
+    flows = fsum(flow(*pair) for pair in itertools.pairwise(pictures))
     return {
         "equity_usd": pictures[-1].worth if pictures else None,
         "start_equity_usd": pictures[0].worth if pictures else None,
@@ -153,7 +153,7 @@ def _attribution(pictures: Sequence[Picture]) -> dict[str, Any]:
         by_exchange[one.exchange] += one.total
         by_asset[one.asset] += one.total
     return {
-        "total": sum(one.total for one in shares),
+        "total": fsum(one.total for one in shares),
         "by_exchange": by_exchange,
         "by_asset": by_asset,
         "by_exchange_and_asset": {
