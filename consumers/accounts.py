@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from consumers.gateway import Account
 from neuroflux.domain import Instrument
+from neuroflux.errors import UsageError
 from neuroflux.exchanges.base_exchange import Desk, Exchange, Keys
 from neuroflux.exchanges.catalogue import exchange
 from neuroflux.settings import Settings
+
+log = logging.getLogger(__name__)
 
 Listed = Callable[[str], Sequence[Instrument]]
 """The instruments of an exchange; the same object while nothing has changed."""
 
 
 def accounts_of(settings: Settings, listed: Listed) -> dict[str, Account]:
-    """By exchange id; without keys there is none."""
+    """By exchange id; without keys, or with such as can't sign, there is none."""
     found = {}
     for name in settings.exchanges:
         keys = settings.keys(name)
-        if keys is not None:
-            found[name] = Account(exchange(name), _Desk(exchange(name), keys, name, listed), settings.rest_url(name))
+        if keys is None:
+            continue
+        try:
+            desk = _Desk(exchange(name), keys, name, listed)
+        except UsageError as error:  # keys that can't sign, of one exchange, must not stop the others
+            log.error("%s: %s", name, error)
+            continue
+        found[name] = Account(exchange(name), desk, settings.rest_url(name))
     return found
 
 

@@ -13,6 +13,7 @@ from consumers.deciding import Decider
 from consumers.executor import Executor
 from consumers.gateway import Gateway
 from consumers.journal import Journal
+from consumers.leverage import Leverages
 from consumers.views import ACCOUNT, KEPT, MARKET, follow
 from neuroflux.engine.limits import limits_of
 from neuroflux.exchanges.config import ORDER_LIMITS
@@ -68,6 +69,7 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
     for exchange in accounts:
         executor.gateway.bound(exchange, views.bounds(exchange))
     executor.decider = Decider(views, executor.gateway, executor.journal, limits_of(ORDER_LIMITS))
+    executor.leverages = Leverages(executor.gateway, views)
     return executor, followers
 
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict, deque
 from collections.abc import Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -13,7 +14,9 @@ from aiokafka import TopicPartition
 from consumers.deciding import Decider
 from consumers.gateway import Gateway
 from consumers.journal import Journal, Saved
+from consumers.leverage import Leverages
 from consumers.offsets import Offsets
+from consumers.probing import is_due, probe
 from consumers.runner import Runner
 from consumers.strays import Strays
 from consumers.unpublished import missing_records
@@ -23,6 +26,7 @@ from neuroflux.codec import Codec
 from neuroflux.domain import (
     Cause,
     CommandKind,
+    ControlCommand,
     Fill,
     Microseconds,
     OrderCommand,
@@ -46,7 +50,7 @@ from neuroflux.engine.orders import received, step
 from neuroflux.engine.routing import refused
 from neuroflux.kafka import Entry, Publisher, Reader
 from neuroflux.settings import Settings
-from neuroflux.topics import COMMANDS, EVENTS, FILLS, ORDER_DEAD_LETTERS
+from neuroflux.topics import COMMANDS, EVENTS, FILLS, ORDER_DEAD_LETTERS, STATUS
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +63,8 @@ AT_ONCE = 1_000
 class Executor:
     """Owns the runners.
 
-    ``failed`` holds what nothing can go on after: Kafka is gone, or another has claimed what we held. ``gateway`` and
-    ``decider`` are set before the first assignment, ``at_work`` is true after it.
+    ``failed`` holds what nothing can go on after: Kafka is gone, or another has claimed what we held. ``gateway``,
+    ``decider`` and ``leverages`` are set before the first assignment, ``at_work`` is true after it.
     """
 
     def __init__(self, settings: Settings, codec: Codec, publisher: Publisher, journal: Journal) -> None:
@@ -69,9 +73,10 @@ class Executor:
         self.offsets = Offsets()
         self.views = Views()
         self.views.on_halt, self.views.on_account = self._halt, self.told
-        self.views.on_malformed = self._malformed_control
+        self.views.on_malformed, self.views.on_probe = self._malformed_control, self._probe
         self.gateway: Gateway
         self.decider: Decider
+        self.leverages: Leverages
         self.codec = codec
         self.at_work = False
         self._settings = settings
@@ -180,6 +185,7 @@ class Executor:
         if not fault:
             await self.decider.warm(command)
         routed = refused(command, fault, wall()) if fault else self.decider.decide(command, self._ours_now())
+        await self.leverages.ensure(routed.legs)
         second = step(first.order, Decided(routed.decision, routed.legs), wall())
         runner = Runner(self, second.order, first.effects + second.effects)
         self._run(runner)
@@ -219,6 +225,11 @@ class Executor:
         """Every executor reads it; the one that has the first partition writes it down, once it is at work."""
         if 0 in self._ours:
             self._spawn(self._dead_letter(entry, entry.error), 0)
+
+    def _probe(self, control: ControlCommand) -> None:
+        """Likewise one answers: whoever asked waits for one answer."""
+        if 0 in self._ours and is_due(control):
+            self._spawn(probe(self.gateway, control, partial(self.publisher.publish, STATUS)), 0)
 
     # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────
 

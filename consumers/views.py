@@ -25,10 +25,12 @@ from neuroflux.domain import (
     Instrument,
     Microseconds,
     OrderReport,
+    Position,
     Side,
 )
 from neuroflux.engine.candidates import Prospect, usd_rate
 from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
+from neuroflux.engine.leverage import bounded
 from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_fault, halt_of, reserved, spent_asset
 from neuroflux.engine.order_state import Order
 from neuroflux.kafka import Entry, Reader
@@ -41,12 +43,13 @@ from neuroflux.topics import (
     FAILOVER,
     HEALTH,
     INSTRUMENTS,
+    POSITIONS,
     PRICES,
 )
 
 log = logging.getLogger(__name__)
 
-KEPT = (INSTRUMENTS, BALANCES, HEALTH, CONTROL, FAILOVER)
+KEPT = (INSTRUMENTS, BALANCES, POSITIONS, HEALTH, CONTROL, FAILOVER)
 """Compacted: read from the beginning, to the end before the first order."""
 MARKET = (BOOKS, PRICES)
 ACCOUNT = (ACCOUNT_ORDERS, ACCOUNT_FILLS)
@@ -58,7 +61,8 @@ class Views:
     """The newest of everything. ``take`` is fed with every entry; the rest answers from memory.
 
     ``on_halt`` is told an account (``*`` for all) and the reason, ``on_account`` what the private feeds bring, and
-    ``on_malformed`` every entry of ``control.commands`` that can't be read, ``on_bounds`` an account and its limits.
+    ``on_malformed`` every entry of ``control.commands`` that can't be read, ``on_bounds`` an account and its limits,
+    and ``on_probe`` a request to try an account.
     """
 
     def __init__(self) -> None:
@@ -66,6 +70,7 @@ class Views:
         self.on_account: Callable[[OrderReport | Fill], None] = lambda told: None
         self.on_malformed: Callable[[Entry], None] = lambda entry: None
         self.on_bounds: Callable[[str, dict[str, float]], None] = lambda account, bounds: None
+        self.on_probe: Callable[[ControlCommand], None] = lambda control: None
         self.moved = asyncio.Event()
         """Set with every batch that was taken in."""
         self._instruments: dict[tuple[str, str], Instrument] = {}
@@ -73,7 +78,8 @@ class Views:
         self._books: dict[tuple[str, str], tuple[BookPicture[float], Cause]] = {}
         self._prices: dict[str, AggregatedPrice] = {}
         self._health: dict[str, ExchangeHealth] = {}
-        self._balances: dict[tuple[str, str], tuple[Decimal, Microseconds]] = {}
+        self._balances: dict[tuple[str, str], tuple[Balance, Microseconds]] = {}
+        self._positions: dict[tuple[str, str], Position] = {}
         self._funded: set[str] = set()
         self._halts: dict[str, str] = {}
         self._bounds: dict[str, dict[str, float]] = {}
@@ -92,8 +98,10 @@ class Views:
             case AggregatedPrice() as price:
                 self._prices[price.market] = price
             case Balance() as balance:
-                self._balances[(balance.exchange, balance.asset)] = (balance.free, entry.timestamp)
+                self._balances[(balance.exchange, balance.asset)] = (balance, entry.timestamp)
                 self._funded.add(balance.exchange)
+            case Position() as position:
+                self._positions[(position.exchange, position.symbol)] = position
             case ExchangeHealth() as health:
                 self._health[health.exchange] = health
             case Instrument() as instrument:
@@ -119,6 +127,8 @@ class Views:
             if control.account == EVERYWHERE:
                 self._halts.clear()
             self._halts.pop(control.account, None)
+        elif control.kind is ControlKind.PROBE:
+            self.on_probe(control)
         else:
             self._bounds[control.account] = control.limits
             self.on_bounds(control.account, control.limits)
@@ -183,9 +193,21 @@ class Views:
         if instrument.exchange not in self._funded:
             return None
         asset = spent_asset(instrument, side)
-        free, told_at = self._balances.get((instrument.exchange, asset), (Decimal(0), now))
-        left = free - reserved(orders, instrument.exchange, asset, told_at, now)
-        return at_margin(left, instrument, self.bounds(instrument.exchange))
+        balance, told_at = self._balances.get((instrument.exchange, asset), (None, now))
+        under_way = reserved(orders, instrument.exchange, asset, told_at, now)
+        free, bounds = balance.free if balance else Decimal(0), self.bounds(instrument.exchange)
+        planned = at_margin(free - under_way, instrument, bounds)
+        return bounded(planned, under_way, instrument, side, bounds, balance, self._on_margin(instrument))
+
+    def _on_margin(self, instrument: Instrument) -> dict[str, Position]:
+        """The positions that share an instrument's margin, by symbol."""
+        return {
+            symbol: one
+            for (exchange, symbol), one in self._positions.items()
+            if exchange == instrument.exchange
+            and (known := self._instruments.get((exchange, symbol)))
+            and known.settle == instrument.settle
+        }
 
 
 async def follow(reader: Reader, views: Views, loaded: asyncio.Event | None = None) -> None:

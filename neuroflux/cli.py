@@ -7,18 +7,23 @@ import sys
 from collections.abc import Coroutine
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from neuroflux.domain import CommandKind, ControlKind, OrderCommand, OrderEvent, OrderType, Side
 from neuroflux.errors import NeuroFluxError, UsageError
 
+if TYPE_CHECKING:
+    from neuroflux.stack.plan import Venue
+
 app = typer.Typer(
     name="neuroflux", help="Trade on several exchanges from one place.", no_args_is_help=True, add_completion=False
 )
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Live = Annotated[bool, typer.Option("--live", help="Real exchanges' public feeds; orders on paper.")]
+Trade = Annotated[bool, typer.Option("--trade", help="With --live: orders go to the real exchanges, with your keys.")]
 T = TypeVar("T")
 
 
@@ -45,24 +50,35 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(work)
 
 
+def _venue(live: bool, trade: bool) -> Venue:
+    from neuroflux.stack.plan import Venue
+
+    if trade and not live:
+        raise UsageError("--trade goes with --live: the exchanges that run here need no leave to trade")
+    return Venue.REAL if trade else Venue.PAPER if live else Venue.SIMULATED
+
+
 @app.command()
 def run(
     seconds: Annotated[float, typer.Option(help="Stop by itself and print a summary; 0 runs until Ctrl-C.", min=0)] = 0,
     seed: Annotated[int, typer.Option(help="Of the exchanges that run here.")] = 1,
-    live: Annotated[bool, typer.Option("--live", help="Real exchanges' public feeds; orders on paper.")] = False,
+    live: Live = False,
+    trade: Trade = False,
     json: Json = False,
 ) -> None:
     """Local stack, exchanges that run here, and the whole pipeline, with a live view."""
     from neuroflux.running import run as run_pipeline
     from neuroflux.settings import load_settings
 
-    _run(run_pipeline(load_settings(), seconds=seconds, seed=seed, as_json=json, live=live))
+    _run(run_pipeline(load_settings(), seconds=seconds, seed=seed, as_json=json, venue=_venue(live, trade)))
 
 
 @app.command()
 def up(
     brokers: Annotated[int, typer.Option(help="Kafka brokers: 1, or 3 with replication 3.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the exchanges that run here.")] = 1,
+    live: Live = False,
+    trade: Trade = False,
 ) -> None:
     """The same in the background: returns when everything answers."""
     from neuroflux.settings import load_settings
@@ -70,7 +86,7 @@ def up(
 
     if brokers not in (1, 3):
         raise UsageError("--brokers is 1 or 3")
-    daemon.up(load_settings(), brokers=brokers, seed=seed)
+    daemon.up(load_settings(), brokers=brokers, seed=seed, venue=_venue(live, trade))
 
 
 @app.command()

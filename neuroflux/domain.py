@@ -102,13 +102,14 @@ class ControlKind(StrEnum):
     HALT = "halt"
     RESUME = "resume"
     LIMITS = "limits"
+    PROBE = "probe"
 
 
 class StatusKind(StrEnum):
     """What an exchange, or the way to it, did: ``kind`` of ``exchange.status``.
 
-    LATENCY and SKEW carry milliseconds in ``value``, LIMITED the used share of the limit (0 to 1), STALE the seconds
-    without data, GAP the first missing sequence number; the others 0.
+    LATENCY, SKEW and PROBED carry milliseconds in ``value``, LIMITED the used share of the limit (0 to 1), STALE the
+    seconds without data, GAP the first missing sequence number; the others 0.
     """
 
     CONNECTED = "connected"
@@ -122,6 +123,7 @@ class StatusKind(StrEnum):
     MALFORMED = "malformed"
     DIFFERENCE = "difference"
     EXCLUDED = "excluded"
+    PROBED = "probed"
 
 
 class ArbitrageKind(StrEnum):
@@ -519,7 +521,9 @@ class OrderEvent(Struct, frozen=True):
 class ControlCommand(Struct, frozen=True, kw_only=True):
     """``account`` is an exchange id, or ``*`` for all.
 
-    ``limits`` names what ``limits`` bounds: ``leverage`` and ``weight_per_minute``; what is not named is not bounded.
+    ``limits`` names what ``limits`` bounds: ``leverage`` (that funds are planned with), ``max_leverage`` (of the
+    account) and ``weight_per_minute``; what is not named is not bounded. A ``probe`` asks the execution to try the
+    account; ``why`` is then the id that the answer has.
     """
 
     account: str = "*"

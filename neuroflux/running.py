@@ -23,6 +23,7 @@ from neuroflux.errors import Unreachable
 from neuroflux.kafka import Extent, Reader, extents, load_codec
 from neuroflux.settings import Settings
 from neuroflux.sim import paper
+from neuroflux.stack.plan import Venue
 from neuroflux.stack.supervisor import Stack, infrastructure, stages
 from neuroflux.tables import STORED
 from neuroflux.topics import ALL, EVENTS, SIGNALS
@@ -50,15 +51,12 @@ class Summary(Struct, frozen=True):
     latencies_ms: dict[str, dict[str, float]]
 
 
-async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool, live: bool = False) -> None:
-    """Start everything, show it, stop it. With ``seconds`` of 0 it goes on until Ctrl-C or SIGTERM.
-
-    ``live`` is the real exchanges' public feeds, with orders filled on paper.
-    """
+async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool, venue: Venue = Venue.SIMULATED) -> None:
+    """Start everything, show it, stop it. With ``seconds`` of 0 it goes on until Ctrl-C or SIGTERM."""
     stop = _told_to_stop()
-    if live:
+    if venue is not Venue.SIMULATED:
         settings = of_paper(settings)
-    stack = Stack(settings, services=infrastructure(settings) + stages(settings, seed=seed, live=live))
+    stack = Stack(settings, services=infrastructure(settings) + stages(settings, seed=seed, venue=venue))
     starting = asyncio.create_task(stack.start(_progress))
     if not await _finished_before(starting, stop):
         return

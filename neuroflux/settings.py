@@ -53,16 +53,27 @@ class Settings(BaseSettings):
         """The credentials of an account, or None where either half is missing."""
         key = _exchange_variable(exchange_id, "API_KEY")
         secret = _exchange_variable(exchange_id, "SECRET_KEY")
-        return Keys(key, secret) if key and secret else None
+        if not key or not secret:
+            return None
+        return Keys(key, secret, _exchange_variable(exchange_id, "SUBACCOUNT"), self.testnet(exchange_id))
+
+    def testnet(self, exchange_id: str) -> bool:
+        """Whether the exchange's testnet is meant: its addresses, unless others are set, and its signatures."""
+        return _exchange_variable(exchange_id, "TESTNET").lower() in ("1", "true", "yes")
 
     def rest_url(self, exchange_id: str) -> str:
-        return _exchange_variable(exchange_id, "REST_URL") or exchange(exchange_id).REST_URL
+        return _exchange_variable(exchange_id, "REST_URL") or self._addresses(exchange_id)[0]
 
     def ws_url(self, exchange_id: str) -> str:
-        return _exchange_variable(exchange_id, "WS_URL") or exchange(exchange_id).WS_URL
+        return _exchange_variable(exchange_id, "WS_URL") or self._addresses(exchange_id)[1]
 
     def private_ws_url(self, exchange_id: str) -> str:
-        return _exchange_variable(exchange_id, "WS_URL") or exchange(exchange_id).PRIVATE_WS_URL
+        return _exchange_variable(exchange_id, "WS_URL") or self._addresses(exchange_id)[2]
+
+    def _addresses(self, exchange_id: str) -> tuple[str, str, str]:
+        """The exchange's own: REST, public and private sockets."""
+        on = exchange(exchange_id)
+        return on.TESTNET if self.testnet(exchange_id) else (on.REST_URL, on.WS_URL, on.PRIVATE_WS_URL)
 
 
 def _exchange_variable(exchange_id: str, name: str) -> str:

@@ -172,9 +172,11 @@ GROUP BY exchange, day
 
 EQUITY = """
 CREATE OR REPLACE VIEW equity AS
-SELECT held.minute AS minute, exchange, held.asset AS asset, amount AS total, usd AS price, amount * usd AS value_usd
+SELECT held.minute AS minute, exchange, held.asset AS asset, amount AS total, usd AS price, amount * usd AS value_usd,
+       told
 FROM (
-    SELECT toStartOfMinute(event_time) AS minute, exchange, asset, toFloat64(argMax(total, event_time)) AS amount
+    SELECT toStartOfMinute(event_time) AS minute, exchange, asset, toFloat64(argMax(total, event_time)) AS amount,
+           max(event_time) AS told
     FROM balances FINAL GROUP BY minute, exchange, asset
 ) AS held
 LEFT JOIN (

@@ -54,8 +54,9 @@ def _order(record: Any) -> str:
 
 
 def _account(record: Any) -> str:
-    """Limits have a key of their own: a halt must not be compacted away by them."""
-    return f"{record.account}#limits" if record.kind is d.ControlKind.LIMITS else str(record.account)
+    """What neither halts nor resumes has a key of its own: a halt must not be compacted away by it."""
+    own = record.kind in (d.ControlKind.LIMITS, d.ControlKind.PROBE)
+    return f"{record.account}#{record.kind}" if own else str(record.account)
 
 
 def _primary(record: Any) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -37,6 +38,9 @@ from producers.vitals import Vitals
 
 RECONCILE_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 20 * 60.0
+SHORT_LIVED_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 60.0
+"""A stream that ends so soon, as with a wrong key, is opened again later each time: asking all the time is banned."""
 OVERLAP: Microseconds = 60_000_000
 """How far behind what was seen last the exchange is asked again: fills are told apart by their ids."""
 REPEAT: Microseconds = 50_000_000
@@ -62,12 +66,16 @@ class ExchangeAccount:
         """Follow the account until cancelled; ``tried`` is set when its figures were read once."""
         instruments = await self._instruments()
         await self._vitals.measure()
+        short = 0
         while True:
             self._ended.clear()
+            began = time.monotonic()
             self._feed = self._exchange.account_feed(self._keys, instruments)
             for request in self._feed.opening(self._vitals.now()):
                 self._take(self._feed.answer(await self._patiently(request), wall()), streamed=True)
             await self._follow(address, tried)
+            short = short + 1 if time.monotonic() - began < SHORT_LIVED_SECONDS else 0
+            await asyncio.sleep(min(2**short - 1, LONGEST_WAIT_SECONDS))
 
     async def _instruments(self) -> Sequence[Instrument]:
         answers = [await self._patiently(request) for request in self._exchange.instruments_requests()]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from math import isfinite
+from math import fsum, isfinite
 from typing import Any, Final, TypedDict
 
 from neuroflux.domain import Microseconds
-from neuroflux.engine.equity import Holding, Picture, attribution, flow, history, profit, returns, unpriced
+from neuroflux.engine.equity import Holding, Name, Picture, attribution, flow, history, profit, returns, unpriced
+from neuroflux.engine.flows import Exposure, Movement, flows
 
 MINUTE: Final[Microseconds] = 60_000_000
 HOUR: Final[Microseconds] = 60 * MINUTE
@@ -39,9 +40,15 @@ class PerformanceAnswer(TypedDict):
     unpriced: list[str]
 
 
-def performance(holdings: Sequence[Holding], benchmarks: Mapping[str, Series]) -> PerformanceAnswer:
+def performance(
+    holdings: Sequence[Holding],
+    benchmarks: Mapping[str, Series],
+    moved: Iterable[Movement] = (),
+    exposures: Collection[Exposure] = (),
+) -> PerformanceAnswer:
     """Everything that the history of holdings can say; what it can't is None, and a note tells why."""
-    pictures = history(holdings)
+    flowed, untold = flows(holdings, moved, exposures)
+    pictures = history(holdings, flowed)
     steps = returns(pictures)
     span = pictures[-1].time - pictures[0].time if pictures else 0
     index = _index(steps)
@@ -53,7 +60,7 @@ def performance(holdings: Sequence[Holding], benchmarks: Mapping[str, Series]) -
         "period_returns": _periods(pictures, index, span),
         "volatility_analysis": _volatility(pictures, steps, index),
         "history": _history(pictures, steps),
-        "notes": _notes(pictures, steps, span),
+        "notes": _notes(pictures, steps, span) + _untold(untold),
         "unpriced": list(unpriced(holdings)),
     }
 
@@ -69,7 +76,7 @@ def _index(steps: Sequence[float]) -> list[float]:
 def _metrics(pictures: Sequence[Picture], steps: Sequence[float], span: Microseconds) -> dict[str, Any]:
     import empyrical
 
-    flows = sum(flow(*pair) for pair in itertools.pairwise(pictures))
+    flows = fsum(flow(*pair) for pair in itertools.pairwise(pictures))
     return {
         "equity_usd": pictures[-1].worth if pictures else None,
         "start_equity_usd": pictures[0].worth if pictures else None,
@@ -146,7 +153,7 @@ def _attribution(pictures: Sequence[Picture]) -> dict[str, Any]:
         by_exchange[one.exchange] += one.total
         by_asset[one.asset] += one.total
     return {
-        "total": sum(one.total for one in shares),
+        "total": fsum(one.total for one in shares),
         "by_exchange": by_exchange,
         "by_asset": by_asset,
         "by_exchange_and_asset": {
@@ -216,6 +223,13 @@ def _notes(pictures: Sequence[Picture], steps: Sequence[float], span: Microsecon
     notes += [f"the return over {name} needs a longer history" for name, length in PERIODS.items() if span < length]
     missing = _history(pictures, steps)["missing_minutes"]
     return notes + ([f"{missing} minutes are missing: a return over a gap counts as one sample"] if missing else [])
+
+
+def _untold(names: Iterable[Name]) -> list[str]:
+    return [
+        f"{asset} on {exchange}: while positions were open, deposits and withdrawals of it count as their profit"
+        for exchange, asset in names
+    ]
 
 
 def _iso(time: Microseconds) -> str:

@@ -155,10 +155,16 @@ FeedEvent = MarketEvent | AccountEvent | ExchangeStatus | SnapshotNeeded | Ignor
 
 
 class Keys(Struct, frozen=True):
-    """Credentials of one account. Hyperliquid: ``key`` is the account's address, ``secret`` the agent's private key."""
+    """Credentials of one account. Hyperliquid: ``key`` is the account's address, ``secret`` the agent's private key.
+
+    ``subaccount`` is what trades where that is another account than the key's (Hyperliquid: its address); ``testnet``
+    says that they are of the exchange's testnet, where that has signatures of its own.
+    """
 
     key: str
     secret: str
+    subaccount: str = ""
+    testnet: bool = False
 
     def __repr__(self) -> str:
         return "Keys(***)"
@@ -244,6 +250,18 @@ class Desk(Protocol):
 
     def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request: ...
 
+    def probe(self, now: Microseconds) -> Request:
+        """A signed request that changes nothing, to learn whether the exchange takes these keys."""
+        ...
+
+    def leverage(self, instrument: Instrument, leverage: int, now: Microseconds) -> Request:
+        """Set the leverage of a perpetual, on cross margin."""
+        ...
+
+    def refusal(self, answer: Answer) -> str:
+        """Why the exchange did not do what ``probe`` or ``leverage`` asked for, "" where it did."""
+        ...
+
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
         """Derive the id under which this attempt is known to the exchange; equal input gives an equal id."""
         ...
@@ -264,7 +282,8 @@ class Desk(Protocol):
 class Exchange(Protocol):
     """One file, one exchange. The addresses are the real ones; settings override them.
 
-    ``PRIVATE_WS_URL`` is where the account feed's sockets are; a setting for ``WS_URL`` moves both.
+    ``PRIVATE_WS_URL`` is where the account feed's sockets are; a setting for ``WS_URL`` moves both. ``TESTNET`` has the
+    three addresses of the exchange's testnet, in their order.
     ``BALANCE_HAS_PNL`` says whether a balance's total already has the unrealised profit of positions in it.
     """
 
@@ -272,6 +291,7 @@ class Exchange(Protocol):
     REST_URL: ClassVar[str]
     WS_URL: ClassVar[str]
     PRIVATE_WS_URL: ClassVar[str]
+    TESTNET: ClassVar[tuple[str, str, str]]
     WEIGHT_PER_MINUTE: ClassVar[int]
     BALANCE_HAS_PNL: ClassVar[bool]
 

@@ -30,6 +30,8 @@ _DESK: Final = DeskPaths(
     query_weight=4,
     fills="/api/v3/myTrades",
     fills_weight=20,
+    account="/api/v3/account",
+    account_weight=20,
     post_only={"type": "LIMIT_MAKER"},
     weight_per_minute=WEIGHT_PER_MINUTE,
 )
@@ -42,6 +44,11 @@ class Binance:
     REST_URL: ClassVar[str] = "https://api.binance.com"
     WS_URL: ClassVar[str] = "wss://stream.binance.com:9443"
     PRIVATE_WS_URL: ClassVar[str] = "wss://ws-api.binance.com:443"
+    TESTNET: ClassVar[tuple[str, str, str]] = (
+        "https://testnet.binance.vision",
+        "wss://stream.testnet.binance.vision",
+        "wss://ws-api.testnet.binance.vision",
+    )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
     BALANCE_HAS_PNL: ClassVar[bool] = False
 

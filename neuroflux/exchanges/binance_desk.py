@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from neuroflux.domain import Fill, Instrument, Microseconds, OrderReport, OrderType, TimeInForce
-from neuroflux.errors import MalformedFrame
+from neuroflux.errors import MalformedFrame, NeuroFluxError
 from neuroflux.exchanges.base_exchange import (
     Ack,
     Answer,
@@ -65,6 +65,8 @@ class DeskPaths(Struct, frozen=True):
     query_weight: int
     fills: str
     fills_weight: int
+    account: str
+    account_weight: int
     post_only: dict[str, str]
     weight_per_minute: int
 
@@ -118,6 +120,21 @@ class BinanceDesk:
     def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request:
         asked = {"symbol": instrument.name, "startTime": since // 1000, "limit": 1000}
         return self._signed("GET", self._paths.fills, now, self._paths.fills_weight, "fills", **asked)
+
+    def probe(self, now: Microseconds) -> Request:
+        return self._signed("GET", self._paths.account, now, self._paths.account_weight, "account")
+
+    def leverage(self, instrument: Instrument, leverage: int, now: Microseconds) -> Request:
+        """Of USDⓈ-M alone: nothing else here has perpetuals."""
+        asked = {"symbol": instrument.name, "leverage": leverage}
+        return self._signed("POST", "/fapi/v1/leverage", now, 1, "leverage", **asked)
+
+    def refusal(self, answer: Answer) -> str:
+        try:
+            checked(answer)
+        except NeuroFluxError as error:
+            return str(error)
+        return ""
 
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
         """128 bits of BLAKE2b in hex behind ``nf``: 34 of the 36 characters that are allowed."""

@@ -33,6 +33,8 @@ _DESK: Final = DeskPaths(
     query_weight=1,
     fills="/fapi/v1/userTrades",
     fills_weight=5,
+    account="/fapi/v3/account",
+    account_weight=5,
     post_only={"type": "LIMIT", "timeInForce": "GTX"},
     weight_per_minute=WEIGHT_PER_MINUTE,
 )
@@ -45,6 +47,11 @@ class BinanceUsdm:
     REST_URL: ClassVar[str] = "https://fapi.binance.com"
     WS_URL: ClassVar[str] = "wss://fstream.binance.com"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL
+    TESTNET: ClassVar[tuple[str, str, str]] = (
+        "https://demo-fapi.binance.com",
+        "wss://fstream.binancefuture.com",
+        "wss://fstream.binancefuture.com",
+    )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
     BALANCE_HAS_PNL: ClassVar[bool] = False
 

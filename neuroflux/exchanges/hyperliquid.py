@@ -96,6 +96,11 @@ class Hyperliquid:
     REST_URL: ClassVar[str] = "https://api.hyperliquid.xyz"
     WS_URL: ClassVar[str] = "wss://api.hyperliquid.xyz"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL
+    TESTNET: ClassVar[tuple[str, str, str]] = (
+        "https://api.hyperliquid-testnet.xyz",
+        "wss://api.hyperliquid-testnet.xyz",
+        "wss://api.hyperliquid-testnet.xyz",
+    )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
     BALANCE_HAS_PNL: ClassVar[bool] = True
 

@@ -37,7 +37,7 @@ from neuroflux.exchanges.hyperliquid_messages import (
     kind_of,
 )
 from neuroflux.exchanges.hyperliquid_orders import fill_of, records_of, report_of
-from neuroflux.exchanges.hyperliquid_rest import info_request
+from neuroflux.exchanges.hyperliquid_rest import account_of, info_request
 from neuroflux.exchanges.hyperliquid_socket import ID, error_event, not_a_frame, sockets, subscribe_frame
 
 QUIET_SECONDS: Final = 60.0
@@ -59,7 +59,7 @@ class HyperliquidAccountFeed:
     exchange = ID
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
-        self._user = keys.key.lower()
+        self._user = account_of(keys)
         self._symbols = {instrument.name: instrument.symbol for instrument in instruments}
         self._perpetuals: ClearinghouseState | None = None
         self._spot: dict[str, SpotBalance] = {}

@@ -11,16 +11,17 @@ from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from neuroflux.domain import Fill, Instrument, Microseconds, OrderReport, OrderType, Side, TimeInForce
-from neuroflux.errors import MalformedFrame, Refused
+from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused
 from neuroflux.exchanges.base_exchange import Answer, Keys, Outcome, Placement, Request
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.exchanges.hyperliquid_messages import UNREADABLE
 from neuroflux.exchanges.hyperliquid_orders import records_of
 from neuroflux.exchanges.hyperliquid_outcomes import CANCEL, PLACE_LIMIT, PLACE_MARKET, outcome_of
-from neuroflux.exchanges.hyperliquid_rest import checked, exchange_request, info_request
-from neuroflux.exchanges.hyperliquid_signing import Signer, action_hash, wire_number
+from neuroflux.exchanges.hyperliquid_rest import account_of, checked, exchange_request, info_request
+from neuroflux.exchanges.hyperliquid_signing import MAINNET, TESTNET, Signer, action_hash, wire_number
 from neuroflux.exchanges.hyperliquid_socket import ID
 
 _TIFS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc", TimeInForce.POST_ONLY: "Alo"}
@@ -29,14 +30,25 @@ _ORDER_LIFE: Final = int(EXCHANGE_TIMEOUTS["order"] * 1000)
 that was given up for lost could still arrive; with it, one that the exchange does not know by then never stands."""
 
 
+class _Reply(Struct, frozen=True):
+    """``response`` is a sentence where ``status`` is ``err``."""
+
+    status: str
+    response: object = ""
+
+
 class HyperliquidDesk:
-    """Orders for ``keys.key`` (the account's address), signed with ``keys.secret`` (its agent's private key)."""
+    """Orders for ``keys.key`` (the account's address), signed with ``keys.secret`` (its agent's private key).
+
+    With ``keys.subaccount`` they are that account's, still signed by the agent of its master.
+    """
 
     exchange = ID
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
-        self._user = keys.key.lower()
-        self._signer = Signer(keys.secret)
+        self._user = account_of(keys)
+        self._vault = keys.subaccount.lower() or None
+        self._signer = Signer(keys.secret, TESTNET if keys.testnet else MAINNET)
         self._listed = {one.asset_id: one for one in instruments}
         self._symbols = {one.name: one.symbol for one in self._listed.values()}
         self._last_nonce = 0
@@ -78,6 +90,21 @@ class HyperliquidDesk:
         """The account's, of every instrument: Hyperliquid knows no other question."""
         return info_request("userFillsByTime", tag="userFills", user=self._user, startTime=since // 1000)
 
+    def probe(self, now: Microseconds) -> Request:
+        """No question is signed here, so it is the action that does nothing: it uses up its nonce."""
+        return self._signed({"type": "noop"}, now, "noop")
+
+    def leverage(self, instrument: Instrument, leverage: int, now: Microseconds) -> Request:
+        action = {"type": "updateLeverage", "asset": instrument.asset_id, "isCross": True, "leverage": leverage}
+        return self._signed(action, now, "updateLeverage")
+
+    def refusal(self, answer: Answer) -> str:
+        try:
+            reply = msgspec.json.decode(checked(answer), type=_Reply)
+        except (NeuroFluxError, *UNREADABLE) as error:
+            return str(error)
+        return "" if reply.status == "ok" else f"{reply.response}"
+
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
         """128 bits of BLAKE2b in hex, as a ``cloid`` must be."""
         return "0x" + blake2b(f"{order_id}/{leg}/{attempt}".encode(), digest_size=16).hexdigest()
@@ -106,8 +133,10 @@ class HyperliquidDesk:
     ) -> Request:
         """Nonces are ms, and of one signer no two may be equal: they run ahead of the clock where they must."""
         nonce = self._last_nonce = max(now // 1000, self._last_nonce + 1)
-        signature = self._signer.sign(action_hash(action, nonce, expires_after=expires_after))
+        signature = self._signer.sign(action_hash(action, nonce, self._vault, expires_after))
         body: dict[str, Any] = {"action": action, "nonce": nonce, "signature": signature}
+        if self._vault:
+            body["vaultAddress"] = self._vault
         if expires_after is not None:
             body["expiresAfter"] = expires_after
         return exchange_request(msgspec.json.encode(body), tag)

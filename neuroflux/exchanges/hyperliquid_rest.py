@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from neuroflux.errors import MalformedFrame, RateLimited, Unreachable
-from neuroflux.exchanges.base_exchange import Answer, Request
+from neuroflux.exchanges.base_exchange import Answer, Keys, Request
 
 WEIGHT_PER_MINUTE: Final = 1200
 _JSON: Final = {"content-type": "application/json"}
@@ -16,6 +16,11 @@ _LIGHT: Final = frozenset({"l2Book", "clearinghouseState", "spotClearinghouseSta
 
 THROTTLED_SECONDS: Final = 10.0
 """How long to wait where the exchange does not say: an address over its limit may act once in 10 s."""
+
+
+def account_of(keys: Keys) -> str:
+    """The address whose balances and orders are meant."""
+    return (keys.subaccount or keys.key).lower()
 
 
 def info_request(kind: str, tag: str = "", **fields: Any) -> Request:

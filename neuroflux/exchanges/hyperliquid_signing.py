@@ -16,8 +16,8 @@ from eth_hash.auto import keccak
 
 from neuroflux.errors import UsageError
 
-MAINNET = "a"
-"""The phantom agent's source; the testnet's is ``b``."""
+MAINNET, TESTNET = "a", "b"
+"""The phantom agent's source."""
 
 _AGENT_TYPE = keccak(b"Agent(string source,bytes32 connectionId)")
 _DOMAIN = keccak(

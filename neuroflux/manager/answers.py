@@ -230,7 +230,7 @@ class BackupTest(TypedDict):
 
     passed: bool
     health: str
-    signed_read_seconds: float
+    signed_read_ms: float
     book_age_seconds: float
     funds_usd: float
     reason: str

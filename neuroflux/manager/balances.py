@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
-from math import isnan, nan
+from math import fsum, isnan, nan
 
 from neuroflux.domain import Balance, Microseconds
 from neuroflux.errors import UsageError
@@ -37,9 +37,9 @@ def unified_balance(
     ]
     assets = _by_asset(mirror, held, now)
     accounts = {name: _account(mirror, name, held, asset_filter, now) for name in exchanges}
-    profit = sum(one["unrealised_pnl_usd"] for one in accounts.values())
+    profit = fsum(one["unrealised_pnl_usd"] for one in accounts.values())
     return {
-        "total_balance_usd": sum(one["total_usd"] for one in accounts.values()),
+        "total_balance_usd": fsum(one["total_usd"] for one in accounts.values()),
         "asset_breakdown": assets,
         "exchange_breakdown": _with_sums(accounts),
         "available_balance": {asset: one["available"] for asset, one in assets.items()},
@@ -98,7 +98,7 @@ def _account(
 def _profit(mirror: Mirror, exchange: str, wanted: Collection[str] | None, now: Microseconds) -> float:
     """The unrealised profit of the positions that settle in one of these assets, in USD; of what has a price."""
     values = _profits(mirror, (exchange,), wanted, now).values()
-    return sum(value for value in values if not isnan(value))
+    return fsum(value for value in values if not isnan(value))
 
 
 def _profits(
@@ -132,8 +132,8 @@ def _sum(parts: dict[str, ExchangeBalance]) -> ExchangeBalance:
         for asset, balance in part["assets"].items():
             assets[asset] = _added(assets[asset], balance) if asset in assets else balance
     return {
-        "total_usd": sum(part["total_usd"] for part in parts.values()),
-        "unrealised_pnl_usd": sum(part["unrealised_pnl_usd"] for part in parts.values()),
+        "total_usd": fsum(part["total_usd"] for part in parts.values()),
+        "unrealised_pnl_usd": fsum(part["unrealised_pnl_usd"] for part in parts.values()),
         "assets": assets,
         "parts": parts,
     }

@@ -27,19 +27,24 @@ WORDS: Final = {str: "text", bool: "True or False", Mapping: "a dict"}
 
 
 class Wanted(Struct, frozen=True):
-    """The configuration of one exchange id. ``leverage`` and ``weight_per_minute`` are 0 where nothing is asked."""
+    """The configuration of one exchange id. What nobody asked for is None, 0 or ""."""
 
     exchange: str
     keys: Keys | None = None
-    testnet: bool = False
+    testnet: bool | None = None
     leverage: float = 0.0
+    max_leverage: float = 0.0
     weight_per_minute: float = 0.0
     subaccount: str = ""
 
     @property
     def limits(self) -> dict[str, float]:
         """What is to be published for it, by the names of ``control.commands``."""
-        named = {"leverage": self.leverage, "weight_per_minute": self.weight_per_minute}
+        named = {
+            "leverage": self.leverage,
+            "max_leverage": self.max_leverage,
+            "weight_per_minute": self.weight_per_minute,
+        }
         return {name: value for name, value in named.items() if value}
 
 
@@ -97,8 +102,9 @@ def _wanted(exchange: str, config: Mapping[str, Any]) -> Wanted:
     return Wanted(
         exchange,
         Keys(key, secret) if key and secret else None,
-        config.get("testnet", False),
+        config.get("testnet"),
         float(leverage),
+        float(config.get("max_leverage") or 0.0),
         min(rates, default=0.0),
         config.get("subaccount", ""),
     )

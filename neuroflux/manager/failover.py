@@ -1,11 +1,12 @@
 """``setup_exchange_failover``: where orders for an exchange go while it can't take them, kept on ``control.failover``.
 
-Each backup is tried: within ``TRIAL`` seconds its health must be told anew, a book of it must come, and its account
-must have been read with a signed call (balances are told only from those) and have funds.
+Each backup is tried: within ``TRIAL`` seconds its health must be told anew, a book of it must come, and the execution
+must get an answer to a signed call of its account, which must have funds.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from math import isnan, nan
 from typing import Final, Literal
@@ -19,6 +20,7 @@ from neuroflux.manager.balances import unified_balance
 from neuroflux.manager.connection import CLIENT, Connection
 from neuroflux.manager.initialising import BALANCES_LIFE, HEALTH_LIFE
 from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.probing import Probed, probe
 from neuroflux.manager.scope import expand, parts
 from neuroflux.topics import FAILOVER
 
@@ -83,9 +85,10 @@ async def _publish(connection: Connection, failover: Failover) -> None:
 async def try_backups(connection: Connection, backups: Sequence[str]) -> dict[str, BackupTest]:
     """Wait until each has shown anew that it works, no longer than ``TRIAL``; what each showed."""
     mirror, began = connection.mirror, connection.now()
-    await connection.until(lambda: all(_showed(mirror, name, began) for name in backups), TRIAL)
+    shown = connection.until(lambda: all(_showed(mirror, name, began) for name in backups), TRIAL)
+    probes, _ = await asyncio.gather(probe(connection, backups, TRIAL), shown)
     with mirror.lock:
-        return {name: tried(mirror, name, began, connection.now()) for name in backups}
+        return {name: tried(mirror, name, probes[name], began, connection.now()) for name in backups}
 
 
 def _showed(mirror: Mirror, exchange: str, since: Microseconds) -> bool:
@@ -93,29 +96,32 @@ def _showed(mirror: Mirror, exchange: str, since: Microseconds) -> bool:
     return health is not None and health.event_time >= since and mirror.newest_book(exchange) >= since
 
 
-def tried(mirror: Mirror, exchange: str, began: Microseconds, now: Microseconds) -> BackupTest:
+def tried(mirror: Mirror, exchange: str, probed: Probed, began: Microseconds, now: Microseconds) -> BackupTest:
     """What a backup showed since the trial ``began``; ``passed`` where it lacks nothing."""
     health, told, book = mirror.health.get(exchange), mirror.balances_told(exchange), mirror.newest_book(exchange)
     funds = unified_balance(mirror, (exchange,), None, now)["total_balance_usd"] if told else nan
-    reason = _lacking(mirror, exchange, began, now) or ("" if funds > 0 else "funds: nothing of worth is held there")
+    poor = "" if funds > 0 else "funds: nothing of worth is held there"
+    reason = _lacking(mirror, exchange, probed, began, now) or poor
     return {
         "passed": not reason,
         "health": health.status.value if health else "unknown",
-        "signed_read_seconds": (now - told) / 1e6 if told else nan,
+        "signed_read_ms": probed.milliseconds,
         "book_age_seconds": (now - book) / 1e6 if book else nan,
         "funds_usd": funds,
         "reason": reason,
     }
 
 
-def _lacking(mirror: Mirror, exchange: str, began: Microseconds, now: Microseconds) -> str:
+def _lacking(mirror: Mirror, exchange: str, probed: Probed, began: Microseconds, now: Microseconds) -> str:
     health, told, book = mirror.health.get(exchange), mirror.balances_told(exchange), mirror.newest_book(exchange)
     if health is None or now - health.event_time > HEALTH_LIFE:
         return "health: nobody told it lately"
     if health.status is HealthStatus.OFFLINE:
         return f"health: offline: {health.reason}"
+    if probed.reason:
+        return f"signed read: {probed.reason}"
     if not told or now - told > BALANCES_LIFE:
-        return "signed read: its account was not read lately"
+        return "balances: they were not told lately"
     return "" if book >= began else "book: none came while it was tried"
 
 

@@ -1,7 +1,8 @@
 """``initialize_exchanges``: which exchanges are ready to be used, and what holds the others back.
 
-An exchange is ready when its health and its balances are fresh, no more. The services hold the keys, not the façade:
-it compares what it is given with them where it can, and never passes a key on.
+An exchange is ready when its health and its balances are fresh, and a real one when it took a signed call too. The
+services hold the keys, not the façade: it hands what it is given to a local stack that runs, and elsewhere compares it
+with its own settings.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.manager.answers import ConnectionHealth, InitializationAnswer, iso
 from neuroflux.manager.configs import Wanted
 from neuroflux.manager.connection import CLIENT, Connection
+from neuroflux.manager.handing import Handed, hand
 from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.probing import probe
 from neuroflux.settings import Settings
+from neuroflux.stack import home
 from neuroflux.stack.environment import SIMULATED
+from neuroflux.stack.plan import SIM
 from neuroflux.stack.simulated import accounts
 from neuroflux.topics import CONTROL
 
@@ -28,6 +33,7 @@ HEALTH_LIFE: Microseconds = 20_000_000
 """Health is told every 5 s: older than this, nobody watches the exchange."""
 BALANCES_LIFE: Microseconds = 150_000_000
 """Balances are told at least each minute."""
+REMOTE = "no key can be handed to a stack that does not run in NEUROFLUX_HOME"
 MARKET_PATIENCE = 3.0
 """Seconds that the first book of an exchange is waited for when all else is ready."""
 
@@ -44,8 +50,10 @@ class Simulated(Struct, frozen=True):
 def find_simulated(settings: Settings) -> Simulated:
     """Ask the simulator which exchanges it runs; those that the settings point elsewhere are not simulated. Blocking.
 
-    Nothing is simulated where no simulator answers.
+    Nothing is simulated where no simulator answers, or the stack that runs here trades on the real exchanges.
     """
+    if _trades_for_real(settings):
+        return Simulated()
     try:
         offered = accounts(settings.sim)
     except NeuroFluxError:
@@ -62,42 +70,47 @@ def find_simulated(settings: Settings) -> Simulated:
 def _elsewhere(settings: Settings, exchange: str) -> bool:
     """Whether a user's setting points an exchange at something that is neither its default nor the simulator."""
     chosen = settings.rest_url(exchange)
-    return not chosen.startswith(settings.sim) and chosen != _default_url(exchange)
+    on = exchange_of(exchange)
+    return not chosen.startswith(settings.sim) and chosen not in (on.REST_URL, on.TESTNET[0])
 
 
-def _default_url(exchange: str) -> str:
-    return exchange_of(exchange).REST_URL
+def _trades_for_real(settings: Settings) -> bool:
+    """Whether the stack of this home has no exchanges that run here: then a simulator is somebody else's."""
+    names = {one.name for one in home.saved(settings).services}
+    return bool(home.Lock(settings).holder() and "execution" in names and SIM not in names)
 
 
 # ── what holds an exchange back ──────────────────────────────────────────────────────────────────────────────────
 
 
-def config_fault(wanted: Wanted, simulated: Simulated, settings: Settings) -> str:
-    """Why an exchange can't be used as it is configured, whatever its state is; "" where it can."""
+def config_fault(wanted: Wanted, simulated: Simulated, settings: Settings, handed: Handed) -> str:
+    """Why an exchange can't be used as it is configured, whatever its state is; "" where it can.
+
+    A stack that runs here has been given what was configured; one elsewhere can only be compared with.
+    """
     if wanted.exchange not in settings.exchanges:
         return "the running services do not follow it; NEUROFLUX_EXCHANGES names those that they do"
     if wanted.exchange in simulated:
         known = simulated.accounts[wanted.exchange]
         return "" if wanted.subaccount in known else f"the simulated exchange has no subaccount {wanted.subaccount!r}"
-    if wanted.subaccount:
-        return f"subaccount {wanted.subaccount!r}: the running services follow the account of their keys alone"
-    if wanted.testnet and "testnet" not in settings.rest_url(wanted.exchange):
-        return "testnet is wanted, but the running services use the exchange itself"
+    if handed.here:
+        return ""
+    if wanted.testnet is not None and wanted.testnet != settings.testnet(wanted.exchange):
+        return f"testnet: the running services do otherwise, {REMOTE}"
     return _key_fault(wanted, settings)
 
 
 def _key_fault(wanted: Wanted, settings: Settings) -> str:
     held, prefix = settings.keys(wanted.exchange), f"NEUROFLUX_{wanted.exchange.upper()}"
-    if held is None:
-        return f"the services have no keys; set {prefix}_API_KEY and {prefix}_SECRET_KEY before they start"
-    other = wanted.keys is not None and wanted.keys != held
-    return (
-        f"api_key, secret_key: not those of {prefix}_API_KEY and _SECRET_KEY, which the services use" if other else ""
-    )
+    if held is not None and wanted.subaccount not in ("", held.subaccount):
+        return f"subaccount {wanted.subaccount!r}: not that of {prefix}_SUBACCOUNT; {REMOTE}"
+    if wanted.keys is None or (held is not None and (wanted.keys.key, wanted.keys.secret) == (held.key, held.secret)):
+        return ""
+    return f"api_key, secret_key: not those of {prefix}_API_KEY and _SECRET_KEY, which the services use; {REMOTE}"
 
 
-def state_fault(mirror: Mirror, exchange: str, now: Microseconds) -> str:
-    """What an exchange lacks to be ready now; "" where it lacks nothing."""
+def state_fault(mirror: Mirror, exchange: str, now: Microseconds, since: Microseconds = 0) -> str:
+    """What an exchange lacks to be ready now; "" where it lacks nothing. Balances of before ``since`` don't count."""
     health = mirror.health.get(exchange)
     if health is None:
         return "nothing is known of its health"
@@ -106,7 +119,7 @@ def state_fault(mirror: Mirror, exchange: str, now: Microseconds) -> str:
     if health.status is HealthStatus.OFFLINE:
         return f"offline: {health.reason}"
     told = mirror.balances_told(exchange)
-    if not told:
+    if not told or told < since:
         return "its balances are not known"
     return "" if now - told <= BALANCES_LIFE else f"its balances were last told {(now - told) / 1e6:.0f} s ago"
 
@@ -117,9 +130,11 @@ def state_fault(mirror: Mirror, exchange: str, now: Microseconds) -> str:
 async def initialise(connection: Connection, simulated: Simulated, wanted: Sequence[Wanted]) -> InitializationAnswer:
     """Wait for every exchange, side by side and no longer than ``EXCHANGE_TIMEOUTS['initialize']``; tell how it went.
 
-    Limits are published for those that are ready.
+    What is wanted of real exchanges is handed to the stack before that. Limits are published for those that are ready.
     """
-    faults = await asyncio.gather(*(_ready(connection, simulated, one) for one in wanted))
+    real = [one for one in wanted if one.exchange not in simulated]
+    handed = await hand(connection, real)
+    faults = await asyncio.gather(*(_ready(connection, simulated, one, handed) for one in wanted))
     reasons = {one.exchange: fault for one, fault in zip(wanted, faults, strict=True)}
     for one in wanted:
         if not reasons[one.exchange]:
@@ -128,16 +143,18 @@ async def initialise(connection: Connection, simulated: Simulated, wanted: Seque
         return answer(connection.mirror, simulated, wanted, reasons, connection.now())
 
 
-async def _ready(connection: Connection, simulated: Simulated, wanted: Wanted) -> str:
+async def _ready(connection: Connection, simulated: Simulated, wanted: Wanted, handed: Handed) -> str:
     """Why an exchange did not become ready in time; "" where it did."""
-    fault = config_fault(wanted, simulated, connection.settings)
-    if fault:
+    mirror, exchange, now, timeout = connection.mirror, wanted.exchange, connection.now, EXCHANGE_TIMEOUTS["initialize"]
+    real, until = exchange not in simulated, now() + int(timeout * 1e6)
+    if fault := config_fault(wanted, simulated, connection.settings, handed) or (handed.fault if real else ""):
         return fault
-    mirror, exchange, now = connection.mirror, wanted.exchange, connection.now
-    timeout = EXCHANGE_TIMEOUTS["initialize"]
-    if await connection.until(lambda: not state_fault(mirror, exchange, now()), timeout):
+    if real and (refused := (await probe(connection, [exchange], timeout))[exchange].reason):
+        return f"a signed call failed: {refused}"
+    since = handed.since if real else 0
+    if await connection.until(lambda: not state_fault(mirror, exchange, now(), since), (until - now()) / 1e6):
         await connection.until(lambda: mirror.newest_book(exchange) > 0, MARKET_PATIENCE)
-    return state_fault(mirror, exchange, now())
+    return state_fault(mirror, exchange, now(), since)
 
 
 async def publish_limits(connection: Connection, wanted: Wanted) -> None:

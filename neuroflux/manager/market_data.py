@@ -13,7 +13,7 @@ falling with the mean spread. 0 where no book is fresh.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from math import nan
+from math import fsum, nan
 
 from msgspec import Struct
 
@@ -112,7 +112,7 @@ def _answer(
             "min": min((one.price for one in sources), default=nan),
             "max": max((one.price for one in sources), default=nan),
         },
-        "total_volume": sum(one.volume for one in sources),
+        "total_volume": fsum(one.volume for one in sources),
         "liquidity_score": price.liquidity_score if price and whole else _score(included),
         "exchange_data": _by_exchange(parts),
         "timestamp": iso(price.event_time if price else now),
@@ -189,7 +189,7 @@ def _exchange(parts: Sequence[_Part]) -> ExchangeData:
         "bid": max((bid for bid, _ in tops), default=nan),
         "ask": min((ask for _, ask in tops), default=nan),
         "price": _weighted(included),
-        "volume": sum(part.source.volume for part in included if part.source is not None),
+        "volume": fsum(part.source.volume for part in included if part.source is not None),
         "instruments": {part.instrument.symbol: _raw(part) for part in parts},
     }
 

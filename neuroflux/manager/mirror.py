@@ -33,6 +33,7 @@ from neuroflux.domain import (
 from neuroflux.engine.candidates import PRICE_LIFE, Prospect, usd_rate
 from neuroflux.engine.comparable import Name
 from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
+from neuroflux.engine.leverage import bounded
 from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_of, spent_asset
 from neuroflux.engine.sound import flaw
 from neuroflux.kafka import Entry
@@ -68,6 +69,8 @@ class Mirror:
         """The newest status of an account on which stream and REST differed, by exchange."""
         self.exclusions: dict[Name, ExchangeStatus] = {}
         """Why an instrument was last left out of its market's price."""
+        self.probes: dict[str, ExchangeStatus] = {}
+        """The newest answer to a probe, by exchange."""
         self.failovers: dict[str, Failover] = {}
         self._limits: dict[str, Mapping[str, float]] = {}
         self._halts: dict[str, str] = {}
@@ -129,6 +132,8 @@ class Mirror:
             self.differences[status.exchange] = status
         elif status.kind is StatusKind.EXCLUDED:
             self.exclusions[(status.exchange, status.symbol)] = status
+        elif status.kind is StatusKind.PROBED:
+            self.probes[status.exchange] = status
 
     def _instrument(self, instrument: Instrument) -> None:
         name = (instrument.exchange, instrument.symbol)
@@ -141,6 +146,8 @@ class Mirror:
             self._halts[control.account] = control.why
         elif control.kind is ControlKind.LIMITS:
             self._limits[control.account] = control.limits
+        elif control.kind is ControlKind.PROBE:
+            pass  # its answer is a status
         elif control.account == EVERYWHERE:
             self._halts.clear()
         else:
@@ -195,8 +202,19 @@ class Mirror:
         if not self.balances_told(instrument.exchange):
             return None
         told = self.balances.get((instrument.exchange, spent_asset(instrument, side)))
-        free = told.balance.free if told else Decimal(0)
-        return at_margin(free, instrument, self.limits(instrument.exchange))
+        balance, limits = told.balance if told else None, self.limits(instrument.exchange)
+        planned = at_margin(balance.free if balance else Decimal(0), instrument, limits)
+        return bounded(planned, Decimal(0), instrument, side, limits, balance, self._on_margin(instrument))
+
+    def _on_margin(self, instrument: Instrument) -> dict[str, Position]:
+        """The positions that share an instrument's margin, by symbol."""
+        return {
+            symbol: one
+            for (exchange, symbol), one in self.positions.items()
+            if exchange == instrument.exchange
+            and (known := self._instruments.get((exchange, symbol)))
+            and known.settle == instrument.settle
+        }
 
     def prospect(self, instrument: Instrument, side: Side, now: Microseconds, blocked: str = "") -> Prospect:
         """All that is known of an instrument for an order of this side."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal, InvalidOperation
+from math import fsum
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -171,7 +172,7 @@ def costs(mirror: Mirror, decision: OrderDecision) -> dict[str, float]:
     for candidate, share in _shares(mirror, decision):
         for name in COSTS:
             sums[name] += getattr(candidate, name) * share
-    return sums | {"total": sum(sums.values())}
+    return sums | {"total": fsum(sums.values())}
 
 
 def _shares(mirror: Mirror, decision: OrderDecision) -> Collection[tuple[Candidate, float]]:

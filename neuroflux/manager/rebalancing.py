@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from math import fsum
 from typing import Any, Final, Literal
 
 import msgspec
@@ -135,7 +136,7 @@ def _answer(
 ) -> RebalanceAnswer:
     executed, last, now = legs(followed.fills), followed.last, wall()
     slippage = [_slippage(mirror, one, executed, now) for one in planned.trades]
-    lost = sum(one["slippage_usd"] or 0.0 for one in slippage)
+    lost = fsum(one["slippage_usd"] or 0.0 for one in slippage)
     spent = settled(mirror, followed.fills, now).fees + lost
     return {
         "rebalance_id": command.order_id,

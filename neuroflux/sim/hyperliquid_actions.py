@@ -58,6 +58,7 @@ class Actions:
             "batchModify": lambda action: self._modifies(action, "order"),
             "updateLeverage": self._leverage,
             "approveBuilderFee": lambda _: {"type": "default"},
+            "noop": lambda _: {"type": "default"},
             "setReferrer": lambda _: {"type": "default"},
         }
 

@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from neuroflux.errors import DiskFull, StackError
 from neuroflux.stack import tether
@@ -39,6 +41,7 @@ class Child:
     def __init__(self, service: Service, log: Path, changed: Changed, track: Track) -> None:
         self.service = service
         self.restarts = 0
+        self.renewed = False
         self.ready = asyncio.Event()
         self._log, self._changed, self._track = log, changed, track
         self._state, self._detail = State.WAITING, ""
@@ -50,6 +53,16 @@ class Child:
     def status(self) -> ServiceStatus:
         pid = self._process.pid if self._process and self._alive else 0
         return ServiceStatus(self.service.name, self.service.address, self._state, pid, self.restarts, self._detail)
+
+    def renew(self, variables: Mapping[str, str]) -> bool:
+        """Have these in its environment from its next start on; whether that changes anything. ``stop`` it then."""
+        env = {**self.service.env, **variables}
+        if env == self.service.env:
+            return False
+        self.service = replace(self.service, env=env)
+        self.renewed = True
+        self.ready.clear()
+        return True
 
     def tell(self, state: State, detail: str = "") -> None:
         self._state, self._detail = state, detail

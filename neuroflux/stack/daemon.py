@@ -18,6 +18,7 @@ from neuroflux.settings import Settings, load_settings
 from neuroflux.stack import environment, home
 from neuroflux.stack.home import log_path
 from neuroflux.stack.install import Report, install
+from neuroflux.stack.plan import Venue
 from neuroflux.stack.services import Service, ServiceStatus, State
 from neuroflux.stack.supervisor import Stack, infrastructure, preflight, stages
 
@@ -33,6 +34,7 @@ class Order(Struct, frozen=True):
     brokers: int
     seed: int
     pipeline: bool
+    venue: Venue = Venue.SIMULATED
     tell: int = -1
     tie: int = -1
 
@@ -55,6 +57,7 @@ def up(
     brokers: int = 1,
     seed: int = 1,
     pipeline: bool = True,
+    venue: Venue = Venue.SIMULATED,
     tie: int = -1,
     report: Report = to_stderr,
 ) -> None:
@@ -63,7 +66,7 @@ def up(
     Without ``pipeline`` it is Kafka, registry and ClickHouse alone. ``tie`` is the reading end of a pipe: the stack
     stops when the other end is closed, so that it does not outlive who holds that.
     """
-    order = Order(brokers, seed, pipeline, tie=tie)
+    order = Order(brokers, seed, pipeline, venue, tie=tie)
     services = _services(settings, order)
     lock = home.Lock(settings)
     lock.take()
@@ -81,7 +84,7 @@ def up(
 
 def _services(settings: Settings, order: Order) -> list[Service]:
     services = infrastructure(settings, order.brokers)
-    return services + stages(settings, order.brokers, order.seed) if order.pipeline else services
+    return services + stages(settings, order.brokers, order.seed, order.venue) if order.pipeline else services
 
 
 def _spawn(settings: Settings, order: Order, report: Report) -> None:

@@ -51,8 +51,17 @@ def _is_key(name: str) -> bool:
 
 def base(settings: Settings) -> dict[str, str]:
     """What every child inherits: this process's variables and those of the .env file, without keys."""
+    return without_keys(_ours() | spelled_out(settings) | {"PYTHONUNBUFFERED": "1"})
+
+
+def _ours() -> dict[str, str]:
     file = {name: value for name, value in dotenv_values(ENV_FILE).items() if value and name.startswith("NEUROFLUX_")}
-    return without_keys(file | dict(os.environ) | spelled_out(settings) | {"PYTHONUNBUFFERED": "1"})
+    return file | dict(os.environ)
+
+
+def signing(settings: Settings) -> dict[str, str]:
+    """Of a stage that trades on the exchanges themselves: with the keys of this process and of its .env file."""
+    return base(settings) | {name: value for name, value in _ours().items() if _is_key(name)}
 
 
 def stage(settings: Settings) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -17,6 +18,15 @@ from neuroflux.stack.clickhouse import clickhouse
 from neuroflux.stack.kafka import bootstrap, brokers, kafka
 from neuroflux.stack.registry import registry
 from neuroflux.stack.services import Port, Readiness, Service
+
+
+class Venue(StrEnum):
+    """Where the stages get their prices, and where their orders go."""
+
+    SIMULATED = "simulated"  # both: exchanges that run here
+    PAPER = "paper"  # prices of the real exchanges; orders are filled on paper by those that run here
+    REAL = "real"  # both: the real exchanges, with their keys
+
 
 SETUP = "setup"
 SIM = "sim"
@@ -42,32 +52,40 @@ def infrastructure(settings: Settings, brokers: int = 1) -> list[Service]:
     return [*servers, setup]
 
 
-def stages(settings: Settings, brokers: int = 1, seed: int = 1, *, live: bool = False) -> list[Service]:
-    """The exchanges that run here and every stage of the pipeline; raises UsageError outside a checkout.
-
-    ``live``: prices are those of the real exchanges, and the exchanges that run here fill orders on paper against them.
-    """
+def stages(settings: Settings, brokers: int = 1, seed: int = 1, venue: Venue = Venue.SIMULATED) -> list[Service]:
+    """Every stage, and the exchanges that run here where any do; raises UsageError outside a checkout."""
     if not (environment.CHECKOUT / "producers").is_dir():
         raise UsageError("the stages run from a checkout of the project, which this is not")
     told = addressed(settings, brokers)
-    stage = partial(_stage, environment.stage(told))
-    market = (sys.executable, "-m", "producers", "market")
-    keys = (sys.executable, "-m", "neuroflux.stack.simulated", sys.executable)
-    needs = (SETUP,) if live else (SETUP, SIM)
-    others = [
-        stage("account", (*keys, "-m", "producers", "account")),
-        stage("streams", (sys.executable, "-m", "streams"), needs=needs),
-        stage("execution", (*keys, "-m", "consumers", "execution")),
-        stage("warehouse", (sys.executable, "-m", "consumers", "warehouse"), needs=needs),
+    outside, here = environment.base(told), environment.stage(told)
+    if venue is Venue.REAL:
+        signing = environment.signing(told)
+        return [_market(outside, SETUP), *_computing(outside, SETUP), *_signing(signing, (sys.executable,), SETUP)]
+    signers = _signing(here, (sys.executable, "-m", "neuroflux.stack.simulated", sys.executable), SETUP, SIM)
+    if venue is Venue.PAPER:  # the paper exchanges list what the market stage has found on the real ones
+        return [_market(outside, SETUP), _paper(told, seed), *_computing(here, SETUP), *signers]
+    return [_sim(settings, seed), _market(here, SETUP, SIM), *_computing(here, SETUP, SIM), *signers]
+
+
+def _market(env: Mapping[str, str], *needs: str) -> Service:
+    return _stage(env, "market", (sys.executable, "-m", "producers", "market"), needs)
+
+
+def _computing(env: Mapping[str, str], *needs: str) -> list[Service]:
+    return [
+        _stage(env, "streams", (sys.executable, "-m", "streams"), needs),
+        _stage(env, "warehouse", (sys.executable, "-m", "consumers", "warehouse"), needs),
     ]
-    if live:  # the paper exchanges list what the market stage has found on the real ones
-        return [_stage(environment.base(told), "market", market, needs=needs), _paper(told, seed), *others]
-    return [_sim(settings, seed), stage("market", market), *others]
 
 
-def _stage(
-    env: Mapping[str, str], name: str, command: tuple[str, ...], needs: tuple[str, ...] = (SETUP, SIM)
-) -> Service:
+def _signing(env: Mapping[str, str], python: tuple[str, ...], *needs: str) -> list[Service]:
+    return [
+        _stage(env, "account", (*python, "-m", "producers", "account"), needs),
+        _stage(env, "execution", (*python, "-m", "consumers", "execution"), needs),
+    ]
+
+
+def _stage(env: Mapping[str, str], name: str, command: tuple[str, ...], needs: tuple[str, ...]) -> Service:
     return Service(
         name=name, command=command, readiness=Readiness.NOTIFIES, env=env, cwd=environment.CHECKOUT, needs=needs
     )

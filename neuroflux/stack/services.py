@@ -58,6 +58,9 @@ class Service(Struct, frozen=True, kw_only=True):
     start_timeout: float = 60.0
     stop_timeout: float = 15.0
 
+    def __repr__(self) -> str:
+        return f"Service({self.name!r})"  # there are keys in its environment
+
 
 class ServiceStatus(Struct, frozen=True):
     """What `neuroflux status` tells of a service. ``pid`` is 0 while there is no process."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from neuroflux.errors import DiskFull, PortTaken, StackError
 from neuroflux.settings import Settings
 from neuroflux.stack import home
 from neuroflux.stack.child import Child
+from neuroflux.stack.control import Control
 from neuroflux.stack.install import Report, install
 from neuroflux.stack.plan import infrastructure, stages
 from neuroflux.stack.ports import check_ports
@@ -62,6 +63,7 @@ class Stack:
         self._tasks: list[asyncio.Task[None]] = []
         self._reaper: Reaper | None = None
         self._up = False
+        self._control = Control(settings, self.renew)
 
     def status(self) -> list[ServiceStatus]:
         return [child.status for child in self._children.values()]
@@ -84,6 +86,7 @@ class Stack:
             self._tasks.append(asyncio.create_task(self._watch_room()))
             await self._unless_failed(self._all_ready(self._children))
             self._up = True
+            await self._control.open()
         except BaseException:
             await self.stop()
             raise
@@ -92,8 +95,20 @@ class Stack:
         """Return when the event is set; raises the StackError that ends the stack before that, unstopped."""
         await self._unless_failed(event.wait())
 
+    async def renew(self, variables: Mapping[str, Mapping[str, str]]) -> Sequence[str]:
+        """Add variables to the environments of services, by name; those that this changed, ready again with them.
+
+        Raises the StackError that ends the stack.
+        """
+        changed = [child for name, child in self._children.items() if child.renew(variables.get(name, {}))]
+        await asyncio.gather(*(child.stop() for child in changed))
+        names = [child.service.name for child in changed]
+        await self._unless_failed(self._all_ready(names))
+        return names
+
     async def stop(self) -> None:
         """Stop each service after those that need it. Their data stays under NEUROFLUX_HOME."""
+        await self._control.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -131,7 +146,7 @@ class Stack:
         await self._all_ready(child.service.needs)
         deaths = 0
         while True:
-            began = time.monotonic()
+            began, child.renewed = time.monotonic(), False
             try:
                 reason = await self._live(child, report)
             except DiskFull:
@@ -143,6 +158,8 @@ class Stack:
                     raise
             if child.status.state is State.FINISHED:
                 return
+            if child.renewed:
+                continue
             deaths = 1 if time.monotonic() - began > LONGEST else deaths + 1
             child.restarts += 1
             child.tell(State.RESTARTING, reason)

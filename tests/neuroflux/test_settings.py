@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from neuroflux.errors import UsageError
+from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.settings import load_settings, port_of
 
 
@@ -55,3 +56,15 @@ def test_port_of(address: str, port: int) -> None:
 def test_an_address_without_a_port_is_named() -> None:
     with pytest.raises(UsageError, match="names no port"):
         port_of("127.0.0.1")
+
+
+def test_the_testnet_is_other_addresses_and_other_signatures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEUROFLUX_HYPERLIQUID_TESTNET", "1")
+    monkeypatch.setenv("NEUROFLUX_HYPERLIQUID_API_KEY", "0xmaster")
+    monkeypatch.setenv("NEUROFLUX_HYPERLIQUID_SECRET_KEY", "agent")
+    monkeypatch.setenv("NEUROFLUX_HYPERLIQUID_SUBACCOUNT", "0xdesk")
+    settings = load_settings()
+    assert settings.rest_url("hyperliquid") == "https://api.hyperliquid-testnet.xyz"
+    assert settings.private_ws_url("hyperliquid") == "wss://api.hyperliquid-testnet.xyz"
+    assert settings.rest_url("binance") == "https://api.binance.com"
+    assert settings.keys("hyperliquid") == Keys("0xmaster", "agent", "0xdesk", testnet=True)

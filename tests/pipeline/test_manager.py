@@ -29,6 +29,7 @@ from tests.pipeline.conftest import Pipeline, wait_for
 
 KEYS = {"api_key": "KEY-OF-THE-EXAMPLE", "secret_key": "SECRET-OF-THE-EXAMPLE"}
 EVERY: dict[str, dict[str, str]] = {"hyperliquid": dict(KEYS), "binance": dict(KEYS)}
+LIMITS = {"leverage": 10.0, "max_leverage": 20.0, "weight_per_minute": 900.0}
 IDS = ["hyperliquid", "binance", "binanceusdm"]
 
 
@@ -125,10 +126,10 @@ def test_limits_are_on_the_control_topic(pipeline: Pipeline) -> None:
             "binance": {"max_leverage": 20.0, "default_leverage": 10.0, "rate_limits": {"weight_per_minute": 900}}
         }
         health = manager.initialize_exchanges(config)["connection_health"]
-        assert health["binanceusdm"]["limits"] == {"leverage": 10.0, "weight_per_minute": 900.0}
+        assert health["binanceusdm"]["limits"] == LIMITS
     with ExchangeManager(pipeline.settings) as another:
         known = another.initialize_exchanges({"binanceusdm": {}})["connection_health"]["binanceusdm"]["limits"]
-        assert known == {"leverage": 10.0, "weight_per_minute": 900.0}, "they outlive who set them"
+        assert known == LIMITS, "they outlive who set them"
 
 
 async def test_a_failover_is_tried_and_outlives_who_set_it(pipeline: Pipeline) -> None:

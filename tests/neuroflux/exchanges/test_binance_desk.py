@@ -171,3 +171,15 @@ def test_the_exchanges_own_signing_vectors() -> None:
     assert vectors
     for vector in vectors:
         assert signature(Keys("", vector["secret"]), vector["payload"]) == vector["signature"]
+
+
+def test_a_probe_reads_the_account_and_a_leverage_is_the_futures_own() -> None:
+    probe = desk().probe(NOW)
+    assert (probe.method, urlsplit(probe.path).path) == ("GET", "/api/v3/account")
+    assert "signature" in query_of(probe)
+    assert desk().refusal(Answer(probe, 200, b"{}")) == ""
+    told = desk().refusal(Answer(probe, 401, b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions."}'))
+    assert "-2015" in told
+    assert "the-key" not in told
+    set_ = BinanceUsdm().desk(Keys("the-key", "the-secret"), [INSTRUMENT]).leverage(INSTRUMENT, 5, NOW)
+    assert (set_.method, urlsplit(set_.path).path, query_of(set_)["leverage"]) == ("POST", "/fapi/v1/leverage", "5")

@@ -341,3 +341,43 @@ def test_any_answer_has_an_outcome(body: bytes, status: int) -> None:
     desk = HyperliquidDesk(Keys(USER, KEY), [BTC])
     for request in (desk.place(placement(), NOW), desk.cancel(BTC, CLOID, NOW), desk.query(BTC, CLOID, NOW)):
         assert not isinstance(desk.outcome(Answer(request, status, body)), Ack)
+
+
+@pytest.mark.parametrize("testnet", [False, True])
+def test_a_subaccount_and_the_testnet_are_signed_for_as_the_sdk_does(testnet: bool) -> None:
+    desk = HyperliquidDesk(Keys(USER, KEY, "0x" + "CD" * 20, testnet), [BTC])
+    sent = json.loads(desk.place(placement(), NOW).body)
+    vault = "0x" + "cd" * 20
+    assert sent["vaultAddress"] == vault
+    wanted = sdk.sign_l1_action(
+        Account.from_key(KEY), sent["action"], vault, sent["nonce"], sent["expiresAfter"], not testnet
+    )
+    assert sent["signature"] == wanted
+    assert json.loads(desk.open_orders(NOW).body)["user"] == vault
+
+
+def test_a_probe_and_a_leverage_are_signed_as_the_sdk_does(desk: HyperliquidDesk) -> None:
+    for request, action in (
+        (desk.probe(NOW), {"type": "noop"}),
+        (desk.leverage(BTC, 5, NOW), {"type": "updateLeverage", "asset": 3, "isCross": True, "leverage": 5}),
+    ):
+        sent = json.loads(request.body)
+        assert sent["action"] == action
+        wanted = sdk.sign_l1_action(Account.from_key(KEY), action, None, sent["nonce"], None, True)
+        assert sent["signature"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (200, b'{"status":"ok","response":{"type":"default"}}', ""),
+        (200, b'{"status":"err","response":"User or API Wallet 0x0 does not exist."}', "User or API Wallet"),
+        (200, b"nonsense", "JSON"),
+        (500, b"", "HTTP 500"),
+        (429, b"", "HTTP 429"),
+    ],
+)
+def test_why_a_probe_was_refused(desk: HyperliquidDesk, status: int, body: bytes, why: str) -> None:
+    told = desk.refusal(Answer(desk.probe(NOW), status, body))
+    assert why in told
+    assert bool(told) == bool(why)

@@ -8,6 +8,7 @@ import pytest
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.manager.configs import Wanted, read_configs
+from neuroflux.manager.handing import Handed, variables
 from neuroflux.manager.initialising import BALANCES_LIFE, Simulated, answer, config_fault, state_fault
 from neuroflux.manager.mirror import Mirror
 from neuroflux.settings import Settings
@@ -20,7 +21,7 @@ def test_the_reference_s_structure_is_read() -> None:
     binance = {"api_key": "k", "secret_key": "s", "subaccount": "desk", "default_leverage": 3.0}
     hyperliquid = {"testnet": True, "max_leverage": 5, "rate_limits": {"requests_per_second": 10}}
     assert read_configs({"hyperliquid": hyperliquid, "binance": binance}) == [
-        Wanted("hyperliquid", testnet=True, leverage=5.0, weight_per_minute=600.0),
+        Wanted("hyperliquid", testnet=True, leverage=5.0, max_leverage=5.0, weight_per_minute=600.0),
         Wanted("binance", Keys("k", "s"), leverage=3.0, subaccount="desk"),
         Wanted("binanceusdm", Keys("k", "s"), leverage=3.0, subaccount="desk"),
     ]
@@ -65,31 +66,51 @@ def test_no_secret_is_shown() -> None:
 
 def test_simulated_exchanges_take_any_keys_and_know_their_accounts(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    assert not config_fault(Wanted("binance", Keys("your_key", "your_secret"), testnet=True), SIMULATED, settings)
-    assert not config_fault(Wanted("hyperliquid", subaccount="0xaccount"), SIMULATED, settings)
-    assert "no subaccount 'desk'" in config_fault(Wanted("binance", subaccount="desk"), SIMULATED, settings)
+    given = Wanted("binance", Keys("your_key", "your_secret"), testnet=True)
+    assert not config_fault(given, SIMULATED, settings, Handed())
+    assert not config_fault(Wanted("hyperliquid", subaccount="0xaccount"), SIMULATED, settings, Handed())
+    assert "no subaccount 'desk'" in config_fault(Wanted("binance", subaccount="desk"), SIMULATED, settings, Handed())
 
 
-def test_a_real_exchange_needs_the_keys_of_the_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_elsewhere_can_only_be_compared_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, real = Settings(home=tmp_path), Simulated()
-    assert "NEUROFLUX_BINANCE_API_KEY" in config_fault(Wanted("binance"), real, settings)
+
+    def fault(wanted: Wanted) -> str:
+        return config_fault(wanted, real, settings, Handed())
+
+    assert not fault(Wanted("binance")), "whether the services have keys is for them to say"
+    assert "not those of" in fault(Wanted("binance", Keys("KEY", "HIDDEN")))
     monkeypatch.setenv("NEUROFLUX_BINANCE_API_KEY", "KEY")
     monkeypatch.setenv("NEUROFLUX_BINANCE_SECRET_KEY", "HIDDEN")
-    assert not config_fault(Wanted("binance"), real, settings)
-    assert not config_fault(Wanted("binance", Keys("KEY", "HIDDEN")), real, settings)
-    other = config_fault(Wanted("binance", Keys("KEY", "OTHER")), real, settings)
+    assert not fault(Wanted("binance", Keys("KEY", "HIDDEN")))
+    other = fault(Wanted("binance", Keys("KEY", "OTHER")))
     assert "not those of" in other
     assert "HIDDEN" not in other
     assert "OTHER" not in other
-    assert "testnet" in config_fault(Wanted("binance", testnet=True), real, settings)
-    assert "subaccount" in config_fault(Wanted("binance", subaccount="desk"), real, settings)
+    assert "testnet" in fault(Wanted("binance", testnet=True))
+    assert not fault(Wanted("binance", testnet=False))
+    assert "subaccount 'desk'" in fault(Wanted("binance", subaccount="desk"))
+    monkeypatch.setenv("NEUROFLUX_BINANCE_SUBACCOUNT", "desk")
+    assert not fault(Wanted("binance", Keys("KEY", "HIDDEN"), subaccount="desk"))
     alone = Settings(home=tmp_path, exchanges=("hyperliquid",))
-    assert "NEUROFLUX_EXCHANGES" in config_fault(Wanted("binance"), real, alone)
+    assert "NEUROFLUX_EXCHANGES" in config_fault(Wanted("binance"), real, alone, Handed(here=True))
+
+
+def test_a_stack_that_runs_here_is_given_all_that_was_asked_for_and_no_more(tmp_path: Path) -> None:
+    wanted = Wanted("hyperliquid", Keys("0xmaster", "agent"), testnet=False, subaccount="0xdesk")
+    assert variables([wanted, Wanted("binance")]) == {
+        "NEUROFLUX_HYPERLIQUID_API_KEY": "0xmaster",
+        "NEUROFLUX_HYPERLIQUID_SECRET_KEY": "agent",
+        "NEUROFLUX_HYPERLIQUID_SUBACCOUNT": "0xdesk",
+        "NEUROFLUX_HYPERLIQUID_TESTNET": "0",
+    }
+    assert not config_fault(wanted, Simulated(), Settings(home=tmp_path), Handed(here=True))
 
 
 def test_ready_is_what_has_fresh_health_and_balances() -> None:
     mirror = all_well()
     assert state_fault(mirror, "binance", NOW) == ""
+    assert state_fault(mirror, "binance", NOW, since=NOW + 1) == "its balances are not known", "of another account"
     assert "21 s ago" in state_fault(mirror, "binance", NOW + 21 * SECOND)
     assert "nothing is known" in state_fault(Mirror(), "binance", NOW)
     mirror.balances.clear()

@@ -5,19 +5,32 @@ from typing import Any
 import pytest
 
 from neuroflux import topics
-from neuroflux.domain import HealthStatus
+from neuroflux.domain import ExchangeStatus, HealthStatus, StatusKind
 from neuroflux.manager.failover import outcome, tried
 from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.probing import Probed, answer_to
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, health, tell
+
+TAKEN = Probed(3.0, "")
+
+
+def test_an_answer_is_of_the_probe_that_was_asked_for() -> None:
+    mirror = Mirror()
+    assert answer_to(mirror, "binance", "id") is None
+    tell(mirror, topics.STATUS, ExchangeStatus("binance", "probe", StatusKind.PROBED, 3.0, "id HTTP 401: no", NOW))
+    assert answer_to(mirror, "binance", "id") == Probed(3.0, "HTTP 401: no")
+    assert answer_to(mirror, "binance", "other") is None
+    tell(mirror, topics.STATUS, ExchangeStatus("binance", "probe", StatusKind.PROBED, 3.0, "other", NOW))
+    assert answer_to(mirror, "binance", "other") == TAKEN
 
 
 def test_a_backup_that_works_passes() -> None:
     mirror = all_well()
-    test = tried(mirror, "hyperliquid", NOW, NOW + SECOND)
+    test = tried(mirror, "hyperliquid", TAKEN, NOW, NOW + SECOND)
     assert test == {
         "passed": True,
         "health": "online",
-        "signed_read_seconds": 1.0,
+        "signed_read_ms": 3.0,
         "book_age_seconds": 1.0,
         "funds_usd": 100.0,
         "reason": "",
@@ -30,7 +43,9 @@ def test_a_backup_that_works_passes() -> None:
     [
         ({"health": health("binance", HealthStatus.OFFLINE, reason="rest")}, "health: offline: rest"),
         ({"health": health("binance", event_time=NOW - 30 * SECOND)}, "health: nobody"),
-        ({"balance": (balance("binance"), NOW - 200 * SECOND)}, "signed read"),
+        ({"balance": (balance("binance"), NOW - 200 * SECOND)}, "balances: they were not"),
+        ({"probed": Probed(3.0, "HTTP 401")}, "signed read: HTTP 401"),
+        ({"probed": Probed()}, "signed read: nobody answered"),
         ({"balance": (balance("binance", free="0"), NOW)}, "funds"),
         ({"began": NOW + 1}, "book"),
     ],
@@ -41,7 +56,7 @@ def test_what_a_backup_lacks_is_named(broken: dict[str, Any], reason: str) -> No
         tell(mirror, topics.HEALTH, broken["health"])
     if "balance" in broken:
         tell(mirror, topics.BALANCES, *broken["balance"])
-    test = tried(mirror, "binance", broken.get("began", NOW), NOW)
+    test = tried(mirror, "binance", broken.get("probed", TAKEN), broken.get("began", NOW), NOW)
     assert not test["passed"]
     assert test["reason"].startswith(reason)
     assert outcome(mirror, {"binance": test}) == "failed"
@@ -49,6 +64,6 @@ def test_what_a_backup_lacks_is_named(broken: dict[str, Any], reason: str) -> No
 
 def test_one_of_which_nothing_is_known_is_untested() -> None:
     mirror = Mirror()
-    test = tried(mirror, "binance", NOW, NOW)
+    test = tried(mirror, "binance", Probed(), NOW, NOW)
     assert not test["passed"]
     assert outcome(mirror, {"binance": test}) == "untested"

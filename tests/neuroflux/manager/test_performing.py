@@ -3,8 +3,9 @@
 import pytest
 
 from neuroflux.engine.equity import Holding
+from neuroflux.engine.flows import Exposure, Movement
 from neuroflux.errors import UnknownSymbol, UsageError
-from neuroflux.manager.performing import benchmark_markets, benchmarks, holdings, priced
+from neuroflux.manager.performing import FOR_EVER, benchmark_markets, benchmarks, exposures, holdings, moved_by, priced
 from tests.neuroflux.manager.told import all_well
 
 
@@ -19,10 +20,14 @@ def test_a_benchmark_is_a_market_a_symbol_or_an_asset() -> None:
 
 
 def test_rows_become_holdings_of_the_connected_exchanges() -> None:
-    rows = [(60, "binance", "BTC", 2.0, 100.0), (60, "binance", "DUST", 1.0, None), (60, "other", "BTC", 1.0, 1.0)]
+    rows = [
+        (60, "binance", "BTC", 2.0, 100.0, 7),
+        (60, "binance", "DUST", 1.0, None, 7),
+        (60, "other", "BTC", 1.0, 1.0, 7),
+    ]
     assert holdings(rows, ("binance",)) == [
-        Holding(60_000_000, "binance", "BTC", 2.0, 100.0),
-        Holding(60_000_000, "binance", "DUST", 1.0, None),
+        Holding(60_000_000, "binance", "BTC", 2.0, 100.0, 7),
+        Holding(60_000_000, "binance", "DUST", 1.0, None, 7),
     ]
 
 
@@ -34,3 +39,31 @@ def test_each_benchmark_has_its_prices_by_the_name_it_was_asked_with() -> None:
 
 def test_a_quote_in_a_market_does_not_end_the_text() -> None:
     assert r"IN ('A\' OR 1')" in priced(["A' OR 1"])
+
+
+def test_fills_and_fees_become_movements() -> None:
+    named = all_well().instrument
+    rows = [
+        (5, "binance", "BTC/USDC", "buy", "100", "2", "0.001", "BTC"),
+        (6, "hyperliquid", "BTC/USDC:USDC", "sell", "100", "2", "0.1", "USDC"),
+        (7, "binance", "GONE/USDC", "buy", "1", "1", "1", "BNB"),
+    ]
+    assert moved_by(rows, named) == [
+        Movement(5, "binance", "BTC", 2.0),
+        Movement(5, "binance", "USDC", -200.0),
+        Movement(5, "binance", "BTC", -0.001),
+        Movement(6, "hyperliquid", "USDC", 0.0, on_margin=True),
+        Movement(6, "hyperliquid", "USDC", -0.1),
+        Movement(7, "binance", "BNB", -1.0),
+    ]
+
+
+def test_a_position_is_open_until_it_is_told_closed() -> None:
+    name, second = ("hyperliquid", "BTC/USDC:USDC"), 1_000_000
+    named = all_well().instrument
+    rows = [(60, *name, 1, 1), (180, *name, 1, 0), (240, *name, 0, 0), (300, *name, 1, 0), (600, *name, 1, 1)]
+    assert exposures(rows, named) == [
+        Exposure("hyperliquid", "USDC", 60 * second, 240 * second),
+        Exposure("hyperliquid", "USDC", 300 * second, 360 * second),
+        Exposure("hyperliquid", "USDC", 600 * second, FOR_EVER),
+    ]

@@ -5,7 +5,7 @@ import pytest
 from neuroflux.errors import UsageError
 from neuroflux.settings import Settings
 from neuroflux.stack import environment
-from neuroflux.stack.plan import infrastructure, stages
+from neuroflux.stack.plan import Venue, infrastructure, stages
 from neuroflux.stack.services import Readiness
 
 
@@ -14,7 +14,7 @@ def test_stages_wait_for_topics_and_exchanges(tmp_path: Path) -> None:
     services = {one.name: one for one in infrastructure(settings) + stages(settings)}
     assert list(services) == [
         *("kafka", "registry", "clickhouse", "setup"),
-        *("sim", "market", "account", "streams", "execution", "warehouse"),
+        *("sim", "market", "streams", "warehouse", "account", "execution"),
     ]
     assert set(services["setup"].needs) == {"kafka", "registry", "clickhouse"}
     for name in ("market", "account", "streams", "execution", "warehouse"):
@@ -48,7 +48,7 @@ def test_live_prices_are_the_exchanges_own_and_orders_are_on_paper(
     (tmp_path / ".env").write_text("NEUROFLUX_BINANCE_REST_URL=https://live\nNEUROFLUX_BINANCE_API_KEY=real\n")
     monkeypatch.setenv("NEUROFLUX_HYPERLIQUID_SECRET_KEY", "real")
     settings = Settings(home=tmp_path, sim="http://127.0.0.1:7777")
-    services = {one.name: one for one in stages(settings, live=True)}
+    services = {one.name: one for one in stages(settings, venue=Venue.PAPER)}
     for name in ("market", "streams", "warehouse"):
         assert services[name].needs == ("setup",)
     assert services["market"].env["NEUROFLUX_BINANCE_REST_URL"] == "https://live"

@@ -1,0 +1,152 @@
+"""Answers have the reference's keys and types with exchanges in every state, also when nobody does what is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from neuroflux import topics
+from neuroflux.domain import HealthStatus, OrderCommand
+from neuroflux.errors import UnknownSymbol
+from neuroflux.kafka import Place, Publisher
+from neuroflux.manager import initialising
+from neuroflux.manager.async_manager import AsyncExchangeManager
+from neuroflux.manager.connection import Connection
+from neuroflux.manager.initialising import Simulated
+from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.opportunities import opportunities
+from neuroflux.manager.reading import Reading
+from neuroflux.settings import Settings
+from tests.neuroflux.manager.test_reference import FUNCTION, REFERENCE, RETURNS
+from tests.neuroflux.manager.told import NOW, SECOND, all_well, health, signal, tell
+
+TYPES: Mapping[str, tuple[type, ...]] = {
+    "str": (str,),
+    "list": (list,),
+    "dict": (dict,),
+    "int": (int,),
+    "float": (float,),
+}
+STATES = ("well", "offline", "stale", "none")
+SIMULATED = Simulated(dict.fromkeys(("binance", "binanceusdm", "hyperliquid"), frozenset({""})))
+CONFIGS: dict[str, dict[str, object]] = {"hyperliquid": {}, "binance": {"testnet": True}}
+Ask = Callable[[AsyncExchangeManager], Awaitable[Any]]
+
+
+def printed() -> dict[str, dict[str, str]]:
+    """By function: the type of each key of its answer."""
+    if not REFERENCE.exists():
+        pytest.skip("the API reference is not beside the project")
+    found = {}
+    for name, _, text in FUNCTION.findall(REFERENCE.read_text()):
+        (body,) = RETURNS.findall(text)
+        found[name] = dict(re.findall(r"^    '(\w+)':\s+(\w+)", body, re.M))
+    return found
+
+
+class Unheard(Publisher):
+    """Kafka takes it, and no service is there to do anything about it."""
+
+    def __init__(self) -> None:
+        self.written: list[Any] = []
+
+    async def write(self, topic: topics.Topic, record: Any, *, partition: int | None = None) -> Place:
+        self.written.append(record)
+        return Place(0, len(self.written))
+
+
+class Alone(Connection):
+    """Knows what a mirror was told, and waits for nothing."""
+
+    def __init__(self, settings: Settings, mirror: Mirror, now: int) -> None:
+        super().__init__(settings, lambda: now)
+        self.mirror, self.publisher = mirror, Unheard()
+
+    async def until(self, predicate: Callable[[], Any], timeout: float) -> Any:
+        return predicate()
+
+    async def command(self, command: OrderCommand) -> Place:
+        return await self.publisher.write(topics.COMMANDS, command)
+
+    async def query(self, sql: str) -> Sequence[Any]:
+        return ()
+
+
+def mirror_in(state: str) -> tuple[Mirror, int]:
+    """What is known of the exchanges in a state, and the time it is looked at."""
+    if state == "none":
+        return Mirror(), NOW
+    mirror = all_well()
+    if state == "offline":
+        tell(mirror, topics.HEALTH, health("hyperliquid", HealthStatus.OFFLINE, reason="rest"))
+    return mirror, NOW + (600 * SECOND if state == "stale" else 0)
+
+
+@pytest.fixture(params=STATES)
+def state(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def manager(state: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncExchangeManager:
+    monkeypatch.setattr(initialising, "find_simulated", lambda settings: SIMULATED)
+    settings = Settings(home=tmp_path)
+    opened = AsyncExchangeManager(settings)
+    opened._connection = Alone(settings, *mirror_in(state))
+    opened._reading = Reading(opened._connection)
+    return opened
+
+
+ASKED: dict[str, Ask] = {
+    "initialize_exchanges": lambda m: m.initialize_exchanges(CONFIGS),
+    "route_order": lambda m: m.route_order({"symbol": "BTC/USD", "side": "buy", "quantity": 0.1, "type": "market"}),
+    "get_unified_balance": lambda m: m.get_unified_balance(),
+    "execute_cross_exchange_arbitrage": lambda m: m.execute_cross_exchange_arbitrage(opportunity()),
+    "monitor_exchange_health": lambda m: m.monitor_exchange_health(),
+    "rebalance_portfolio": lambda m: m.rebalance_portfolio({"BTC": 0.5, "USDC": 0.5}),
+    "get_market_data_aggregated": lambda m: m.get_market_data_aggregated("BTC/USD"),
+    "setup_exchange_failover": lambda m: m.setup_exchange_failover("hyperliquid", ["binance"]),
+    "optimize_execution_parameters": lambda m: m.optimize_execution_parameters("BTC/USD", 0.5),
+    "track_portfolio_performance": lambda m: m.track_portfolio_performance(),
+}
+UNKNOWN = frozenset({"route_order", "get_market_data_aggregated", "optimize_execution_parameters"})
+"""Where no exchange was ever there nothing is listed, and a symbol is one that nobody knows."""
+
+
+def opportunity() -> dict[str, Any]:
+    """As it stood on the topic when all was well."""
+    mirror = all_well()
+    tell(mirror, topics.SIGNALS, signal(sell_symbol="BTC/USDC:USDC"))
+    (found,) = opportunities(mirror, NOW)
+    return dict(found)
+
+
+@pytest.mark.parametrize("name", ASKED)
+async def test_an_answer_has_the_keys_and_types(name: str, manager: AsyncExchangeManager, state: str) -> None:
+    wanted = printed()[name]
+    if state == "none" and name in UNKNOWN:
+        with pytest.raises(UnknownSymbol, match="BTC/USD"):
+            await ASKED[name](manager)
+        return
+    answer = await ASKED[name](manager)
+    for key, kind in wanted.items():
+        assert isinstance(answer[key], TYPES[kind]), (key, answer[key])
+        assert not isinstance(answer[key], bool)
+
+
+async def test_what_is_not_there_is_said_and_not_made_up(manager: AsyncExchangeManager, state: str) -> None:
+    told = await manager.initialize_exchanges(CONFIGS)
+    failed = {"well": [], "offline": ["hyperliquid"]}.get(state, ["hyperliquid", "binance", "binanceusdm"])
+    assert told["failed_exchanges"] == failed
+    assert all(bool(one["reason"]) == (name in failed) for name, one in told["connection_health"].items())
+    health_now = await manager.monitor_exchange_health()
+    assert health_now["overall_health"] == {"well": "healthy", "offline": "degraded"}.get(state, "critical")
+    balance = await manager.get_unified_balance()
+    assert isinstance(balance["total_balance_usd"], float)
+    assert set(balance["exchange_breakdown"]) <= {"binance", "hyperliquid", "binanceusdm"} - set(failed)
+    failover = await manager.setup_exchange_failover("hyperliquid", ["binance"])
+    assert failover["activation_status"] == "inactive", "nobody answered the signed call"
+    assert failover["test_status"] == ("untested" if state == "none" else "failed")

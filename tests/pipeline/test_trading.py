@@ -1,0 +1,201 @@
+"""``neuroflux up --live --trade``: a simulator stands for the real exchanges, and keys are handed to the running stack.
+
+The keys are given through ``initialize_exchanges`` alone, and are looked for everywhere at the end.
+"""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from neuroflux.clickhouse import ClickHouse
+from neuroflux.exchanges.exchange_manager import ExchangeManager
+from neuroflux.kafka import Reader, load_codec
+from neuroflux.settings import Settings, port_of
+from neuroflux.stack.environment import simulated_addresses
+from neuroflux.topics import ALL
+from tests.pipeline.conftest import PROGRAM, ROOT, Pipeline, wait_for
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+WRONG = {"api_key": "WRONG-KEY-1f0c", "secret_key": "WRONG-SECRET-77aa"}
+Config = dict[str, dict[str, Any]]
+
+
+class Trading(Struct, frozen=True):
+    """The running program, the exchanges that it takes for real, and the keys of their accounts."""
+
+    program: Pipeline
+    exchanges: Pipeline
+    keys: Config
+
+
+@pytest.fixture(scope="module")
+def exchanges(
+    tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[[Path], Settings]
+) -> Iterator[Pipeline]:
+    settings = make_settings(tmp_path_factory.mktemp("exchanges"))
+    with subprocess.Popen([str(PROGRAM), "sim", "--port", str(port_of(settings.sim)), "--seed", "9"], cwd=ROOT) as sim:
+        try:
+            yield Pipeline(settings, {})
+        finally:
+            sim.terminate()
+
+
+@pytest.fixture(scope="module")
+def trading(
+    exchanges: Pipeline, tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[[Path], Settings]
+) -> Iterator[Trading]:
+    settings = make_settings(tmp_path_factory.mktemp("trading"))
+    chosen = {f"NEUROFLUX_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
+    text = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in chosen.items()}
+    away = simulated_addresses(exchanges.settings.sim)
+    running = Pipeline(settings, {**os.environ, **text, **away, "NEUROFLUX_MARKETS": "BTC/USD,USDC/USD"})
+    started = running.program("up", "--live", "--trade", timeout=120)
+    try:
+        assert started.returncode == 0, started.stderr
+        yield Trading(running, exchanges, keys_of(exchanges))
+    finally:
+        stopped = running.program("down", timeout=60)
+        assert stopped.returncode == 0, stopped.stderr
+
+
+def keys_of(exchanges: Pipeline) -> Config:
+    accounts = wait_for(lambda: exchanges.sim("/sim/accounts"))
+    return {
+        one["exchange"]: {
+            "api_key": one["address"] if one["exchange"] == "hyperliquid" else one["key"],
+            "secret_key": one["secret"],
+        }
+        for one in accounts
+    }
+
+
+@pytest.fixture(scope="module")
+def manager(trading: Trading) -> Iterator[ExchangeManager]:
+    with ExchangeManager(trading.program.settings) as opened:
+        yield opened
+
+
+def reasons(answer: Any) -> dict[str, str]:
+    return {name: one["reason"] for name, one in answer["connection_health"].items()}
+
+
+def test_without_keys_nothing_is_ready_and_it_is_said(manager: ExchangeManager) -> None:
+    answer = manager.initialize_exchanges({"binance": {}, "hyperliquid": {}})
+    assert (answer["status"], answer["active_connections"]) == ("failed", 0)
+    assert all("no keys" in reason for reason in reasons(answer).values()), answer
+    assert not any(one["simulated"] for one in answer["connection_health"].values())
+
+
+def test_a_wrong_key_fails_alone(manager: ExchangeManager, trading: Trading) -> None:
+    agent = {"api_key": trading.keys["hyperliquid"]["api_key"], "secret_key": "0x" + "5c" * 32}
+    answer = manager.initialize_exchanges(
+        {"binanceusdm": trading.keys["binanceusdm"], "binance": WRONG, "hyperliquid": agent}
+    )
+    assert answer["status"] == "partial_success", reasons(answer)
+    assert answer["initialized_exchanges"] == ["binanceusdm"]
+    told = reasons(answer)
+    assert "-2014" in told["binance"] or "-2015" in told["binance"]
+    assert "does not exist" in told["hyperliquid"]
+    unable = manager.initialize_exchanges({"hyperliquid": {**agent, "secret_key": "no private key"}})
+    assert "no keys of it that can sign" in reasons(unable)["hyperliquid"]
+    assert manager.initialize_exchanges({"binanceusdm": {}})["status"] == "full_success", "the others go on"
+
+
+def test_the_right_keys_make_it_trade(manager: ExchangeManager, trading: Trading) -> None:
+    answer = manager.initialize_exchanges(trading.keys)
+    assert answer["status"] == "full_success", reasons(answer)
+    assert {one["keys"] for one in answer["connection_health"].values()} == {"own"}
+    pids = execution(trading)
+    assert manager.initialize_exchanges(trading.keys)["status"] == "full_success"
+    assert execution(trading) == pids, "nothing changed, so nothing was started anew"
+    order = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.01}
+    routed = wait_for(lambda: (told := manager.route_order(order))["status"] == "routed" and told, 60)
+    assert routed
+    assert [one["state"] for one in trading.exchanges.sim("/sim/orders")] == ["filled"]
+    backup = manager.setup_exchange_failover("hyperliquid", ["binance"])
+    assert backup["test_status"] == "tested", backup["backup_tests"]
+    assert all(0 < one["signed_read_ms"] < 10_000 for one in backup["backup_tests"].values())
+
+
+def test_the_account_s_leverage_is_bounded_and_set_on_the_exchange(manager: ExchangeManager, trading: Trading) -> None:
+    """Its equity is some 53,000 USDC; the exchange itself would lend it twenty times as much."""
+    price = manager.get_market_data_aggregated("BTC/USD")["aggregated_price"]
+
+    def ordered(side: str, worth: float) -> Any:
+        quantity = round(worth / price, 4)
+        return manager.route_order(
+            {"symbol": "BTC/USDC:USDC", "side": side, "quantity": quantity, "exchange": "hyperliquid"}
+        )
+
+    assert (first := ordered("buy", 55_000))["status"] == "routed", first
+    assert wait_for(lambda: held(trading), 30)["leverage"]["value"] == 20
+    manager.initialize_exchanges({"hyperliquid": {"max_leverage": 1.1}})
+    opened = "SELECT count() FROM positions WHERE exchange = 'hyperliquid' AND quantity > 0"
+    wait_for(lambda: trading.program.query(opened) != [["0"]])
+    refused = ordered("buy", 20_000)
+    assert refused["status"] == "failed"
+    assert "funds" in refused["routing_reason"]
+    assert held(trading)["leverage"]["value"] == 20, "nothing left, so nothing was set"
+    assert (closing := ordered("sell", 20_000))["status"] == "routed", closing
+    assert held(trading)["leverage"]["value"] == 1
+
+
+def held(trading: Trading) -> Any:
+    """The position on Hyperliquid, as the exchange itself tells it."""
+    asked = {"type": "clearinghouseState", "user": trading.keys["hyperliquid"]["api_key"]}
+    found = trading.exchanges.sim("/hyperliquid/info", asked)["assetPositions"]
+    return found[0]["position"] if found else None
+
+
+def execution(trading: Trading) -> int:
+    told = trading.program.program("status", "--json")
+    (line,) = [one for one in told.stdout.splitlines() if '"execution"' in one]
+    return hash(line)
+
+
+async def test_no_secret_is_anywhere(trading: Trading, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither right nor wrong ones: in no topic, table, log, state file, and not in what the program prints."""
+    given = [WRONG, *(one for name, one in trading.keys.items() if name != "hyperliquid")]
+    secrets = [value.encode() for one in given for value in one.values()]
+    secrets += [trading.keys["hyperliquid"]["secret_key"].removeprefix("0x").encode(), b"5c" * 32, b"no private key"]
+    settings = trading.program.settings
+    for name, raw in await everything(settings):
+        assert not any(secret in raw for secret in secrets), name
+    for table, text in tables(settings):
+        assert not any(secret in text for secret in secrets), table
+    files = [one for one in settings.home.rglob("*") if one.is_file()]
+    assert {"supervisor.log", "execution.log", "stack.json"} <= {one.name for one in files}
+    for file in files:
+        assert not any(secret in file.read_bytes() for secret in secrets), file
+    printed = trading.program.program("status").stdout + "".join(capfd.readouterr())
+    assert not any(secret.decode() in printed for secret in secrets)
+
+
+async def everything(settings: Settings) -> list[tuple[str, bytes]]:
+    """Every record of every topic, as it came."""
+    found: list[tuple[str, bytes]] = []
+    async with Reader(settings, await load_codec(settings), ALL, start="beginning") as reader:
+        async with aclosing(reader.batches()) as batches:
+            async for batch in batches:
+                found += [(entry.topic.name, entry.raw + entry.key.encode()) for entry in batch]
+                if await reader.caught_up():
+                    return found
+    return found
+
+
+def tables(settings: Settings) -> list[tuple[str, bytes]]:
+    """Every row of every table, as text."""
+    database = ClickHouse(settings)
+    try:
+        names = [name for (name,) in database.execute("SELECT name FROM system.tables WHERE database = 'neuroflux'")]
+        assert {"exchange_status", "balances", "order_events"} <= set(names)
+        return [(name, repr(database.execute(f"SELECT * FROM {name}")).encode()) for name in names]
+    finally:
+        database.close()
