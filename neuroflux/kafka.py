@@ -288,6 +288,7 @@ class Reader:
         self.consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka,
             group_id=self._group,
+            group_instance_id=self._settings.instance or None if self._group else None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     sim: str = "http://127.0.0.1:8900"
     exchanges: Names = EXCHANGE_IDS
     markets: Names = ()
+    instance: str = ""
+    """What a stage is called among those that share its work, the same after each restart: its group then gives it its
+    partitions back at once, instead of waiting until it counts as dead. No two that run may have one name."""
 
     @field_validator("exchanges", "markets", mode="before")
     @classmethod

@@ -73,8 +73,8 @@ class BinanceSpot:
         self._streams.publish(changes, now)
         self._user.check_expiry()
 
-    def failure(self, status: int) -> web.Response:
-        return error_answer(fault_error(status, self._simulation.now(BINANCE)))
+    def failure(self, status: int, retry_after: int | None = None) -> web.Response:
+        return error_answer(fault_error(status, self._simulation.now(BINANCE), retry_after))
 
     def account(self) -> DemoAccount:
         balances = self._simulation.exchange(BINANCE).spot.balances

@@ -76,8 +76,8 @@ class BinanceUsdm:
         self._streams.publish(changes, now)
         self._account.check_expiry(now)
 
-    def failure(self, status: int) -> web.Response:
-        return error_answer(fault_error(status, self._simulation.now(BINANCE_USDM)))
+    def failure(self, status: int, retry_after: int | None = None) -> web.Response:
+        return error_answer(fault_error(status, self._simulation.now(BINANCE_USDM), retry_after))
 
     def account(self) -> DemoAccount:
         wallet = self._simulation.exchange(BINANCE_USDM).perpetual.wallet

@@ -56,14 +56,15 @@ def error_answer(error: ApiError, headers: Mapping[str, str] | None = None) -> w
     return answer({"code": error.code, "msg": error.text}, error.status, {**(headers or {}), **extra})
 
 
-def fault_error(status: int, now: int) -> ApiError:
-    """A limit or an overload as Binance words it; ``now`` in µs."""
+def fault_error(status: int, now: int, retry_after: int | None = None) -> ApiError:
+    """A limit or an overload as Binance words it; ``now`` in µs, ``retry_after`` in seconds."""
     if status == 429:
         text = "Too many requests; please use WebSocket Streams for live updates to avoid polling the API."
-        return ApiError(-1003, text, 429, retry_after=1)
+        return ApiError(-1003, text, 429, retry_after=1 if retry_after is None else retry_after)
     if status == 418:
-        until = now // 1000 + 120_000
-        return ApiError(-1003, f"Way too much request weight used; IP banned until {until}.", 418, retry_after=120)
+        seconds = 120 if retry_after is None else retry_after
+        until = now // 1000 + seconds * 1000
+        return ApiError(-1003, f"Way too much request weight used; IP banned until {until}.", 418, retry_after=seconds)
     return ApiError(-1000, "Unknown error, please check your request or try again later.", status)
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from neuroflux.sim.accounts import PLACES, ZERO, PerpetualLedger, SpotLedger
+from neuroflux.sim.faults import Fault
 from neuroflux.sim.instruments import Listing
 from neuroflux.sim.matching import Book, Match, Side
 from neuroflux.sim.matching import Sequence as Numbers
@@ -20,7 +21,7 @@ MAX_LOTS = 9_000_000_000
 class OrderFaults(Protocol):
     """What may be made to go wrong with an order."""
 
-    def take(self, exchange: str, fault: str) -> bool:
+    def take(self, exchange: str, fault: str) -> Fault | None:
         """Whether this fault strikes now; uses one of its counts up."""
 
 
@@ -187,7 +188,7 @@ class SimExchange:
 
     def _match(self, order: Order, book: Book, lots: int, ticks: int | None, now: int) -> None:
         ask = order.ask
-        is_partial = self._faults.take(self.exchange_id, "partial_fill")
+        is_partial = self._faults.take(self.exchange_id, "partial_fill") is not None
         wanted = max(1, lots // 2) if is_partial else lots
         if ask.reduce_only:
             wanted = min(wanted, int(abs(self.perpetual.position(order.listing).quantity) / order.listing.lot))

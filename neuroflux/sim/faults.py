@@ -37,7 +37,7 @@ class Fault(Struct, omit_defaults=True):
     """A fault as it was asked for.
 
     Without ``seconds`` and ``count`` it strikes once, or lasts until it is cleared where "once" means nothing (mute,
-    latency, skew).
+    latency, skew). ``retry_after`` is how many seconds a 429 or 418 asks to wait, by default as the exchange does.
     """
 
     exchange: str
@@ -45,6 +45,7 @@ class Fault(Struct, omit_defaults=True):
     seconds: float | None = None
     count: int | None = None
     ms: int = DEFAULT_MS
+    retry_after: int | None = None
 
 
 class Active(Struct):
@@ -114,14 +115,14 @@ class Faults:
     def is_active(self, exchange: str, fault: str) -> bool:
         return self._find(exchange, fault) is not None
 
-    def take(self, exchange: str, fault: str) -> bool:
-        """Whether the fault strikes now; uses one of its counts up."""
+    def take(self, exchange: str, fault: str) -> Fault | None:
+        """The fault where it strikes now; uses one of its counts up."""
         active = self._find(exchange, fault)
         if active is None:
-            return False
+            return None
         if active.left is not None:
             active.left -= 1
-        return True
+        return active.fault
 
     def milliseconds(self, exchange: str, fault: str, *, use: bool = False) -> int:
         """How strong a latency or a skew is now; 0 where there is none. ``use`` uses one of its counts up."""

@@ -59,9 +59,10 @@ class Hyperliquid:
     def publish(self, changes: Sequence[Change], now: int) -> None:
         self._feeds.publish(changes, now)
 
-    def failure(self, status: int) -> web.Response:
+    def failure(self, status: int, retry_after: int | None = None) -> web.Response:
         """A 429 has no body that anybody documented."""
-        return web.Response(status=status, text="null", content_type="application/json")
+        headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
+        return web.Response(status=status, text="null", content_type="application/json", headers=headers)
 
     def routes(self) -> list[web.RouteDef]:
         return [

@@ -125,8 +125,8 @@ def _disturb(simulation: Simulation) -> Middleware:
         if delay:
             await asyncio.sleep(delay / 1000)
         for fault, status in HTTP_FAULTS.items():
-            if simulation.faults.take(dialect.exchange_id, fault):
-                return dialect.failure(status)
+            if struck := simulation.faults.take(dialect.exchange_id, fault):
+                return dialect.failure(status, struck.retry_after)
         return await handler(request)
 
     return middleware

@@ -42,8 +42,8 @@ class Dialect(Protocol):
     def publish(self, changes: Sequence[Change], now: int) -> None:
         """Send what changed to those who subscribed to it; called after every step and every order. ``now`` in µs."""
 
-    def failure(self, status: int) -> web.Response:
-        """How this exchange words a 418, a 429 or a 503."""
+    def failure(self, status: int, retry_after: int | None = None) -> web.Response:
+        """How this exchange words a 418, a 429 or a 503; ``retry_after`` in seconds, None as long as it does itself."""
 
     def account(self) -> DemoAccount:
         """The demo account of this exchange."""

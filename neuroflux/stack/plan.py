@@ -87,7 +87,12 @@ def _signing(env: Mapping[str, str], python: tuple[str, ...], *needs: str) -> li
 
 def _stage(env: Mapping[str, str], name: str, command: tuple[str, ...], needs: tuple[str, ...]) -> Service:
     return Service(
-        name=name, command=command, readiness=Readiness.NOTIFIES, env=env, cwd=environment.CHECKOUT, needs=needs
+        name=name,
+        command=command,
+        readiness=Readiness.NOTIFIES,
+        env={**env, "NEUROFLUX_INSTANCE": name},
+        cwd=environment.CHECKOUT,
+        needs=needs,
     )
 
 

@@ -24,7 +24,9 @@ __all__ = ["Stack", "infrastructure", "preflight", "stages"]
 DEATHS = 3
 """So often a service may die before the whole stack was ready once."""
 BACK_OFF, LONGEST = 0.5, 30.0
-"""Seconds before the first restart, doubled each time; forgotten by one that then runs for the longest."""
+"""Seconds before the first restart, doubled each time up to the longest."""
+FORGIVEN = 10.0
+"""Seconds that a service must run for its deaths to be forgotten: what does not come up dies sooner."""
 ROOM_CHECK = 5.0
 """Seconds between two looks at the disk."""
 REMAINS = 5.0
@@ -160,7 +162,7 @@ class Stack:
                 return
             if child.renewed:
                 continue
-            deaths = 1 if time.monotonic() - began > LONGEST else deaths + 1
+            deaths = 1 if time.monotonic() - began > FORGIVEN else deaths + 1
             child.restarts += 1
             child.tell(State.RESTARTING, reason)
             await asyncio.sleep(min(BACK_OFF * 2 ** (deaths - 1), LONGEST))

@@ -90,8 +90,8 @@ class Recorder:
     def routes(self) -> list[web.RouteDef]:
         return self._dialect.routes()
 
-    def failure(self, status: int) -> web.Response:
-        return self._dialect.failure(status)
+    def failure(self, status: int, retry_after: int | None = None) -> web.Response:
+        return self._dialect.failure(status, retry_after)
 
     def account(self) -> DemoAccount:
         return self._dialect.account()

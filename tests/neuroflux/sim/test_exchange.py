@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from neuroflux.sim.accounts import ZERO
 from neuroflux.sim.exchange import SimExchange
+from neuroflux.sim.faults import Fault, FaultName
 from neuroflux.sim.instruments import BINANCE, BINANCE_USDM
 from neuroflux.sim.matching import Side, TimeInForce
 from neuroflux.sim.orders import AccountEvent, Ask, Order, OrderEvent, Reason, Rejected
@@ -24,11 +26,11 @@ class Script:
     def __init__(self, *names: str) -> None:
         self._names = list(names)
 
-    def take(self, exchange: str, fault: str) -> bool:
-        if fault in self._names:
-            self._names.remove(fault)
-            return True
-        return False
+    def take(self, exchange: str, fault: str) -> Fault | None:
+        if fault not in self._names:
+            return None
+        self._names.remove(fault)
+        return Fault(exchange, cast(FaultName, fault))
 
 
 def _world(*faults: str) -> World:

@@ -57,6 +57,15 @@ async def test_http_faults_strike_so_many_requests(served: Served, name: str, st
         assert [await _status(session) for _ in range(3)] == [status, status, 200]
 
 
+@pytest.mark.parametrize("path", ["/binance/api/v3/time", "/binance/fapi/v1/time", "/hyperliquid/info"])
+async def test_how_long_to_wait_can_be_said(served: Served, path: str) -> None:
+    exchange = {"/binance/api/v3/time": "binance", "/binance/fapi/v1/time": "binanceusdm"}.get(path, "hyperliquid")
+    async with aiohttp.ClientSession(served.url) as session:
+        await _fault(session, "http_418", exchange, count=1, retry_after=3)
+        async with session.request("POST" if "info" in path else "GET", path) as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (418, "3")
+
+
 async def test_an_order_can_stand_without_an_answer(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         api = Api(session, served)

@@ -60,8 +60,8 @@ EVERY = (SPOT, PERPETUAL, PEPE, COIN, TOKEN, DOLLAR)
 class Nothing:
     """No fault ever strikes."""
 
-    def take(self, exchange: str, fault: str) -> bool:
-        return False
+    def take(self, exchange: str, fault: str) -> None:
+        return None
 
 
 def shown(of: Instrument, bid: float, ask: float, received: int = NOW) -> BookPicture[float]:

@@ -16,8 +16,8 @@ HOURS = 3_600_000_000
 class Nothing:
     """No fault ever strikes."""
 
-    def take(self, exchange: str, fault: str) -> bool:
-        return False
+    def take(self, exchange: str, fault: str) -> None:
+        return None
 
 
 def _run(seed: int, steps: int) -> list[object]:
