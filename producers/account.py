@@ -10,12 +10,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from decimal import Decimal
 
 from msgspec.structs import replace
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
 from neuroflux.clock import wall
+from neuroflux.codec import Codec
 from neuroflux.domain import Balance, ExchangeStatus, Fill, Instrument, Microseconds, OrderReport, Position, StatusKind
 from neuroflux.errors import Transient
 from neuroflux.exchanges.base_exchange import (
@@ -28,7 +30,7 @@ from neuroflux.exchanges.base_exchange import (
     Undecodable,
 )
 from neuroflux.exchanges.catalogue import exchange as exchange_of
-from neuroflux.kafka import Publisher, load_codec
+from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, POSITIONS, STATUS
@@ -41,6 +43,7 @@ KEEP_ALIVE_SECONDS = 20 * 60.0
 SHORT_LIVED_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
 """A stream that ends so soon, as with a wrong key, is opened again later each time: asking all the time is banned."""
+OK = 200
 OVERLAP: Microseconds = 60_000_000
 """How far behind what was seen last the exchange is asked again: fills are told apart by their ids."""
 REPEAT: Microseconds = 50_000_000
@@ -52,9 +55,16 @@ log = logging.getLogger(__name__)
 
 
 class ExchangeAccount:
-    """One account. Implements ``Listener`` for its sockets."""
+    """One account. Implements ``Listener`` for its sockets.
 
-    def __init__(self, exchange: Exchange, keys: Keys, publisher: Publisher, rest: Rest) -> None:
+    ``before`` is what the log has of this exchange: an asset that the account does not have any more, or that was
+    another account's, is told to be none.
+    """
+
+    def __init__(
+        self, exchange: Exchange, keys: Keys, publisher: Publisher, rest: Rest, before: Iterable[Balance | Position]
+    ) -> None:
+        self._before = {(type(one).__name__, _name(one)): one for one in before}
         self._exchange, self._keys, self._publisher, self._rest = exchange, keys, publisher, rest
         self._vitals = Vitals(exchange, rest, self._tell)
         self._known: dict[tuple[str, str], Balance | Position] = {}
@@ -128,11 +138,21 @@ class ExchangeAccount:
 
         A figure may be the sum of several answers (Hyperliquid's spot and margin), so only its last one is taken.
         """
-        asked, events = wall(), list[FeedEvent]()
+        asked, events, whole = wall(), list[FeedEvent](), True
         for request in self._feed.resync(self._seen - OVERLAP, self._vitals.now()):
-            events += self._feed.answer(await self._patiently(request), wall())
+            answer = await self._patiently(request)
+            events += self._feed.answer(answer, wall())
+            whole = whole and answer.status == OK
         self._take(_last_figures(events), streamed=False, asked=asked)
+        if whole:
+            self._tell_gone()
         self._seen = wall()
+
+    def _tell_gone(self) -> None:
+        """Once, after the account was read: what was held before and is not named any more is gone."""
+        gone = [one for name, one in self._before.items() if name not in self._known and _amount(one)]
+        self._before.clear()
+        self._take((_none_of(one) for one in gone), streamed=True)
 
     # ── Listener ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -210,6 +230,13 @@ def _name(figure: Balance | Position) -> str:
     return figure.asset if isinstance(figure, Balance) else figure.symbol
 
 
+def _none_of(figure: Balance | Position) -> Balance | Position:
+    zero, now = Decimal(0), wall()
+    if isinstance(figure, Balance):
+        return Balance(figure.exchange, figure.asset, zero, zero, zero, zero, now)
+    return Position(figure.exchange, figure.symbol, zero, zero, zero, now)
+
+
 def _amount(figure: Balance | Position) -> Decimal:
     return figure.total if isinstance(figure, Balance) else figure.quantity
 
@@ -222,16 +249,38 @@ async def main(settings: Settings) -> None:
             log.info("%s: no keys, so no account", name)
     tried = {name: asyncio.Event() for name in accounts}
     codec = await load_codec(settings)
+    told = await _told(settings, codec)
     async with Publisher(settings, codec, client_id="account") as publisher, asyncio.TaskGroup() as tasks:
         for name, keys in accounts.items():
-            tasks.create_task(_account(settings, name, keys, publisher, tried[name]))
+            tasks.create_task(_account(settings, name, keys, publisher, tried[name], told))
         tasks.create_task(_when_tried(tried.values()))
 
 
-async def _account(settings: Settings, name: str, keys: Keys, publisher: Publisher, tried: asyncio.Event) -> None:
-    exchange = exchange_of(name)
+async def _told(settings: Settings, codec: Codec) -> list[Balance | Position]:
+    """The newest of every balance and position that is in the log."""
+    newest: dict[tuple[str, str], Balance | Position] = {}
+    async with Reader(settings, codec, (BALANCES, POSITIONS), start="beginning") as reader:
+        async with aclosing(reader.batches()) as batches:
+            async for batch in batches:
+                for entry in batch:
+                    if isinstance(entry.record, Balance | Position):
+                        newest[(entry.topic.name, entry.key)] = entry.record
+                if await reader.caught_up():
+                    break
+    return list(newest.values())
+
+
+async def _account(
+    settings: Settings,
+    name: str,
+    keys: Keys,
+    publisher: Publisher,
+    tried: asyncio.Event,
+    told: Iterable[Balance | Position],
+) -> None:
+    exchange, before = exchange_of(name), [one for one in told if one.exchange == name]
     async with Rest(exchange, settings.rest_url(name)) as rest:
-        await ExchangeAccount(exchange, keys, publisher, rest).run(settings.private_ws_url(name), tried)
+        await ExchangeAccount(exchange, keys, publisher, rest, before).run(settings.private_ws_url(name), tried)
 
 
 async def _when_tried(every: Iterable[asyncio.Event]) -> None:

@@ -6,6 +6,7 @@ https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/exchange-endp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, Final
@@ -14,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from neuroflux.domain import Fill, Instrument, Microseconds, OrderReport, OrderType, Side, TimeInForce
-from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused
+from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused, UsageError
 from neuroflux.exchanges.base_exchange import Answer, Keys, Outcome, Placement, Request
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.exchanges.hyperliquid_messages import UNREADABLE
@@ -28,6 +29,9 @@ _TIFS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc", TimeInForce.POST
 _ORDER_LIFE: Final = int(EXCHANGE_TIMEOUTS["order"] * 1000)
 """Milliseconds in which an order must have reached the exchange. Without it a nonce is good for two days, and an order
 that was given up for lost could still arrive; with it, one that the exchange does not know by then never stands."""
+
+
+ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 class _Reply(Struct, frozen=True):
@@ -48,6 +52,8 @@ class HyperliquidDesk:
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
         self._user = account_of(keys)
         self._vault = keys.subaccount.lower() or None
+        if self._vault and not ADDRESS.fullmatch(self._vault):
+            raise UsageError("a Hyperliquid subaccount must be an address: 0x and 20 bytes in hex")
         self._signer = Signer(keys.secret, TESTNET if keys.testnet else MAINNET)
         self._listed = {one.asset_id: one for one in instruments}
         self._symbols = {one.name: one.symbol for one in self._listed.values()}

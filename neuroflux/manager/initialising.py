@@ -16,6 +16,8 @@ from neuroflux.domain import ControlCommand, ControlKind, HealthStatus, Microsec
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
+from neuroflux.exchanges.hyperliquid_desk import ADDRESS
+from neuroflux.exchanges.hyperliquid_socket import ID as HYPERLIQUID
 from neuroflux.manager.answers import ConnectionHealth, InitializationAnswer, iso
 from neuroflux.manager.configs import Wanted
 from neuroflux.manager.connection import CLIENT, Connection
@@ -93,11 +95,24 @@ def config_fault(wanted: Wanted, simulated: Simulated, settings: Settings, hande
     if wanted.exchange in simulated:
         known = simulated.accounts[wanted.exchange]
         return "" if wanted.subaccount in known else f"the simulated exchange has no subaccount {wanted.subaccount!r}"
+    if fault := form_fault(wanted):
+        return fault
     if handed.here:
         return ""
     if wanted.testnet is not None and wanted.testnet != settings.testnet(wanted.exchange):
         return f"testnet: the running services do otherwise, {REMOTE}"
     return _key_fault(wanted, settings)
+
+
+def form_fault(wanted: Wanted) -> str:
+    """What is wrong with a configuration of a real exchange by itself; "" where nothing is."""
+    if not wanted.subaccount:
+        return ""
+    if wanted.exchange == HYPERLIQUID:
+        return (
+            "" if ADDRESS.fullmatch(wanted.subaccount) else "subaccount: an address is wanted, 0x and 20 bytes in hex"
+        )
+    return "" if wanted.keys else f"subaccount {wanted.subaccount!r}: it has keys of its own; give api_key, secret_key"
 
 
 def _key_fault(wanted: Wanted, settings: Settings) -> str:
@@ -132,7 +147,7 @@ async def initialise(connection: Connection, simulated: Simulated, wanted: Seque
 
     What is wanted of real exchanges is handed to the stack before that. Limits are published for those that are ready.
     """
-    real = [one for one in wanted if one.exchange not in simulated]
+    real = [one for one in wanted if one.exchange not in simulated and not form_fault(one)]
     handed = await hand(connection, real)
     faults = await asyncio.gather(*(_ready(connection, simulated, one, handed) for one in wanted))
     reasons = {one.exchange: fault for one, fault in zip(wanted, faults, strict=True)}

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroflux.domain import Fill, Instrument, InstrumentKind, OrderReport, OrderState, OrderType, Side, TimeInForce
-from neuroflux.errors import MalformedFrame, RateLimited, Refused, Unreachable
+from neuroflux.errors import MalformedFrame, RateLimited, Refused, Unreachable, UsageError
 from neuroflux.exchanges.base_exchange import (
     Ack,
     Answer,
@@ -381,3 +381,8 @@ def test_why_a_probe_was_refused(desk: HyperliquidDesk, status: int, body: bytes
     told = desk.refusal(Answer(desk.probe(NOW), status, body))
     assert why in told
     assert bool(told) == bool(why)
+
+
+def test_a_subaccount_that_is_no_address_is_refused_before_anything_is_signed() -> None:
+    with pytest.raises(UsageError, match="must be an address"):
+        HyperliquidDesk(Keys(USER, KEY, "desk"), [BTC])

@@ -89,7 +89,8 @@ def test_a_stack_elsewhere_can_only_be_compared_with(tmp_path: Path, monkeypatch
     assert "OTHER" not in other
     assert "testnet" in fault(Wanted("binance", testnet=True))
     assert not fault(Wanted("binance", testnet=False))
-    assert "subaccount 'desk'" in fault(Wanted("binance", subaccount="desk"))
+    assert "it has keys of its own" in fault(Wanted("binance", subaccount="desk"))
+    assert "subaccount 'desk'" in fault(Wanted("binance", Keys("KEY", "HIDDEN"), subaccount="desk"))
     monkeypatch.setenv("NEUROFLUX_BINANCE_SUBACCOUNT", "desk")
     assert not fault(Wanted("binance", Keys("KEY", "HIDDEN"), subaccount="desk"))
     alone = Settings(home=tmp_path, exchanges=("hyperliquid",))
@@ -97,14 +98,19 @@ def test_a_stack_elsewhere_can_only_be_compared_with(tmp_path: Path, monkeypatch
 
 
 def test_a_stack_that_runs_here_is_given_all_that_was_asked_for_and_no_more(tmp_path: Path) -> None:
-    wanted = Wanted("hyperliquid", Keys("0xmaster", "agent"), testnet=False, subaccount="0xdesk")
+    desk = "0x" + "dE" * 20
+    wanted = Wanted("hyperliquid", Keys("0xmaster", "agent"), testnet=False, subaccount=desk)
     assert variables([wanted, Wanted("binance")]) == {
         "NEUROFLUX_HYPERLIQUID_API_KEY": "0xmaster",
         "NEUROFLUX_HYPERLIQUID_SECRET_KEY": "agent",
-        "NEUROFLUX_HYPERLIQUID_SUBACCOUNT": "0xdesk",
+        "NEUROFLUX_HYPERLIQUID_SUBACCOUNT": desk,
         "NEUROFLUX_HYPERLIQUID_TESTNET": "0",
     }
-    assert not config_fault(wanted, Simulated(), Settings(home=tmp_path), Handed(here=True))
+    settings, real, here = Settings(home=tmp_path), Simulated(), Handed(here=True)
+    assert not config_fault(wanted, real, settings, here)
+    assert "an address is wanted" in config_fault(Wanted("hyperliquid", subaccount="desk"), real, settings, here)
+    assert "keys of its own" in config_fault(Wanted("binance", subaccount="desk"), real, settings, here)
+    assert not config_fault(Wanted("binance", Keys("K", "S"), subaccount="desk"), real, settings, here)
 
 
 def test_ready_is_what_has_fresh_health_and_balances() -> None:
