@@ -141,7 +141,7 @@ class Publisher:
     """
 
     def __init__(self, settings: Settings, codec: Codec, client_id: str = "neuroflux") -> None:
-        self._settings, self._codec, self._client_id = settings, codec, client_id
+        self._settings, self.codec, self._client_id = settings, codec, client_id
         self._lanes: dict[tuple[str, int], _Lane] = {}
         self._pending = 0
         self._progress = asyncio.Event()
@@ -173,7 +173,7 @@ class Publisher:
 
     def publish(self, topic: Topic, record: Any, *, partition: int | None = None) -> None:
         """Buffer one record; call ``drain`` between frames."""
-        self.publish_raw(topic, topic.key(record).encode(), self._codec.encode(topic, record), partition=partition)
+        self.publish_raw(topic, topic.key(record).encode(), self.codec.encode(topic, record), partition=partition)
 
     def publish_raw(
         self, topic: Topic, key: bytes | None, value: bytes, headers: Headers = (), *, partition: int | None = None
@@ -194,7 +194,7 @@ class Publisher:
         key = topic.key(record).encode()
         if partition is None:
             partition = _partition(key, topic.partitions)
-        value = self._codec.encode(topic, record)
+        value = self.codec.encode(topic, record)
         try:
             told = await self.producer.send_and_wait(topic.name, value, key=key, partition=partition)
         except KafkaError as error:
@@ -204,7 +204,7 @@ class Publisher:
     async def write_all(self, records: Sequence[tuple[Topic, Any]]) -> None:
         """Write several as ``write`` does, without waiting for one before the next; their order is kept."""
         self._raise_failure()
-        encoded = [(topic, topic.key(one).encode(), self._codec.encode(topic, one)) for topic, one in records]
+        encoded = [(topic, topic.key(one).encode(), self.codec.encode(topic, one)) for topic, one in records]
         try:
             sent = [
                 await self.producer.send(topic.name, value, key=key, partition=_partition(key, topic.partitions))

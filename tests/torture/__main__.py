@@ -1,0 +1,124 @@
+"""``python -m tests.torture``: many runs, a line each, and at the end what went wrong in all of them together."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from neuroflux.manager.connection import Connection
+from neuroflux.settings import Settings
+from neuroflux.stack import daemon
+from tests.conftest import settings_in
+from tests.torture.compare import Left, Verdict, compare, summary
+from tests.torture.drive import Run
+from tests.torture.plan import ORDERS, SECONDS, Disturbing, Killing, plan
+
+RUNS_A_STACK = 20
+"""So many runs share a stack: then accounts that were emptied by them, and what they left on the log, begin anew."""
+
+
+class Told(Struct, frozen=True):
+    """One run, for the report."""
+
+    seed: int
+    orders: int
+    accepted: int
+    fills: int
+    pairs_skipped: int
+    faults: list[str]
+    kills: list[str]
+    seconds: float
+    verdict: Verdict
+
+
+async def torture(settings: Settings, seed: int, orders: int, seconds: float) -> tuple[Told, Left]:
+    """One run on a stack that is up."""
+    began, acts = time.monotonic(), plan(seed, orders, seconds)
+    async with Connection(settings) as connection, Run(settings, connection) as run:
+        await run.perform(acts)
+        left = await run.rest()
+    told = Told(
+        seed,
+        len(left.journal),
+        len(left.accepted),
+        len(left.fills),
+        run.skipped,
+        [f"{act.fault['exchange']} {act.fault['fault']}" for act in acts if isinstance(act, Disturbing)],
+        [f"{act.service}{f' for {act.pause:.1f} s' if act.pause else ''}" for act in acts if isinstance(act, Killing)],
+        time.monotonic() - began,
+        compare(left),
+    )
+    return told, left
+
+
+@contextmanager
+def stack(home: Path) -> Iterator[Settings]:
+    """A pipeline in this home, that ends with this process however it ends."""
+    settings = settings_in(home)
+    tie, hold = os.pipe()
+    try:
+        daemon.up(settings, tie=tie, report=lambda line: None)
+        yield settings
+    finally:
+        daemon.down(settings)
+        os.close(tie)
+        os.close(hold)
+
+
+def run_all(seeds: Sequence[int], orders: int, seconds: float, home: Path) -> list[Told]:
+    """Every seed; one that fails leaves what was found beside the logs of its stack."""
+    found: list[Told] = []
+    for first in range(0, len(seeds), RUNS_A_STACK):
+        with stack(home / f"stack-{first}") as settings:
+            for seed in seeds[first : first + RUNS_A_STACK]:
+                told, left = asyncio.run(torture(settings, seed, orders, seconds))
+                found.append(told)
+                print(_line(told), flush=True)
+                if told.verdict.faults:
+                    (home / f"seed-{seed}.json").write_bytes(msgspec.json.encode([told, plan(seed, orders, seconds)]))
+                    (home / f"seed-{seed}.left").write_text(repr(left))
+        if not any(one.verdict.faults for one in found[first:]):
+            shutil.rmtree(home / f"stack-{first}")
+    return found
+
+
+def _line(told: Told) -> str:
+    parts = f"{told.orders} orders, {told.accepted} accepted, {told.fills} fills, {len(told.faults)} faults"
+    kills = f", killed {', '.join(told.kills)}" if told.kills else ""
+    lines = [f"seed {told.seed}: {parts}{kills}, {told.seconds:.1f} s"]
+    for name, each in told.verdict.faults.items():
+        lines += [f"    {name}: {text}" for text in each[:20]]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make torture ARGS=…", description=__doc__)
+    parser.add_argument("--runs", type=int, default=20, help="how many runs (20)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first run; the next ones count up (1)")
+    parser.add_argument("--orders", type=int, default=ORDERS, help=f"orders of a run ({ORDERS})")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"for which a run sends them ({SECONDS})")
+    given = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="torture-"))
+    found = run_all(range(given.seed, given.seed + given.runs), given.orders, given.seconds, home)
+    counts = summary(one.verdict for one in found)
+    totals = {name: sum(getattr(one, name) for one in found) for name in ("orders", "accepted", "fills", "seconds")}
+    print(", ".join(f"{name} {value:.0f}" for name, value in totals.items()))
+    print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items()))
+    (home / "report.json").write_bytes(msgspec.json.encode({"runs": found, "counts": counts}))
+    print(f"report: {home / 'report.json'}")
+    return 1 if any(counts.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""Twenty short runs: under faults and kills no order is sent twice or lost, and everything is told and stored once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.torture.__main__ import run_all
+
+RUNS, ORDERS, SECONDS = 20, 60, 2.0
+
+
+@pytest.mark.stack
+@pytest.mark.timeout(900)
+def test_nothing_is_lost_and_nothing_sent_twice(tmp_path: Path) -> None:
+    found = run_all(range(RUNS), ORDERS, SECONDS, tmp_path)
+    assert len(found) == RUNS
+    assert sum(one.fills for one in found) > RUNS
+    assert {one.seed: one.verdict.faults for one in found if one.verdict.faults} == {}
