@@ -18,13 +18,14 @@ import msgspec
 import yarl
 from msgspec import Struct
 
-from neuroflux.budget import Budget, Queue
+from neuroflux.budget import Budget, Urgency
 from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
 from neuroflux.engine.health import ORDERS
 from neuroflux.errors import NeuroFluxError, Unreachable
-from neuroflux.exchanges.base_exchange import Answer, Desk, Exchange, Request
+from neuroflux.exchanges.base_exchange import Answer, Desk, Exchange, Request, Usage
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
+from neuroflux.queueing import Queue
 
 CHANNEL = "rest"
 SAMPLE_SECONDS = 1.0
@@ -35,6 +36,8 @@ CONNECTIONS = 50
 RECENT = 20
 """Of so many requests the share that failed is known."""
 SERVER_ERROR = 500
+ORDER_WEIGHT = 1
+"""Of a new order, on every exchange that there is."""
 HOLD_SECONDS = {418: 120.0, 429: 5.0}
 """How long to wait where the exchange asked for it without saying how long."""
 
@@ -82,7 +85,8 @@ class Gateway:
         for name, account in self._accounts.items():
             session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60))
             now = asyncio.get_running_loop().time()
-            budget = Budget(account.exchange.WEIGHT_PER_MINUTE, RATE_LIMIT_BUFFER, now)
+            rates = [(one.most, float(one.seconds)) for one in account.exchange.ORDER_RATES]
+            budget = Budget(account.exchange.WEIGHT_PER_MINUTE, RATE_LIMIT_BUFFER, now, rates)
             self._lines[name] = Line(account, session, Queue(budget), asyncio.Lock())
         await asyncio.gather(*(self.measure(name) for name in self._lines))
         self._clocks = [asyncio.create_task(self._keep_time(name)) for name in self._lines]
@@ -137,21 +141,20 @@ class Gateway:
         if longer:
             self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.LIMITED, 1.0, why, wall()))
 
-    def try_turn(self, exchange: str, weight: int) -> bool:
-        return self._lines[exchange].queue.try_turn(weight)
+    def try_order(self, exchange: str, urgency: Urgency) -> bool:
+        """Whether a new order may be sent at once; it then counts."""
+        return self._lines[exchange].queue.try_turn(ORDER_WEIGHT, urgency, is_order=True)
 
-    async def turn(self, exchange: str, weight: int, *, urgent: bool = False) -> None:
-        """Wait until the rate budget allows a request of this weight."""
-        await self._lines[exchange].queue.turn(weight, urgent)
+    async def order_turn(self, exchange: str, urgency: Urgency) -> None:
+        """Wait until the exchange's limits allow a new order."""
+        await self._lines[exchange].queue.turn(ORDER_WEIGHT, urgency, is_order=True)
 
-    async def call(
-        self, exchange: str, build: Callable[[Desk, Microseconds], Request], *, urgent: bool = False
-    ) -> Answer:
+    async def call(self, exchange: str, build: Callable[[Desk, Microseconds], Request]) -> Answer:
         """Build, wait for its turn, send. Built again where it had to wait: signatures age. Raises as ``send``."""
         line = self._lines[exchange]
         request = build(self.desk(exchange), self.now(exchange))
-        if not line.queue.try_turn(request.weight):
-            await line.queue.turn(request.weight, urgent)
+        if not line.queue.try_turn(request.weight, Urgency.FIRST):
+            await line.queue.turn(request.weight, Urgency.FIRST)
             request = build(self.desk(exchange), self.now(exchange))
         return await self.send(exchange, request, EXCHANGE_TIMEOUTS["read"])
 
@@ -163,6 +166,7 @@ class Gateway:
         except Unanswered:
             self._tell_latency(exchange, ORDERS, time.monotonic() - started)
             raise
+        self._lines[exchange].queue.budget.order_answered(asyncio.get_running_loop().time())
         self._tell_latency(exchange, ORDERS, time.monotonic() - started)
         return answer
 
@@ -199,9 +203,8 @@ class Gateway:
 
     def _sample(self, exchange: str, line: Line, answer: Answer, seconds: float) -> None:
         usage = line.account.desk().usage(answer)
-        if usage:
-            line.queue.budget.told(usage, asyncio.get_running_loop().time())
-        if answer.status in HOLD_SECONDS:
+        share = self._used(exchange, line, usage)
+        if answer.status in HOLD_SECONDS and not usage.is_full:
             asked = answer.headers.get("retry-after", "")
             self.hold(
                 exchange, float(asked) if asked.isdigit() else HOLD_SECONDS[answer.status], f"HTTP {answer.status}"
@@ -211,8 +214,23 @@ class Gateway:
             return
         line.sampled = now
         self._tell_latency(exchange, CHANNEL, seconds)
-        if usage:
-            self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.LIMITED, usage, "", wall()))
+        if share:
+            self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.LIMITED, share, "", wall()))
+
+    def _used(self, exchange: str, line: Line, usage: Usage) -> float:
+        """Take in what the exchange counts, of whomever; the used share of the limit that is nearest."""
+        budget, now = line.queue.budget, asyncio.get_running_loop().time()
+        if usage.weight:
+            budget.told(usage.weight, now)
+        if usage.is_full:
+            self._full_of_orders(exchange, budget, now)
+        shares = [budget.told_orders(seconds, count, now) for seconds, count in usage.orders.items()]
+        return max(usage.weight, float(usage.is_full), *shares, 0.0)
+
+    def _full_of_orders(self, exchange: str, budget: Budget, now: float) -> None:
+        """Send no new order until the exchange counts fewer, and say so; everything else goes on."""
+        budget.full_of_orders(now)
+        self._tell(ExchangeStatus(exchange, ORDERS, StatusKind.LIMITED, 1.0, "too many new orders", wall()))
 
     def _tell_latency(self, exchange: str, channel: str, seconds: float) -> None:
         self._tell(ExchangeStatus(exchange, channel, StatusKind.LATENCY, seconds * 1e3, "", wall()))
@@ -230,7 +248,7 @@ class Gateway:
 
     async def _measure(self, exchange: str, line: Line, request: Request) -> None:
         try:
-            await line.queue.turn(request.weight, urgent=True)
+            await line.queue.turn(request.weight, Urgency.FIRST)
             before = wall()
             answer = await self.send(exchange, request, EXCHANGE_TIMEOUTS["connect"])
             line.offset = line.account.exchange.server_time(answer) - (before + wall()) // 2

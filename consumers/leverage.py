@@ -34,7 +34,7 @@ class Leverages:
             return
         try:
             answer = await self._gateway.call(
-                instrument.exchange, lambda desk, now: desk.leverage(instrument, leverage, now), urgent=True
+                instrument.exchange, lambda desk, now: desk.leverage(instrument, leverage, now)
             )
         except NeuroFluxError as error:  # asked for again with the next order
             log.warning("%s %s: leverage %d was not set: %s", *name, leverage, error)

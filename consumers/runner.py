@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from consumers.gateway import Gateway, Unsent
 from consumers.journal import Journal, Published, saved
+from neuroflux.budget import Urgency
 from neuroflux.clock import wall
 from neuroflux.domain import Fill, Instrument, OrderDecision, OrderEvent
 from neuroflux.engine.order_state import (
@@ -59,7 +60,6 @@ SIGNED_FOR = 2.0
 """Seconds within which a signed request is sent; a later one is signed again, long before its exchange refuses it."""
 CLOCK_OFF = 500_000
 """Microseconds by which a clock must have been off for a definite reject to be put down to it."""
-PLACE_WEIGHT = 1
 UNSENT_RETRY = 1.0
 """Seconds until a request is tried again that never left."""
 
@@ -198,11 +198,16 @@ class Runner:
             if not isinstance(effect, WantSend) or self._leaving:
                 continue
             exchange = self.order.legs[effect.leg].instrument.exchange
-            if self._shell.gateway.try_turn(exchange, PLACE_WEIGHT):
+            if self._shell.gateway.try_order(exchange, self._urgency):
                 performed += self._advance([self._sending(effect.leg)])
             elif effect.leg not in self._turns:
                 self._turns[effect.leg] = asyncio.create_task(self._wait_for_turn(exchange, effect.leg))
         return tuple(done)
+
+    @property
+    def _urgency(self) -> Urgency:
+        """What hedges goes before what is new."""
+        return Urgency.FIRST if self.order.hedges else Urgency.ORDER
 
     def _sending(self, leg: int) -> Sending:
         desk = self._shell.gateway.desk(self.order.legs[leg].instrument.exchange)
@@ -211,7 +216,7 @@ class Runner:
 
     async def _wait_for_turn(self, exchange: str, leg: int) -> None:
         try:
-            await self._shell.gateway.turn(exchange, PLACE_WEIGHT)
+            await self._shell.gateway.order_turn(exchange, self._urgency)
         finally:
             del self._turns[leg]
         await self._put(self._sending(leg))
@@ -298,7 +303,7 @@ class Runner:
         gateway = self._shell.gateway
         outcome = gateway.desk(exchange).outcome(answer)
         match outcome:
-            case Throttled(retry_after, reason):
+            case Throttled(retry_after, reason, orders_only=False):
                 gateway.hold(exchange, retry_after, reason)
             case Reject():
                 await gateway.measure(exchange)  # a clock that has gone astray is one reason
@@ -314,7 +319,7 @@ class Runner:
 
     async def _outcome(self, instrument: Instrument, build: Callable[[Desk, int], Request]) -> Outcome:
         try:
-            answer = await self._shell.gateway.call(instrument.exchange, build, urgent=True)
+            answer = await self._shell.gateway.call(instrument.exchange, build)
         except Unreachable as error:
             return InDoubt(str(error))
         return await self._read(instrument.exchange, answer)
@@ -326,9 +331,7 @@ class Runner:
         gateway, exchange = self._shell.gateway, instrument.exchange
         skew = 60_000_000  # the exchange's clock may differ, and fills that are known already do no harm
         try:
-            answer: Answer = await gateway.call(
-                exchange, lambda d, now: d.fills_since(instrument, since - skew, now), urgent=True
-            )
+            answer: Answer = await gateway.call(exchange, lambda d, now: d.fills_since(instrument, since - skew, now))
             found = gateway.desk(exchange).reports(answer)
         except NeuroFluxError as error:
             log.warning("order %s: fills of %s: %s", self.order.id, instrument.symbol, error)

@@ -1,26 +1,88 @@
-"""An exchange's rate budget: a token bucket in its own weights, with holds; cancels and questions go first."""
+"""An exchange's rate budget: its weight as a token bucket, its orders by sliding windows, and holds. No I/O."""
 
 from __future__ import annotations
 
-import asyncio
-import heapq
-from itertools import count
+from collections import deque
+from collections.abc import Iterable
+from enum import IntEnum
+from heapq import merge
+from itertools import islice
 
 Seconds = float
 
 
-class Budget:
-    """What may be spent now; times are seconds of one monotonic clock, given by the caller. No I/O.
+class Urgency(IntEnum):
+    """Who goes first: cancels, questions and hedges; then orders; then whatever else is read."""
 
-    ``buffer`` is the share of ``weight_per_minute`` that is never used: others share the address's limit.
+    FIRST = 0
+    ORDER = 1
+    READ = 2
+
+
+LATE: Seconds = 5.0
+"""How long after it was sent an order may reach its exchange, where no answer tells when it did."""
+
+
+class Window:
+    """At most ``most`` new orders in any ``seconds``; of these the ``buffer`` is kept for the most urgent.
+
+    The exchange counts an order when it arrives, which is known once it is answered: until then it counts as not there
+    yet.
     """
 
-    def __init__(self, weight_per_minute: int, buffer: float, now: Seconds) -> None:
+    def __init__(self, most: int, seconds: Seconds, buffer: float) -> None:
+        self.most, self.seconds = most, seconds
+        self._ordinary = int(most * (1 - buffer))
+        self._sent: deque[Seconds] = deque()
+        self._counted: deque[Seconds] = deque()
+
+    def wait(self, urgency: Urgency, now: Seconds) -> Seconds:
+        """How long until one more fits, if nothing is answered meanwhile."""
+        self._forget(now)
+        most = self.most if urgency is Urgency.FIRST else self._ordinary
+        too_many = len(self._sent) + len(self._counted) - most
+        if too_many < 0:
+            return 0.0
+        ends = merge((at + self.seconds for at in self._counted), (at + LATE + self.seconds for at in self._sent))
+        return next(islice(ends, too_many, None)) - now
+
+    def sent(self, now: Seconds) -> None:
+        self._sent.append(now)
+
+    def answered(self, now: Seconds) -> None:
+        """One of those under way was answered: whichever it was, the exchange has counted one more."""
+        if self._sent:
+            self._sent.popleft()
+        self._counted.append(now)
+
+    def told(self, count: int, now: Seconds) -> None:
+        """The exchange has counted so many, by whomever; others' orders count from now on."""
+        self._forget(now)
+        self._counted.extend([now] * max(0, count - len(self._counted)))
+
+    def _forget(self, now: Seconds) -> None:
+        while self._counted and self._counted[0] <= now - self.seconds:
+            self._counted.popleft()
+        while self._sent and self._sent[0] <= now - LATE - self.seconds:
+            self._sent.popleft()
+
+
+class Budget:
+    """What may be spent now; times are seconds of one monotonic clock, given by the caller.
+
+    ``buffer`` is the share of ``weight_per_minute`` that is never used: others share the address's limit. ``orders``
+    are the exchange's limits of new orders: how many, in how many seconds.
+    """
+
+    def __init__(
+        self, weight_per_minute: int, buffer: float, now: Seconds, orders: Iterable[tuple[int, Seconds]] = ()
+    ) -> None:
         self._per_minute = weight_per_minute
         self._capacity = weight_per_minute * (1 - buffer)
         self._tokens = self._capacity
         self._filled_at = now
         self._held_until = now
+        self._windows = [Window(most, seconds, buffer) for most, seconds in orders]
 
     def bound(self, weight_per_minute: int, now: Seconds) -> None:
         """Go on with another limit; the buffer stays."""
@@ -37,11 +99,28 @@ class Budget:
         self._tokens -= weight
         return True
 
+    def spend_order(self, weight: int, urgency: Urgency, now: Seconds) -> bool:
+        """The same for a new order, which the limits of orders count too."""
+        if self.wait_order(urgency, now) or not self.spend(weight, now):
+            return False
+        for window in self._windows:
+            window.sent(now)
+        return True
+
+    def order_answered(self, now: Seconds) -> None:
+        """An order came back, with whatever answer."""
+        for window in self._windows:
+            window.answered(now)
+
     def wait(self, weight: int, now: Seconds) -> Seconds:
         """How long until ``spend`` can succeed, if nobody else spends."""
         self._refill(now)
         missing = max(0.0, min(weight, self._capacity) - self._tokens)
         return max(self._held_until - now, missing / (self._capacity / 60))
+
+    def wait_order(self, urgency: Urgency, now: Seconds) -> Seconds:
+        """How long until the limits of orders leave room for one more."""
+        return max((window.wait(urgency, now) for window in self._windows), default=0.0)
 
     def hold(self, seconds: Seconds, now: Seconds) -> None:
         """The exchange asked us to wait that long."""
@@ -56,43 +135,20 @@ class Budget:
         self._refill(now)
         self._tokens = min(self._tokens, max(0.0, self._capacity - usage * self._per_minute))
 
+    def told_orders(self, seconds: int, count: int, now: Seconds) -> float:
+        """It said how many orders count in the limit of so many seconds; the share of that limit."""
+        for window in self._windows:
+            if window.seconds == seconds:
+                window.told(count, now)
+                return count / window.most
+        return 0.0
+
+    def full_of_orders(self, now: Seconds) -> None:
+        """It refused an order as one too many: the shortest limit is used up, by whomever."""
+        for window in self._windows[:1]:
+            window.told(window.most, now)
+
     def _refill(self, now: Seconds) -> None:
         gained = (now - self._filled_at) * self._capacity / 60
         self._tokens = min(self._capacity, self._tokens + gained)
         self._filled_at = now
-
-
-class Queue:
-    """Who waits for the budget: urgent ones first, else in the order of asking."""
-
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
-        self._waiting: list[tuple[int, int]] = []
-        self._numbers = count()
-        self._moved = asyncio.Event()
-
-    def try_turn(self, weight: int) -> bool:
-        """Take the weight at once, if it is there and nobody waits."""
-        return not self._waiting and self.budget.spend(weight, asyncio.get_running_loop().time())
-
-    async def turn(self, weight: int, urgent: bool) -> None:
-        """Wait for the weight, and take it."""
-        ticket = (0 if urgent else 1, next(self._numbers))
-        heapq.heappush(self._waiting, ticket)
-        loop = asyncio.get_running_loop()
-        try:
-            while self._waiting[0] != ticket or not self.budget.spend(weight, loop.time()):
-                await self._sleep(self.budget.wait(weight, loop.time()) if self._waiting[0] == ticket else None)
-        finally:
-            self._waiting.remove(ticket)
-            heapq.heapify(self._waiting)
-            self._moved.set()
-
-    async def _sleep(self, seconds: Seconds | None) -> None:
-        """Until the time is over or the queue has moved."""
-        self._moved.clear()
-        try:
-            async with asyncio.timeout(None if seconds is None else max(seconds, 0.001)):
-                await self._moved.wait()
-        except TimeoutError:
-            return

@@ -9,10 +9,11 @@ from types import TracebackType
 import aiohttp
 import yarl
 
-from neuroflux.budget import Budget, Queue
+from neuroflux.budget import Budget, Urgency
 from neuroflux.errors import RateLimited, Unreachable
 from neuroflux.exchanges.base_exchange import Answer, Exchange, Request
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
+from neuroflux.queueing import Queue
 
 _TIMEOUT = aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], total=EXCHANGE_TIMEOUTS["read"])
 _ASKED_TO_WAIT = (418, 429)
@@ -41,7 +42,7 @@ class Rest:
 
     async def ask(self, request: Request) -> Answer:
         """Wait for the turn and send. Raises Unreachable for no answer or a 5xx, RateLimited for a 418 or 429."""
-        await self._queue.turn(request.weight, urgent=False)
+        await self._queue.turn(request.weight, Urgency.READ)
         started = time.monotonic()
         try:
             answer = await self._send(request)

@@ -141,10 +141,33 @@ class NotThere(Struct, frozen=True):
 
 
 class Throttled(Struct, frozen=True):
-    """Refused for its rate before anything was done; may be sent again after ``retry_after`` seconds."""
+    """Refused for its rate before anything was done; may be sent again after ``retry_after`` seconds.
+
+    ``orders_only``: too many new orders, while anything else may be asked and cancelled.
+    """
 
     retry_after: float
     reason: str
+    orders_only: bool = False
+
+
+class OrderRate(Struct, frozen=True):
+    """At most so many new orders of an account in any so many seconds."""
+
+    most: int
+    seconds: int
+
+
+class Usage(Struct, frozen=True):
+    """What an answer tells of the rate limits, whoever used them.
+
+    The share of the weight, 0 to 1; the orders that count now, by the seconds of their ``OrderRate``; and whether the
+    answer refuses an order as one too many.
+    """
+
+    weight: float = 0.0
+    orders: Mapping[int, int] = {}
+    is_full: bool = False
 
 
 Outcome = Ack | Reject | InDoubt | NotThere | Throttled
@@ -274,8 +297,8 @@ class Desk(Protocol):
         """Read the answer to ``open_orders`` or ``fills_since``."""
         ...
 
-    def usage(self, answer: Answer) -> float:
-        """The used share of the rate limit that this answer's headers tell, 0 to 1; 0 where they tell nothing."""
+    def usage(self, answer: Answer) -> Usage:
+        """What this answer's headers tell of the rate limits."""
         ...
 
 
@@ -293,6 +316,7 @@ class Exchange(Protocol):
     PRIVATE_WS_URL: ClassVar[str]
     TESTNET: ClassVar[tuple[str, str, str]]
     WEIGHT_PER_MINUTE: ClassVar[int]
+    ORDER_RATES: ClassVar[tuple[OrderRate, ...]]
     BALANCE_HAS_PNL: ClassVar[bool]
 
     def instruments_requests(self) -> Sequence[Request]: ...

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from neuroflux.domain import Instrument, Microseconds
 from neuroflux.exchanges import binance_instruments, binance_rest
-from neuroflux.exchanges.base_exchange import Answer, Keys, Request
+from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request
 from neuroflux.exchanges.binance_account import EXCHANGE, BinanceAccountFeed
 from neuroflux.exchanges.binance_book import SpotRule
 from neuroflux.exchanges.binance_books import SnapshotPath
@@ -50,6 +50,7 @@ class Binance:
         "wss://ws-api.testnet.binance.vision",
     )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
+    ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = (OrderRate(100, 10), OrderRate(200_000, 86_400))
     BALANCE_HAS_PNL: ClassVar[bool] = False
 
     def instruments_requests(self) -> Sequence[Request]:

@@ -24,10 +24,11 @@ from neuroflux.exchanges.base_exchange import (
     Reject,
     Request,
     Throttled,
+    Usage,
 )
 from neuroflux.exchanges.binance_messages import UNREADABLE
 from neuroflux.exchanges.binance_orders import order_of, part_fills_of, records_of, report_of
-from neuroflux.exchanges.binance_rest import Failure, checked, failure, retry_after, signed, usage
+from neuroflux.exchanges.binance_rest import Failure, checked, failure, is_one_too_many, retry_after, signed, usage
 
 PLACE, CANCEL, QUERY = "place", "cancel", "query"
 
@@ -50,7 +51,9 @@ _DEFINITE: Final = frozenset(
     }
 )
 """Codes after which nothing stands. Whatever is not here leaves the order in doubt."""
-_THROTTLED: Final = frozenset({-1003, -1008, -1015})
+_THROTTLED: Final = frozenset({-1003, -1008})
+ORDERS_AGAIN: Final = 1.0
+"""Seconds until an order is tried again that was one too many; it then waits its turn by the exchange's order rates."""
 _DUPLICATE: Final = "duplicate"
 """-2010 and -4116 with this word: an order of this id stands; that may be ours."""
 
@@ -144,9 +147,11 @@ class BinanceDesk:
         """What came of ``place``, ``cancel`` or ``query``; what can't be told is InDoubt."""
         if answer.status == 200:
             return self._accepted(answer)
+        failed = failure(answer.body)
+        if is_one_too_many(failed):
+            return Throttled(ORDERS_AGAIN, f"HTTP {answer.status}: too many new orders", orders_only=True)
         if answer.status in (418, 429):
             return Throttled(retry_after(answer.headers), f"HTTP {answer.status}")
-        failed = failure(answer.body)
         if failed is None:
             return InDoubt(f"HTTP {answer.status}: {answer.body[:200]!r}")
         if failed.code in _THROTTLED:
@@ -172,7 +177,7 @@ class BinanceDesk:
             raise MalformedFrame(f"{answer.request.tag}: no list of orders or fills")
         return records or []
 
-    def usage(self, answer: Answer) -> float:
+    def usage(self, answer: Answer) -> Usage:
         return usage(answer, self._paths.weight_per_minute)
 
     def _signed(

@@ -17,13 +17,16 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame, RateLimited, Refused, Unreachable
-from neuroflux.exchanges.base_exchange import Answer, Keys, Request
+from neuroflux.exchanges.base_exchange import Answer, Keys, Request, Usage
 from neuroflux.exchanges.binance_messages import UNREADABLE
 
 RECV_WINDOW_MS: Final = 5_000
 """A request that reaches the exchange later than this is not executed: what was given up for lost can't come late."""
 THROTTLED_SECONDS: Final = 60.0
 """How long to wait where the answer does not say; the limits are by the minute."""
+
+
+TOO_MANY_ORDERS: Final = -1015
 
 
 class Failure(Struct, frozen=True):
@@ -65,10 +68,25 @@ def retry_after(headers: Mapping[str, str]) -> float:
         return THROTTLED_SECONDS
 
 
-def usage(answer: Answer, weight_per_minute: int) -> float:
-    """The used share of the weight, from ``X-MBX-USED-WEIGHT-1M``."""
+_INTERVALS: Final = {"10s": 10, "1m": 60, "1d": 86_400}
+_ORDER_COUNT: Final = "x-mbx-order-count-"
+
+
+def usage(answer: Answer, weight_per_minute: int) -> Usage:
+    """From ``X-MBX-USED-WEIGHT-1M`` and, of an order that was taken, ``X-MBX-ORDER-COUNT-10S`` and its like."""
     used = answer.headers.get("x-mbx-used-weight-1m", "")
-    return int(used) / weight_per_minute if used.isdigit() else 0.0
+    orders = {
+        seconds: int(count)
+        for interval, seconds in _INTERVALS.items()
+        if (count := answer.headers.get(_ORDER_COUNT + interval, "")).isdigit()
+    }
+    weight = int(used) / weight_per_minute if used.isdigit() else 0.0
+    return Usage(weight, orders, answer.status != 200 and is_one_too_many(failure(answer.body)))
+
+
+def is_one_too_many(failed: Failure | None) -> bool:
+    """Whether a limit of new orders was passed, while anything else may be asked and cancelled."""
+    return failed is not None and failed.code == TOO_MANY_ORDERS
 
 
 def checked(answer: Answer) -> bytes:

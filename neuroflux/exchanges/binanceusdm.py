@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 from neuroflux.domain import Instrument, Microseconds
 from neuroflux.exchanges import binance_instruments, binance_rest
-from neuroflux.exchanges.base_exchange import Answer, Keys, Request
+from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request
 from neuroflux.exchanges.binance_book import FuturesRule
 from neuroflux.exchanges.binance_books import SnapshotPath
 from neuroflux.exchanges.binance_desk import BinanceDesk, DeskPaths
@@ -53,6 +53,7 @@ class BinanceUsdm:
         "wss://fstream.binancefuture.com",
     )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
+    ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = (OrderRate(300, 10), OrderRate(1_200, 60))
     BALANCE_HAS_PNL: ClassVar[bool] = False
 
     def instruments_requests(self) -> Sequence[Request]:

@@ -16,7 +16,7 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import Instrument, InstrumentKind, Microseconds
 from neuroflux.errors import MalformedFrame
-from neuroflux.exchanges.base_exchange import Answer, Keys, Request
+from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request
 from neuroflux.exchanges.hyperliquid_account import HyperliquidAccountFeed
 from neuroflux.exchanges.hyperliquid_desk import HyperliquidDesk
 from neuroflux.exchanges.hyperliquid_market import HyperliquidMarketFeed
@@ -102,6 +102,7 @@ class Hyperliquid:
         "wss://api.hyperliquid-testnet.xyz",
     )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
+    ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = ()
     BALANCE_HAS_PNL: ClassVar[bool] = True
 
     def instruments_requests(self) -> Sequence[Request]:

@@ -12,8 +12,9 @@ import pytest
 from aiohttp import web
 
 from consumers.gateway import Account, Gateway, Unanswered, Unsent
+from neuroflux.budget import Urgency
 from neuroflux.domain import ExchangeStatus, StatusKind
-from neuroflux.exchanges.base_exchange import Answer, Desk, Exchange, Request
+from neuroflux.exchanges.base_exchange import Answer, Desk, Exchange, OrderRate, Request, Usage
 
 SKEW = 3_000_000
 PLACE = Request("POST", "/order?symbol=a%2Fb&sign=%3D+", b"x=1", {"X-KEY": "k"})
@@ -22,12 +23,14 @@ PLACE = Request("POST", "/order?symbol=a%2Fb&sign=%3D+", b"x=1", {"X-KEY": "k"})
 class FakeDesk:
     """Tells the usage that a header says."""
 
-    def usage(self, answer: Answer) -> float:
-        return float(answer.headers.get("x-usage", 0))
+    def usage(self, answer: Answer) -> Usage:
+        orders = {10: int(answer.headers["x-orders"])} if "x-orders" in answer.headers else {}
+        return Usage(float(answer.headers.get("x-usage", 0)), orders, answer.body == b"too many orders")
 
 
 class FakeExchange:
     WEIGHT_PER_MINUTE = 6_000
+    ORDER_RATES = (OrderRate(10, 10),)
 
     def server_time_request(self) -> Request:
         return Request("GET", "/time")
@@ -158,7 +161,7 @@ async def test_who_is_asked_to_wait_waits_and_says_so() -> None:
     async with gateway(limited) as (opened, told):
         assert (await opened.send("x", PLACE, 1.0)).status == 429
         assert 29 < opened.held("x") <= 30
-        assert not opened.try_turn("x", 1)
+        assert not opened.try_order("x", Urgency.ORDER)
     assert [one.value for one in told if one.kind is StatusKind.LIMITED] == [1.0]
 
 
@@ -169,5 +172,28 @@ async def test_usage_is_told_and_bounds_what_is_left() -> None:
     async with gateway(full) as (opened, told):
         opened._lines["x"].sampled = float("-inf")
         await opened.send("x", PLACE, 1.0)
-        assert not opened.try_turn("x", 100)
+        assert not opened.try_order("x", Urgency.FIRST)
     assert [one.value for one in told if one.kind is StatusKind.LIMITED] == [0.8]
+
+
+async def test_an_order_too_many_stops_new_orders_and_nothing_else() -> None:
+    async def too_many(_: web.Request) -> web.Response:
+        return web.Response(status=429, text="too many orders")
+
+    async with gateway(too_many) as (opened, told):
+        assert opened.try_order("x", Urgency.ORDER)
+        await opened.send("x", PLACE, 1.0)
+        assert opened.held("x") == 0
+        assert not opened.try_order("x", Urgency.FIRST)
+        await opened.measure("x")
+    assert [(one.channel, one.value) for one in told if one.kind is StatusKind.LIMITED] == [("orders", 1.0)]
+
+
+async def test_orders_that_the_exchange_counts_are_ours_too() -> None:
+    async def counted(_: web.Request) -> web.Response:
+        return web.Response(headers={"X-Orders": "8"})
+
+    async with gateway(counted) as (opened, _):
+        await opened.send("x", PLACE, 1.0)
+        assert not opened.try_order("x", Urgency.ORDER)
+        assert opened.try_order("x", Urgency.FIRST)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from neuroflux.budget import Budget, Queue
+from neuroflux.budget import LATE, Budget, Urgency, Window
 
 
 def test_a_budget_keeps_its_buffer_and_fills_again() -> None:
@@ -31,27 +30,53 @@ def test_a_hold_stops_everything() -> None:
     assert budget.spend(1, 5.0)
 
 
-async def test_urgent_requests_go_first_and_the_others_in_order() -> None:
-    loop = asyncio.get_running_loop()
-    queue = Queue(Budget(6_000, 0.0, loop.time()))
-    queue.budget.hold(0.1, loop.time())
-    done: list[str] = []
-
-    async def turn(name: str, urgent: bool) -> None:
-        await queue.turn(1, urgent)
-        done.append(name)
-
-    await asyncio.gather(turn("first", False), turn("second", False), turn("cancel", True))
-    assert done == ["cancel", "first", "second"]
+def test_a_window_has_room_again_when_its_oldest_order_is_past() -> None:
+    window = Window(10, 10.0, 0.2)
+    for at in range(8):
+        assert window.wait(Urgency.ORDER, at) == 0
+        window.sent(at)
+        window.answered(at + 0.5)
+    assert window.wait(Urgency.ORDER, 8.0) == pytest.approx(2.5)
+    assert window.wait(Urgency.FIRST, 8.0) == 0, "the buffer is for what is urgent"
+    assert window.wait(Urgency.ORDER, 10.5) == 0
 
 
-async def test_who_stops_waiting_leaves_the_queue() -> None:
-    loop = asyncio.get_running_loop()
-    queue = Queue(Budget(6_000, 0.0, loop.time()))
-    queue.budget.hold(0.1, loop.time())
-    gone: asyncio.Task[Any] = asyncio.create_task(queue.turn(1, True))
-    waiting = asyncio.create_task(queue.turn(1, False))
-    await asyncio.sleep(0)
-    gone.cancel()
-    async with asyncio.timeout(2):
-        await waiting
+def test_an_order_without_an_answer_may_have_come_late() -> None:
+    window = Window(1, 10.0, 0.0)
+    window.sent(0.0)
+    assert window.wait(Urgency.ORDER, 1.0) == pytest.approx(LATE + 9.0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.floats(0, LATE)), max_size=200), st.integers(1, 20))
+def test_no_span_at_the_exchange_ever_has_more_orders_than_its_window(
+    steps: list[tuple[float, float]], most: int
+) -> None:
+    """Each order arrives at some time between its sending and its answer."""
+    budget, now = Budget(600_000, 0.2, 0.0, [(most, 10.0), (3 * most, 60.0)]), 0.0
+    arrived, answers = list[float](), list[float]()
+    for pause, way in steps:
+        now += pause
+        for answer in [one for one in answers if one <= now]:
+            answers.remove(answer)
+            budget.order_answered(answer)
+        if budget.spend_order(1, Urgency.FIRST, now):
+            arrived.append(now + way / 2)
+            answers = sorted([*answers, now + way])
+    for seconds, limit in ((10.0, most), (60.0, 3 * most)):
+        assert all(sum(start <= one < start + seconds for one in arrived) <= limit for start in arrived)
+
+
+def test_what_the_exchange_counts_of_others_counts_too() -> None:
+    budget = Budget(6_000, 0.2, 0.0, [(10, 10.0), (100, 60.0)])
+    assert budget.told_orders(10, 7, 0.0) == 0.7
+    assert budget.told_orders(86_400, 7, 0.0) == 0.0, "no limit that is known"
+    assert budget.spend_order(1, Urgency.ORDER, 0.0)
+    assert not budget.spend_order(1, Urgency.ORDER, 0.0)
+    assert budget.spend(1, 0.0), "anything else goes on"
+
+
+def test_an_order_that_was_one_too_many_stops_orders_alone() -> None:
+    budget = Budget(6_000, 0.2, 0.0, [(10, 10.0)])
+    budget.full_of_orders(0.0)
+    assert budget.wait_order(Urgency.FIRST, 4.0) == pytest.approx(6.0)
+    assert budget.spend(1, 4.0)

@@ -21,6 +21,7 @@ from neuroflux.exchanges.base_exchange import (
     Reject,
     Request,
     Throttled,
+    Usage,
 )
 from neuroflux.exchanges.binance import Binance
 from neuroflux.exchanges.binance_desk import CANCEL, PLACE, QUERY, BinanceDesk
@@ -183,3 +184,14 @@ def test_a_probe_reads_the_account_and_a_leverage_is_the_futures_own() -> None:
     assert "the-key" not in told
     set_ = BinanceUsdm().desk(Keys("the-key", "the-secret"), [INSTRUMENT]).leverage(INSTRUMENT, 5, NOW)
     assert (set_.method, urlsplit(set_.path).path, query_of(set_)["leverage"]) == ("POST", "/fapi/v1/leverage", "5")
+
+
+def test_what_the_headers_tell_of_the_limits() -> None:
+    headers = {"x-mbx-used-weight-1m": "600", "x-mbx-order-count-10s": "7", "x-mbx-order-count-1d": "9"}
+    told = desk().usage(Answer(Request("POST", "/api/v3/order"), 200, b"{}", headers))
+    assert told == Usage(0.1, {10: 7, 86_400: 9})
+    refused = Answer(Request("POST", "/api/v3/order"), 429, b'{"code": -1015, "msg": "Too many new orders"}')
+    assert desk().usage(refused).is_full
+    outcome = desk().outcome(refused)
+    assert isinstance(outcome, Throttled)
+    assert outcome.orders_only

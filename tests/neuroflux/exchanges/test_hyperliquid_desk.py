@@ -27,6 +27,7 @@ from neuroflux.exchanges.base_exchange import (
     Reject,
     Request,
     Throttled,
+    Usage,
 )
 from neuroflux.exchanges.hyperliquid_desk import HyperliquidDesk
 
@@ -83,7 +84,7 @@ def report(outcome: Outcome) -> OrderReport:
 def test_keeps_the_protocol(desk: HyperliquidDesk) -> None:
     as_protocol: Desk = desk
     assert as_protocol.exchange == "hyperliquid"
-    assert as_protocol.usage(Answer(Request("POST", "/info"), 200, b"")) == 0.0
+    assert as_protocol.usage(Answer(Request("POST", "/info"), 200, b"")) == Usage()
 
 
 @pytest.mark.parametrize(
