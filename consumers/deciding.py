@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec.structs import replace
 
@@ -15,10 +15,12 @@ from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand
 from neuroflux.engine.candidates import Prospect, instruments_for, reference_price
 from neuroflux.engine.failover import CONDITIONS, moved, unable
 from neuroflux.engine.limits import Limits
-from neuroflux.engine.order_state import Hedged, Order
+from neuroflux.engine.order_state import Hedged, Order, Rerouted
 from neuroflux.engine.pair import decide_hedge, decide_pair, needed
+from neuroflux.engine.rerouting import REDUNDANT, failed, rest
 from neuroflux.engine.routing import Routed, because, decide, refused
 from neuroflux.engine.trades import decide_rebalance
+from neuroflux.exchanges.config import DEFAULT_ROUTING_STRATEGY
 
 WARM_UP: Microseconds = 10_000_000
 """So long after the start an order waits for the books and balances it needs, instead of being refused for them."""
@@ -62,9 +64,9 @@ class Decider:
         return routed if not why else because(routed, why)
 
     def _inability(self, exchange: str) -> str:
-        """Why an exchange can't take orders, by the conditions that its failover names."""
-        if exchange not in self._gateway.exchanges:
-            return f"no keys are set for {exchange}"
+        """Why an exchange can't take orders, by our own requests and by the conditions that its failover names."""
+        if why := self._blocked(exchange) or self._gateway.failing(exchange):
+            return why
         known = self._views.failover(exchange)
         conditions = known.conditions if known is not None else CONDITIONS
         return unable(conditions, self._views.health(exchange), self._gateway.error_rate(exchange), wall())
@@ -80,6 +82,42 @@ class Decider:
         price = self._views.price(prospects[0].instrument.market)
         reference = reference_price(prospects, price, wall())
         return decide_pair(command, prospects, reference, self._limits, wall())
+
+    def reroute(self, order: Order, ours: Sequence[Order]) -> Rerouted:
+        """Where what was not taken goes: to who was not asked yet, by the command's own bounds; a halt stops it."""
+        tried = failed(order)
+        command = self._moved(replace(order.command, quantity=rest(order), strategy=_again(order.command)))
+        if fault := self._views.halted() or self._stays(command, tried):
+            return Rerouted(refused(command, fault, wall()).decision, ())
+        prospects = [one for one in self._prospects(command, ours) if one.instrument.exchange not in tried]
+        market = prospects[0].instrument.market if prospects else command.market
+        routed = decide(command, prospects, self._views.price(market), self._limits, wall())
+        return Rerouted(because(routed, f"not taken by {', '.join(sorted(tried))}").decision, routed.legs)
+
+    def given_up(self, order: Order, leg: int) -> str:
+        """Why a leg that waits to be sent goes elsewhere: its exchange fails, and another may take it."""
+        exchange = order.legs[leg].instrument.exchange
+        why = self._gateway.failing(exchange)
+        stays = order.command.kind is not CommandKind.PLACE or self._stays(self._moved(order.command), {exchange})
+        return "" if stays else why
+
+    def abandons(self, order: Order) -> str:
+        """The exchange on which nothing of an order is to stay, because its failover is at work; "" for none."""
+        if order.command.kind is not CommandKind.PLACE:
+            return ""
+        found = (name for name in sorted(_standing(order)) if self._is_left(order.command, name))
+        return next(found, "")
+
+    def _is_left(self, command: OrderCommand, exchange: str) -> bool:
+        """Whether a failover sends this exchange's orders elsewhere now."""
+        return self._moved(replace(command, exchange=exchange)).exchange != exchange
+
+    def _moved(self, command: OrderCommand) -> OrderCommand:
+        return moved(command, self._views.failover(command.exchange), self._inability)[0]
+
+    def _stays(self, command: OrderCommand, tried: Collection[str]) -> str:
+        """Why nobody else may be asked: the command names its exchange, and no failover moves it."""
+        return f"only {command.exchange} may take it" if command.exchange in tried else ""
 
     def hedge(self, order: Order, ours: Sequence[Order]) -> Hedged:
         """What evens a pair out now; a halt stops what is new, never this."""
@@ -121,3 +159,14 @@ class Decider:
         """Ours as they are now, others' as their journal has them."""
         others = {kept.order.id: kept.order for kept in self._journal.open()}
         return list((others | {order.id: order for order in ours}).values())
+
+
+def _again(command: OrderCommand) -> str:
+    """What is left of a redundant order may all go to the one exchange that is left."""
+    return DEFAULT_ROUTING_STRATEGY if command.strategy == REDUNDANT else command.strategy
+
+
+def _standing(order: Order) -> set[str]:
+    """Where something of an order is, or may be."""
+    legs = {one.leg for one in order.attempts if not one.phase.final} - set(order.abandoned)
+    return {order.legs[leg].instrument.exchange for leg in legs}

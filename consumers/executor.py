@@ -36,6 +36,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.limits import EVERYWHERE, RESERVED_FOR, command_fault
 from neuroflux.engine.order_state import (
+    Abandoned,
     Attempt,
     CancelAsked,
     Decided,
@@ -45,6 +46,7 @@ from neuroflux.engine.order_state import (
     Order,
     Publish,
     Reported,
+    Rerouted,
 )
 from neuroflux.engine.orders import received, step
 from neuroflux.engine.routing import refused
@@ -275,12 +277,21 @@ class Executor:
     def hedge(self, order: Order) -> Hedged:
         return self.decider.hedge(order, self._ours_now())
 
+    def reroute(self, order: Order) -> Rerouted:
+        return self.decider.reroute(order, self._ours_now())
+
+    def given_up(self, order: Order, leg: int) -> str:
+        return self.decider.given_up(order, leg)
+
     def told(self, told: OrderReport | Fill) -> None:
         """Hand a report or a fill to its order; what nobody knows yet is tried again in a moment."""
         self._strays.take(told, wall())
 
     async def tend(self) -> None:
-        """Now and then: publish the fills that were none of ours."""
+        """Now and then: publish the fills that were none of ours, and take orders off exchanges that fail."""
+        for runner in self._runners.values():
+            if exchange := self.decider.abandons(runner.order):
+                runner.tell(Abandoned(exchange, f"failover: {exchange} is unable"))
         for fill in self._strays.others(wall()):
             if 0 in self._ours:
                 await self.publisher.write(FILLS, fill)

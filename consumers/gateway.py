@@ -35,6 +35,8 @@ SKEW_SECONDS = 15.0
 CONNECTIONS = 50
 RECENT = 20
 """Of so many requests the share that failed is known."""
+FAILING = 2
+"""So many requests in a row without an answer, or with a server's error, and the exchange counts as failing."""
 SERVER_ERROR = 500
 ORDER_WEIGHT = 1
 """Of a new order, on every exchange that there is."""
@@ -68,6 +70,8 @@ class Line(Struct):
     reached: bool = False
     offset: Microseconds = 0
     failures: deque[bool] = msgspec.field(default_factory=lambda: deque(maxlen=RECENT))
+    failed: str = ""
+    failed_in_a_row: int = 0
     sampled: float = 0.0
     measured: float = float("-inf")
 
@@ -125,6 +129,11 @@ class Gateway:
         failures = self._lines[exchange].failures
         return sum(failures) / RECENT
 
+    def failing(self, exchange: str) -> str:
+        """Why the exchange counts as failing, by our own requests of this moment; "" where it does not."""
+        line = self._lines[exchange]
+        return line.failed if line.failed_in_a_row >= FAILING else ""
+
     def bound(self, exchange: str, bounds: Mapping[str, float]) -> None:
         """Keep a lower rate than the exchange's own where ``weight_per_minute`` asks for it."""
         line = self._lines.get(exchange)
@@ -174,20 +183,28 @@ class Gateway:
         """Send a request whose turn it is, once. Raises Unsent or Unanswered."""
         line = self._lines[exchange]
         started = time.monotonic()
-        failed = True
         try:
-            answer = await self._exchange_bytes(line, request, timeout)
-            failed = answer.status >= SERVER_ERROR
+            answer = await self._answer(exchange, line, request, timeout)
+        except Unreachable as error:
+            self._count(line, str(error))
+            raise
+        self._count(line, f"{exchange}: HTTP {answer.status}" if answer.status >= SERVER_ERROR else "")
+        self._sample(exchange, line, answer, time.monotonic() - started)
+        return answer
+
+    def _count(self, line: Line, failed: str) -> None:
+        line.failures.append(bool(failed))
+        line.failed, line.failed_in_a_row = failed, line.failed_in_a_row + 1 if failed else 0
+
+    async def _answer(self, exchange: str, line: Line, request: Request, timeout: float) -> Answer:
+        try:
+            return await self._exchange_bytes(line, request, timeout)
         except aiohttp.ClientConnectorError as error:
             raise Unsent(f"{exchange}: no connection: {error.os_error or error}") from error
         except TimeoutError as error:
             raise Unanswered(f"{exchange}: no answer within {timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Unanswered(f"{exchange}: the connection broke: {error or type(error).__name__}") from error
-        finally:
-            line.failures.append(failed)
-        self._sample(exchange, line, answer, time.monotonic() - started)
-        return answer
 
     async def _exchange_bytes(self, line: Line, request: Request, timeout: float) -> Answer:
         async with line.session.request(
@@ -262,9 +279,12 @@ class Gateway:
         self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.SKEW, line.offset / 1e3, "", wall()))
 
     async def _keep_time(self, exchange: str) -> None:
+        """At its time; of an exchange that fails more often, so that it is known at once when it is back."""
+        line = self._lines[exchange]
         while True:
-            await asyncio.sleep(SKEW_SECONDS)
-            await self.measure(exchange)
+            await asyncio.sleep(SAMPLE_SECONDS)
+            if self.failing(exchange) or time.monotonic() - line.measured >= SKEW_SECONDS:
+                await self.measure(exchange)
 
 
 def _exactly(address: str) -> yarl.URL:

@@ -23,17 +23,20 @@ from neuroflux.engine.order_state import (
     AskFills,
     Cancel,
     Effect,
+    GivenUp,
     Happening,
     Hedged,
     Order,
     Publish,
     Question,
+    Rerouted,
     Restored,
     Send,
     Sending,
     Ticked,
     Told,
     WantHedge,
+    WantReroute,
     WantSend,
     WriteJournal,
 )
@@ -73,6 +76,14 @@ class Shell(Protocol):
 
     def hedge(self, order: Order) -> Hedged:
         """What evens a pair out, by the books of this moment."""
+        ...
+
+    def reroute(self, order: Order) -> Rerouted:
+        """Where what was not taken goes now, by the books of this moment."""
+        ...
+
+    def given_up(self, order: Order, leg: int) -> str:
+        """Why a leg that waits is not to be sent where it was routed; "" where it is."""
         ...
 
     def told(self, told: Fill) -> None:
@@ -198,7 +209,9 @@ class Runner:
             if not isinstance(effect, WantSend) or self._leaving:
                 continue
             exchange = self.order.legs[effect.leg].instrument.exchange
-            if self._shell.gateway.try_order(exchange, self._urgency):
+            if why := self._shell.given_up(self.order, effect.leg):
+                performed += self._advance([GivenUp(effect.leg, why)])
+            elif self._shell.gateway.try_order(exchange, self._urgency):
                 performed += self._advance([self._sending(effect.leg)])
             elif effect.leg not in self._turns:
                 self._turns[effect.leg] = asyncio.create_task(self._wait_for_turn(exchange, effect.leg))
@@ -262,6 +275,8 @@ class Runner:
                 self._start(self._ask_fills(instrument, since))
             case WantHedge():
                 self.tell(self._shell.hedge(self.order))
+            case WantReroute():
+                self.tell(self._shell.reroute(self.order))
             case Cancel(instrument, client_order_id):
                 self._start(self._cancel(instrument, client_order_id))
 

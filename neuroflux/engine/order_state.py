@@ -122,7 +122,9 @@ class Order(Struct, frozen=True, kw_only=True):
     """One order from its command to its end; ``source`` is the command's record.
 
     Of a pair ``hedges`` counts the tries to even out what one side got and the other did not, ``hedge_at`` is when the
-    next is due, and ``left_open`` says why no more are made.
+    next is due, and ``left_open`` says why no more are made. ``rerouted`` are the legs whose rest was offered to other
+    exchanges, ``reroutes`` how often that was done, and ``stuck`` says why it is not done any more. ``abandoned`` are
+    legs that are cancelled where they stand, because their exchange can't be relied on, to go elsewhere.
     """
 
     command: OrderCommand
@@ -137,6 +139,10 @@ class Order(Struct, frozen=True, kw_only=True):
     hedges: int = 0
     hedge_at: Microseconds = 0
     left_open: str = ""
+    rerouted: tuple[int, ...] = ()
+    reroutes: int = 0
+    stuck: str = ""
+    abandoned: tuple[int, ...] = ()
 
     @property
     def id(self) -> str:
@@ -264,6 +270,27 @@ class Hedged(Struct, frozen=True):
     over: bool = False
 
 
+class Rerouted(Struct, frozen=True):
+    """Where what was not taken goes now: the legs to send, or none, and the decision with its reason."""
+
+    decision: OrderDecision
+    legs: tuple[Leg, ...]
+
+
+class GivenUp(Struct, frozen=True):
+    """A leg that waits to be sent is not sent there any more."""
+
+    leg: int
+    why: str
+
+
+class Abandoned(Struct, frozen=True):
+    """What stands on this exchange is not to stay there."""
+
+    exchange: str
+    why: str
+
+
 class Restored(Struct, frozen=True):
     """The order was read from the journal: whatever was being sent may have arrived."""
 
@@ -272,7 +299,20 @@ class Ticked(Struct, frozen=True):
     """Time has passed."""
 
 
-Happening = Decided | Sending | Told | Reported | FillSeen | CancelAsked | Hedged | Restored | Ticked
+Happening = (
+    Decided
+    | Sending
+    | Told
+    | Reported
+    | FillSeen
+    | CancelAsked
+    | Hedged
+    | Rerouted
+    | GivenUp
+    | Abandoned
+    | Restored
+    | Ticked
+)
 
 
 # ── what must be done ────────────────────────────────────────────────────────────────────────────────────────────
@@ -315,8 +355,12 @@ class WantHedge(Struct, frozen=True):
     """One side of the pair got more than the other: answer with ``Hedged``."""
 
 
+class WantReroute(Struct, frozen=True):
+    """An exchange failed to take its part: answer with ``Rerouted``."""
+
+
 class Publish(Struct, frozen=True):
     record: OrderEvent | Fill | OrderDecision
 
 
-Effect = WriteJournal | WantSend | Send | Ask | AskFills | Cancel | WantHedge | Publish
+Effect = WriteJournal | WantSend | Send | Ask | AskFills | Cancel | WantHedge | WantReroute | Publish

@@ -16,6 +16,7 @@ ANSWER_WITHIN = 10 * SECOND
 """When nobody told what became of a request by then, the shell has lost it."""
 FILLS_WITHIN = 30 * SECOND
 MAX_HEDGES = 8
+MAX_REROUTES = 2
 HEDGE_AGAIN = 200_000
 """How long after a try to hedge that could not be made the next follows; each later one waits as much longer."""
 CANCEL_AGAIN = 2 * SECOND
@@ -44,6 +45,7 @@ class Input(StrEnum):
     FILL = "fill"
     DROP = "drop"
     LATE = "late"
+    GIVEN_UP = "given_up"
 
 
 _REPORTS = {
@@ -70,6 +72,7 @@ TRANSITIONS: dict[Phase, dict[Input, Phase]] = {
         Input.SEND: Phase.SENDING,
         Input.DROP: Phase.CANCELLED,
         Input.LATE: Phase.EXPIRED,
+        Input.GIVEN_UP: Phase.REJECTED,
     },
     Phase.SENDING: _ARRIVED
     | {

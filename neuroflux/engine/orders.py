@@ -19,6 +19,8 @@ The rules:
     ``MAX_HEDGES`` tries, or when the rest is too small to trade, it is left open and said so.
 9.  What the table does not know is a fault: published as an event, with nothing changed. An attempt that was taken for
     absent and turns up is a fault too, and is cancelled.
+10. What an exchange failed to take of an order goes to the others: once nothing of it is under way or in doubt, never
+    more than is missing, at most ``MAX_REROUTES`` times, and within the bounds of the command.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from neuroflux.engine.order_attempts import (
     ended,
     filled,
     find,
+    moved,
     put,
     reported,
     restored,
@@ -45,28 +48,41 @@ from neuroflux.engine.order_attempts import (
 )
 from neuroflux.engine.order_events import events, order_event
 from neuroflux.engine.order_state import (
+    Abandoned,
     Attempt,
     Cancel,
     CancelAsked,
     Decided,
     Effect,
     FillSeen,
+    GivenUp,
     Happening,
     Hedged,
     Order,
     Phase,
     Publish,
     Reported,
+    Rerouted,
     Restored,
     Send,
     Sending,
     Ticked,
     Told,
     WantHedge,
+    WantReroute,
     WantSend,
     WriteJournal,
 )
-from neuroflux.engine.order_table import ANSWER_WITHIN, CANCEL_AGAIN, HEDGE_AGAIN, MAX_ATTEMPTS, MAX_HEDGES, SEND_WITHIN
+from neuroflux.engine.order_table import (
+    ANSWER_WITHIN,
+    CANCEL_AGAIN,
+    HEDGE_AGAIN,
+    MAX_ATTEMPTS,
+    MAX_HEDGES,
+    SEND_WITHIN,
+    Input,
+)
+from neuroflux.engine.rerouting import abandoned, is_short, rerouted
 from neuroflux.exchanges.base_exchange import Placement
 
 
@@ -123,6 +139,12 @@ def _handle(order: Order, happening: Happening, now: Microseconds) -> Handled:
             return _cancel_asked(order, why, now)
         case Hedged():
             return _hedged(order, happening, now)
+        case Rerouted():
+            return rerouted(order, happening, now)
+        case Abandoned(exchange, why):
+            return _abandoned(order, exchange, why, now)
+        case GivenUp(leg, why):
+            return _given_up(order, leg, why, now)
         case Restored():
             return _each(order, restored, now)
         case Ticked():
@@ -148,6 +170,19 @@ def _sending(order: Order, leg: int, client_order_id: str, now: Microseconds) ->
         attempt, phase=Phase.SENDING, client_order_id=client_order_id, sent_at=now, ask_at=now + ANSWER_WITHIN
     )
     return put(order, sent), [Send(_placement(order, sent))]
+
+
+def _given_up(order: Order, leg: int, why: str, now: Microseconds) -> Handled:
+    attempt = list(order.of_leg(leg))[-1]
+    return (order, []) if attempt.phase is not Phase.ROUTED else moved(order, attempt, Input.GIVEN_UP, now, why)
+
+
+def _abandoned(order: Order, exchange: str, why: str, now: Microseconds) -> Handled:
+    order, effects = abandoned(order, exchange), list[Effect]()
+    for leg in order.abandoned:
+        order, more = _given_up(order, leg, why, now)
+        effects += more
+    return order, effects
 
 
 def _placement(order: Order, attempt: Attempt) -> Placement:
@@ -197,7 +232,8 @@ def _conclude(before: Order, after: Order, effects: list[Effect], now: Microseco
     after, stage = _next_stage(after)
     after, cancels = _cancels(after, now)
     after, hedge = _want_hedge(after, now)
-    after = _at_its_end(after)
+    hedge += [WantReroute()] if is_short(after, now) else []
+    after = _at_its_end(after, now)
     told = [Publish(e) for e in events(before, after, now)]
     journal: list[Effect] = [WriteJournal()] if _durable(before) != _durable(after) else []
     return Step(after, (*journal, *effects, *more, *stage, *cancels, *hedge, *told))
@@ -236,7 +272,8 @@ def _next_attempts(order: Order, now: Microseconds) -> Handled:
     effects: list[Effect] = []
     for leg in {attempt.leg for attempt in order.attempts}:
         last = list(order.of_leg(leg))[-1]
-        over = order.state.final or order.cancel_asked or now > order.decided_at + SEND_WITHIN
+        stays_away = order.cancel_asked or leg in order.abandoned
+        over = order.state.final or stays_away or now > order.decided_at + SEND_WITHIN
         if last.phase is Phase.ABSENT and not over and last.number + 1 < MAX_ATTEMPTS:
             order = replace(order, attempts=(*order.attempts, Attempt(leg, last.number + 1)))
             effects.append(WantSend(leg))
@@ -248,7 +285,7 @@ def _cancels(order: Order, now: Microseconds) -> Handled:
     effects: list[Effect] = []
     for attempt in order.attempts:
         superseded = any(other.number > attempt.number for other in order.of_leg(attempt.leg))
-        unwanted = order.cancel_asked or superseded or order.state.final
+        unwanted = order.cancel_asked or superseded or order.state.final or attempt.leg in order.abandoned
         standing = attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING)
         if unwanted and standing and now >= attempt.cancelled_at + CANCEL_AGAIN:
             order = put(order, replace(attempt, cancelled_at=now, ask_at=now + CANCEL_AGAIN))
@@ -256,23 +293,27 @@ def _cancels(order: Order, now: Microseconds) -> Handled:
     return order, effects
 
 
-def _at_its_end(order: Order) -> Order:
+def _at_its_end(order: Order, now: Microseconds) -> Order:
     if order.state.final or not order.attempts or not all(attempt.settled for attempt in order.attempts):
         return order
-    if _is_naked(order):
+    if _is_naked(order) or is_short(order, now):
         return order
     last = [list(order.of_leg(leg))[-1] for leg in sorted({attempt.leg for attempt in order.attempts})]
     state = _final_state(order, {attempt.phase for attempt in last})
     reasons = "; ".join(dict.fromkeys(attempt.reason for attempt in last if attempt.reason))
-    told = "; ".join(filter(None, (order.cancel_asked or reasons, order.left_open)))
+    told = "; ".join(filter(None, (order.cancel_asked or reasons, order.left_open, order.stuck)))
     return replace(order, state=state, reason=told)
 
 
 def _is_full(order: Order) -> bool:
-    """Whether each leg got what it was sent for; a pair, whether as much as was sent for was bought and sold."""
+    """Whether each leg got what it was sent for, or others took it; a pair, whether as much was bought and sold."""
     if order.command.kind is CommandKind.PAIR:
         first = [leg.quantity * leg.instrument.multiplier for leg in order.legs if leg.stage == 0]
         return order.filled >= max(first)
+    if order.reroutes:
+        return order.filled >= sum(
+            (x.quantity * x.instrument.multiplier for x in order.legs if x.stage == 0), Decimal(0)
+        )
     sums = [sum((a.filled for a in order.of_leg(number)), Decimal(0)) for number in range(len(order.legs))]
     return all(filled >= leg.quantity for filled, leg in zip(sums, order.legs, strict=True))
 

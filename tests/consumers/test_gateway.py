@@ -154,6 +154,20 @@ async def test_where_nobody_listens_nothing_was_sent() -> None:
     assert kinds(told) == [StatusKind.DISCONNECTED]
 
 
+async def test_an_exchange_fails_after_two_requests_in_a_row_until_one_is_answered() -> None:
+    answers = [503, 503, 200]
+
+    async def badly(_: web.Request) -> web.Response:
+        return web.Response(status=answers.pop(0))
+
+    async with gateway(badly) as (opened, _):
+        seen = []
+        for _turn in range(3):
+            await opened.send("x", PLACE, 1.0)
+            seen.append(opened.failing("x"))
+    assert seen == ["", "x: HTTP 503", ""]
+
+
 async def test_who_is_asked_to_wait_waits_and_says_so() -> None:
     async def limited(_: web.Request) -> web.Response:
         return web.Response(status=429, headers={"Retry-After": "30"})

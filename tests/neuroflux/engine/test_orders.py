@@ -45,6 +45,7 @@ from neuroflux.engine.order_state import (
     Publish,
     Question,
     Reported,
+    Rerouted,
     Restored,
     Send,
     Sending,
@@ -80,6 +81,7 @@ NOW = 1_000 * SECOND
 LEG = Leg(BTC, Side.BUY, Decimal(3), Decimal(100), TimeInForce.IOC, 1.0, NOW)
 RESTING = replace(LEG, time_in_force=TimeInForce.GTC)
 OTHER = replace(LEG, instrument=replace(BTC, exchange="hyperliquid", symbol="BTC/USDC", quote="USDC"))
+NOWHERE = Rerouted(OrderDecision("o", "optimal", (), "nobody else", (), (), NOW), ())
 T = TypeVar("T")
 
 
@@ -201,7 +203,7 @@ def test_a_refused_order_has_no_legs_and_ends() -> None:
 
 
 def test_a_rejected_order_ends_with_the_exchanges_words() -> None:
-    done = run(sent(), [told(Reject("-2010", "Account has insufficient balance"))])
+    done = run(sent(), [told(Reject("-2010", "Account has insufficient balance")), NOWHERE])
     assert done.order.state is OrderState.REJECTED
     assert "insufficient balance" in done.order.reason
 
@@ -253,7 +255,7 @@ def test_attempts_are_bounded() -> None:
         now += SETTLED_AFTER
         order = step(order, Told(name(0, attempt), Question.PLACE, InDoubt("?")), now).order
         order = step(order, Told(name(0, attempt), Question.QUERY, NotThere("no")), now).order
-    assert order.state is OrderState.EXPIRED
+    assert step(order, NOWHERE, now).order.state is OrderState.EXPIRED
     assert len(order.attempts) == MAX_ATTEMPTS
 
 
@@ -329,7 +331,7 @@ def test_what_was_not_sent_is_cancelled_at_once() -> None:
 
 
 def test_a_cancel_too_late_says_so_and_changes_nothing() -> None:
-    done = run(sent(), [told(Reject("", "no"))]).order
+    done = run(sent(), [told(Reject("", "no")), NOWHERE]).order
     late = step(done, CancelAsked("by me"), NOW)
     assert late.order == done
     assert events(late.effects)[0].reason == "nothing to cancel: the order is rejected"
