@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 
 from msgspec.structs import replace
@@ -16,8 +17,10 @@ from neuroflux.engine.candidates import Prospect, instruments_for, reference_pri
 from neuroflux.engine.failover import CONDITIONS, moved, unable
 from neuroflux.engine.limits import Limits
 from neuroflux.engine.order_state import Hedged, Order, Rerouted
+from neuroflux.engine.order_table import SECOND
 from neuroflux.engine.pair import decide_hedge, decide_pair, needed
 from neuroflux.engine.rerouting import REDUNDANT, failed, rest
+from neuroflux.engine.risk import Standing, position_fault, standing_fault
 from neuroflux.engine.routing import Routed, because, decide, refused
 from neuroflux.engine.trades import decide_rebalance
 from neuroflux.exchanges.config import DEFAULT_ROUTING_STRATEGY
@@ -32,6 +35,7 @@ class Decider:
     def __init__(self, views: Views, gateway: Gateway, journal: Journal, limits: Limits) -> None:
         self._views, self._gateway, self._journal, self._limits = views, gateway, journal, limits
         self._warm_until = wall() + WARM_UP
+        self._taken: deque[Microseconds] = deque()
 
     async def warm(self, command: OrderCommand) -> None:
         """Just after the start: wait until what the decision needs has come."""
@@ -51,10 +55,24 @@ class Decider:
         return bool(instruments) and complete(prospects)
 
     def decide(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
-        """Choose from what is known now; ``ours`` are orders that may hold funds."""
-        fault = self._views.halted()
+        """Choose from what is known now, within the limits of all orders; ``ours`` are those that may hold funds."""
+        standing = self._standing(ours)
+        fault = self._views.halted() or standing_fault(standing, self._limits)
         if fault:
             return refused(command, fault, wall())
+        self._taken.append(wall())
+        routed = self._choose(command, ours)
+        fault = position_fault(routed.legs, standing, self._holding(ours), self._limits)
+        return refused(command, fault, wall()) if fault else routed
+
+    def _standing(self, ours: Sequence[Order]) -> Standing:
+        now = wall()
+        while self._taken and self._taken[0] <= now - SECOND:
+            self._taken.popleft()
+        open_orders = sum(not order.state.final for order in self._holding(ours))
+        return Standing(open_orders, len(self._taken), self._views.profit_today(now), self._views.held())
+
+    def _choose(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
         if command.legs:
             return self._decide_legs(command, ours)
         command, why = moved(command, self._views.failover(command.exchange), self._inability)

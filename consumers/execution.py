@@ -15,12 +15,14 @@ from consumers.gateway import Gateway
 from consumers.journal import Journal
 from consumers.leverage import Leverages
 from consumers.views import ACCOUNT, KEPT, MARKET, follow
+from neuroflux.clock import wall
+from neuroflux.engine.daily import midnight
 from neuroflux.engine.limits import limits_of
 from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
-from neuroflux.topics import COMMANDS, JOURNAL, STATUS
+from neuroflux.topics import COMMANDS, FILLS, JOURNAL, STATUS
 
 GROUP = "execution"
 COMMIT_SECONDS = 0.5
@@ -54,6 +56,8 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
     kept = await opened.enter_async_context(Reader(settings, codec, KEPT, start="beginning"))
     market = await opened.enter_async_context(Reader(settings, codec, MARKET, start="end"))
     account = await opened.enter_async_context(Reader(settings, codec, ACCOUNT, start="end"))
+    filled = await opened.enter_async_context(Reader(settings, codec, (FILLS,), start="end"))
+    await filled.go_back(FILLS, midnight(wall()))
     executor = Executor(settings, codec, publisher, Journal(publisher, history))
     views, journal_read, views_read = executor.views, asyncio.Event(), asyncio.Event()
     followers = [
@@ -61,6 +65,7 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
         _follower(opened, follow(kept, views, views_read)),
         _follower(opened, follow(market, views)),
         _follower(opened, follow(account, views)),
+        _follower(opened, follow(filled, views)),
     ]
     await _unless_failed(_all_set(journal_read, views_read), *followers)
     accounts = accounts_of(settings, views.listed)

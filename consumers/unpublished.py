@@ -7,12 +7,14 @@ from contextlib import aclosing
 
 from consumers.journal import Published, Saved
 from neuroflux.codec import Codec
+from neuroflux.domain import Microseconds
 from neuroflux.kafka import Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import DECISIONS, EVENTS, FILLS
 
 TOPICS = (DECISIONS, EVENTS, FILLS)
-MARGIN_MS = 1_000
+MARGIN: Microseconds = 1_000_000
+"""Kafka keeps when a record was written by a clock that may be read a little before ours."""
 
 
 async def missing_records(settings: Settings, codec: Codec, restored: Sequence[Saved]) -> dict[str, list[Published]]:
@@ -21,12 +23,10 @@ async def missing_records(settings: Settings, codec: Codec, restored: Sequence[S
     missing: dict[str, list[Published]] = {kept.order.id: list(kept.published) for kept in restored}
     if not wanted:
         return missing
-    since = min(kept.event_time for kept in wanted) // 1_000 - MARGIN_MS
+    since = min(kept.event_time for kept in wanted) - MARGIN
     async with Reader(settings, codec, TOPICS, start="end") as reader:
-        starts = await reader.consumer.offsets_for_times(dict.fromkeys(reader.consumer.assignment(), since))
-        for partition, found in starts.items():
-            if found is not None:
-                reader.consumer.seek(partition, found.offset)
+        for topic in TOPICS:
+            await reader.go_back(topic, since)
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 for entry in batch:

@@ -30,6 +30,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.candidates import Prospect, usd_rate
 from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
+from neuroflux.engine.daily import DailyProfit
 from neuroflux.engine.leverage import bounded
 from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_fault, halt_of, reserved, spent_asset
 from neuroflux.engine.order_state import Order
@@ -41,6 +42,7 @@ from neuroflux.topics import (
     BOOKS,
     CONTROL,
     FAILOVER,
+    FILLS,
     HEALTH,
     INSTRUMENTS,
     POSITIONS,
@@ -85,6 +87,7 @@ class Views:
         self._bounds: dict[str, dict[str, float]] = {}
         self._failovers: dict[str, Failover] = {}
         self._conversions = Conversions()
+        self._today = DailyProfit()
 
     def take(self, entry: Entry) -> None:
         match entry.record:
@@ -112,6 +115,8 @@ class Views:
                 self._control(control)
             case Failover() as failover:
                 self._failovers[failover.primary] = failover
+            case Fill() as fill if entry.topic is FILLS:
+                self._today.take(fill)
             case OrderReport() | Fill() as told:
                 self.on_account(told)
             case _:
@@ -166,6 +171,29 @@ class Views:
     def halt_of(self, exchange: str) -> str:
         """Why nothing new may go to an exchange, else ""."""
         return halt_of(self._halts, exchange)
+
+    def profit_today(self, now: Microseconds) -> float:
+        """What our fills of this day have come to, in USD."""
+
+        def rate(asset: str) -> float | None:
+            known = self.rate(asset, now)
+            return known.mid if known is not None else None
+
+        return self._today.usd(rate, self._mid, now)
+
+    def _mid(self, exchange: str, symbol: str) -> float | None:
+        book, _ = self._books.get((exchange, symbol), (None, None))
+        return (book.bids[0].price + book.asks[0].price) / 2 if book and book.bids and book.asks else None
+
+    def held(self) -> dict[tuple[str, str], Decimal]:
+        """What each exchange holds of an asset: its balance, or of what is traded there as a perpetual the position."""
+        found = {name: balance.total for name, (balance, _) in self._balances.items()}
+        for (exchange, symbol), one in self._positions.items():
+            instrument = self._instruments.get((exchange, symbol))
+            if instrument is not None:
+                name = (exchange, instrument.base)
+                found[name] = found.get(name, Decimal(0)) + one.quantity * instrument.multiplier
+        return found
 
     def rate(self, asset: str, now: Microseconds) -> Rate | None:
         """USD for one unit of a quote: a stablecoin's live rate, any other asset's aggregated price."""

@@ -334,6 +334,13 @@ class Reader:
         except KafkaError as error:
             raise Unreachable(f"Kafka did not take the offsets of {self._group}: {error!r}") from error
 
+    async def go_back(self, topic: Topic, time: int) -> None:
+        """Go on at what was written to a topic since then (µs), or at its end where nothing was. Without a group."""
+        places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
+        found = await self.consumer.offsets_for_times(dict.fromkeys(places, max(time, 0) // 1000))
+        for place in places:
+            self.consumer.seek(place, self._ends[place] if found[place] is None else found[place].offset)
+
     async def caught_up(self) -> bool:
         """Whether everything that was in the log when this reader started has been handed out."""
         for partition, end in self._ends.items():

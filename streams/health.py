@@ -20,7 +20,6 @@ from neuroflux.engine.uptime import DAY
 from neuroflux.kafka import Entry, Publisher, Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import HEALTH, STATUS
-from streams.since import seek
 
 TOPICS = (STATUS,)
 TICK_SECONDS = 1.0
@@ -80,7 +79,7 @@ class HealthStream:
         """Make the state anew from the log, up to its end."""
         self._health = Health()
         async with Reader(self._settings, self._codec, TOPICS, start="beginning") as reader:
-            await seek(reader, STATUS, self._now() - DAY)
+            await reader.go_back(STATUS, self._now() - DAY)
             async with aclosing(reader.batches()) as batches:
                 async for batch in batches:
                     for entry in batch:

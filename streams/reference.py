@@ -18,7 +18,6 @@ from neuroflux.engine.sound import flaw
 from neuroflux.kafka import Entry, Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import EVENTS, INSTRUMENTS, QUOTES
-from streams.since import seek
 
 
 def take(reference: Reference, entry: Entry) -> None:
@@ -43,8 +42,8 @@ async def follow(
     markets are decoded; what becomes of orders is handed on.
     """
     async with Reader(settings, codec, (INSTRUMENTS, QUOTES, EVENTS), start="beginning", wanted=_wanted) as reader:
-        await seek(reader, QUOTES, now - MAX_AGE)
-        await seek(reader, EVENTS, now)
+        await reader.go_back(QUOTES, now - MAX_AGE)
+        await reader.go_back(EVENTS, now)
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 for entry in batch:

@@ -39,17 +39,29 @@ EVERYWHERE = "*"
 
 
 class Limits(Struct, frozen=True):
-    """``price_collar`` is a fraction of the reference price; money is in USD."""
+    """``price_collar`` is a fraction of the reference price; money is in USD. The last four are engine/risk.py's."""
 
     max_notional_usd: float
     price_collar: float
     max_book_age: Microseconds
+    max_position_usd: float = float("inf")
+    max_open_orders: float = float("inf")
+    max_orders_per_second: float = float("inf")
+    max_daily_loss_usd: float = float("inf")
 
 
 def limits_of(config: Mapping[str, float]) -> Limits:
     """Read ``ORDER_LIMITS``."""
     age = int(config["max_book_age_seconds"] * 1_000_000)
-    return Limits(config["max_notional_usd"], config["price_collar"], age)
+    return Limits(
+        config["max_notional_usd"],
+        config["price_collar"],
+        age,
+        config["max_position_usd"],
+        config["max_open_orders"],
+        config["max_orders_per_second"],
+        config["max_daily_loss_usd"],
+    )
 
 
 def command_fault(command: OrderCommand) -> str:

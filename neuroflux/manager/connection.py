@@ -8,8 +8,6 @@ from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
 from typing import Any, TypeVar
 
-from aiokafka import TopicPartition
-
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.clock import wall
 from neuroflux.domain import Microseconds, OrderCommand
@@ -64,7 +62,8 @@ class Connection:
         publisher = Publisher(self.settings, codec, client_id=CLIENT)
         kept, recent, orders = await _all(*(self._open.enter_async_context(one) for one in opening))
         self.publisher = await self._open.enter_async_context(publisher)
-        await _rewind(recent, self.now())
+        for topic, span in SINCE.items():
+            await recent.go_back(topic, self.now() - span)
         self._feed(orders, self._followers.take)
         await _all(self._load(kept), self._load(recent))
 
@@ -166,15 +165,3 @@ async def _all(*work: Awaitable[T]) -> list[T]:
         if isinstance(answer, BaseException):
             raise answer
     return [answer for answer in answers if not isinstance(answer, BaseException)]
-
-
-async def _rewind(reader: Reader, now: Microseconds) -> None:
-    """Let a reader go on at what was written of each topic since as long ago as ``SINCE`` says."""
-    asked = {
-        TopicPartition(topic.name, number): (now - span) // 1000
-        for topic, span in SINCE.items()
-        for number in range(topic.partitions)
-    }
-    for place, there in (await reader.consumer.offsets_for_times(asked)).items():
-        if there is not None:
-            reader.consumer.seek(place, there.offset)

@@ -140,7 +140,7 @@ def _disturbing(random: Random, seconds: float) -> Disturbing:
     else:
         fault |= {"seconds": random.uniform(0.3, LASTING[name]), "ms": random.choice((200, 1_500, 6_000))}
     if name in ("http_429", "http_418"):
-        fault |= {"retry_after": random.randint(0, 2)}
+        fault |= {"retry_after": random.randint(1, 2)}
     return Disturbing(at, fault)
 
 

@@ -1,0 +1,78 @@
+"""What the whole of our orders may come to: how many, how fast, how much of one asset, and what a day may cost. Pure.
+
+Rules, by which a refusal begins: ``open orders``, ``order rate``, ``daily loss``, ``position``. What makes an exposure
+smaller is never refused for it, and hedges are not asked at all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from msgspec import Struct
+
+from neuroflux.domain import Side
+from neuroflux.engine.limits import Limits
+from neuroflux.engine.order_state import Leg, Order
+
+Holding = tuple[str, str]
+"""An exchange and an asset."""
+
+
+class Standing(Struct, frozen=True):
+    """Where we stand when an order comes.
+
+    ``recent_orders`` were taken in the last second; ``held`` is what each exchange holds of an asset, in its units, and
+    below 0 where it is short.
+    """
+
+    open_orders: int = 0
+    recent_orders: int = 0
+    profit_today_usd: float = 0.0
+    held: Mapping[Holding, Decimal] = {}
+
+
+def standing_fault(standing: Standing, limits: Limits) -> str:
+    """Why no new order may be taken at all; "" where one may."""
+    if standing.open_orders >= limits.max_open_orders:
+        return f"open orders: {standing.open_orders} are open, {limits.max_open_orders:g} may be"
+    if standing.recent_orders >= limits.max_orders_per_second:
+        return f"order rate: {standing.recent_orders} in the last second, {limits.max_orders_per_second:g} may be"
+    if -standing.profit_today_usd > limits.max_daily_loss_usd:
+        lost = f"{-standing.profit_today_usd:,.2f} USD were lost today"
+        return f"daily loss: {lost}, {limits.max_daily_loss_usd:,.2f} USD may be"
+    return ""
+
+
+def position_fault(legs: Iterable[Leg], standing: Standing, orders: Iterable[Order], limits: Limits) -> str:
+    """Why these legs, with what is under way beside them, would hold too much of one asset; "" where they would not."""
+    legs = list(legs)
+    coming = under_way(orders)
+    for leg in legs:
+        coming[_holding(leg), leg.side] += leg.quantity * leg.instrument.multiplier
+    for leg in legs:
+        holding, sign = _holding(leg), 1 if leg.side is Side.BUY else -1
+        now = standing.held.get(holding, Decimal(0))
+        then = now + sign * coming[holding, leg.side]
+        price = float(leg.price) * leg.rate / leg.instrument.multiplier
+        worth = abs(float(then)) * price
+        if abs(then) > abs(now) and worth > limits.max_position_usd:
+            told = f"{worth:,.0f} USD of {holding[1]} on {holding[0]}"
+            return f"position: it would come to {told}, {limits.max_position_usd:,.0f} USD may be"
+    return ""
+
+
+def under_way(orders: Iterable[Order]) -> defaultdict[tuple[Holding, Side], Decimal]:
+    """What open orders may still bring, by exchange, asset and side, in units of the asset."""
+    found: defaultdict[tuple[Holding, Side], Decimal] = defaultdict(Decimal)
+    for order in orders:
+        for attempt in order.attempts:
+            leg = order.legs[attempt.leg]
+            if not attempt.phase.final:
+                found[_holding(leg), leg.side] += (leg.quantity - attempt.filled) * leg.instrument.multiplier
+    return found
+
+
+def _holding(leg: Leg) -> Holding:
+    return leg.instrument.exchange, leg.instrument.base
