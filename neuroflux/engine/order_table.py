@@ -15,10 +15,11 @@ SETTLED_AFTER = 6 * SECOND
 ANSWER_WITHIN = 10 * SECOND
 """When nobody told what became of a request by then, the shell has lost it."""
 FILLS_WITHIN = 30 * SECOND
-MAX_HEDGES = 8
+MAX_HEDGES = 20
 MAX_REROUTES = 2
-HEDGE_AGAIN = 200_000
-"""How long after a try to hedge that could not be made the next follows; each later one waits as much longer."""
+HEDGE_AGAIN, HEDGE_LATEST = 200_000, 2 * SECOND
+"""The second try to hedge follows the first at once, since it goes elsewhere if it can; each later one waits as much
+longer, up to the latest: half a minute in all."""
 CANCEL_AGAIN = 2 * SECOND
 QUIET_RESTING = 30 * SECOND
 QUIET_IMMEDIATE = 2 * SECOND

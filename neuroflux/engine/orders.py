@@ -16,7 +16,8 @@ The rules:
     are.
 8.  A pair is at its end when what was bought was sold. Until then the difference is hedged, at a bounded price and as
     soon as nothing of the pair is under way: on the side that got less, or back on the one that got more. After
-    ``MAX_HEDGES`` tries, or when the rest is too small to trade, it is left open and said so.
+    ``MAX_HEDGES`` tries, or when the rest is too small to trade, it is left open and said so. A pair that is filled
+    after its end is open again.
 9.  What the table does not know is a fault: published as an event, with nothing changed. An attempt that was taken for
     absent and turns up is a fault too, and is cancelled.
 10. What an exchange failed to take of an order goes to the others: once nothing of it is under way or in doubt, never
@@ -77,6 +78,7 @@ from neuroflux.engine.order_table import (
     ANSWER_WITHIN,
     CANCEL_AGAIN,
     HEDGE_AGAIN,
+    HEDGE_LATEST,
     MAX_ATTEMPTS,
     MAX_HEDGES,
     SEND_WITHIN,
@@ -213,11 +215,11 @@ def _hedged(order: Order, happening: Hedged, now: Microseconds) -> Handled:
     if not _is_naked(order):
         return order, []
     tries = order.hedges + 1
-    order = replace(order, hedges=tries, hedge_at=now + HEDGE_AGAIN * tries)
+    order = replace(order, hedges=tries, hedge_at=now + _hedge_pause(order))
     if happening.legs and tries <= MAX_HEDGES:
         stage = 1 + max(leg.stage for leg in order.legs)
         more = tuple(replace(leg, stage=stage) for leg in happening.legs)
-        return replace(order, legs=order.legs + more, hedge_at=0), []
+        return replace(order, legs=order.legs + more), []
     if happening.over or tries >= MAX_HEDGES:
         why = happening.reason or f"{MAX_HEDGES} hedges did not fill"
         return replace(order, left_open=f"{order.net.normalize():f} left open: {why}"), []
@@ -228,6 +230,7 @@ def _hedged(order: Order, happening: Hedged, now: Microseconds) -> Handled:
 
 
 def _conclude(before: Order, after: Order, effects: list[Effect], now: Microseconds) -> Step:
+    after = _reopened(before, after)
     after, more = _next_attempts(after, now)
     after, stage = _next_stage(after)
     after, cancels = _cancels(after, now)
@@ -237,6 +240,13 @@ def _conclude(before: Order, after: Order, effects: list[Effect], now: Microseco
     told = [Publish(e) for e in events(before, after, now)]
     journal: list[Effect] = [WriteJournal()] if _durable(before) != _durable(after) else []
     return Step(after, (*journal, *effects, *more, *stage, *cancels, *hedge, *told))
+
+
+def _reopened(before: Order, after: Order) -> Order:
+    """A pair that had ended and was filled later after all is hedged like any other."""
+    if not before.state.final or after.net == before.net or after.command.kind is not CommandKind.PAIR:
+        return after
+    return replace(after, state=OrderState.ROUTED, hedges=0, hedge_at=0, left_open="")
 
 
 def _next_stage(order: Order) -> Handled:
@@ -264,7 +274,11 @@ def _is_naked(order: Order) -> bool:
 def _want_hedge(order: Order, now: Microseconds) -> Handled:
     if not _is_naked(order) or order.hedge_at > now:
         return order, []
-    return replace(order, hedge_at=now + HEDGE_AGAIN * (order.hedges + 1)), [WantHedge()]
+    return replace(order, hedge_at=now + max(HEDGE_AGAIN, _hedge_pause(order))), [WantHedge()]
+
+
+def _hedge_pause(order: Order) -> Microseconds:
+    return min(HEDGE_AGAIN * order.hedges, HEDGE_LATEST)
 
 
 def _next_attempts(order: Order, now: Microseconds) -> Handled:

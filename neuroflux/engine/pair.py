@@ -30,7 +30,7 @@ from neuroflux.engine.candidates import Offer, Prospect, of_leg, reference_price
 from neuroflux.engine.crossing import Leg as Crossed
 from neuroflux.engine.crossing import Taken, cross
 from neuroflux.engine.limits import Limits, spent_amount
-from neuroflux.engine.order_state import Hedged, Leg, Order
+from neuroflux.engine.order_state import Hedged, Leg, Order, Phase
 from neuroflux.engine.rounding import round_price, round_quantity, violation
 from neuroflux.engine.routing import Routed, routed
 from neuroflux.engine.walk import walk
@@ -172,11 +172,22 @@ def decide_hedge(order: Order, prospects: Sequence[Prospect], limits: Limits, no
     offers = [one for one in weighed if isinstance(one, Offer)]
     legs = [leg for leg in (_hedge(order, side, offer, now) for offer in offers) if leg is not None]
     if legs:
-        return Hedged((min(legs, key=lambda pair: pair[0])[1],))
+        refused = _refused(order)
+        return Hedged((min(legs, key=lambda pair: (_name(pair[1]) in refused, pair[0]))[1],))
     reasons = [one.reason for one in weighed if isinstance(one, Candidate)]
     if not reasons:
         return Hedged((), "too small to be traded on either exchange", over=True)
     return Hedged((), "; ".join(dict.fromkeys(reasons)))
+
+
+def _refused(order: Order) -> set[tuple[str, str]]:
+    """Where the last try was rejected: whatever it would cost there, it is more likely to be had elsewhere."""
+    last = {_name(order.legs[attempt.leg]): attempt.phase for attempt in order.attempts}
+    return {name for name, phase in last.items() if phase is Phase.REJECTED}
+
+
+def _name(leg: Leg) -> tuple[str, str]:
+    return leg.instrument.exchange, leg.instrument.symbol
 
 
 def needed(order: Order) -> Side:

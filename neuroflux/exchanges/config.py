@@ -34,7 +34,7 @@ ORDER_LIMITS: Final = {
     "max_notional_usd": 100_000.0,
     "price_collar": 0.02,
     "max_book_age_seconds": 5.0,
-    "max_position_usd": 5_000_000.0,
+    "max_position_usd": 10_000_000.0,
     "max_open_orders": 2_000.0,
     "max_orders_per_second": 100.0,
     "max_daily_loss_usd": 50_000.0,

@@ -37,9 +37,11 @@ from neuroflux.engine.order_state import (
     Hedged,
     Order,
     Publish,
+    Question,
     Reported,
     Send,
     Sending,
+    Told,
     WantHedge,
     WantSend,
 )
@@ -47,6 +49,7 @@ from neuroflux.engine.order_table import HEDGE_AGAIN, MAX_HEDGES, SECOND
 from neuroflux.engine.orders import Step, decode, encode, received, step, wake_at
 from neuroflux.engine.pair import HEDGE_BOUND, decide_hedge, decide_pair, needed
 from neuroflux.engine.trades import decide_rebalance
+from neuroflux.exchanges.base_exchange import Reject
 
 NOW = 1_000 * SECOND
 LIMITS = Limits(100_000.0, 0.02, 5 * SECOND)
@@ -213,6 +216,31 @@ def test_a_leg_that_fills_alone_is_hedged_where_it_costs_less() -> None:
     done = told(sent(hedging.order), 2, "1", price=1009).order
     assert done.state is OrderState.FILLED
     assert done.net == 0
+
+
+def test_after_a_hedge_was_rejected_the_next_goes_elsewhere_at_once() -> None:
+    order = told(sent(decided().order), 0, "1").order
+    order = told(order, 1, "0").order
+    order = sent(step(order, hedge(order), NOW).order)
+    rejected = step(order, Told("c2", Question.PLACE, Reject("-2019", "Margin is insufficient.")), NOW)
+    assert WantHedge() in rejected.effects
+    back = hedge(rejected.order)
+    assert [leg.instrument.exchange for leg in back.legs] == ["binance"], "dearer, and not where it was just refused"
+
+
+def test_a_pair_that_is_filled_after_its_end_is_hedged_again() -> None:
+    order = told(sent(decided().order), 0, "0").order
+    ended = told(order, 1, "0").order
+    assert ended.state.final
+    late = Fill(
+        "", "binance", "BTC/USDC", "c0", "7", "late", Side.BUY, Decimal(1000), Decimal("0.4"), Decimal(0), "USDC",
+        Liquidity.TAKER, NOW,
+    )  # fmt: skip
+    woken = step(ended, FillSeen("c0", late), NOW)
+    assert WantHedge() in woken.effects
+    evened = told(sent(step(woken.order, hedge(woken.order), NOW).order), 2, "0.4").order
+    assert evened.state.final
+    assert evened.net == 0
 
 
 def test_a_partial_fill_is_hedged_for_what_is_missing_and_an_unwound_pair_is_not_filled() -> None:
