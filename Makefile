@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: run test check unit bench lock clean
+.PHONY: run test check unit torture kills lock clean
 
 run: .venv/ready
 	$(BIN)/neuroflux run $(ARGS)
@@ -22,6 +22,14 @@ check: .venv/ready-dev
 # The pure core alone: seconds, no broker.
 unit: .venv/ready-dev
 	$(BIN)/pytest -q -m "not stack" $(ARGS)
+
+# Seeded runs under faults and kills: ARGS="--runs 300 --seed 1".
+torture: .venv/ready-dev
+	$(BIN)/python -m tests.torture $(ARGS)
+
+# The executor killed before and after every await of its code.
+kills: .venv/ready-dev
+	NEUROFLUX_KILLS=all $(BIN)/pytest -q -s tests/consumers/test_kills.py $(ARGS)
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "NeuroFlux needs Python 3.11 or newer: make PYTHON=python3.11 …")'

@@ -59,6 +59,8 @@ from neuroflux.topics import (
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
 ROOT = Path(__file__).parents[2]
+HALT_SECONDS = 1.0
+"""Within which a halt has reached every executor."""
 OUTPUTS = (EVENTS, FILLS, DECISIONS, JOURNAL, ORDER_DEAD_LETTERS)
 NFX = Instrument(
     exchange="binance",
@@ -99,6 +101,7 @@ class FakeBinance:
         self.orders: dict[str, dict[str, Any]] = {}
         self.placed: list[str] = []
         self.asked: list[str] = []
+        self.rests: Callable[[dict[str, str]], bool] = lambda given: self.resting
         self.resting = False
         self.tells_fills = True
         self.before: Callable[[str], Any] = lambda name: None
@@ -120,10 +123,13 @@ class FakeBinance:
         given = dict(parse_qsl(request.query_string))
         name = given["newClientOrderId"]
         self.placed.append(name)
+        if time.time_ns() // 1_000_000 > int(given["timestamp"]) + int(given["recvWindow"]):
+            text = "Timestamp for this request is outside of the recvWindow."
+            return web.json_response({"code": -1021, "msg": text}, status=400)
         early: web.StreamResponse | None = await _awaited(self.before(name))
         if early is not None:
             return early
-        filled = "0" if self.resting else given["quantity"]
+        filled = "0" if self.rests(given) else given["quantity"]
         order = {
             "symbol": given["symbol"],
             "orderId": time.time_ns(),
@@ -132,7 +138,7 @@ class FakeBinance:
             "origQty": given["quantity"],
             "executedQty": filled,
             "cummulativeQuoteQty": str(Decimal(filled) * 100),
-            "status": "NEW" if self.resting else "FILLED",
+            "status": "NEW" if self.rests(given) else "FILLED",
             "type": "LIMIT",
             "side": given["side"],
             "timeInForce": given["timeInForce"],
@@ -233,8 +239,8 @@ class World:
 
     async def publish_account(self) -> None:
         await self.publisher.write(INSTRUMENTS, NFX)
-        for asset in ("USDC", "NFX"):
-            free = Decimal(1_000_000)
+        for asset, amount in (("USDC", 1_000_000), ("NFX", 10_000)):
+            free = Decimal(amount)
             balance = Balance("binance", asset, free, Decimal(0), Decimal(0), free, time.time_ns() // 1_000)
             await self.publisher.write(BALANCES, balance)
 
@@ -417,8 +423,10 @@ async def test_a_halt_cancels_what_is_open_and_refuses_what_is_new(world: World)
     async with executor(world):
         open_one = await world.order(type=OrderType.LIMIT, price=Decimal(90))
         await world.reaches(open_one, OrderState.ACKNOWLEDGED)
+        began = time.monotonic()
         await world.publisher.write(CONTROL, ControlCommand(kind=ControlKind.HALT, why="test"))
         assert (await world.end(open_one)).state is OrderState.CANCELLED
+        assert time.monotonic() - began < HALT_SECONDS
         assert (await world.end(await world.order())).reason == "halted: test"
     async with executor(world):
         assert (await world.end(await world.order())).reason == "halted: test", "also after a restart"
