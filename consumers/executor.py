@@ -50,6 +50,7 @@ from neuroflux.engine.order_state import (
 )
 from neuroflux.engine.orders import received, step
 from neuroflux.engine.routing import refused
+from neuroflux.errors import Forbidden
 from neuroflux.kafka import Entry, Publisher, Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import COMMANDS, EVENTS, FILLS, ORDER_DEAD_LETTERS, STATUS
@@ -207,10 +208,17 @@ class Executor:
                 if isinstance(effect, Publish):
                     await self.publisher.write(EVENTS, effect.record)
         elif partition is not None and partition not in self._ours:
-            # Its sender splits topics differently: hand it to where the order is kept.
-            await self.publisher.write(COMMANDS, command, partition=partition)
+            await self._hand_over(command, partition)
         else:
             await self.publisher.write(EVENTS, _nothing_to_cancel(command))
+
+    async def _hand_over(self, command: OrderCommand, partition: int) -> None:
+        """Its sender splits topics differently: where we may, it is handed to where the order is kept."""
+        try:
+            await self.publisher.write(COMMANDS, command, partition=partition)
+        except Forbidden as error:
+            why = f"came to another partition than its order's, {partition}: {error}"
+            await self.publisher.write(EVENTS, _nothing_to_cancel(command, why))
 
     async def _dead_letter(self, entry: Entry, reason: str) -> None:
         headers = (
@@ -353,9 +361,9 @@ def _place(entry: Entry) -> TopicPartition:
     return TopicPartition(entry.topic.name, entry.partition)
 
 
-def _nothing_to_cancel(command: OrderCommand) -> OrderEvent:
+def _nothing_to_cancel(command: OrderCommand, why: str = "no order of this id is known") -> OrderEvent:
     zero = command.quantity * 0
-    reason = "nothing to cancel: no order of this id is known"
+    reason = f"nothing to cancel: {why}"
     return OrderEvent(
         command.order_id,
         OrderState.REFUSED,

@@ -77,6 +77,7 @@ def run(
 def up(
     brokers: Annotated[int, typer.Option(help="Kafka brokers: 1, or 3 with replication 3.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the exchanges that run here.")] = 1,
+    secure: Annotated[bool, typer.Option("--secure", help="Kafka asks who comes, and who may do what.")] = False,
     live: Live = False,
     trade: Trade = False,
 ) -> None:
@@ -86,7 +87,7 @@ def up(
 
     if brokers not in (1, 3):
         raise UsageError("--brokers is 1 or 3")
-    daemon.up(load_settings(), brokers=brokers, seed=seed, venue=_venue(live, trade))
+    daemon.up(load_settings(), brokers=brokers, seed=seed, secure=secure, venue=_venue(live, trade))
 
 
 @app.command()

@@ -7,6 +7,7 @@ NeuroFluxError
 │   ├── Unreachable        a service or an exchange does not answer
 │   └── RateLimited        asked to wait; carries for how long
 ├── Refused                an exchange or a rule said no, for good; never retried
+│   └── Forbidden          Kafka knows us, or does not, and gives us no right to this
 ├── ProtocolError          the peer broke its own protocol; resync
 │   ├── MalformedFrame     bytes that are not a message of the exchange
 │   └── SequenceGap        a message is missing
@@ -52,6 +53,10 @@ class RateLimited(Transient):
 
 class Refused(NeuroFluxError):
     """An exchange, or one of our own rules, said no for good."""
+
+
+class Forbidden(Refused):
+    """Kafka does not let us in, or gives us no right to what we asked for."""
 
 
 class ProtocolError(NeuroFluxError):

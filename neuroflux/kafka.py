@@ -7,16 +7,27 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import (
+    AuthenticationFailedError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+from aiokafka.helpers import create_ssl_context
 from aiokafka.partitioner import murmur2
+from aiokafka.protocol.admin import CreateAclsRequest
 from msgspec import Struct
 
 from neuroflux.codec import Codec
-from neuroflux.errors import MalformedFrame, NeuroFluxError, Unreachable, UsageError
+from neuroflux.errors import Forbidden, MalformedFrame, NeuroFluxError, Unreachable, UsageError
 from neuroflux.registry import learn, load_codec, register_schemas
 from neuroflux.settings import Settings
 from neuroflux.topics import ALL, BY_NAME, DELETE, Topic
@@ -46,6 +57,19 @@ Start = Literal["beginning", "end", "committed"]
 Wanted = Callable[[str, str], bool]
 """Whether a record of this topic and key is to be decoded at all."""
 Assigned = Callable[["Reader", set[TopicPartition]], Awaitable[None]]
+
+
+def security(settings: Settings) -> dict[str, Any]:
+    """What a client of Kafka needs beside the address: nothing, or SCRAM, over TLS where the settings say so."""
+    if not settings.kafka_user:
+        return {}
+    return {
+        "security_protocol": "SASL_SSL" if settings.kafka_tls else "SASL_PLAINTEXT",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": settings.kafka_user,
+        "sasl_plain_password": settings.kafka_password.get_secret_value(),
+        "ssl_context": create_ssl_context() if settings.kafka_tls else None,
+    }
 
 
 class Place(Struct, frozen=True):
@@ -118,7 +142,7 @@ class _Lane:
             try:
                 await (await self._publisher.producer.send_batch(builder, self._topic, partition=self._partition))
             except KafkaError as error:
-                self._publisher.failed(Unreachable(f"{self._topic}-{self._partition}: {error!r}"))
+                self._publisher.failed(_failure(error, f"{self._topic}-{self._partition}"))
                 return
             self._publisher.sent(count)
 
@@ -150,6 +174,7 @@ class Publisher:
     async def __aenter__(self) -> Publisher:
         self.producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.kafka,
+            **security(self._settings),
             client_id=self._client_id,
             acks="all",
             enable_idempotence=True,
@@ -198,7 +223,7 @@ class Publisher:
         try:
             told = await self.producer.send_and_wait(topic.name, value, key=key, partition=partition)
         except KafkaError as error:
-            raise Unreachable(f"Kafka did not take a record of {topic.name}: {error!r}") from error
+            raise _failure(error, f"Kafka did not take a record of {topic.name}") from error
         return Place(told.partition, told.offset)
 
     async def write_all(self, records: Sequence[tuple[Topic, Any]]) -> None:
@@ -213,7 +238,7 @@ class Publisher:
             for one in sent:
                 await one
         except KafkaError as error:
-            raise Unreachable(f"Kafka did not take a record: {error!r}") from error
+            raise _failure(error, "Kafka did not take a record") from error
 
     async def drain(self) -> None:
         """Return at once while little waits to be sent, else when less does."""
@@ -287,6 +312,7 @@ class Reader:
     async def __aenter__(self) -> Reader:
         self.consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka,
+            **security(self._settings),
             group_id=self._group,
             group_instance_id=self._settings.instance or None if self._group else None,
             enable_auto_commit=False,
@@ -376,7 +402,7 @@ class Reader:
 
 async def create_topics(settings: Settings, replication: int = 1) -> None:
     """Create every topic that is not there yet, with its partitions and clean-up."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, **security(settings))
     await _or_unreachable(admin.start(), settings.kafka, admin.close)
     try:
         answer = await admin.create_topics([_new_topic(topic, replication) for topic in ALL])
@@ -396,9 +422,46 @@ def _new_topic(topic: Topic, replication: int) -> NewTopic:
     return NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)
 
 
+class Granted(Protocol):
+    """That a principal may do an operation (``READ``, ``WRITE``) on a ``TOPIC`` or ``GROUP`` of this name."""
+
+    @property
+    def principal(self) -> str: ...
+
+    @property
+    def operation(self) -> str: ...
+
+    @property
+    def resource(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+_RESOURCES, _OPERATIONS = {"TOPIC": 2, "GROUP": 3}, {"READ": 3, "WRITE": 4}
+_LITERAL, _ALLOW = 3, 3
+"""Numbers of Kafka's protocol: org.apache.kafka.common.resource.ResourceType, acl.AclOperation and their like."""
+
+
+async def grant(settings: Settings, rights: Iterable[Granted]) -> None:
+    """Give rights; again does nothing. Raises Unreachable, also for who may not give any."""
+    client = AIOKafkaClient(bootstrap_servers=settings.kafka, **security(settings))
+    try:
+        await _or_unreachable(client.bootstrap(), settings.kafka, client.close)
+        for one in rights:
+            names = (_RESOURCES[one.resource], one.name, _LITERAL, f"User:{one.principal}", "*")
+            request = CreateAclsRequest(*names, _OPERATIONS[one.operation], _ALLOW)
+            answer = await client.send(client.get_random_node(), request)
+            for code, text in answer.creation_responses:
+                if code:
+                    raise Unreachable(f"a right of {one.principal} was not taken: {text or for_code(code).__name__}")
+    finally:
+        await client.close()
+
+
 async def extents(settings: Settings, topics: Iterable[Topic]) -> dict[str, dict[int, Extent]]:
     """What there is of each partition, by topic."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, **security(settings))
     await _or_unreachable(consumer.start(), settings.kafka, consumer.stop)
     try:
         every = [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)]
@@ -417,7 +480,21 @@ async def _or_unreachable(started: Awaitable[None], address: str, stop: Callable
         await started
     except KafkaError as error:
         await stop()
-        raise Unreachable(f"Kafka at {address} does not answer: {error!r}") from error
+        raise _failure(error, f"Kafka at {address} does not answer") from error
     except asyncio.CancelledError:
         await stop()
         raise
+
+
+_FORBIDDEN = (
+    TopicAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    ClusterAuthorizationFailedError,
+    AuthenticationFailedError,
+)
+
+
+def _failure(error: KafkaError, what: str) -> NeuroFluxError:
+    if isinstance(error, _FORBIDDEN):
+        return Forbidden(f"{what}: not allowed: {error!r}")
+    return Unreachable(f"{what}: {error!r}")

@@ -8,14 +8,17 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import ValidationError, field_validator
+from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from neuroflux.credentials import check_private, read_credentials
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 
 ENV_FILE = ".env"
+TRADER = "trader"
+_SECRET = ("_SECRET_KEY", "_PASSWORD")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """A list in one variable, separated by commas."""
@@ -35,6 +38,9 @@ class Settings(BaseSettings):
     sim: str = "http://127.0.0.1:8900"
     exchanges: Names = EXCHANGE_IDS
     markets: Names = ()
+    kafka_user: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_tls: bool = False
     instance: str = ""
     """What a stage is called among those that share its work, the same after each restart: its group then gives it its
     partitions back at once, instead of waiting until it counts as dead. No two that run may have one name."""
@@ -85,13 +91,27 @@ def _exchange_variable(exchange_id: str, name: str) -> str:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the settings; raises UsageError that names the variable that makes no sense."""
+    """Read the settings; raises UsageError that names the variable that makes no sense, or a file that is too open.
+
+    Who names no user of Kafka, and can read the credentials of the local stack in its home, is its trader.
+    """
+    _check_env_file()
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
+        trader = "" if settings.kafka_user else read_credentials(settings.home).get(TRADER, "")
+        found = {"kafka_user": TRADER, "kafka_password": SecretStr(trader)}
+        return settings.model_copy(update=found) if trader else settings
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"][:1]).upper()
         raise UsageError(f"NEUROFLUX_{name}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _check_env_file() -> None:
+    """A file with secrets is its owner's alone."""
+    file = Path(ENV_FILE)
+    if any(value and name.endswith(_SECRET) for name, value in dotenv_values(file).items()):
+        check_private(file)
 
 
 def port_of(address: str) -> int:

@@ -17,7 +17,7 @@ import faust
 from neuroflux.clock import wall
 from neuroflux.engine.comparable import Reference
 from neuroflux.errors import StackError
-from neuroflux.kafka import Entry, Publisher, load_codec
+from neuroflux.kafka import Entry, Publisher, load_codec, security
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.topics import Topic
@@ -46,6 +46,7 @@ class Worker:
         self.app: Any = faust.App(
             name,
             broker=[f"{SCHEME}://{address}" for address in settings.kafka.split(",")],
+            broker_credentials=_credentials(settings),
             store="memory://",
             datadir=str(settings.home.absolute() / "faust"),
             web_enabled=False,
@@ -139,6 +140,19 @@ class Worker:
 
     async def _on_assigned(self, *_: Any, **__: Any) -> None:
         self._assigned.set()
+
+
+def _credentials(settings: Settings) -> faust.SASLCredentials | None:
+    """Who this worker is to a secure Kafka; as neuroflux/kafka.py has it."""
+    if not settings.kafka_user:
+        return None
+    given = security(settings)
+    return faust.SASLCredentials(
+        username=given["sasl_plain_username"],
+        password=given["sasl_plain_password"],
+        mechanism=given["sasl_mechanism"],
+        ssl_context=given["ssl_context"],
+    )
 
 
 async def main(settings: Settings) -> None:

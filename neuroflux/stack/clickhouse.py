@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,8 +12,10 @@ from xml.sax.saxutils import escape
 
 from msgspec import Struct
 
+from neuroflux.credentials import read_credentials
 from neuroflux.errors import UsageError
 from neuroflux.settings import Settings
+from neuroflux.stack.access import READER
 from neuroflux.stack.checks import listens
 from neuroflux.stack.environment import base
 from neuroflux.stack.services import Port, Readiness, Service
@@ -41,7 +44,10 @@ CONFIG = """<clickhouse>
 
 # The engine itself works as `default`, which therefore has no password, and is let in from this machine alone.
 USERS = """<clickhouse>
-  <profiles><default><implicit_select>0</implicit_select></default></profiles>
+  <profiles>
+    <default><implicit_select>0</implicit_select></default>
+    <reader><readonly>1</readonly></reader>
+  </profiles>
   <users>
     <default>
       <password></password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
@@ -50,11 +56,18 @@ USERS = """<clickhouse>
     <{user}>
       <password>{password}</password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
       <profile>default</profile><quota>default</quota>
-    </{user}>
+    </{user}>{reader}
   </users>
   <quotas><default></default></quotas>
 </clickhouse>
 """
+
+
+READER_USER = """
+    <reader>
+      <password>{password}</password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
+      <profile>reader</profile><quota>default</quota>
+    </reader>"""
 
 
 class Server(Struct, frozen=True):
@@ -85,9 +98,10 @@ def config(made: Server, folder: Path) -> str:
     return CONFIG.format(**{name: escape(str(value)) for name, value in values.items()}, memory=MEMORY, marks=MARKS)
 
 
-def users(made: Server) -> str:
-    """The text of users.xml."""
-    return USERS.format(user=escape(made.user), password=escape(made.password))
+def users(made: Server, passwords: Mapping[str, str]) -> str:
+    """The text of users.xml; a secure stack has a user that can only read."""
+    reader = READER_USER.format(password=escape(passwords[READER])) if passwords else ""
+    return USERS.format(user=escape(made.user), password=escape(made.password), reader=reader)
 
 
 def clickhouse(settings: Settings) -> Service:
@@ -102,15 +116,16 @@ def clickhouse(settings: Settings) -> Service:
         address=f"{made.host}:{made.port}",
         ports=(Port(made.host, made.port, SETTING), Port(made.host, made.http_port, HTTP_SETTING)),
         check=partial(answers, made),
-        prepare=partial(_prepare, made, folder),
+        prepare=partial(_prepare, made, folder, read_credentials(settings.home)),
         stop_timeout=30.0,
     )
 
 
-def _prepare(made: Server, folder: Path) -> None:
+def _prepare(made: Server, folder: Path, passwords: Mapping[str, str]) -> None:
     (folder / "run").mkdir(parents=True, exist_ok=True)
     (folder / "run" / "config.xml").write_text(config(made, folder))
-    (folder / "run" / "users.xml").write_text(users(made))
+    (folder / "run" / "users.xml").write_text(users(made, passwords))
+    (folder / "run" / "users.xml").chmod(0o600)
 
 
 async def answers(made: Server) -> bool:

@@ -13,11 +13,14 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
-from neuroflux.errors import NeuroFluxError, StackError
+from neuroflux.credentials import make_credentials, read_credentials
+from neuroflux.errors import NeuroFluxError, StackError, UsageError
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stack import environment, home
+from neuroflux.stack.access import PRINCIPALS
 from neuroflux.stack.home import log_path
 from neuroflux.stack.install import Report, install
+from neuroflux.stack.kafka import is_made
 from neuroflux.stack.plan import Venue
 from neuroflux.stack.services import Service, ServiceStatus, State
 from neuroflux.stack.supervisor import Stack, infrastructure, preflight, stages
@@ -56,6 +59,7 @@ def up(
     *,
     brokers: int = 1,
     seed: int = 1,
+    secure: bool = False,
     pipeline: bool = True,
     venue: Venue = Venue.SIMULATED,
     tie: int = -1,
@@ -64,8 +68,11 @@ def up(
     """Start the stack and return when everything answers; raises StackError, with nothing left running, if it can't.
 
     Without ``pipeline`` it is Kafka, registry and ClickHouse alone. ``tie`` is the reading end of a pipe: the stack
-    stops when the other end is closed, so that it does not outlive who holds that.
+    stops when the other end is closed, so that it does not outlive who holds that. ``secure``: Kafka asks who comes,
+    and lets nobody do more than stack/access.py says; a home that was made so stays so.
     """
+    if secure:
+        _secure(settings)
     order = Order(brokers, seed, pipeline, venue, tie=tie)
     services = _services(settings, order)
     lock = home.Lock(settings)
@@ -80,6 +87,12 @@ def up(
     except KeyboardInterrupt:
         down(settings)
         raise
+
+
+def _secure(settings: Settings) -> None:
+    if is_made(settings.home) and not read_credentials(settings.home):
+        raise UsageError(f"{settings.home} was made without --secure; set NEUROFLUX_HOME to another")
+    make_credentials(settings.home, PRINCIPALS)
 
 
 def _services(settings: Settings, order: Order) -> list[Service]:

@@ -17,6 +17,9 @@ SIMULATED = {"binance": "/binance", "binanceusdm": "/binance", "hyperliquid": "/
 """Where below NEUROFLUX_SIM each exchange that runs here is found."""
 
 
+_SECRETS = ("_API_KEY", "_SECRET_KEY", "_KAFKA_USER", "_KAFKA_PASSWORD")
+
+
 def spelled_out(settings: Settings) -> dict[str, str]:
     """The settings as variables, so that a child in another folder reads the same."""
     lists = {"exchanges": settings.exchanges, "markets": settings.markets}
@@ -46,7 +49,14 @@ def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_key(name: str) -> bool:
-    return name.startswith("NEUROFLUX_") and name.endswith(("_API_KEY", "_SECRET_KEY"))
+    return name.startswith("NEUROFLUX_") and name.endswith(_SECRETS)
+
+
+def as_principal(env: Mapping[str, str], name: str, passwords: Mapping[str, str]) -> dict[str, str]:
+    """The same environment for who comes to Kafka under this name; unchanged where nobody needs one."""
+    if name not in passwords:
+        return dict(env)
+    return {**env, "NEUROFLUX_KAFKA_USER": name, "NEUROFLUX_KAFKA_PASSWORD": passwords[name]}
 
 
 def base(settings: Settings) -> dict[str, str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from neuroflux.credentials import read_credentials
 from neuroflux.errors import UsageError
 from neuroflux.settings import Settings
 from neuroflux.stack import environment
@@ -49,11 +50,21 @@ def infrastructure(settings: Settings, brokers: int = 1) -> list[Service]:
         cwd=environment.CHECKOUT,
         needs=tuple(server.name for server in servers),
     )
-    return [*servers, setup]
+    return [*servers, *_with_names(settings, [setup])]
+
+
+def _with_names(settings: Settings, services: Sequence[Service]) -> list[Service]:
+    """Each comes to a secure Kafka under its own name."""
+    passwords = read_credentials(settings.home)
+    return [replace(one, env=environment.as_principal(one.env, one.name, passwords)) for one in services]
 
 
 def stages(settings: Settings, brokers: int = 1, seed: int = 1, venue: Venue = Venue.SIMULATED) -> list[Service]:
     """Every stage, and the exchanges that run here where any do; raises UsageError outside a checkout."""
+    return _with_names(settings, _stages(settings, brokers, seed, venue))
+
+
+def _stages(settings: Settings, brokers: int, seed: int, venue: Venue) -> list[Service]:
     if not (environment.CHECKOUT / "producers").is_dir():
         raise UsageError("the stages run from a checkout of the project, which this is not")
     told = addressed(settings, brokers)

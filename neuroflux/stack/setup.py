@@ -10,17 +10,25 @@ from urllib.parse import urlsplit
 from clickhouse_driver import Client
 
 from neuroflux.errors import NeuroFluxError
-from neuroflux.kafka import create_topics, register_schemas
+from neuroflux.kafka import create_topics, grant, register_schemas
 from neuroflux.settings import Settings, load_settings
+from neuroflux.stack.access import rights
 
 
 async def set_up(settings: Settings, replication: int = 1) -> None:
     """May be repeated: what is there already stays as it is."""
     await asyncio.gather(
-        create_topics(settings, replication),
+        make_topics(settings, replication),
         register_schemas(settings),
         asyncio.to_thread(create_database, settings),
     )
+
+
+async def make_topics(settings: Settings, replication: int) -> None:
+    """The topics, and on a secure Kafka who may do what with them."""
+    await create_topics(settings, replication)
+    if settings.kafka_user:
+        await grant(settings, rights())
 
 
 def create_database(settings: Settings) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import os
 import time
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -72,7 +71,7 @@ def write(publisher: Publisher, number: int, kind: str) -> None:
     publisher.publish(JOURNAL, entry, partition=number % 4)
 
 
-async def test_the_journal_is_read_again_quickly(stack: Any, tmp_path: Path) -> None:
+async def test_the_journal_is_read_again_quickly(stack: Any) -> None:
     settings = stack.settings
     codec = await load_codec(settings)
     async with Publisher(settings, codec) as publisher:

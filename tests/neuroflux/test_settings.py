@@ -35,7 +35,9 @@ def test_an_unknown_exchange_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_keys_need_both_halves_and_hide_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEUROFLUX_BINANCE_API_KEY", "the-key")
     assert load_settings().keys("binance") is None
-    (tmp_path / ".env").write_text("NEUROFLUX_BINANCE_SECRET_KEY=the-secret\n")
+    env = tmp_path / ".env"
+    env.write_text("NEUROFLUX_BINANCE_SECRET_KEY=the-secret\n")
+    env.chmod(0o600)
     keys = load_settings().keys("binance")
     assert keys is not None
     assert (keys.key, keys.secret) == ("the-key", "the-secret")

@@ -62,13 +62,14 @@ def wait_for(condition: Callable[[], T], seconds: float = 30) -> T:
 MakeSettings = Callable[[Path], Settings]
 
 
-def run_pipeline(home: Path, make_settings: MakeSettings) -> Iterator[Pipeline]:
-    """A pipeline with accounts of its own, from ``up`` to ``down``."""
+def run_pipeline(home: Path, make_settings: MakeSettings, *options: str) -> Iterator[Pipeline]:
+    """A pipeline with accounts of its own, from ``up`` with these options to ``down``."""
     settings = make_settings(home)
-    chosen = {f"NEUROFLUX_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
+    plain = settings.model_dump(mode="json", exclude={"kafka_user", "kafka_password", "instance"})
+    chosen = {f"NEUROFLUX_{name.upper()}": value for name, value in plain.items()}
     text = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in chosen.items()}
     running = Pipeline(settings, {**os.environ, **text})
-    started = running.program("up", timeout=120)
+    started = running.program("up", *options, timeout=120)
     try:
         assert started.returncode == 0, started.stderr
         yield running

@@ -16,7 +16,7 @@ def test_addresses_of_both_protocols() -> None:
 def test_the_user_of_the_setting_is_made() -> None:
     made = server(Settings(clickhouse="clickhouse://trader:s<cret@127.0.0.1:9000/neuroflux"))
     assert (made.user, made.password) == ("trader", "s<cret")
-    tree = ET.fromstring(users(made))
+    tree = ET.fromstring(users(made, {}))
     assert tree.findtext("users/trader/password") == "s<cret"
     assert [ip.text for ip in tree.findall("users/default/networks/ip")] == ["127.0.0.1", "::1"]
 

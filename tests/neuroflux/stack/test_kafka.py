@@ -14,7 +14,7 @@ def as_dict(text: str) -> dict[str, str]:
 
 def test_one_broker_keeps_one_copy() -> None:
     (node,) = brokers("127.0.0.1:9092", 1)
-    config = as_dict(properties(node, [node], Path("/home/kafka/1")))
+    config = as_dict(properties(node, [node], Path("/home/kafka/1"), {}))
     assert config["listeners"] == "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"
     assert config["controller.quorum.voters"] == "1@127.0.0.1:9093"
     assert config["log.dirs"] == "/home/kafka/1/log"
@@ -26,7 +26,7 @@ def test_one_broker_keeps_one_copy() -> None:
 def test_three_brokers_keep_three_copies() -> None:
     nodes = brokers("127.0.0.1:9092", 3)
     assert bootstrap(nodes) == "127.0.0.1:9092,127.0.0.1:9102,127.0.0.1:9112"
-    config = as_dict(properties(nodes[2], nodes, Path("/kafka/3")))
+    config = as_dict(properties(nodes[2], nodes, Path("/kafka/3"), {}))
     assert config["node.id"] == "3"
     assert config["controller.quorum.voters"] == "1@127.0.0.1:9093,2@127.0.0.1:9103,3@127.0.0.1:9113"
     assert {value for name, value in config.items() if name.endswith("replication.factor")} == {"3"}

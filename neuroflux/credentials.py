@@ -1,0 +1,49 @@
+"""The passwords of a secure local stack: one file in its home, made once, that only its owner can read."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from neuroflux.errors import UsageError
+
+NAME = "credentials.json"
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def credentials_path(home: Path) -> Path:
+    return home.absolute() / NAME
+
+
+def check_private(path: Path) -> None:
+    """Raise UsageError where others than its owner may do anything with a file."""
+    if path.stat().st_mode & OTHERS:
+        raise UsageError(f"{path} holds secrets and is open to others: chmod 600 {path}")
+
+
+def read_credentials(home: Path) -> Mapping[str, str]:
+    """Passwords by principal; empty where the stack of this home is not secure. Raises UsageError for an open file."""
+    path = credentials_path(home)
+    if not path.exists():
+        return {}
+    check_private(path)
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+
+
+def make_credentials(home: Path, principals: Iterable[str]) -> Mapping[str, str]:
+    """Those that are there, with new ones for who has none."""
+    known = dict(read_credentials(home))
+    missing = {name: secrets.token_urlsafe(24) for name in principals if name not in known}
+    if missing:
+        path = credentials_path(home)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(known | missing))
+        fresh.replace(path)
+    return known | missing

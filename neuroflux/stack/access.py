@@ -1,0 +1,56 @@
+"""Who may do what on a secure Kafka: a principal a stage, one for traders, one for readers.
+
+What is not here is refused. Everybody named may read every topic; each writes its own alone. ``setup`` and ``broker``
+may do anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from neuroflux import topics as t
+from neuroflux.topics import Topic
+
+BROKER, SETUP, TRADER, READER = "broker", "setup", "trader", "reader"
+SUPER_USERS: Final = (BROKER, SETUP)
+
+WRITES: Final[Mapping[str, tuple[Topic, ...]]] = {
+    "market": (t.QUOTES, t.TRADES, t.BOOKS, t.FUNDING, t.INSTRUMENTS, t.STATUS, t.MARKET_DEAD_LETTERS),
+    "account": (t.BALANCES, t.POSITIONS, t.ACCOUNT_ORDERS, t.ACCOUNT_FILLS, t.STATUS),
+    "streams": (t.PRICES, t.SIGNALS, t.HEALTH, t.STATUS, t.MARKET_DEAD_LETTERS),
+    "execution": (t.JOURNAL, t.DECISIONS, t.EVENTS, t.FILLS, t.ORDER_DEAD_LETTERS, t.STATUS),
+    "warehouse": (t.MARKET_DEAD_LETTERS, t.ORDER_DEAD_LETTERS),
+    "sim": (),
+    TRADER: (t.COMMANDS, t.CONTROL, t.FAILOVER),
+    READER: (),
+}
+GROUPS: Final[Mapping[str, str]] = {
+    "streams": "neuroflux-streams",
+    "execution": "execution",
+    "warehouse": "warehouse",
+    TRADER: "*",
+    READER: "*",
+}
+PRINCIPALS: Final = (*SUPER_USERS, *WRITES)
+
+
+class Right(Struct, frozen=True):
+    """That a principal may do an operation (``READ`` or ``WRITE``) on a ``TOPIC`` or ``GROUP`` of this name."""
+
+    principal: str
+    operation: str
+    resource: str
+    name: str
+
+
+def rights() -> Iterator[Right]:
+    """Every right there is, but those of the super users."""
+    for principal, written in WRITES.items():
+        yield Right(principal, "READ", "TOPIC", "*")
+        for topic in written:
+            yield Right(principal, "WRITE", "TOPIC", topic.name)
+    for principal, group in GROUPS.items():
+        yield Right(principal, "READ", "GROUP", group)

@@ -1,0 +1,135 @@
+"""A secure stack: trading works as before, and the broker refuses whoever has no right."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from neuroflux.credentials import credentials_path, read_credentials
+from neuroflux.domain import CommandKind, JournalEntry, OrderCommand
+from neuroflux.errors import Forbidden, Unreachable
+from neuroflux.exchanges.exchange_manager import ExchangeManager
+from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.ordering import new_order_id
+from neuroflux.settings import Settings
+from neuroflux.stack.access import READER, TRADER
+from neuroflux.stack.home import log_path
+from neuroflux.topics import COMMANDS, JOURNAL, QUOTES, Topic
+from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+COMMAND = OrderCommand(order_id=new_order_id(), kind=CommandKind.PLACE, market="BTC/USD", quantity=Decimal("0.001"))
+ENTRY = JournalEntry("nobody", "open", 0, b"", 1)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
+    yield from run_pipeline(tmp_path_factory.mktemp("secure"), make_settings, "--secure")
+
+
+def known_as(pipeline: Pipeline, name: str, password: str = "") -> Settings:
+    found = password or read_credentials(pipeline.settings.home)[name]
+    return pipeline.settings.model_copy(update={"kafka_user": name, "kafka_password": SecretStr(found)})
+
+
+async def write(settings: Settings, topic: Topic, record: object) -> None:
+    async with Publisher(settings, await load_codec(settings)) as publisher:
+        await publisher.write(topic, record)
+
+
+def test_an_order_goes_through_from_the_program_and_the_facade(pipeline: Pipeline) -> None:
+    wait_for(lambda: pipeline.program("order", "buy", "BTC/USD", "0.01", "--wait").returncode == 0, 60)
+    with ExchangeManager(known_as(pipeline, TRADER)) as manager:
+        order = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.01}
+        assert wait_for(lambda: manager.route_order(order)["state"] == "filled", 30)
+    wait_for(lambda: int(pipeline.query("SELECT count() FROM order_events WHERE state = 'filled'")[0][0]) >= 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "topic", "record"),
+    [
+        (READER, COMMANDS, COMMAND),
+        ("streams", COMMANDS, COMMAND),
+        ("execution", COMMANDS, COMMAND),
+        ("streams", JOURNAL, ENTRY),
+        (TRADER, JOURNAL, ENTRY),
+    ],
+)
+async def test_who_has_no_right_is_refused_by_the_broker(
+    pipeline: Pipeline, name: str, topic: Topic, record: object
+) -> None:
+    with pytest.raises(Forbidden, match="not allowed"):
+        await write(known_as(pipeline, name), topic, record)
+
+
+async def test_a_reader_reads(pipeline: Pipeline) -> None:
+    settings = known_as(pipeline, READER)
+    async with Reader(settings, await load_codec(settings), (QUOTES,), start="beginning") as reader:
+        async for batch in reader.batches():
+            if batch:
+                break
+    assert batch[0].record.market
+
+
+@pytest.mark.parametrize(("name", "password"), [(TRADER, "wrong"), ("nobody", "wrong")])
+async def test_a_wrong_password_is_refused(
+    pipeline: Pipeline, name: str, password: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client does not tell it apart from a broker that does not answer, but for its log."""
+    with pytest.raises(Unreachable):
+        await write(known_as(pipeline, name, password), COMMANDS, COMMAND)
+    assert "SaslAuthenticationFailed" in caplog.text
+
+
+def ask(pipeline: Pipeline, sql: str) -> str:
+    """ClickHouse as the user who only reads."""
+    password = read_credentials(pipeline.settings.home)[READER]
+    headers = {"X-ClickHouse-User": READER, "X-ClickHouse-Key": password}
+    url = f"{pipeline.settings.clickhouse_http}/?database=neuroflux"
+    with urllib.request.urlopen(urllib.request.Request(url, sql.encode(), headers), timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_clickhouses_reader_reads_and_writes_nothing(pipeline: Pipeline) -> None:
+    assert int(ask(pipeline, "SELECT count() FROM quotes")) >= 0
+    with pytest.raises(urllib.error.HTTPError):
+        ask(pipeline, "TRUNCATE TABLE quotes")
+
+
+def test_no_password_is_in_a_log_a_command_line_or_the_state(pipeline: Pipeline) -> None:
+    passwords = read_credentials(pipeline.settings.home).values()
+    logs = [one.read_text(errors="replace") for one in log_path(pipeline.settings, "x").parent.iterdir()]
+    lines = [path.read_text(errors="replace") for path in Path("/proc").glob("[0-9]*/cmdline") if _is_there(path)]
+    state = pipeline.program("status", "--json").stdout
+    assert len(json.loads(state.splitlines()[0])) > 1
+    assert not [one for one in passwords for text in (*logs, *lines, state) if one in text]
+    private = [credentials_path(pipeline.settings.home), pipeline.settings.home / "kafka" / "1" / "server.properties"]
+    assert {one.stat().st_mode & 0o777 for one in private} == {0o600}
+
+
+def _is_there(path: Path) -> bool:
+    """A process may end while it is looked at."""
+    try:
+        return bool(path.read_bytes())
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_home_that_was_made_without_stays_without(
+    tmp_path: Path, make_settings: Callable[[Path], Settings], pipeline: Pipeline
+) -> None:
+    made = tmp_path / "kafka"
+    made.mkdir()
+    (made / "brokers").write_text("1")
+    environment = pipeline.environment | {"NEUROFLUX_HOME": str(tmp_path)}
+    refused = Pipeline(pipeline.settings, environment).program("up", "--secure")
+    assert refused.returncode == 2
+    assert "was made without --secure" in refused.stderr
