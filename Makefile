@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: run test check unit torture kills lock clean
+.PHONY: run test check unit torture kills lock audit clean
 
 run: .venv/ready
 	$(BIN)/neuroflux run $(ARGS)
@@ -50,6 +50,10 @@ lock: .venv/ready-dev
 		--no-emit-index-url --upgrade --extra stack --extra build --extra test -o requirements-dev.lock
 	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --universal --python-version 3.11 --no-header \
 		--no-emit-index-url --extra stack --extra build -c requirements-dev.lock -o requirements.lock
+
+# Ask PyPI whether a pinned version has a known hole. Fails also where a package could not be asked about.
+audit: .venv/ready-dev
+	$(BIN)/uvx pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements-dev.lock
 
 clean:
 	rm -rf .venv data
