@@ -89,7 +89,7 @@ class Executor:
         self._ended: deque[tuple[Microseconds, Order]] = deque()
         self._ours: set[int] = set()
         self._claimed: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
-        self._strays = Strays(self._match)
+        self._strays = Strays(self._match, self._may_be_ours)
         self._room = asyncio.Event()
 
     # ── partitions ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -310,6 +310,10 @@ class Executor:
             self._deliver(order_id, told)
         return bool(order_id)
 
+    def _may_be_ours(self, told: OrderReport | Fill) -> bool:
+        """Whether an order is there whose id on the exchange nobody knows yet."""
+        return any((told.exchange, told.symbol) in unidentified(kept.order) for kept in self.journal.open())
+
     def _deliver(self, order_id: str, told: OrderReport | Fill) -> None:
         runner = self._runners.get(order_id)
         if runner is not None and not runner.closed:
@@ -323,6 +327,16 @@ class Executor:
             revived = Runner(self, last.order)
             revived.tell(late)
             self._run(revived)
+
+
+def unidentified(order: Order) -> set[tuple[str, str]]:
+    """Where an attempt may stand that is known there by an id which we have not been told."""
+    instruments = (
+        order.legs[one.leg].instrument
+        for one in order.attempts
+        if one.client_order_id and not one.exchange_order_id and not one.phase.final
+    )
+    return {(one.exchange, one.symbol) for one in instruments}
 
 
 def _happening(order: Order, told: OrderReport | Fill) -> Happening:

@@ -8,16 +8,22 @@ from collections.abc import Callable
 from neuroflux.domain import Fill, Microseconds, OrderReport
 
 KEPT_FOR: Microseconds = 5_000_000
-"""An exchange order id that we don't know yet is in the answer to our own request: at most its time-out away."""
+"""An exchange order id that we don't know yet is in the answer to our own request."""
 KEPT = 10_000
 REMEMBERED = 100_000
 
 
 class Strays:
-    """``match`` hands news to the order it belongs to, and says whether there is one."""
+    """``match`` hands news to the order it belongs to, and says whether there is one.
 
-    def __init__(self, match: Callable[[OrderReport | Fill], bool]) -> None:
-        self._match = match
+    ``awaited`` says whether it may yet be ours: an order is there of which the exchange's own id is not known, because
+    its answer was lost and it is still asked after.
+    """
+
+    def __init__(
+        self, match: Callable[[OrderReport | Fill], bool], awaited: Callable[[OrderReport | Fill], bool]
+    ) -> None:
+        self._match, self._awaited = match, awaited
         self._waiting: deque[tuple[Microseconds, OrderReport | Fill]] = deque(maxlen=KEPT)
         self._told: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
@@ -32,7 +38,7 @@ class Strays:
             since, told = self._waiting.popleft()
             if self._match(told):
                 continue
-            if now - since < KEPT_FOR:
+            if now - since < KEPT_FOR or self._awaited(told):
                 self._waiting.append((since, told))
             elif isinstance(told, Fill) and self._first_time(told):
                 found.append(told)

@@ -1,0 +1,41 @@
+"""News that nobody can place: kept while it may yet be ours, then told once as another's."""
+
+from __future__ import annotations
+
+from consumers.executor import unidentified
+from consumers.strays import KEPT_FOR, Strays
+from neuroflux.domain import OrderState
+from neuroflux.engine.order_state import Question, Told
+from neuroflux.engine.orders import step
+from neuroflux.exchanges.base_exchange import Ack, InDoubt
+from tests.neuroflux.engine.test_orders import LEG, NOW, begin, fill, name, report, sent
+
+LATER = NOW + KEPT_FOR
+
+
+def test_what_is_nobodys_is_told_after_a_while_and_once() -> None:
+    strays = Strays(lambda told: False, lambda told: False)
+    strays.take(fill(1), NOW)
+    assert strays.others(LATER - 1) == []
+    assert strays.others(LATER) == [fill(1)]
+    strays.take(fill(1), LATER)
+    assert strays.others(LATER + KEPT_FOR) == []
+
+
+def test_what_may_be_of_an_order_in_doubt_waits_for_as_long_as_that_is() -> None:
+    ours, known = [True], list[object]()
+    strays = Strays(lambda told: bool(known), lambda told: ours[0])
+    strays.take(fill(1), NOW)
+    assert strays.others(LATER + KEPT_FOR) == []
+    known.append(1)
+    ours[0] = False
+    assert strays.others(LATER + KEPT_FOR) == [], "it was ours"
+
+
+def test_an_order_in_doubt_is_one_whose_id_there_is_not_known() -> None:
+    there = {(LEG.instrument.exchange, LEG.instrument.symbol)}
+    doubtful = step(sent(), Told(name(), Question.PLACE, InDoubt("no answer")), NOW).order
+    assert unidentified(doubtful) == unidentified(sent()) == there
+    assert unidentified(begin(LEG)) == set()
+    answered = step(doubtful, Told(name(), Question.QUERY, Ack(report(OrderState.WORKING, 1), ())), NOW).order
+    assert unidentified(answered) == set()
