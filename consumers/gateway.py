@@ -38,6 +38,7 @@ RECENT = 20
 FAILING = 2
 """So many requests in a row without an answer, or with a server's error, and the exchange counts as failing."""
 SERVER_ERROR = 500
+MINUTE: Microseconds = 60_000_000
 ORDER_WEIGHT = 1
 """Of a new order, on every exchange that there is."""
 HOLD_SECONDS = {418: 120.0, 429: 5.0}
@@ -238,11 +239,15 @@ class Gateway:
         """Take in what the exchange counts, of whomever; the used share of the limit that is nearest."""
         budget, now = line.queue.budget, asyncio.get_running_loop().time()
         if usage.weight:
-            budget.told(usage.weight, now)
+            budget.told(usage.weight, self._until_next_minute(exchange), now)
         if usage.is_full:
             self._full_of_orders(exchange, budget, now)
         shares = [budget.told_orders(seconds, count, now) for seconds, count in usage.orders.items()]
         return max(usage.weight, float(usage.is_full), *shares, 0.0)
+
+    def _until_next_minute(self, exchange: str) -> float:
+        """Seconds by the exchange's clock, and a little more: ours is known to some milliseconds."""
+        return (MINUTE - self.now(exchange) % MINUTE) / 1e6 + 0.2
 
     def _full_of_orders(self, exchange: str, budget: Budget, now: float) -> None:
         """Send no new order until the exchange counts fewer, and say so; everything else goes on."""

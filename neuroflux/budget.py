@@ -82,6 +82,7 @@ class Budget:
         self._tokens = self._capacity
         self._filled_at = now
         self._held_until = now
+        self._left, self._left_until = self._capacity, now
         self._windows = [Window(most, seconds, buffer) for most, seconds in orders]
 
     def bound(self, weight_per_minute: int, now: Seconds) -> None:
@@ -94,10 +95,14 @@ class Budget:
     def spend(self, weight: int, now: Seconds) -> bool:
         """Take the weight if it is there; nothing can be taken during a hold."""
         self._refill(now)
-        if now < self._held_until or self._tokens < min(weight, self._capacity):
+        if now < self._held_until or self._tokens < min(weight, self._capacity) or self._used_up(weight, now):
             return False
         self._tokens -= weight
+        self._left -= weight
         return True
+
+    def _used_up(self, weight: int, now: Seconds) -> bool:
+        return now < self._left_until and weight > self._left
 
     def spend_order(self, weight: int, urgency: Urgency, now: Seconds) -> bool:
         """The same for a new order, which the limits of orders count too."""
@@ -116,7 +121,8 @@ class Budget:
         """How long until ``spend`` can succeed, if nobody else spends."""
         self._refill(now)
         missing = max(0.0, min(weight, self._capacity) - self._tokens)
-        return max(self._held_until - now, missing / (self._capacity / 60))
+        reset = self._left_until - now if self._used_up(weight, now) else 0.0
+        return max(self._held_until - now, missing / (self._capacity / 60), reset)
 
     def wait_order(self, urgency: Urgency, now: Seconds) -> Seconds:
         """How long until the limits of orders leave room for one more."""
@@ -130,10 +136,12 @@ class Budget:
         """How long the exchange still wants us to wait."""
         return max(0.0, self._held_until - now)
 
-    def told(self, usage: float, now: Seconds) -> None:
-        """The exchange said how much of its whole limit is used, by whomever (0 to 1)."""
-        self._refill(now)
-        self._tokens = min(self._tokens, max(0.0, self._capacity - usage * self._per_minute))
+    def told(self, usage: float, resets_in: Seconds, now: Seconds) -> None:
+        """The exchange said how much of its whole limit is used, by whomever (0 to 1), and until when that counts.
+
+        It counts by its own minutes: what is used of one is not there again before the next.
+        """
+        self._left, self._left_until = self._capacity - usage * self._per_minute, now + resets_in
 
     def told_orders(self, seconds: int, count: int, now: Seconds) -> float:
         """It said how many orders count in the limit of so many seconds; the share of that limit."""

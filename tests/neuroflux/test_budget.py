@@ -22,6 +22,18 @@ def test_a_weight_above_the_whole_budget_still_has_its_turn() -> None:
     assert Budget(100, 0.2, 0.0).spend(500, 0.0)
 
 
+def test_what_the_exchange_says_is_used_is_not_there_again_before_its_next_minute() -> None:
+    budget = Budget(6_000, 0.2, 0.0)
+    budget.told(0.75, 20.0, 100.0)
+    assert budget.spend(200, 100.0)
+    assert not budget.spend(200, 110.0), "4,700 of 4,800 are used"
+    assert budget.spend(100, 110.0)
+    assert budget.wait(1, 112.0) == pytest.approx(8.0)
+    assert budget.spend(200, 120.0)
+    budget.told(1.0, 60.0, 120.0)
+    assert not budget.spend(1, 130.0)
+
+
 def test_a_hold_stops_everything() -> None:
     budget = Budget(600, 0.2, 0.0)
     budget.hold(5.0, 0.0)
