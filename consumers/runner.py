@@ -62,7 +62,7 @@ INBOX = 1_000
 SIGNED_FOR = 2.0
 """Seconds within which a signed request is sent; a later one is signed again, long before its exchange refuses it."""
 CLOCK_OFF = 500_000
-"""Microseconds by which a clock must have been off for a definite reject to be put down to it."""
+"""Microseconds by which a clock must have been off for a request that was refused for its time to be sent again."""
 UNSENT_RETRY = 1.0
 """Seconds until a request is tried again that never left."""
 
@@ -300,7 +300,7 @@ class Runner:
         else:
             outcome = await self._placed(exchange, request)
         moved = abs(self._shell.gateway.offset(exchange) - offset)
-        if isinstance(outcome, Reject) and moved > CLOCK_OFF:
+        if isinstance(outcome, Reject) and outcome.is_untimely and moved > CLOCK_OFF:
             outcome = Throttled(0.0, f"{outcome.reason} (signed with a clock that was {moved / 1e6:.1f} s off)")
         await self._answered(client_order_id, Question.PLACE, outcome)
 

@@ -122,10 +122,14 @@ class Ack(Struct, frozen=True):
 
 
 class Reject(Struct, frozen=True):
-    """The exchange refused the order: definite, and on its list of definite rejects. ``code`` is the exchange's."""
+    """The exchange refused the order: definite, and on its list of definite rejects. ``code`` is the exchange's.
+
+    ``is_untimely``: for its time alone, which was ahead of the exchange's clock or too long ago.
+    """
 
     code: str
     reason: str
+    is_untimely: bool = False
 
 
 class InDoubt(Struct, frozen=True):

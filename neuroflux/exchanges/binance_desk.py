@@ -32,12 +32,13 @@ from neuroflux.exchanges.binance_rest import Failure, checked, failure, is_one_t
 
 PLACE, CANCEL, QUERY = "place", "cancel", "query"
 
+_UNTIMELY: Final = -1021
 _DEFINITE: Final = frozenset(
     {
         -1013,  # filter failure
         -1014,  # unsupported order combination
         -1020,  # unsupported operation
-        -1021,  # timestamp outside of the recvWindow: nothing was done; the clock must be corrected
+        _UNTIMELY,  # timestamp outside of the recvWindow: nothing was done; the clock must be corrected
         -1022,  # signature
         *range(-1139, -1099),  # parameters
         -2010,  # new order rejected
@@ -193,5 +194,5 @@ def _refused(failed: Failure, answer: Answer) -> Outcome:
     if answer.request.tag == CANCEL and failed.code == -2011:
         return NotThere(reason)
     if answer.status < 500 and failed.code in _DEFINITE and _DUPLICATE not in failed.msg.lower():
-        return Reject(str(failed.code), failed.msg)
+        return Reject(str(failed.code), failed.msg, is_untimely=failed.code == _UNTIMELY)
     return InDoubt(f"HTTP {answer.status}: {reason}")

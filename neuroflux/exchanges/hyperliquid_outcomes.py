@@ -31,6 +31,7 @@ REFUSING_STATUSES: Final = frozenset({400, 401, 403, 404, 405, 413, 415, 422})
 UNCERTAIN_WORDS: Final = ("duplicate", "already", "internal", "timeout", "timed out", "unavailable")
 """In an error's text: the order may stand from an earlier try, or the engine itself does not know."""
 
+UNTIMELY_WORDS: Final = ("nonce", "expire")
 CODES: Final = (
     ("tick size", "tickRejected"),
     ("minimum value", "minTradeNtlRejected"),
@@ -165,7 +166,8 @@ def _error(text: str) -> Outcome:
         return Throttled(THROTTLED_SECONDS, text)
     if any(word in text.lower() for word in UNCERTAIN_WORDS):
         return InDoubt(text)
-    return Reject(next((code for words, code in CODES if words in text), "rejected"), text)
+    untimely = any(word in text.lower() for word in UNTIMELY_WORDS)
+    return Reject(next((code for words, code in CODES if words in text), "rejected"), text, untimely)
 
 
 def _placed(status: _Status | str, sent: _Sent, listed: Mapping[int, Instrument], market: bool) -> Outcome:

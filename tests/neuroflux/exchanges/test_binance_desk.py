@@ -195,3 +195,11 @@ def test_what_the_headers_tell_of_the_limits() -> None:
     outcome = desk().outcome(refused)
     assert isinstance(outcome, Throttled)
     assert outcome.orders_only
+
+
+@pytest.mark.parametrize(("code", "untimely"), [(-1021, True), (-2010, False), (-2019, False)])
+def test_only_what_was_refused_for_its_time_is_untimely(code: int, untimely: bool) -> None:
+    answer = Answer(Request("POST", "/api/v3/order", tag=PLACE), 400, json.dumps({"code": code, "msg": "no"}).encode())
+    outcome = desk().outcome(answer)
+    assert isinstance(outcome, Reject)
+    assert outcome.is_untimely is untimely
