@@ -4,42 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import (
     AuthenticationFailedError,
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     KafkaError,
-    TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
-    for_code,
 )
 from aiokafka.helpers import create_ssl_context
 from aiokafka.partitioner import murmur2
-from aiokafka.protocol.admin import CreateAclsRequest
 from msgspec import Struct
 
 from neuroflux.codec import Codec
 from neuroflux.errors import Forbidden, MalformedFrame, NeuroFluxError, Unreachable, UsageError
 from neuroflux.registry import learn, load_codec, register_schemas
 from neuroflux.settings import Settings
-from neuroflux.topics import ALL, BY_NAME, DELETE, Topic
+from neuroflux.topics import BY_NAME, Topic
 
 __all__ = [
     "Entry",
-    "Extent",
     "Place",
     "Publisher",
     "Reader",
-    "create_topics",
-    "extents",
     "load_codec",
     "register_schemas",
 ]
@@ -47,11 +39,6 @@ __all__ = [
 BATCH_BYTES = 256 * 1024
 BUFFER_RECORDS = 100_000
 """How many records may wait to be sent before ``drain`` makes the caller wait."""
-RETENTION_MS = 24 * 3600 * 1000
-"""Of topics whose clean-up is ``delete`` alone, but for those of orders, which are kept."""
-RETENTION_BYTES = 4 << 30
-"""A partition of market data, at most."""
-
 Headers = Sequence[tuple[str, bytes]]
 Start = Literal["beginning", "end", "committed"]
 Wanted = Callable[[str, str], bool]
@@ -77,13 +64,6 @@ class Place(Struct, frozen=True):
 
     partition: int
     offset: int
-
-
-class Extent(Struct, frozen=True):
-    """The offsets of a partition: of the first record that is there, and of the next that will be."""
-
-    start: int
-    end: int
 
 
 class Entry(Struct, frozen=True):
@@ -181,7 +161,7 @@ class Publisher:
             max_batch_size=BATCH_BYTES,
             max_request_size=8 << 20,
         )
-        await _or_unreachable(self.producer.start(), self._settings.kafka, self.producer.stop)
+        await or_unreachable(self.producer.start(), self._settings.kafka, self.producer.stop)
         self.builder = self.producer.create_batch
         return self
 
@@ -324,7 +304,7 @@ class Reader:
         )
         if self._group is not None:
             self.consumer.subscribe([topic.name for topic in self._topics], listener=self._rebalance)
-        await _or_unreachable(self.consumer.start(), self._settings.kafka, self.consumer.stop)
+        await or_unreachable(self.consumer.start(), self._settings.kafka, self.consumer.stop)
         if self._group is None:
             await self._place()
         return self
@@ -400,81 +380,7 @@ class Reader:
         return self._codec.decode(topic, raw)
 
 
-async def create_topics(settings: Settings, replication: int = 1) -> None:
-    """Create every topic that is not there yet, with its partitions and clean-up."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, **security(settings))
-    await _or_unreachable(admin.start(), settings.kafka, admin.close)
-    try:
-        answer = await admin.create_topics([_new_topic(topic, replication) for topic in ALL])
-    finally:
-        await admin.close()
-    for name, code, *_ in answer.topic_errors:
-        if code and for_code(code) is not TopicAlreadyExistsError:
-            raise Unreachable(f"topic {name} could not be created: {for_code(code).__name__}")
-
-
-def _new_topic(topic: Topic, replication: int) -> NewTopic:
-    settings = {"cleanup.policy": topic.cleanup, "min.insync.replicas": str(max(1, replication - 1))}
-    if topic.cleanup == DELETE:
-        kept = topic.name.startswith("orders.")
-        settings["retention.ms"] = "-1" if kept else str(RETENTION_MS)
-        settings["retention.bytes"] = "-1" if kept else str(RETENTION_BYTES)
-    return NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)
-
-
-class Granted(Protocol):
-    """That a principal may do an operation (``READ``, ``WRITE``) on a ``TOPIC`` or ``GROUP`` of this name."""
-
-    @property
-    def principal(self) -> str: ...
-
-    @property
-    def operation(self) -> str: ...
-
-    @property
-    def resource(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-
-_RESOURCES, _OPERATIONS = {"TOPIC": 2, "GROUP": 3}, {"READ": 3, "WRITE": 4}
-_LITERAL, _ALLOW = 3, 3
-"""Numbers of Kafka's protocol: org.apache.kafka.common.resource.ResourceType, acl.AclOperation and their like."""
-
-
-async def grant(settings: Settings, rights: Iterable[Granted]) -> None:
-    """Give rights; again does nothing. Raises Unreachable, also for who may not give any."""
-    client = AIOKafkaClient(bootstrap_servers=settings.kafka, **security(settings))
-    try:
-        await _or_unreachable(client.bootstrap(), settings.kafka, client.close)
-        for one in rights:
-            names = (_RESOURCES[one.resource], one.name, _LITERAL, f"User:{one.principal}", "*")
-            request = CreateAclsRequest(*names, _OPERATIONS[one.operation], _ALLOW)
-            answer = await client.send(client.get_random_node(), request)
-            for code, text in answer.creation_responses:
-                if code:
-                    raise Unreachable(f"a right of {one.principal} was not taken: {text or for_code(code).__name__}")
-    finally:
-        await client.close()
-
-
-async def extents(settings: Settings, topics: Iterable[Topic]) -> dict[str, dict[int, Extent]]:
-    """What there is of each partition, by topic."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, **security(settings))
-    await _or_unreachable(consumer.start(), settings.kafka, consumer.stop)
-    try:
-        every = [TopicPartition(topic.name, number) for topic in topics for number in range(topic.partitions)]
-        starts, ends = await consumer.beginning_offsets(every), await consumer.end_offsets(every)
-        found: dict[str, dict[int, Extent]] = {}
-        for one in every:
-            found.setdefault(one.topic, {})[one.partition] = Extent(starts[one], ends[one])
-        return found
-    finally:
-        await consumer.stop()
-
-
-async def _or_unreachable(started: Awaitable[None], address: str, stop: Callable[[], Awaitable[None]]) -> None:
+async def or_unreachable(started: Awaitable[None], address: str, stop: Callable[[], Awaitable[None]]) -> None:
     """Start a client; one that could not be started, or was cancelled meanwhile, is stopped."""
     try:
         await started
