@@ -14,6 +14,7 @@ from consumers.views import Views, complete
 from neuroflux.clock import wall
 from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand
 from neuroflux.engine.candidates import Prospect, instruments_for, reference_price
+from neuroflux.engine.exposure import naked_fault
 from neuroflux.engine.failover import CONDITIONS, moved, unable
 from neuroflux.engine.limits import Limits
 from neuroflux.engine.order_state import Hedged, Order, Rerouted
@@ -58,6 +59,8 @@ class Decider:
         """Choose from what is known now, within the limits of all orders; ``ours`` are those that may hold funds."""
         standing = self._standing(ours)
         fault = self._views.halted() or standing_fault(standing, self._limits)
+        if command.kind is CommandKind.PAIR:
+            fault = fault or naked_fault(self._holding(ours), self._limits, wall())
         if fault:
             return refused(command, fault, wall())
         self._taken.append(wall())

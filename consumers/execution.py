@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from consumers.accounts import accounts_of
+from consumers.alarms import Alarms
 from consumers.deciding import Decider
 from consumers.executor import Executor
 from consumers.gateway import Gateway
@@ -73,7 +74,9 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
     views.on_bounds = executor.gateway.bound
     for exchange in accounts:
         executor.gateway.bound(exchange, views.bounds(exchange))
-    executor.decider = Decider(views, executor.gateway, executor.journal, limits_of(ORDER_LIMITS))
+    limits = limits_of(ORDER_LIMITS)
+    executor.decider = Decider(views, executor.gateway, executor.journal, limits)
+    executor.alarms = Alarms(limits)
     executor.leverages = Leverages(executor.gateway, views)
     return executor, followers
 

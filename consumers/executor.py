@@ -11,6 +11,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
+from consumers.alarms import Alarms
 from consumers.deciding import Decider
 from consumers.gateway import Gateway
 from consumers.journal import Journal, Saved
@@ -67,7 +68,7 @@ class Executor:
     """Owns the runners.
 
     ``failed`` holds what nothing can go on after: Kafka is gone, or another has claimed what we held. ``gateway``,
-    ``decider`` and ``leverages`` are set before the first assignment, ``at_work`` is true after it.
+    ``decider``, ``leverages`` and ``alarms`` are set before the first assignment, ``at_work`` is true after it.
     """
 
     def __init__(self, settings: Settings, codec: Codec, publisher: Publisher, journal: Journal) -> None:
@@ -80,6 +81,7 @@ class Executor:
         self.gateway: Gateway
         self.decider: Decider
         self.leverages: Leverages
+        self.alarms: Alarms
         self.codec = codec
         self.at_work = False
         self._settings = settings
@@ -296,10 +298,13 @@ class Executor:
         self._strays.take(told, wall())
 
     async def tend(self) -> None:
-        """Now and then: publish the fills that were none of ours, and take orders off exchanges that fail."""
+        """Now and then: take orders off exchanges that fail, sound alarms, publish the fills that were none of ours."""
         for runner in self._runners.values():
             if exchange := self.decider.abandons(runner.order):
                 runner.tell(Abandoned(exchange, f"failover: {exchange} is unable"))
+        for event in self.alarms.new(self._ours_now(), wall()):
+            log.warning("order %s: %s", event.order_id, event.reason)
+            await self.publisher.write(EVENTS, event)
         for fill in self._strays.others(wall()):
             if 0 in self._ours:
                 await self.publisher.write(FILLS, fill)

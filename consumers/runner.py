@@ -287,14 +287,15 @@ class Runner:
         try:
             request = gateway.desk(exchange).place(placement, gateway.now(exchange))
         except Refused as error:
-            refusal = Reject("", str(error))
-            return lambda: self._answered(named, Question.PLACE, refusal)
+            refusal, at = Reject("", str(error)), wall()
+            return lambda: self._answered(named, Question.PLACE, refusal, at)
         until, offset = time.monotonic() + SIGNED_FOR, gateway.offset(exchange)
         return lambda: self._send(exchange, request, named, until, offset)
 
     async def _send(self, exchange: str, request: Request, client_order_id: str, until: float, offset: int) -> None:
         """Send what was signed when the exchange's clock seemed to be off by ``offset``."""
         outcome: Outcome
+        asked_at = wall()
         if time.monotonic() > until:
             outcome = Throttled(0.0, "it took too long to write the journal")
         else:
@@ -302,7 +303,7 @@ class Runner:
         moved = abs(self._shell.gateway.offset(exchange) - offset)
         if isinstance(outcome, Reject) and outcome.is_untimely and moved > CLOCK_OFF:
             outcome = Throttled(0.0, f"{outcome.reason} (signed with a clock that was {moved / 1e6:.1f} s off)")
-        await self._answered(client_order_id, Question.PLACE, outcome)
+        await self._answered(client_order_id, Question.PLACE, outcome, asked_at)
 
     async def _placed(self, exchange: str, request: Request) -> Outcome:
         gateway = self._shell.gateway
@@ -325,12 +326,14 @@ class Runner:
         return outcome
 
     async def _ask(self, instrument: Instrument, client_order_id: str) -> None:
+        asked_at = wall()
         outcome = await self._outcome(instrument, lambda d, now: d.query(instrument, client_order_id, now))
-        await self._answered(client_order_id, Question.QUERY, outcome)
+        await self._answered(client_order_id, Question.QUERY, outcome, asked_at)
 
     async def _cancel(self, instrument: Instrument, client_order_id: str) -> None:
+        asked_at = wall()
         outcome = await self._outcome(instrument, lambda d, now: d.cancel(instrument, client_order_id, now))
-        await self._answered(client_order_id, Question.CANCEL, outcome)
+        await self._answered(client_order_id, Question.CANCEL, outcome, asked_at)
 
     async def _outcome(self, instrument: Instrument, build: Callable[[Desk, int], Request]) -> Outcome:
         try:
@@ -339,8 +342,8 @@ class Runner:
             return InDoubt(str(error))
         return await self._read(instrument.exchange, answer)
 
-    async def _answered(self, client_order_id: str, question: Question, outcome: Outcome) -> None:
-        await self._put(Told(client_order_id, question, outcome))
+    async def _answered(self, client_order_id: str, question: Question, outcome: Outcome, asked_at: int) -> None:
+        await self._put(Told(client_order_id, question, outcome, asked_at))
 
     async def _ask_fills(self, instrument: Instrument, since: int) -> None:
         gateway, exchange = self._shell.gateway, instrument.exchange

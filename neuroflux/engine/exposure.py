@@ -1,29 +1,60 @@
-"""How much of a pair stood on one leg, and for how long."""
+"""How much of a pair stood on one leg, and for how long; and when that is more than the settings allow."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
+from typing import Final
 
-from neuroflux.domain import CommandKind, Side
+from msgspec import Struct
+
+from neuroflux.domain import CommandKind, Microseconds, Side
+from neuroflux.engine.limits import Limits
 from neuroflux.engine.order_state import ZERO, Order
 
+DUST_USD: Final = 25.0
+"""What is too small to be traded any more on some exchange is told, and no cause for alarm."""
 
-def naked(order: Order) -> tuple[float, float]:
-    """The largest value in USD that was bought and not sold, or sold and not bought, and the milliseconds with any.
 
-    By the exchanges' own times of the fills, so both are as exact as their clocks agree. Nothing for what is no pair.
+class Exposure(Struct, frozen=True):
+    """``largest`` in USD and ``span`` in µs are of the pair's whole life, ``usd`` and ``since`` of this moment."""
+
+    largest: float = 0.0
+    span: Microseconds = 0
+    usd: float = 0.0
+    since: Microseconds = 0
+
+
+def exposure(order: Order, now: Microseconds) -> Exposure:
+    """What was bought and not sold, or sold and not bought; nothing for what is no pair.
+
+    By the exchanges' own times of the fills, so both are as exact as their clocks agree. What is still open, or was
+    left open, counts until ``now``.
     """
     if order.command.kind is not CommandKind.PAIR:
-        return 0.0, 0.0
-    largest, span, open_since, net = ZERO, 0, 0, ZERO
-    for time, quantity, value in _flows(order):
+        return Exposure()
+    largest, span, since, net, unit = ZERO, 0, 0, ZERO, ZERO
+    for time, quantity, unit in _flows(order):
         was, net = net, net + quantity
-        largest = max(largest, abs(net) * value)
+        largest = max(largest, abs(net) * unit)
         if not was and net:
-            open_since = time
+            since = time
         elif was and not net:
-            span += time - open_since
-    return float(largest), span / 1e3
+            span += time - since
+    if not net:
+        return Exposure(float(largest), span)
+    return Exposure(float(largest), span + max(0, now - since), float(abs(net) * unit), since)
+
+
+def naked_fault(orders: Iterable[Order], limits: Limits, now: Microseconds) -> str:
+    """Why no new pair may begin: one stands on one leg with more, or for longer, than may be; "" where none does."""
+    for order in orders:
+        one = exposure(order, now)
+        seconds = (now - one.since) / 1e6
+        if one.usd > limits.max_naked_usd or (one.usd > DUST_USD and seconds > limits.max_naked_seconds):
+            told = f"{one.usd:,.2f} USD of {order.command.market} for {seconds:.0f} s"
+            return f"naked: {told}, {limits.max_naked_usd:,.0f} USD and {limits.max_naked_seconds:g} s may be"
+    return ""
 
 
 def _flows(order: Order) -> list[tuple[int, Decimal, Decimal]]:

@@ -39,7 +39,9 @@ EVERYWHERE = "*"
 
 
 class Limits(Struct, frozen=True):
-    """``price_collar`` is a fraction of the reference price; money is in USD. The last four are engine/risk.py's."""
+    """``price_collar`` is a fraction of the reference price; money is in USD. The next four are engine/risk.py's,
+    and the last two, of a pair that stands on one leg, engine/exposure.py's.
+    """
 
     max_notional_usd: float
     price_collar: float
@@ -48,6 +50,8 @@ class Limits(Struct, frozen=True):
     max_open_orders: float = float("inf")
     max_orders_per_second: float = float("inf")
     max_daily_loss_usd: float = float("inf")
+    max_naked_usd: float = float("inf")
+    max_naked_seconds: float = float("inf")
 
 
 def limits_of(config: Mapping[str, float]) -> Limits:
@@ -61,6 +65,8 @@ def limits_of(config: Mapping[str, float]) -> Limits:
         config["max_open_orders"],
         config["max_orders_per_second"],
         config["max_daily_loss_usd"],
+        config["max_naked_usd"],
+        config["max_naked_seconds"],
     )
 
 

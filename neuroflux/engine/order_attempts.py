@@ -15,6 +15,7 @@ from neuroflux.engine.order_state import (
     Phase,
     Publish,
     Question,
+    Told,
     WantSend,
 )
 from neuroflux.engine.order_table import (
@@ -30,13 +31,13 @@ from neuroflux.engine.order_table import (
     TRANSITIONS,
     Input,
 )
-from neuroflux.exchanges.base_exchange import Ack, InDoubt, NotThere, Outcome, Reject, Throttled
+from neuroflux.exchanges.base_exchange import Ack, InDoubt, NotThere, Reject, Throttled
 
 Handled = tuple[Order, list[Effect]]
 
 
-def told(order: Order, attempt: Attempt, question: Question, outcome: Outcome, now: Microseconds) -> Handled:
-    match question, outcome:
+def told(order: Order, attempt: Attempt, answer: Told, now: Microseconds) -> Handled:
+    match answer.question, answer.outcome:
         case Question.CANCEL, _:
             # Not every exchange tells how much was filled before the cancel: the order itself is asked.
             return _ask(order, attempt, now)
@@ -56,7 +57,7 @@ def told(order: Order, attempt: Attempt, question: Question, outcome: Outcome, n
             order, effects = moved(order, attempt, Input.DOUBT, now, reason)
             return _and(effects, _later(order, attempt, now + BACK_OFF[0]))
         case Question.QUERY, NotThere(reason):
-            return _not_there(order, attempt, reason, now)
+            return _not_there(order, attempt, reason, answer.asked_at, now)
     return _later(order, attempt, now + _back_off(attempt))
 
 
@@ -94,10 +95,11 @@ def filled(order: Order, attempt: Attempt, fill: Fill, now: Microseconds) -> Han
     return order, [Publish(ours), *effects]
 
 
-def _not_there(order: Order, attempt: Attempt, reason: str, now: Microseconds) -> Handled:
+def _not_there(order: Order, attempt: Attempt, reason: str, asked_at: Microseconds, now: Microseconds) -> Handled:
     asked = replace(attempt, asked=attempt.asked + 1, ask_at=now + _back_off(attempt))
-    if attempt.phase is Phase.IN_DOUBT and now < attempt.sent_at + SETTLED_AFTER:
-        return put(order, replace(asked, ask_at=min(asked.ask_at, attempt.sent_at + SETTLED_AFTER))), []
+    settled = attempt.sent_at + SETTLED_AFTER
+    if attempt.phase is Phase.IN_DOUBT and asked_at < settled:
+        return put(order, replace(asked, ask_at=min(asked.ask_at, max(now, settled)))), []
     if attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING) and asked.asked < LOST_AFTER:
         return put(order, asked), []
     return moved(put(order, asked), asked, Input.NOT_THERE, now, reason)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from neuroflux.domain import Microseconds, OrderEvent, OrderState
-from neuroflux.engine.exposure import naked
+from neuroflux.engine.exposure import exposure
 from neuroflux.engine.order_state import Attempt, Order, Phase, Publish, fees_of
 
 
@@ -49,6 +49,7 @@ def leg_event(order: Order, attempt: Attempt, now: Microseconds, fault: str = ""
 
 
 def order_event(order: Order, now: Microseconds, reason: str = "") -> OrderEvent:
+    stood = exposure(order, now)
     only = order.legs[0].instrument if len(order.legs) == 1 else None
     return OrderEvent(
         order.id,
@@ -64,7 +65,8 @@ def order_event(order: Order, now: Microseconds, reason: str = "") -> OrderEvent
         fees_of(order.attempts),
         reason or order.reason,
         now,
-        *naked(order),
+        stood.largest,
+        stood.span / 1e3,
     )
 
 

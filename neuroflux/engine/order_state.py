@@ -239,11 +239,12 @@ class Sending(Struct, frozen=True):
 
 
 class Told(Struct, frozen=True):
-    """What became of a request about an attempt."""
+    """What became of a request about an attempt, that was begun at ``asked_at``: an answer can take its time."""
 
     client_order_id: str
     question: Question
     outcome: Outcome
+    asked_at: Microseconds
 
 
 class Reported(Struct, frozen=True):

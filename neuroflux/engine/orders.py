@@ -7,7 +7,8 @@ The rules:
 2.  What must outlive a crash is written to the journal before its effect: every step that changes the order begins
     its effects with ``WriteJournal``. An attempt that is SENDING in the journal may have arrived.
 3.  What may have arrived is asked after, never sent again. The next attempt begins only when the exchange says that it
-    has no such order and so much time has passed since it was signed (``SETTLED_AFTER``) that it can't come any more.
+    has no such order, asked when so much time had passed since it was signed (``SETTLED_AFTER``) that it can't come
+    any more; an answer to an earlier question may be late itself, and proves nothing.
 4.  At most ``MAX_ATTEMPTS`` attempts, and none later than ``SEND_WITHIN`` after the decision: an old price is no price.
 5.  Reports never lead back: what is final stays, an older report changes nothing, cumulative figures only grow.
 6.  A fill counts once, by exchange, symbol and trade id, in whatever order fills and reports come in.
@@ -36,7 +37,6 @@ from msgspec.structs import replace
 from neuroflux.domain import Cause, CommandKind, Microseconds, OrderCommand, OrderState, OrderType
 from neuroflux.engine.order_attempts import (
     Handled,
-    ended,
     filled,
     find,
     moved,
@@ -108,7 +108,7 @@ def step(order: Order, happening: Happening, now: Microseconds) -> Step:
 def wake_at(order: Order) -> Microseconds | None:
     """When ``Ticked`` must come at the latest; None when nothing is waited for."""
     times = [a.ask_at for a in order.attempts if a.ask_at and not a.settled]
-    times += [order.legs[a.leg].decided_at + SEND_WITHIN for a in order.attempts if a.phase is Phase.ROUTED]
+    times += [order.legs[a.leg].decided_at + SEND_WITHIN + 1 for a in order.attempts if a.phase is Phase.ROUTED]
     times += [order.hedge_at] if _is_naked(order) else []
     return min(times, default=None)
 
@@ -131,8 +131,8 @@ def _handle(order: Order, happening: Happening, now: Microseconds) -> Handled:
             return _decided(order, happening, now)
         case Sending(leg, client_order_id):
             return _sending(order, leg, client_order_id, now)
-        case Told(client_order_id, question, outcome):
-            return _about(order, client_order_id, lambda o, a: told(o, a, question, outcome, now), now)
+        case Told():
+            return _about(order, happening.client_order_id, lambda o, a: told(o, a, happening, now), now)
         case Reported(client_order_id, news):
             return _about(order, client_order_id, lambda o, a: reported(o, a, news, now), now)
         case FillSeen(client_order_id, execution):
@@ -203,11 +203,7 @@ def _placement(order: Order, attempt: Attempt) -> Placement:
 def _cancel_asked(order: Order, why: str, now: Microseconds) -> Handled:
     if order.state.final:
         return order, [Publish(order_event(order, now, f"nothing to cancel: the order is {order.state}"))]
-    order = replace(order, cancel_asked=order.cancel_asked or why or "cancelled")
-    for attempt in order.attempts:
-        if attempt.phase is Phase.ROUTED:
-            order = put(order, ended(replace(attempt, phase=Phase.CANCELLED, reason=why), now))
-    return order, []
+    return replace(order, cancel_asked=order.cancel_asked or why or "cancelled"), []
 
 
 def _hedged(order: Order, happening: Hedged, now: Microseconds) -> Handled:
@@ -230,7 +226,7 @@ def _hedged(order: Order, happening: Hedged, now: Microseconds) -> Handled:
 
 
 def _conclude(before: Order, after: Order, effects: list[Effect], now: Microseconds) -> Step:
-    after = _reopened(before, after)
+    after = _dropped(_reopened(before, after), now)
     after, more = _next_attempts(after, now)
     after, stage = _next_stage(after)
     after, cancels = _cancels(after, now)
@@ -247,6 +243,15 @@ def _reopened(before: Order, after: Order) -> Order:
     if not before.state.final or after.net == before.net or after.command.kind is not CommandKind.PAIR:
         return after
     return replace(after, state=OrderState.ROUTED, hedges=0, hedge_at=0, left_open="")
+
+
+def _dropped(order: Order, now: Microseconds) -> Order:
+    """What a cancelled order has not sent, or would send again, it does not send any more; but a pair's hedges."""
+    for attempt in order.attempts if order.cancel_asked else ():
+        hedges = order.command.kind is CommandKind.PAIR and order.legs[attempt.leg].stage
+        if attempt.phase is Phase.ROUTED and not hedges:
+            order, _ = moved(order, attempt, Input.DROP, now, order.cancel_asked)
+    return order
 
 
 def _next_stage(order: Order) -> Handled:

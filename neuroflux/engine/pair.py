@@ -72,14 +72,15 @@ def decide_pair(
 
 def _legs(command: OrderCommand, both: _Weighed, limits: Limits, now: Microseconds) -> tuple[tuple[Leg, ...], str]:
     """The legs and what they promise; none, with the reason, where the pair does not pay any more."""
-    promised = _crossed(both, limits.max_notional_usd, float(command.quantity))
+    most = min(limits.max_notional_usd, limits.max_naked_usd)
+    promised = _crossed(both, most, float(command.quantity))
     if promised is None:
         return (), "profit: the books do not cross any more"
     quantity = _quantity(command, both, promised)
     if not quantity:
         return (), f"funds: not enough for a step of either exchange{_purses(both)}"
     wire = {side: _fitting(offer, quantity) for side, offer in _sides(both)}
-    taken = _crossed(both, limits.max_notional_usd, float(quantity)) or promised
+    taken = _crossed(both, most, float(quantity)) or promised
     if taken.net <= 0 or taken.net < command.min_profit:
         return (), f"profit: {taken.net:,.4f} USD now, {command.min_profit:,.4f} USD wanted"
     slack = Decimal(str(taken.net / taken.notional / 4))

@@ -34,8 +34,8 @@ def test_what_may_be_of_an_order_in_doubt_waits_for_as_long_as_that_is() -> None
 
 def test_an_order_in_doubt_is_one_whose_id_there_is_not_known() -> None:
     there = {(LEG.instrument.exchange, LEG.instrument.symbol)}
-    doubtful = step(sent(), Told(name(), Question.PLACE, InDoubt("no answer")), NOW).order
+    doubtful = step(sent(), Told(name(), Question.PLACE, InDoubt("no answer"), NOW), NOW).order
     assert unidentified(doubtful) == unidentified(sent()) == there
     assert unidentified(begin(LEG)) == set()
-    answered = step(doubtful, Told(name(), Question.QUERY, Ack(report(OrderState.WORKING, 1), ())), NOW).order
+    answered = step(doubtful, Told(name(), Question.QUERY, Ack(report(OrderState.WORKING, 1), ()), NOW), NOW).order
     assert unidentified(answered) == set()

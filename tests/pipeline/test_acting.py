@@ -75,6 +75,25 @@ def test_a_redundant_order_is_split_and_never_multiplied(manager: ExchangeManage
     manager.route_order({"symbol": "BTC/USDC:USDC", "side": "sell", "quantity": 0.004}, "redundant")
 
 
+@pytest.mark.parametrize("ms", [-6_000, 6_000])
+def test_where_the_exchange_s_clock_has_moved_an_order_is_filled_once(
+    manager: ExchangeManager, pipeline: Pipeline, ms: int
+) -> None:
+    """It refuses what seems to be signed too early or too late; the clock is measured again, and the order goes."""
+    before = len(accepted(pipeline, 0))
+    pipeline.sim("/sim/faults", {"exchange": "binance", "fault": "skew", "ms": ms, "seconds": 60})
+    try:
+        answer = manager.route_order(ORDER | {"symbol": "BTC/USDC", "exchange": "binance"})
+    finally:
+        pipeline.clear_faults()
+    assert answer["status"] == "routed", answer
+    assert answer["filled_quantity"] == pytest.approx(0.002)
+    assert [one["state"] for one in accepted(pipeline, before)] == ["filled"]
+    skews = f"""SELECT max(abs(value)) FROM exchange_status
+    WHERE exchange = 'binance' AND kind = 'skew' AND value * {ms} > 0"""
+    wait_for(lambda: float(pipeline.query(skews)[0][0]) > 5_000)
+
+
 def test_what_breaks_a_requirement_is_excluded_and_named(manager: ExchangeManager) -> None:
     answer = manager.route_order(ORDER | {"requirements": {"max_fee": 0.00001}})
     assert answer["status"] == "failed"

@@ -167,8 +167,10 @@ def fills(effects: Sequence[Effect]) -> list[Fill]:
     return [one.record for one in of(Publish, effects) if isinstance(one.record, Fill)]
 
 
-def told(outcome: Ack | Reject | InDoubt | NotThere | Throttled, question: Question = Question.PLACE) -> Told:
-    return Told(name(), question, outcome)
+def told(
+    outcome: Ack | Reject | InDoubt | NotThere | Throttled, question: Question = Question.PLACE, asked: int = NOW
+) -> Told:
+    return Told(name(), question, outcome, asked)
 
 
 # ── the way of an order ──────────────────────────────────────────────────────────────────────────────────────────
@@ -194,6 +196,11 @@ def test_an_order_that_fills_at_once() -> None:
     assert [(fee.asset, fee.amount) for fee in last.fees] == [("USDT", Decimal("0.3"))]
     assert {one.order_id for one in fills(done.effects)} == {"o"}
     assert wake_at(done.order) is None
+
+
+def test_what_can_not_be_sent_in_time_ends_when_it_wakes() -> None:
+    order = begin(LEG)
+    assert step(order, Ticked(), wake_at(order) or 0).order.state is OrderState.EXPIRED
 
 
 def test_a_refused_order_has_no_legs_and_ends() -> None:
@@ -239,10 +246,10 @@ def test_a_time_out_is_asked_after_and_not_sent_again() -> None:
 
 def test_not_there_counts_only_when_the_request_can_not_arrive_any_more() -> None:
     doubt = run(sent(), [told(InDoubt("timeout"))]).order
-    early = run(doubt, [told(NotThere("-2013"), Question.QUERY)], NOW + SETTLED_AFTER - 1)
+    early = run(doubt, [told(NotThere("-2013"), Question.QUERY, NOW + SETTLED_AFTER - 1)], NOW + 2 * SETTLED_AFTER)
     assert early.order.attempts[0].phase is Phase.IN_DOUBT
     assert not of(WantSend, early.effects)
-    late = run(early.order, [told(NotThere("-2013"), Question.QUERY)], NOW + SETTLED_AFTER)
+    late = run(early.order, [told(NotThere("-2013"), Question.QUERY, NOW + SETTLED_AFTER)], NOW + SETTLED_AFTER)
     assert [one.leg for one in of(WantSend, late.effects)] == [0]
     again = run(late.order, [Sending(0, name(0, 1))], NOW + SETTLED_AFTER)
     assert of(Send, again.effects)[0].placement.client_order_id == name(0, 1)
@@ -253,8 +260,8 @@ def test_attempts_are_bounded() -> None:
     for attempt in range(MAX_ATTEMPTS):
         order = step(order, Sending(0, name(0, attempt)), now).order
         now += SETTLED_AFTER
-        order = step(order, Told(name(0, attempt), Question.PLACE, InDoubt("?")), now).order
-        order = step(order, Told(name(0, attempt), Question.QUERY, NotThere("no")), now).order
+        order = step(order, Told(name(0, attempt), Question.PLACE, InDoubt("?"), now), now).order
+        order = step(order, Told(name(0, attempt), Question.QUERY, NotThere("no"), now), now).order
     assert step(order, NOWHERE, now).order.state is OrderState.EXPIRED
     assert len(order.attempts) == MAX_ATTEMPTS
 
@@ -267,7 +274,7 @@ def test_an_old_price_is_not_sent() -> None:
 
 def test_one_that_turns_up_after_all_is_a_fault_and_cancelled() -> None:
     later = NOW + SETTLED_AFTER
-    order = run(sent(RESTING), [told(InDoubt("?")), told(NotThere("no"), Question.QUERY)], later).order
+    order = run(sent(RESTING), [told(InDoubt("?")), told(NotThere("no"), Question.QUERY, later)], later).order
     order = run(order, [Sending(0, name(0, 1))], later).order
     woken = run(order, [reported(OrderState.WORKING)], later)
     assert [one.client_order_id for one in of(Cancel, woken.effects)] == [name()]
@@ -322,6 +329,13 @@ def test_a_cancel_waits_for_an_order_in_doubt_and_is_repeated() -> None:
     found = run(order, [told(Ack(report(OrderState.WORKING)), Question.QUERY)])
     assert of(Cancel, found.effects)
     assert of(Cancel, step(found.order, Ticked(), wake_at(found.order) or 0).effects)
+
+
+def test_what_is_throttled_after_a_cancel_is_not_sent_again() -> None:
+    order = step(sent(), CancelAsked("halted"), NOW).order
+    done = run(order, [told(Throttled(0.1, "slow down")), Ticked()], NOW + SECOND)
+    assert (done.order.state, done.order.reason) == (OrderState.CANCELLED, "halted")
+    assert not of(WantSend, done.effects)
 
 
 def test_what_was_not_sent_is_cancelled_at_once() -> None:
@@ -429,7 +443,7 @@ def any_news() -> st.SearchStrategy[Happening]:
         st.just(Throttled(0.1, "slow")),
     )
     return st.one_of(
-        st.builds(told, outcome, st.sampled_from(Question)),
+        st.builds(told, outcome, st.sampled_from(Question), st.sampled_from([NOW, NOW + SETTLED_AFTER])),
         st.builds(lambda s, f: reported(s, f), st.sampled_from(states), st.integers(0, 3)),
         st.builds(lambda t: filled(t)[0], st.integers(1, 3)),
         st.sampled_from([Ticked(), Restored(), CancelAsked("me"), Sending(0, name()), Sending(0, name(0, 1))]),

@@ -102,14 +102,14 @@ class LyingExchange(RuleBasedStateMachine):
             case Send(placement):
                 self.on_the_way.append((self.now, placement))
             case Ask(_, name):
-                self.news.append(Told(name, Question.QUERY, self.answer(name)))
+                self.news.append(Told(name, Question.QUERY, self.answer(name), self.now))
             case AskFills(instrument):
                 ours = (one for one in self.fills if one.symbol == instrument.symbol)
                 self.news += [FillSeen(one.client_order_id, one) for one in ours]
             case Cancel(_, name):
                 if name in self.book and self.book[name].state is not OrderState.FILLED:
                     self.book[name].cancelled = True
-                self.news.append(Told(name, Question.CANCEL, InDoubt("?")))
+                self.news.append(Told(name, Question.CANCEL, InDoubt("?"), self.now))
             case WantReroute():
                 self.news.append(Rerouted(decision("nobody else"), ()))
 
@@ -139,16 +139,16 @@ class LyingExchange(RuleBasedStateMachine):
         self.book[name] = Theirs(placement)
         self.news.append(Reported(name, self.report(name)))
         if answered == "yes":
-            self.news.append(Told(name, Question.PLACE, self.answer(name)))
+            self.news.append(Told(name, Question.PLACE, self.answer(name), self.now))
         elif answered == "doubt":
-            self.news.append(Told(name, Question.PLACE, InDoubt("HTTP 503")))
+            self.news.append(Told(name, Question.PLACE, InDoubt("HTTP 503"), self.now))
 
     @precondition(lambda self: self.on_the_way)
     @rule(which=st.integers(0, 99), told=st.booleans())
     def is_lost_on_its_way(self, which: int, told: bool) -> None:
         _, placement = self.on_the_way.pop(which % len(self.on_the_way))
         if told:
-            self.news.append(Told(placement.client_order_id, Question.PLACE, InDoubt("the connection broke")))
+            self.news.append(Told(placement.client_order_id, Question.PLACE, InDoubt("the connection broke"), self.now))
 
     @precondition(lambda self: self.open())
     @rule(which=st.integers(0, 99), quantity=st.sampled_from([1, 2, 3]), told=st.booleans())

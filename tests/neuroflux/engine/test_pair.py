@@ -222,7 +222,7 @@ def test_after_a_hedge_was_rejected_the_next_goes_elsewhere_at_once() -> None:
     order = told(sent(decided().order), 0, "1").order
     order = told(order, 1, "0").order
     order = sent(step(order, hedge(order), NOW).order)
-    rejected = step(order, Told("c2", Question.PLACE, Reject("-2019", "Margin is insufficient.")), NOW)
+    rejected = step(order, Told("c2", Question.PLACE, Reject("-2019", "Margin is insufficient."), NOW), NOW)
     assert WantHedge() in rejected.effects
     back = hedge(rejected.order)
     assert [leg.instrument.exchange for leg in back.legs] == ["binance"], "dearer, and not where it was just refused"

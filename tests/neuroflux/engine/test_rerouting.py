@@ -40,7 +40,7 @@ def decision(reason: str = "elsewhere") -> OrderDecision:
 
 
 def about(outcome: Ack | Reject | InDoubt, attempt: str) -> Told:
-    return Told(attempt, Question.PLACE, outcome)
+    return Told(attempt, Question.PLACE, outcome, NOW)
 
 
 def sent(strategy: str, *legs: Leg) -> Order:
