@@ -322,12 +322,12 @@ class Executor:
     def _deliver(self, order_id: str, told: OrderReport | Fill) -> None:
         runner = self._runners.get(order_id)
         if runner is not None and not runner.closed:
-            runner.tell(_happening(runner.order, told))
+            runner.tell(happening(runner.order, told))
             return
         last = self.journal.last(order_id)
         if last is None or runner is not None:
             return
-        late = _happening(last.order, told)
+        late = happening(last.order, told)
         if step(last.order, late, wall()).effects:
             revived = Runner(self, last.order)
             revived.tell(late)
@@ -344,10 +344,10 @@ def unidentified(order: Order) -> set[tuple[str, str]]:
     return {(one.exchange, one.symbol) for one in instruments}
 
 
-def _happening(order: Order, told: OrderReport | Fill) -> Happening:
+def happening(order: Order, told: OrderReport | Fill) -> Happening:
     """With the client order id that the order knows, which not every exchange tells."""
     named = told.client_order_id
-    if not any(attempt.client_order_id == named for attempt in order.attempts):
+    if not named or not any(attempt.client_order_id == named for attempt in order.attempts):
         theirs = (told.exchange, told.symbol, told.exchange_order_id)
         named = next((a.client_order_id for a in order.attempts if _known_there(order, a) == theirs), named)
     return FillSeen(named, told) if isinstance(told, Fill) else Reported(named, told)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from consumers.executor import unidentified
+from msgspec.structs import replace
+
+from consumers.executor import happening, unidentified
 from consumers.strays import KEPT_FOR, Strays
 from neuroflux.domain import OrderState
-from neuroflux.engine.order_state import Question, Told
+from neuroflux.engine.order_state import FillSeen, Question, Sending, Told
 from neuroflux.engine.orders import step
 from neuroflux.exchanges.base_exchange import Ack, InDoubt
-from tests.neuroflux.engine.test_orders import LEG, NOW, begin, fill, name, report, sent
+from tests.neuroflux.engine.test_orders import LEG, NOW, OTHER, begin, fill, name, report, sent
 
 LATER = NOW + KEPT_FOR
 
@@ -39,3 +41,15 @@ def test_an_order_in_doubt_is_one_whose_id_there_is_not_known() -> None:
     assert unidentified(begin(LEG)) == set()
     answered = step(doubtful, Told(name(), Question.QUERY, Ack(report(OrderState.WORKING, 1), ()), NOW), NOW).order
     assert unidentified(answered) == set()
+
+
+def test_what_names_no_client_id_is_not_put_to_an_attempt_that_has_none_yet() -> None:
+    order = step(begin(LEG, OTHER), Sending(0, name()), NOW).order
+    order = step(
+        order,
+        Told(name(), Question.PLACE, Ack(report(OrderState.WORKING, 1), ()), NOW),
+        NOW,
+    ).order
+    told = happening(order, replace(fill(1), client_order_id=""))
+    assert isinstance(told, FillSeen)
+    assert told.client_order_id == name()
