@@ -1,7 +1,7 @@
 """Who may do what on a secure Kafka: a principal a stage, one for traders, one for readers.
 
-What is not here is refused. Everybody named may read every topic; each writes its own alone. ``setup`` and ``broker``
-may do anything.
+What is not here is refused. Everybody named may read every topic; each writes its own topics and joins its own group
+alone. ``setup`` and ``broker`` may do anything.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ GROUPS: Final[Mapping[str, str]] = {
     "streams": "neuroflux-streams",
     "execution": "execution",
     "warehouse": "warehouse",
-    TRADER: "*",
-    READER: "*",
+    TRADER: TRADER,
+    READER: READER,
 }
+"""The one group that a principal may join. Who joins a group takes partitions from its members and may say where they
+go on, so that a right to every group would let a reader stop the executor."""
 PRINCIPALS: Final = (*SUPER_USERS, *WRITES)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.error
 import urllib.request
@@ -77,6 +78,16 @@ async def test_a_reader_reads(pipeline: Pipeline) -> None:
             if batch:
                 break
     assert batch[0].record.market
+
+
+@pytest.mark.parametrize("name", [READER, TRADER, "market"])
+@pytest.mark.parametrize("group", ["execution", "warehouse", "neuroflux-streams"])
+async def test_nobody_else_takes_a_stages_partitions(pipeline: Pipeline, name: str, group: str) -> None:
+    """Who may join a group may also take its partitions away and say where it goes on."""
+    settings = known_as(pipeline, name)
+    with pytest.raises(Forbidden, match="not allowed"):
+        async with asyncio.timeout(20), Reader(settings, await load_codec(settings), (COMMANDS,), group=group):
+            pass
 
 
 @pytest.mark.parametrize(("name", "password"), [(TRADER, "wrong"), ("nobody", "wrong")])

@@ -28,6 +28,12 @@ def test_only_a_trader_commands_and_only_the_executor_keeps_the_journal() -> Non
     assert [writers(topic.name) for topic in (JOURNAL, EVENTS, DECISIONS, FILLS)] == [{"execution"}] * 4
 
 
+def test_a_group_has_one_member_and_nobody_may_join_all() -> None:
+    joined = [(one.principal, one.name) for one in rights() if one.resource == "GROUP"]
+    assert len({group for _, group in joined}) == len(joined)
+    assert "*" not in {group for _, group in joined}
+
+
 def test_passwords_are_made_once_and_are_the_owners_alone(tmp_path: Path) -> None:
     made = make_credentials(tmp_path, PRINCIPALS)
     assert set(made) == set(PRINCIPALS)
