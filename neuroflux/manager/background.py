@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+import uvloop
+
 from neuroflux.errors import UsageError
 
 T = TypeVar("T")
@@ -16,7 +18,7 @@ class BackgroundLoop:
     """``run`` may be called from any thread but its own. The thread ends with ``close``, or with the process."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._closing = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="neuroflux-manager", daemon=True)

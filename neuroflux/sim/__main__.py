@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
+
+import uvloop
 
 from neuroflux.errors import NeuroFluxError
 from neuroflux.sim.server import run_forever
@@ -19,7 +20,7 @@ def main() -> int:
     parser.add_argument("--paper", action="store_true", help="mirror the live books of market.books")
     arguments = parser.parse_args()
     try:
-        asyncio.run(run_forever(arguments.port, arguments.seed, arguments.host, paper=arguments.paper))
+        uvloop.run(run_forever(arguments.port, arguments.seed, arguments.host, paper=arguments.paper))
     except NeuroFluxError as error:
         print(error, file=sys.stderr)
         return 1
