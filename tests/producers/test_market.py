@@ -170,7 +170,7 @@ async def market(venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch) 
     server, exchange, publisher = TestServer(venue.app), Binance(), told
     await server.start_server()
     async with Rest(exchange, str(server.make_url("/"))) as rest:
-        market = ExchangeMarket(exchange, publisher, rest)  # type: ignore[arg-type]
+        market = ExchangeMarket(exchange, publisher, rest)
         assert await market.load([MARKET]) == [SYMBOL]
         address, tried = f"ws://127.0.0.1:{server.port}", asyncio.Event()
         following = asyncio.create_task(market.run(address, [SYMBOL], tried))
