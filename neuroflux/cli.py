@@ -7,6 +7,7 @@ import sys
 from collections.abc import Coroutine
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -256,6 +257,34 @@ def explain(order_id: str, json: Json = False) -> None:
     from neuroflux.settings import load_settings
 
     print_explanation(find(load_settings(), order_id), as_json=json)
+
+
+@app.command()
+def record(
+    file: Path,
+    seconds: Annotated[float, typer.Option(help="Stop by itself; 0 goes on until Ctrl-C.", min=0)] = 0,
+    live: Annotated[bool, typer.Option("--live", help="Of the real exchanges, not of those that run here.")] = False,
+) -> None:
+    """Keep the raw frames of the public feeds, to be run through again."""
+    from neuroflux.recording import record as keep
+    from neuroflux.settings import load_settings
+
+    _run(keep(load_settings(), file, seconds=seconds, live=live))
+
+
+@app.command()
+def replay(
+    file: Path,
+    speed: Annotated[float, typer.Option(min=0, help="1: as fast as it came; 0: as fast as it goes.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="That share the partitions.")] = 1,
+    hold: Annotated[bool, typer.Option("--hold", help="Stay until Ctrl-C, so that it can be looked at.")] = False,
+    json: Json = False,
+) -> None:
+    """Run a recording through the pipeline again, in a log of its own: the same signals and prices, each time."""
+    from neuroflux.replaying import replay as play
+    from neuroflux.settings import load_settings
+
+    _run(play(load_settings(), file, speed=speed, workers=workers, hold=hold, as_json=json))
 
 
 @app.command()

@@ -394,6 +394,17 @@ class ExchangeHealth(Struct, frozen=True):
     order_latency_ms: float = 0.0
 
 
+class ReplayMark(Struct, frozen=True):
+    """Of a replay: what was received until ``event_time`` is in the log, and ends there.
+
+    ``ends`` has the offset behind it of each partition, by topic. ``last``: nothing comes after it.
+    """
+
+    ends: dict[str, list[int]]
+    last: bool
+    event_time: Microseconds
+
+
 # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

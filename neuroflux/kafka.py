@@ -84,7 +84,7 @@ class Entry(Struct, frozen=True):
 
 
 @lru_cache(maxsize=16_384)
-def _partition(key: bytes, partitions: int) -> int:
+def partition_of(key: bytes, partitions: int) -> int:
     """Kafka's own: murmur2, as the Java client and aiokafka choose it."""
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
@@ -105,13 +105,13 @@ class _Lane:
         self._filled = asyncio.Event()
         self.task = asyncio.get_running_loop().create_task(self._send(), name=f"send-{topic}-{partition}")
 
-    def append(self, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]) -> None:
+    def append(self, at: int | None, key: bytes | None, value: bytes, headers: list[tuple[str, bytes]]) -> None:
         if self._builder is None:
             self._builder = self._publisher.builder()
-        if self._builder.append(timestamp=None, key=key, value=value, headers=headers) is None:
+        if self._builder.append(timestamp=at, key=key, value=value, headers=headers) is None:
             self._waiting.append((self._builder, self._count))
             self._builder, self._count = self._publisher.builder(), 0
-            self._builder.append(timestamp=None, key=key, value=value, headers=headers)
+            self._builder.append(timestamp=at, key=key, value=value, headers=headers)
         self._count += 1
         self._filled.set()
 
@@ -181,24 +181,31 @@ class Publisher:
         self.publish_raw(topic, topic.key(record).encode(), self.codec.encode(topic, record), partition=partition)
 
     def publish_raw(
-        self, topic: Topic, key: bytes | None, value: bytes, headers: Headers = (), *, partition: int | None = None
+        self,
+        topic: Topic,
+        key: bytes | None,
+        value: bytes,
+        headers: Headers = (),
+        *,
+        partition: int | None = None,
+        at: int | None = None,
     ) -> None:
-        """Buffer bytes as they are: a dead letter."""
+        """Buffer bytes as they are: a dead letter. ``at`` is the record's timestamp in milliseconds, if not now."""
         self._raise_failure()
         if partition is None:
-            partition = _partition(key or b"", topic.partitions)
+            partition = partition_of(key or b"", topic.partitions)
         lane = self._lanes.get((topic.name, partition))
         if lane is None:
             lane = self._lanes[(topic.name, partition)] = _Lane(self, topic.name, partition)
         self._pending += 1
-        lane.append(key, value, list(headers))
+        lane.append(at, key, value, list(headers))
 
     async def write(self, topic: Topic, record: Any, *, partition: int | None = None) -> Place:
         """Write one record and wait until every replica in sync has it; written once even when it had to be resent."""
         self._raise_failure()
         key = topic.key(record).encode()
         if partition is None:
-            partition = _partition(key, topic.partitions)
+            partition = partition_of(key, topic.partitions)
         value = self.codec.encode(topic, record)
         try:
             told = await self.producer.send_and_wait(topic.name, value, key=key, partition=partition)
@@ -212,7 +219,7 @@ class Publisher:
         encoded = [(topic, topic.key(one).encode(), self.codec.encode(topic, one)) for topic, one in records]
         try:
             sent = [
-                await self.producer.send(topic.name, value, key=key, partition=_partition(key, topic.partitions))
+                await self.producer.send(topic.name, value, key=key, partition=partition_of(key, topic.partitions))
                 for topic, key, value in encoded
             ]
             for one in sent:
@@ -332,6 +339,17 @@ class Reader:
                 for message in messages
                 if self._wanted is None or self._wanted(message.topic, (message.key or b"").decode(errors="replace"))
             ]
+
+    async def up_to(self, ends: Mapping[TopicPartition, int]) -> list[Entry]:
+        """Wait for every record before these offsets, a partition; what lies behind them stays to be read."""
+        found: list[Entry] = []
+        while behind := [place for place, end in ends.items() if await self.consumer.position(place) < end]:
+            fetched = await self.consumer.getmany(*behind, timeout_ms=200)
+            for place, messages in fetched.items():
+                found += [await self._entry(one) for one in messages if one.offset < ends[place]]
+                if messages[-1].offset >= ends[place]:
+                    self.consumer.seek(place, ends[place])
+        return found
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Tell the group where to go on: the offset of the next record to read, a partition."""

@@ -31,11 +31,16 @@ class Extent(Struct, frozen=True):
 
 
 async def create_topics(settings: Settings, replication: int = 1) -> None:
-    """Create every topic that is not there yet, with its partitions and clean-up."""
+    """Create every topic that is not there yet, with its partitions and clean-up.
+
+    For a replay they keep everything: its records are as old as the recording.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, **security(settings))
     await or_unreachable(admin.start(), settings.kafka, admin.close)
     try:
-        answer = await admin.create_topics([_new_topic(topic, replication) for topic in ALL])
+        answer = await admin.create_topics(
+            [_new_topic(topic, replication, settings.recording is not None) for topic in ALL]
+        )
     finally:
         await admin.close()
     for name, code, *_ in answer.topic_errors:
@@ -43,10 +48,11 @@ async def create_topics(settings: Settings, replication: int = 1) -> None:
             raise Unreachable(f"topic {name} could not be created: {for_code(code).__name__}")
 
 
-def _new_topic(topic: Topic, replication: int) -> NewTopic:
-    settings = {"cleanup.policy": topic.cleanup, "min.insync.replicas": str(max(1, replication - 1))}
-    if topic.cleanup == DELETE:
-        kept = topic.name.startswith("orders.")
+def _new_topic(topic: Topic, replication: int, for_ever: bool) -> NewTopic:
+    cleanup = DELETE if for_ever else topic.cleanup
+    settings = {"cleanup.policy": cleanup, "min.insync.replicas": str(max(1, replication - 1))}
+    if cleanup == DELETE:
+        kept = for_ever or topic.name.startswith("orders.")
         settings["retention.ms"] = "-1" if kept else str(RETENTION_MS)
         settings["retention.bytes"] = "-1" if kept else str(RETENTION_BYTES)
     return NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)
@@ -87,6 +93,16 @@ async def grant(settings: Settings, rights: Iterable[Granted]) -> None:
                     raise Unreachable(f"a right of {one.principal} was not taken: {text or for_code(code).__name__}")
     finally:
         await client.close()
+
+
+async def committed(settings: Settings, group: str) -> dict[TopicPartition, int]:
+    """How far a group has come, a partition."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, **security(settings))
+    await or_unreachable(admin.start(), settings.kafka, admin.close)
+    try:
+        return {place: told.offset for place, told in (await admin.list_consumer_group_offsets(group)).items()}
+    finally:
+        await admin.close()
 
 
 async def extents(settings: Settings, topics: Iterable[Topic]) -> dict[str, dict[int, Extent]]:

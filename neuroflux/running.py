@@ -54,12 +54,12 @@ class Summary(Struct, frozen=True):
 
 async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool, venue: Venue = Venue.SIMULATED) -> None:
     """Start everything, show it, stop it. With ``seconds`` of 0 it goes on until Ctrl-C or SIGTERM."""
-    stop = _told_to_stop()
+    stop = told_to_stop()
     if venue is not Venue.SIMULATED:
         settings = of_paper(settings)
     stack = Stack(settings, services=infrastructure(settings) + stages(settings, seed=seed, venue=venue))
-    starting = asyncio.create_task(stack.start(_progress))
-    if not await _finished_before(starting, stop):
+    starting = asyncio.create_task(stack.start(progress))
+    if not await finished_before(starting, stop):
         return
     began = time.monotonic()
     try:
@@ -75,18 +75,18 @@ def of_paper(settings: Settings) -> Settings:
     return settings if settings.markets else settings.model_copy(update={"markets": paper.markets()})
 
 
-def _told_to_stop() -> asyncio.Event:
+def told_to_stop() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
 
 
-def _progress(line: str) -> None:
+def progress(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-async def _finished_before(work: asyncio.Task[None], stop: asyncio.Event) -> bool:
+async def finished_before(work: asyncio.Task[None], stop: asyncio.Event) -> bool:
     """Whether it was done before the stop; else it is cancelled, which stops what it had started."""
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -103,7 +103,7 @@ async def _show(settings: Settings, stack: Stack, stop: asyncio.Event, seconds: 
     """Until the time is over, or the stop; raises what ends the stack before that."""
     shown = asyncio.create_task(view.live(settings)) if live_view else None
     if shown is None:
-        _progress("everything answers; Ctrl-C ends it")
+        progress("everything answers; Ctrl-C ends it")
     try:
         async with asyncio.timeout(seconds or None):
             await stack.run_until(stop)
@@ -118,11 +118,16 @@ async def _show(settings: Settings, stack: Stack, stop: asyncio.Event, seconds: 
 # ── the summary ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _summary(settings: Settings, seconds: float) -> Summary:
+async def counted(settings: Settings) -> tuple[dict[str, int], dict[str, int], bool]:
+    """Records by topic, rows by table once the warehouse has caught up, and whether they agree."""
     log = await extents(settings, ALL)
     records = {name: sum(one.end - one.start for one in parts.values()) for name, parts in log.items()}
     rows = await asyncio.to_thread(_stored, settings, log)
-    equal = all(rows[topic.table] == records[topic.name] for topic in STORED)
+    return records, rows, all(rows[topic.table] == records[topic.name] for topic in STORED)
+
+
+async def _summary(settings: Settings, seconds: float) -> Summary:
+    records, rows, equal = await counted(settings)
     told = await _events(settings)
     latencies = {"frame_to_signal": _percentiles(told.signal_ms), "command_to_end": _percentiles(told.order_ms)}
     states = Counter(str(state) for state in told.states.values())

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from neuroflux.credentials import check_private, read_credentials
@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     kafka_user: str = ""
     kafka_password: SecretStr = SecretStr("")
     kafka_tls: bool = False
+    recording: Path | None = None
+    """What ``record`` writes, and ``replay`` runs through again."""
+    replay_speed: float = Field(default=0.0, ge=0)
+    """1 is as fast as it came, 2 twice as fast, 0 as fast as it goes."""
     instance: str = ""
     """What a stage is called among those that share its work, the same after each restart: its group then gives it its
     partitions back at once, instead of waiting until it counts as dead. No two that run may have one name."""

@@ -63,7 +63,7 @@ def _primary(record: Any) -> str:
     return str(record.primary)
 
 
-def _as_received(_: Any) -> str:
+def _keyless(_: Any) -> str:
     return ""
 
 
@@ -71,7 +71,7 @@ QUOTES = Topic("market.quotes", d.Quote, _market, MARKET_PARTITIONS, DELETE, "qu
 TRADES = Topic("market.trades", d.Trade, _market, MARKET_PARTITIONS, DELETE, "trades")
 BOOKS = Topic("market.books", d.BookPicture, _market, MARKET_PARTITIONS, DELETE, "books")
 FUNDING = Topic("market.funding", d.Funding, _market, MARKET_PARTITIONS, DELETE, "funding")
-MARKET_DEAD_LETTERS = Topic("market.dead-letters", bytes, _as_received, 1, DELETE)
+MARKET_DEAD_LETTERS = Topic("market.dead-letters", bytes, _keyless, 1, DELETE)
 INSTRUMENTS = Topic("exchange.instruments", d.Instrument, _instrument, 1, COMPACT, "instruments")
 STATUS = Topic("exchange.status", d.ExchangeStatus, _exchange, 1, DELETE, "exchange_status")
 HEALTH = Topic("exchange.health", d.ExchangeHealth, _exchange, 1, COMPACT, "exchange_health")
@@ -86,9 +86,10 @@ DECISIONS = Topic("orders.decisions", d.OrderDecision, _order, ORDER_PARTITIONS,
 EVENTS = Topic("orders.events", d.OrderEvent, _order, ORDER_PARTITIONS, DELETE, "order_events")
 FILLS = Topic("orders.fills", d.Fill, _order, ORDER_PARTITIONS, DELETE, "fills")
 JOURNAL = Topic("orders.journal", d.JournalEntry, _order, ORDER_PARTITIONS, COMPACT)
-ORDER_DEAD_LETTERS = Topic("orders.dead-letters", bytes, _as_received, 1, DELETE)
+ORDER_DEAD_LETTERS = Topic("orders.dead-letters", bytes, _keyless, 1, DELETE)
 CONTROL = Topic("control.commands", d.ControlCommand, _account, 1, COMPACT)
 FAILOVER = Topic("control.failover", d.Failover, _primary, 1, COMPACT)
+MARKS = Topic("replay.marks", d.ReplayMark, _keyless, 1, DELETE)
 
 ALL = (
     QUOTES,
@@ -113,6 +114,7 @@ ALL = (
     ORDER_DEAD_LETTERS,
     CONTROL,
     FAILOVER,
+    MARKS,
 )
 
 BY_NAME = {topic.name: topic for topic in ALL}

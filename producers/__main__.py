@@ -1,8 +1,8 @@
-"""``python -m producers market|account``: one stage, until it is told to stop."""
+"""``python -m producers market|account|capture|replay``: one stage, until it is told to stop."""
 
 from __future__ import annotations
 
 from neuroflux.stage import run_stage
-from producers import account, market
+from producers import account, capture, market, replay
 
-run_stage("producers", {"market": market.main, "account": account.main})
+run_stage("producers", {"market": market.main, "account": account.main, "capture": capture.main, "replay": replay.main})

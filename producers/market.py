@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
@@ -16,9 +16,10 @@ from neuroflux.exchanges.base_exchange import Answer, Exchange, Request, Snapsho
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.kafka import Publisher, load_codec
 from neuroflux.settings import Settings
+from neuroflux.sink import Sink
 from neuroflux.stack.notify import ready
 from neuroflux.topics import STATUS
-from producers.normaliser import Normaliser, Sink, Wanting
+from producers.normaliser import Normaliser, Want
 from producers.pictures import INTERVAL
 from producers.rest import Rest
 from producers.sockets import Socket
@@ -37,14 +38,13 @@ class Drained(Sink, Protocol):
         ...
 
 
-class Making(Protocol):
-    def __call__(self, exchange: Exchange, sink: Sink, want: Wanting) -> Normaliser: ...
+Make = Callable[[Exchange, Sink, Want], Normaliser]
 
 
 class ExchangeMarket:
     """The sockets, requests and the clock of one exchange's public data; what they bring goes to its normaliser."""
 
-    def __init__(self, exchange: Exchange, sink: Drained, rest: Rest, make: Making = Normaliser) -> None:
+    def __init__(self, exchange: Exchange, sink: Drained, rest: Rest, make: Make = Normaliser) -> None:
         self._exchange, self._sink, self._rest = exchange, sink, rest
         self._wanted: asyncio.Queue[SnapshotNeeded] = asyncio.Queue()
         self._asked: set[str] = set()
@@ -131,7 +131,7 @@ async def main(settings: Settings) -> None:
         await follow_all(settings, publisher)
 
 
-async def follow_all(settings: Settings, sink: Drained, make: Making = Normaliser) -> None:
+async def follow_all(settings: Settings, sink: Drained, make: Make = Normaliser) -> None:
     """Until cancelled; the stage is ready when each exchange was tried, or ten seconds have not been enough."""
     tried = {name: asyncio.Event() for name in settings.exchanges}
     async with asyncio.TaskGroup() as tasks:
@@ -140,7 +140,7 @@ async def follow_all(settings: Settings, sink: Drained, make: Making = Normalise
         tasks.create_task(_when_tried(tried.values()))
 
 
-async def _follow(settings: Settings, name: str, sink: Drained, make: Making, tried: asyncio.Event) -> None:
+async def _follow(settings: Settings, name: str, sink: Drained, make: Make, tried: asyncio.Event) -> None:
     exchange = exchange_of(name)
     async with Rest(exchange, settings.rest_url(name)) as rest:
         market = ExchangeMarket(exchange, sink, rest, make)

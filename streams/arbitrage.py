@@ -6,7 +6,8 @@ from neuroflux.domain import BookPicture, Cause
 from neuroflux.engine.arbitrage import Arbitrage
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.sound import flaw
-from neuroflux.kafka import Entry, Publisher
+from neuroflux.kafka import Entry
+from neuroflux.sink import Sink
 from neuroflux.topics import BOOKS, QUOTES, SIGNALS
 from streams.letters import dead_letter
 
@@ -16,8 +17,8 @@ TOPICS = (QUOTES, BOOKS)
 class ArbitrageStream:
     """Writes the dead letters of books; those of quotes are written by the prices, which read them too."""
 
-    def __init__(self, reference: Reference, publisher: Publisher) -> None:
-        self._arbitrage, self._publisher = Arbitrage(reference), publisher
+    def __init__(self, reference: Reference, sink: Sink) -> None:
+        self._arbitrage, self._sink = Arbitrage(reference), sink
 
     async def take(self, batch: list[Entry]) -> None:
         for entry in batch:
@@ -26,9 +27,9 @@ class ArbitrageStream:
                 continue
             if wrong := flaw(record, entry.timestamp):
                 if entry.topic is BOOKS:
-                    dead_letter(self._publisher, entry, wrong)
+                    dead_letter(self._sink, entry, wrong)
                 continue
             cause = Cause(entry.topic.name, entry.partition, entry.offset)
             look = self._arbitrage.book if isinstance(record, BookPicture) else self._arbitrage.quote
             for signal in look(record, cause):
-                self._publisher.publish(SIGNALS, signal)
+                self._sink.publish(SIGNALS, signal)

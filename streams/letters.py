@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from neuroflux.kafka import Entry, Publisher
+from neuroflux.kafka import Entry
+from neuroflux.sink import Sink
 from neuroflux.topics import MARKET_DEAD_LETTERS
 
 
-def dead_letter(publisher: Publisher, entry: Entry, reason: str) -> None:
+def dead_letter(sink: Sink, entry: Entry, reason: str) -> None:
     """Keep the bytes as they came, with why and from where."""
     headers = (
         ("reason", reason.encode()),
@@ -14,4 +15,4 @@ def dead_letter(publisher: Publisher, entry: Entry, reason: str) -> None:
         ("partition", str(entry.partition).encode()),
         ("offset", str(entry.offset).encode()),
     )
-    publisher.publish_raw(MARKET_DEAD_LETTERS, entry.key.encode(), entry.raw, headers)
+    sink.publish_raw(MARKET_DEAD_LETTERS, entry.key.encode(), entry.raw, headers)

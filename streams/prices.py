@@ -6,7 +6,8 @@ from neuroflux.domain import AggregatedPrice, Cause, Quote, Trade
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.prices import Prices
 from neuroflux.engine.sound import flaw
-from neuroflux.kafka import Entry, Publisher
+from neuroflux.kafka import Entry
+from neuroflux.sink import Sink
 from neuroflux.topics import PRICES, QUOTES, STATUS, TRADES
 from streams.letters import dead_letter
 
@@ -16,8 +17,8 @@ TOPICS = (QUOTES, TRADES)
 class PriceStream:
     """Writes the dead letters of both its topics: the arbitrage, which reads quotes too, passes unsound ones over."""
 
-    def __init__(self, reference: Reference, publisher: Publisher) -> None:
-        self._prices, self._publisher = Prices(reference), publisher
+    def __init__(self, reference: Reference, sink: Sink) -> None:
+        self._prices, self._sink = Prices(reference), sink
 
     async def take(self, batch: list[Entry]) -> None:
         for entry in batch:
@@ -25,11 +26,11 @@ class PriceStream:
             if record is None:
                 continue
             if wrong := flaw(record, entry.timestamp):
-                dead_letter(self._publisher, entry, wrong)
+                dead_letter(self._sink, entry, wrong)
             else:
                 self._take(record, Cause(entry.topic.name, entry.partition, entry.offset))
 
     def _take(self, record: Quote[float] | Trade[float], cause: Cause) -> None:
         told = self._prices.quote(record, cause) if isinstance(record, Quote) else self._prices.trade(record, cause)
         for one in told:
-            self._publisher.publish(PRICES if isinstance(one, AggregatedPrice) else STATUS, one)
+            self._sink.publish(PRICES if isinstance(one, AggregatedPrice) else STATUS, one)

@@ -41,7 +41,7 @@ async def follow(
     Instruments are read from the beginning, quotes since they count (``MAX_AGE``), and only those of conversion
     markets are decoded; what becomes of orders is handed on.
     """
-    async with Reader(settings, codec, (INSTRUMENTS, QUOTES, EVENTS), start="beginning", wanted=_wanted) as reader:
+    async with Reader(settings, codec, (INSTRUMENTS, QUOTES, EVENTS), start="beginning", wanted=wanted) as reader:
         await reader.go_back(QUOTES, now - MAX_AGE)
         await reader.go_back(EVENTS, now)
         async with aclosing(reader.batches()) as batches:
@@ -55,5 +55,5 @@ async def follow(
                     loaded.set()
 
 
-def _wanted(topic: str, key: str) -> bool:
+def wanted(topic: str, key: str) -> bool:
     return topic != QUOTES.name or is_conversion_market(key)

@@ -23,7 +23,7 @@ _SECRETS = ("_API_KEY", "_SECRET_KEY", "_KAFKA_USER", "_KAFKA_PASSWORD")
 def spelled_out(settings: Settings) -> dict[str, str]:
     """The settings as variables, so that a child in another folder reads the same."""
     lists = {"exchanges": settings.exchanges, "markets": settings.markets}
-    plain = {
+    plain: dict[str, object] = {
         "home": settings.home.absolute(),
         "cache": settings.cache.absolute(),
         "kafka": settings.kafka,
@@ -32,6 +32,8 @@ def spelled_out(settings: Settings) -> dict[str, str]:
         "clickhouse_http": settings.clickhouse_http,
         "sim": settings.sim,
     }
+    if settings.recording is not None:
+        plain |= {"recording": settings.recording.absolute(), "replay_speed": settings.replay_speed}
     named = {name: str(value) for name, value in plain.items()} | {name: ",".join(text) for name, text in lists.items()}
     return {f"NEUROFLUX_{name.upper()}": value for name, value in named.items()}
 

@@ -31,6 +31,8 @@ class Venue(StrEnum):
 
 SETUP = "setup"
 SIM = "sim"
+REPLAY_GROUP = "neuroflux-replay"
+"""The group in which the workers of a replay share its partitions."""
 SIM_SETTING = "NEUROFLUX_SIM"
 
 
@@ -65,8 +67,7 @@ def stages(settings: Settings, brokers: int = 1, seed: int = 1, venue: Venue = V
 
 
 def _stages(settings: Settings, brokers: int, seed: int, venue: Venue) -> list[Service]:
-    if not (environment.CHECKOUT / "producers").is_dir():
-        raise UsageError("the stages run from a checkout of the project, which this is not")
+    _check_checkout()
     told = addressed(settings, brokers)
     outside, here = environment.base(told), environment.stage(told)
     if venue is Venue.REAL:
@@ -76,6 +77,23 @@ def _stages(settings: Settings, brokers: int, seed: int, venue: Venue) -> list[S
     if venue is Venue.PAPER:  # the paper exchanges list what the market stage has found on the real ones
         return [_market(outside, SETUP), _paper(told, seed), *_computing(here, SETUP), *signers]
     return [_sim(settings, seed), _market(here, SETUP, SIM), *_computing(here, SETUP, SIM), *signers]
+
+
+def replaying(settings: Settings, workers: int) -> list[Service]:
+    """What plays a recording through again, what computes from it, and what keeps it; raises UsageError likewise."""
+    _check_checkout()
+    env = environment.base(settings)
+    streams = (sys.executable, "-m", "streams", "replay")
+    return [
+        _stage(env, "replay", (sys.executable, "-m", "producers", "replay"), (SETUP,)),
+        *(_stage(env, f"streams-{number}", streams, (SETUP,)) for number in range(1, workers + 1)),
+        _stage(env, "warehouse", (sys.executable, "-m", "consumers", "warehouse"), (SETUP,)),
+    ]
+
+
+def _check_checkout() -> None:
+    if not (environment.CHECKOUT / "producers").is_dir():
+        raise UsageError("the stages run from a checkout of the project, which this is not")
 
 
 def _market(env: Mapping[str, str], *needs: str) -> Service:

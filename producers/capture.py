@@ -1,0 +1,70 @@
+"""Keeps what comes over the public feeds in a recording, without Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from neuroflux.domain import Instrument, Microseconds, StatusKind
+from neuroflux.errors import UsageError
+from neuroflux.exchanges.base_exchange import Answer, Exchange, Subscription
+from neuroflux.settings import Settings
+from neuroflux.sink import Sink
+from neuroflux.topics import Topic
+from producers.market import follow_all
+from producers.normaliser import Normaliser, Want
+from producers.recording import Followed, Happened, Recording, frame, told
+
+
+class Nowhere:
+    """A sink that keeps nothing: recorded is what came, not what was made of it."""
+
+    def publish(self, topic: Topic, record: Any) -> None: ...
+
+    def publish_raw(
+        self, topic: Topic, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]
+    ) -> None: ...
+
+    async def drain(self) -> None: ...
+
+
+class Recorded(Normaliser):
+    """Writes each thing that came down before it is taken: what a snapshot answers must be known, so all is done."""
+
+    def __init__(self, recording: Recording, exchange: Exchange, sink: Sink, want: Want) -> None:
+        super().__init__(exchange, sink, want)
+        self._id, self._recording = exchange.ID, recording
+
+    def instruments(self, answers: Sequence[Answer], now: Microseconds) -> Sequence[Instrument]:
+        for answer in answers:
+            self._recording.write(told(self._id, answer, now, of=len(answers)))
+        return super().instruments(answers, now)
+
+    def follow(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Subscription]:
+        self._recording.write(Followed(self._id, now / 1e6, list(symbols)))
+        return super().follow(symbols, now)
+
+    def frame(self, socket: int, raw: bytes, received: Microseconds) -> None:
+        self._recording.write(frame(self._id, socket, raw, received))
+        super().frame(socket, raw, received)
+
+    def answer(self, symbol: str, answer: Answer, received: Microseconds) -> None:
+        self._recording.write(told(self._id, answer, received, symbol))
+        super().answer(symbol, answer, received)
+
+    def socket(self, socket: int, kind: StatusKind, value: float, detail: str, now: Microseconds) -> None:
+        self._recording.write(Happened(self._id, now / 1e6, socket, kind, value, detail))
+        super().socket(socket, kind, value, detail, now)
+
+
+async def main(settings: Settings) -> None:
+    """Record every exchange's public feeds until cancelled, to NEUROFLUX_RECORDING."""
+    if settings.recording is None:
+        raise UsageError("NEUROFLUX_RECORDING: the file to write is needed")
+    recording = Recording(Path(settings.recording))
+    try:
+        await follow_all(settings, Nowhere(), partial(Recorded, recording))
+    finally:
+        recording.close()

@@ -1,0 +1,122 @@
+"""Runs a recording through again, as fast as is wanted: the same records, in the same order, at the same places.
+
+After every ``MARK`` of its time Kafka is waited for, and a mark says how far each partition reaches: whoever steps
+through the log in the order of its time then knows that nothing earlier is still coming. Killed and started again it
+goes on where it was cut off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+
+from neuroflux.domain import Microseconds, ReplayMark
+from neuroflux.errors import UsageError
+from neuroflux.exchanges.base_exchange import Answer, SnapshotNeeded
+from neuroflux.exchanges.catalogue import exchange
+from neuroflux.kafka import Publisher, load_codec
+from neuroflux.kafka_admin import extents
+from neuroflux.resuming import Resumed
+from neuroflux.settings import Settings
+from neuroflux.sink import Sink
+from neuroflux.stack.notify import ready
+from neuroflux.topics import ALL, BOOKS, INSTRUMENTS, MARKS, QUOTES, TRADES
+from producers.normaliser import Normaliser
+from producers.pictures import INTERVAL
+from producers.recording import Followed, Frame, Happened, Line, Told, read
+
+MARK: Microseconds = 200_000
+TICK: Microseconds = INTERVAL // 4
+STEPPED = (INSTRUMENTS, QUOTES, TRADES, BOOKS)
+"""The topics that marks are about: what prices and signals are made from."""
+
+
+class Player:
+    """Gives each line of a recording to its exchange's normaliser, and lets time pass between them."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._of: dict[str, Normaliser] = {}
+        self._lists: defaultdict[str, list[Answer]] = defaultdict(list)
+
+    def take(self, line: Line) -> None:
+        match line:
+            case Frame():
+                self._of[line.exchange].frame(line.socket, line.content, line.time)
+            case Told(of=0):
+                self._of[line.exchange].answer(line.symbol, line.answer, line.time)
+            case Told():
+                self._list(line)
+            case Followed():
+                self._of[line.exchange].follow(line.symbols, line.time)
+            case Happened():
+                self._of[line.exchange].socket(line.socket, line.kind, line.value, line.detail, line.time)
+
+    def passed(self, now: Microseconds) -> None:
+        for normaliser in self._of.values():
+            normaliser.passed(now)
+
+    def _list(self, line: Told) -> None:
+        """The instruments of an exchange, once every list of them is there."""
+        lists = self._lists[line.exchange]
+        lists.append(line.answer)
+        if len(lists) == line.of:
+            self._of[line.exchange] = Normaliser(exchange(line.exchange), self._sink, _recorded)
+            self._of[line.exchange].instruments(self._lists.pop(line.exchange), line.time)
+
+
+def _recorded(_: SnapshotNeeded) -> None:
+    """Its answer is in the recording."""
+
+
+class Pace:
+    """Holds a recording's time back to so many times the clock's; 0 holds nothing back."""
+
+    def __init__(self, speed: float) -> None:
+        self._speed = speed
+        self._began = asyncio.get_running_loop().time()
+        self._first: Microseconds = 0
+
+    async def until(self, time: Microseconds) -> None:
+        if not self._speed:
+            return
+        self._first = self._first or time
+        due = self._began + (time - self._first) / 1e6 / self._speed
+        await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
+
+
+async def play(lines: Iterable[Line], sink: Resumed, publisher: Publisher, pace: Pace) -> None:
+    """Publish what the lines give, and a mark after each ``MARK`` of their time and at the end."""
+    player, tick = Player(sink), 0
+    for line in lines:
+        tick = tick or line.time // TICK * TICK
+        while tick <= line.time:
+            sink.now = tick
+            player.passed(tick)
+            if tick % MARK == 0:
+                await pace.until(tick)
+                await _mark(sink, publisher, last=False)
+            tick += TICK
+        sink.now = max(sink.now, line.time)
+        player.take(line)
+    sink.now = tick
+    player.passed(tick)
+    await _mark(sink, publisher, last=True)
+
+
+async def _mark(sink: Resumed, publisher: Publisher, *, last: bool) -> None:
+    await publisher.flush()
+    sink.publish(MARKS, ReplayMark({topic.name: sink.ends(topic) for topic in STEPPED}, last, sink.now))
+
+
+async def main(settings: Settings) -> None:
+    """Play NEUROFLUX_RECORDING at NEUROFLUX_REPLAY_SPEED; then stay, so that nobody takes the end for a death."""
+    if settings.recording is None:
+        raise UsageError("NEUROFLUX_RECORDING: the file to read is needed")
+    async with Publisher(settings, await load_codec(settings), client_id="replay") as publisher:
+        sink = Resumed(publisher, await extents(settings, ALL))
+        ready()
+        await play(read(settings.recording), sink, publisher, Pace(settings.replay_speed))
+        await publisher.flush()
+        await asyncio.Event().wait()

@@ -1,0 +1,155 @@
+"""Prices and signals of a replay, in the order of its time: a worker that gives the same whatever happens to it.
+
+Live, a worker takes what comes as it comes, and no two runs see two topics in one order. Here it waits for a mark of
+the replay, reads every topic as far as the mark says, and steps through that by time: what it computes is a function of
+the recording. It computes every partition, and publishes those that its group has given to it; after a rebalance or a
+death it begins anew and passes over what is in the log already. So two replays are equal to the byte, with any number
+of workers, killed or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from contextlib import aclosing
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from neuroflux.codec import Codec
+from neuroflux.domain import ReplayMark
+from neuroflux.engine.comparable import Reference
+from neuroflux.errors import Unreachable
+from neuroflux.kafka import Entry, Publisher, Reader, load_codec, partition_of
+from neuroflux.kafka_admin import extents
+from neuroflux.resuming import Resumed
+from neuroflux.settings import Settings
+from neuroflux.stack.notify import ready
+from neuroflux.stack.plan import REPLAY_GROUP
+from neuroflux.topics import BOOKS, INSTRUMENTS, MARKS, PRICES, QUOTES, SIGNALS, TRADES, Topic
+from streams import reference
+from streams.arbitrage import ArbitrageStream
+from streams.prices import PriceStream
+
+STEPPED = (INSTRUMENTS, QUOTES, TRADES, BOOKS)
+"""In the order in which records of one millisecond are taken."""
+GIVEN = (PRICES, SIGNALS)
+
+log = logging.getLogger(__name__)
+Ends = Mapping[TopicPartition, int]
+
+
+class Share:
+    """Lets prices and signals of some partitions through to Kafka. What else is said is the live worker's to say."""
+
+    def __init__(self, sink: Resumed, partitions: Collection[int]) -> None:
+        self._sink, self._partitions = sink, partitions
+
+    def publish(self, topic: Topic, record: Any) -> None:
+        if topic in GIVEN and partition_of(topic.key(record).encode(), topic.partitions) in self._partitions:
+            self._sink.publish(topic, record)
+
+    def publish_raw(self, topic: Topic, key: bytes | None, value: bytes, headers: Any) -> None:
+        """A record that is unsound was named when it was recorded."""
+
+
+class Steps:
+    """What a worker knows, and the streams that it steps; ``sink.now`` is the time of the record that is taken."""
+
+    def __init__(self, sink: Resumed, share: Share) -> None:
+        self._sink = sink
+        self._known = Reference()
+        self._prices, self._arbitrage = PriceStream(self._known, share), ArbitrageStream(self._known, share)
+
+    async def take(self, entries: Collection[Entry]) -> None:
+        """Step through records, by time."""
+        for entry in sorted(entries, key=_when):
+            self._sink.now = entry.timestamp
+            if entry.topic is INSTRUMENTS or reference.wanted(entry.topic.name, entry.key):
+                reference.take(self._known, entry)
+            if entry.topic in (QUOTES, TRADES):
+                await self._prices.take([entry])
+            if entry.topic in (QUOTES, BOOKS):
+                await self._arbitrage.take([entry])
+
+
+def _when(entry: Entry) -> tuple[int, int, int, int]:
+    return entry.timestamp, STEPPED.index(entry.topic), entry.partition, entry.offset
+
+
+class Worker:
+    """Steps while it is a member of the group; ``tend`` it between two reads."""
+
+    def __init__(self, settings: Settings, codec: Codec, publisher: Publisher) -> None:
+        self._settings, self._codec, self._publisher = settings, codec, publisher
+        self._run: asyncio.Task[None] | None = None
+        self._reached: Ends = {}
+        self._committed: Ends = {}
+
+    async def assigned(self, _: Reader, places: set[TopicPartition]) -> None:
+        self._run = asyncio.create_task(self._steps({one.partition for one in places}))
+
+    async def revoked(self, _: Reader, places: set[TopicPartition]) -> None:
+        """Stop, with everything that was published in Kafka: whoever comes next counts it."""
+        if self._run is not None:
+            self._run.cancel()
+            await asyncio.gather(self._run, return_exceptions=True)
+            self._run, self._reached = None, {}
+        await self._publisher.flush()
+
+    async def tend(self, reader: Reader) -> None:
+        """Tell the group how far it came; raises what ended the steps."""
+        if self._run is not None and self._run.done():
+            self._run.result()
+        reached = self._reached
+        if reached != self._committed:
+            try:
+                await reader.commit(reached)
+                self._committed = reached
+            except Unreachable as error:
+                log.info("a rebalance is on its way, will commit later: %s", error)
+
+    async def _steps(self, partitions: set[int]) -> None:
+        """From the beginning of the log to the last mark."""
+        log.info("stepping for partitions %s", sorted(partitions))
+        sink = Resumed(self._publisher, await extents(self._settings, GIVEN))
+        steps = Steps(sink, Share(sink, partitions))
+        async with (
+            Reader(self._settings, self._codec, (MARKS,), start="beginning") as marks,
+            Reader(self._settings, self._codec, STEPPED, start="beginning") as inputs,
+            aclosing(marks.batches()) as batches,
+        ):
+            async for batch in batches:
+                for entry in batch:
+                    await steps.take(await inputs.up_to(_ends(entry.record)))
+                    await self._publisher.flush()
+                    self._reached = _progress(entry.record, partitions)
+
+
+def _ends(mark: ReplayMark) -> Ends:
+    return {TopicPartition(topic, part): end for topic, ends in mark.ends.items() for part, end in enumerate(ends)}
+
+
+def _progress(mark: ReplayMark, partitions: Collection[int]) -> Ends:
+    return {one: end for one, end in _ends(mark).items() if one.topic == QUOTES.name and one.partition in partitions}
+
+
+async def main(settings: Settings) -> None:
+    """One worker, until cancelled. Its group deals out the partitions of the quotes; the others go with them."""
+    codec = await load_codec(settings)
+    async with Publisher(settings, codec, client_id=REPLAY_GROUP) as publisher:
+        worker = Worker(settings, codec, publisher)
+        group = Reader(
+            settings,
+            codec,
+            (QUOTES,),
+            group=REPLAY_GROUP,
+            on_assign=worker.assigned,
+            on_revoke=worker.revoked,
+            wanted=lambda topic, key: False,
+        )
+        async with group, aclosing(group.batches()) as batches:
+            async for _ in batches:
+                await worker.tend(group)
+                ready()
