@@ -65,7 +65,8 @@ def _replayed_from(settings: Settings, path: Path, speed: float) -> Settings:
         raise UsageError(f"{path} is not there")
     folders = (settings.home.absolute() / "replays" / f"{path.name}-{number}" for number in count(1))
     home = next(folder for folder in folders if not folder.exists())
-    return settings.model_copy(update={"home": home, "recording": path.absolute(), "replay_speed": speed})
+    plain = {"kafka_user": "", "home": home, "recording": path.absolute(), "replay_speed": speed}
+    return settings.model_copy(update=plain)
 
 
 async def _played(settings: Settings, stack: Stack) -> None:
