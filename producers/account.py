@@ -76,11 +76,11 @@ class ExchangeAccount:
         """Follow the account until cancelled; ``tried`` is set when its figures were read once."""
         instruments = await self._instruments()
         await self._vitals.measure()
+        self._feed = self._exchange.account_feed(self._keys, instruments)  # once: it knows where fills may be missing
         short = 0
         while True:
             self._ended.clear()
             began = time.monotonic()
-            self._feed = self._exchange.account_feed(self._keys, instruments)
             for request in self._feed.opening(self._vitals.now()):
                 self._take(self._feed.answer(await self._patiently(request), wall()), streamed=True)
             await self._follow(address, tried)

@@ -40,7 +40,7 @@ from neuroflux.domain import (
     Side,
 )
 from neuroflux.engine.order_state import Phase
-from neuroflux.kafka import Entry, Publisher, Reader, load_codec
+from neuroflux.kafka import Entry, Publisher, Reader, load_codec, partition_of
 from neuroflux.settings import Settings
 from neuroflux.topics import (
     ACCOUNT_FILLS,
@@ -437,6 +437,27 @@ async def test_a_halt_cancels_what_is_open_and_refuses_what_is_new(world: World)
             return (await world.end(await world.order())).state is OrderState.FILLED
 
         await until_true(goes)
+
+
+async def test_a_halt_reaches_every_executor_also_one_that_comes_later(world: World) -> None:
+    """Two share the partitions; a third comes while the halt stands, and the partitions are dealt out anew."""
+    world.exchange.resting = True
+    async with executor(world), executor(world):
+        resting = [await world.order(type=OrderType.LIMIT, price=Decimal(90)) for _ in range(40)]
+        for one in resting:
+            await world.reaches(one, OrderState.ACKNOWLEDGED)
+        partitions = {partition_of(one.encode(), COMMANDS.partitions) for one in resting}
+        assert len(partitions) == COMMANDS.partitions, "every partition has some, so each executor has"
+        began = time.monotonic()
+        await world.publisher.write(CONTROL, ControlCommand(kind=ControlKind.HALT, why="test"))
+        assert {(await world.end(one)).state for one in resting} == {OrderState.CANCELLED}
+        assert time.monotonic() - began < HALT_SECONDS
+        sent = len(world.exchange.placed)
+        async with executor(world):
+            late = [await world.order() for _ in range(16)]
+            assert {(await world.end(one)).reason for one in late} == {"halted: test"}
+            await world.publisher.write(CONTROL, ControlCommand(kind=ControlKind.RESUME))
+    assert len(world.exchange.placed) == sent
 
 
 async def until_true(attempt: Callable[[], Any], seconds: float = 20) -> None:

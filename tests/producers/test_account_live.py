@@ -1,0 +1,115 @@
+"""An account on an exchange that runs in the test: what its stream did not tell is asked for, and a difference told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import producers.account
+from neuroflux.domain import StatusKind
+from neuroflux.exchanges.base_exchange import Keys
+from neuroflux.exchanges.catalogue import exchange
+from neuroflux.sim.orders import Ask
+from neuroflux.sim.server import Served, serve
+from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, STATUS, Topic
+from producers.account import ExchangeAccount
+from producers.rest import Rest
+
+PATIENCE = 20
+
+
+class Kept:
+    """A publisher that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.published: list[tuple[Topic, Any]] = []
+
+    def publish(self, topic: Topic, record: Any) -> None:
+        self.published.append((topic, record))
+
+    async def drain(self) -> None: ...
+
+    def of(self, topic: Topic) -> list[Any]:
+        return [record for where, record in self.published if where is topic]
+
+    async def until(self, there: Callable[[], Any]) -> Any:
+        async with asyncio.timeout(PATIENCE):
+            while not (found := there()):  # noqa: ASYNC110  # it looks at what another task gathers
+                await asyncio.sleep(0.02)
+            return found
+
+
+@asynccontextmanager
+async def following(served: Served, name: str, kept: Kept) -> AsyncIterator[None]:
+    demo = served.simulation.dialects[name].account()
+    keys = Keys(demo.address or demo.key, demo.secret)
+    on, address = exchange(name), f"{served.url}/{name}"
+    async with Rest(on, address) as rest:
+        account = ExchangeAccount(on, keys, kept, rest, ())  # type: ignore[arg-type]
+        running = asyncio.create_task(account.run(address.replace("http", "ws", 1), asyncio.Event()))
+        await kept.until(lambda: StatusKind.CONNECTED in kinds(kept))
+        try:
+            yield
+            assert not running.done(), running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def kinds(kept: Kept) -> list[StatusKind]:
+    return [one.kind for one in kept.of(STATUS) if one.channel == "account"]
+
+
+async def test_a_difference_to_what_the_stream_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Money goes that no event of the stream tells of, as a fee that was forgotten: the regular look finds it.
+
+    (Hyperliquid's stream repeats whole accounts, so there it tells of it itself.)
+    """
+    name, asset = "binance", "BTC"
+    monkeypatch.setattr(producers.account, "RECONCILE_SECONDS", 0.3)
+    monkeypatch.setattr(producers.account, "SETTLED", 100_000)
+    kept = Kept()
+    async with serve(0, 1) as served, following(served, name, kept):
+        assets = served.simulation.exchange(name).spot
+        (before,) = {one.total for one in kept.of(BALANCES) if one.asset == asset}
+        assets.of(asset).free -= Decimal(1)
+        told = await kept.until(lambda: [one for one in kept.of(STATUS) if one.kind is StatusKind.DIFFERENCE])
+        assert (told[0].value, told[0].detail.partition(":")[0]) == (-1.0, asset)
+        newest = await kept.until(lambda: [o for o in kept.of(BALANCES) if o.asset == asset and o.total != before])
+        assert newest[-1].total == before - 1
+
+
+@pytest.mark.parametrize(("name", "symbol"), [("binance", "BTCUSDT"), ("hyperliquid", "BTC")])
+async def test_a_fill_while_the_stream_is_away_is_asked_for(
+    name: str, symbol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An order rests at the top of the book, its exchange can't be heard, the market takes it, and we hear again."""
+    monkeypatch.setattr(producers.account, "SHORT_LIVED_SECONDS", 0)
+    kept = Kept()
+    async with serve(0, 1) as served, following(served, name, kept):
+        traded = served.simulation.exchange(name)
+        book, listing = traded.books[symbol], traded.listings[symbol]
+        ask = book.other("buy").best
+        assert ask is not None
+        top = Ask(symbol, "buy", Decimal("0.01"), listing.tick * (ask - 1))
+        order = traded.place(top, served.simulation.now(name))
+        await kept.until(lambda: kept.of(ACCOUNT_ORDERS))
+        served.simulation.faults.add(b'{"exchange": "%s", "fault": "disconnect", "seconds": 60}' % name.encode())
+        await kept.until(lambda: StatusKind.DISCONNECTED in kinds(kept))
+        already = filled(kept)
+        await kept.until(lambda: order.filled > already)
+        seen, there = filled(kept), order.filled
+        served.simulation.faults.clear()
+        assert seen < there, "nobody heard of it"
+        found = await kept.until(lambda: filled(kept) >= there and kept.of(ACCOUNT_FILLS))
+        assert {one.exchange_order_id for one in found} == {str(order.order_id)}
+
+
+def filled(kept: Kept) -> Decimal:
+    """By trade id: what is asked for again may be told again."""
+    return sum({one.trade_id: one.quantity for one in kept.of(ACCOUNT_FILLS)}.values(), Decimal(0))
