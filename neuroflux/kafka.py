@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal
@@ -39,6 +40,10 @@ __all__ = [
 BATCH_BYTES = 256 * 1024
 BUFFER_RECORDS = 100_000
 """How many records may wait to be sent before ``drain`` makes the caller wait."""
+CLOSE_SECONDS = 10.0
+"""How long who leaves waits for a Kafka that does not answer."""
+
+log = logging.getLogger(__name__)
 Headers = Sequence[tuple[str, bytes]]
 Start = Literal["beginning", "end", "committed"]
 Wanted = Callable[[str, str], bool]
@@ -170,11 +175,20 @@ class Publisher:
     ) -> None:
         try:
             if kind is None:
-                await self.flush()
+                await self._flush_in_time()
         finally:
             for lane in self._lanes.values():
                 lane.task.cancel()
-            await self.producer.stop()
+            if not await _stopped(self.producer.stop()):
+                self.producer._sender.sender_task.cancel()
+                await self.producer.client.close()
+
+    async def _flush_in_time(self) -> None:
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.flush()
+        except TimeoutError:
+            raise Unreachable(f"Kafka at {self._settings.kafka} did not take {self._pending} records") from None
 
     def publish(self, topic: Topic, record: Any, *, partition: int | None = None) -> None:
         """Buffer one record; call ``drain`` between frames."""
@@ -327,7 +341,8 @@ class Reader:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.consumer.stop()
+        if not await _stopped(self.consumer.stop()):
+            await self.consumer._client.close()
 
     async def batches(self, max_records: int = 2000, timeout: float = 0.2) -> AsyncGenerator[list[Entry], None]:
         """What has come, in the order of each partition; an empty list when nothing came for ``timeout`` seconds."""
@@ -408,6 +423,19 @@ async def or_unreachable(started: Awaitable[None], address: str, stop: Callable[
     except asyncio.CancelledError:
         await stop()
         raise
+
+
+async def _stopped(stop: Coroutine[Any, Any, None]) -> bool:
+    """Whether a client of Kafka has stopped. Of a Kafka that is gone it waits without end, or ends as if cancelled."""
+    stopping = asyncio.create_task(stop)
+    await asyncio.wait({stopping}, timeout=CLOSE_SECONDS)
+    if stopping.done() and not stopping.cancelled():
+        stopping.result()
+        return True
+    log.warning("Kafka does not answer: left without a goodbye")
+    stopping.cancel()
+    await asyncio.gather(stopping, return_exceptions=True)
+    return False
 
 
 _FORBIDDEN = (

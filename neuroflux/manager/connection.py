@@ -25,6 +25,8 @@ FEW = 8
 """Records taken in at once: a reading call of another thread waits for no more."""
 LOAD_TIMEOUT = 30.0
 """Seconds that reading what is kept may take."""
+COMMAND_TIMEOUT = 30.0
+"""Seconds that Kafka may take for a command: longer than a broker needs to come back."""
 
 T = TypeVar("T")
 
@@ -140,9 +142,19 @@ class Connection:
         return self._followers.follow(order_id)
 
     async def command(self, command: OrderCommand) -> Place:
-        """Write a command to ``orders.commands``; returns when Kafka has it. Raises Unreachable."""
+        """Write a command to ``orders.commands``; returns when Kafka has it. Raises Unreachable.
+
+        What Kafka did not take in time it may take yet, when it is back: so the error names the order.
+        """
         self.check()
-        return await self.publisher.write(COMMANDS, command)
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT):
+                return await self.publisher.write(COMMANDS, command)
+        except TimeoutError:
+            raise Unreachable(
+                f"Kafka at {self.settings.kafka} has not taken order {command.order_id} in {COMMAND_TIMEOUT:.0f} s, "
+                "and may take it yet: cancel it by its id, or send it again with the same order_id"
+            ) from None
 
     async def query(self, sql: str) -> Sequence[Any]:
         """The rows that ClickHouse answers, asked from a thread. Raises Unreachable, Refused."""

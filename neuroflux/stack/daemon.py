@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from neuroflux.credentials import make_credentials, read_credentials
-from neuroflux.errors import NeuroFluxError, StackError, UsageError
+from neuroflux.errors import DiskFull, NeuroFluxError, StackError, UsageError
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stack import environment, home
 from neuroflux.stack.access import PRINCIPALS
@@ -193,9 +193,10 @@ def main() -> int:
     except asyncio.CancelledError:
         _tell(order.tell, Told(error="stopped before it was ready"))
     except NeuroFluxError as error:
+        if isinstance(error, DiskFull):
+            home.give_reserve_up(settings)
         to_stderr(str(error))
-        with suppress(OSError):  # a full disk is told below
-            home.save(settings, home.saved(settings).services, ended_by=str(error))
+        home.save(settings, home.saved(settings).services, ended_by=str(error))
         _tell(order.tell, Told(error=str(error)))
         return 1
     return 0

@@ -23,6 +23,10 @@ ROOM_TO_RUN = 256 << 20
 """Bytes that must be free."""
 
 
+RESERVE = 1 << 20
+"""Bytes that a stack holds while it runs, so that on a full disk it can still write why it ended."""
+
+
 class Saved(Struct, frozen=True):
     """The state file. ``ended_by`` is the error that ended the stack, empty while it runs or was told to stop."""
 
@@ -99,6 +103,18 @@ class Lock:
             except BlockingIOError:
                 return int(file.read() or 0)
         return 0
+
+
+def hold_reserve(settings: Settings) -> None:
+    _reserve(settings).write_bytes(bytes(RESERVE))
+
+
+def give_reserve_up(settings: Settings) -> None:
+    _reserve(settings).unlink(missing_ok=True)
+
+
+def _reserve(settings: Settings) -> Path:
+    return run_folder(settings) / "reserve"
 
 
 def save(settings: Settings, services: Sequence[ServiceStatus], ended_by: str = "") -> None:

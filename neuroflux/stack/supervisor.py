@@ -75,6 +75,7 @@ class Stack:
         self._lock.take()
         try:
             await asyncio.to_thread(preflight, self._settings, self._services)
+            home.hold_reserve(self._settings)
             wanted = [artifact for service in self._services for artifact in service.downloads]
             await asyncio.to_thread(install, wanted, self._settings.cache.absolute(), on_progress)
             from neuroflux.stack.training import train, untrained  # here, because it runs a stack itself
