@@ -1,13 +1,13 @@
 """An order book kept from absolute updates: two sorted sides, every number as the exchange wrote it.
 
-Prices are sorted as floats with ``bisect``: measured the fastest of what keeps the top cheap to read at 20 and at
-5,000 levels (see ARCHITECTURE.md). Asks are kept ascending and bids by negated price, so that both sides read best
-first and the hot end, where changes are, is the front.
+Prices are sorted as floats with ``bisect``: measured the fastest of what keeps the top cheap to read, at 20 and at
+5,000 levels (docs/performance.md). Bids are kept by price and asks by negated price, so that the best is the last of
+both: changes are near the top, and what is behind an insertion is all that a list has to move.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
 from neuroflux.domain import Level, Numeral
@@ -17,7 +17,7 @@ Change = Sequence[Numeral]
 
 
 class BookSide:
-    """One side, best first. ``sign`` is +1 for asks and -1 for bids."""
+    """One side. ``sign`` is +1 for bids and -1 for asks."""
 
     __slots__ = ("_keys", "_levels", "_sign")
 
@@ -52,11 +52,12 @@ class BookSide:
                 levels.insert(at, Level(price, quantity))
 
     def top(self, depth: int) -> tuple[Level[Numeral], ...]:
-        return tuple(self._levels[:depth])
+        """Best first."""
+        return tuple(self._levels[: -depth - 1 : -1])
 
     def within(self, price: float) -> int:
         """How many levels are at this price or better."""
-        return bisect_right(self._keys, self._sign * price)
+        return len(self._keys) - bisect_left(self._keys, self._sign * price)
 
     def copy(self) -> BookSide:
         copied = BookSide(self._sign)
@@ -65,7 +66,7 @@ class BookSide:
 
     def best(self) -> float:
         """The best price as a float; raises IndexError on an empty side."""
-        return self._sign * self._keys[0]
+        return self._sign * self._keys[-1]
 
 
 class OrderBook:
@@ -74,8 +75,8 @@ class OrderBook:
     __slots__ = ("_asks", "_bids")
 
     def __init__(self) -> None:
-        self._bids = BookSide(-1)
-        self._asks = BookSide(+1)
+        self._bids = BookSide(+1)
+        self._asks = BookSide(-1)
 
     def replace(self, bids: Iterable[Change], asks: Iterable[Change]) -> None:
         self._bids.replace(bids)

@@ -400,7 +400,7 @@ class ReplayMark(Struct, frozen=True):
     ``ends`` has the offset behind it of each partition, by topic. ``last``: nothing comes after it.
     """
 
-    ends: dict[str, list[int]]
+    ends: dict[str, tuple[int, ...]]
     last: bool
     event_time: Microseconds
 

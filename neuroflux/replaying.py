@@ -94,14 +94,14 @@ async def _last_mark_reached(settings: Settings) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _last_ends(settings: Settings) -> list[int]:
+async def _last_ends(settings: Settings) -> tuple[int, ...]:
     """Where the quotes end, once the whole recording is in the log."""
     async with Reader(settings, await load_codec(settings), (MARKS,), start="beginning") as reader:
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 for entry in batch:
                     if entry.record.last:
-                        ends: list[int] = entry.record.ends[QUOTES.name]
+                        ends: tuple[int, ...] = entry.record.ends[QUOTES.name]
                         return ends
     raise AssertionError("batches never end")
 

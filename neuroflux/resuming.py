@@ -38,6 +38,6 @@ class Resumed:
         given[partition] += 1
         return given[partition] > self._there[topic.name][partition].end
 
-    def ends(self, topic: Topic) -> list[int]:
+    def ends(self, topic: Topic) -> tuple[int, ...]:
         """What each partition of a topic has, or will have, of what was given so far."""
-        return [self._given[topic.name][partition] for partition in range(topic.partitions)]
+        return tuple(self._given[topic.name][partition] for partition in range(topic.partitions))

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroflux.codec import Codec, schema_text
+from neuroflux.codec import Codec, schema_text, written
 from neuroflux.domain import Balance, BookPicture, ExchangeStatus, Fill, Level, Liquidity, Quote, Side, StatusKind
 from neuroflux.errors import MalformedFrame, UsageError
-from neuroflux.topics import ALL, BALANCES, BOOKS, FILLS, QUOTES, STATUS, Topic
+from neuroflux.flat_records import BY_HAND
+from neuroflux.topics import ALL, BALANCES, BOOKS, BY_NAME, FILLS, QUOTES, STATUS, Topic
 
 TOPICS = [topic for topic in ALL if topic.record is not bytes]
 IDS = {topic.name: number for number, topic in enumerate(TOPICS, 1)}
@@ -258,3 +259,24 @@ def test_sides_and_money_of_a_fill_come_back_typed() -> None:
     assert found == fill
     assert found.side is Side.SELL
     assert found.liquidity is Liquidity.MAKER
+
+
+@pytest.mark.parametrize("name", list(BY_HAND))
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_what_is_written_by_hand_is_what_the_general_writer_writes(name: str, data: st.DataObject) -> None:
+    topic = BY_NAME[name]
+    record = data.draw(_values(topic.record))
+    assert BY_HAND[name](record) == written(topic, record)
+
+
+@pytest.mark.parametrize("number", [0, 1, -1, 2**27 - 1, 2**27, -(2**27), 2**41, 2**62, 2**63 - 1, -(2**63)])
+def test_a_long_of_any_size(number: int) -> None:
+    record = Quote("", "", "", "1", "1", "1", "1", number, number, number)
+    assert BY_HAND[QUOTES.name](record) == written(QUOTES, record)
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
+def test_a_long_that_has_no_room_is_an_error(number: int) -> None:
+    with pytest.raises(UsageError, match="out of range"):
+        Codec(IDS).encode(QUOTES, Quote("", "", "", "1", "1", "1", "1", number, 0, 0))

@@ -1,0 +1,26 @@
+"""``make bench ARGS="[--rounds N] [ROW …]"``: the rows that are named, or all."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+from benchmarks.report import save, show
+from benchmarks.turns import Row
+
+ROWS = ("codec", "book", "growth", "feed", "streams", "warehouse", "command")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    for name in arguments.rows or ROWS:
+        rows: list[Row] = import_module(f"benchmarks.{name}").rows(arguments.rounds)
+        show(rows)
+        save(rows, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

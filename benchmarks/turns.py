@@ -1,0 +1,78 @@
+"""Contenders measured in turns, so that what the machine does meanwhile meets them all alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Literal
+
+from msgspec import Struct
+
+Role = Literal["ours", "peer", "limit"]
+
+
+class Contender(Struct, frozen=True):
+    """``run`` does the work once and gives its figure in the unit of the row."""
+
+    name: str
+    role: Role
+    run: Callable[[], float]
+
+
+class Measured(Struct, frozen=True):
+    """Of one contender: every figure, in the order of the rounds."""
+
+    name: str
+    role: Role
+    figures: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return median(self.figures)
+
+    @property
+    def spread(self) -> float:
+        """Half of the distance between the extremes, as a share of the median."""
+        return (max(self.figures) - min(self.figures)) / 2 / self.median
+
+
+class Goal(Struct, frozen=True):
+    """That ours reaches ``factor`` times the speed of another."""
+
+    other: str
+    factor: float
+
+
+class Row(Struct, frozen=True):
+    """``more_is_better``: the unit is a rate; else it is a time."""
+
+    name: str
+    unit: str
+    more_is_better: bool
+    measured: tuple[Measured, ...]
+    goals: tuple[Goal, ...] = ()
+    note: str = ""
+
+    @property
+    def ours(self) -> Measured:
+        return next(one for one in self.measured if one.role == "ours")
+
+    def ratio(self, other: Measured) -> float:
+        """How many times as fast ours is: the median over the rounds, each compared within itself."""
+        pairs = zip(self.ours.figures, other.figures, strict=True)
+        return median(ours / theirs if self.more_is_better else theirs / ours for ours, theirs in pairs)
+
+    def met(self, goal: Goal) -> bool:
+        return self.ratio(next(one for one in self.measured if one.name == goal.other)) >= goal.factor
+
+
+def in_turns(contenders: Sequence[Contender], rounds: int) -> tuple[Measured, ...]:
+    """Each once to warm up, then every one in each round, beginning with another each time."""
+    for one in contenders:
+        one.run()
+    figures: dict[str, list[float]] = {one.name: [] for one in contenders}
+    for number in range(rounds):
+        first = number % len(contenders)
+        for one in (*contenders[first:], *contenders[:first]):
+            figures[one.name].append(one.run())
+    return tuple(Measured(one.name, one.role, tuple(figures[one.name])) for one in contenders)
