@@ -182,6 +182,11 @@ def _limit(kind: str, given: Sequence[bytes]) -> float:
     return _timed(work)
 
 
+def limit_of_quotes() -> tuple[Callable[[bytes], Any], Callable[[Any], dict[str, Any]]]:
+    """How a quote is decoded, and what is written of it."""
+    return msgspec.json.Decoder(_Quoted).decode, _quote_record
+
+
 def _quote_record(data: Any) -> dict[str, Any]:
     sizes = {
         "bid_price": float(data.b),

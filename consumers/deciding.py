@@ -11,13 +11,14 @@ from msgspec.structs import replace
 from consumers.gateway import Gateway
 from consumers.journal import Journal
 from consumers.views import Views, complete
+from neuroflux.budget import Urgency
 from neuroflux.clock import wall
 from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand
 from neuroflux.engine.candidates import Prospect, instruments_for, reference_price
 from neuroflux.engine.exposure import naked_fault
 from neuroflux.engine.failover import CONDITIONS, moved, unable
 from neuroflux.engine.limits import Limits
-from neuroflux.engine.order_state import Hedged, Order, Rerouted
+from neuroflux.engine.order_state import Hedged, Order, Phase, Rerouted
 from neuroflux.engine.order_table import SECOND
 from neuroflux.engine.pair import decide_hedge, decide_pair, needed
 from neuroflux.engine.rerouting import REDUNDANT, failed, rest
@@ -28,6 +29,8 @@ from neuroflux.exchanges.config import DEFAULT_ROUTING_STRATEGY
 
 WARM_UP: Microseconds = 10_000_000
 """So long after the start an order waits for the books and balances it needs, instead of being refused for them."""
+PATIENCE = 0.2
+"""Seconds that a leg of a pair may wait for its turn."""
 
 
 class Decider:
@@ -59,7 +62,7 @@ class Decider:
         """Choose from what is known now, within the limits of all orders; ``ours`` are those that may hold funds."""
         standing = self._standing(ours)
         fault = self._views.halted() or standing_fault(standing, self._limits)
-        if command.kind is CommandKind.PAIR:
+        if is_pair(command):
             fault = fault or naked_fault(self._holding(ours), self._limits, wall())
         if fault:
             return refused(command, fault, wall())
@@ -93,7 +96,7 @@ class Decider:
         return unable(conditions, self._views.health(exchange), self._gateway.error_rate(exchange), wall())
 
     def _decide_legs(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
-        prospects = self._of_legs(command.legs, ours, self._barred)
+        prospects = self._of_legs(command.legs, ours, self._barred_or_crowded if is_pair(command) else self._barred)
         if len(prospects) < len(command.legs):
             known = {(one.instrument.exchange, one.instrument.symbol) for one in prospects}
             gone = [one for one in command.legs if (one.exchange, one.symbol) not in known]
@@ -115,9 +118,20 @@ class Decider:
         routed = decide(command, prospects, self._views.price(market), self._limits, wall())
         return Rerouted(because(routed, f"not taken by {', '.join(sorted(tried))}").decision, routed.legs)
 
-    def given_up(self, order: Order, leg: int) -> str:
-        """Why a leg that waits to be sent goes elsewhere: its exchange fails, and another may take it."""
+    def given_up(self, order: Order, leg: int, ours: Sequence[Order]) -> str:
+        """Why a leg that waits to be sent goes elsewhere: its exchange fails, and another may take it.
+
+        The legs of a pair go together or not at all; once one has gone, what would wait is better evened out where
+        nothing waits.
+        """
         exchange = order.legs[leg].instrument.exchange
+        if is_pair(order.command):
+            if all(attempt.phase is Phase.ROUTED for attempt in order.attempts):
+                exchanges = (order.legs[attempt.leg].instrument.exchange for attempt in order.attempts)
+                return next(filter(None, (self._crowded(one, Urgency.ORDER) for one in exchanges)), "")
+            why = self._crowded(exchange, Urgency.FIRST if order.hedges else Urgency.ORDER)
+            elsewhere = why and order.net != 0 and self._hedge(order, ours, self._blocked_or_crowded).legs
+            return why if elsewhere else ""
         why = self._gateway.failing(exchange)
         stays = order.command.kind is not CommandKind.PLACE or self._stays(self._moved(order.command), {exchange})
         return "" if stays else why
@@ -141,10 +155,14 @@ class Decider:
         return f"only {command.exchange} may take it" if command.exchange in tried else ""
 
     def hedge(self, order: Order, ours: Sequence[Order]) -> Hedged:
-        """What evens a pair out now; a halt stops what is new, never this."""
+        """What evens a pair out now, where nothing waits if that can be; a halt stops what is new, never this."""
+        at_once = self._hedge(order, ours, self._blocked_or_crowded)
+        return at_once if at_once.legs else self._hedge(order, ours, self._blocked)
+
+    def _hedge(self, order: Order, ours: Sequence[Order], blocked: Callable[[str], str]) -> Hedged:
         side = needed(order)
         legs = [replace(leg, side=side) for leg in order.command.legs]
-        return decide_hedge(order, self._of_legs(legs, ours, self._blocked), self._limits, wall())
+        return decide_hedge(order, self._of_legs(legs, ours, blocked), self._limits, wall())
 
     def _of_legs(
         self, legs: Sequence[CommandLeg], ours: Sequence[Order], blocked: Callable[[str], str]
@@ -170,6 +188,17 @@ class Decider:
         """Why nothing new may go to an exchange."""
         return self._blocked(exchange) or self._views.halt_of(exchange)
 
+    def _barred_or_crowded(self, exchange: str) -> str:
+        return self._barred(exchange) or self._crowded(exchange, Urgency.ORDER)
+
+    def _blocked_or_crowded(self, exchange: str) -> str:
+        return self._blocked(exchange) or self._crowded(exchange, Urgency.FIRST)
+
+    def _crowded(self, exchange: str, urgency: Urgency) -> str:
+        """Why an order that must go at once can't: the limits of the exchange leave no room for it now."""
+        wait = self._gateway.order_wait(exchange, urgency)
+        return f"rate: {exchange} has no room for an order for {wait:.1f} s" if wait > PATIENCE else ""
+
     def _blocked(self, exchange: str) -> str:
         if exchange not in self._gateway.exchanges:
             return f"keys: none are set for {exchange}"
@@ -180,6 +209,10 @@ class Decider:
         """Ours as they are now, others' as their journal has them."""
         others = {kept.order.id: kept.order for kept in self._journal.open()}
         return list((others | {order.id: order for order in ours}).values())
+
+
+def is_pair(command: OrderCommand) -> bool:
+    return command.kind is CommandKind.PAIR
 
 
 def _again(command: OrderCommand) -> str:

@@ -291,7 +291,7 @@ class Executor:
         return self.decider.reroute(order, self._ours_now())
 
     def given_up(self, order: Order, leg: int) -> str:
-        return self.decider.given_up(order, leg)
+        return self.decider.given_up(order, leg, self._ours_now())
 
     def told(self, told: OrderReport | Fill) -> None:
         """Hand a report or a fill to its order; what nobody knows yet is tried again in a moment."""
@@ -300,6 +300,7 @@ class Executor:
     async def tend(self) -> None:
         """Now and then: take orders off exchanges that fail, sound alarms, publish the fills that were none of ours."""
         for runner in self._runners.values():
+            runner.reconsider()
             if exchange := self.decider.abandons(runner.order):
                 runner.tell(Abandoned(exchange, f"failover: {exchange} is unable"))
         for event in self.alarms.new(self._ours_now(), wall()):

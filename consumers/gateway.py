@@ -155,6 +155,10 @@ class Gateway:
         """Whether a new order may be sent at once; it then counts."""
         return self._lines[exchange].queue.try_turn(ORDER_WEIGHT, urgency, is_order=True)
 
+    def order_wait(self, exchange: str, urgency: Urgency) -> float:
+        """Seconds that a new order would wait for its turn."""
+        return self._lines[exchange].queue.expected(ORDER_WEIGHT, urgency)
+
     async def order_turn(self, exchange: str, urgency: Urgency) -> None:
         """Wait until the exchange's limits allow a new order."""
         await self._lines[exchange].queue.turn(ORDER_WEIGHT, urgency, is_order=True)

@@ -130,6 +130,13 @@ class Runner:
         for turn in self._turns.values():
             turn.cancel()
 
+    def reconsider(self) -> None:
+        """Look again whether the legs that wait for their turn are still to be sent where they were routed."""
+        for leg, turn in self._turns.items():
+            if why := self._shell.given_up(self.order, leg):
+                turn.cancel()
+                self.tell(GivenUp(leg, why))
+
     async def at_rest(self) -> None:
         """Wait until the requests under way have been answered, and the answers are in the journal."""
         while self._requests:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
+from math import inf
 
 from msgspec import Struct
 
@@ -40,6 +41,11 @@ class Queue:
         finally:
             self._waiting.remove(ticket)
             self._moved.set()
+
+    def expected(self, weight: int, urgency: Urgency) -> Seconds:
+        """How long a new order would wait; without end where others wait before it."""
+        wait = self._wait(_Ticket(urgency, next(self._numbers), weight, True), _now())
+        return inf if wait is None else wait
 
     def _take(self, ticket: _Ticket, now: Seconds) -> bool:
         if self._is_behind(ticket, now):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from math import inf
 from typing import Any
 
 from neuroflux.budget import Budget, Urgency
@@ -54,3 +55,14 @@ async def test_a_cancel_and_a_question_pass_by_orders_that_wait_for_room() -> No
     assert queue.try_turn(1, Urgency.READ), "needs no order's room"
     hedge.cancel()
     await asyncio.gather(hedge, return_exceptions=True)
+
+
+async def test_what_an_order_would_wait_is_known_before_it_waits() -> None:
+    queue = held()
+    assert 0 < queue.expected(1, Urgency.ORDER) <= HOLD
+    waiting: asyncio.Task[Any] = asyncio.create_task(queue.turn(1, Urgency.ORDER, is_order=True))
+    await asyncio.sleep(0)
+    assert queue.expected(1, Urgency.ORDER) == inf, "another waits before it"
+    assert queue.expected(1, Urgency.FIRST) <= HOLD, "a hedge passes by"
+    await waiting
+    assert queue.expected(1, Urgency.ORDER) == 0

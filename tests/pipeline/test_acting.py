@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,9 +10,14 @@ from typing import Any
 
 import pytest
 
+from neuroflux.domain import ControlCommand, ControlKind
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.exchanges.exchange_manager import ExchangeManager
+from neuroflux.exchanges.hyperliquid import Hyperliquid
+from neuroflux.kafka import Publisher, load_codec
 from neuroflux.manager.answers import RouteOrderAnswer
+from neuroflux.settings import Settings
+from neuroflux.topics import CONTROL
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -205,6 +211,33 @@ def test_a_leg_that_is_rejected_leaves_nothing_naked(manager: ExchangeManager, p
             assert answer["risk_assessment"]["naked_usd_max"] > 0
             return
     raise AssertionError("no opportunity could be had")
+
+
+async def bound(settings: Settings, exchange: str, weight: float) -> None:
+    limits = ControlCommand(kind=ControlKind.LIMITS, account=exchange, limits={"weight_per_minute": weight})
+    async with Publisher(settings, await load_codec(settings)) as publisher:
+        await publisher.write(CONTROL, limits)
+
+
+def test_legs_of_a_pair_go_together_or_not_at_all(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    """One of the two exchanges has no room for an order now: the leg that could go stays at home as well."""
+    pair = {"symbol": "BTC/USD", "buy_exchange": "binance", "buy_symbol": "BTC/USDC", "quantity": 0.01}
+    pair |= {"sell_exchange": "hyperliquid", "sell_symbol": "BTC/USDC:USDC", "expires_at": ""}
+
+    def refused() -> str:
+        details = manager.execute_cross_exchange_arbitrage(pair)["execution_details"]
+        return str(details["reason"]) if "rate: hyperliquid has no room" in details["reason"] else ""
+
+    asyncio.run(bound(pipeline.settings, "hyperliquid", 1))
+    try:
+        manager.route_order(ORDER | {"exchange": "hyperliquid"})  # takes the only place of this minute
+        wait_for(refused, 20)
+        before = len(accepted(pipeline, 0))
+        assert refused()
+        assert accepted(pipeline, before) == []
+    finally:
+        asyncio.run(bound(pipeline.settings, "hyperliquid", Hyperliquid.WEIGHT_PER_MINUTE))
+    wait_for(lambda: manager.route_order(ORDER | {"exchange": "hyperliquid"})["state"] == "filled", 60)
 
 
 # ── rebalances ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,98 @@
+"""Kafka, registry and ClickHouse for the rows that need them; and how fast a topic grows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from neuroflux.settings import Settings
+from neuroflux.stack import daemon, environment
+
+CHECKOUT = Path(__file__).parents[1]
+WINDOW = 4.0
+"""Seconds that are looked at, once it flows."""
+LOOK = 0.02
+PATIENCE = 60.0
+
+
+@contextmanager
+def stack() -> Iterator[Settings]:
+    """A stack of its own, on free ports, gone with this process."""
+    with tempfile.TemporaryDirectory() as home:
+        settings = Settings(
+            home=Path(home),
+            kafka=f"127.0.0.1:{_free_port()}",
+            registry=f"http://127.0.0.1:{_free_port()}/apis/ccompat/v7",
+            clickhouse=f"clickhouse://127.0.0.1:{_free_port()}/neuroflux",
+            clickhouse_http=f"http://127.0.0.1:{_free_port()}",
+        )
+        tie, hold = os.pipe()
+        try:
+            daemon.up(settings, pipeline=False, tie=tie)
+            yield settings
+        finally:
+            daemon.down(settings)
+            os.close(tie)
+            os.close(hold)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
+
+
+@contextmanager
+def process(settings: Settings, module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A contender or what drives it, in a process of its own."""
+    command = (sys.executable, "-m", module, *arguments)
+    running = subprocess.Popen(command, cwd=CHECKOUT, env=environment.base(settings))
+    try:
+        yield running
+        if running.poll() is not None:
+            raise RuntimeError(f"{' '.join(command)} ended with {running.returncode}")
+    finally:
+        running.kill()
+        running.wait()
+
+
+def make_topic(settings: Settings, name: str) -> None:
+    async def make() -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+        await admin.start()
+        await admin.create_topics([NewTopic(name, 1, 1)])
+        await admin.close()
+
+    asyncio.run(make())
+
+
+def growth(settings: Settings, topic: str, partitions: int) -> float:
+    """Records a second that the topic grows by, from its first new one on."""
+    return asyncio.run(_growth(settings, [TopicPartition(topic, number) for number in range(partitions)]))
+
+
+async def _growth(settings: Settings, places: list[TopicPartition]) -> float:
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
+
+        async def end() -> int:
+            return sum((await consumer.end_offsets(places)).values())
+
+        before, until = await end(), time.monotonic() + PATIENCE
+        while (first := await end()) == before:
+            if time.monotonic() > until:
+                raise TimeoutError(f"nothing came to {places[0].topic}")
+            await asyncio.sleep(LOOK)
+        began = time.monotonic()
+        await asyncio.sleep(WINDOW)
+        last, took = await end(), time.monotonic() - began
+        return (last - first) / took
