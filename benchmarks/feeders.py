@@ -55,6 +55,7 @@ async def ours(settings: Settings, address: str) -> None:
 
 def cryptofeed(settings: Settings, address: str) -> None:
     """Its own documentation: a FeedHandler with a feed, whose callback is the Kafka backend."""
+    import cryptofeed.connection as connection
     from cryptofeed import FeedHandler
     from cryptofeed.backends.kafka import TickerKafka
     from cryptofeed.connection import WebsocketEndpoint
@@ -63,7 +64,9 @@ def cryptofeed(settings: Settings, address: str) -> None:
 
     from benchmarks.codec import cryptofeed as feed
 
-    CryptofeedBinance.websocket_endpoints = [WebsocketEndpoint(address)]
+    real = connection.connect
+    connection.connect = lambda given, **how: real(given.replace("wss://", "ws://"), **how)  # it takes no other address
+    CryptofeedBinance.websocket_endpoints = [WebsocketEndpoint(address.replace("ws://", "wss://"))]
     handler = FeedHandler(config={"uvloop": True, "log": {"filename": os.devnull, "level": "WARNING"}})
     asyncio.set_event_loop(uvloop.new_event_loop())  # it expects the one that older Pythons made by themselves
     handler.add_feed(feed("BTC", {TICKER: TickerKafka(bootstrap_servers=settings.kafka)}))

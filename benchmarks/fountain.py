@@ -1,4 +1,6 @@
-"""``python -m benchmarks.fountain PORT``: a WebSocket that sends quotes of BTC as fast as they are read, for ever.
+"""``python -m benchmarks.fountain PORT``: a WebSocket that sends quotes of BTC as fast as they are read.
+
+How many is asked for by the path: ``/20000/stream``.
 
 Its frames are written in advance, so that it is never what is waited for.
 """
@@ -26,9 +28,11 @@ def _framed(raw: bytes) -> bytes:
     return head + raw
 
 
+GIVEN = frames.quotes(["BTC"], FRAMES)
+PARTS = [b"".join(map(_framed, GIVEN[at : at + TOGETHER])) for at in range(0, FRAMES, TOGETHER)]
+
+
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    given = frames.quotes(["BTC"], FRAMES)
-    parts = [b"".join(map(_framed, given[at : at + TOGETHER])) for at in range(0, FRAMES, TOGETHER)]
     asked = await reader.readuntil(b"\r\n\r\n")
     key = next(
         line.split(b":")[1].strip() for line in asked.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
@@ -37,10 +41,10 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
     writer.write(head + accept + b"\r\n\r\n")
     with suppress(ConnectionError):  # whoever read has enough
-        while True:
-            for part in parts:
-                writer.write(part)
-                await writer.drain()
+        for number in range(int(asked.split(b"/")[1]) // TOGETHER):
+            writer.write(PARTS[number % len(PARTS)])
+            await writer.drain()
+        await reader.read()
 
 
 async def main() -> None:

@@ -20,8 +20,6 @@ from neuroflux.settings import Settings
 from neuroflux.stack import daemon, environment
 
 CHECKOUT = Path(__file__).parents[1]
-WINDOW = 4.0
-"""Seconds that are looked at, once it flows."""
 LOOK = 0.02
 PATIENCE = 60.0
 
@@ -32,10 +30,10 @@ def stack() -> Iterator[Settings]:
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(
             home=Path(home),
-            kafka=f"127.0.0.1:{_free_port()}",
-            registry=f"http://127.0.0.1:{_free_port()}/apis/ccompat/v7",
-            clickhouse=f"clickhouse://127.0.0.1:{_free_port()}/neuroflux",
-            clickhouse_http=f"http://127.0.0.1:{_free_port()}",
+            kafka=f"127.0.0.1:{free_port()}",
+            registry=f"http://127.0.0.1:{free_port()}/apis/ccompat/v7",
+            clickhouse=f"clickhouse://127.0.0.1:{free_port()}/neuroflux",
+            clickhouse_http=f"http://127.0.0.1:{free_port()}",
         )
         tie, hold = os.pipe()
         try:
@@ -47,7 +45,7 @@ def stack() -> Iterator[Settings]:
             os.close(hold)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         return int(bound.getsockname()[1])
 
@@ -76,23 +74,25 @@ def make_topic(settings: Settings, name: str) -> None:
     asyncio.run(make())
 
 
-def growth(settings: Settings, topic: str, partitions: int) -> float:
-    """Records a second that the topic grows by, from its first new one on."""
-    return asyncio.run(_growth(settings, [TopicPartition(topic, number) for number in range(partitions)]))
+def growth(settings: Settings, topic: str, partitions: int, count: int) -> float:
+    """Records a second of so many new ones, from the first on."""
+    places = [TopicPartition(topic, number) for number in range(partitions)]
+    return asyncio.run(_growth(settings, places, count))
 
 
-async def _growth(settings: Settings, places: list[TopicPartition]) -> float:
+async def _growth(settings: Settings, places: list[TopicPartition], count: int) -> float:
     async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
 
         async def end() -> int:
             return sum((await consumer.end_offsets(places)).values())
 
-        before, until = await end(), time.monotonic() + PATIENCE
-        while (first := await end()) == before:
-            if time.monotonic() > until:
-                raise TimeoutError(f"nothing came to {places[0].topic}")
-            await asyncio.sleep(LOOK)
-        began = time.monotonic()
-        await asyncio.sleep(WINDOW)
-        last, took = await end(), time.monotonic() - began
-        return (last - first) / took
+        async def reached(wanted: int) -> tuple[int, float]:
+            async with asyncio.timeout(PATIENCE):
+                while (there := await end()) < wanted:  # noqa: ASYNC110  # Kafka tells nobody when it has grown
+                    await asyncio.sleep(LOOK)
+            return there, time.monotonic()
+
+        before = await end()
+        first, began = await reached(before + 1)
+        last, ended = await reached(before + count)
+        return (last - first) / (ended - began)

@@ -1,0 +1,54 @@
+"""From quotes on Kafka to aggregated prices and the state of arbitrage: records a second of one worker.
+
+Peers: an agent of stock Faust and quixstreams. Limit: a loop of aiokafka's getmany. All do the same steps of the
+engine, and publish what these give.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+
+from benchmarks import local
+from benchmarks.steppers import quotes
+from benchmarks.turns import Contender, Goal, Role, Row, in_turns
+from neuroflux.kafka import Publisher, load_codec
+from neuroflux.settings import Settings
+from neuroflux.stack import environment
+from neuroflux.topics import QUOTES
+
+COUNT = 60_000
+CONTENDERS: tuple[tuple[str, Role], ...] = (
+    ("ours", "ours"),
+    ("faust", "peer"),
+    ("quixstreams", "peer"),
+    ("bare", "limit"),
+)
+
+
+def rows(rounds: int) -> list[Row]:
+    with local.stack() as settings:
+        local.make_topic(settings, "bench.quixstreams")
+        asyncio.run(_fill(settings))
+        contenders = [
+            Contender(name, role, lambda name=name: _rate(settings, name))  # type: ignore[misc]
+            for name, role in CONTENDERS
+        ]
+        measured = in_turns(contenders, rounds)
+    goals = (Goal("faust", 10.0), Goal("quixstreams", 1.3), Goal("bare", 0.6))
+    return [Row("streams", "records/s", True, measured, goals)]
+
+
+async def _fill(settings: Settings) -> None:
+    async with Publisher(settings, await load_codec(settings)) as publisher:
+        for quote in quotes(COUNT):
+            publisher.publish(QUOTES, quote)
+            await publisher.drain()
+
+
+def _rate(settings: Settings, contender: str) -> float:
+    command = (sys.executable, "-m", "benchmarks.steppers", contender, str(COUNT))
+    env = environment.base(settings)
+    told = subprocess.run(command, cwd=local.CHECKOUT, env=env, stdout=subprocess.PIPE, timeout=120, check=True)
+    return float(told.stdout.split()[-1])
