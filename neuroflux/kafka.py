@@ -5,25 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from types import TracebackType
 from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import (
-    AuthenticationFailedError,
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    KafkaError,
-    TopicAuthorizationFailedError,
-)
-from aiokafka.helpers import create_ssl_context
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 from msgspec import Struct
 
 from neuroflux.codec import Codec
-from neuroflux.errors import Forbidden, MalformedFrame, NeuroFluxError, Unreachable, UsageError
+from neuroflux.errors import MalformedFrame, NeuroFluxError, Unreachable, UsageError
+from neuroflux.kafka_clients import CLOSE_SECONDS, failure, or_unreachable, security, stopped
 from neuroflux.registry import learn, load_codec, register_schemas
 from neuroflux.settings import Settings
 from neuroflux.topics import BY_NAME, Topic
@@ -40,8 +34,6 @@ __all__ = [
 BATCH_BYTES = 256 * 1024
 BUFFER_RECORDS = 100_000
 """How many records may wait to be sent before ``drain`` makes the caller wait."""
-CLOSE_SECONDS = 10.0
-"""How long who leaves waits for a Kafka that does not answer."""
 
 log = logging.getLogger(__name__)
 Headers = Sequence[tuple[str, bytes]]
@@ -49,19 +41,6 @@ Start = Literal["beginning", "end", "committed"]
 Wanted = Callable[[str, str], bool]
 """Whether a record of this topic and key is to be decoded at all."""
 Assigned = Callable[["Reader", set[TopicPartition]], Awaitable[None]]
-
-
-def security(settings: Settings) -> dict[str, Any]:
-    """What a client of Kafka needs beside the address: nothing, or SCRAM, over TLS where the settings say so."""
-    if not settings.kafka_user:
-        return {}
-    return {
-        "security_protocol": "SASL_SSL" if settings.kafka_tls else "SASL_PLAINTEXT",
-        "sasl_mechanism": "SCRAM-SHA-512",
-        "sasl_plain_username": settings.kafka_user,
-        "sasl_plain_password": settings.kafka_password.get_secret_value(),
-        "ssl_context": create_ssl_context() if settings.kafka_tls else None,
-    }
 
 
 class Place(Struct, frozen=True):
@@ -127,7 +106,7 @@ class _Lane:
             try:
                 await (await self._publisher.producer.send_batch(builder, self._topic, partition=self._partition))
             except KafkaError as error:
-                self._publisher.failed(_failure(error, f"{self._topic}-{self._partition}"))
+                self._publisher.failed(failure(error, f"{self._topic}-{self._partition}"))
                 return
             self._publisher.sent(count)
 
@@ -179,7 +158,7 @@ class Publisher:
         finally:
             for lane in self._lanes.values():
                 lane.task.cancel()
-            if not await _stopped(self.producer.stop()):
+            if not await stopped(self.producer.stop()):
                 self.producer._sender.sender_task.cancel()
                 await self.producer.client.close()
 
@@ -224,7 +203,7 @@ class Publisher:
         try:
             told = await self.producer.send_and_wait(topic.name, value, key=key, partition=partition)
         except KafkaError as error:
-            raise _failure(error, f"Kafka did not take a record of {topic.name}") from error
+            raise failure(error, f"Kafka did not take a record of {topic.name}") from error
         return Place(told.partition, told.offset)
 
     async def write_all(self, records: Sequence[tuple[Topic, Any]]) -> None:
@@ -239,7 +218,7 @@ class Publisher:
             for one in sent:
                 await one
         except KafkaError as error:
-            raise _failure(error, "Kafka did not take a record") from error
+            raise failure(error, "Kafka did not take a record") from error
 
     async def drain(self) -> None:
         """Return at once while little waits to be sent, else when less does."""
@@ -341,7 +320,7 @@ class Reader:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not await _stopped(self.consumer.stop()):
+        if not await stopped(self.consumer.stop()):
             await self.consumer._client.close()
 
     async def batches(self, max_records: int = 2000, timeout: float = 0.2) -> AsyncGenerator[list[Entry], None]:
@@ -411,42 +390,3 @@ class Reader:
                 self._unknown[schema_id] = f"schema {schema_id} is not known: {error}"
                 raise
         return self._codec.decode(topic, raw)
-
-
-async def or_unreachable(started: Awaitable[None], address: str, stop: Callable[[], Awaitable[None]]) -> None:
-    """Start a client; one that could not be started, or was cancelled meanwhile, is stopped."""
-    try:
-        await started
-    except KafkaError as error:
-        await stop()
-        raise _failure(error, f"Kafka at {address} does not answer") from error
-    except asyncio.CancelledError:
-        await stop()
-        raise
-
-
-async def _stopped(stop: Coroutine[Any, Any, None]) -> bool:
-    """Whether a client of Kafka has stopped. Of a Kafka that is gone it waits without end, or ends as if cancelled."""
-    stopping = asyncio.create_task(stop)
-    await asyncio.wait({stopping}, timeout=CLOSE_SECONDS)
-    if stopping.done() and not stopping.cancelled():
-        stopping.result()
-        return True
-    log.warning("Kafka does not answer: left without a goodbye")
-    stopping.cancel()
-    await asyncio.gather(stopping, return_exceptions=True)
-    return False
-
-
-_FORBIDDEN = (
-    TopicAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    ClusterAuthorizationFailedError,
-    AuthenticationFailedError,
-)
-
-
-def _failure(error: KafkaError, what: str) -> NeuroFluxError:
-    if isinstance(error, _FORBIDDEN):
-        return Forbidden(f"{what}: not allowed: {error!r}")
-    return Unreachable(f"{what}: {error!r}")

@@ -13,7 +13,7 @@ from aiokafka.protocol.admin import CreateAclsRequest
 from msgspec import Struct
 
 from neuroflux.errors import Unreachable
-from neuroflux.kafka import or_unreachable, security
+from neuroflux.kafka_clients import or_unreachable, security
 from neuroflux.settings import Settings
 from neuroflux.topics import ALL, DELETE, Topic
 

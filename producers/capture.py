@@ -15,7 +15,7 @@ from neuroflux.sink import Sink
 from neuroflux.topics import Topic
 from producers.market import follow_all
 from producers.normaliser import Normaliser, Want
-from producers.recording import Followed, Happened, Recording, frame, told
+from producers.recording import Chosen, Happened, Recording, frame, told
 
 
 class Nowhere:
@@ -43,7 +43,7 @@ class Recorded(Normaliser):
         return super().instruments(answers, now)
 
     def follow(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Subscription]:
-        self._recording.write(Followed(self._id, now / 1e6, list(symbols)))
+        self._recording.write(Chosen(self._id, now / 1e6, list(symbols)))
         return super().follow(symbols, now)
 
     def frame(self, socket: int, raw: bytes, received: Microseconds) -> None:

@@ -72,7 +72,7 @@ class Told(Came, frozen=True, tag="rest"):
         return Answer(request, self.status, self.raw.encode(), self.headers)
 
 
-class Followed(Came, frozen=True, tag="follow"):
+class Chosen(Came, frozen=True, tag="follow"):
     """Which symbols were followed from then on."""
 
     symbols: list[str]
@@ -87,7 +87,7 @@ class Happened(Came, frozen=True, tag="socket"):
     detail: str
 
 
-Line = Frame | Told | Followed | Happened
+Line = Frame | Told | Chosen | Happened
 
 _DECODER = msgspec.json.Decoder(Line)
 

@@ -24,7 +24,7 @@ from neuroflux.stack.notify import ready
 from neuroflux.topics import ALL, BOOKS, INSTRUMENTS, MARKS, QUOTES, TRADES
 from producers.normaliser import Normaliser
 from producers.pictures import INTERVAL
-from producers.recording import Followed, Frame, Happened, Line, Told, read
+from producers.recording import Chosen, Frame, Happened, Line, Told, read
 
 MARK: Microseconds = 200_000
 TICK: Microseconds = INTERVAL // 4
@@ -48,7 +48,7 @@ class Player:
                 self._of[line.exchange].answer(line.symbol, line.answer, line.time)
             case Told():
                 self._list(line)
-            case Followed():
+            case Chosen():
                 self._of[line.exchange].follow(line.symbols, line.time)
             case Happened():
                 self._of[line.exchange].socket(line.socket, line.kind, line.value, line.detail, line.time)

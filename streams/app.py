@@ -17,7 +17,8 @@ import faust
 from neuroflux.clock import wall
 from neuroflux.engine.comparable import Reference
 from neuroflux.errors import StackError
-from neuroflux.kafka import Entry, Publisher, load_codec, security
+from neuroflux.kafka import Entry, Publisher, load_codec
+from neuroflux.kafka_clients import security
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.topics import Topic

@@ -217,7 +217,7 @@ async def answers(node: Broker, password: str = "") -> bool:
     from aiokafka.admin import AIOKafkaAdminClient  # here, because most commands of the program never ask
     from aiokafka.errors import KafkaError
 
-    from neuroflux.kafka import security
+    from neuroflux.kafka_clients import security
 
     asking = Settings(kafka_user=SETUP if password else "", kafka_password=SecretStr(password))
     client = AIOKafkaAdminClient(

@@ -12,7 +12,7 @@ import pytest
 from neuroflux.domain import StatusKind
 from neuroflux.errors import MalformedFrame, UsageError
 from neuroflux.exchanges.base_exchange import Answer, Request
-from producers.recording import Followed, Happened, Line, Recording, frame, read, told
+from producers.recording import Chosen, Happened, Line, Recording, frame, read, told
 
 START = 1_795_723_497_537_843
 REQUEST = Request("POST", "/info", b'{"type":"l2Book"}', tag="book:BTC")
@@ -23,7 +23,7 @@ def lines(count: int) -> list[Line]:
     """A second between two."""
     first: list[Line] = [
         told("binance", ANSWER, START, of=1),
-        Followed("binance", START / 1e6, ["BTC/USDT"]),
+        Chosen("binance", START / 1e6, ["BTC/USDT"]),
         Happened("binance", START / 1e6, 0, StatusKind.CONNECTED, 0.0, ""),
         frame("binance", 0, b'{"s":"\\u00e9"}', START + 1),
         frame("binance", 1, b"\xff\xfe", START + 2),
