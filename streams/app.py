@@ -55,6 +55,7 @@ class Worker:
             topic_allow_declare=False,
             consumer_auto_offset_reset="earliest",
             broker_max_poll_records=2_000,
+            consumer_max_fetch_size=4 << 20,
             broker_commit_interval=1.0,
             broker_session_timeout=10,
             broker_heartbeat_interval=1,
