@@ -263,12 +263,16 @@ class Gateway:
 
     # ── clocks ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def measure(self, exchange: str) -> None:
-        """Compare the exchange's clock with ours and correct for it; not more often than once a second."""
+    async def measure(self, exchange: str, since: float | None = None) -> None:
+        """Compare the exchange's clock with ours and correct for it; not more often than once a second.
+
+        With ``since`` (monotonic) not again if it was done after that: a clock can move within the second.
+        """
         line = self._lines[exchange]
         request = line.account.exchange.server_time_request()
         async with line.measuring:
-            if request is not None and time.monotonic() - line.measured >= SAMPLE_SECONDS:
+            due = time.monotonic() - SAMPLE_SECONDS if since is None else since
+            if request is not None and line.measured <= due:
                 line.measured = time.monotonic()
                 await self._measure(exchange, line, request)
 

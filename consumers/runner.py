@@ -313,23 +313,23 @@ class Runner:
         await self._answered(client_order_id, Question.PLACE, outcome, asked_at)
 
     async def _placed(self, exchange: str, request: Request) -> Outcome:
-        gateway = self._shell.gateway
+        gateway, asked = self._shell.gateway, time.monotonic()
         try:
             answer = await gateway.place(exchange, request)
         except Unsent as error:
             return Throttled(UNSENT_RETRY, str(error))
         except Unreachable as error:
             return InDoubt(str(error))
-        return await self._read(exchange, answer)
+        return await self._read(exchange, answer, asked)
 
-    async def _read(self, exchange: str, answer: Answer) -> Outcome:
+    async def _read(self, exchange: str, answer: Answer, asked: float) -> Outcome:
         gateway = self._shell.gateway
         outcome = gateway.desk(exchange).outcome(answer)
         match outcome:
             case Throttled(retry_after, reason, orders_only=False):
                 gateway.hold(exchange, retry_after, reason)
-            case Reject():
-                await gateway.measure(exchange)  # a clock that has gone astray is one reason
+            case Reject(is_untimely=untimely):  # a clock that has gone astray is one reason
+                await gateway.measure(exchange, asked if untimely else None)
         return outcome
 
     async def _ask(self, instrument: Instrument, client_order_id: str) -> None:
@@ -343,11 +343,12 @@ class Runner:
         await self._answered(client_order_id, Question.CANCEL, outcome, asked_at)
 
     async def _outcome(self, instrument: Instrument, build: Callable[[Desk, int], Request]) -> Outcome:
+        asked = time.monotonic()
         try:
             answer = await self._shell.gateway.call(instrument.exchange, build)
         except Unreachable as error:
             return InDoubt(str(error))
-        return await self._read(instrument.exchange, answer)
+        return await self._read(instrument.exchange, answer, asked)
 
     async def _answered(self, client_order_id: str, question: Question, outcome: Outcome, asked_at: int) -> None:
         await self._put(Told(client_order_id, question, outcome, asked_at))

@@ -191,8 +191,8 @@ class World:
         self.entries: list[Entry] = []
         self.environment = dict(os.environ)
 
-    async def order(self, quantity: str = "1", **how: Any) -> str:
-        order_id = str(uuid7())
+    async def order(self, quantity: str = "1", order_id: str = "", **how: Any) -> str:
+        order_id = order_id or str(uuid7())
         given: dict[str, Any] = {"market": "NFX/USD", "quantity": Decimal(quantity)}
         await self.send(OrderCommand(order_id=order_id, kind=CommandKind.PLACE, **(given | how)))
         return order_id
@@ -439,23 +439,35 @@ async def test_a_halt_cancels_what_is_open_and_refuses_what_is_new(world: World)
         await until_true(goes)
 
 
+def one_of_each_partition() -> list[str]:
+    """Order ids, of which each partition of the commands has one: so each executor that shares them has some."""
+    found: dict[int, str] = {}
+    while len(found) < COMMANDS.partitions:
+        order_id = str(uuid7())
+        found.setdefault(partition_of(order_id.encode(), COMMANDS.partitions), order_id)
+    return list(found.values())
+
+
 async def test_a_halt_reaches_every_executor_also_one_that_comes_later(world: World) -> None:
     """Two share the partitions; a third comes while the halt stands, and the partitions are dealt out anew."""
     world.exchange.resting = True
     async with executor(world), executor(world):
-        resting = [await world.order(type=OrderType.LIMIT, price=Decimal(90)) for _ in range(40)]
+        resting = one_of_each_partition()
         for one in resting:
+            await world.order(order_id=one, type=OrderType.LIMIT, price=Decimal(90))
             await world.reaches(one, OrderState.ACKNOWLEDGED)
-        partitions = {partition_of(one.encode(), COMMANDS.partitions) for one in resting}
-        assert len(partitions) == COMMANDS.partitions, "every partition has some, so each executor has"
         began = time.monotonic()
         await world.publisher.write(CONTROL, ControlCommand(kind=ControlKind.HALT, why="test"))
-        assert {(await world.end(one)).state for one in resting} == {OrderState.CANCELLED}
-        assert time.monotonic() - began < HALT_SECONDS
-        sent = len(world.exchange.placed)
-        async with executor(world):
-            late = [await world.order() for _ in range(16)]
-            assert {(await world.end(one)).reason for one in late} == {"halted: test"}
+        try:
+            assert {(await world.end(one)).state for one in resting} == {OrderState.CANCELLED}
+            assert time.monotonic() - began < HALT_SECONDS
+            sent = len(world.exchange.placed)
+            async with executor(world):
+                late = one_of_each_partition()
+                for one in late:
+                    await world.order(order_id=one)
+                assert {(await world.end(one)).reason for one in late} == {"halted: test"}
+        finally:
             await world.publisher.write(CONTROL, ControlCommand(kind=ControlKind.RESUME))
     assert len(world.exchange.placed) == sent
 
