@@ -17,7 +17,7 @@ from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand
 from neuroflux.engine.candidates import Prospect, instruments_for, reference_price
 from neuroflux.engine.exposure import naked_fault
 from neuroflux.engine.failover import CONDITIONS, moved, unable
-from neuroflux.engine.limits import Limits
+from neuroflux.engine.limits import Limits, age_fault, command_fault
 from neuroflux.engine.order_state import Hedged, Order, Phase, Rerouted
 from neuroflux.engine.order_table import SECOND
 from neuroflux.engine.pair import decide_hedge, decide_pair, needed
@@ -57,6 +57,10 @@ class Decider:
         instruments = list(self._views.instruments)
         prospects = self._prospects(command, ()) if not command.legs else self._of_legs(command.legs, (), self._barred)
         return bool(instruments) and complete(prospects)
+
+    def fault(self, command: OrderCommand, sent: Microseconds) -> str:
+        """What speaks against a command whatever its instruments are; ``sent`` is its place in time in the log."""
+        return command_fault(command) or age_fault(sent, wall(), self._limits) or self._views.halted()
 
     def decide(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
         """Choose from what is known now, within the limits of all orders; ``ours`` are those that may hold funds."""

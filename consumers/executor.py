@@ -35,7 +35,7 @@ from neuroflux.domain import (
     OrderReport,
     OrderState,
 )
-from neuroflux.engine.limits import EVERYWHERE, RESERVED_FOR, command_fault
+from neuroflux.engine.limits import EVERYWHERE, RESERVED_FOR
 from neuroflux.engine.order_state import (
     Abandoned,
     Attempt,
@@ -166,27 +166,29 @@ class Executor:
         elif command.kind is CommandKind.CANCEL:
             await self._cancel(command)
         else:
-            await self._place(command, Cause(entry.topic.name, entry.partition, entry.offset))
+            await self._place(entry)
         self.offsets.done(_place(entry), entry.offset)
         self._room.set()
 
-    async def _place(self, command: OrderCommand, source: Cause) -> None:
+    async def _place(self, entry: Entry) -> None:
+        command = entry.record
         known = command.order_id in self._starting or self.journal.partition_of(command.order_id) is not None
         if known:
             log.info("order %s was taken before", command.order_id)
             return
         self._starting[command.order_id] = begun = asyncio.Event()
         try:
-            runner = await self._begin(command, source)
+            runner = await self._begin(entry)
             begun.set()
             await runner.receipt.wait()
         finally:
             begun.set()
             del self._starting[command.order_id]
 
-    async def _begin(self, command: OrderCommand, source: Cause) -> Runner:
-        first = received(command, source, wall())
-        fault = command_fault(command) or self.views.halted()
+    async def _begin(self, entry: Entry) -> Runner:
+        command = entry.record
+        first = received(command, Cause(entry.topic.name, entry.partition, entry.offset), wall())
+        fault = self.decider.fault(command, entry.timestamp)
         if not fault:
             await self.decider.warm(command)
         routed = refused(command, fault, wall()) if fault else self.decider.decide(command, self._ours_now())

@@ -1,8 +1,8 @@
 """What must hold before an order leaves, and what open orders hold reserved; every refusal names its rule first.
 
-Rules: ``kind``, ``strategy``, ``quantity``, ``price``, ``halted``, ``symbol``, ``stale``, ``health``, ``conversion``,
-``keys``, ``inactive``, ``fee``, ``liquidity``, ``slippage``, ``collar``, ``notional``, ``funds``, ``minimum``. Those of
-one instrument stand in engine/candidates.py and exclude it; those of the whole order stand here.
+Rules: ``kind``, ``strategy``, ``quantity``, ``price``, ``late``, ``halted``, ``symbol``, ``stale``, ``health``,
+``conversion``, ``keys``, ``inactive``, ``fee``, ``liquidity``, ``slippage``, ``collar``, ``notional``, ``funds``,
+``minimum``. Those of one instrument stand in engine/candidates.py and exclude it; those of the whole order stand here.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ EVERYWHERE = "*"
 
 
 class Limits(Struct, frozen=True):
-    """``price_collar`` is a fraction of the reference price; money is in USD. The next four are engine/risk.py's,
-    and the last two, of a pair that stands on one leg, engine/exposure.py's.
+    """``price_collar`` is a fraction of the reference price; money is in USD. The four after the
+    age of a book are engine/risk.py's, and the next two, of a pair that stands on one leg, engine/exposure.py's.
     """
 
     max_notional_usd: float
@@ -52,21 +52,22 @@ class Limits(Struct, frozen=True):
     max_daily_loss_usd: float = float("inf")
     max_naked_usd: float = float("inf")
     max_naked_seconds: float = float("inf")
+    max_command_age_seconds: float = float("inf")
 
 
 def limits_of(config: Mapping[str, float]) -> Limits:
     """Read ``ORDER_LIMITS``."""
-    age = int(config["max_book_age_seconds"] * 1_000_000)
     return Limits(
         config["max_notional_usd"],
         config["price_collar"],
-        age,
+        int(config["max_book_age_seconds"] * 1_000_000),
         config["max_position_usd"],
         config["max_open_orders"],
         config["max_orders_per_second"],
         config["max_daily_loss_usd"],
         config["max_naked_usd"],
         config["max_naked_seconds"],
+        config["max_command_age_seconds"],
     )
 
 
@@ -121,6 +122,17 @@ def _bounds_fault(command: OrderCommand) -> str:
     wanted = command.requirements
     negative = min(wanted.max_slippage, wanted.max_fee, wanted.min_liquidity) < 0
     return "requirements: a bound is below 0" if negative else ""
+
+
+def age_fault(sent: Microseconds, now: Microseconds, limits: Limits) -> str:
+    """Whether a command lay for so long that who sent it no longer expects it: for want of Kafka, or of an executor.
+
+    ``sent`` is the clock of its sender; one that is ahead of ours counts as now.
+    """
+    age, allowed = (now - sent) / 1e6, limits.max_command_age_seconds
+    if age <= allowed:
+        return ""
+    return f"late: it was sent {age:,.1f} s ago; after {allowed:g} s a command is not carried out"
 
 
 def notional_fault(notional_usd: float, limits: Limits) -> str:

@@ -24,7 +24,7 @@ from neuroflux.domain import (
     Side,
 )
 from neuroflux.engine.candidates import Prospect, side_of, weigh
-from neuroflux.engine.limits import Limits
+from neuroflux.engine.limits import limits_of
 from neuroflux.engine.rounding import round_price
 from neuroflux.engine.routing import MARKET_COLLAR
 from neuroflux.exchanges.config import ORDER_LIMITS
@@ -34,7 +34,7 @@ ZERO: Final = Decimal(0)
 Key = tuple[str, str, Side]
 Purse = tuple[str, str]
 """An account's asset: exchange and asset."""
-_LIMITS: Final = Limits(float("inf"), 1.0, int(ORDER_LIMITS["max_book_age_seconds"] * 1_000_000))
+_LIMITS: Final = replace(limits_of(ORDER_LIMITS), max_notional_usd=float("inf"), price_collar=1.0)
 
 
 class Way(Struct, frozen=True):

@@ -34,6 +34,7 @@ ORDER_LIMITS: Final = {
     "max_notional_usd": 100_000.0,
     "price_collar": 0.02,
     "max_book_age_seconds": 5.0,
+    "max_command_age_seconds": 60.0,
     "max_position_usd": 10_000_000.0,
     "max_open_orders": 2_000.0,
     "max_orders_per_second": 100.0,
@@ -41,10 +42,10 @@ ORDER_LIMITS: Final = {
     "max_naked_usd": 50_000.0,
     "max_naked_seconds": 30.0,
 }
-"""What an order may be: its value, how far its price may lie from the market (a fraction), how old its book. And what
-all of them may come to: the worth of one asset on one exchange, how many are open, how many a second, and the loss of a
-day (UTC) with what is held marked to market, beyond which only hedges are sent. A pair is never larger than what may
-stand on one leg, and while one does so for longer, no new one begins."""
+"""What an order may be: its value, how far its price may lie from the market (a fraction), how old its book and how
+long ago its command was sent. And what all of them may come to: the worth of one asset on one exchange, how many are
+open, how many a second, and the loss of a day (UTC) with what is held marked to market, beyond which only hedges are
+sent. A pair is never larger than what may stand on one leg, and while one does so for longer, no new one begins."""
 
 REBALANCE_FREQUENCY: Final[timedelta | None] = None
 """How often drift from the target of the last rebalance is looked at; None: never. See manager/drift.py."""

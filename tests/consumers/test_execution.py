@@ -403,6 +403,19 @@ async def test_what_makes_no_sense_is_refused_or_a_dead_letter(world: World) -> 
     assert not world.exchange.placed
 
 
+async def test_a_command_that_nobody_took_for_an_hour_is_not_carried_out(world: World) -> None:
+    old = OrderCommand(order_id=str(uuid7()), kind=CommandKind.PLACE, market="NFX/USD", quantity=Decimal(1))
+    fresh = replace(old, order_id=str(uuid7()))
+    an_hour_ago = time.time_ns() // 1_000_000 - 3_600_000
+    raw = world.codec.encode(COMMANDS, old)
+    world.publisher.publish_raw(COMMANDS, old.order_id.encode(), raw, at=an_hour_ago)
+    await world.send(fresh)
+    async with executor(world):
+        assert (await world.end(old.order_id)).reason.startswith("late: it was sent 3,600.")
+        assert (await world.end(fresh.order_id)).state is OrderState.FILLED
+    assert len(world.exchange.placed) == 1
+
+
 async def test_a_resting_order_is_cancelled(world: World) -> None:
     world.exchange.resting = True
     async with executor(world):

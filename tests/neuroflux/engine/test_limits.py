@@ -26,6 +26,7 @@ from neuroflux.engine.limits import (
     MARGIN,
     RESERVED_FOR,
     Limits,
+    age_fault,
     collar_fault,
     command_fault,
     halt_fault,
@@ -91,6 +92,14 @@ def test_commands_without_sense_are_refused_by_name(command: OrderCommand, fault
 def test_the_limits_are_those_of_the_configuration() -> None:
     assert limits_of(ORDER_LIMITS).max_notional_usd == ORDER_LIMITS["max_notional_usd"]
     assert limits_of(ORDER_LIMITS).max_book_age == 5_000_000
+    assert limits_of(ORDER_LIMITS).max_command_age_seconds == ORDER_LIMITS["max_command_age_seconds"]
+
+
+def test_a_command_that_lay_too_long_is_refused() -> None:
+    limits = replace(LIMITS, max_command_age_seconds=60.0)
+    assert age_fault(0, 60_000_000, limits) == ""
+    assert age_fault(0, 60_100_000, limits) == "late: it was sent 60.1 s ago; after 60 s a command is not carried out"
+    assert age_fault(3_600_000_000, 0, limits) == "", "a sender's clock that is ahead harms nobody"
 
 
 def test_notional() -> None:
