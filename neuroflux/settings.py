@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -17,7 +18,8 @@ from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 
 ENV_FILE = ".env"
-TRADER = "trader"
+TRADER, READER = "trader", "reader"
+"""As whom a person comes to Kafka and to ClickHouse of a secure local stack."""
 _SECRET = ("_SECRET_KEY", "_PASSWORD")
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -97,18 +99,30 @@ def _exchange_variable(exchange_id: str, name: str) -> str:
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings; raises UsageError that names the variable that makes no sense, or a file that is too open.
 
-    Who names no user of Kafka, and can read the credentials of the local stack in its home, is its trader.
+    Who names no user of Kafka, and can read the credentials of the local stack in its home, is its trader, and reads
+    its ClickHouse.
     """
     _check_env_file()
     try:
         settings = Settings(**overrides)
-        trader = "" if settings.kafka_user else read_credentials(settings.home).get(TRADER, "")
-        found = {"kafka_user": TRADER, "kafka_password": SecretStr(trader)}
-        return settings.model_copy(update=found) if trader else settings
+        passwords = {} if settings.kafka_user else read_credentials(settings.home)
+        return settings.model_copy(update=_person(settings, passwords)) if passwords else settings
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"][:1]).upper()
         raise UsageError(f"NEUROFLUX_{name}: {first['msg'].removeprefix('Value error, ')}") from error
+
+
+def _person(settings: Settings, passwords: Mapping[str, str]) -> dict[str, object]:
+    kafka = {"kafka_user": TRADER, "kafka_password": SecretStr(passwords[TRADER])}
+    return {**kafka, "clickhouse": with_user(settings.clickhouse, READER, passwords[READER])}
+
+
+def with_user(url: str, user: str, password: str) -> str:
+    """The same address for who comes under this name; whoever else it names is left out."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{place}").geturl()
 
 
 def _check_env_file() -> None:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from neuroflux import topics as t
 from neuroflux.topics import Topic
 
-BROKER, SETUP, TRADER, READER = "broker", "setup", "trader", "reader"
+BROKER, SETUP, WAREHOUSE, TRADER, READER = "broker", "setup", "warehouse", "trader", "reader"
 SUPER_USERS: Final = (BROKER, SETUP)
 
 WRITES: Final[Mapping[str, tuple[Topic, ...]]] = {
@@ -22,7 +22,7 @@ WRITES: Final[Mapping[str, tuple[Topic, ...]]] = {
     "account": (t.BALANCES, t.POSITIONS, t.ACCOUNT_ORDERS, t.ACCOUNT_FILLS, t.STATUS),
     "streams": (t.PRICES, t.SIGNALS, t.HEALTH, t.STATUS, t.MARKET_DEAD_LETTERS),
     "execution": (t.JOURNAL, t.DECISIONS, t.EVENTS, t.FILLS, t.ORDER_DEAD_LETTERS, t.STATUS),
-    "warehouse": (t.MARKET_DEAD_LETTERS, t.ORDER_DEAD_LETTERS),
+    WAREHOUSE: (t.MARKET_DEAD_LETTERS, t.ORDER_DEAD_LETTERS),
     "sim": (),
     TRADER: (t.COMMANDS, t.CONTROL, t.FAILOVER),
     READER: (),
@@ -30,7 +30,7 @@ WRITES: Final[Mapping[str, tuple[Topic, ...]]] = {
 GROUPS: Final[Mapping[str, str]] = {
     "streams": "neuroflux-streams",
     "execution": "execution",
-    "warehouse": "warehouse",
+    WAREHOUSE: WAREHOUSE,
     TRADER: TRADER,
     READER: READER,
 }

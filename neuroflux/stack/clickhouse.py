@@ -15,7 +15,7 @@ from msgspec import Struct
 from neuroflux.credentials import read_credentials
 from neuroflux.errors import UsageError
 from neuroflux.settings import Settings
-from neuroflux.stack.access import READER
+from neuroflux.stack.access import READER, WAREHOUSE
 from neuroflux.stack.checks import listens
 from neuroflux.stack.environment import base
 from neuroflux.stack.services import Port, Readiness, Service
@@ -43,6 +43,7 @@ CONFIG = """<clickhouse>
 """
 
 # The engine itself works as `default`, which therefore has no password, and is let in from this machine alone.
+# Where it matters who comes, `default` may do no more than the engine asks for at its start.
 USERS = """<clickhouse>
   <profiles>
     <default><implicit_select>0</implicit_select></default>
@@ -51,7 +52,7 @@ USERS = """<clickhouse>
   <users>
     <default>
       <password></password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
-      <profile>default</profile><quota>default</quota><access_management>1</access_management>
+      <profile>default</profile><quota>default</quota>{rights}
     </default>
     <{user}>
       <password>{password}</password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
@@ -63,6 +64,9 @@ USERS = """<clickhouse>
 """
 
 
+RIGHTS = "<access_management>1</access_management>"
+ENGINE_RIGHTS = """
+      <grants><query>GRANT SYSTEM LISTEN ON *.*</query><query>GRANT SELECT ON system.numbers</query></grants>"""
 READER_USER = """
     <reader>
       <password>{password}</password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
@@ -71,7 +75,9 @@ READER_USER = """
 
 
 class Server(Struct, frozen=True):
-    """Where it listens, and as whom applications come: the user of NEUROFLUX_CLICKHOUSE, else ``neuroflux``."""
+    """Where it listens, and as whom applications come: the user of NEUROFLUX_CLICKHOUSE, else ``neuroflux``; on a
+    secure stack the warehouse.
+    """
 
     host: str
     port: int
@@ -89,6 +95,8 @@ def server(settings: Settings) -> Server:
         raise UsageError(f"{HTTP_SETTING}: {settings.clickhouse_http!r} names no port")
     named = native.username not in (None, "default")
     user, password = (native.username or "", native.password or "") if named else ("neuroflux", "neuroflux")
+    if passwords := read_credentials(settings.home):
+        user, password = WAREHOUSE, passwords[WAREHOUSE]
     return Server(native.hostname, native.port, http.port, user, password)
 
 
@@ -99,9 +107,10 @@ def config(made: Server, folder: Path) -> str:
 
 
 def users(made: Server, passwords: Mapping[str, str]) -> str:
-    """The text of users.xml; a secure stack has a user that can only read."""
+    """The text of users.xml; a secure stack has a user that can only read, and none else without a password."""
     reader = READER_USER.format(password=escape(passwords[READER])) if passwords else ""
-    return USERS.format(user=escape(made.user), password=escape(made.password), reader=reader)
+    rights = ENGINE_RIGHTS if passwords else RIGHTS
+    return USERS.format(user=escape(made.user), password=escape(made.password), reader=reader, rights=rights)
 
 
 def clickhouse(settings: Settings) -> Service:
@@ -130,10 +139,11 @@ def _prepare(made: Server, folder: Path, passwords: Mapping[str, str]) -> None:
 
 async def answers(made: Server) -> bool:
     """Whether a query over the native protocol is answered."""
-    return await listens(made.host, made.port) and await asyncio.to_thread(_ask, made)
+    return await listens(made.host, made.port) and await asyncio.to_thread(ask, made, "SELECT 1")
 
 
-def _ask(made: Server) -> bool:
+def ask(made: Server, sql: str) -> bool:
+    """Whether a query of the application's user is carried out."""
     from clickhouse_driver import Client  # here, because most commands of the program never ask
     from clickhouse_driver.errors import Error
 
@@ -141,7 +151,8 @@ def _ask(made: Server) -> bool:
         made.host, made.port, user=made.user, password=made.password, connect_timeout=2, send_receive_timeout=5
     )
     try:
-        return bool(client.execute("SELECT 1"))
+        client.execute(sql)
+        return True
     except (Error, OSError):
         return False
     finally:

@@ -1,8 +1,9 @@
 """Serve the ClickHouse engine of the chdb-core package: ``python -m neuroflux.stack.clickhouse_server FOLDER``.
 
 The package has one entry that builds a clickhouse-local, ``_chdb.query``. It reads ``./config.xml``, can open listeners
-(SYSTEM START LISTEN), and holds one engine a process. The query that opens them goes on to read a FIFO that nobody
-writes: it stands in open(2) until this process is told to stop, and opens the FIFO itself.
+(SYSTEM START LISTEN), and holds one engine a process. The query that opens them goes on to count seconds, until this
+process is told to stop and kills it, coming from outside as any application does. (To wait at a file would need the
+right to read files, which `default` then had for everybody.)
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from queue import SimpleQueue
 from threading import Thread
 from types import ModuleType
 
+from neuroflux.settings import load_settings
+from neuroflux.stack.clickhouse import ask, server
+
 RTLD_DEEPBIND = 0x8
 STOP = "stopped"
+WAIT = "SELECT sleepEachRow(1) FROM system.numbers SETTINGS max_block_size = 1 FORMAT Null"
 
 
 def load_engine() -> ModuleType:
@@ -42,12 +47,10 @@ def load_engine() -> ModuleType:
         os.chdir(here)
 
 
-def serve(engine: ModuleType, folder: Path, hold: Path, ended: SimpleQueue[str]) -> None:
-    """Open the listeners and wait at the FIFO; whatever comes back unasked is a failure."""
-    waiting = str(hold).replace("\\", "\\\\").replace("'", "\\'")
-    wait = f"SELECT * FROM file('{waiting}', 'LineAsString') FORMAT Null"
+def serve(engine: ModuleType, folder: Path, ended: SimpleQueue[str]) -> None:
+    """Open the listeners and wait; whatever comes back unasked is a failure."""
     try:
-        engine.query(f"SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; {wait}", "TSV", path=str(folder / "db"))
+        engine.query(f"SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; {WAIT}", "TSV", path=str(folder / "db"))
         ended.put("the engine returned")
     except Exception as error:  # noqa: BLE001  # it raises its own and bare RuntimeErrors; all are told and end us
         ended.put(str(error))
@@ -59,23 +62,20 @@ def main() -> None:
         os.setpgrp()  # SYSTEM SHUTDOWN signals the whole group
     (folder / "db" / "metadata").mkdir(parents=True, exist_ok=True)  # else the first start has no background tasks
     os.chdir(folder / "run")
-    for left in Path().glob("hold.*"):
-        left.unlink()
-    hold = folder / "run" / f"hold.{os.getpid()}"
-    os.mkfifo(hold, 0o600)
+    made = server(load_settings())
     ended: SimpleQueue[str] = SimpleQueue()
     engine = load_engine()
-    server = Thread(target=serve, args=(engine, folder, hold, ended), daemon=True)
-    server.start()
+    serving = Thread(target=serve, args=(engine, folder, ended), daemon=True)
+    serving.start()
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: ended.put(STOP))
     reason = ended.get()
-    if reason == STOP:
-        os.close(os.open(hold, os.O_WRONLY))
+    if reason != STOP:
+        print(reason, file=sys.stderr, flush=True)
+    elif ask(made, f"KILL QUERY WHERE query = '{WAIT}' SYNC"):
         ended.get()
     else:
-        print(reason, file=sys.stderr, flush=True)
-    hold.unlink()
+        print("it answers nobody: left without a goodbye", file=sys.stderr, flush=True)
     os._exit(0 if reason == STOP else 1)  # the engine's threads do not survive an interpreter that ends
 
 

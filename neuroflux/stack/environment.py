@@ -8,11 +8,13 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from neuroflux.settings import ENV_FILE, Settings
+from neuroflux.settings import ENV_FILE, Settings, with_user
+from neuroflux.stack.access import SETUP, WAREHOUSE
 
 CHECKOUT = Path(__file__).parents[2]
 """Where `producers`, `streams` and `consumers` are: the stages run from there."""
 
+CLICKHOUSE = "NEUROFLUX_CLICKHOUSE"
 SIMULATED = {"binance": "/binance", "binanceusdm": "/binance", "hyperliquid": "/hyperliquid"}
 """Where below NEUROFLUX_SIM each exchange that runs here is found."""
 
@@ -55,10 +57,15 @@ def _is_key(name: str) -> bool:
 
 
 def as_principal(env: Mapping[str, str], name: str, passwords: Mapping[str, str]) -> dict[str, str]:
-    """The same environment for who comes to Kafka under this name; unchanged where nobody needs one."""
+    """The same environment for who comes to Kafka, and maybe to ClickHouse, under a name; unchanged where all may."""
     if name not in passwords:
         return dict(env)
-    return {**env, "NEUROFLUX_KAFKA_USER": name, "NEUROFLUX_KAFKA_PASSWORD": passwords[name]}
+    kafka = {"NEUROFLUX_KAFKA_USER": name, "NEUROFLUX_KAFKA_PASSWORD": passwords[name]}
+    return {**env, **kafka, **_as_writer(env, passwords)} if name in (SETUP, WAREHOUSE) else {**env, **kafka}
+
+
+def _as_writer(env: Mapping[str, str], passwords: Mapping[str, str]) -> dict[str, str]:
+    return {CLICKHOUSE: with_user(env[CLICKHOUSE], WAREHOUSE, passwords[WAREHOUSE])}
 
 
 def base(settings: Settings) -> dict[str, str]:

@@ -51,7 +51,9 @@ def test_an_order_goes_through_from_the_program_and_the_facade(pipeline: Pipelin
     with ExchangeManager(known_as(pipeline, TRADER)) as manager:
         order = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.01}
         assert wait_for(lambda: manager.route_order(order)["state"] == "filled", 30)
-    wait_for(lambda: int(pipeline.query("SELECT count() FROM order_events WHERE state = 'filled'")[0][0]) >= 2)
+    wait_for(lambda: int(ask(pipeline, "SELECT count() FROM order_events WHERE state = 'filled'")) >= 2)
+    order_id = ask(pipeline, "SELECT order_id FROM order_decisions LIMIT 1").strip()
+    assert pipeline.program("explain", order_id).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -100,10 +102,10 @@ async def test_a_wrong_password_is_refused(
     assert "SaslAuthenticationFailed" in caplog.text
 
 
-def ask(pipeline: Pipeline, sql: str) -> str:
-    """ClickHouse as the user who only reads."""
-    password = read_credentials(pipeline.settings.home)[READER]
-    headers = {"X-ClickHouse-User": READER, "X-ClickHouse-Key": password}
+def ask(pipeline: Pipeline, sql: str, user: str = READER) -> str:
+    """ClickHouse over HTTP as one of its users."""
+    password = read_credentials(pipeline.settings.home).get(user, "")
+    headers = {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
     url = f"{pipeline.settings.clickhouse_http}/?database=neuroflux"
     with urllib.request.urlopen(urllib.request.Request(url, sql.encode(), headers), timeout=10) as answer:
         return str(answer.read().decode())
@@ -113,6 +115,23 @@ def test_clickhouses_reader_reads_and_writes_nothing(pipeline: Pipeline) -> None
     assert int(ask(pipeline, "SELECT count() FROM quotes")) >= 0
     with pytest.raises(urllib.error.HTTPError):
         ask(pipeline, "TRUNCATE TABLE quotes")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count() FROM quotes",
+        "TRUNCATE TABLE quotes",
+        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+        "SELECT * FROM url('http://127.0.0.1:8900', 'LineAsString')",
+        "KILL QUERY WHERE 1",
+        "CREATE USER somebody",
+    ],
+)
+def test_clickhouses_default_user_has_no_right_that_is_worth_anything(pipeline: Pipeline, sql: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(pipeline, sql, "default")
+    assert "Not enough privileges" in refused.value.read().decode()
 
 
 def test_no_password_is_in_a_log_a_command_line_or_the_state(pipeline: Pipeline) -> None:

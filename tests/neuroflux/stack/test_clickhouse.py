@@ -3,8 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from neuroflux.credentials import make_credentials
 from neuroflux.errors import UsageError
 from neuroflux.settings import Settings
+from neuroflux.stack.access import PRINCIPALS
 from neuroflux.stack.clickhouse import Server, clickhouse, config, server, users
 
 
@@ -13,12 +15,23 @@ def test_addresses_of_both_protocols() -> None:
     assert made == Server("127.0.0.1", 9000, 8123, "neuroflux", "neuroflux")
 
 
-def test_the_user_of_the_setting_is_made() -> None:
-    made = server(Settings(clickhouse="clickhouse://trader:s<cret@127.0.0.1:9000/neuroflux"))
+def test_the_user_of_the_setting_is_made(tmp_path: Path) -> None:
+    made = server(Settings(home=tmp_path, clickhouse="clickhouse://trader:s<cret@127.0.0.1:9000/neuroflux"))
     assert (made.user, made.password) == ("trader", "s<cret")
     tree = ET.fromstring(users(made, {}))
     assert tree.findtext("users/trader/password") == "s<cret"
     assert [ip.text for ip in tree.findall("users/default/networks/ip")] == ["127.0.0.1", "::1"]
+
+
+def test_on_a_secure_stack_the_warehouse_writes_and_default_does_nothing(tmp_path: Path) -> None:
+    passwords = make_credentials(tmp_path, PRINCIPALS)
+    made = server(Settings(home=tmp_path))
+    assert (made.user, made.password) == ("warehouse", passwords["warehouse"])
+    tree = ET.fromstring(users(made, passwords))
+    assert {user.tag for user in tree.findall("users/*")} == {"default", "warehouse", "reader"}
+    assert tree.find("users/default/access_management") is None
+    granted = [one.text for one in tree.findall("users/default/grants/query")]
+    assert granted == ["GRANT SYSTEM LISTEN ON *.*", "GRANT SELECT ON system.numbers"]
 
 
 def test_config_keeps_everything_in_its_folder() -> None:
