@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: run test check unit torture kills bench lock audit clean
+.PHONY: run test check unit torture kills bench passwords lock audit clean
 
 run: .venv/ready
 	$(BIN)/neuroflux run $(ARGS)
@@ -34,6 +34,11 @@ kills: .venv/ready-dev
 # Ours, its peers and the bare limit, in turns: ARGS="codec book" for some of them. Peers have a venv of their own.
 bench: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks $(ARGS)
+
+# For docker-compose.yml: one for each that comes to Kafka, into .env. Made once; who wants new ones deletes the old lines.
+passwords: .venv/ready
+	touch .env && chmod 600 .env
+	grep -qs '^NEUROFLUX_BROKER_PASSWORD=' .env || $(BIN)/python -m neuroflux.stack.passwords >> .env
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "NeuroFlux needs Python 3.11 or newer: make PYTHON=python3.11 …")'

@@ -4,6 +4,7 @@ There is no Docker where these tests are written: they check the file, not the c
 """
 
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,16 @@ import pytest
 import yaml
 from compose_pydantic import ComposeSpecification
 
+from neuroflux.stack.access import BROKER, PRINCIPALS, SUPER_USERS
+from neuroflux.stack.passwords import passwords
+
 ROOT = Path(__file__).parents[1]
 STAGES = {"market", "account", "streams", "execution", "warehouse"}
+ONCE = {"users", "setup"}
+"""Services that end when they are done."""
+
+COMING = set(PRINCIPALS) - {BROKER, "sim"}
+"""Who comes to Kafka from outside, with SCRAM."""
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +37,10 @@ def services(compose: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_it_keeps_to_the_specification(compose: dict[str, Any]) -> None:
-    # Extensions (x-…) are free by the specification, but its generated model does not know them.
-    ComposeSpecification(**{key: part for key, part in compose.items() if not key.startswith("x-")})
+    # Extensions (x-…) and the content of a configuration (2023) are in the specification, but not in its model.
+    known = {key: part for key, part in compose.items() if not key.startswith("x-") and key != "configs"}
+    ComposeSpecification(**known)
+    assert all(part.keys() == {"content"} for part in compose["configs"].values())
 
 
 def test_the_specification_is_really_checked() -> None:
@@ -46,8 +57,9 @@ def test_images_are_pinned(services: dict[str, Any]) -> None:
 
 def test_every_service_that_stays_is_watched(services: dict[str, Any]) -> None:
     unwatched = {name for name, service in services.items() if "healthcheck" not in service}
-    assert unwatched == STAGES | {"setup"}, "stages have no port to ask; exchange.health and restarts watch them"
-    assert all(services[name]["restart"] == "unless-stopped" for name in services.keys() - {"setup"})
+    assert unwatched == STAGES | ONCE, "stages have no port to ask; exchange.health and restarts watch them"
+    assert all(services[name]["restart"] == "unless-stopped" for name in services.keys() - ONCE)
+    assert all(services[name]["restart"] == "on-failure" for name in ONCE)
 
 
 def test_dependencies_are_there_and_have_a_health_check(services: dict[str, Any]) -> None:
@@ -72,6 +84,37 @@ def test_only_what_signs_is_given_keys(services: dict[str, Any]) -> None:
         if any(variable.endswith(("_API_KEY", "_SECRET_KEY")) for variable in service.get("environment", {}))
     }
     assert with_keys == {"account", "execution"}
+
+
+def test_each_comes_to_kafka_under_its_own_name(services: dict[str, Any]) -> None:
+    for name in STAGES | {"setup"}:
+        environment = services[name]["environment"]
+        assert environment["NEUROFLUX_KAFKA_USER"] == name
+        assert environment["NEUROFLUX_KAFKA_PASSWORD"] == password_of(name)
+        writes = name in ("setup", "warehouse")
+        user = "warehouse" if writes else "reader"
+        assert environment["NEUROFLUX_CLICKHOUSE"].startswith(f"clickhouse://{user}:{password_of(user)}@")
+
+
+def test_the_users_are_those_of_the_access_rules(services: dict[str, Any]) -> None:
+    told = {f"NEUROFLUX_{name.upper()}_PASSWORD": password_of(name) for name in COMING}
+    assert services["users"]["environment"] == told
+    loop = re.search(r"for name in (.*); do", services["users"]["command"][0])
+    assert loop is not None
+    assert set(loop[1].split()) == COMING
+    assert services["kafka-1"]["environment"]["KAFKA_SUPER_USERS"] == ";".join(f"User:{name}" for name in SUPER_USERS)
+
+
+def password_of(name: str) -> str:
+    return f"${{NEUROFLUX_{name.upper()}_PASSWORD:?make passwords}}"
+
+
+def test_make_passwords_makes_all_that_are_asked_for() -> None:
+    asked = set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
+    made = [line.partition("=") for line in passwords().splitlines()]
+    assert asked <= {name for name, _, _ in made}
+    assert len({word for _, _, word in made}) == len(made)
+    assert all(re.fullmatch(r"[\w-]{32}", word) for _, _, word in made), "goes into URLs and JAAS as it is"
 
 
 def test_nothing_listens_beyond_this_machine(services: dict[str, Any]) -> None:

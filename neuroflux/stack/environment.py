@@ -19,7 +19,8 @@ SIMULATED = {"binance": "/binance", "binanceusdm": "/binance", "hyperliquid": "/
 """Where below NEUROFLUX_SIM each exchange that runs here is found."""
 
 
-_SECRETS = ("_API_KEY", "_SECRET_KEY", "_KAFKA_USER", "_KAFKA_PASSWORD")
+_KEYS = ("_API_KEY", "_SECRET_KEY", "_KAFKA_USER", "_KAFKA_PASSWORD")
+_SECRETS = (*_KEYS, "_PASSWORD")
 
 
 def spelled_out(settings: Settings) -> dict[str, str]:
@@ -49,11 +50,11 @@ def simulated_addresses(sim: str) -> dict[str, str]:
 
 def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
     """Only what signs requests is given keys."""
-    return {name: value for name, value in environment.items() if not _is_key(name)}
+    return {name: value for name, value in environment.items() if not _is_one_of(name, _SECRETS)}
 
 
-def _is_key(name: str) -> bool:
-    return name.startswith("NEUROFLUX_") and name.endswith(_SECRETS)
+def _is_one_of(name: str, endings: tuple[str, ...]) -> bool:
+    return name.startswith("NEUROFLUX_") and name.endswith(endings)
 
 
 def as_principal(env: Mapping[str, str], name: str, passwords: Mapping[str, str]) -> dict[str, str]:
@@ -80,7 +81,7 @@ def _ours() -> dict[str, str]:
 
 def signing(settings: Settings) -> dict[str, str]:
     """Of a stage that trades on the exchanges themselves: with the keys of this process and of its .env file."""
-    return base(settings) | {name: value for name, value in _ours().items() if _is_key(name)}
+    return base(settings) | {name: value for name, value in _ours().items() if _is_one_of(name, _KEYS)}
 
 
 def stage(settings: Settings) -> dict[str, str]:
