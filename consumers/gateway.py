@@ -21,13 +21,12 @@ from msgspec import Struct
 from neuroflux.budget import Budget, Urgency
 from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
-from neuroflux.engine.health import ORDERS
+from neuroflux.engine.health import ORDERS, REST
 from neuroflux.errors import NeuroFluxError, Unreachable
 from neuroflux.exchanges.base_exchange import Answer, Desk, Exchange, Request, Usage
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
 from neuroflux.queueing import Queue
 
-CHANNEL = "rest"
 SAMPLE_SECONDS = 1.0
 """Latency and usage are published at most this often for each exchange."""
 SKEW_SECONDS = 15.0
@@ -149,7 +148,7 @@ class Gateway:
         longer = seconds > budget.held(now)
         budget.hold(seconds, now)
         if longer:
-            self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.LIMITED, 1.0, why, wall()))
+            self._tell(ExchangeStatus(exchange, REST, StatusKind.LIMITED, 1.0, why, wall()))
 
     def try_order(self, exchange: str, urgency: Urgency) -> bool:
         """Whether a new order may be sent at once; it then counts."""
@@ -235,9 +234,9 @@ class Gateway:
         if now - line.sampled < SAMPLE_SECONDS:
             return
         line.sampled = now
-        self._tell_latency(exchange, CHANNEL, seconds)
+        self._tell_latency(exchange, REST, seconds)
         if share:
-            self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.LIMITED, share, "", wall()))
+            self._tell(ExchangeStatus(exchange, REST, StatusKind.LIMITED, share, "", wall()))
 
     def _used(self, exchange: str, line: Line, usage: Usage) -> float:
         """Take in what the exchange counts, of whomever; the used share of the limit that is nearest."""
@@ -284,12 +283,12 @@ class Gateway:
             line.offset = line.account.exchange.server_time(answer) - (before + wall()) // 2
         except NeuroFluxError as error:
             line.reached = False
-            self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.DISCONNECTED, 0.0, str(error), wall()))
+            self._tell(ExchangeStatus(exchange, REST, StatusKind.DISCONNECTED, 0.0, str(error), wall()))
             return
         if not line.reached:
             line.reached = True
-            self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.CONNECTED, 0.0, "", wall()))
-        self._tell(ExchangeStatus(exchange, CHANNEL, StatusKind.SKEW, line.offset / 1e3, "", wall()))
+            self._tell(ExchangeStatus(exchange, REST, StatusKind.CONNECTED, 0.0, "", wall()))
+        self._tell(ExchangeStatus(exchange, REST, StatusKind.SKEW, line.offset / 1e3, "", wall()))
 
     async def _keep_time(self, exchange: str) -> None:
         """At its time; of an exchange that fails more often, so that it is known at once when it is back."""

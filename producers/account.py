@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 from neuroflux.clock import wall
 from neuroflux.codec import Codec
 from neuroflux.domain import Balance, ExchangeStatus, Fill, Instrument, Microseconds, OrderReport, Position, StatusKind
+from neuroflux.engine.health import REST
 from neuroflux.errors import Transient
 from neuroflux.exchanges.base_exchange import (
     AccountFeed,
@@ -66,7 +67,7 @@ class ExchangeAccount:
     ) -> None:
         self._before = {(type(one).__name__, _name(one)): one for one in before}
         self._exchange, self._keys, self._publisher, self._rest = exchange, keys, publisher, rest
-        self._vitals = Vitals(exchange, rest, self._tell)
+        self._vitals = Vitals(exchange, rest, self._tell, REST)
         self._known: dict[tuple[str, str], Balance | Position] = {}
         self._seen = wall()
         self._ended = asyncio.Event()

@@ -11,6 +11,7 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 
 from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
+from neuroflux.engine.health import MARKET
 from neuroflux.errors import Transient
 from neuroflux.exchanges.base_exchange import Answer, Exchange, Request, SnapshotNeeded
 from neuroflux.exchanges.catalogue import exchange as exchange_of
@@ -76,7 +77,7 @@ class ExchangeMarket:
             for _ in range(SNAPSHOT_WORKERS):
                 tasks.create_task(self._fetch_snapshots())
             tasks.create_task(self._publish_pictures())
-            tasks.create_task(Vitals(self._exchange, self._rest, self._tell).watch())
+            tasks.create_task(Vitals(self._exchange, self._rest, self._tell, MARKET).watch())
             for socket in sockets:
                 await socket.tried.wait()
             tried.set()

@@ -29,10 +29,10 @@ class Seldom:
 
 
 class Vitals:
-    """``offset`` is the exchange's clock less ours, in microseconds."""
+    """``offset`` is the exchange's clock less ours, in microseconds; ``channel`` says who of us asked."""
 
-    def __init__(self, exchange: Exchange, rest: Rest, tell: Callable[[ExchangeStatus], None]) -> None:
-        self._exchange, self._rest, self._tell = exchange, rest, tell
+    def __init__(self, exchange: Exchange, rest: Rest, tell: Callable[[ExchangeStatus], None], channel: str) -> None:
+        self._exchange, self._rest, self._tell, self._channel = exchange, rest, tell, channel
         self.offset: Microseconds = 0
 
     def now(self) -> Microseconds:
@@ -60,4 +60,4 @@ class Vitals:
         self._say(StatusKind.SKEW, self.offset / 1e3, "")
 
     def _say(self, kind: StatusKind, value: float, detail: str) -> None:
-        self._tell(ExchangeStatus(self._exchange.ID, "rest", kind, value, detail, wall()))
+        self._tell(ExchangeStatus(self._exchange.ID, self._channel, kind, value, detail, wall()))

@@ -38,7 +38,9 @@ SAMPLES = 20
 ORDER_SAMPLES = 100
 """Of so many of the last orders the 95th percentile is told."""
 
-REST, ACCOUNT, ORDERS = "rest", "account", "orders"
+MARKET, REST, ACCOUNT, ORDERS = "market", "rest", "account", "orders"
+"""Channels that are no sockets of the market data: requests of the market stage, of the others, the account's feed, and
+new orders."""
 _LOST = frozenset({StatusKind.DISCONNECTED, StatusKind.STALE})
 _ALARMS = frozenset({StatusKind.GAP, StatusKind.MALFORMED})
 _UNANSWERED = frozenset({OrderState.RECEIVED, OrderState.REFUSED, OrderState.ROUTED, OrderState.SENDING})
@@ -60,6 +62,7 @@ class _Exchange:
         self.usage: tuple[Microseconds, float] = (0, 0.0)
         self.answered: Microseconds = 0
         self.heard = self.judged = now
+        self.market_heard: Microseconds = 0
         self.status = HealthStatus.ONLINE
         self.uptime = Uptime()
         self.given: Microseconds = 0
@@ -76,6 +79,8 @@ class _Exchange:
     def happened(self, status: ExchangeStatus, now: Microseconds) -> None:
         self.heard = now
         kind, channel = status.kind, status.channel
+        if channel == MARKET:
+            self.market_heard = now
         if kind in _LOST or kind is StatusKind.CONNECTED:
             self._channel(status)
         elif kind is StatusKind.LATENCY and channel == ORDERS:
@@ -96,7 +101,7 @@ class _Exchange:
             self.alarms.pop((StatusKind.GAP, channel, status.symbol), None)
 
     def _channel(self, status: ExchangeStatus) -> None:
-        if status.channel not in (REST, ACCOUNT):
+        if status.channel not in (MARKET, REST, ACCOUNT):
             self.sockets.add(status.channel)
         if status.kind is StatusKind.CONNECTED:
             self.lost.pop(status.channel, None)
@@ -117,12 +122,17 @@ class _Exchange:
 
     def judge(self, now: Microseconds) -> tuple[HealthStatus, str]:
         if now - self.heard >= SILENT:
-            return HealthStatus.OFFLINE, f"nothing was heard of it since {self.heard}"
+            return HealthStatus.OFFLINE, f"nothing was heard of it for {(now - self.heard) / 1e6:.0f} s"
         everything = "; ".join(self.lost.values())
-        if REST in self.lost or (self.sockets and self.sockets <= self.lost.keys()):
+        if self.lost.keys() & {MARKET, REST} or (self.sockets and self.sockets <= self.lost.keys()):
             return HealthStatus.OFFLINE, everything
-        wrong = everything or "; ".join(text for _, text in self.alarms.values()) or self._slow()
+        wrong = everything or "; ".join(text for _, text in self.alarms.values()) or self._unheard(now) or self._slow()
         return (HealthStatus.DEGRADED, wrong) if wrong else (HealthStatus.ONLINE, "")
+
+    def _unheard(self, now: Microseconds) -> str:
+        """The market stage hangs: that is ours, and says nothing of the exchange but that its prices are old."""
+        silent = now - self.market_heard if self.market_heard else 0
+        return f"nothing was heard of its market data for {silent / 1e6:.0f} s" if silent >= SILENT else ""
 
     def _slow(self) -> str:
         if self.latency() > SLOW_MS:

@@ -15,6 +15,7 @@ import producers.market
 import producers.pictures
 from neuroflux.clock import wall
 from neuroflux.domain import BookPicture, ExchangeStatus, Level, Quote, Side, StatusKind, Trade
+from neuroflux.engine.health import MARKET as MARKET_REQUESTS
 from neuroflux.exchanges.binance import Binance
 from neuroflux.topics import BOOKS, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES, Topic
 from producers.market import ExchangeMarket
@@ -50,7 +51,7 @@ class Recorder:
 
     def kinds(self) -> list[StatusKind]:
         """What was said of the exchange, but for its signs of life."""
-        return [one.kind for one in self.of(STATUS) if one.channel != "rest"]
+        return [one.kind for one in self.of(STATUS) if one.channel != MARKET_REQUESTS]
 
     async def until(self, there: Callable[[], Any]) -> None:
         async with asyncio.timeout(PATIENCE):

@@ -50,6 +50,14 @@ def test_what_is_connected_and_answers_is_online() -> None:
     assert (told.latency_ms, told.last_successful_request) == (40, NOW)
 
 
+def test_a_market_stage_that_says_nothing_more_is_told() -> None:
+    others = [status(K.LATENCY, "rest", 40.0, at=NOW + n * SECOND) for n in range(0, 40, 5)]
+    told = after(*healthy(), status(K.LATENCY, "market", 40.0), *others)
+    assert (told.status, told.reason) == (HealthStatus.DEGRADED, "nothing was heard of its market data for 40 s")
+    again = status(K.LATENCY, "market", 40.0, at=NOW + 50 * SECOND)
+    assert after(*healthy(), status(K.LATENCY, "market", 40.0), *others, again).status is HealthStatus.ONLINE
+
+
 def test_the_latency_of_orders_is_their_95th_percentile_and_apart_from_other_requests() -> None:
     assert after(*healthy()).order_latency_ms == 0
     told = after(*healthy(), *(status(K.LATENCY, "orders", float(ms)) for ms in range(40, 0, -1)))
