@@ -17,6 +17,7 @@ from neuroflux.domain import Microseconds, StatusKind
 from neuroflux.errors import Unreachable
 from neuroflux.exchanges.base_exchange import Subscription
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
+from producers.pace import LEAST, Pace
 
 SHORT_LIVED_SECONDS = 5.0
 """A connection that ends sooner counts as one that failed: the next waits longer."""
@@ -41,11 +42,16 @@ class Listener(Protocol):
 
 
 class Socket:
-    """Reads one subscription until cancelled; ``tried`` is set when it was opened, or could not be, for once."""
+    """Reads one subscription until cancelled; ``tried`` is set when it was opened, or could not be, for once.
+
+    A socket that was mute counts as connected again when it brings data, not when it is opened.
+    """
 
     def __init__(self, address: str, subscription: Subscription, listener: Listener) -> None:
         self._address, self._subscription, self._listener = address, subscription, listener
-        self._last_frame = 0.0
+        self._pace = Pace(subscription.quiet_seconds, is_steady=subscription.is_steady)
+        self._is_held = False
+        self._mute = ""
         self.tried = asyncio.Event()
 
     async def run(self) -> None:
@@ -71,6 +77,7 @@ class Socket:
                 ping_timeout=20,
             ) as connection:
                 await self._read(connection)
+                reason = self._mute or reason
         except (OSError, TimeoutError, WebSocketException) as error:
             reason = str(error) or type(error).__name__
         finally:
@@ -82,8 +89,9 @@ class Socket:
     async def _read(self, connection: ClientConnection) -> None:
         for frame in self._subscription.frames:
             await connection.send(frame, text=True)
-        self._last_frame = time.monotonic()
-        self._listener.status(StatusKind.CONNECTED, 0.0, "")
+        self._pace.opened(time.monotonic())
+        if not self._mute:
+            self._listener.status(StatusKind.CONNECTED, 0.0, "")
         self.tried.set()
         helpers = [asyncio.create_task(work) for work in self._helpers(connection)]
         try:
@@ -100,24 +108,43 @@ class Socket:
         return work
 
     async def _pump(self, connection: ClientConnection) -> None:
-        frame, drained = self._listener.frame, self._listener.drained
+        frame, drained, came = self._listener.frame, self._listener.drained, self._pace.came
+        answers = self._subscription.answers
         with suppress(ConnectionClosed):  # its end is told as DISCONNECTED
             while True:
                 raw = await connection.recv(decode=False)
-                self._last_frame = time.monotonic()
+                if not raw.startswith(answers):
+                    came(time.monotonic())
+                    if self._mute:
+                        self._speaks()
                 frame(raw, wall())
+                self._is_held = True
                 await drained()
+                self._is_held = False
+
+    def _speaks(self) -> None:
+        self._mute = ""
+        self._listener.status(StatusKind.CONNECTED, 0.0, "")
 
     async def _watch(self, connection: ClientConnection) -> None:
-        """Data, not pings: a socket that answers pings and brings nothing is as good as closed."""
-        quiet = self._subscription.quiet_seconds
+        """Data, not pings: a socket that answers pings and brings nothing is as good as closed.
+
+        One that is not read, because what it brought can't go on, is not mute.
+        """
         while True:
-            silent = time.monotonic() - self._last_frame
-            if silent >= quiet:
+            left = self._left(time.monotonic())
+            if left <= 0:
                 break
-            await asyncio.sleep(min(quiet - silent, 60.0))
-        self._listener.status(StatusKind.STALE, silent, f"no data for {silent:.0f} s")
+            await asyncio.sleep(min(left, LEAST))
+        silent = self._pace.silent(time.monotonic())
+        self._mute = f"no data for {silent:.0f} s"
+        self._listener.status(StatusKind.STALE, silent, self._mute)
         await connection.close()
+
+    def _left(self, now: float) -> float:
+        """Seconds for which it may still be silent."""
+        allowed = self._pace.allowed(now)
+        return allowed if self._is_held else allowed - self._pace.silent(now)
 
     async def _beat(self, connection: ClientConnection) -> None:
         with suppress(ConnectionClosed):

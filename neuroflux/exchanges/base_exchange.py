@@ -61,7 +61,9 @@ class Subscription(Struct, frozen=True):
     """One socket: where to connect (appended to the exchange's WebSocket address) and what to say first.
 
     ``heartbeat`` is sent every ``heartbeat_seconds`` where the exchange wants application pings; 0 means none.
-    ``quiet_seconds`` is how long this socket may bring no data before it counts as stale.
+    ``quiet_seconds`` is how long this socket may bring no data at most before it counts as mute; one that ``is_steady``
+    brings data all the time, and counts as mute sooner, by its own pace. Frames that begin with one of ``answers`` are
+    no data: a heartbeat's, or that a subscription was taken.
     """
 
     path: str
@@ -69,6 +71,8 @@ class Subscription(Struct, frozen=True):
     heartbeat: bytes = b""
     heartbeat_seconds: float = 0.0
     quiet_seconds: float = 30.0
+    is_steady: bool = False
+    answers: tuple[bytes, ...] = ()
 
 
 class BookChanged(Struct, frozen=True):

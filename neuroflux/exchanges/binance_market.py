@@ -98,7 +98,8 @@ class BinanceMarketFeed:
         together = STREAMS_A_SOCKET // len(kinds)
         for start in range(0, len(symbols), together):
             names = [quote(self._names[symbol].lower()) for symbol in symbols[start : start + together]]
-            yield Subscription(f"{path}?streams={'/'.join(f'{name}@{kind}' for name in names for kind in kinds)}")
+            streams = "/".join(f"{name}@{kind}" for name in names for kind in kinds)
+            yield Subscription(f"{path}?streams={streams}", is_steady=True)
 
     def disconnected(self, subscription: Subscription) -> None:
         streams = unquote(subscription.path.partition("?streams=")[2]).split("/")

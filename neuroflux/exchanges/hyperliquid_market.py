@@ -44,7 +44,7 @@ from neuroflux.exchanges.hyperliquid_messages import (
     finite_positive,
     kind_of,
 )
-from neuroflux.exchanges.hyperliquid_socket import ID, error_event, not_a_frame, sockets, subscribe_frame
+from neuroflux.exchanges.hyperliquid_socket import ID, error_event, market_sockets, not_a_frame, subscribe_frame
 
 TRADES_REMEMBERED: Final = 512
 """For each coin; about 30 are replayed on every subscribe."""
@@ -101,7 +101,7 @@ class HyperliquidMarketFeed:
 
     def subscriptions(self, symbols: Sequence[str]) -> Sequence[Subscription]:
         frames = [frame for symbol in symbols for frame in self._subscribe(symbol)]
-        return sockets(frames)
+        return market_sockets(frames)
 
     def _subscribe(self, symbol: str) -> list[bytes]:
         """``l2Book`` without ``fast``: 20 levels are worth more to a walk than 5 sooner, and quotes come by ``bbo``."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 from msgspec.json import Decoder
+from msgspec.structs import replace
 
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
 from neuroflux.exchanges.base_exchange import FeedEvent, Ignored, Subscription, Undecodable
@@ -16,6 +17,7 @@ ID: Final = "hyperliquid"
 HEARTBEAT: Final = b'{"method":"ping"}'
 HEARTBEAT_SECONDS: Final = 30.0
 """The server closes a socket on which it has sent nothing for 60 s."""
+MARKET_QUIET_SECONDS: Final = 30.0
 
 MAX_SUBSCRIPTIONS: Final = 1000
 """What one socket may carry."""
@@ -24,6 +26,7 @@ GREETING: Final = "Websocket connection established."
 """Text that old servers send first."""
 
 _ENVELOPE: Final = Decoder(Envelope)
+_ANSWERS: Final = (b'{"channel":"pong"', b'{"channel":"subscriptionResponse"')
 
 
 def subscribe_frame(kind: str, **of: str) -> bytes:
@@ -31,8 +34,13 @@ def subscribe_frame(kind: str, **of: str) -> bytes:
     return msgspec.json.encode({"method": "subscribe", "subscription": {"type": kind, **of}})
 
 
-def sockets(frames: Sequence[bytes], quiet_seconds: float = 30.0) -> list[Subscription]:
+def market_sockets(frames: Sequence[bytes]) -> list[Subscription]:
     """Spread the subscribe frames over as few sockets as may carry them."""
+    return [replace(one, is_steady=True, answers=_ANSWERS) for one in sockets(frames, MARKET_QUIET_SECONDS)]
+
+
+def sockets(frames: Sequence[bytes], quiet_seconds: float) -> list[Subscription]:
+    """The same for data that comes now and then: there the heartbeat's answer shows that the socket lives."""
     return [
         Subscription("/ws", tuple(frames[at : at + MAX_SUBSCRIPTIONS]), HEARTBEAT, HEARTBEAT_SECONDS, quiet_seconds)
         for at in range(0, len(frames), MAX_SUBSCRIPTIONS)

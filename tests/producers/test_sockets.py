@@ -129,8 +129,48 @@ async def test_a_silent_socket_is_stale_and_opened_anew() -> None:
     async with serving(exchange) as address, running(address, Subscription("/", quiet_seconds=0.2), recorder):
         await recorder.until("data")
         told = [what for what in recorder.told if what != "opened"]
+        _, why = recorder.details[StatusKind.DISCONNECTED]
     assert told == ["connected", "stale", "disconnected", "connected", "data"]
     assert 0.2 <= recorder.details[StatusKind.STALE][0] < PATIENCE
+    assert why == "no data for 0 s"
+
+
+async def test_a_mute_socket_is_connected_again_when_it_brings_data_and_not_before() -> None:
+    connections, speak = 0, asyncio.Event()
+
+    async def exchange(connection: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await connection.send("taken: prices")
+        if connections > 2:
+            await speak.wait()
+            await connection.send("data")
+        await connection.wait_closed()
+
+    recorder, subscription = Recorder(), Subscription("/", quiet_seconds=0.2, answers=(b"taken",))
+    async with serving(exchange) as address, running(address, subscription, recorder):
+        await recorder.until("stale", 2)
+        assert recorder.told.count("connected") == 1, "opened again, and as mute as before"
+        speak.set()
+        await recorder.until("data")
+        told = [what for what in recorder.told if what != "opened"]
+    assert told[-2:] == ["connected", "data"]
+
+
+async def test_a_socket_that_is_not_read_for_want_of_room_is_not_mute() -> None:
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send("one")
+        await connection.send("two")
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    recorder.free.clear()
+    async with serving(exchange) as address, running(address, Subscription("/", quiet_seconds=0.2), recorder):
+        await recorder.until("one")
+        await asyncio.sleep(0.5)  # time itself is what is tested
+        assert "stale" not in recorder.told
+        recorder.free.set()
+        await recorder.until("two")
 
 
 async def test_the_heartbeat_is_sent_again_and_again() -> None:

@@ -1,0 +1,43 @@
+"""How long a socket may bring nothing before it counts as mute: by the gaps that its own data has shown."""
+
+from __future__ import annotations
+
+WINDOW = 60.0
+"""Seconds that are looked back on at least, and twice as much at most."""
+FACTOR = 5.0
+"""Times the longest gap: markets become quiet in steps, a feed that hangs does not."""
+LEAST = 5.0
+
+
+class Pace:
+    """Times are monotonic seconds. Until it knows a ``WINDOW``, or where a socket brings only what happens (not
+    ``is_steady``), ``most`` seconds are allowed.
+    """
+
+    def __init__(self, most: float, *, is_steady: bool) -> None:
+        self._most, self._is_steady = most, is_steady
+        self._last = self._turned = 0.0
+        self._longest = self._before = 0.0
+
+    def opened(self, now: float) -> None:
+        """A connection begins; the time without one is no gap."""
+        self._last = now
+        self._turned = self._turned or now
+
+    def came(self, now: float) -> None:
+        gap = now - self._last
+        self._last = now
+        if gap > self._longest:
+            self._longest = gap
+
+    def silent(self, now: float) -> float:
+        """Seconds since something came."""
+        return now - self._last
+
+    def allowed(self, now: float) -> float:
+        """Seconds that it may be silent. To be asked more often than once in a ``WINDOW``."""
+        if now - self._turned >= WINDOW:
+            self._before, self._longest, self._turned = self._longest, 0.0, now
+        if not self._is_steady or not self._before:
+            return self._most
+        return min(self._most, max(LEAST, FACTOR * max(self._before, self._longest)))
