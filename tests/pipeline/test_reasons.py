@@ -1,0 +1,72 @@
+"""What is wrong with an exchange stands in ``exchange.health`` with its reason, and is gone from it afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from neuroflux.stack import daemon
+from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
+    yield from run_pipeline(tmp_path_factory.mktemp("reasons"), make_settings)
+
+
+def told(pipeline: Pipeline, exchange: str) -> tuple[str, str]:
+    """Status and reason, as they were told last."""
+    sql = f"SELECT status, reason FROM exchange_health WHERE exchange = '{exchange}' ORDER BY _offset DESC LIMIT 1"
+    found = pipeline.query(sql)
+    return (found[0][0], found[0][1]) if found else ("", "")
+
+
+def is_online(pipeline: Pipeline, exchange: str) -> bool:
+    return told(pipeline, exchange) == ("online", "")
+
+
+@pytest.mark.parametrize(
+    ("exchange", "fault", "status", "reason"),
+    [
+        ("binance", {"fault": "http_5xx", "seconds": 60}, "offline", "HTTP 50"),
+        ("hyperliquid", {"fault": "mute", "seconds": 60}, "offline", "no data for"),
+        ("binance", {"fault": "http_429", "seconds": 60}, "offline", "HTTP 429"),
+    ],
+)
+def test_the_reason_is_told_and_taken_back(
+    pipeline: Pipeline, exchange: str, fault: dict[str, object], status: str, reason: str
+) -> None:
+    wait_for(lambda: is_online(pipeline, exchange), 60)
+    pipeline.sim("/sim/faults", {"exchange": exchange, **fault})
+
+    def is_told() -> bool:
+        now, why = told(pipeline, exchange)
+        return now == status and reason in why
+
+    try:
+        wait_for(is_told, 45)
+    finally:
+        pipeline.clear_faults()
+    wait_for(lambda: is_online(pipeline, exchange), 90)
+
+
+def test_a_market_stage_that_hangs_is_told_of_every_exchange(pipeline: Pipeline) -> None:
+    exchanges = ("binance", "binanceusdm", "hyperliquid")
+    wait_for(lambda: all(is_online(pipeline, one) for one in exchanges), 60)
+    pid = next(one.pid for one in daemon.status(pipeline.settings) if one.name == "market")
+    assert pid, "0 would be this test's own group"
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: all("of its market data" in told(pipeline, one)[1] for one in exchanges), 60)
+        refused = pipeline.program("order", "buy", "BTC/USD", "0.01", "--wait", "--json")
+        assert refused.returncode == 1
+        assert "stale" in refused.stdout + refused.stderr
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: all(is_online(pipeline, one) for one in exchanges), 60)
+    wait_for(lambda: pipeline.program("order", "buy", "BTC/USD", "0.01", "--wait").returncode == 0, 30)
