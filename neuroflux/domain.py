@@ -109,7 +109,8 @@ class StatusKind(StrEnum):
     """What an exchange, or the way to it, did: ``kind`` of ``exchange.status``.
 
     LATENCY, SKEW and PROBED carry milliseconds in ``value``, LIMITED the used share of the limit (0 to 1), STALE the
-    seconds without data, GAP the first missing sequence number; the others 0.
+    seconds without data, GAP the first missing sequence number, CONFLATED how many records were overtaken; the others
+    0.
     """
 
     CONNECTED = "connected"
@@ -124,6 +125,7 @@ class StatusKind(StrEnum):
     DIFFERENCE = "difference"
     EXCLUDED = "excluded"
     PROBED = "probed"
+    CONFLATED = "conflated"
 
 
 class ArbitrageKind(StrEnum):

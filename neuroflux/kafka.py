@@ -220,6 +220,11 @@ class Publisher:
         except KafkaError as error:
             raise failure(error, "Kafka did not take a record") from error
 
+    @property
+    def waiting(self) -> int:
+        """Records that were published and are not acknowledged."""
+        return self._pending
+
     async def drain(self) -> None:
         """Return at once while little waits to be sent, else when less does."""
         await self._wait_until(BUFFER_RECORDS)

@@ -20,6 +20,7 @@ from neuroflux.settings import Settings
 from neuroflux.sink import Sink
 from neuroflux.stack.notify import ready
 from neuroflux.topics import STATUS
+from producers.conflation import Conflated
 from producers.normaliser import Normaliser, Want
 from producers.pictures import INTERVAL
 from producers.rest import Rest
@@ -129,7 +130,7 @@ class Followed:
 async def main(settings: Settings) -> None:
     """Follow every exchange until cancelled; one that is down does not hold the others."""
     async with Publisher(settings, await load_codec(settings), client_id="market") as publisher:
-        await follow_all(settings, publisher)
+        await follow_all(settings, Conflated(publisher))
 
 
 async def follow_all(settings: Settings, sink: Drained, make: Make = Normaliser) -> None:

@@ -1,0 +1,87 @@
+"""Back-pressure: while Kafka is slow, of quotes and pictures of books only the newest of each symbol is kept.
+
+Nothing else waits here, and nothing else is ever left out: trades, funding and what happened go on to the sink, which
+makes the sockets wait when it is full. So memory stays bounded, and what is published next is what holds now.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from neuroflux.clock import wall
+from neuroflux.domain import ExchangeStatus, StatusKind
+from neuroflux.kafka import BUFFER_RECORDS
+from neuroflux.sink import Sink
+from neuroflux.topics import BOOKS, QUOTES, STATUS, Topic
+
+MUCH = BUFFER_RECORDS // 2
+"""Records that wait for Kafka, beyond which pictures are conflated; half a second at full speed."""
+
+Key = tuple[str, str, str]
+"""Exchange, symbol, topic."""
+
+
+class Filling(Sink, Protocol):
+    """A sink that can be full, and says how full it is."""
+
+    @property
+    def waiting(self) -> int: ...
+
+    async def drain(self) -> None: ...
+
+
+class Conflated:
+    """Passes records on to ``sink``. What was overtaken is counted, and told as CONFLATED once there is room again."""
+
+    def __init__(self, sink: Filling) -> None:
+        self._sink = sink
+        self._kept: dict[Key, tuple[Topic, Any]] = {}
+        self._overtaken: Counter[str] = Counter()
+
+    def publish(self, topic: Topic, record: Any) -> None:
+        if topic is QUOTES or topic is BOOKS:
+            if self._sink.waiting > MUCH:
+                self._keep(topic, record)
+                return
+            if self._kept:
+                self._forget((record.exchange, record.symbol, topic.name))
+        elif topic is STATUS and self._kept:
+            self._withdraw(record)
+        self._sink.publish(topic, record)
+
+    def publish_raw(self, topic: Topic, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
+        self._sink.publish_raw(topic, key, value, headers)
+
+    async def drain(self) -> None:
+        """Publish what was kept when there is room for it; return when there is room for more."""
+        if self._kept and self._sink.waiting <= MUCH:
+            self._release()
+        await self._sink.drain()
+
+    def _keep(self, topic: Topic, record: Any) -> None:
+        key = record.exchange, record.symbol, topic.name
+        self._forget(key)
+        self._kept[key] = topic, record
+
+    def _forget(self, key: Key) -> None:
+        if self._kept.pop(key, None) is not None:
+            self._overtaken[key[0]] += 1
+
+    def _withdraw(self, status: ExchangeStatus) -> None:
+        """What was kept of a lost book, or of a lost socket, no longer holds."""
+        if status.kind is StatusKind.GAP:
+            self._forget((status.exchange, status.symbol, BOOKS.name))
+        elif status.kind is StatusKind.DISCONNECTED:
+            for key in [one for one in self._kept if one[0] == status.exchange]:
+                self._forget(key)
+
+    def _release(self) -> None:
+        kept, self._kept = self._kept, {}
+        for topic, record in kept.values():
+            self._sink.publish(topic, record)
+        overtaken, self._overtaken = self._overtaken, Counter()
+        for exchange, count in overtaken.items():
+            why = "quotes and pictures of books were overtaken by newer ones while Kafka was slow"
+            self._sink.publish(STATUS, ExchangeStatus(exchange, "market", StatusKind.CONFLATED, count, why, wall()))
