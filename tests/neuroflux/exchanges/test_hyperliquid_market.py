@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from neuroflux.domain import ExchangeStatus, Funding, Instrument, InstrumentKind, Level, Quote, Side, StatusKind, Trade
 from neuroflux.errors import UnknownSymbol
@@ -284,3 +286,56 @@ def test_a_socket_carries_at_most_a_thousand_subscriptions() -> None:
 def test_an_unknown_symbol_is_the_callers_mistake(feed: HyperliquidMarketFeed) -> None:
     with pytest.raises(UnknownSymbol):
         feed.subscriptions(["NO/USDC:USDC"])
+
+
+PRICES = st.integers(1, 40)
+PICTURES = st.tuples(st.sets(PRICES, max_size=4), st.sets(PRICES, max_size=4))
+FATES = st.sampled_from(["arrives", "arrives", "arrives", "lost", "twice", "late", "cut", "disconnect"])
+
+
+def sides_of(event: BookChanged) -> tuple[set[int], set[int]]:
+    picture = event.picture(50)
+    bids, asks = ({int(float(one.price)) for one in side} for side in (picture.bids, picture.asks))
+    return bids, asks
+
+
+@given(st.lists(st.tuples(PICTURES, FATES), max_size=40))
+def test_what_is_shown_is_what_the_exchange_had(history: list[tuple[tuple[set[int], set[int]], str]]) -> None:
+    """The law: over frames that are lost, repeated, late or torn, empty or crossed, and lost sockets, a shown book is
+    one the exchange had, none is older than the last, and after a withdrawal it is said that it is proved again.
+    """
+    feed = HyperliquidMarketFeed([instrument("BTC", "BTC/USDC:USDC")])
+    (subscription,) = feed.subscriptions(["BTC/USDC:USDC"])
+    truth: dict[int, tuple[set[int], set[int]]] = {}
+    late: list[bytes] = []
+    newest, withdrawn = 0, False
+
+    def check(raw: bytes) -> None:
+        nonlocal newest, withdrawn
+        for event in feed.frame(raw, NOW):
+            if isinstance(event, ExchangeStatus):
+                assert (event.kind is StatusKind.RESYNCED) == withdrawn
+                withdrawn = not withdrawn
+            if isinstance(event, BookChanged):
+                assert not withdrawn
+                assert event.sequence >= newest
+                newest = event.sequence
+                assert sides_of(event) == truth[newest]
+                assert not event.book.crossed
+
+    for number, ((bids, asks), fate) in enumerate(history, start=MS):
+        truth[number] = bids, asks
+        raw = l2book([[str(one), "1"] for one in bids], [[str(one), "1"] for one in asks], time=number)
+        if fate in ("arrives", "twice"):
+            check(raw)
+        if fate == "twice":
+            check(raw)
+        if fate == "cut":
+            check(raw[: len(raw) // 2])
+        if fate == "disconnect":
+            feed.disconnected(subscription)
+            withdrawn = withdrawn or newest > 0
+        if fate == "late":
+            late.append(raw)
+        elif late:
+            check(late.pop())
