@@ -59,6 +59,10 @@ class ClickHouse:
 
     def insert(self, topic: Topic, entries: Sequence[Entry]) -> None:
         """Insert records as one block, which is there whole or not at all; Refused where a value does not fit."""
+        self._insert(*self.prepared(topic, entries))
+
+    def prepared(self, topic: Topic, entries: Sequence[Entry]) -> tuple[str, list[Any]]:
+        """The insert of these records, and its columns."""
         names = [column.name for column in columns(topic)]
         records = [entry.record for entry in entries]
         data = [_column(records, name) for name in names[:-3]]
@@ -67,7 +71,7 @@ class ClickHouse:
             *([getattr(entry, at) for entry in entries] for at in ("partition", "offset")),
         ]
         listed = ", ".join(f"`{name}`" for name in names)
-        self._insert(f"INSERT INTO {topic.table} ({listed}) VALUES", data)
+        return f"INSERT INTO {topic.table} ({listed}) VALUES", data
 
     def newest(self, topic: Topic) -> dict[int, int]:
         """The greatest offset that is stored, by partition."""

@@ -124,6 +124,7 @@ class StatusKind(StrEnum):
     MALFORMED = "malformed"
     DIFFERENCE = "difference"
     EXCLUDED = "excluded"
+    INCLUDED = "included"
     PROBED = "probed"
     CONFLATED = "conflated"
 

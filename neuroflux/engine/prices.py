@@ -6,7 +6,8 @@ traded; while none traded, by the USD at its top. All is per unit of the base an
 
 Left out are instruments without a fresh quote, without a rate to USD, and those further than ``OUTLIER`` from the
 median, which is weighted by the USD at the tops: so two instruments that share a ticker and nothing else are told
-apart, and the one that is traded in earnest is the market. What was left out for that is said as EXCLUDED.
+apart, and the one that is traded in earnest is the market. What was left out for that is said as EXCLUDED, and when it
+agrees again as INCLUDED. All times are when we received a record: a clock of an exchange that is off changes nothing.
 
 The liquidity score is depth / (depth + ``DEEP``) x exp(-spread / ``WIDE``): depth is the USD at the tops together,
 spread the mean relative spread. It lies between 0 and 1, rises with depth and falls with the spread.
@@ -147,11 +148,9 @@ class Prices:
         market.given = market.newest
         middle = _median(weighed)
         agreeing = [one for one in weighed if abs(one.price - middle) <= OUTLIER * middle]
-        told: list[Told] = [
-            _excluded(one, middle, market.newest)
-            for one in weighed
-            if one not in agreeing and _remind(market.sources[one.name], market.newest)
-        ]
+        told: list[Told] = []
+        for one in weighed:
+            told += _judged(one, market.sources[one.name], middle, market.newest, is_in=one in agreeing)
         return [*told, _aggregate(name, agreeing, market.newest)]
 
     def _weigh(self, name: Name, source: _Source, now: Microseconds) -> _Weighed | None:
@@ -182,17 +181,20 @@ def _median(sources: Sequence[_Weighed]) -> float:
     return one.price
 
 
-def _remind(source: _Source, now: Microseconds) -> bool:
-    if source.excluded and now - source.excluded < REMIND:
-        return False
-    source.excluded = now
-    return True
-
-
-def _excluded(one: _Weighed, middle: float, now: Microseconds) -> ExchangeStatus:
+def _judged(
+    one: _Weighed, source: _Source, middle: float, now: Microseconds, *, is_in: bool
+) -> Sequence[ExchangeStatus]:
+    """What is newly to be said of a source that agrees (``is_in``) or does not."""
+    if is_in:
+        news, source.excluded = bool(source.excluded), 0
+    elif news := now - source.excluded >= REMIND:
+        source.excluded = now
+    if not news:
+        return ()
     exchange, symbol = one.name
-    detail = f"{symbol}: {one.price:.8g} USD, but the others say {middle:.8g}"
-    return ExchangeStatus(exchange, "prices", StatusKind.EXCLUDED, 0.0, detail, now, symbol)
+    kind, say = (StatusKind.INCLUDED, "and") if is_in else (StatusKind.EXCLUDED, "but")
+    detail = f"{symbol}: {one.price:.8g} USD, {say} the others say {middle:.8g}"
+    return (ExchangeStatus(exchange, "prices", kind, 0.0, detail, now, symbol),)
 
 
 def _aggregate(market: str, sources: Sequence[_Weighed], now: Microseconds) -> AggregatedPrice:

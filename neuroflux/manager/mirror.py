@@ -132,6 +132,8 @@ class Mirror:
             self.differences[status.exchange] = status
         elif status.kind is StatusKind.EXCLUDED:
             self.exclusions[(status.exchange, status.symbol)] = status
+        elif status.kind is StatusKind.INCLUDED:
+            self.exclusions.pop((status.exchange, status.symbol), None)
         elif status.kind is StatusKind.PROBED:
             self.probes[status.exchange] = status
 

@@ -170,6 +170,19 @@ def test_another_asset_with_the_same_ticker_is_left_out_and_named() -> None:
     assert len(fold(prices, [quote("a", 100, at=NOW + REMIND), quote("b", 1.0, at=NOW + REMIND + EVERY)])) == 3
 
 
+def test_what_agrees_again_is_back_and_said_once() -> None:
+    prices = Prices(reference())
+    fold(prices, [quote("a", 100, size=50), quote("b", 1.0, at=NOW + EVERY, size=10)])
+    told = fold(prices, [quote("b", 100.5, at=NOW + 2 * EVERY, size=10), quote("b", 100.4, at=NOW + 3 * EVERY)])
+    said = [one for one in told if isinstance(one, ExchangeStatus)]
+    assert [(one.exchange, one.kind, one.detail) for one in said] == [
+        ("b", StatusKind.INCLUDED, "X/USDC: 100.5 USD, and the others say 100")
+    ]
+    assert [one.exchange for one in told[-1].sources] == ["a", "b"]  # type: ignore[union-attr]
+    again = fold(prices, [quote("b", 1.0, at=NOW + 4 * EVERY, size=10)])
+    assert [one.kind for one in again if isinstance(one, ExchangeStatus)] == [StatusKind.EXCLUDED]
+
+
 def test_of_many_the_outlier_is_left_out() -> None:
     apart = 100 * (1 + 2 * OUTLIER)
     price = last(Prices(reference()), quote("a", 100), quote("b", 101), quote("c", apart, at=NOW + EVERY))
