@@ -24,6 +24,18 @@ def listing(names: Sequence[str]) -> Answer:
     )
 
 
+def futures(names: Sequence[str]) -> Answer:
+    """The list of USDⓈ-M of these symbols."""
+    symbols = [
+        {"symbol": f"{name}USDT", "pair": f"{name}USDT", "contractType": "PERPETUAL", "status": "TRADING"}
+        | {"baseAsset": name, "quoteAsset": "USDT", "marginAsset": "USDT"}
+        | {"filters": [{"filterType": "PRICE_FILTER", "tickSize": "0.01"}]}
+        for name in names
+    ]
+    request = Request("GET", "/fapi/v1/exchangeInfo", tag="exchangeInfo")
+    return Answer(request, 200, json.dumps({"symbols": symbols}).encode())
+
+
 def bases(count: int) -> list[str]:
     return ["BTC"] if count == 1 else [f"C{number}" for number in range(count)]
 

@@ -15,7 +15,7 @@ from typing import Any
 import uvloop
 
 from benchmarks import frames
-from neuroflux.domain import Quote
+from neuroflux.domain import Microseconds, Quote
 from neuroflux.engine.comparable import Reference
 from neuroflux.exchanges.binance import Binance
 from neuroflux.kafka import Entry, Publisher, load_codec
@@ -31,11 +31,11 @@ START = 1_700_000_000_000_000
 NAMES = ["BTC", "ETH", "SOL", "XRP"]
 
 
-def quotes(count: int) -> Iterable[Quote[Any]]:
+def quotes(count: int, start: Microseconds = START) -> Iterable[Quote[Any]]:
     """A millisecond between two, of four markets on two exchanges in turn."""
     for number in range(count):
         name, exchange = NAMES[number % 4], ("binance", "binanceusdm")[number // 4 % 2]
-        at, bid = START + number * 1_000, 100.0 + number % 50
+        at, bid = start + number * 1_000, 100.0 + number % 50
         yield Quote(exchange, f"{name}/USDT", f"{name}/USD", bid, 1.0, bid + 0.5, 2.0, number, at, at)
 
 

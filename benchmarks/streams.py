@@ -11,8 +11,9 @@ import subprocess
 import sys
 
 from benchmarks import local
-from benchmarks.steppers import quotes
+from benchmarks.steppers import START, quotes
 from benchmarks.turns import Contender, Goal, Role, Row, in_turns
+from neuroflux.domain import Microseconds
 from neuroflux.kafka import Publisher, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack import environment
@@ -30,7 +31,7 @@ CONTENDERS: tuple[tuple[str, Role], ...] = (
 def rows(rounds: int) -> list[Row]:
     with local.stack() as settings:
         local.make_topic(settings, "bench.quixstreams")
-        asyncio.run(_fill(settings))
+        fill(settings, COUNT)
         contenders = [
             Contender(name, role, lambda name=name: _rate(settings, name))  # type: ignore[misc]
             for name, role in CONTENDERS
@@ -40,11 +41,16 @@ def rows(rounds: int) -> list[Row]:
     return [Row("streams", "records/s", True, measured, goals)]
 
 
-async def _fill(settings: Settings) -> None:
-    async with Publisher(settings, await load_codec(settings)) as publisher:
-        for quote in quotes(COUNT):
-            publisher.publish(QUOTES, quote)
-            await publisher.drain()
+def fill(settings: Settings, count: int, start: Microseconds = START) -> None:
+    """Put so many quotes on their topic."""
+
+    async def publish() -> None:
+        async with Publisher(settings, await load_codec(settings)) as publisher:
+            for quote in quotes(count, start):
+                publisher.publish(QUOTES, quote)
+                await publisher.drain()
+
+    asyncio.run(publish())
 
 
 def _rate(settings: Settings, contender: str) -> float:

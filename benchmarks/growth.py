@@ -1,0 +1,39 @@
+"""What a tick costs and what a symbol holds, with 10, 100 and 1,000 symbols that are followed by one stage.
+
+A tick is a quote, a trade or a diff of a book that is kept up, from its frame to Avro bytes; a symbol's book begins
+with 500 levels a side.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from benchmarks import local
+from benchmarks.turns import Contender, Goal, Measured, Row, in_turns
+
+SYMBOLS = (1_000, 100, 10)
+WITHIN = 1 / 1.3
+"""A tick among a thousand symbols costs at most 1.3 times as much as one among ten; memory likewise."""
+
+
+def rows(rounds: int) -> list[Row]:
+    held: dict[str, list[float]] = {}
+    contenders = [
+        Contender(f"{count:,} symbols", "limit" if count < SYMBOLS[0] else "ours", lambda n=count: _grown(n, held))  # type: ignore[misc]
+        for count in SYMBOLS
+    ]
+    measured = in_turns(contenders, rounds)
+    memory = tuple(Measured(one.name, one.role, tuple(held[one.name][1:])) for one in measured)  # the first warmed up
+    few = Goal("10 symbols", WITHIN)
+    return [
+        Row("growth: a tick", "µs", False, measured, (few,)),
+        Row("growth: memory", "KiB a symbol", False, memory, (Goal("100 symbols", WITHIN),)),
+    ]
+
+
+def _grown(symbols: int, held: dict[str, list[float]]) -> float:
+    command = (sys.executable, "-m", "benchmarks.growers", str(symbols))
+    told = subprocess.run(command, cwd=local.CHECKOUT, stdout=subprocess.PIPE, timeout=300, check=True).stdout.split()
+    held.setdefault(f"{symbols:,} symbols", []).append(float(told[1]))
+    return float(told[0])

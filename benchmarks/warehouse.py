@@ -1,0 +1,33 @@
+"""From quotes on Kafka to rows in ClickHouse. Limit: clickhouse-driver with the same columns ready in memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from benchmarks import local
+from benchmarks.streams import fill
+from benchmarks.turns import Contender, Goal, Row, in_turns
+from neuroflux.clock import wall
+from neuroflux.settings import Settings
+from neuroflux.stack import environment
+
+COUNT = 200_000
+
+
+def rows(rounds: int) -> list[Row]:
+    with local.stack() as settings:
+        fill(settings, COUNT, wall())  # older than a month they would be dropped again
+        contenders = [
+            Contender("neuroflux", "ours", lambda: _rate(settings, "ours")),
+            Contender("clickhouse-driver", "limit", lambda: _rate(settings, "bare")),
+        ]
+        measured = in_turns(contenders, rounds)
+    return [Row("warehouse", "rows/s", True, measured, (Goal("clickhouse-driver", 0.6),))]
+
+
+def _rate(settings: Settings, contender: str) -> float:
+    command = (sys.executable, "-m", "benchmarks.storers", contender, str(COUNT))
+    env = environment.base(settings)
+    told = subprocess.run(command, cwd=local.CHECKOUT, env=env, stdout=subprocess.PIPE, timeout=120, check=True)
+    return float(told.stdout.split()[-1])
