@@ -223,7 +223,7 @@ class Gateway:
             return Answer(request, response.status, await response.read(), headers)
 
     def _sample(self, exchange: str, line: Line, answer: Answer, seconds: float) -> None:
-        usage = line.account.desk().usage(answer)
+        usage = line.account.exchange.usage(answer)
         share = self._used(exchange, line, usage)
         if answer.status in HOLD_SECONDS and not usage.is_full:
             asked = answer.headers.get("retry-after", "")

@@ -19,20 +19,22 @@ _TIMEOUT = aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], total=EXC
 _ASKED_TO_WAIT = (418, 429)
 _HOLD_SECONDS = 5.0
 """How long to wait after a 418 or 429 that does not say."""
+MINUTE = 60.0
+CLOCKS_DIFFER = 1.0
+"""Seconds by which the exchange's minute may begin after ours."""
 
 
 class Rest:
     """An async context manager. ``latency_ms`` is of the last answer."""
 
     def __init__(self, exchange: Exchange, address: str) -> None:
-        self._id, self._address = exchange.ID, address.rstrip("/")
-        self._weight_per_minute = exchange.WEIGHT_PER_MINUTE
+        self._exchange, self._id, self._address = exchange, exchange.ID, address.rstrip("/")
         self.latency_ms = 0.0
 
     async def __aenter__(self) -> Rest:
         self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
         now = asyncio.get_running_loop().time()
-        self._queue = Queue(Budget(self._weight_per_minute, RATE_LIMIT_BUFFER, now))
+        self._queue = Queue(Budget(self._exchange.WEIGHT_PER_MINUTE, RATE_LIMIT_BUFFER, now))
         return self
 
     async def __aexit__(
@@ -49,11 +51,18 @@ class Rest:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(f"{self._id}: {error!r}") from error
         self.latency_ms = (time.monotonic() - started) * 1e3
+        self._note_usage(answer)
         if answer.status in _ASKED_TO_WAIT:
             raise RateLimited(f"{self._id}: HTTP {answer.status}", self._hold(answer))
         if answer.status >= 500:
             raise Unreachable(f"{self._id}: HTTP {answer.status}")
         return answer
+
+    def _note_usage(self, answer: Answer) -> None:
+        """The exchange counts what all of us use, by minutes of its own: what is used is back with the next one."""
+        if used := self._exchange.usage(answer).weight:
+            resets_in = MINUTE - time.time() % MINUTE + CLOCKS_DIFFER
+            self._queue.budget.told(used, resets_in, asyncio.get_running_loop().time())
 
     def _hold(self, answer: Answer) -> float:
         asked = answer.headers.get("retry-after", "")

@@ -305,10 +305,6 @@ class Desk(Protocol):
         """Read the answer to ``open_orders`` or ``fills_since``."""
         ...
 
-    def usage(self, answer: Answer) -> Usage:
-        """What this answer's headers tell of the rate limits."""
-        ...
-
 
 class Exchange(Protocol):
     """One file, one exchange. The addresses are the real ones; settings override them.
@@ -334,6 +330,10 @@ class Exchange(Protocol):
     def server_time_request(self) -> Request | None: ...
 
     def server_time(self, answer: Answer) -> Microseconds: ...
+
+    def usage(self, answer: Answer) -> Usage:
+        """What this answer's headers tell of the rate limits, as they are used by all that call from this address."""
+        ...
 
     def market_feed(self, instruments: Sequence[Instrument]) -> MarketFeed: ...
 

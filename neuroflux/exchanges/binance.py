@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from neuroflux.domain import Instrument, Microseconds
 from neuroflux.exchanges import binance_instruments, binance_rest
-from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request
+from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request, Usage
 from neuroflux.exchanges.binance_account import EXCHANGE, BinanceAccountFeed
 from neuroflux.exchanges.binance_book import SpotRule
 from neuroflux.exchanges.binance_books import SnapshotPath
@@ -33,7 +33,6 @@ _DESK: Final = DeskPaths(
     account="/api/v3/account",
     account_weight=20,
     post_only={"type": "LIMIT_MAKER"},
-    weight_per_minute=WEIGHT_PER_MINUTE,
 )
 
 
@@ -64,6 +63,9 @@ class Binance:
 
     def server_time(self, answer: Answer) -> Microseconds:
         return binance_rest.server_time(answer)
+
+    def usage(self, answer: Answer) -> Usage:
+        return binance_rest.usage(answer, WEIGHT_PER_MINUTE)
 
     def market_feed(self, instruments: Sequence[Instrument]) -> BinanceMarketFeed:
         return BinanceMarketFeed(EXCHANGE, SpotRule(), _PATHS, instruments)

@@ -24,11 +24,10 @@ from neuroflux.exchanges.base_exchange import (
     Reject,
     Request,
     Throttled,
-    Usage,
 )
 from neuroflux.exchanges.binance_messages import UNREADABLE
 from neuroflux.exchanges.binance_orders import order_of, part_fills_of, records_of, report_of
-from neuroflux.exchanges.binance_rest import Failure, checked, failure, is_one_too_many, retry_after, signed, usage
+from neuroflux.exchanges.binance_rest import Failure, checked, failure, is_one_too_many, retry_after, signed
 
 PLACE, CANCEL, QUERY = "place", "cancel", "query"
 
@@ -72,7 +71,6 @@ class DeskPaths(Struct, frozen=True):
     account: str
     account_weight: int
     post_only: dict[str, str]
-    weight_per_minute: int
 
 
 class BinanceDesk:
@@ -177,9 +175,6 @@ class BinanceDesk:
         if records is None and body.strip() != b"[]":
             raise MalformedFrame(f"{answer.request.tag}: no list of orders or fills")
         return records or []
-
-    def usage(self, answer: Answer) -> Usage:
-        return usage(answer, self._paths.weight_per_minute)
 
     def _signed(
         self, method: str, path: str, now: Microseconds, weight: int, tag: str, **parameters: object

@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 from neuroflux.domain import Instrument, Microseconds
 from neuroflux.exchanges import binance_instruments, binance_rest
-from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request
+from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request, Usage
 from neuroflux.exchanges.binance_book import FuturesRule
 from neuroflux.exchanges.binance_books import SnapshotPath
 from neuroflux.exchanges.binance_desk import BinanceDesk, DeskPaths
@@ -36,7 +36,6 @@ _DESK: Final = DeskPaths(
     account="/fapi/v3/account",
     account_weight=5,
     post_only={"type": "LIMIT", "timeInForce": "GTX"},
-    weight_per_minute=WEIGHT_PER_MINUTE,
 )
 
 
@@ -67,6 +66,9 @@ class BinanceUsdm:
 
     def server_time(self, answer: Answer) -> Microseconds:
         return binance_rest.server_time(answer)
+
+    def usage(self, answer: Answer) -> Usage:
+        return binance_rest.usage(answer, WEIGHT_PER_MINUTE)
 
     def market_feed(self, instruments: Sequence[Instrument]) -> BinanceMarketFeed:
         return BinanceMarketFeed(EXCHANGE, FuturesRule(), _PATHS, instruments)

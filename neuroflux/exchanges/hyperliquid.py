@@ -16,7 +16,7 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import Instrument, InstrumentKind, Microseconds
 from neuroflux.errors import MalformedFrame
-from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request
+from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request, Usage
 from neuroflux.exchanges.hyperliquid_account import HyperliquidAccountFeed
 from neuroflux.exchanges.hyperliquid_desk import HyperliquidDesk
 from neuroflux.exchanges.hyperliquid_market import HyperliquidMarketFeed
@@ -127,6 +127,10 @@ class Hyperliquid:
             return _CLOCK.decode(checked(answer)).time * 1000
         except UNREADABLE as error:
             raise MalformedFrame(f"exchangeStatus: {error}") from error
+
+    def usage(self, answer: Answer) -> Usage:
+        """Its answers don't tell."""
+        return Usage()
 
     def market_feed(self, instruments: Sequence[Instrument]) -> HyperliquidMarketFeed:
         return HyperliquidMarketFeed(instruments)

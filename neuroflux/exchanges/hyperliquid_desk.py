@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from neuroflux.domain import Fill, Instrument, Microseconds, OrderReport, OrderType, Side, TimeInForce
 from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused, UsageError
-from neuroflux.exchanges.base_exchange import Answer, Keys, Outcome, Placement, Request, Usage
+from neuroflux.exchanges.base_exchange import Answer, Keys, Outcome, Placement, Request
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.exchanges.hyperliquid_messages import UNREADABLE
 from neuroflux.exchanges.hyperliquid_orders import records_of
@@ -129,10 +129,6 @@ class HyperliquidDesk:
         if records is None and body.strip() != b"[]":
             raise MalformedFrame(f"{answer.request.tag}: no list of orders or fills")
         return records or []
-
-    def usage(self, answer: Answer) -> Usage:
-        """Hyperliquid's answers don't tell."""
-        return Usage()
 
     def _signed(
         self, action: Mapping[str, Any], now: Microseconds, tag: str, expires_after: int | None = None

@@ -21,16 +21,18 @@ PLACE = Request("POST", "/order?symbol=a%2Fb&sign=%3D+", b"x=1", {"X-KEY": "k"})
 
 
 class FakeDesk:
+    """Has nothing of its own."""
+
+
+class FakeExchange:
     """Tells the usage that a header says."""
+
+    WEIGHT_PER_MINUTE = 6_000
+    ORDER_RATES = (OrderRate(10, 10),)
 
     def usage(self, answer: Answer) -> Usage:
         orders = {10: int(answer.headers["x-orders"])} if "x-orders" in answer.headers else {}
         return Usage(float(answer.headers.get("x-usage", 0)), orders, answer.body == b"too many orders")
-
-
-class FakeExchange:
-    WEIGHT_PER_MINUTE = 6_000
-    ORDER_RATES = (OrderRate(10, 10),)
 
     def server_time_request(self) -> Request:
         return Request("GET", "/time")

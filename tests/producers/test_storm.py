@@ -12,8 +12,10 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
+import producers.rest
 from neuroflux.clock import wall
 from neuroflux.domain import BookPicture
+from neuroflux.exchanges.base_exchange import Request
 from neuroflux.exchanges.binance import WEIGHT_PER_MINUTE, Binance
 from neuroflux.exchanges.config import RATE_LIMIT_BUFFER
 from neuroflux.topics import BOOKS, Topic
@@ -146,6 +148,29 @@ async def test_the_snapshots_of_two_hundred_symbols_keep_to_the_weight() -> None
             one.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     await server.close()
+
+
+async def test_what_others_use_of_the_exchanges_minute_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producers.rest, "MINUTE", 1.0)
+    monkeypatch.setattr(producers.rest, "CLOCKS_DIFFER", 0.1)
+    asked: list[float] = []
+
+    async def answer(_: web.Request) -> web.Response:
+        asked.append(time.time())
+        used = FIRST + OTHERS_WEIGHT if len(asked) == 1 else 1
+        return web.json_response({}, headers={"x-mbx-used-weight-1m": str(used)})
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    server = TestServer(app)
+    await server.start_server()
+    async with Rest(Binance(), str(server.make_url(""))) as rest:
+        for _ in range(3):
+            await rest.ask(Request("GET", "/", weight=SNAPSHOT_WEIGHT))
+    await server.close()
+    first, second, third = asked
+    assert int(second) > int(first), "in the exchange's next minute"
+    assert third - second < 0.9, "where there is room again"
 
 
 async def until(there: Any, running: list[asyncio.Task[None]]) -> None:

@@ -188,10 +188,10 @@ def test_a_probe_reads_the_account_and_a_leverage_is_the_futures_own() -> None:
 
 def test_what_the_headers_tell_of_the_limits() -> None:
     headers = {"x-mbx-used-weight-1m": "600", "x-mbx-order-count-10s": "7", "x-mbx-order-count-1d": "9"}
-    told = desk().usage(Answer(Request("POST", "/api/v3/order"), 200, b"{}", headers))
+    told = Binance().usage(Answer(Request("POST", "/api/v3/order"), 200, b"{}", headers))
     assert told == Usage(0.1, {10: 7, 86_400: 9})
     refused = Answer(Request("POST", "/api/v3/order"), 429, b'{"code": -1015, "msg": "Too many new orders"}')
-    assert desk().usage(refused).is_full
+    assert Binance().usage(refused).is_full
     outcome = desk().outcome(refused)
     assert isinstance(outcome, Throttled)
     assert outcome.orders_only

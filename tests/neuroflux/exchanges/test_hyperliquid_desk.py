@@ -29,6 +29,7 @@ from neuroflux.exchanges.base_exchange import (
     Throttled,
     Usage,
 )
+from neuroflux.exchanges.hyperliquid import Hyperliquid
 from neuroflux.exchanges.hyperliquid_desk import HyperliquidDesk
 
 NOW = 1_760_000_000_000_999
@@ -84,7 +85,7 @@ def report(outcome: Outcome) -> OrderReport:
 def test_keeps_the_protocol(desk: HyperliquidDesk) -> None:
     as_protocol: Desk = desk
     assert as_protocol.exchange == "hyperliquid"
-    assert as_protocol.usage(Answer(Request("POST", "/info"), 200, b"")) == Usage()
+    assert Hyperliquid().usage(Answer(Request("POST", "/info"), 200, b"")) == Usage()
 
 
 @pytest.mark.parametrize(
