@@ -143,8 +143,8 @@ class Ours:
 
     async def _publish_account(self) -> None:
         await self._publisher.write(INSTRUMENTS, NFX)
-        for asset in ("USDC", "NFX"):
-            free = Decimal(1_000_000_000)
+        for asset, amount in (("USDC", 1_000_000), ("NFX", 100)):
+            free = Decimal(amount)
             await self._publisher.write(BALANCES, Balance("binance", asset, free, Decimal(0), Decimal(0), free, wall()))
 
     async def _keep_fresh(self) -> None:
@@ -186,7 +186,7 @@ class Ccxt:
             "limits": {"amount": {}, "price": {}, "cost": {}, "market": {}},
             "info": {"orderTypes": ["LIMIT", "MARKET"], "quoteOrderQtyMarketAllowed": True},
         }
-        self._client.set_markets([market])
+        self._client.set_markets([self._client.safe_market_structure(market)])
         return self
 
     async def __aexit__(self, *_: object) -> None:
