@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from neuroflux.settings import Settings
 from neuroflux.stack import daemon
 from neuroflux.stack.install import install
 from neuroflux.stack.plan import infrastructure
+from neuroflux.stack.services import ServiceStatus
 from neuroflux.stack.setup import set_up
 
 CONTAINERS = os.environ.get("NEUROFLUX_TEST_STACK", "local") == "containers"
@@ -54,6 +56,22 @@ def settings_in(home: Path) -> Settings:
         clickhouse_http=f"http://127.0.0.1:{free_port()}",
         sim=f"http://127.0.0.1:{free_port()}",
     )
+
+
+def service(settings: Settings, name: str) -> ServiceStatus:
+    return next(one for one in daemon.status(settings) if one.name == name)
+
+
+@contextmanager
+def stopped(settings: Settings, name: str) -> Iterator[None]:
+    """A service that hangs, until the block is left."""
+    pid = service(settings, name).pid
+    assert pid, "0 would be this test's own group"
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,10 +15,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 from neuroflux.settings import Settings
-from neuroflux.stack import daemon
-from neuroflux.stack.services import ServiceStatus, State
+from neuroflux.stack.services import State
 from neuroflux.tables import STORED
 from neuroflux.topics import DELETE
+from tests.conftest import service, stopped
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -53,10 +53,6 @@ def trade(manager: ExchangeManager) -> str:
         return f"not taken: {error}"
 
 
-def service(settings: Settings, name: str) -> ServiceStatus:
-    return next(one for one in daemon.status(settings) if one.name == name)
-
-
 def kill(settings: Settings, name: str) -> None:
     pid = service(settings, name).pid
     assert pid, "0 would be this test's own group"
@@ -66,17 +62,6 @@ def kill(settings: Settings, name: str) -> None:
 def is_back(settings: Settings, name: str, restarts: int) -> bool:
     now = service(settings, name)
     return now.state is State.READY and now.restarts > restarts
-
-
-@contextmanager
-def stopped(settings: Settings, name: str) -> Iterator[None]:
-    pid = service(settings, name).pid
-    assert pid, "0 would be this test's own group"
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 async def ends(settings: Settings) -> dict[TopicPartition, int]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
 
-from neuroflux.stack import daemon
+from tests.conftest import stopped
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -58,15 +56,10 @@ def test_the_reason_is_told_and_taken_back(
 def test_a_market_stage_that_hangs_is_told_of_every_exchange(pipeline: Pipeline) -> None:
     exchanges = ("binance", "binanceusdm", "hyperliquid")
     wait_for(lambda: all(is_online(pipeline, one) for one in exchanges), 60)
-    pid = next(one.pid for one in daemon.status(pipeline.settings) if one.name == "market")
-    assert pid, "0 would be this test's own group"
-    os.kill(pid, signal.SIGSTOP)
-    try:
+    with stopped(pipeline.settings, "market"):
         wait_for(lambda: all("of its market data" in told(pipeline, one)[1] for one in exchanges), 60)
         refused = pipeline.program("order", "buy", "BTC/USD", "0.01", "--wait", "--json")
         assert refused.returncode == 1
         assert "stale" in refused.stdout + refused.stderr
-    finally:
-        os.kill(pid, signal.SIGCONT)
     wait_for(lambda: all(is_online(pipeline, one) for one in exchanges), 60)
     wait_for(lambda: pipeline.program("order", "buy", "BTC/USD", "0.01", "--wait").returncode == 0, 30)

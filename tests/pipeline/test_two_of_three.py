@@ -12,8 +12,9 @@ import pytest
 
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 from neuroflux.stack.services import State
+from tests.conftest import service
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
-from tests.pipeline.test_fire import check_stored, is_back, service, trade
+from tests.pipeline.test_fire import check_stored, is_back, trade
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 

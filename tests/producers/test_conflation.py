@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,11 +12,9 @@ from hypothesis import strategies as st
 
 from neuroflux.domain import BookPicture, ExchangeStatus, Quote, Side, StatusKind, Trade
 from neuroflux.kafka import BUFFER_RECORDS, Publisher, Reader, load_codec
-from neuroflux.settings import Settings
-from neuroflux.stack import daemon
 from neuroflux.topics import BOOKS, QUOTES, STATUS, TRADES, Topic
 from producers.conflation import MUCH, Conflated
-from tests.conftest import RunningStack
+from tests.conftest import RunningStack, stopped
 
 SYMBOLS = ("A/USD", "B/USD", "C/USD")
 
@@ -147,17 +141,6 @@ def test_trades_all_pass_and_quotes_pass_or_are_counted(acts: list[tuple[str, st
         assert sequences[-1] == len(acts)
 
 
-@contextmanager
-def stopped(settings: Settings) -> Iterator[None]:
-    pid = next(one.pid for one in daemon.status(settings) if one.name == "kafka")
-    assert pid, "0 would be this test's own group"
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
 @pytest.mark.stack
 async def test_a_kafka_that_stands_still_costs_neither_a_trade_nor_memory(stack: RunningStack) -> None:
     own = f"T{uuid.uuid4().hex}"
@@ -168,7 +151,7 @@ async def test_a_kafka_that_stands_still_costs_neither_a_trade_nor_memory(stack:
     ):
         conflated = Conflated(publisher)
         trades = 0
-        with stopped(stack.settings):
+        with stopped(stack.settings, "kafka"):
             while publisher.waiting <= BUFFER_RECORDS:
                 for symbol in SYMBOLS:
                     conflated.publish(QUOTES, quote(symbol, trades, own))
