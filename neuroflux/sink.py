@@ -16,3 +16,11 @@ class Sink(Protocol):
     def publish_raw(self, topic: Topic, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
         """Take bytes as they are: a dead letter."""
         ...
+
+
+class Drained(Sink, Protocol):
+    """A sink that can be full."""
+
+    async def drain(self) -> None:
+        """Return when there is room for more."""
+        ...

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, StatusKind
 from neuroflux.kafka import BUFFER_RECORDS
-from neuroflux.sink import Sink
+from neuroflux.sink import Drained
 from neuroflux.topics import BOOKS, QUOTES, STATUS, Topic
 
 MUCH = BUFFER_RECORDS // 2
@@ -23,13 +23,11 @@ Key = tuple[str, str, str]
 """Exchange, symbol, topic."""
 
 
-class Filling(Sink, Protocol):
-    """A sink that can be full, and says how full it is."""
+class Filling(Drained, Protocol):
+    """One that says how full it is."""
 
     @property
     def waiting(self) -> int: ...
-
-    async def drain(self) -> None: ...
 
 
 class Conflated:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
 
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
@@ -17,7 +16,7 @@ from neuroflux.exchanges.base_exchange import Answer, Exchange, Request, Snapsho
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.kafka import Publisher, load_codec
 from neuroflux.settings import Settings
-from neuroflux.sink import Sink
+from neuroflux.sink import Drained, Sink
 from neuroflux.stack.notify import ready
 from neuroflux.topics import STATUS
 from producers.conflation import Conflated
@@ -30,14 +29,6 @@ from producers.vitals import Vitals
 SNAPSHOT_WORKERS = 4
 
 log = logging.getLogger(__name__)
-
-
-class Drained(Sink, Protocol):
-    """A sink that can be full."""
-
-    async def drain(self) -> None:
-        """Return when there is room for more."""
-        ...
 
 
 Make = Callable[[Exchange, Sink, Want], Normaliser]
