@@ -24,7 +24,7 @@ from yapic import json as yapic
 from benchmarks import frames
 from benchmarks.turns import Contender, Goal, Row, in_turns
 from neuroflux import topics
-from neuroflux.codec import Codec, schema_text
+from neuroflux.codec import schema_text
 from neuroflux.exchanges.base_exchange import Answer, Request
 from neuroflux.exchanges.binance import Binance
 from neuroflux.topics import QUOTES, Topic
@@ -67,18 +67,13 @@ def _timed(work: Callable[[], int]) -> float:
 # ── ours ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def codec() -> Codec:
-    """Without a registry: ids as they come."""
-    return Codec({topic.name: number for number, topic in enumerate(topics.ALL, 1)})
-
-
 def _feed(name: str) -> Any:
     exchange = Binance()
     return exchange.market_feed(exchange.instruments([frames.listing([name])]))
 
 
 def _ours(name: str, given: Sequence[bytes]) -> float:
-    feed, encode = _feed(name), codec().encode
+    feed, encode = _feed(name), frames.codec().encode
     where: dict[Any, Topic] = {topic.record: topic for topic in topics.ALL}
 
     def work() -> int:

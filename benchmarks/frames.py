@@ -1,4 +1,4 @@
-"""Frames of Binance spot as its combined streams bring them, made from a seed; and captured ones, where they are."""
+"""Frames of Binance spot as its combined streams bring them, from a seed or captured; and a codec for them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from neuroflux import topics
+from neuroflux.codec import Codec
 from neuroflux.exchanges.base_exchange import Answer, Request
 
 CAPTURED = Path(__file__).parents[2] / "shared" / "wire" / "binance_spot" / "seq_spot_NKNUSDT.jsonl"
@@ -34,6 +36,11 @@ def futures(names: Sequence[str]) -> Answer:
     ]
     request = Request("GET", "/fapi/v1/exchangeInfo", tag="exchangeInfo")
     return Answer(request, 200, json.dumps({"symbols": symbols}).encode())
+
+
+def codec() -> Codec:
+    """Without a registry: ids as they come."""
+    return Codec({topic.name: number for number, topic in enumerate(topics.ALL, 1)})
 
 
 def bases(count: int) -> list[str]:

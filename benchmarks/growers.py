@@ -10,9 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks import frames
-from neuroflux import topics
-from neuroflux.codec import Codec
+from benchmarks import frames, local
 from neuroflux.exchanges.base_exchange import Answer, Request, SnapshotNeeded
 from neuroflux.exchanges.binance import Binance
 from neuroflux.topics import Topic
@@ -30,7 +28,7 @@ class Encoder:
     """Takes records as a publisher does, and forgets their bytes."""
 
     def __init__(self) -> None:
-        self._codec = Codec({topic.name: number for number, topic in enumerate(topics.ALL, 1)})
+        self._codec = frames.codec()
         self.counted: Counter[str] = Counter()
 
     def publish(self, topic: Topic, record: Any) -> None:
@@ -77,19 +75,13 @@ def ticks(names: list[str]) -> Iterator[bytes]:
         yield diff(names[number % len(names)], FIRST + 1 + number // len(names), chance)
 
 
-def resident() -> int:
-    """KiB."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-
-
 def main(symbols: int) -> None:
     names = frames.bases(symbols)
     given = list(ticks(names))
     wanted: list[SnapshotNeeded] = []
     encoder = Encoder()
     normaliser = Normaliser(Binance(), encoder, wanted.append)
-    before = resident()
+    before = local.resident()
     normaliser.instruments([frames.listing(names)], START)
     normaliser.follow([f"{name}/USDT" for name in names], START)
     chance = random.Random(2)
@@ -99,7 +91,7 @@ def main(symbols: int) -> None:
     normaliser.passed(START)
     if encoder.counted["market.books"] != symbols:
         raise RuntimeError("not every book is proved")
-    held = (resident() - before) / symbols
+    held = (local.resident() - before) / symbols
     began = time.perf_counter()
     for number, raw in enumerate(given):
         normaliser.frame(0, raw, START + number)

@@ -6,9 +6,6 @@ with 500 levels a side.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from benchmarks import local
 from benchmarks.turns import Contender, Goal, Measured, Row, in_turns
 
@@ -33,7 +30,6 @@ def rows(rounds: int) -> list[Row]:
 
 
 def _grown(symbols: int, held: dict[str, list[float]]) -> float:
-    command = (sys.executable, "-m", "benchmarks.growers", str(symbols))
-    told = subprocess.run(command, cwd=local.CHECKOUT, stdout=subprocess.PIPE, timeout=300, check=True).stdout.split()
-    held.setdefault(f"{symbols:,} symbols", []).append(float(told[1]))
-    return float(told[0])
+    tick, kib = local.told("benchmarks.growers", str(symbols))
+    held.setdefault(f"{symbols:,} symbols", []).append(kib)
+    return tick

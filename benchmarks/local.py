@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -51,10 +52,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def process(settings: Settings, module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A contender or what drives it, in a process of its own."""
+def process(
+    settings: Settings, module: str, *arguments: str, env: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A contender or what drives it, in a process of its own; ``env`` is what its environment has beside."""
     command = (sys.executable, "-m", module, *arguments)
-    running = subprocess.Popen(command, cwd=CHECKOUT, env=environment.base(settings))
+    running = subprocess.Popen(command, cwd=CHECKOUT, env={**environment.base(settings), **env})
     try:
         yield running
         if running.poll() is not None:
@@ -62,6 +65,19 @@ def process(settings: Settings, module: str, *arguments: str) -> Iterator[subpro
     finally:
         running.kill()
         running.wait()
+
+
+def told(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> list[float]:
+    """What a contender that ends by itself prints last."""
+    command = (sys.executable, "-m", module, *arguments)
+    done = subprocess.run(command, cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    return [float(one) for one in done.stdout.splitlines()[-1].split()]
+
+
+def resident(pid: int | str = "self") -> int:
+    """KiB of a process."""
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
 
 def make_topic(settings: Settings, name: str) -> None:

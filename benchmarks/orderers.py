@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,13 +16,12 @@ import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from benchmarks.local import CHECKOUT
+from benchmarks.local import process
 from neuroflux.clock import wall
 from neuroflux.domain import Balance, BookPicture, CommandKind, Instrument, InstrumentKind, Level, OrderCommand
 from neuroflux.kafka import Publisher, load_codec
 from neuroflux.ordering import new_order_id
 from neuroflux.settings import Settings, load_settings
-from neuroflux.stack import environment
 from neuroflux.topics import BALANCES, BOOKS, COMMANDS, INSTRUMENTS
 
 BARE, WRITTEN = "bench.orders", "bench.journal"
@@ -101,19 +100,6 @@ class Venue:
         )
 
 
-@asynccontextmanager
-async def process(env: dict[str, str], *arguments: str) -> AsyncIterator[None]:
-    running = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=CHECKOUT, env=env)
-    try:
-        yield
-        if running.returncode is not None:
-            raise RuntimeError(f"{' '.join(arguments)} ended with {running.returncode}")
-    finally:
-        if running.returncode is None:
-            running.kill()
-        await running.wait()
-
-
 class Ours:
     """The executor in a process of its own; what it decides by is kept fresh."""
 
@@ -128,14 +114,13 @@ class Ours:
             "NEUROFLUX_BINANCE_API_KEY": "key",
             "NEUROFLUX_BINANCE_SECRET_KEY": "secret",
         }
-        env = environment.base(self._settings) | keys
         self._publisher = await self._opened.enter_async_context(
             Publisher(self._settings, await load_codec(self._settings))
         )
         await self._publish_account()
         fresh = asyncio.create_task(self._keep_fresh())
         self._opened.callback(fresh.cancel)
-        await self._opened.enter_async_context(process(env, "-m", "consumers", "execution"))
+        self._opened.enter_context(process(self._settings, "consumers", "execution", env=keys))
         return self
 
     async def __aexit__(self, *error: Any) -> None:
@@ -207,8 +192,7 @@ class Bare:
         self._producer = await self._opened.enter_async_context(
             AIOKafkaProducer(bootstrap_servers=self._settings.kafka, acks="all")
         )
-        env = environment.base(self._settings)
-        await self._opened.enter_async_context(process(env, "-m", "benchmarks.orderers", self._venue.address))
+        self._opened.enter_context(process(self._settings, "benchmarks.orderers", self._venue.address))
         return self
 
     async def __aexit__(self, *error: Any) -> None:

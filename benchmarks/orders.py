@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from statistics import median
 
 import uvloop
 
 from benchmarks import local
 from benchmarks.orderers import BARE, WRITTEN, Bare, Ccxt, Ours, Venue
-from benchmarks.turns import Goal, Measured, Role, Row
+from benchmarks.turns import Goal, Role, Row, delays
 from neuroflux.settings import Settings
 
 ORDERS = 30
 PAUSE = 0.35
 """Seconds between two: the exchange lets 50 through in ten, and the executor a fifth less."""
-CONTENDERS: tuple[tuple[str, Role], ...] = (("neuroflux", "ours"), ("ccxt", "peer"), ("hops", "limit"))
+CONTENDERS: dict[str, Role] = {"neuroflux": "ours", "ccxt": "peer", "hops": "limit"}
 
 
 def rows(rounds: int) -> list[Row]:
@@ -29,20 +28,11 @@ def rows(rounds: int) -> list[Row]:
         for topic in (BARE, WRITTEN):
             local.make_topic(settings, topic)
         figures = uvloop.run(_rounds(settings, rounds))
-    made = []
-    for name, of in (("p50", median), ("p99", _nearly_all)):
-        measured = tuple(Measured(who, role, tuple(map(of, figures[who]))) for who, role in CONTENDERS)
-        made.append(Row(f"order: {name}", "ms", False, measured, (Goal("hops", 1 / 1.5),)))
-    return made
-
-
-def _nearly_all(times: list[float]) -> float:
-    """The 99th percentile by nearest rank: of thirty the slowest."""
-    return sorted(times)[-(-99 * len(times) // 100) - 1]
+    return delays("order", figures, CONTENDERS, Goal("hops", 1 / 1.5))
 
 
 async def _rounds(settings: Settings, rounds: int) -> dict[str, list[list[float]]]:
-    found: dict[str, list[list[float]]] = {name: [] for name, _ in CONTENDERS}
+    found: dict[str, list[list[float]]] = {name: [] for name in CONTENDERS}
     async with Venue() as venue, Ours(settings, venue) as ours, Ccxt(venue) as ccxt, Bare(settings, venue) as bare:
         sends: dict[str, Callable[[], Awaitable[None]]] = {"neuroflux": ours.send, "ccxt": ccxt.send, "hops": bare.send}
         for name in found:

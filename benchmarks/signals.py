@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from statistics import median
 
 import uvloop
 from aiokafka import AIOKafkaConsumer
 
 from benchmarks import local
 from benchmarks.hops import FIRST, SECOND, STAMP
-from benchmarks.turns import Goal, Measured, Role, Row
+from benchmarks.turns import Goal, Role, Row, delays
 from neuroflux.clock import wall
 from neuroflux.kafka import Reader, load_codec
 from neuroflux.settings import Settings
@@ -23,27 +22,18 @@ from neuroflux.topics import SIGNALS
 
 RATE = 5_000
 WARM, SECONDS = 4.0, 10.0
-CONTENDERS: tuple[tuple[str, Role], ...] = (("neuroflux", "ours"), ("two hops", "limit"))
+CONTENDERS: dict[str, Role] = {"neuroflux": "ours", "two hops": "limit"}
 
 
 def rows(rounds: int) -> list[Row]:
-    found: dict[str, list[list[float]]] = {name: [] for name, _ in CONTENDERS}
+    found: dict[str, list[list[float]]] = {name: [] for name in CONTENDERS}
     with local.stack() as settings:
         for topic in (FIRST, SECOND):
             local.make_topic(settings, topic)
         for number in range(rounds):
             for name in (list(found), list(found)[::-1])[number % 2]:
                 found[name].append(_ours(settings) if name == "neuroflux" else _hops(settings))
-    made = []
-    for name, of in (("p50", median), ("p99", _nearly_all)):
-        measured = tuple(Measured(who, role, tuple(map(of, found[who]))) for who, role in CONTENDERS)
-        made.append(Row(f"signal: {name}", "ms", False, measured, (Goal("two hops", 0.5),)))
-    return made
-
-
-def _nearly_all(times: list[float]) -> float:
-    """The 99th percentile by nearest rank."""
-    return sorted(times)[-(-99 * len(times) // 100) - 1]
+    return delays("signal", found, CONTENDERS, Goal("two hops", 0.5))
 
 
 def _ours(settings: Settings) -> list[float]:

@@ -39,11 +39,6 @@ class Sample(Struct, frozen=True):
     delay: float
 
 
-def resident(process: Popen[bytes]) -> float:
-    with open(f"/proc/{process.pid}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) / 1024
-
-
 async def behind(settings: Settings, admin: AIOKafkaAdminClient, group: str) -> int:
     """Quotes that a group has not committed yet; it commits once a second."""
     places = [TopicPartition(QUOTES.name, number) for number in range(QUOTES.partitions)]
@@ -62,7 +57,7 @@ async def watch(settings: Settings, stages: dict[str, Popen[bytes]], seconds: fl
     began = time.monotonic()
     while time.monotonic() < began + seconds:
         await asyncio.sleep(EVERY)
-        held = {name: resident(one) for name, one in stages.items()}
+        held = {name: local.resident(one.pid) / 1024 for name, one in stages.items()}
         late = {group: await behind(settings, admin, group) for group in GROUPS}
         samples.append(Sample(time.monotonic() - began, held, late, median(delays)))
         delays[:] = delays[-1:]

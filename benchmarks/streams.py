@@ -7,8 +7,6 @@ engine, and publish what these give.
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 
 from benchmarks import local
 from benchmarks.steppers import START, quotes
@@ -54,7 +52,4 @@ def fill(settings: Settings, count: int, start: Microseconds = START) -> None:
 
 
 def _rate(settings: Settings, contender: str) -> float:
-    command = (sys.executable, "-m", "benchmarks.steppers", contender, str(COUNT))
-    env = environment.base(settings)
-    told = subprocess.run(command, cwd=local.CHECKOUT, env=env, stdout=subprocess.PIPE, timeout=120, check=True)
-    return float(told.stdout.split()[-1])
+    return local.told("benchmarks.steppers", contender, str(COUNT), env=environment.base(settings))[0]

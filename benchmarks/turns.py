@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Literal
 
@@ -64,6 +64,20 @@ class Row(Struct, frozen=True):
 
     def met(self, goal: Goal) -> bool:
         return self.ratio(next(one for one in self.measured if one.name == goal.other)) >= goal.factor
+
+
+def delays(name: str, times: Mapping[str, Sequence[list[float]]], roles: Mapping[str, Role], goal: Goal) -> list[Row]:
+    """Half and nearly all of them, in milliseconds; ``times`` are those of each contender's rounds."""
+    rows = []
+    for part, of in (("p50", median), ("p99", nearly_all)):
+        measured = tuple(Measured(who, role, tuple(map(of, times[who]))) for who, role in roles.items())
+        rows.append(Row(f"{name}: {part}", "ms", False, measured, (goal,)))
+    return rows
+
+
+def nearly_all(times: list[float]) -> float:
+    """The 99th percentile by nearest rank: of thirty the slowest."""
+    return sorted(times)[-(-99 * len(times) // 100) - 1]
 
 
 def in_turns(contenders: Sequence[Contender], rounds: int) -> tuple[Measured, ...]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from benchmarks import local
 from benchmarks.streams import fill
 from benchmarks.turns import Contender, Goal, Row, in_turns
@@ -27,7 +24,4 @@ def rows(rounds: int) -> list[Row]:
 
 
 def _rate(settings: Settings, contender: str) -> float:
-    command = (sys.executable, "-m", "benchmarks.storers", contender, str(COUNT))
-    env = environment.base(settings)
-    told = subprocess.run(command, cwd=local.CHECKOUT, env=env, stdout=subprocess.PIPE, timeout=120, check=True)
-    return float(told.stdout.split()[-1])
+    return local.told("benchmarks.storers", contender, str(COUNT), env=environment.base(settings))[0]
