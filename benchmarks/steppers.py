@@ -17,14 +17,14 @@ import uvloop
 from benchmarks import frames
 from neuroflux.domain import Microseconds, Quote
 from neuroflux.engine.comparable import Reference
+from neuroflux.entries import Decoder, Entry
 from neuroflux.exchanges.binance import Binance
-from neuroflux.kafka import Entry, Publisher, load_codec
+from neuroflux.kafka import Publisher, load_codec
 from neuroflux.settings import Settings, load_settings
 from neuroflux.topics import QUOTES
 from streams import arbitrage, prices
 from streams.app import Worker
 from streams.arbitrage import ArbitrageStream
-from streams.decoding import Decoder
 from streams.prices import PriceStream
 
 START = 1_700_000_000_000_000

@@ -9,7 +9,8 @@ import uvloop
 
 from consumers.warehouse import BATCH_ROWS, Warehouse
 from neuroflux.clickhouse import ClickHouse
-from neuroflux.kafka import Entry, Publisher, Reader, load_codec
+from neuroflux.entries import Entry
+from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.settings import Settings, load_settings
 from neuroflux.topics import QUOTES
 

@@ -51,8 +51,9 @@ from neuroflux.engine.order_state import (
 )
 from neuroflux.engine.orders import received, step
 from neuroflux.engine.routing import refused
+from neuroflux.entries import Entry
 from neuroflux.errors import Forbidden
-from neuroflux.kafka import Entry, Publisher, Reader
+from neuroflux.kafka import Publisher, Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import COMMANDS, EVENTS, FILLS, ORDER_DEAD_LETTERS, STATUS
 

@@ -19,8 +19,9 @@ from msgspec import Struct
 from neuroflux.clock import wall
 from neuroflux.domain import Fill, JournalEntry, Microseconds, OrderDecision, OrderEvent, OrderReport
 from neuroflux.engine.order_state import Order
+from neuroflux.entries import Entry
 from neuroflux.errors import NeuroFluxError
-from neuroflux.kafka import Entry, Publisher, Reader
+from neuroflux.kafka import Publisher, Reader
 from neuroflux.topics import JOURNAL
 
 log = logging.getLogger(__name__)

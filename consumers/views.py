@@ -34,7 +34,8 @@ from neuroflux.engine.daily import DailyProfit
 from neuroflux.engine.leverage import bounded
 from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_fault, halt_of, reserved, spent_asset
 from neuroflux.engine.order_state import Order
-from neuroflux.kafka import Entry, Reader
+from neuroflux.entries import Entry
+from neuroflux.kafka import Reader
 from neuroflux.topics import (
     ACCOUNT_FILLS,
     ACCOUNT_ORDERS,

@@ -20,8 +20,9 @@ from aiokafka import TopicPartition
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
 from neuroflux.clickhouse import ClickHouse
+from neuroflux.entries import Entry
 from neuroflux.errors import Refused, Transient
-from neuroflux.kafka import Entry, Publisher, Reader, load_codec
+from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.tables import STORED

@@ -11,8 +11,8 @@ import msgspec
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error as ClickHouseError
 
+from neuroflux.entries import Entry
 from neuroflux.errors import Refused, Unreachable
-from neuroflux.kafka import Entry
 from neuroflux.kafka_admin import Extent
 from neuroflux.settings import Settings
 from neuroflux.tables import STORED, VIEWS, add_columns, columns, create_table

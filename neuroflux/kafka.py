@@ -16,14 +16,14 @@ from aiokafka.partitioner import murmur2
 from msgspec import Struct
 
 from neuroflux.codec import Codec
-from neuroflux.errors import MalformedFrame, NeuroFluxError, Unreachable, UsageError
+from neuroflux.entries import Decoder, Entry, Headers
+from neuroflux.errors import NeuroFluxError, Unreachable, UsageError
 from neuroflux.kafka_clients import CLOSE_SECONDS, failure, or_unreachable, security, stopped
-from neuroflux.registry import learn, load_codec, register_schemas
+from neuroflux.registry import load_codec, register_schemas
 from neuroflux.settings import Settings
-from neuroflux.topics import BY_NAME, Topic
+from neuroflux.topics import Topic
 
 __all__ = [
-    "Entry",
     "Place",
     "Publisher",
     "Reader",
@@ -36,7 +36,6 @@ BUFFER_RECORDS = 100_000
 """How many records may wait to be sent before ``drain`` makes the caller wait."""
 
 log = logging.getLogger(__name__)
-Headers = Sequence[tuple[str, bytes]]
 Start = Literal["beginning", "end", "committed"]
 Wanted = Callable[[str, str], bool]
 """Whether a record of this topic and key is to be decoded at all."""
@@ -48,23 +47,6 @@ class Place(Struct, frozen=True):
 
     partition: int
     offset: int
-
-
-class Entry(Struct, frozen=True):
-    """One record of the log. ``error`` says why ``record`` is None; ``raw`` is the value as it came.
-
-    ``timestamp`` is the producer's, in microseconds (Kafka keeps milliseconds).
-    """
-
-    topic: Topic
-    partition: int
-    offset: int
-    key: str
-    record: Any
-    raw: bytes
-    error: str
-    timestamp: int
-    headers: Headers = ()
 
 
 @lru_cache(maxsize=16_384)
@@ -288,10 +270,10 @@ class Reader:
     ) -> None:
         if (group is None) == (start == "committed"):
             raise UsageError("a reader goes on where its group committed, or starts at the beginning or the end")
-        self._settings, self._codec, self._topics, self._group, self._start = settings, codec, topics, group, start
+        self._settings, self._topics, self._group, self._start = settings, topics, group, start
+        self._decoder = Decoder(settings, codec)
         self._rebalance = _Rebalance(self, on_assign, on_revoke)
         self._wanted = wanted
-        self._unknown: dict[int, str] = {}
         self._ends: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> Reader:
@@ -332,12 +314,12 @@ class Reader:
         """What has come, in the order of each partition; an empty list when nothing came for ``timeout`` seconds."""
         while True:
             fetched = await self.consumer.getmany(timeout_ms=int(timeout * 1000), max_records=max_records)
-            yield [
-                await self._entry(message)
-                for messages in fetched.values()
-                for message in messages
-                if self._wanted is None or self._wanted(message.topic, (message.key or b"").decode(errors="replace"))
-            ]
+            yield await self._decoder.entries(
+                [message for messages in fetched.values() for message in messages if self._is_wanted(message)]
+            )
+
+    def _is_wanted(self, message: Any) -> bool:
+        return self._wanted is None or self._wanted(message.topic, (message.key or b"").decode(errors="replace"))
 
     async def up_to(self, ends: Mapping[TopicPartition, int]) -> list[Entry]:
         """Wait for every record before these offsets, a partition; what lies behind them stays to be read."""
@@ -345,7 +327,7 @@ class Reader:
         while behind := [place for place, end in ends.items() if await self.consumer.position(place) < end]:
             fetched = await self.consumer.getmany(*behind, timeout_ms=200)
             for place, messages in fetched.items():
-                found += [await self._entry(one) for one in messages if one.offset < ends[place]]
+                found += await self._decoder.entries([one for one in messages if one.offset < ends[place]])
                 if messages[-1].offset >= ends[place]:
                     self.consumer.seek(place, ends[place])
         return found
@@ -370,28 +352,3 @@ class Reader:
             if await self.consumer.position(partition) < end:
                 return False
         return True
-
-    async def _entry(self, message: Any) -> Entry:
-        topic = BY_NAME[message.topic]
-        raw = message.value or b""
-        record, error = None, ""
-        if topic.record is not bytes:
-            try:
-                record = await self._decode(topic, raw)
-            except NeuroFluxError as unreadable:
-                error = str(unreadable)
-        key = (message.key or b"").decode(errors="replace")
-        at = message.timestamp * 1000
-        return Entry(topic, message.partition, message.offset, key, record, raw, error, at, tuple(message.headers))
-
-    async def _decode(self, topic: Topic, raw: bytes) -> Any:
-        schema_id = self._codec.schema_id(raw)
-        if schema_id in self._unknown:
-            raise MalformedFrame(self._unknown[schema_id])
-        if not self._codec.knows(schema_id):
-            try:
-                await learn(self._settings, self._codec, schema_id)
-            except NeuroFluxError as error:
-                self._unknown[schema_id] = f"schema {schema_id} is not known: {error}"
-                raise
-        return self._codec.decode(topic, raw)

@@ -13,7 +13,8 @@ from rich.live import Live
 from rich.table import Table
 
 from neuroflux.domain import AggregatedPrice, ArbitrageSignal, ExchangeHealth, OrderEvent
-from neuroflux.kafka import Entry, Reader, load_codec
+from neuroflux.entries import Entry
+from neuroflux.kafka import Reader, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.services import ServiceStatus
 from neuroflux.topics import EVENTS, HEALTH, PRICES, SIGNALS, Topic

@@ -16,8 +16,9 @@ import faust
 
 from neuroflux.clock import wall
 from neuroflux.engine.comparable import Reference
+from neuroflux.entries import Decoder, Entry
 from neuroflux.errors import StackError
-from neuroflux.kafka import Entry, Publisher, load_codec
+from neuroflux.kafka import Publisher, load_codec
 from neuroflux.kafka_clients import security
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
@@ -25,7 +26,7 @@ from neuroflux.topics import Topic
 from streams import arbitrage, health, prices, reference
 from streams.arbitrage import ArbitrageStream
 from streams.batches import SCHEME
-from streams.decoding import Decoded, Decoder
+from streams.decoding import Decoded
 from streams.health import HealthStream
 from streams.prices import PriceStream
 

@@ -6,7 +6,7 @@ from neuroflux.domain import BookPicture, Cause
 from neuroflux.engine.arbitrage import Arbitrage
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.sound import flaw
-from neuroflux.kafka import Entry
+from neuroflux.entries import Entry
 from neuroflux.sink import Sink
 from neuroflux.topics import BOOKS, QUOTES, SIGNALS
 from streams.letters import dead_letter

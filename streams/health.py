@@ -17,7 +17,8 @@ from neuroflux.codec import Codec
 from neuroflux.domain import ExchangeHealth, ExchangeStatus, OrderEvent
 from neuroflux.engine.health import Health
 from neuroflux.engine.uptime import DAY
-from neuroflux.kafka import Entry, Publisher, Reader
+from neuroflux.entries import Entry
+from neuroflux.kafka import Publisher, Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import HEALTH, STATUS
 

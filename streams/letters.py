@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuroflux.kafka import Entry
+from neuroflux.entries import Entry
 from neuroflux.sink import Sink
 from neuroflux.topics import MARKET_DEAD_LETTERS
 

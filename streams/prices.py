@@ -6,7 +6,7 @@ from neuroflux.domain import AggregatedPrice, Cause, Quote, Trade
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.prices import Prices
 from neuroflux.engine.sound import flaw
-from neuroflux.kafka import Entry
+from neuroflux.entries import Entry
 from neuroflux.sink import Sink
 from neuroflux.topics import PRICES, QUOTES, STATUS, TRADES
 from streams.letters import dead_letter

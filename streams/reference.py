@@ -15,7 +15,8 @@ from neuroflux.domain import Cause, Instrument, Microseconds, Quote
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.conversion import MAX_AGE, is_conversion_market
 from neuroflux.engine.sound import flaw
-from neuroflux.kafka import Entry, Reader
+from neuroflux.entries import Entry
+from neuroflux.kafka import Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import EVENTS, INSTRUMENTS, QUOTES
 

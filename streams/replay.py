@@ -20,8 +20,9 @@ from aiokafka import TopicPartition
 from neuroflux.codec import Codec
 from neuroflux.domain import ReplayMark
 from neuroflux.engine.comparable import Reference
+from neuroflux.entries import Entry
 from neuroflux.errors import Unreachable
-from neuroflux.kafka import Entry, Publisher, Reader, load_codec, partition_of
+from neuroflux.kafka import Publisher, Reader, load_codec, partition_of
 from neuroflux.kafka_admin import extents
 from neuroflux.resuming import Resumed
 from neuroflux.settings import Settings

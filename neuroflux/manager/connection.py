@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.clock import wall
 from neuroflux.domain import Microseconds, OrderCommand
+from neuroflux.entries import Entry
 from neuroflux.errors import Unreachable
-from neuroflux.kafka import Entry, Place, Publisher, Reader, load_codec
+from neuroflux.kafka import Place, Publisher, Reader, load_codec
 from neuroflux.manager import following
 from neuroflux.manager.following import Followed, Followers
 from neuroflux.manager.mirror import KEPT, SINCE, Mirror

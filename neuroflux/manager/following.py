@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import TracebackType
 
 from neuroflux.domain import Fill, OrderDecision, OrderEvent
-from neuroflux.kafka import Entry
+from neuroflux.entries import Entry
 from neuroflux.topics import DECISIONS, EVENTS, FILLS
 
 TOPICS = (EVENTS, FILLS, DECISIONS)

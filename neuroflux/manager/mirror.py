@@ -36,7 +36,7 @@ from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market,
 from neuroflux.engine.leverage import bounded
 from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_of, spent_asset
 from neuroflux.engine.sound import flaw
-from neuroflux.kafka import Entry
+from neuroflux.entries import Entry
 from neuroflux.topics import BALANCES, BOOKS, CONTROL, FAILOVER, HEALTH, INSTRUMENTS, POSITIONS, PRICES, SIGNALS, STATUS
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,9 @@ from contextlib import aclosing, asynccontextmanager
 from neuroflux.codec import Codec
 from neuroflux.domain import BookPicture, Funding, Instrument
 from neuroflux.engine.sound import flaw
+from neuroflux.entries import Entry
 from neuroflux.errors import Unreachable
-from neuroflux.kafka import Entry, Reader, load_codec
+from neuroflux.kafka import Reader, load_codec
 from neuroflux.settings import Settings
 from neuroflux.sim.instruments import EXCHANGES, Listing
 from neuroflux.sim.paper import PaperHouse, Where, listings_of, markets

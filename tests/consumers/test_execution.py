@@ -40,7 +40,8 @@ from neuroflux.domain import (
     Side,
 )
 from neuroflux.engine.order_state import Phase
-from neuroflux.kafka import Entry, Publisher, Reader, load_codec, partition_of
+from neuroflux.entries import Entry
+from neuroflux.kafka import Publisher, Reader, load_codec, partition_of
 from neuroflux.settings import Settings
 from neuroflux.topics import (
     ACCOUNT_FILLS,

@@ -23,7 +23,8 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.order_state import Attempt, Leg, Order
-from neuroflux.kafka import Entry, Place, Publisher, Reader
+from neuroflux.entries import Entry
+from neuroflux.kafka import Place, Publisher, Reader
 from neuroflux.topics import JOURNAL
 
 PARTITION = 1

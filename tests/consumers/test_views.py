@@ -26,7 +26,7 @@ from neuroflux.domain import (
     Quote,
     Side,
 )
-from neuroflux.kafka import Entry
+from neuroflux.entries import Entry
 from neuroflux.topics import BALANCES, COMMANDS, FILLS, HEALTH, PRICES, QUOTES, SIGNALS, Topic
 from tests.conftest import RunningStack
 

@@ -17,8 +17,9 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 
 from neuroflux.codec import Codec, schema_text
 from neuroflux.domain import ExchangeStatus, Quote, StatusKind
+from neuroflux.entries import Entry
 from neuroflux.errors import Unreachable, UsageError
-from neuroflux.kafka import Entry, Publisher, Reader, load_codec
+from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.kafka_admin import create_topics, extents
 from neuroflux.settings import Settings
 from neuroflux.topics import ALL, MARKET_DEAD_LETTERS, QUOTES, STATUS, Topic

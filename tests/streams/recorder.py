@@ -7,12 +7,12 @@ import sys
 
 import msgspec
 
-from neuroflux.kafka import Entry, Publisher, load_codec
+from neuroflux.entries import Decoder, Entry
+from neuroflux.kafka import Publisher, load_codec
 from neuroflux.settings import load_settings
 from neuroflux.stage import run_stage
 from neuroflux.topics import DELETE, QUOTES, Topic
 from streams.app import Step, Worker
-from streams.decoding import Decoder
 
 
 def recorder(publisher: Publisher, into: Topic, agent: str, seconds: float) -> Step:

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from neuroflux.entries import Decoder
 from neuroflux.settings import Settings
 from neuroflux.topics import BOOKS, MARKET_PARTITIONS, QUOTES, STATUS, TRADES
 from streams import arbitrage, health, prices
 from streams.app import Worker
-from streams.decoding import Decoder
 
 PARTITIONS = {
     QUOTES.name: MARKET_PARTITIONS,

@@ -11,10 +11,10 @@ from faust.types.tuples import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuroflux.entries import Decoder
 from neuroflux.settings import Settings
 from streams.app import Worker
 from streams.batches import BatchConsumer, packed
-from streams.decoding import Decoder
 
 PLACE = TP("market.quotes", 2)
 

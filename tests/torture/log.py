@@ -9,7 +9,8 @@ from consumers.journal import CLAIM, DONE, decoded
 from neuroflux.codec import Codec
 from neuroflux.domain import Fill, JournalEntry, OrderCommand, OrderEvent
 from neuroflux.engine.order_state import Order
-from neuroflux.kafka import Entry, Reader
+from neuroflux.entries import Entry
+from neuroflux.kafka import Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import COMMANDS, DECISIONS, EVENTS, FILLS, JOURNAL, ORDER_DEAD_LETTERS
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroflux.domain import Fill, Liquidity, OrderDecision, OrderEvent, OrderState, Side
-from neuroflux.kafka import Entry
+from neuroflux.entries import Entry
 from neuroflux.manager.following import Followers, Happening
 from neuroflux.topics import BY_NAME, DECISIONS, EVENTS, FILLS
 from tests.neuroflux.manager.told import NOW

@@ -21,7 +21,7 @@ from neuroflux.domain import (
     PriceSource,
     StatusKind,
 )
-from neuroflux.kafka import Entry
+from neuroflux.entries import Entry
 from neuroflux.manager.mirror import Mirror
 
 NOW = 1_800_000_000_000_000

@@ -12,10 +12,10 @@ from aiohttp import ClientSession
 from msgspec.structs import replace
 
 from neuroflux.domain import BookPicture, Funding, Instrument, InstrumentKind, Level
+from neuroflux.entries import Entry
 from neuroflux.errors import Unreachable
 from neuroflux.exchanges.base_exchange import Answer
 from neuroflux.exchanges.hyperliquid import Hyperliquid
-from neuroflux.kafka import Entry
 from neuroflux.settings import Settings
 from neuroflux.sim import paper_feed
 from neuroflux.sim.instruments import BINANCE, BINANCE_USDM, HYPERLIQUID
