@@ -19,8 +19,8 @@ import msgspec
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 
+from neuroflux import flat_reading, flat_writing
 from neuroflux.errors import MalformedFrame, UsageError
-from neuroflux.flat_records import BY_HAND
 from neuroflux.topics import Topic
 
 Plain = dict[str, Any]
@@ -64,13 +64,16 @@ class Codec:
 
     def __init__(self, ids: Mapping[str, int]) -> None:
         self._headers = {name: _HEADER.pack(_MAGIC, schema_id) for name, schema_id in ids.items()}
+        self._by_hand = {
+            (name, self._headers[name]): read for name, read in flat_reading.BY_HAND.items() if name in ids
+        }
         self._own = {(name, schema_id) for name, schema_id in ids.items()}  # topics may share a schema, and its id
         self._ids = frozenset(ids.values())
         self._learned: dict[int, Any] = {}
 
     def encode(self, topic: Topic, record: Any) -> bytes:
         """The bytes of one record. Raises UsageError for a value that the schema has no room for."""
-        by_hand = BY_HAND.get(topic.name)
+        by_hand = flat_writing.BY_HAND.get(topic.name)
         try:
             body = by_hand(record) if by_hand is not None else written(topic, record)
         except (ValueError, TypeError, ArithmeticError, AttributeError, KeyError) as error:
@@ -79,6 +82,10 @@ class Codec:
 
     def decode(self, topic: Topic, raw: bytes) -> Any:
         """The record in these bytes, as the type of the topic. Raises MalformedFrame for anything else."""
+        if by_hand := self._by_hand.get((topic.name, raw[: _HEADER.size])):
+            record = by_hand(raw)
+            if record is not None:
+                return record
         schema_id = self.schema_id(raw)
         body = BytesIO(raw)
         body.seek(_HEADER.size)

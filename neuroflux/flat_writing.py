@@ -1,4 +1,4 @@
-"""Quotes and trades to Avro by hand: every tick goes through here, at a quarter of what the general writer takes.
+"""Quotes, trades and books to Avro by hand: every tick goes through here, at a quarter of the general writer's cost.
 
 Source of the encoding: Avro 1.12, "Binary Encoding". A long is zigzagged and written in groups of 7 bits, the lowest
 first; of the times of ticks only the lowest 28 bits change within two minutes, so what is above them is remembered.
@@ -7,15 +7,16 @@ first; of the times of ticks only the lowest 28 bits change within two minutes, 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from neuroflux.domain import Numeral, Quote, Side, Trade
+from neuroflux.domain import BookPicture, Level, Numeral, Quote, Side, Trade
 
 _CONTINUED: Final = tuple(bytes((0x80 | number & 0x7F, 0x80 | number >> 7)) for number in range(1 << 14))
 """Two bytes of a long that goes on behind them, by their 14 bits."""
 _TWO_DOUBLES, _FOUR_DOUBLES = struct.Struct("<2d").pack, struct.Struct("<4d").pack
+_NO_MORE: Final = b"\x00"
 _SIDES: Final = {Side.BUY: b"\x00", Side.SELL: b"\x02"}
 
 
@@ -83,5 +84,31 @@ def trade(given: Trade[Numeral]) -> bytes:
     )
 
 
-BY_HAND: Final[Mapping[str, Callable[[Any], bytes]]] = {"market.quotes": quote, "market.trades": trade}
+def _side(levels: Sequence[Level[Numeral]]) -> bytes:
+    """An array is blocks of so many items each, the last one empty."""
+    if not levels:
+        return _NO_MORE
+    numbers = [float(number) for level in levels for number in (level.price, level.quantity)]
+    return b"".join((_groups(len(levels) << 1), struct.pack(f"<{len(numbers)}d", *numbers), _NO_MORE))
+
+
+def book(given: BookPicture[Numeral]) -> bytes:
+    """The fields of ``market.books``."""
+    return b"".join(
+        (
+            _name(given.exchange, given.symbol, given.market),
+            _side(given.bids),
+            _side(given.asks),
+            long(given.sequence),
+            long(given.event_time),
+            long(given.received_time),
+        )
+    )
+
+
+BY_HAND: Final[Mapping[str, Callable[[Any], bytes]]] = {
+    "market.quotes": quote,
+    "market.trades": trade,
+    "market.books": book,
+}
 """By topic. What they write is what the general writer does: tests/neuroflux/test_codec.py."""
