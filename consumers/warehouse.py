@@ -65,9 +65,12 @@ class Warehouse:
         await asyncio.to_thread(self._database.close)
 
     async def assigned(self, reader: Reader, partitions: set[TopicPartition]) -> None:
-        """Go on behind what is stored, also where that was never committed."""
-        for name in {partition.topic for partition in partitions}:
-            await self._ask_what_is_stored(BY_NAME[name])
+        """Go on behind what is stored, also where that was never committed. Records come meanwhile; storing them waits
+        for the answers.
+        """
+        async with self._storing:
+            for name in {partition.topic for partition in partitions}:
+                await self._ask_what_is_stored(BY_NAME[name])
         for partition in partitions:
             stored = self._stored.get(partition)
             if stored is not None and await reader.consumer.position(partition) <= stored:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumers import warehouse
 from neuroflux.clickhouse import ClickHouse
@@ -23,7 +24,8 @@ from neuroflux.domain import CommandKind, Level, OrderCommand, Quote
 from neuroflux.errors import Unreachable
 from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.settings import Settings
-from neuroflux.topics import BOOKS, COMMANDS, MARKET_DEAD_LETTERS, QUOTES
+from neuroflux.tables import STORED
+from neuroflux.topics import BOOKS, COMMANDS, MARKET_DEAD_LETTERS, QUOTES, Topic
 from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.stack
@@ -102,10 +104,20 @@ async def prepared(settings: Settings) -> None:
     database.close()
 
 
+async def at_the_end(settings: Settings, group: str) -> str:
+    """A group that has nothing more to read: other tests write too."""
+    places = [TopicPartition(topic.name, number) for topic in STORED for number in range(topic.partitions)]
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka, group_id=group, enable_auto_commit=False) as consumer:
+        consumer.assign(places)
+        await consumer.commit(await consumer.end_offsets(places))
+    return group
+
+
 async def test_values_stand_as_they_were(
     stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await prepared(stack.settings)
+    group = await at_the_end(stack.settings, f"w-{symbol}")
     command = OrderCommand(
         order_id=symbol, kind=CommandKind.PLACE, quantity=Decimal("0.123456789012345678"), issued_at=5
     )
@@ -121,17 +133,27 @@ async def test_values_stand_as_they_were(
     )
     await publish(stack.settings, codec, [command], COMMANDS)
     await publish(stack.settings, codec, [book], BOOKS)
-    async with running(stack.settings, monkeypatch, f"w-{symbol}"):
+    async with running(stack.settings, monkeypatch, group):
         sql = f"SELECT quantity, toUnixTimestamp64Micro(issued_at) FROM order_commands WHERE order_id = '{symbol}'"
         assert await rows_of(stack.settings, sql, bool) == [(Decimal("0.123456789012345678"), 5)]
         sql = f"SELECT bids, asks, sequence FROM books WHERE symbol = '{symbol}'"
         assert await rows_of(stack.settings, sql, bool) == [([(1.5, 2.0)], [(1.75, 3.0), (2.0, 4.0)], 7)]
 
 
+def told_late(newest: Callable[[ClickHouse, Topic], dict[int, int]]) -> Callable[[ClickHouse, Topic], dict[int, int]]:
+    def late(database: ClickHouse, topic: Topic) -> dict[int, int]:
+        if topic is QUOTES:
+            time.sleep(2 * warehouse.BATCH_SECONDS)
+        return newest(database, topic)
+
+    return late
+
+
 async def test_killed_between_insert_and_commit(
     stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    group = f"w-{symbol}"
+    """And the one who comes next is told late what is stored, when it has read more than that."""
+    group = await at_the_end(stack.settings, f"w-{symbol}")
     await publish(stack.settings, codec, quotes(symbol, 500), QUOTES)
     variables = {
         f"NEUROFLUX_{name.upper()}": str(value)
@@ -146,6 +168,7 @@ async def test_killed_between_insert_and_commit(
     ((rows, _),) = await rows_of(stack.settings, counted(symbol), bool)
     assert rows == 500, "it was killed after the insert"
     await publish(stack.settings, codec, quotes(symbol, 501)[500:], QUOTES)
+    monkeypatch.setattr(ClickHouse, "newest", told_late(ClickHouse.newest))
     async with running(stack.settings, monkeypatch, group):
         found = await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 501)
     assert found == [(501, 501)]
@@ -165,8 +188,9 @@ async def test_an_insert_whose_answer_is_lost_is_not_made_twice(
 
     monkeypatch.setattr(ClickHouse, "insert", insert_and_lose)
     await prepared(stack.settings)
+    group = await at_the_end(stack.settings, f"w-{symbol}")
     await publish(stack.settings, codec, quotes(symbol, 100), QUOTES)
-    async with running(stack.settings, monkeypatch, f"w-{symbol}"):
+    async with running(stack.settings, monkeypatch, group):
         assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 100) == [(100, 100)]
     assert lost
 
@@ -175,11 +199,12 @@ async def test_what_can_not_be_read_is_kept_and_the_rest_goes_on(
     stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await prepared(stack.settings)
+    group = await at_the_end(stack.settings, f"w-{symbol}")
     async with Publisher(stack.settings, codec) as publisher:
         publisher.publish_raw(QUOTES, symbol.encode(), b"no record")
         for quote in quotes(symbol, 3):
             publisher.publish(QUOTES, quote)
-    async with running(stack.settings, monkeypatch, f"w-{symbol}"):
+    async with running(stack.settings, monkeypatch, group):
         await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 3)
         headers = await letter(stack.settings, codec, symbol)
     assert headers["topic"] == b"market.quotes"
