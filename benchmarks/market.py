@@ -6,6 +6,7 @@ Snapshots of books are at hand, so that nothing is waited for but what is measur
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from typing import Any
@@ -78,6 +79,7 @@ class Market:
 
 async def main(address: str) -> None:
     settings = load_settings()
+    gc.freeze()  # as every stage does
     async with Publisher(settings, await load_codec(settings)) as publisher, asyncio.TaskGroup() as tasks:
         sink = Conflated(publisher)
         for exchange in (Binance(), BinanceUsdm()):

@@ -202,6 +202,8 @@ class Runner:
             self.receipt.set()
         for send in sends:
             self._start(send())
+        if sends:
+            await asyncio.sleep(0)  # the requests leave before the records are encoded
         for effect in effects:
             self._begin(effect)
         await self._publish()

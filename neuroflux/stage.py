@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -38,6 +39,7 @@ def _chosen(package: str, stages: Mapping[str, Main]) -> Main:
 
 
 async def _until_stopped(main: Main) -> None:
+    gc.freeze()  # what was imported stays; to look it through each time would stop a stage for 10 to 20 ms
     work = asyncio.ensure_future(main(load_settings()))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
