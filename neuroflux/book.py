@@ -26,9 +26,6 @@ class BookSide:
         self._keys: list[float] = []
         self._levels: list[Level[Numeral]] = []
 
-    def __len__(self) -> int:
-        return len(self._keys)
-
     def replace(self, levels: Iterable[Change]) -> None:
         """Forget everything and take these levels, in any order."""
         kept = {self._sign * float(level[0]): level for level in levels if float(level[1]) != 0.0}
@@ -38,7 +35,8 @@ class BookSide:
     def apply(self, changes: Iterable[Change]) -> None:
         """Set or remove levels. Removing an unknown level is normal (Binance: 156 of 211 were)."""
         keys, levels, sign = self._keys, self._levels, self._sign
-        for price, quantity, *_ in changes:
+        for change in changes:
+            price, quantity = change[0], change[1]
             key = sign * float(price)
             at = bisect_left(keys, key)
             known = at < len(keys) and keys[at] == key
@@ -63,10 +61,6 @@ class BookSide:
         copied = BookSide(self._sign)
         copied._keys, copied._levels = self._keys.copy(), self._levels.copy()
         return copied
-
-    def best(self) -> float:
-        """The best price as a float; raises IndexError on an empty side."""
-        return self._sign * self._keys[-1]
 
 
 class OrderBook:
@@ -104,4 +98,5 @@ class OrderBook:
     @property
     def crossed(self) -> bool:
         """Whether the best bid is at or above the best ask: such a book is wrong."""
-        return bool(self._bids and self._asks) and self._bids.best() >= self._asks.best()
+        bids, asks = self._bids._keys, self._asks._keys
+        return bool(bids and asks) and bids[-1] >= -asks[-1]

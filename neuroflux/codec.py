@@ -73,12 +73,13 @@ class Codec:
 
     def encode(self, topic: Topic, record: Any) -> bytes:
         """The bytes of one record. Raises UsageError for a value that the schema has no room for."""
-        by_hand = flat_writing.BY_HAND.get(topic.name)
+        name = topic.name
+        by_hand = flat_writing.BY_HAND.get(name)
         try:
             body = by_hand(record) if by_hand is not None else written(topic, record)
         except (ValueError, TypeError, ArithmeticError, AttributeError, KeyError) as error:
-            raise UsageError(f"no record of {topic.name}: {error}") from error
-        return self._headers[topic.name] + body
+            raise UsageError(f"no record of {name}: {error}") from error
+        return self._headers[name] + body
 
     def decode(self, topic: Topic, raw: bytes) -> Any:
         """The record in these bytes, as the type of the topic. Raises MalformedFrame for anything else."""

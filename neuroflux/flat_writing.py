@@ -16,6 +16,7 @@ from neuroflux.domain import BookPicture, Level, Numeral, Quote, Side, Trade
 _CONTINUED: Final = tuple(bytes((0x80 | number & 0x7F, 0x80 | number >> 7)) for number in range(1 << 14))
 """Two bytes of a long that goes on behind them, by their 14 bits."""
 _TWO_DOUBLES, _FOUR_DOUBLES = struct.Struct("<2d").pack, struct.Struct("<4d").pack
+_LENGTHS: Final = tuple(bytes((length << 1,)) for length in range(64))
 _NO_MORE: Final = b"\x00"
 _SIDES: Final = {Side.BUY: b"\x00", Side.SELL: b"\x02"}
 
@@ -47,7 +48,8 @@ def long(value: int) -> bytes:
 
 def string(text: str) -> bytes:
     encoded = text.encode()
-    return _groups(len(encoded) << 1) + encoded
+    length = len(encoded)
+    return (_LENGTHS[length] if length < len(_LENGTHS) else _groups(length << 1)) + encoded
 
 
 @lru_cache(maxsize=16_384)

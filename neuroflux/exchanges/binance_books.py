@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from itertools import chain
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -11,7 +10,7 @@ from msgspec import Struct
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
 from neuroflux.exchanges.base_exchange import BookChanged, FeedEvent, Ignored, Request, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.binance_book import BookKeeper, Rule, Verdict
-from neuroflux.exchanges.binance_messages import DepthSnapshot, DepthUpdate, finite, microseconds
+from neuroflux.exchanges.binance_messages import Changes, DepthSnapshot, DepthUpdate, finite, microseconds
 
 LIMIT = 1000
 """Levels a side that are asked for: five times as many would cost spot five times the weight."""
@@ -117,8 +116,8 @@ class Books:
         return SnapshotNeeded(self._labels[name][0], request)
 
 
-def _finite(*sides: list[tuple[str, str]]) -> bool:
-    numerals = tuple(chain.from_iterable(chain.from_iterable(sides)))
+def _finite(bids: Changes, asks: Changes) -> bool:
+    numerals = [numeral for level in (*bids, *asks) for numeral in level]
     return not numerals or finite(*numerals)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from msgspec import UNSET, Raw, Struct
@@ -47,15 +47,13 @@ _BOOK_TICKER: Final = Decoder(BookTicker)
 _TAPE: Final = Decoder(Tape)
 _DEPTH: Final = Decoder(DepthUpdate)
 _MARK_PRICE: Final = Decoder(MarkPriceUpdate)
-_ENVELOPED_BOOK_TICKER: Final = Decoder(Enveloped[BookTicker])
-_ENVELOPED_TAPE: Final = Decoder(Enveloped[Tape])
-_ENVELOPED_DEPTH: Final = Decoder(Enveloped[DepthUpdate])
 _SNAPSHOT: Final = Decoder(DepthSnapshot)
 _INTERVALS: Final = Decoder(list[FundingInterval])
 _ANYTHING: Final = Decoder()
 _LIST: Final = Decoder(list[Raw])
 
 _ENVELOPE: Final = b'{"stream":"'
+_STREAM_AT: Final = len(_ENVELOPE)
 _PARTIAL: Final = re.compile(r"@(?:depth|rpiDepth)(?:5|10|20)(?:@|$)")
 
 
@@ -79,10 +77,10 @@ class BinanceMarketFeed:
         self._books = Books(exchange, rule, paths.snapshots, self._labels)
         self._intervals: dict[str, int] = {}
         self._intervals_until: Microseconds = 0
-        self._hot: dict[bytes, Callable[[bytes, Microseconds], Sequence[FeedEvent]]] = {
-            b"bookTicker": lambda raw, received: self._quote(_ENVELOPED_BOOK_TICKER.decode(raw).data, received),
-            b"trade": lambda raw, received: self._trade(_ENVELOPED_TAPE.decode(raw).data, received),
-            b"depth@100ms": lambda raw, received: self._books.update(_ENVELOPED_DEPTH.decode(raw).data, received),
+        self._hot: dict[bytes, tuple[Callable[[bytes], Any], Callable[[Any, Microseconds], Sequence[FeedEvent]]]] = {
+            b"bookTicker": (Decoder(Enveloped[BookTicker]).decode, self._quote),
+            b"trade": (Decoder(Enveloped[Tape]).decode, self._trade),
+            b"depth@100ms": (Decoder(Enveloped[DepthUpdate]).decode, self._books.update),
         }
 
     # ── sockets ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -112,9 +110,10 @@ class BinanceMarketFeed:
         try:
             frame = raw.encode() if isinstance(raw, str) else raw
             if frame.startswith(_ENVELOPE):
-                hot = self._hot.get(frame[frame.find(b"@") + 1 : frame.find(b'"', len(_ENVELOPE))])
+                hot = self._hot.get(frame[frame.find(b"@") + 1 : frame.find(b'"', _STREAM_AT)])
                 if hot is not None:
-                    return hot(frame, received_time)
+                    decode, take = hot
+                    return take(decode(frame).data, received_time)
             return self._any(frame, received_time, channel)
         except UNREADABLE as error:
             return (Undecodable(str(error)),)

