@@ -55,7 +55,7 @@ class Worker:
             topic_disable_leader=True,
             topic_allow_declare=False,
             consumer_auto_offset_reset="earliest",
-            broker_max_poll_records=2_000,
+            broker_max_poll_records=5_000,
             consumer_max_fetch_size=4 << 20,
             broker_commit_interval=1.0,
             broker_session_timeout=10,
