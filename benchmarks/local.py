@@ -47,8 +47,15 @@ def stack() -> Iterator[Settings]:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as bound:
-        return int(bound.getsockname()[1])
+    """A port that is free, as the one above it is, where a broker's controller listens."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as bound:
+            port = int(bound.getsockname()[1])
+            try:
+                socket.create_server(("127.0.0.1", port + 1)).close()
+            except (OSError, OverflowError):
+                continue
+            return port
 
 
 @contextmanager
