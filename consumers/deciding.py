@@ -54,9 +54,8 @@ class Decider:
             return  # decided with what there is
 
     def _complete(self, command: OrderCommand) -> bool:
-        instruments = list(self._views.instruments)
         prospects = self._prospects(command, ()) if not command.legs else self._of_legs(command.legs, (), self._barred)
-        return bool(instruments) and complete(prospects)
+        return self._views.knows_instruments and complete(prospects)
 
     def fault(self, command: OrderCommand, sent: Microseconds) -> str:
         """What speaks against a command whatever its instruments are; ``sent`` is its place in time in the log."""
@@ -173,8 +172,7 @@ class Decider:
     ) -> list[Prospect]:
         """What is known of each leg's instrument; without those that nobody lists."""
         now, orders = wall(), self._holding(ours)
-        listed = {(one.exchange, one.symbol): one for one in self._views.instruments}
-        named = [(listed.get((leg.exchange, leg.symbol)), leg.side) for leg in legs]
+        named = [(self._views.instrument(leg.exchange, leg.symbol), leg.side) for leg in legs]
         return [
             self._views.prospect(one, side, orders, blocked(one.exchange), now)
             for one, side in named
@@ -185,7 +183,7 @@ class Decider:
         now, orders = wall(), self._holding(ours)
         return [
             self._views.prospect(one, command.side, orders, self._barred(one.exchange), now)
-            for one in instruments_for(command, self._views.instruments)
+            for one in instruments_for(command, self._views.called(command.market))
         ]
 
     def _barred(self, exchange: str) -> str:

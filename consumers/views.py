@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 
@@ -77,6 +78,7 @@ class Views:
         self.moved = asyncio.Event()
         """Set with every batch that was taken in."""
         self._instruments: dict[tuple[str, str], Instrument] = {}
+        self._called: dict[str, dict[tuple[str, str], Instrument]] = defaultdict(dict)
         self._listed: dict[str, Sequence[Instrument]] = {}
         self._books: dict[tuple[str, str], tuple[BookPicture[float], Cause]] = {}
         self._prices: dict[str, AggregatedPrice] = {}
@@ -109,9 +111,7 @@ class Views:
             case ExchangeHealth() as health:
                 self._health[health.exchange] = health
             case Instrument() as instrument:
-                if self._instruments.get((instrument.exchange, instrument.symbol)) != instrument:
-                    self._instruments[(instrument.exchange, instrument.symbol)] = instrument
-                    self._listed.pop(instrument.exchange, None)
+                self._list(instrument)
             case ControlCommand() as control:
                 self._control(control)
             case Failover() as failover:
@@ -124,6 +124,18 @@ class Views:
                 log.error("%s %s@%s: %s", entry.topic.name, entry.partition, entry.offset, entry.error)
                 if entry.topic is CONTROL:
                     self.on_malformed(entry)
+
+    def _list(self, instrument: Instrument) -> None:
+        name = instrument.exchange, instrument.symbol
+        before = self._instruments.get(name)
+        if before == instrument:
+            return
+        if before is not None:
+            self._called[before.market].pop(name, None)
+        for called in (instrument.symbol, instrument.market):
+            self._called[called][name] = instrument
+        self._instruments[name] = instrument
+        self._listed.pop(instrument.exchange, None)
 
     def _control(self, control: ControlCommand) -> None:
         if control.kind is ControlKind.HALT:
@@ -142,8 +154,15 @@ class Views:
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def instruments(self) -> Iterable[Instrument]:
-        return self._instruments.values()
+    def knows_instruments(self) -> bool:
+        return bool(self._instruments)
+
+    def instrument(self, exchange: str, symbol: str) -> Instrument | None:
+        return self._instruments.get((exchange, symbol))
+
+    def called(self, name: str) -> Collection[Instrument]:
+        """The instruments with this symbol, or of this market."""
+        return self._called[name].values() if name in self._called else ()
 
     def listed(self, exchange: str) -> Sequence[Instrument]:
         """The instruments of one exchange; the same object until one changes."""

@@ -29,6 +29,7 @@ from streams.batches import SCHEME
 from streams.decoding import Decoded
 from streams.health import HealthStream
 from streams.prices import PriceStream
+from streams.tape import TapedPrices
 
 NAME = "neuroflux-streams"
 STOP_SECONDS = 10.0
@@ -165,7 +166,7 @@ async def main(settings: Settings) -> None:
     async with Publisher(settings, codec, client_id=NAME) as publisher:
         worker = Worker(settings, publisher, Decoder(settings, codec))
         monitor = HealthStream(settings, codec, publisher, lambda: worker.holds(health.PLACE), wall)
-        worker.add("prices", prices.TOPICS, PriceStream(known, publisher).take)
+        worker.add("prices", prices.TOPICS, TapedPrices(settings, codec, PriceStream(known, publisher)).take)
         worker.add("arbitrage", arbitrage.TOPICS, ArbitrageStream(known, publisher).take)
         worker.add("health", health.TOPICS, monitor.take)
         worker.beside(reference.follow(settings, codec, known, monitor.ordered, wall(), loaded))

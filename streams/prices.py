@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from neuroflux.domain import AggregatedPrice, Cause, Quote, Trade
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.prices import Prices
@@ -29,6 +31,11 @@ class PriceStream:
                 dead_letter(self._sink, entry, wrong)
             else:
                 self._take(record, Cause(entry.topic.name, entry.partition, entry.offset))
+
+    def recall(self, tape: Sequence[Entry]) -> None:
+        """Begin with what was traded before the records that come next."""
+        sound = [one for one in tape if isinstance(one.record, Trade) and not flaw(one.record, one.timestamp)]
+        self._prices.recall([(one.record, Cause(one.topic.name, one.partition, one.offset)) for one in sound])
 
     def _take(self, record: Quote[float] | Trade[float], cause: Cause) -> None:
         told = self._prices.quote(record, cause) if isinstance(record, Quote) else self._prices.trade(record, cause)

@@ -116,15 +116,28 @@ class Prices:
 
     def trade(self, trade: Trade[float], cause: Cause) -> Sequence[Told]:
         """Take a trade in; the market's price where it is due, after what was newly left out of it."""
+        market = self._traded(trade, cause)
+        return self._told(trade.market, market) if market is not None else ()
+
+    def recall(self, tape: Sequence[tuple[Trade[float], Cause]]) -> None:
+        """Take in what was traded lately, in place of what was known of these markets' trades; nothing is told."""
+        for name in {trade.market for trade, _ in tape}:
+            for source in self._market(name).sources.values():
+                source.buckets.clear()
+        for trade, cause in tape:
+            self._traded(trade, cause)
+
+    def _traded(self, trade: Trade[float], cause: Cause) -> _Market | None:
+        """None for an instrument that nobody knows."""
         name = (trade.exchange, trade.symbol)
         instrument = self._reference.instrument(name)
         if instrument is None:
-            return ()
+            return None
         market = self._market(trade.market)
         source = market.source(name, trade.received_time)
         source.trade_cause = cause
         source.traded(trade.received_time, trade.price / instrument.multiplier, trade.quantity * instrument.multiplier)
-        return self._told(trade.market, market)
+        return market
 
     def quote(self, quote: Quote[float], cause: Cause) -> Sequence[Told]:
         """Take a quote in; the market's price where it is due, after what was newly left out of it."""

@@ -156,7 +156,7 @@ async def test_workers_that_join_and_leave_pass_no_record_over(stack: Any) -> No
     async with Publisher(settings, await load_codec(settings)) as publisher, Recorders(settings) as recorders:
         producing = asyncio.create_task(produce(publisher))
         await recorders.begin()
-        for how in (signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
+        for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL):
             await recorders.begin()
             await asyncio.sleep(chance.uniform(0.3, 1.5))
             await recorders.end(how)

@@ -249,3 +249,13 @@ def test_an_instrument_listed_later_is_priced_from_then_on() -> None:
     known.list(replace(listed("b"), active=True))
     price = last(prices, quote("a", 100, at=NOW + EVERY))
     assert {one.exchange for one in price.sources} == {"a", "b"}
+
+
+def test_what_was_traded_before_is_recalled_once() -> None:
+    tape = [trade("a", 100.0, 3.0, NOW - WINDOW // 2), trade("b", 102.0, 1.0, NOW - 1)]
+    seen, told = Prices(reference()), Prices(reference())
+    fold(seen, tape)
+    for _ in range(2):
+        told.recall([(one, Cause("market.trades", 0, offset)) for offset, one in enumerate(tape)])
+    quotes = quote("a", 101.0), quote("b", 101.0)
+    assert fold(told, quotes)[-1] == fold(seen, quotes)[-1]

@@ -1,0 +1,39 @@
+"""The tape of the last minute for a worker that comes to a partition: prices go on where another left them.
+
+A worker that begins, is given a partition back, or reads records again after a kill, would else weigh a market by what
+was traded since, or count trades twice. Where the records that come do not follow those before, the minute before them
+is read from the log.
+"""
+
+from __future__ import annotations
+
+from aiokafka import TopicPartition
+
+from neuroflux.codec import Codec
+from neuroflux.engine.prices import WINDOW
+from neuroflux.entries import Entry
+from neuroflux.kafka import Reader
+from neuroflux.settings import Settings
+from neuroflux.topics import TRADES
+from streams.prices import PriceStream
+
+
+class TapedPrices:
+    """Steps a price stream. A batch is of one partition of one topic."""
+
+    def __init__(self, settings: Settings, codec: Codec, prices: PriceStream) -> None:
+        self._settings, self._codec, self._prices = settings, codec, prices
+        self._next: dict[int, int] = {}
+
+    async def take(self, batch: list[Entry]) -> None:
+        first, last = batch[0], batch[-1]
+        if first.topic is TRADES:
+            if first.offset != self._next.get(first.partition):
+                self._prices.recall(await self._before(first))
+            self._next[first.partition] = last.offset + 1
+        await self._prices.take(batch)
+
+    async def _before(self, entry: Entry) -> list[Entry]:
+        async with Reader(self._settings, self._codec, (TRADES,), start="beginning") as reader:
+            await reader.go_back(TRADES, entry.timestamp - WINDOW)
+            return await reader.up_to({TopicPartition(TRADES.name, entry.partition): entry.offset})
