@@ -8,7 +8,7 @@ from importlib import import_module
 from benchmarks.report import save, show
 from benchmarks.turns import Row
 
-ROWS = ("codec", "book", "growth", "feed", "streams", "warehouse", "signals", "orders")
+ROWS = ("codec", "book", "growth", "feed", "reconnect", "streams", "warehouse", "signals", "orders")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -63,15 +64,33 @@ def process(
     settings: Settings, module: str, *arguments: str, env: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A contender or what drives it, in a process of its own; ``env`` is what its environment has beside."""
-    command = (sys.executable, "-m", module, *arguments)
-    running = subprocess.Popen(command, cwd=CHECKOUT, env={**environment.base(settings), **env})
+    with running(sys.executable, "-m", module, *arguments, env={**environment.base(settings), **env}) as started:
+        yield started
+
+
+@contextmanager
+def running(*command: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that must not end by itself."""
+    started = subprocess.Popen(command, cwd=CHECKOUT, env=env)
     try:
-        yield running
-        if running.poll() is not None:
-            raise RuntimeError(f"{' '.join(command)} ended with {running.returncode}")
+        yield started
+        if started.poll() is not None:
+            raise RuntimeError(f"{' '.join(command)} ended with {started.returncode}")
     finally:
-        running.kill()
-        running.wait()
+        started.kill()
+        started.wait()
+
+
+async def answers(session: aiohttp.ClientSession, url: str) -> None:
+    """Wait until a server is there."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                async with session.get(url) as answer:
+                    answer.raise_for_status()
+                    return
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(LOOK)
 
 
 def told(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> list[float]:

@@ -18,36 +18,55 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.local import process
 from neuroflux.clock import wall
-from neuroflux.domain import Balance, BookPicture, CommandKind, Instrument, InstrumentKind, Level, OrderCommand
+from neuroflux.domain import (
+    Balance,
+    BookPicture,
+    CommandKind,
+    CommandLeg,
+    Instrument,
+    InstrumentKind,
+    Level,
+    OrderCommand,
+    Side,
+)
 from neuroflux.kafka import Publisher, load_codec
 from neuroflux.ordering import new_order_id
 from neuroflux.settings import Settings, load_settings
 from neuroflux.topics import BALANCES, BOOKS, COMMANDS, INSTRUMENTS
 
+Send = Callable[[int], Awaitable[None]]
+"""Orders something that becomes so many requests."""
 BARE, WRITTEN = "bench.orders", "bench.journal"
 PATIENCE = 30.0
 REFRESH = 0.5
-NFX = Instrument(
-    exchange="binance",
-    symbol="NFX/USDC",
-    market="NFX/USD",
-    name="NFXUSDC",
-    base="NFX",
-    quote="USDC",
-    kind=InstrumentKind.SPOT,
-    tick_size=Decimal("0.01"),
-    quantity_step=Decimal("0.001"),
-    min_notional=Decimal(5),
-    taker_fee=Decimal("0.001"),
-)
+BOUGHT, SOLD = "NFX/USDC", "NFY/USDC"
+"""The legs of a pair. What they cost stays a percent apart, so that each pair pays."""
+PRICES = {BOUGHT: 100.0, SOLD: 101.0}
+QUANTITY = Decimal("0.1")
+
+
+def instrument(symbol: str) -> Instrument:
+    return Instrument(
+        exchange="binance",
+        symbol=symbol,
+        market="NFX/USD",
+        name=symbol.replace("/", ""),
+        base="NFX",
+        quote="USDC",
+        kind=InstrumentKind.SPOT,
+        tick_size=Decimal("0.01"),
+        quantity_step=Decimal("0.001"),
+        min_notional=Decimal(5),
+        taker_fee=Decimal("0.001"),
+    )
 
 
 class Venue:
-    """A Binance that fills everything at 100, and notes when each order came."""
+    """A Binance that fills everything at its limit, and notes when orders came."""
 
     def __init__(self) -> None:
         self._came = asyncio.Event()
-        self._at = 0.0
+        self._awaited, self._at = 0, 0.0
         application = web.Application()
         application.router.add_get("/api/v3/time", self._time)
         application.router.add_post("/api/v3/order", self._order)
@@ -62,11 +81,12 @@ class Venue:
     async def __aexit__(self, *_: object) -> None:
         await self._runner.cleanup()
 
-    async def time_of(self, send: Callable[[], Awaitable[None]]) -> float:
-        """Milliseconds from the call to the arrival."""
+    async def time_of(self, send: Send, requests: int) -> float:
+        """Milliseconds from the call to the arrival of so many requests."""
         self._came.clear()
+        self._awaited = requests
         began = time.perf_counter()
-        sending = asyncio.ensure_future(send())
+        sending = asyncio.ensure_future(send(requests))
         async with asyncio.timeout(PATIENCE):
             await self._came.wait()
         await sending
@@ -77,10 +97,12 @@ class Venue:
 
     async def _order(self, request: web.Request) -> web.Response:
         self._at = time.perf_counter()
-        self._came.set()
+        self._awaited -= 1
+        if not self._awaited:
+            self._came.set()
         given = dict(parse_qsl(request.query_string or (await request.text())))
-        number, quantity = time.time_ns(), given.get("quantity", "1")
-        fill = {"price": "100", "qty": quantity, "commission": "0.1", "commissionAsset": "USDC", "tradeId": number}
+        number, quantity, price = time.time_ns(), given.get("quantity", "1"), given.get("price", "100")
+        fill = {"price": price, "qty": quantity, "commission": "0.1", "commissionAsset": "USDC", "tradeId": number}
         return web.json_response(
             {
                 "symbol": given.get("symbol", "NFXUSDC"),
@@ -89,10 +111,10 @@ class Venue:
                 "price": "0",
                 "origQty": quantity,
                 "executedQty": quantity,
-                "cummulativeQuoteQty": str(Decimal(quantity) * 100),
+                "cummulativeQuoteQty": str(Decimal(quantity) * Decimal(price)),
                 "status": "FILLED",
                 "type": "LIMIT",
-                "side": "BUY",
+                "side": given.get("side", "BUY"),
                 "timeInForce": "IOC",
                 "transactTime": wall() // 1000,
                 "fills": [fill],
@@ -127,7 +149,8 @@ class Ours:
         await self._opened.__aexit__(*error)
 
     async def _publish_account(self) -> None:
-        await self._publisher.write(INSTRUMENTS, NFX)
+        for symbol in PRICES:
+            await self._publisher.write(INSTRUMENTS, instrument(symbol))
         for asset, amount in (("USDC", 1_000_000), ("NFX", 100)):
             free = Decimal(amount)
             await self._publisher.write(BALANCES, Balance("binance", asset, free, Decimal(0), Decimal(0), free, wall()))
@@ -135,15 +158,23 @@ class Ours:
     async def _keep_fresh(self) -> None:
         while True:
             now = wall()
-            sides = (Level(99.9, 5e6),), (Level(100.0, 5e6),)
-            self._publisher.publish(BOOKS, BookPicture("binance", "NFX/USDC", "NFX/USD", *sides, now, now, now))
+            for symbol, price in PRICES.items():
+                sides = (Level(price - 0.01, 5e6),), (Level(price, 5e6),)
+                self._publisher.publish(BOOKS, BookPicture("binance", symbol, "NFX/USD", *sides, now, now, now))
             await asyncio.sleep(REFRESH)
 
-    async def send(self) -> None:
+    async def send(self, requests: int) -> None:
+        """An order, or a pair of two."""
+        kind = CommandKind.PLACE if requests == 1 else CommandKind.PAIR
+        legs = () if requests == 1 else (_leg(BOUGHT, Side.BUY), _leg(SOLD, Side.SELL))
         command = OrderCommand(
-            order_id=new_order_id(), kind=CommandKind.PLACE, market="NFX/USD", quantity=Decimal("0.1"), issued_at=wall()
+            order_id=new_order_id(), kind=kind, market=BOUGHT, quantity=QUANTITY, legs=legs, issued_at=wall()
         )
         await self._publisher.write(COMMANDS, command)
+
+
+def _leg(symbol: str, side: Side) -> CommandLeg:
+    return CommandLeg("binance", symbol, side, QUANTITY)
 
 
 class Ccxt:
@@ -156,29 +187,37 @@ class Ccxt:
         self._client.urls["api"]["private"] = self._client.urls["api"]["public"] = f"{venue.address}/api/v3"
 
     async def __aenter__(self) -> Ccxt:
-        market = {
-            "id": "NFXUSDC",
-            "symbol": "NFX/USDC",
-            "base": "NFX",
-            "quote": "USDC",
-            "baseId": "NFX",
-            "quoteId": "USDC",
-            "type": "spot",
-            "spot": True,
-            "active": True,
-            "contract": False,
-            "precision": {"amount": 0.001, "price": 0.01},
-            "limits": {"amount": {}, "price": {}, "cost": {}, "market": {}},
-            "info": {"orderTypes": ["LIMIT", "MARKET"], "quoteOrderQtyMarketAllowed": True},
-        }
-        self._client.set_markets([self._client.safe_market_structure(market)])
+        self._client.set_markets([self._client.safe_market_structure(_as_ccxt_has_it(symbol)) for symbol in PRICES])
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.close()
 
-    async def send(self) -> None:
-        await self._client.create_order("NFX/USDC", "limit", "buy", 0.1, 100, {"timeInForce": "IOC"})
+    async def send(self, requests: int) -> None:
+        legs = [(BOUGHT, "buy"), (SOLD, "sell")][:requests]
+        sending = (
+            self._client.create_order(symbol, "limit", side, 0.1, 100, {"timeInForce": "IOC"}) for symbol, side in legs
+        )
+        await asyncio.gather(*sending)
+
+
+def _as_ccxt_has_it(symbol: str) -> dict[str, Any]:
+    base, _, quote = symbol.partition("/")
+    return {
+        "id": base + quote,
+        "symbol": symbol,
+        "base": base,
+        "quote": quote,
+        "baseId": base,
+        "quoteId": quote,
+        "type": "spot",
+        "spot": True,
+        "active": True,
+        "contract": False,
+        "precision": {"amount": 0.001, "price": 0.01},
+        "limits": {"amount": {}, "price": {}, "cost": {}, "market": {}},
+        "info": {"orderTypes": ["LIMIT", "MARKET"], "quoteOrderQtyMarketAllowed": True},
+    }
 
 
 class Bare:
@@ -198,8 +237,8 @@ class Bare:
     async def __aexit__(self, *error: Any) -> None:
         await self._opened.__aexit__(*error)
 
-    async def send(self) -> None:
-        await self._producer.send_and_wait(BARE, b"an order", partition=0)
+    async def send(self, requests: int) -> None:
+        await self._producer.send_and_wait(BARE, b"%d" % requests, partition=0)
 
 
 async def hop(address: str) -> None:
@@ -210,10 +249,14 @@ async def hop(address: str) -> None:
         AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", enable_idempotence=True) as producer,
         aiohttp.ClientSession() as session,
     ):
-        async for _ in consumer:
-            await producer.send_and_wait(WRITTEN, b"begun", partition=0)
+
+        async def post() -> None:
             async with session.post(f"{address}/api/v3/order?symbol=NFXUSDC&quantity=0.1") as answer:
                 await answer.read()
+
+        async for command in consumer:
+            await producer.send_and_wait(WRITTEN, b"begun", partition=0)
+            await asyncio.gather(*(post() for _ in range(int(command.value))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""From a command to its request at the exchange: half and nearly all of them, in milliseconds.
+"""From a command to its request at the exchange, or to both of a pair: half and nearly all of them, in milliseconds.
 
 Ours: the executor, from the moment its command is published. Peer: ccxt's create_order, called directly: it writes
 nothing down, and chooses nothing. Limit: the hops that cannot be left out, one through Kafka, one acknowledged write,
@@ -8,18 +8,18 @@ and the bare HTTP request. The exchange is a server here that tells when a reque
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import uvloop
 
 from benchmarks import local
-from benchmarks.orderers import BARE, WRITTEN, Bare, Ccxt, Ours, Venue
+from benchmarks.orderers import BARE, WRITTEN, Bare, Ccxt, Ours, Send, Venue
 from benchmarks.turns import Goal, Role, Row, delays
 from neuroflux.settings import Settings
 
 ORDERS = 30
-PAUSE = 0.35
-"""Seconds between two: the exchange lets 50 through in ten, and the executor a fifth less."""
+PAUSES = {1: 0.35, 2: 0.6}
+"""Seconds between two, by their requests: the exchange lets 50 through in ten, and the executor a fifth less."""
+NAMES = {1: "order", 2: "pair"}
 CONTENDERS: dict[str, Role] = {"neuroflux": "ours", "ccxt": "peer", "hops": "limit"}
 
 
@@ -28,26 +28,28 @@ def rows(rounds: int) -> list[Row]:
         for topic in (BARE, WRITTEN):
             local.make_topic(settings, topic)
         figures = uvloop.run(_rounds(settings, rounds))
-    return delays("order", figures, CONTENDERS, Goal("hops", 1 / 1.5))
+    goal = Goal("hops", 1 / 1.5)
+    return [row for number, found in figures.items() for row in delays(NAMES[number], found, CONTENDERS, goal)]
 
 
-async def _rounds(settings: Settings, rounds: int) -> dict[str, list[list[float]]]:
-    found: dict[str, list[list[float]]] = {name: [] for name in CONTENDERS}
+async def _rounds(settings: Settings, rounds: int) -> dict[int, dict[str, list[list[float]]]]:
+    found: dict[int, dict[str, list[list[float]]]] = {one: {name: [] for name in CONTENDERS} for one in NAMES}
     async with Venue() as venue, Ours(settings, venue) as ours, Ccxt(venue) as ccxt, Bare(settings, venue) as bare:
-        sends: dict[str, Callable[[], Awaitable[None]]] = {"neuroflux": ours.send, "ccxt": ccxt.send, "hops": bare.send}
-        for name in found:
-            await _times(venue, sends[name])
-        for number in range(rounds):
-            order = list(found)
-            for name in (*order[number % 3 :], *order[: number % 3]):
-                found[name].append(await _times(venue, sends[name]))
+        sends: dict[str, Send] = {"neuroflux": ours.send, "ccxt": ccxt.send, "hops": bare.send}
+        for requests, times in found.items():
+            for name in times:
+                await _times(venue, sends[name], requests)
+            for number in range(rounds):
+                order = list(times)
+                for name in (*order[number % 3 :], *order[: number % 3]):
+                    times[name].append(await _times(venue, sends[name], requests))
     return found
 
 
-async def _times(venue: Venue, send: Callable[[], Awaitable[None]]) -> list[float]:
-    """Milliseconds from the call to the request's arrival, of each order."""
+async def _times(venue: Venue, send: Send, requests: int) -> list[float]:
+    """Milliseconds from the call to the arrival of its last request, of each order."""
     times = []
     for _ in range(ORDERS):
-        times.append(await venue.time_of(send))
-        await asyncio.sleep(PAUSE)
+        times.append(await venue.time_of(send, requests))
+        await asyncio.sleep(PAUSES[requests])
     return times
