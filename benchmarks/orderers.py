@@ -42,6 +42,7 @@ REFRESH = 0.5
 BOUGHT, SOLD = "NFX/USDC", "NFY/USDC"
 """The legs of a pair. What they cost stays a percent apart, so that each pair pays."""
 PRICES = {BOUGHT: 100.0, SOLD: 101.0}
+FUNDS = {"USDC": Decimal(1_000_000), "NFX": Decimal(100)}
 QUANTITY = Decimal("0.1")
 
 
@@ -139,7 +140,7 @@ class Ours:
         self._publisher = await self._opened.enter_async_context(
             Publisher(self._settings, await load_codec(self._settings))
         )
-        await self._publish_account()
+        await self._publish_instruments()
         fresh = asyncio.create_task(self._keep_fresh())
         self._opened.callback(fresh.cancel)
         self._opened.enter_context(process(self._settings, "consumers", "execution", env=keys))
@@ -148,12 +149,9 @@ class Ours:
     async def __aexit__(self, *error: Any) -> None:
         await self._opened.__aexit__(*error)
 
-    async def _publish_account(self) -> None:
+    async def _publish_instruments(self) -> None:
         for symbol in PRICES:
             await self._publisher.write(INSTRUMENTS, instrument(symbol))
-        for asset, amount in (("USDC", 1_000_000), ("NFX", 100)):
-            free = Decimal(amount)
-            await self._publisher.write(BALANCES, Balance("binance", asset, free, Decimal(0), Decimal(0), free, wall()))
 
     async def _keep_fresh(self) -> None:
         while True:
@@ -161,6 +159,8 @@ class Ours:
             for symbol, price in PRICES.items():
                 sides = (Level(price - 0.01, 5e6),), (Level(price, 5e6),)
                 self._publisher.publish(BOOKS, BookPicture("binance", symbol, "NFX/USD", *sides, now, now, now))
+            for asset, free in FUNDS.items():
+                self._publisher.publish(BALANCES, Balance("binance", asset, free, Decimal(0), Decimal(0), free, now))
             await asyncio.sleep(REFRESH)
 
     async def send(self, requests: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Coroutine, Iterable
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from consumers.alarms import Alarms
-from consumers.deciding import Decider
+from consumers.deciding import Decider, is_pair
 from consumers.gateway import Gateway
 from consumers.journal import Journal, Saved
 from consumers.leverage import Leverages
@@ -89,7 +89,7 @@ class Executor:
         self._runners: dict[str, Runner] = {}
         self._tasks: dict[asyncio.Task[None], int] = {}
         self._starting: dict[str, asyncio.Event] = {}
-        self._ended: deque[tuple[Microseconds, Order]] = deque()
+        self._ended: list[tuple[Microseconds, Order]] = []
         self._ours: set[int] = set()
         self._claimed: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self._strays = Strays(self._match, self._may_be_ours)
@@ -279,11 +279,14 @@ class Executor:
         return next((halt for halt in map(self.views.halt_of, _exchanges(order)) if halt), "")
 
     def _ours_now(self) -> list[Order]:
-        """Our orders as they are, and those that have just ended: the balances may not show them yet."""
+        """Our orders as they are, and those that have just ended and still count."""
         now = wall()
-        while self._ended and self._ended[0][0] < now - RESERVED_FOR:
-            self._ended.popleft()
+        self._ended = [(at, one) for at, one in self._ended if at >= now - RESERVED_FOR and self._counts(one, now)]
         return [order for _, order in self._ended] + [runner.order for runner in self._runners.values()]
+
+    def _counts(self, ended: Order, now: Microseconds) -> bool:
+        """The balances may not show it yet; a pair may stand on one leg."""
+        return is_pair(ended.command) or not self.views.shows(ended, now)
 
     # ── news of orders ───────────────────────────────────────────────────────────────────────────────────────────
 

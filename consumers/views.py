@@ -33,7 +33,7 @@ from neuroflux.engine.candidates import Prospect, usd_rate
 from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
 from neuroflux.engine.daily import DailyProfit
 from neuroflux.engine.leverage import bounded
-from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_fault, halt_of, reserved, spent_asset
+from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_fault, halt_of, reserved, shown, spent_asset
 from neuroflux.engine.order_state import Order
 from neuroflux.entries import Entry
 from neuroflux.kafka import Reader
@@ -246,6 +246,10 @@ class Views:
         free, bounds = balance.free if balance else Decimal(0), self.bounds(instrument.exchange)
         planned = at_margin(free - under_way, instrument, bounds)
         return bounded(planned, under_way, instrument, side, bounds, balance, self._on_margin(instrument))
+
+    def shows(self, order: Order, now: Microseconds) -> bool:
+        """Whether the balances show all that an order took."""
+        return shown(order, lambda exchange, asset: self._balances.get((exchange, asset), (None, now))[1], now)
 
     def _on_margin(self, instrument: Instrument) -> dict[str, Position]:
         """The positions that share an instrument's margin, by symbol."""

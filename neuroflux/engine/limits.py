@@ -7,7 +7,7 @@ Rules: ``kind``, ``strategy``, ``quantity``, ``price``, ``late``, ``halted``, ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from msgspec import Struct
@@ -203,6 +203,14 @@ def reserved(
             if here and _unseen(order, number, balance_time, now):
                 total += spent_amount(leg.instrument, leg.side, leg.quantity, leg.price)
     return total
+
+
+def shown(order: Order, told_at: Callable[[str, str], Microseconds], now: Microseconds) -> bool:
+    """Whether balances, told when ``told_at`` says by exchange and asset, show all that an order took."""
+    return not any(
+        _unseen(order, number, told_at(leg.instrument.exchange, spent_asset(leg.instrument, leg.side)), now)
+        for number, leg in enumerate(order.legs)
+    )
 
 
 def _unseen(order: Order, leg: int, balance_time: Microseconds, now: Microseconds) -> bool:

@@ -33,6 +33,7 @@ from neuroflux.engine.limits import (
     limits_of,
     notional_fault,
     reserved,
+    shown,
 )
 from neuroflux.engine.order_state import Decided, Leg, Order, Reported, Sending
 from neuroflux.engine.orders import received, step
@@ -177,6 +178,21 @@ def test_what_the_balance_already_shows_is_not_reserved_again() -> None:
     assert reserved([working], "binance", "USDT", NOW - 1, NOW) == 200
     assert reserved([working], "binance", "USDT", NOW, NOW) == 0
     assert reserved([working], "binance", "USDT", NOW - 1, NOW + RESERVED_FOR) == 0
+
+
+def test_what_balances_show_counts_no_more() -> None:
+    filled, under_way = heard(routed(SPOT), OrderState.FILLED, 2), routed(SPOT)
+    asked: list[tuple[str, str]] = []
+
+    def before(exchange: str, asset: str) -> int:
+        asked.append((exchange, asset))
+        return NOW - 1
+
+    assert not shown(filled, before, NOW)
+    assert asked == [("binance", "USDT")]
+    assert shown(filled, before, NOW + RESERVED_FOR)
+    assert shown(filled, lambda exchange, asset: NOW, NOW)
+    assert not shown(under_way, lambda exchange, asset: NOW, NOW)
 
 
 def test_a_fill_stays_reserved_until_the_balance_tells_and_a_rejected_order_holds_nothing() -> None:
