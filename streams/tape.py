@@ -1,8 +1,8 @@
 """The tape of the last minute for a worker that comes to a partition: prices go on where another left them.
 
 A worker that begins, is given a partition back, or reads records again after a kill, would else weigh a market by what
-was traded since, or count trades twice. Where the records that come do not follow those before, the minute before them
-is read from the log.
+was traded since, or count trades twice. Where records are missing before those that come, the minute before them is
+read from the log; those that were taken before are passed over.
 """
 
 from __future__ import annotations
@@ -28,9 +28,11 @@ class TapedPrices:
     async def take(self, batch: list[Entry]) -> None:
         first, last = batch[0], batch[-1]
         if first.topic is TRADES:
-            if first.offset != self._next.get(first.partition):
+            following = self._next.get(first.partition, -1)
+            if following < 0 or first.offset > following:
                 self._prices.recall(await self._before(first))
-            self._next[first.partition] = last.offset + 1
+            batch = [entry for entry in batch if entry.offset >= following]
+            self._next[first.partition] = max(following, last.offset + 1)
         await self._prices.take(batch)
 
     async def _before(self, entry: Entry) -> list[Entry]:

@@ -76,5 +76,5 @@ async def test_a_worker_goes_on_where_another_was(stack: Any) -> None:
     tape = await traded(stack.settings, market, now)
     always = await priced(stack.settings, market, [tape], now)
     assert always.volume == TRADED
-    for batches in ([tape[4:]], [tape[2:4], tape[4:]], [tape, tape[3:]], [tape[:3], tape[5:]]):
+    for batches in ([tape[4:]], [tape[2:4], tape[4:]], [tape, tape], [tape, tape[3:]], [tape[:3], tape[5:]]):
         assert await priced(stack.settings, market, batches, now) == always
