@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
@@ -79,18 +78,6 @@ def running(*command: str, env: Mapping[str, str] | None = None) -> Iterator[sub
     finally:
         started.kill()
         started.wait()
-
-
-async def answers(session: aiohttp.ClientSession, url: str) -> None:
-    """Wait until a server is there."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                async with session.get(url) as answer:
-                    answer.raise_for_status()
-                    return
-            except aiohttp.ClientConnectorError:
-                await asyncio.sleep(LOOK)
 
 
 def told(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> list[float]:

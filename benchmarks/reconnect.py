@@ -22,6 +22,7 @@ from benchmarks import local
 from benchmarks.turns import Contender, Row, in_turns
 from neuroflux.domain import StatusKind
 from neuroflux.exchanges.binance import Binance
+from neuroflux.stack.checks import serves
 from neuroflux.topics import BOOKS, STATUS, Topic
 from producers.market import SNAPSHOT_WORKERS, ExchangeMarket
 from producers.rest import Rest
@@ -51,7 +52,8 @@ async def _with_exchange(port: int, measure: Callable[[str, Cut], Awaitable[floa
             async with session.post(f"{url}/sim/faults", json={"exchange": EXCHANGE, "fault": "disconnect"}) as answer:
                 answer.raise_for_status()
 
-        await local.answers(session, f"{url}/{EXCHANGE}/api/v3/time")
+        while not await serves(f"{url}/{EXCHANGE}/api/v3/time"):  # noqa: ASYNC110  # nobody tells when it does
+            await asyncio.sleep(local.LOOK)
         return await measure(f"{url}/{EXCHANGE}", cut)
 
 

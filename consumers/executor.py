@@ -25,7 +25,6 @@ from consumers.views import Views
 from neuroflux.clock import wall
 from neuroflux.codec import Codec
 from neuroflux.domain import (
-    Cause,
     CommandKind,
     ControlCommand,
     Fill,
@@ -188,7 +187,7 @@ class Executor:
 
     async def _begin(self, entry: Entry) -> Runner:
         command = entry.record
-        first = received(command, Cause(entry.topic.name, entry.partition, entry.offset), wall())
+        first = received(command, entry.cause, wall())
         fault = self.decider.fault(command, entry.timestamp)
         if not fault:
             await self.decider.warm(command)

@@ -95,10 +95,7 @@ class Views:
     def take(self, entry: Entry) -> None:
         match entry.record:
             case BookPicture() as book:
-                self._books[(book.exchange, book.symbol)] = (
-                    book,
-                    Cause(entry.topic.name, entry.partition, entry.offset),
-                )
+                self._books[(book.exchange, book.symbol)] = (book, entry.cause)
                 if is_conversion_market(book.market) and book.bids and book.asks:
                     self._conversions.update(top_of(book))
             case AggregatedPrice() as price:
@@ -162,7 +159,7 @@ class Views:
 
     def called(self, name: str) -> Collection[Instrument]:
         """The instruments with this symbol, or of this market."""
-        return self._called[name].values() if name in self._called else ()
+        return self._called.get(name, {}).values()
 
     def listed(self, exchange: str) -> Sequence[Instrument]:
         """The instruments of one exchange; the same object until one changes."""
@@ -209,7 +206,7 @@ class Views:
         """What each exchange holds of an asset: its balance, or of what is traded there as a perpetual the position."""
         found = {name: balance.total for name, (balance, _) in self._balances.items()}
         for (exchange, symbol), one in self._positions.items():
-            instrument = self._instruments.get((exchange, symbol))
+            instrument = self.instrument(exchange, symbol)
             if instrument is not None:
                 name = (exchange, instrument.base)
                 found[name] = found.get(name, Decimal(0)) + one.quantity * instrument.multiplier
@@ -257,7 +254,7 @@ class Views:
             symbol: one
             for (exchange, symbol), one in self._positions.items()
             if exchange == instrument.exchange
-            and (known := self._instruments.get((exchange, symbol)))
+            and (known := self.instrument(exchange, symbol))
             and known.settle == instrument.settle
         }
 

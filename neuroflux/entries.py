@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from neuroflux.codec import Codec
+from neuroflux.domain import Cause
 from neuroflux.errors import MalformedFrame, NeuroFluxError
 from neuroflux.registry import learn
 from neuroflux.settings import Settings
@@ -34,6 +35,16 @@ class Entry(Struct, frozen=True):
     timestamp: int
     headers: Headers = ()
 
+    @property
+    def cause(self) -> Cause:
+        """The record as what is computed from it names it."""
+        return Cause(self.topic.name, self.partition, self.offset)
+
+
+def key_of(message: Any) -> str:
+    """The key of what aiokafka fetched."""
+    return (message.key or b"").decode(errors="replace")
+
 
 class Decoder:
     """What aiokafka fetched to entries; a schema that somebody else wrote with is asked of the registry, once."""
@@ -58,8 +69,7 @@ class Decoder:
                 record = self._codec.decode(topic, raw)
             except MalformedFrame as malformed:
                 error = str(malformed)
-        key = (message.key or b"").decode(errors="replace")
-        at = message.timestamp * 1000
+        key, at = key_of(message), message.timestamp * 1000
         return Entry(topic, message.partition, message.offset, key, record, raw, error, at, tuple(message.headers))
 
     def _new(self, raw: bytes) -> int:

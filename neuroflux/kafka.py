@@ -16,7 +16,7 @@ from aiokafka.partitioner import murmur2
 from msgspec import Struct
 
 from neuroflux.codec import Codec
-from neuroflux.entries import Decoder, Entry, Headers
+from neuroflux.entries import Decoder, Entry, Headers, key_of
 from neuroflux.errors import NeuroFluxError, Unreachable, UsageError
 from neuroflux.kafka_clients import CLOSE_SECONDS, failure, or_unreachable, security, stopped
 from neuroflux.registry import load_codec, register_schemas
@@ -319,7 +319,7 @@ class Reader:
             )
 
     def _is_wanted(self, message: Any) -> bool:
-        return self._wanted is None or self._wanted(message.topic, (message.key or b"").decode(errors="replace"))
+        return self._wanted is None or self._wanted(message.topic, key_of(message))
 
     async def up_to(self, ends: Mapping[TopicPartition, int]) -> list[Entry]:
         """Wait for every record before these offsets, a partition; what lies behind them stays to be read."""

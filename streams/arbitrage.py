@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuroflux.domain import BookPicture, Cause
+from neuroflux.domain import BookPicture
 from neuroflux.engine.arbitrage import Arbitrage
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.sound import flaw
@@ -29,7 +29,6 @@ class ArbitrageStream:
                 if entry.topic is BOOKS:
                     dead_letter(self._sink, entry, wrong)
                 continue
-            cause = Cause(entry.topic.name, entry.partition, entry.offset)
             look = self._arbitrage.book if isinstance(record, BookPicture) else self._arbitrage.quote
-            for signal in look(record, cause):
+            for signal in look(record, entry.cause):
                 self._sink.publish(SIGNALS, signal)

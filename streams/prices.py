@@ -30,12 +30,12 @@ class PriceStream:
             if wrong := flaw(record, entry.timestamp):
                 dead_letter(self._sink, entry, wrong)
             else:
-                self._take(record, Cause(entry.topic.name, entry.partition, entry.offset))
+                self._take(record, entry.cause)
 
     def recall(self, tape: Sequence[Entry]) -> None:
         """Begin with what was traded before the records that come next."""
         sound = [one for one in tape if isinstance(one.record, Trade) and not flaw(one.record, one.timestamp)]
-        self._prices.recall([(one.record, Cause(one.topic.name, one.partition, one.offset)) for one in sound])
+        self._prices.recall([(one.record, one.cause) for one in sound])
 
     def _take(self, record: Quote[float] | Trade[float], cause: Cause) -> None:
         told = self._prices.quote(record, cause) if isinstance(record, Quote) else self._prices.trade(record, cause)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from neuroflux.codec import Codec
-from neuroflux.domain import Cause, Instrument, Microseconds, Quote
+from neuroflux.domain import Instrument, Microseconds, Quote
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.conversion import MAX_AGE, is_conversion_market
 from neuroflux.engine.sound import flaw
@@ -26,7 +26,7 @@ def take(reference: Reference, entry: Entry) -> None:
         case Instrument() as instrument:
             reference.list(instrument)
         case Quote() as quote if not flaw(quote, entry.timestamp):
-            reference.convert(quote, Cause(entry.topic.name, entry.partition, entry.offset))
+            reference.convert(quote, entry.cause)
 
 
 async def follow(

@@ -115,8 +115,7 @@ class Mirror:
         if whole and (wrong := flaw(book, entry.timestamp)):
             log.warning("%s-%s@%s: %s", entry.topic.name, entry.partition, entry.offset, wrong)
             return
-        cause = Cause(entry.topic.name, entry.partition, entry.offset)
-        self._books[(book.exchange, book.symbol)] = (book, cause)
+        self._books[(book.exchange, book.symbol)] = (book, entry.cause)
         if whole and is_conversion_market(book.market):
             self._conversions.update(top_of(book))
 
