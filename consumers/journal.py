@@ -1,8 +1,11 @@
 """The journal of orders: written before anything is done, followed by every executor, and the fence between them.
 
 An executor claims a partition with a record of its own; the claim's offset is its generation. Whatever was written
-under an older generation than the last claim before it does not count, and who reads back its own entry behind
-another's claim is fenced: it does nothing more there. Since all follow all partitions, each knows every order.
+under an older generation than the last claim before it does not count, and who finds its own entry behind another's
+claim is fenced: it does nothing more there. Since all follow all partitions, each knows every order.
+
+An entry counts when everything before it is known. Where Kafka acknowledges ours with the very offset that we had come
+to, nothing lies between, and there is nothing to wait for; else it counts when it has been read.
 """
 
 from __future__ import annotations
@@ -92,16 +95,22 @@ class Journal:
                     loaded.set()
 
     def _take(self, entry: Entry) -> None:
+        if entry.offset < self._positions[entry.partition]:
+            return  # ours, which counted when it was acknowledged
         self._positions[entry.partition] = entry.offset + 1
         if entry.error:
             log.error("journal %s@%s can't be read: %s", entry.partition, entry.offset, entry.error)
         elif entry.record.kind == CLAIM:
             self._claims[entry.partition] = entry.offset
-        elif entry.record.generation < self._claims.get(entry.partition, -1):
-            self._void(entry.partition, entry.record)
         else:
-            self._keep(entry.partition, entry.record)
+            self._count(entry.partition, entry.record)
         self._moved[entry.partition].set()
+
+    def _count(self, partition: int, entry: JournalEntry) -> None:
+        if entry.generation < self._claims.get(partition, -1):
+            self._void(partition, entry)
+        else:
+            self._keep(partition, entry)
 
     def _keep(self, partition: int, entry: JournalEntry) -> None:
         self._partitions[entry.order_id] = partition
@@ -183,6 +192,9 @@ class Journal:
         generation = self._ours.get(partition, -1)
         entry = JournalEntry(order_id, kind, generation, body, wall())
         place = await self._publisher.write(JOURNAL, entry, partition=partition)
+        if place.offset == self._positions[partition]:
+            self._positions[partition] += 1
+            self._count(partition, entry)
         await self._read_past(partition, place.offset)
 
     async def _read_past(self, partition: int, offset: int) -> None:

@@ -151,6 +151,21 @@ async def test_one_that_slept_through_a_claim_is_fenced_by_its_own_entry_and_its
     )
 
 
+async def test_an_entry_that_nothing_lies_before_counts_when_it_is_acknowledged() -> None:
+    log = Log()
+    journal = log.journal()
+    await journal.claim(PARTITION)
+    log.paused.append(journal)
+    for reason in ("first", "second"):
+        await journal.write(PARTITION, saved(replace(order("a"), reason=reason), [], 0))
+    journal._take(entry(log.entries[1], 1))
+    last = journal.last("a")
+    assert last is not None
+    assert last.order.reason == "second", "what is read later is known already"
+    assert journal.partition_of("a") == PARTITION
+    assert journal.order_of(fill("BTC/USDT", "client-a")) == "a"
+
+
 async def test_what_another_release_wrote_is_never_placed_again() -> None:
     journal = Log().journal()
     journal._take(entry(JournalEntry("a", OPEN, 0, b"\xc1", 0), 0))
