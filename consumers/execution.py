@@ -39,7 +39,8 @@ async def main(settings: Settings) -> None:
         reader = Reader(
             settings, executor.codec, (COMMANDS,), group=GROUP, on_assign=executor.assigned, on_revoke=executor.revoked
         )
-        async with reader:
+        async with reader, AsyncExitStack() as beside:
+            followers.append(_follower(beside, _tend(reader, executor)))
             try:
                 await _unless_failed(_take_commands(reader, executor), executor.failed, *followers)
             except asyncio.CancelledError:
@@ -82,19 +83,21 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
 
 
 async def _take_commands(reader: Reader, executor: Executor) -> None:
-    """Commands as they come; offsets as they are journalled."""
-    loop = asyncio.get_running_loop()
-    committed = loop.time()
+    """Commands as they come."""
     async with aclosing(reader.batches(max_records=100)) as batches:
         async for batch in batches:
             if executor.at_work:
                 ready()
             for entry in batch:
                 await executor.take(entry)
-            if loop.time() - committed >= COMMIT_SECONDS:
-                committed = loop.time()
-                await executor.commit(reader)
-                await executor.tend()
+
+
+async def _tend(reader: Reader, executor: Executor) -> None:
+    """Commit what is journalled, and look after the orders, beside the commands: none waits for it."""
+    while True:
+        await asyncio.sleep(COMMIT_SECONDS)
+        await executor.commit(reader)
+        await executor.tend()
 
 
 def _follower(opened: AsyncExitStack, work: Coroutine[Any, Any, None]) -> Danger:

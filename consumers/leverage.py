@@ -25,13 +25,18 @@ class Leverages:
     async def ensure(self, legs: Iterable[Leg]) -> None:
         """Before an order leaves. One that the exchange does not offer is logged: its own bound is lower then."""
         wanted = {(one.instrument.exchange, one.instrument.symbol): one.instrument for one in legs}
-        await asyncio.gather(*(self._ensure(one) for one in wanted.values()))
+        missing = [(one, leverage) for one in wanted.values() if (leverage := self._missing(one))]
+        if missing:  # else nothing may come between an order's decision and its journal
+            await asyncio.gather(*(self._ask(*one) for one in missing))
 
-    async def _ensure(self, instrument: Instrument) -> None:
-        name = (instrument.exchange, instrument.symbol)
+    def _missing(self, instrument: Instrument) -> int:
+        """The leverage that is asked for and was not set; 0 for none."""
         leverage = int(self._views.bounds(instrument.exchange).get("leverage", 0.0))
-        if not leverage or instrument.kind is not InstrumentKind.PERPETUAL or self._asked.get(name) == leverage:
-            return
+        is_set = self._asked.get((instrument.exchange, instrument.symbol)) == leverage
+        return 0 if is_set or instrument.kind is not InstrumentKind.PERPETUAL else leverage
+
+    async def _ask(self, instrument: Instrument, leverage: int) -> None:
+        name = (instrument.exchange, instrument.symbol)
         try:
             answer = await self._gateway.call(
                 instrument.exchange, lambda desk, now: desk.leverage(instrument, leverage, now)
