@@ -53,9 +53,10 @@ class BookSide:
         """Best first."""
         return tuple(self._levels[: -depth - 1 : -1])
 
-    def within(self, price: float) -> int:
-        """How many levels are at this price or better."""
-        return len(self._keys) - bisect_left(self._keys, self._sign * price)
+    def holds(self, count: int, price: float) -> bool:
+        """Whether so many levels are at this price or better; looks at one of them."""
+        keys = self._keys
+        return count == 0 or (count <= len(keys) and keys[-count] >= self._sign * price)
 
     def copy(self) -> BookSide:
         copied = BookSide(self._sign)
@@ -91,9 +92,9 @@ class OrderBook:
     def asks(self, depth: int) -> tuple[Level[Numeral], ...]:
         return self._asks.top(depth)
 
-    def within(self, bid: float, ask: float) -> tuple[int, int]:
-        """How many bids are at ``bid`` or above, and how many asks at ``ask`` or below."""
-        return self._bids.within(bid), self._asks.within(ask)
+    def holds(self, bids: int, bid: float, asks: int, ask: float) -> bool:
+        """Whether so many bids are at ``bid`` or above, and so many asks at ``ask`` or below."""
+        return self._bids.holds(bids, bid) and self._asks.holds(asks, ask)
 
     @property
     def crossed(self) -> bool:

@@ -176,8 +176,7 @@ class BookKeeper:
         if self.book.crossed:
             return Verdict.CROSSED
         edge = self._edge
-        bids, asks = self.book.within(edge.bid, edge.ask)
-        if bids < edge.bids or asks < edge.asks:
+        if not self.book.holds(edge.bids, edge.bid, edge.asks, edge.ask):
             return Verdict.EXHAUSTED
         self.last, self._phase = event.u, Phase.PROVED
         return verdict
