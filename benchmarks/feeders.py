@@ -19,6 +19,7 @@ from neuroflux.exchanges.base_exchange import Subscription
 from neuroflux.exchanges.binance import Binance
 from neuroflux.kafka import Publisher, load_codec
 from neuroflux.settings import Settings, load_settings
+from neuroflux.stage import spare_collector
 from neuroflux.topics import QUOTES
 from producers.normaliser import Normaliser
 from producers.sockets import Socket
@@ -46,6 +47,7 @@ class Listener:
 
 
 async def ours(settings: Settings, address: str) -> None:
+    spare_collector()
     async with Publisher(settings, await load_codec(settings)) as publisher:
         normaliser = Normaliser(Binance(), publisher, lambda wish: None)
         normaliser.instruments([frames.listing(["BTC"])], wall())
@@ -110,6 +112,7 @@ async def bridge(settings: Settings, address: str) -> None:
     from aiokafka import AIOKafkaProducer
     from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
+    spare_collector()
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", max_batch_size=BATCH) as producer:
         made = Bridge(producer)
 

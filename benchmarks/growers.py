@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks import frames, local
 from neuroflux.exchanges.base_exchange import Answer, Request, SnapshotNeeded
 from neuroflux.exchanges.binance import Binance
+from neuroflux.stage import spare_collector
 from neuroflux.topics import Topic
 from producers.normaliser import Normaliser
 
@@ -78,6 +79,7 @@ def ticks(names: list[str]) -> Iterator[bytes]:
 def main(symbols: int) -> None:
     names = frames.bases(symbols)
     given = list(ticks(names))
+    spare_collector()
     wanted: list[SnapshotNeeded] = []
     encoder = Encoder()
     normaliser = Normaliser(Binance(), encoder, wanted.append)

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from neuroflux.clock import wall
 from neuroflux.kafka import Publisher, load_codec
 from neuroflux.settings import Settings, load_settings
+from neuroflux.stage import spare_collector
 from neuroflux.topics import DELETE, Topic
 
 FIRST, SECOND = "bench.first", "bench.second"
@@ -54,4 +55,5 @@ async def forward(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
+    spare_collector()
     uvloop.run({"send": send, "forward": forward}[sys.argv[1]](load_settings()))

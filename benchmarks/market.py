@@ -6,7 +6,6 @@ Snapshots of books are at hand, so that nothing is waited for but what is measur
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import sys
 from typing import Any
@@ -22,6 +21,7 @@ from neuroflux.exchanges.binance import Binance
 from neuroflux.exchanges.binanceusdm import BinanceUsdm
 from neuroflux.kafka import Publisher, load_codec
 from neuroflux.settings import load_settings
+from neuroflux.stage import spare_collector
 from producers.conflation import Conflated
 from producers.normaliser import Normaliser
 from producers.pictures import INTERVAL
@@ -79,7 +79,7 @@ class Market:
 
 async def main(address: str) -> None:
     settings = load_settings()
-    gc.freeze()  # as every stage does
+    spare_collector()
     async with Publisher(settings, await load_codec(settings)) as publisher, asyncio.TaskGroup() as tasks:
         sink = Conflated(publisher)
         for exchange in (Binance(), BinanceUsdm()):

@@ -32,6 +32,7 @@ from neuroflux.domain import (
 from neuroflux.kafka import Publisher, load_codec
 from neuroflux.ordering import new_order_id
 from neuroflux.settings import Settings, load_settings
+from neuroflux.stage import spare_collector
 from neuroflux.topics import BALANCES, BOOKS, COMMANDS, INSTRUMENTS
 
 Send = Callable[[int], Awaitable[None]]
@@ -39,6 +40,8 @@ Send = Callable[[int], Awaitable[None]]
 BARE, WRITTEN = "bench.orders", "bench.journal"
 PATIENCE = 30.0
 REFRESH = 0.5
+FIRST = 400
+"""Records that fill more than the 4 KiB of a partition after which Kafka writes to its index."""
 BOUGHT, SOLD = "NFX/USDC", "NFY/USDC"
 """The legs of a pair. What they cost stays a percent apart, so that each pair pays."""
 PRICES = {BOUGHT: 100.0, SOLD: 101.0}
@@ -163,6 +166,12 @@ class Ours:
                 self._publisher.publish(BALANCES, Balance("binance", asset, free, Decimal(0), Decimal(0), free, now))
             await asyncio.sleep(REFRESH)
 
+    async def warm(self) -> None:
+        """Commands that are refused, so that no measured one is where Kafka first makes a page of an index."""
+        for _ in range(FIRST):
+            command = OrderCommand(order_id=new_order_id(), kind=CommandKind.PLACE, issued_at=wall())
+            await self._publisher.write(COMMANDS, command)
+
     async def send(self, requests: int) -> None:
         """An order, or a pair of two."""
         kind = CommandKind.PLACE if requests == 1 else CommandKind.PAIR
@@ -237,12 +246,18 @@ class Bare:
     async def __aexit__(self, *error: Any) -> None:
         await self._opened.__aexit__(*error)
 
+    async def warm(self) -> None:
+        """As ours."""
+        for _ in range(FIRST):
+            await self.send(0)
+
     async def send(self, requests: int) -> None:
         await self._producer.send_and_wait(BARE, b"%d" % requests, partition=0)
 
 
 async def hop(address: str) -> None:
     """Read a command, write that it is begun, send it."""
+    spare_collector()
     settings = load_settings()
     async with (
         AIOKafkaConsumer(BARE, bootstrap_servers=settings.kafka, auto_offset_reset="earliest") as consumer,

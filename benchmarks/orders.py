@@ -8,6 +8,7 @@ and the bare HTTP request. The exchange is a server here that tells when a reque
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import uvloop
 
@@ -35,6 +36,9 @@ def rows(rounds: int) -> list[Row]:
 async def _rounds(settings: Settings, rounds: int) -> dict[int, dict[str, list[list[float]]]]:
     found: dict[int, dict[str, list[list[float]]]] = {one: {name: [] for name in CONTENDERS} for one in NAMES}
     async with Venue() as venue, Ours(settings, venue) as ours, Ccxt(venue) as ccxt, Bare(settings, venue) as bare:
+        await ours.warm()
+        await bare.warm()
+        gc.freeze()  # ccxt is so large that a collection of all would add 40 ms to whichever order it falls on
         sends: dict[str, Send] = {"neuroflux": ours.send, "ccxt": ccxt.send, "hops": bare.send}
         for requests, times in found.items():
             for name in times:

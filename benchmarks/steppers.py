@@ -21,6 +21,7 @@ from neuroflux.entries import Decoder, Entry
 from neuroflux.exchanges.binance import Binance
 from neuroflux.kafka import Publisher, load_codec
 from neuroflux.settings import Settings, load_settings
+from neuroflux.stage import spare_collector
 from neuroflux.topics import QUOTES
 from streams import arbitrage, prices
 from streams.app import Worker
@@ -72,6 +73,7 @@ class Meter:
 
 
 async def ours(settings: Settings, count: int) -> None:
+    spare_collector()
     codec, meter, reference = await load_codec(settings), Meter(count), known()
     async with Publisher(settings, codec) as publisher:
         worker = Worker(settings, publisher, Decoder(settings, codec), f"bench-{time.time_ns()}")
@@ -108,6 +110,7 @@ class Steps:
 async def bare(settings: Settings, count: int) -> None:
     from aiokafka import AIOKafkaConsumer
 
+    spare_collector()
     codec, meter = await load_codec(settings), Meter(count)
     async with Publisher(settings, codec) as publisher:
         steps = Steps(codec, publisher)

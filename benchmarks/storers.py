@@ -12,6 +12,7 @@ from neuroflux.clickhouse import ClickHouse
 from neuroflux.entries import Entry
 from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.settings import Settings, load_settings
+from neuroflux.stage import spare_collector
 from neuroflux.topics import QUOTES
 
 
@@ -24,6 +25,7 @@ def emptied(settings: Settings) -> ClickHouse:
 
 async def ours(settings: Settings, count: int) -> float:
     """From the first record that is read to the last row that is stored."""
+    spare_collector()
     codec, began, seen = await load_codec(settings), 0.0, 0
     async with Publisher(settings, codec) as publisher:
         warehouse, group = Warehouse(settings, publisher), f"bench-{time.time_ns()}"

@@ -31,6 +31,9 @@ _HERE = Path(__file__).parent
 _SCHEMAS = _HERE / "schemas" if (_HERE / "schemas").is_dir() else _HERE.parent / "schemas"
 """In the wheel the schemas are inside the package, in the checkout beside it."""
 
+_GENERAL: tuple[bytes, Callable[[bytes], Any]] = (b"", lambda _: None)
+"""Of a topic that is not read by hand."""
+
 _UNREADABLE = (
     EOFError,
     IndexError,
@@ -65,7 +68,7 @@ class Codec:
     def __init__(self, ids: Mapping[str, int]) -> None:
         self._headers = {name: _HEADER.pack(_MAGIC, schema_id) for name, schema_id in ids.items()}
         self._by_hand = {
-            (name, self._headers[name]): read for name, read in flat_reading.BY_HAND.items() if name in ids
+            name: (self._headers[name], read) for name, read in flat_reading.BY_HAND.items() if name in ids
         }
         self._own = {(name, schema_id) for name, schema_id in ids.items()}  # topics may share a schema, and its id
         self._ids = frozenset(ids.values())
@@ -83,10 +86,9 @@ class Codec:
 
     def decode(self, topic: Topic, raw: bytes) -> Any:
         """The record in these bytes, as the type of the topic. Raises MalformedFrame for anything else."""
-        if by_hand := self._by_hand.get((topic.name, raw[: _HEADER.size])):
-            record = by_hand(raw)
-            if record is not None:
-                return record
+        header, by_hand = self._by_hand.get(topic.name, _GENERAL)
+        if raw.startswith(header) and (record := by_hand(raw)) is not None:
+            return record
         schema_id = self.schema_id(raw)
         body = BytesIO(raw)
         body.seek(_HEADER.size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 Headers = Sequence[tuple[str, bytes]]
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, gc=False):
     """One record of the log. ``error`` says why ``record`` is None; ``raw`` is the value as it came.
 
     ``timestamp`` is the producer's, in microseconds (Kafka keeps milliseconds).
@@ -43,7 +44,12 @@ class Entry(Struct, frozen=True):
 
 def key_of(message: Any) -> str:
     """The key of what aiokafka fetched."""
-    return (message.key or b"").decode(errors="replace")
+    return _text(message.key or b"")
+
+
+@lru_cache(maxsize=16_384)
+def _text(key: bytes) -> str:
+    return key.decode(errors="replace")
 
 
 class Decoder:
