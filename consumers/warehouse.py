@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeVar
 
 from aiokafka import TopicPartition
@@ -82,17 +84,22 @@ class Warehouse:
             self._forget()
 
     def take(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            place = TopicPartition(entry.topic.name, entry.partition)
-            self._next[place] = entry.offset + 1
-            if entry.error:
-                if entry.topic.name not in _READ_BY_OTHERS:
-                    self._dead_letter(entry, entry.error)
-            elif entry.offset > self._stored.get(place, -1):
-                self._rows += 1
-                self._gathered.setdefault(entry.topic.name, []).append(entry)
+        for (topic, partition), run in groupby(entries, attrgetter("topic", "partition")):
+            self._take(topic, TopicPartition(topic.name, partition), list(run))
         if entries and not self._since:
             self._since = time.monotonic()
+
+    def _take(self, topic: Topic, place: TopicPartition, entries: list[Entry]) -> None:
+        stored = self._stored.get(place, -1)
+        fresh = [entry for entry in entries if not entry.error and entry.offset > stored]
+        if topic.name not in _READ_BY_OTHERS:
+            for entry in entries:
+                if entry.error:
+                    self._dead_letter(entry, entry.error)
+        if fresh:
+            self._gathered.setdefault(topic.name, []).extend(fresh)
+        self._rows += len(fresh)
+        self._next[place] = entries[-1].offset + 1
 
     def due(self) -> bool:
         return bool(self._next) and (self._rows >= BATCH_ROWS or time.monotonic() - self._since >= BATCH_SECONDS)
@@ -114,12 +121,13 @@ class Warehouse:
         self._gathered, self._next, self._rows, self._since = {}, {}, 0, 0.0
 
     def _insert(self, topic: Topic, entries: list[Entry]) -> None:
-        fresh = [entry for entry in entries if entry.offset > self._stored.get(_place(entry), -1)]
+        partitions = {entry.partition for entry in entries}
+        stored = {number: self._stored.get(TopicPartition(topic.name, number), -1) for number in partitions}
+        fresh = [entry for entry in entries if entry.offset > stored[entry.partition]]
         if not fresh:
             return
         self._insert_or_split(topic, fresh)
-        for entry in fresh:
-            self._stored[_place(entry)] = entry.offset
+        self._note(topic, {entry.partition: entry.offset for entry in fresh})
 
     def _insert_or_split(self, topic: Topic, entries: list[Entry]) -> None:
         """Where ClickHouse refuses a batch, halve it until the record is found that it can't take: that one is kept."""
@@ -166,10 +174,6 @@ async def _in_thread(work: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([doing])
         raise
-
-
-def _place(entry: Entry) -> TopicPartition:
-    return TopicPartition(entry.topic.name, entry.partition)
 
 
 async def main(settings: Settings) -> None:
