@@ -68,6 +68,7 @@ class _Lane:
         self._waiting: deque[tuple[Any, int]] = deque()
         self._builder: Any = None
         self._count = 0
+        self.published = self.delivered = 0
         self._filled = asyncio.Event()
         self.task = asyncio.get_running_loop().create_task(self._send(), name=f"send-{topic}-{partition}")
 
@@ -79,6 +80,7 @@ class _Lane:
             self._builder, self._count = self._publisher.builder(), 0
             self._builder.append(timestamp=at, key=key, value=value, headers=headers)
         self._count += 1
+        self.published += 1
         self._filled.set()
 
     async def _send(self) -> None:
@@ -90,6 +92,7 @@ class _Lane:
             except KafkaError as error:
                 self._publisher.failed(failure(error, f"{self._topic}-{self._partition}"))
                 return
+            self.delivered += count
             self._publisher.sent(count)
 
     def _take(self) -> tuple[Any, int]:
@@ -209,15 +212,16 @@ class Publisher:
 
     async def drain(self) -> None:
         """Return at once while little waits to be sent, else when less does."""
-        await self._wait_until(BUFFER_RECORDS)
+        await self._wait_while(lambda: self._pending > BUFFER_RECORDS)
 
     async def flush(self) -> None:
-        """Return when Kafka has everything that was published."""
-        await self._wait_until(0)
+        """Return when Kafka has everything that was published so far; what comes meanwhile is not waited for."""
+        ends = [(lane, lane.published) for lane in self._lanes.values() if lane.delivered < lane.published]
+        await self._wait_while(lambda: any(lane.delivered < end for lane, end in ends))
 
-    async def _wait_until(self, few: int) -> None:
+    async def _wait_while(self, waits: Callable[[], bool]) -> None:
         self._raise_failure()
-        while self._pending > few:
+        while waits():
             self._progress.clear()
             await self._progress.wait()
             self._raise_failure()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from functools import partial
 from typing import Any
 
 import faust
@@ -46,6 +47,7 @@ class Worker:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._assigned = asyncio.Event()
         self._beside: list[asyncio.Task[None]] = []
+        self._deliveries: set[asyncio.Task[None]] = set()
         self.app: Any = faust.App(
             name,
             broker=[f"{SCHEME}://{address}" for address in settings.kafka.split(",")],
@@ -73,6 +75,7 @@ class Worker:
         """Run ``step`` on each batch of these topics.
 
         A batch is acknowledged when what it caused is in Kafka: so a commit never passes an output that was not sent.
+        The next batch does not wait for that.
         """
         channel = self.app.topic(*(topic.name for topic in topics), schema=Decoded(self._decoder))
 
@@ -80,13 +83,28 @@ class Worker:
             async for event in stream.noack().events():
                 try:
                     await step(event.value)
-                    await self._publisher.flush()
+                    await self._publisher.drain()
                 except Exception as error:  # noqa: BLE001  # raised by run; the batch stays unacknowledged
                     self._failed(error)
                     return
-                event.ack()
+                self._acknowledge(event)
 
         self.app.agent(channel, name=name)(agent)
+
+    def _acknowledge(self, event: Any) -> None:
+        """Once everything that was published is in Kafka; if it never is, the batch stays unacknowledged."""
+        delivery = asyncio.create_task(self._publisher.flush())
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(partial(self._delivered, event))
+
+    def _delivered(self, event: Any, delivery: asyncio.Task[None]) -> None:
+        self._deliveries.discard(delivery)
+        if delivery.cancelled():
+            return
+        if error := delivery.exception():
+            self._failed(error)
+        else:
+            event.ack()
 
     def holds(self, place: Any) -> bool:
         """Whether this worker was given that partition."""
@@ -125,9 +143,9 @@ class Worker:
             raise StackError(f"Faust ended: {self.app.crash_reason!r}")
 
     async def _stop(self) -> None:
-        for task in self._beside:
+        for task in (*self._beside, *self._deliveries):
             task.cancel()
-        await asyncio.gather(*self._beside, return_exceptions=True)
+        await asyncio.gather(*self._beside, *self._deliveries, return_exceptions=True)
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await self.app.stop()

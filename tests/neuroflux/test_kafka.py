@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import struct
 import uuid
@@ -84,6 +85,21 @@ async def test_records_are_read_as_published_and_in_order(settings: Settings, co
     assert first.error == ""
     assert first.record == Quote("binance", first.key, first.key, 1.5, 2.0, 1.75, 3.0, first.record.sequence, 5, 6)
     assert codec.decode(QUOTES, first.raw) == first.record
+
+
+async def test_a_flush_waits_for_nothing_that_comes_after_it(settings: Settings, codec: Codec, own: str) -> None:
+    async def go_on(publisher: Publisher) -> None:
+        for number in itertools.count(1):
+            publisher.publish(QUOTES, quote(f"{own}/USD", number))
+            await asyncio.sleep(0)
+
+    async with Publisher(settings, codec) as publisher:
+        publisher.publish(QUOTES, quote(f"{own}/USD"))
+        others = asyncio.create_task(go_on(publisher))
+        async with asyncio.timeout(PATIENCE):
+            await publisher.flush()
+        assert publisher.waiting, "something was on its way all the time"
+        others.cancel()
 
 
 async def test_write_tells_the_place(settings: Settings, codec: Codec, own: str) -> None:
