@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -21,7 +21,7 @@ from fastavro.read import SchemaResolutionError
 
 from neuroflux import flat_reading, flat_writing
 from neuroflux.errors import MalformedFrame, UsageError
-from neuroflux.topics import Topic
+from neuroflux.topics import BY_NAME, Topic
 
 Plain = dict[str, Any]
 _HEADER = struct.Struct(">bI")
@@ -66,28 +66,25 @@ class Codec:
     """Writes and reads the records of every topic. ``ids`` are the registry's, by the name of the topic."""
 
     def __init__(self, ids: Mapping[str, int]) -> None:
-        self._headers = {name: _HEADER.pack(_MAGIC, schema_id) for name, schema_id in ids.items()}
-        self._by_hand = {
-            name: (self._headers[name], read) for name, read in flat_reading.BY_HAND.items() if name in ids
-        }
+        headers = {name: _HEADER.pack(_MAGIC, schema_id) for name, schema_id in ids.items()}
+        self._writers = {name: (headers[name], _writer(name)) for name in ids}
+        self._readers = {name: (headers[name], read) for name, read in flat_reading.BY_HAND.items() if name in ids}
         self._own = {(name, schema_id) for name, schema_id in ids.items()}  # topics may share a schema, and its id
         self._ids = frozenset(ids.values())
         self._learned: dict[int, Any] = {}
 
     def encode(self, topic: Topic, record: Any) -> bytes:
         """The bytes of one record. Raises UsageError for a value that the schema has no room for."""
-        name = topic.name
-        by_hand = flat_writing.BY_HAND.get(name)
+        header, write = self._writers[topic.name]
         try:
-            body = by_hand(record) if by_hand is not None else written(topic, record)
+            return header + write(record)
         except (ValueError, TypeError, ArithmeticError, AttributeError, KeyError) as error:
-            raise UsageError(f"no record of {name}: {error}") from error
-        return self._headers[name] + body
+            raise UsageError(f"no record of {topic.name}: {error}") from error
 
     def decode(self, topic: Topic, raw: bytes) -> Any:
         """The record in these bytes, as the type of the topic. Raises MalformedFrame for anything else."""
-        header, by_hand = self._by_hand.get(topic.name, _GENERAL)
-        if raw.startswith(header) and (record := by_hand(raw)) is not None:
+        header, read = self._readers.get(topic.name, _GENERAL)
+        if raw.startswith(header) and (record := read(raw)) is not None:
             return record
         schema_id = self.schema_id(raw)
         body = BytesIO(raw)
@@ -118,6 +115,10 @@ class Codec:
     def learn(self, schema_id: int, text: str) -> None:
         """Take in a schema that somebody else wrote with."""
         self._learned[schema_id] = parse_schema(_without_times(json.loads(text)))
+
+
+def _writer(name: str) -> Callable[[Any], bytes]:
+    return flat_writing.BY_HAND.get(name) or partial(written, BY_NAME[name])
 
 
 @cache
