@@ -212,19 +212,22 @@ class Publisher:
 
     async def drain(self) -> None:
         """Return at once while little waits to be sent, else when less does."""
-        await self._wait_while(lambda: self._pending > BUFFER_RECORDS)
+        self._raise_failure()
+        while self._pending > BUFFER_RECORDS:
+            await self._taken()
 
     async def flush(self) -> None:
         """Return when Kafka has everything that was published so far; what comes meanwhile is not waited for."""
-        ends = [(lane, lane.published) for lane in self._lanes.values() if lane.delivered < lane.published]
-        await self._wait_while(lambda: any(lane.delivered < end for lane, end in ends))
-
-    async def _wait_while(self, waits: Callable[[], bool]) -> None:
         self._raise_failure()
-        while waits():
-            self._progress.clear()
-            await self._progress.wait()
-            self._raise_failure()
+        ends = [(lane, lane.published) for lane in self._lanes.values() if lane.delivered < lane.published]
+        while any(lane.delivered < end for lane, end in ends):
+            await self._taken()
+
+    async def _taken(self) -> None:
+        """Return when Kafka has taken something more."""
+        self._progress.clear()
+        await self._progress.wait()
+        self._raise_failure()
 
     def sent(self, count: int) -> None:
         self._pending -= count

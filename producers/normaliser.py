@@ -34,6 +34,7 @@ class Normaliser:
     def __init__(self, exchange: Exchange, sink: Sink, want: Want) -> None:
         self._exchange, self._sink, self._want = exchange, sink, want
         self._subscriptions: Sequence[Subscription] = ()
+        self._channels: list[str] = []
         self._pictures: list[Pictures] = []
         self._pictures_of: dict[str, Pictures] = {}
         self._seldom = Seldom()
@@ -52,13 +53,14 @@ class Normaliser:
     def follow(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Subscription]:
         """The sockets that bring these symbols."""
         self._subscriptions = self._feed.subscriptions(symbols)
+        self._channels = [one.path.partition("?")[0] for one in self._subscriptions]
         self._pictures = [Pictures() for _ in self._subscriptions]
         return self._subscriptions
 
     def frame(self, socket: int, raw: bytes, received: Microseconds) -> None:
         pictures = self._pictures[socket]
         pictures.alive(received)
-        self._take(self._feed.frame(raw, received), pictures, raw, self._channel(socket), received)
+        self._take(self._feed.frame(raw, received), pictures, raw, self._channels[socket], received)
 
     def answer(self, symbol: str, answer: Answer, received: Microseconds) -> None:
         """Take the snapshot of a book that was wanted."""
@@ -69,7 +71,7 @@ class Normaliser:
         if kind is StatusKind.DISCONNECTED:
             self._feed.disconnected(self._subscriptions[socket])
             self._pictures[socket].withdraw_all()
-        self._say(self._channel(socket), kind, value, detail, now)
+        self._say(self._channels[socket], kind, value, detail, now)
 
     def passed(self, now: Microseconds) -> None:
         """Take that time has passed: publish the pictures that are due."""
@@ -77,9 +79,6 @@ class Normaliser:
             for picture in pictures.due(now):
                 if picture.bids and picture.asks:
                     self._sink.publish(BOOKS, picture)
-
-    def _channel(self, socket: int) -> str:
-        return self._subscriptions[socket].path.partition("?")[0]
 
     # ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────
 
