@@ -47,7 +47,6 @@ class Listener:
 
 
 async def ours(settings: Settings, address: str) -> None:
-    spare_collector()
     async with Publisher(settings, await load_codec(settings)) as publisher:
         normaliser = Normaliser(Binance(), publisher, lambda wish: None)
         normaliser.instruments([frames.listing(["BTC"])], wall())
@@ -112,7 +111,6 @@ async def bridge(settings: Settings, address: str) -> None:
     from aiokafka import AIOKafkaProducer
     from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-    spare_collector()
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", max_batch_size=BATCH) as producer:
         made = Bridge(producer)
 
@@ -136,4 +134,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "cryptofeed":
         cryptofeed(load_settings(), sys.argv[2])
     else:
+        spare_collector()
         uvloop.run({"ours": ours, "bridge": bridge}[sys.argv[1]](load_settings(), sys.argv[2]))
