@@ -114,7 +114,7 @@ async def bridge(settings: Settings, address: str) -> None:
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all", max_batch_size=BATCH) as producer:
         made = Bridge(producer)
 
-        class Client(WSListener):  # type: ignore[misc]
+        class Client(WSListener):
             def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
                 if frame.msg_type == WSMsgType.TEXT:
                     made.frame(frame.get_payload_as_bytes())

@@ -6,15 +6,15 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
+from operator import not_
 from typing import Any, Protocol
 
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_random_exponential
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from picows.websockets.asyncio.client import ClientConnection, connect
+from picows.websockets.exceptions import ConnectionClosed, WebSocketException
+from tenacity import AsyncRetrying, retry_if_result, wait_random_exponential
 
 from neuroflux.clock import wall
 from neuroflux.domain import Microseconds, StatusKind
-from neuroflux.errors import Unreachable
 from neuroflux.exchanges.base_exchange import Subscription
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from producers.pace import LEAST, Pace
@@ -23,6 +23,7 @@ SHORT_LIVED_SECONDS = 5.0
 """A connection that ends sooner counts as one that failed: the next waits longer."""
 MAX_WAIT_SECONDS = 30.0
 MAX_FRAME = 64 << 20
+LOST = (OSError, WebSocketException)
 
 Work = Coroutine[Any, Any, None]
 
@@ -55,19 +56,38 @@ class Socket:
         self.tried = asyncio.Event()
 
     async def run(self) -> None:
+        until_one_lasts = AsyncRetrying(
+            retry=retry_if_result(not_), wait=wait_random_exponential(multiplier=0.2, max=MAX_WAIT_SECONDS)
+        )
         while True:
-            async for attempt in AsyncRetrying(
-                retry=retry_if_exception_type(Unreachable),
-                wait=wait_random_exponential(multiplier=0.2, max=MAX_WAIT_SECONDS),
-            ):
-                with attempt:
-                    await self._connection()
+            await until_one_lasts(self._connection)
 
-    async def _connection(self) -> None:
-        """One connection, from its opening to its loss; raises Unreachable where it was none to speak of."""
+    async def _connection(self) -> bool:
+        """One connection, from its opening to its loss: whether it was one to speak of."""
         started, reason = time.monotonic(), "closed"
         try:
-            async with connect(
+            async with await self._open() as connection:
+                await self._read(connection)
+                reason = self._mute or reason
+        except LOST as error:
+            reason = str(error) or type(error).__name__
+        finally:
+            self._listener.status(StatusKind.DISCONNECTED, 0.0, reason)
+            self.tried.set()
+        return time.monotonic() - started >= SHORT_LIVED_SECONDS
+
+    async def _open(self) -> ClientConnection:
+        """picows 2.3 leaves a connection open whose opening is cancelled: so it opens in peace, and is closed then."""
+        opening = asyncio.create_task(self._connect())
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._closing = asyncio.create_task(_close(opening))
+            raise
+
+    async def _connect(self) -> ClientConnection:
+        try:
+            return await connect(
                 self._address + self._subscription.path,
                 compression=None,
                 max_size=MAX_FRAME,
@@ -75,16 +95,11 @@ class Socket:
                 close_timeout=1,
                 ping_interval=20,
                 ping_timeout=20,
-            ) as connection:
-                await self._read(connection)
-                reason = self._mute or reason
-        except (OSError, TimeoutError, WebSocketException) as error:
-            reason = str(error) or type(error).__name__
-        finally:
-            self._listener.status(StatusKind.DISCONNECTED, 0.0, reason)
-            self.tried.set()
-        if time.monotonic() - started < SHORT_LIVED_SECONDS:
-            raise Unreachable(reason)
+                proxy=None,  # REST goes through none either
+                use_aiofastnet=False,  # no faster here, and the loop's own TLS is Python's ssl
+            )
+        except AssertionError:  # so picows 2.3 has it where the other side closes before it has answered
+            raise ConnectionError("closed during the handshake") from None
 
     async def _read(self, connection: ClientConnection) -> None:
         for frame in self._subscription.frames:
@@ -112,7 +127,7 @@ class Socket:
         answers = self._subscription.answers
         with suppress(ConnectionClosed):  # its end is told as DISCONNECTED
             while True:
-                raw = await connection.recv(decode=False)
+                raw: Any = await connection.recv(decode=False)  # bytes, since nothing is decoded
                 if not raw.startswith(answers):
                     came(time.monotonic())
                     if self._mute:
@@ -151,3 +166,8 @@ class Socket:
             while True:
                 await asyncio.sleep(self._subscription.heartbeat_seconds)
                 await connection.send(self._subscription.heartbeat, text=True)
+
+
+async def _close(opening: asyncio.Task[ClientConnection]) -> None:
+    with suppress(*LOST):
+        await (await opening).close()

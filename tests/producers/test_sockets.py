@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
+import trustme
 from websockets.asyncio.server import ServerConnection, serve
 
 from neuroflux.clock import wall
 from neuroflux.domain import StatusKind
+from neuroflux.errors import Unreachable
 from neuroflux.exchanges.base_exchange import Subscription
 from producers.sockets import Socket
 
@@ -245,3 +249,108 @@ async def test_an_exchange_that_refuses_the_handshake_is_tried_again(status: int
     assert str(status) in why
     assert recorder.told[0] == "disconnected"
     assert asked == 2
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"not http at all\r\n\r\n"])
+async def test_whoever_does_not_speak_the_protocol_is_tried_again(answer: bytes) -> None:
+    asked = 0
+
+    async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    recorder = Recorder()
+    async with await asyncio.start_server(stranger, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with running(f"ws://127.0.0.1:{port}", Subscription("/"), recorder):
+            await recorder.until("disconnected", times=2)
+    assert set(recorder.told) == {"disconnected"}
+    assert recorder.details[StatusKind.DISCONNECTED][1]
+    assert asked >= 2
+
+
+async def test_what_its_listener_can_not_pass_on_ends_it() -> None:
+    class Stuck(Recorder):
+        def frame(self, raw: bytes, received: int) -> None:
+            raise Unreachable("Kafka did not take it")
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send("lost")
+        await connection.wait_closed()
+
+    async with serving(exchange) as address, asyncio.timeout(PATIENCE):
+        with pytest.raises(Unreachable, match="Kafka"):
+            await Socket(address, Subscription("/"), Stuck()).run()
+
+
+async def test_what_was_still_being_opened_when_it_was_ended_is_closed() -> None:
+    asked, answer, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def late(_: ServerConnection, __: object) -> None:
+        asked.set()
+        await answer.wait()
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+        closed.set()
+
+    async with asyncio.timeout(PATIENCE), serve(exchange, "127.0.0.1", 0, process_request=late) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with running(f"ws://127.0.0.1:{port}", Subscription("/"), Recorder()):
+            await asked.wait()
+        answer.set()
+        await closed.wait()
+
+
+async def test_a_frame_in_fragments_is_handed_on_whole() -> None:
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send(["in ", "three ", "parts"])
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serving(exchange) as address, running(address, Subscription("/"), recorder):
+        await recorder.until("in three parts")
+
+
+async def test_a_frame_beyond_the_limit_is_not_read_and_the_socket_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.sockets.MAX_FRAME", 1000)
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send("short")
+        await connection.send("l" * 1001)
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serving(exchange) as address, running(address, Subscription("/"), recorder):
+        await recorder.until("short", times=2)
+    assert "l" * 1001 not in recorder.told
+
+
+async def test_a_certificate_must_be_of_someone_trusted_and_for_this_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted, other = trustme.CA(), trustme.CA()
+    trusted.cert_pem.write_to_path(tmp_path / "trusted.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send("secret")
+        await connection.wait_closed()
+
+    async def told(certificate: trustme.LeafCert, last: str) -> Recorder:
+        context, recorder = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), Recorder()
+        certificate.configure_cert(context)
+        async with serve(exchange, "localhost", 0, ssl=context) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            async with running(f"wss://localhost:{port}", Subscription("/"), recorder):
+                await recorder.until(last)
+        return recorder
+
+    await told(trusted.issue_cert("localhost"), "secret")
+    for refused in (other.issue_cert("localhost"), trusted.issue_cert("elsewhere.example")):
+        recorder = await told(refused, "disconnected")
+        assert set(recorder.told) == {"disconnected"}
+        assert "certificate verify failed" in recorder.details[StatusKind.DISCONNECTED][1]
