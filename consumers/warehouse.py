@@ -184,7 +184,13 @@ async def main(settings: Settings) -> None:
         await warehouse.open()
         try:
             async with Reader(
-                settings, codec, STORED, group=GROUP, on_assign=warehouse.assigned, on_revoke=warehouse.revoked
+                settings,
+                codec,
+                STORED,
+                group=GROUP,
+                on_assign=warehouse.assigned,
+                on_revoke=warehouse.revoked,
+                unhurried=True,
             ) as reader:
                 await _store_all(reader, warehouse)
         finally:

@@ -35,6 +35,8 @@ BATCH_BYTES = 256 * 1024
 BUFFER_RECORDS = 100_000
 """How many records may wait to be sent before ``drain`` makes the caller wait."""
 
+UNHURRIED_BYTES = 1 << 20
+
 log = logging.getLogger(__name__)
 Start = Literal["beginning", "end", "committed"]
 Wanted = Callable[[str, str], bool]
@@ -260,7 +262,8 @@ class Reader:
 
     With a ``group`` it shares partitions with the other members and goes on where the group committed. Without one it
     reads every partition, from ``start``. ``on_revoke`` is called while the partitions are still held. Records that
-    are not ``wanted`` are passed over before they are decoded.
+    are not ``wanted`` are passed over before they are decoded. A reader that is ``unhurried`` has them gathered by
+    Kafka for up to 0.1 s: a tenth of the fetches, and what they cost at both ends.
     """
 
     def __init__(
@@ -274,13 +277,14 @@ class Reader:
         on_assign: Assigned | None = None,
         on_revoke: Assigned | None = None,
         wanted: Wanted | None = None,
+        unhurried: bool = False,
     ) -> None:
         if (group is None) == (start == "committed"):
             raise UsageError("a reader goes on where its group committed, or starts at the beginning or the end")
         self._settings, self._topics, self._group, self._start = settings, topics, group, start
         self._decoder = Decoder(settings, codec)
         self._rebalance = _Rebalance(self, on_assign, on_revoke)
-        self._wanted = wanted
+        self._wanted, self._unhurried = wanted, unhurried
         self._ends: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> Reader:
@@ -292,6 +296,7 @@ class Reader:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
+            fetch_min_bytes=UNHURRIED_BYTES if self._unhurried else 1,
             max_partition_fetch_bytes=4 << 20,
             session_timeout_ms=10_000,
             heartbeat_interval_ms=1_000,

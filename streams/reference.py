@@ -42,7 +42,8 @@ async def follow(
     Instruments are read from the beginning, quotes since they count (``MAX_AGE``), and only those of conversion
     markets are decoded; what becomes of orders is handed on.
     """
-    async with Reader(settings, codec, (INSTRUMENTS, QUOTES, EVENTS), start="beginning", wanted=wanted) as reader:
+    topics = (INSTRUMENTS, QUOTES, EVENTS)
+    async with Reader(settings, codec, topics, start="beginning", wanted=wanted, unhurried=True) as reader:
         await reader.go_back(QUOTES, now - MAX_AGE)
         await reader.go_back(EVENTS, now)
         async with aclosing(reader.batches()) as batches:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import struct
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -216,6 +217,28 @@ async def test_what_is_not_wanted_is_passed_over(settings: Settings, codec: Code
             publisher.publish(STATUS, status(f"{own}-{number}", number))
         found = await until(reader, lambda _: True, 1)
     assert [entry.key for entry in found] == [wanted]
+
+
+async def test_what_is_in_no_hurry_comes_together_and_soon(settings: Settings, codec: Codec, own: str) -> None:
+    reader = Reader(settings, codec, (QUOTES,), start="end", unhurried=True)
+    async with Publisher(settings, codec) as publisher, reader, asyncio.timeout(PATIENCE):
+        trickling = asyncio.create_task(trickle(publisher, own, 100))
+        sizes: list[int] = []
+        async for batch in reader.batches():
+            sizes += [size] if (size := sum(entry.key == own for entry in batch)) else []
+            if sum(sizes) == 100:
+                break
+        seconds = await trickling
+    assert len(sizes) <= seconds / 0.1 + 2
+    assert len(sizes) < 50
+
+
+async def trickle(publisher: Publisher, market: str, count: int) -> float:
+    """Write quotes one after another; how many seconds that took."""
+    began = time.monotonic()
+    for sequence in range(count):
+        await publisher.write(QUOTES, quote(market, sequence))
+    return time.monotonic() - began
 
 
 async def test_extents_grow_by_what_was_written(settings: Settings, codec: Codec, own: str) -> None:
