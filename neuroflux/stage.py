@@ -23,7 +23,7 @@ Main = Callable[[Settings], Awaitable[None]]
 def run_stage(package: str, stages: Mapping[str, Main]) -> None:
     """Run the stage that the command line names; exits 0 when stopped, 2 on wrong use, 1 on failure."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for library in ("aiokafka", "faust", "mode", "websockets"):
+    for library in ("aiokafka", "faust", "mode", "websockets"):  # the last is picows' name for its logger
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
         uvloop.run(_until_stopped(_chosen(package, stages)))

@@ -225,7 +225,8 @@ async def test_what_is_in_no_hurry_comes_together_and_soon(settings: Settings, c
         trickling = asyncio.create_task(trickle(publisher, own, 100))
         sizes: list[int] = []
         async for batch in reader.batches():
-            sizes += [size] if (size := sum(entry.key == own for entry in batch)) else []
+            if size := sum(entry.key == own for entry in batch):
+                sizes.append(size)
             if sum(sizes) == 100:
                 break
         seconds = await trickling

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -60,10 +61,11 @@ class Recorder:
 
 
 @asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    async with serve(handler, "127.0.0.1", 0) as server:
+async def serving(handler: Handler, host: str = "127.0.0.1", **how: Any) -> AsyncIterator[str]:
+    """The address of an exchange that handles connections so; ``how`` is for ``serve``."""
+    async with serve(handler, host, 0, **how) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        yield f"ws://127.0.0.1:{port}"
+        yield f"{'wss' if 'ssl' in how else 'ws'}://{host}:{port}"
 
 
 @asynccontextmanager
@@ -241,9 +243,8 @@ async def test_an_exchange_that_refuses_the_handshake_is_tried_again(status: int
         await connection.wait_closed()
 
     recorder = Recorder()
-    async with serve(exchange, "127.0.0.1", 0, process_request=refuse_once) as server:  # type: ignore[arg-type]
-        port = next(iter(server.sockets)).getsockname()[1]
-        async with running(f"ws://127.0.0.1:{port}", Subscription("/"), recorder):
+    async with serving(exchange, process_request=refuse_once) as address:
+        async with running(address, Subscription("/"), recorder):
             await recorder.until("there")
             _, why = recorder.details[StatusKind.DISCONNECTED]
     assert str(status) in why
@@ -297,9 +298,8 @@ async def test_what_was_still_being_opened_when_it_was_ended_is_closed() -> None
         await connection.wait_closed()
         closed.set()
 
-    async with asyncio.timeout(PATIENCE), serve(exchange, "127.0.0.1", 0, process_request=late) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        async with running(f"ws://127.0.0.1:{port}", Subscription("/"), Recorder()):
+    async with asyncio.timeout(PATIENCE), serving(exchange, process_request=late) as address:
+        async with running(address, Subscription("/"), Recorder()):
             await asked.wait()
         answer.set()
         await closed.wait()
@@ -343,9 +343,8 @@ async def test_a_certificate_must_be_of_someone_trusted_and_for_this_name(
     async def told(certificate: trustme.LeafCert, last: str) -> Recorder:
         context, recorder = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), Recorder()
         certificate.configure_cert(context)
-        async with serve(exchange, "localhost", 0, ssl=context) as server:
-            port = next(iter(server.sockets)).getsockname()[1]
-            async with running(f"wss://localhost:{port}", Subscription("/"), recorder):
+        async with serving(exchange, "localhost", ssl=context) as address:
+            async with running(address, Subscription("/"), recorder):
                 await recorder.until(last)
         return recorder
 
