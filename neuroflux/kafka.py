@@ -303,10 +303,13 @@ class Reader:
         )
         if self._group is not None:
             self.consumer.subscribe([topic.name for topic in self._topics], listener=self._rebalance)
-        await or_unreachable(self.consumer.start(), self._settings.kafka, self.consumer.stop)
+        await or_unreachable(self._begin(), self._settings.kafka, self.consumer.stop)
+        return self
+
+    async def _begin(self) -> None:
+        await self.consumer.start()
         if self._group is None:
             await self._place()
-        return self
 
     async def _place(self) -> None:
         every = [TopicPartition(topic.name, number) for topic in self._topics for number in range(topic.partitions)]

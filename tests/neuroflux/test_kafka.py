@@ -280,6 +280,18 @@ async def test_a_kafka_that_is_not_there_is_unreachable(settings: Settings, code
         await create_topics(nowhere)
 
 
+async def test_a_reader_whose_opening_is_cancelled_leaves_nothing_open(settings: Settings, codec: Codec) -> None:
+    reader = Reader(settings, codec, (QUOTES,), start="end")
+    opening = asyncio.create_task(reader.__aenter__())
+    async with asyncio.timeout(PATIENCE):
+        while not hasattr(reader, "consumer") or not reader.consumer.assignment():  # noqa: ASYNC110  # aiokafka tells nobody
+            await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert not [one for one in reader.consumer._client._conns.values() if one.connected()]
+
+
 @pytest.mark.parametrize("wrong", [{"group": "g", "start": "end"}, {}])
 def test_a_reader_has_one_place_to_start_from(settings: Settings, wrong: dict[str, Any]) -> None:
     topics: tuple[Topic, ...] = (QUOTES,)
