@@ -32,20 +32,25 @@ EXCHANGE = "binance"
 SYMBOLS = 10
 PATIENCE = 60.0
 Cut = Callable[[], Awaitable[None]]
+Measure = Callable[[str, Cut], Awaitable[float]]
 
 
 def rows(rounds: int) -> list[Row]:
-    port = local.free_port()
     contenders = [
-        Contender("neuroflux", "ours", lambda: uvloop.run(_with_exchange(port, _ours))),
-        Contender("bare", "limit", lambda: uvloop.run(_with_exchange(port, _bare))),
+        Contender("neuroflux", "ours", lambda: _with_exchange(_ours)),
+        Contender("bare", "limit", lambda: _with_exchange(_bare)),
     ]
+    return [Row("reconnect", "ms", False, in_turns(contenders, rounds))]
+
+
+def _with_exchange(measure: Measure) -> float:
+    """On an exchange of its own: what the rounds before have used of a minute's weight would be waited for."""
+    port = local.free_port()
     with local.running(sys.executable, "-m", "neuroflux.sim", "--port", str(port)):
-        return [Row("reconnect", "ms", False, in_turns(contenders, rounds))]
+        return uvloop.run(_measured(f"http://127.0.0.1:{port}", measure))
 
 
-async def _with_exchange(port: int, measure: Callable[[str, Cut], Awaitable[float]]) -> float:
-    url = f"http://127.0.0.1:{port}"
+async def _measured(url: str, measure: Measure) -> float:
     async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE):
 
         async def cut() -> None:

@@ -7,7 +7,7 @@ import time
 
 import uvloop
 
-from consumers.warehouse import BATCH_ROWS, Warehouse
+from consumers.warehouse import BATCH_ROWS, Warehouse, reading
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.entries import Entry
 from neuroflux.kafka import Publisher, Reader, load_codec
@@ -30,10 +30,7 @@ async def ours(settings: Settings, count: int) -> float:
     async with Publisher(settings, codec) as publisher:
         warehouse, group = Warehouse(settings, publisher), f"bench-{time.time_ns()}"
         await warehouse.open()
-        reader = Reader(
-            settings, codec, (QUOTES,), group=group, on_assign=warehouse.assigned, on_revoke=warehouse.revoked
-        )
-        async with reader:
+        async with reading(settings, codec, warehouse, (QUOTES,), group) as reader:
             async for batch in reader.batches(max_records=10_000):
                 if batch:
                     began = began or time.perf_counter()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 from itertools import groupby
@@ -22,6 +22,7 @@ from aiokafka import TopicPartition
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
 from neuroflux.clickhouse import ClickHouse
+from neuroflux.codec import Codec
 from neuroflux.entries import Entry
 from neuroflux.errors import Refused, Transient
 from neuroflux.kafka import Publisher, Reader, load_codec
@@ -183,18 +184,16 @@ async def main(settings: Settings) -> None:
         warehouse = Warehouse(settings, publisher)
         await warehouse.open()
         try:
-            async with Reader(
-                settings,
-                codec,
-                STORED,
-                group=GROUP,
-                on_assign=warehouse.assigned,
-                on_revoke=warehouse.revoked,
-                unhurried=True,
-            ) as reader:
+            async with reading(settings, codec, warehouse, STORED, GROUP) as reader:
                 await _store_all(reader, warehouse)
         finally:
             await warehouse.close()
+
+
+def reading(settings: Settings, codec: Codec, warehouse: Warehouse, topics: Sequence[Topic], group: str) -> Reader:
+    """The reader of what the warehouse is to store."""
+    assigned, revoked = warehouse.assigned, warehouse.revoked
+    return Reader(settings, codec, topics, group=group, on_assign=assigned, on_revoke=revoked, unhurried=True)
 
 
 async def _store_all(reader: Reader, warehouse: Warehouse) -> None:
