@@ -64,11 +64,15 @@ class Socket:
 
     async def _connection(self) -> bool:
         """One connection, from its opening to its loss: whether it was one to speak of."""
-        started, reason = time.monotonic(), "closed"
+        started, reason = time.monotonic(), ""
         try:
-            async with await self._open() as connection:
+            connection = await self._open()
+            try:
                 await self._read(connection)
-                reason = self._mute or reason
+            finally:
+                await self._close(connection)
+        except ConnectionClosed:
+            reason = self._mute or "closed"
         except LOST as error:
             reason = str(error) or type(error).__name__
         finally:
@@ -82,8 +86,13 @@ class Socket:
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            self._closing = asyncio.create_task(_close(opening))
+            self._closing = asyncio.create_task(_close_once_open(opening))
             raise
+
+    async def _close(self, connection: ClientConnection) -> None:
+        """In a task of its own: picows closes with wait_for, and that of Python 3.11 may lose a cancellation."""
+        self._closing = asyncio.create_task(connection.close())
+        await asyncio.shield(self._closing)
 
     async def _connect(self) -> ClientConnection:
         try:
@@ -102,22 +111,27 @@ class Socket:
             raise ConnectionError("closed during the handshake") from None
 
     async def _read(self, connection: ClientConnection) -> None:
+        """Until it is lost, or somebody fails who works on it: raises why."""
         for frame in self._subscription.frames:
             await connection.send(frame, text=True)
         self._pace.opened(time.monotonic())
         if not self._mute:
             self._listener.status(StatusKind.CONNECTED, 0.0, "")
         self.tried.set()
-        helpers = [asyncio.create_task(work) for work in self._helpers(connection)]
+        tasks = [asyncio.create_task(work) for work in self._work(connection)]
         try:
-            await self._pump(connection)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            ended = [task for task in tasks if task.done()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in ended:
+            task.result()
 
-    def _helpers(self, connection: ClientConnection) -> list[Work]:
-        work = [self._listener.opened(), self._watch(connection)]
+    def _work(self, connection: ClientConnection) -> list[Work]:
+        """The listener's first, so that its failure is not told as the connection's."""
+        work = [self._listener.opened(), self._watch(connection), self._pump(connection)]
         if self._subscription.heartbeat_seconds:
             work.append(self._beat(connection))
         return work
@@ -125,17 +139,16 @@ class Socket:
     async def _pump(self, connection: ClientConnection) -> None:
         frame, drained, came = self._listener.frame, self._listener.drained, self._pace.came
         answers = self._subscription.answers
-        with suppress(ConnectionClosed):  # its end is told as DISCONNECTED
-            while True:
-                raw: Any = await connection.recv(decode=False)  # bytes, since nothing is decoded
-                if not raw.startswith(answers):
-                    came(time.monotonic())
-                    if self._mute:
-                        self._speaks()
-                frame(raw, wall())
-                self._is_held = True
-                await drained()
-                self._is_held = False
+        while True:
+            raw: Any = await connection.recv(decode=False)  # bytes, since nothing is decoded
+            if not raw.startswith(answers):
+                came(time.monotonic())
+                if self._mute:
+                    self._speaks()
+            frame(raw, wall())
+            self._is_held = True
+            await drained()
+            self._is_held = False
 
     def _speaks(self) -> None:
         self._mute = ""
@@ -162,12 +175,11 @@ class Socket:
         return allowed if self._is_held else allowed - self._pace.silent(now)
 
     async def _beat(self, connection: ClientConnection) -> None:
-        with suppress(ConnectionClosed):
-            while True:
-                await asyncio.sleep(self._subscription.heartbeat_seconds)
-                await connection.send(self._subscription.heartbeat, text=True)
+        while True:
+            await asyncio.sleep(self._subscription.heartbeat_seconds)
+            await connection.send(self._subscription.heartbeat, text=True)
 
 
-async def _close(opening: asyncio.Task[ClientConnection]) -> None:
+async def _close_once_open(opening: asyncio.Task[ClientConnection]) -> None:
     with suppress(*LOST):
         await (await opening).close()

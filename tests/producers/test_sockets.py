@@ -287,6 +287,16 @@ async def test_what_its_listener_can_not_pass_on_ends_it() -> None:
             await Socket(address, Subscription("/"), Stuck()).run()
 
 
+async def test_a_listener_that_fails_over_what_was_missed_ends_it() -> None:
+    class Unlucky(Recorder):
+        async def opened(self) -> None:
+            raise ZeroDivisionError
+
+    async with serving(lambda connection: connection.wait_closed()) as address, asyncio.timeout(PATIENCE):
+        with pytest.raises(ZeroDivisionError):
+            await Socket(address, Subscription("/"), Unlucky()).run()
+
+
 async def test_what_was_still_being_opened_when_it_was_ended_is_closed() -> None:
     asked, answer, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
