@@ -24,6 +24,7 @@ from consumers.unpublished import missing_records
 from consumers.views import Views
 from neuroflux.clock import wall
 from neuroflux.codec import Codec
+from neuroflux.dead_letters import dead_letter
 from neuroflux.domain import (
     CommandKind,
     ControlCommand,
@@ -54,7 +55,7 @@ from neuroflux.entries import Entry
 from neuroflux.errors import Forbidden
 from neuroflux.kafka import Publisher, Reader
 from neuroflux.settings import Settings
-from neuroflux.topics import COMMANDS, EVENTS, FILLS, ORDER_DEAD_LETTERS, STATUS
+from neuroflux.topics import COMMANDS, EVENTS, FILLS, STATUS
 
 log = logging.getLogger(__name__)
 
@@ -225,14 +226,8 @@ class Executor:
             await self.publisher.write(EVENTS, _nothing_to_cancel(command, why))
 
     async def _dead_letter(self, entry: Entry, reason: str) -> None:
-        headers = (
-            ("reason", reason.encode()),
-            ("topic", entry.topic.name.encode()),
-            ("partition", str(entry.partition).encode()),
-            ("offset", str(entry.offset).encode()),
-        )
         log.warning("dead letter: %s %s@%s: %s", entry.topic.name, entry.partition, entry.offset, reason)
-        self.publisher.publish_raw(ORDER_DEAD_LETTERS, entry.key.encode(), entry.raw, headers)
+        dead_letter(self.publisher, entry, reason)
         await self.publisher.flush()
 
     def _malformed_control(self, entry: Entry) -> None:

@@ -23,13 +23,14 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.codec import Codec
+from neuroflux.dead_letters import dead_letter
 from neuroflux.entries import Entry
 from neuroflux.errors import Refused, Transient
 from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.tables import STORED
-from neuroflux.topics import BY_NAME, COMMANDS, CONTROL, MARKET_DEAD_LETTERS, ORDER_DEAD_LETTERS, Topic
+from neuroflux.topics import BY_NAME, COMMANDS, CONTROL, Topic
 
 GROUP = "warehouse"
 BATCH_ROWS = 50_000
@@ -96,7 +97,7 @@ class Warehouse:
         if topic.name not in _READ_BY_OTHERS:
             for entry in entries:
                 if entry.error:
-                    self._dead_letter(entry, entry.error)
+                    dead_letter(self._publisher, entry, entry.error)
         if fresh:
             self._gathered.setdefault(topic.name, []).extend(fresh)
         self._rows += len(fresh)
@@ -111,7 +112,7 @@ class Warehouse:
             for name, entries in self._gathered.items():
                 await self._patiently(partial(self._insert, BY_NAME[name], entries))
             for entry, why in self._refused:
-                self._dead_letter(entry, why)
+                dead_letter(self._publisher, entry, why)
             self._refused.clear()
             await self._publisher.flush()
             if self._next:
@@ -155,16 +156,6 @@ class Warehouse:
     async def _patiently(self, work: Callable[[], T]) -> T:
         """Do blocking work; while ClickHouse is away, wait for it and read nothing: Kafka keeps what comes."""
         return await self._retrying(_in_thread, work)
-
-    def _dead_letter(self, entry: Entry, reason: str) -> None:
-        letters = ORDER_DEAD_LETTERS if entry.topic.name.startswith("orders.") else MARKET_DEAD_LETTERS
-        headers = (
-            ("reason", reason.encode()),
-            ("topic", entry.topic.name.encode()),
-            ("partition", str(entry.partition).encode()),
-            ("offset", str(entry.offset).encode()),
-        )
-        self._publisher.publish_raw(letters, entry.key.encode(), entry.raw, headers)
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

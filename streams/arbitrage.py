@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from neuroflux.dead_letters import dead_letter
 from neuroflux.domain import BookPicture
 from neuroflux.engine.arbitrage import Arbitrage
 from neuroflux.engine.comparable import Reference
@@ -9,7 +10,6 @@ from neuroflux.engine.sound import flaw
 from neuroflux.entries import Entry
 from neuroflux.sink import Sink
 from neuroflux.topics import BOOKS, QUOTES, SIGNALS
-from streams.letters import dead_letter
 
 TOPICS = (QUOTES, BOOKS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from neuroflux.dead_letters import dead_letter
 from neuroflux.domain import AggregatedPrice, Cause, Quote, Trade
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.prices import Prices
@@ -11,7 +12,6 @@ from neuroflux.engine.sound import flaw
 from neuroflux.entries import Entry
 from neuroflux.sink import Sink
 from neuroflux.topics import PRICES, QUOTES, STATUS, TRADES
-from streams.letters import dead_letter
 
 TOPICS = (QUOTES, TRADES)
 
