@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import Any, cast
 
 import uvloop
+from aiokafka import TopicPartition
+from clickhouse_driver import Client
 
-from consumers.warehouse import BATCH_ROWS, Warehouse, reading
+from consumers.warehouse import BATCH_ROWS, Warehouse, reading, store_all
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.entries import Entry
-from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.kafka import Fetched, Publisher, Reader, load_codec
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stage import spare_collector
+from neuroflux.tables import columns
 from neuroflux.topics import QUOTES
 
 
@@ -23,29 +30,50 @@ def emptied(settings: Settings) -> ClickHouse:
     return database
 
 
+class Watched:
+    """A reader that tells how many records a second were stored, once less than a batch is left, which would wait."""
+
+    def __init__(self, reader: Reader, count: int) -> None:
+        self._reader, self._enough = reader, count - BATCH_ROWS
+        self._committed: dict[TopicPartition, int] = {}
+        self._began = 0.0
+        self.rate: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+
+    async def fetch(self, max_records: int) -> Fetched:
+        fetched = await self._reader.fetch(max_records)
+        if fetched and not self._began:
+            self._began = time.perf_counter()
+        return fetched
+
+    async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        await self._reader.commit(offsets)
+        self._committed.update(offsets)
+        stored = sum(self._committed.values())
+        if stored > self._enough and not self.rate.done():
+            self.rate.set_result(stored / (time.perf_counter() - self._began))
+
+
 async def ours(settings: Settings, count: int) -> float:
-    """From the first record that is read to the last row that is stored."""
+    """From the first record that is read until they are rows."""
     spare_collector()
-    codec, began, seen = await load_codec(settings), 0.0, 0
+    codec = await load_codec(settings)
     async with Publisher(settings, codec) as publisher:
         warehouse, group = Warehouse(settings, publisher), f"bench-{time.time_ns()}"
         await warehouse.open()
         async with reading(settings, codec, warehouse, (QUOTES,), group) as reader:
-            async for batch in reader.batches(max_records=10_000):
-                if batch:
-                    began = began or time.perf_counter()
-                warehouse.take(batch)
-                seen += len(batch)
-                if warehouse.due() or seen >= count:
-                    await warehouse.store(reader)
-                if seen >= count:
-                    break
-            rate = count / (time.perf_counter() - began)
+            watched = Watched(reader, count)
+            storing = asyncio.create_task(store_all(cast(Reader, watched), warehouse))
+            ends: set[asyncio.Future[Any]] = {storing, watched.rate}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if storing.done():
+                storing.result()
+            storing.cancel()
+            await asyncio.gather(storing, return_exceptions=True)
         await warehouse.close()
-    return rate
+    return watched.rate.result()
 
 
-async def bare(settings: Settings, count: int, database: ClickHouse) -> float:
+async def bare(settings: Settings, count: int) -> float:
     """The inserts alone, of blocks of the warehouse's size whose columns are ready."""
     entries: list[Entry] = []
     async with Reader(settings, await load_codec(settings), (QUOTES,), start="beginning") as reader:
@@ -53,17 +81,27 @@ async def bare(settings: Settings, count: int, database: ClickHouse) -> float:
             entries += batch
             if len(entries) >= count:
                 break
-    blocks = [database.prepared(QUOTES, entries[at : at + BATCH_ROWS]) for at in range(0, count, BATCH_ROWS)]
+    blocks = [_columns(entries[at : at + BATCH_ROWS]) for at in range(0, count, BATCH_ROWS)]
+    client, sql = Client.from_url(settings.clickhouse), f"INSERT INTO {QUOTES.table} VALUES"
     began = time.perf_counter()
-    for sql, columns in blocks:
-        database.execute(sql, columns, columnar=True)
-    return count / (time.perf_counter() - began)
+    for block in blocks:
+        client.execute(sql, block, columnar=True)
+    rate = count / (time.perf_counter() - began)
+    client.disconnect()
+    return rate
+
+
+def _columns(entries: list[Entry]) -> list[list[Any]]:
+    records = [entry.record for entry in entries]
+    fields = [list(map(attrgetter(column.name), records)) for column in columns(QUOTES)[:-3]]
+    place = [[entry.partition for entry in entries], [entry.offset for entry in entries]]
+    return [*fields, [QUOTES.name] * len(entries), *place]
 
 
 def main(contender: str, count: int) -> None:
     settings = load_settings()
     database = emptied(settings)
-    work = ours(settings, count) if contender == "ours" else bare(settings, count, database)
+    work = ours(settings, count) if contender == "ours" else bare(settings, count)
     print(uvloop.run(work), flush=True)
     database.close()
 

@@ -4,6 +4,9 @@ A batch is one insert a table, and an insert is one block: there whole or not at
 a partition tells all that is stored of it. It is asked for when a partition is assigned, and again when nobody knows
 whether an insert arrived; what is stored already is passed over. Offsets are committed after the inserts, and a kill
 in between costs nothing but a second read.
+
+Records go to ClickHouse as they came, and it reads them. Only what another schema was written with is read here, and
+what ClickHouse refuses. While one batch is stored the next is gathered.
 """
 
 from __future__ import annotations
@@ -12,11 +15,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
-from itertools import groupby
-from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiokafka import TopicPartition
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
@@ -24,9 +25,9 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.codec import Codec
 from neuroflux.dead_letters import dead_letter
-from neuroflux.entries import Entry
-from neuroflux.errors import Refused, Transient
-from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.entries import Decoder, Entry
+from neuroflux.errors import Refused, Transient, UsageError
+from neuroflux.kafka import Fetched, Publisher, Reader, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.tables import STORED
@@ -34,6 +35,8 @@ from neuroflux.topics import BY_NAME, COMMANDS, CONTROL, Topic
 
 GROUP = "warehouse"
 BATCH_ROWS = 50_000
+MOST_ROWS = 2 * BATCH_ROWS
+"""What may be gathered while a batch is being stored."""
 BATCH_SECONDS = 1.0
 _READ_BY_OTHERS = frozenset({COMMANDS.name, CONTROL.name})
 """Topics whose dead letters the execution writes: what can't be read is written down once."""
@@ -43,14 +46,17 @@ log = logging.getLogger(__name__)
 
 
 class Warehouse:
-    """Gathers records and stores them; ``stored`` is the greatest offset in ClickHouse, a partition."""
+    """Gathers records and stores them; ``stored`` is the greatest offset in ClickHouse, a partition.
+
+    A row is a record as aiokafka fetched it, its value written with our schema.
+    """
 
     def __init__(self, settings: Settings, publisher: Publisher) -> None:
         self._database = ClickHouse(settings)
-        self._publisher = publisher
+        self._publisher, self._codec = publisher, publisher.codec
+        self._decoder = Decoder(settings, publisher.codec)
         self._stored: dict[TopicPartition, int] = {}
-        self._gathered: dict[str, list[Entry]] = {}
-        self._refused: list[tuple[Entry, str]] = []
+        self._gathered: dict[str, list[Any]] = {}
         self._next: dict[TopicPartition, int] = {}
         self._rows = 0
         self._since = 0.0
@@ -85,66 +91,98 @@ class Warehouse:
         async with self._storing:
             self._forget()
 
-    def take(self, entries: list[Entry]) -> None:
-        for (topic, partition), run in groupby(entries, attrgetter("topic", "partition")):
-            self._take(topic, TopicPartition(topic.name, partition), list(run))
-        if entries and not self._since:
+    async def take(self, fetched: Fetched) -> None:
+        for place, messages in fetched.items():
+            await self._take(BY_NAME[place.topic], place, messages)
+        if fetched and not self._since:
             self._since = time.monotonic()
 
-    def _take(self, topic: Topic, place: TopicPartition, entries: list[Entry]) -> None:
+    async def _take(self, topic: Topic, place: TopicPartition, messages: Sequence[Any]) -> None:
+        rows, ours = messages, self._codec.header(topic)
+        if not all((message.value or b"").startswith(ours) for message in messages):
+            rows = await self._in_our_schema(topic, messages)
         stored = self._stored.get(place, -1)
-        fresh = [entry for entry in entries if not entry.error and entry.offset > stored]
-        if topic.name not in _READ_BY_OTHERS:
-            for entry in entries:
-                if entry.error:
-                    dead_letter(self._publisher, entry, entry.error)
-        if fresh:
-            self._gathered.setdefault(topic.name, []).extend(fresh)
+        fresh = [row for row in rows if row.offset > stored]
+        self._gathered.setdefault(topic.name, []).extend(fresh)
         self._rows += len(fresh)
-        self._next[place] = entries[-1].offset + 1
+        self._next[place] = messages[-1].offset + 1
+
+    async def _in_our_schema(self, topic: Topic, messages: Sequence[Any]) -> Sequence[Any]:
+        """The same written anew; what can't be read, or has no room in it, is kept as it is."""
+        rows = []
+        for message, entry in zip(messages, await self._decoder.entries(messages), strict=True):
+            try:
+                if entry.error:
+                    self._keep(entry)
+                else:
+                    rows.append(replace(message, value=self._codec.encode(topic, entry.record)))
+            except UsageError as error:
+                dead_letter(self._publisher, entry, str(error))
+        return rows
+
+    def _keep(self, unreadable: Entry) -> None:
+        if unreadable.topic.name not in _READ_BY_OTHERS:
+            dead_letter(self._publisher, unreadable, unreadable.error)
 
     def due(self) -> bool:
         return bool(self._next) and (self._rows >= BATCH_ROWS or time.monotonic() - self._since >= BATCH_SECONDS)
 
+    def full(self) -> bool:
+        return self._rows >= MOST_ROWS
+
     async def store(self, reader: Reader) -> None:
         """Insert what was gathered, then commit."""
         async with self._storing:
-            for name, entries in self._gathered.items():
-                await self._patiently(partial(self._insert, BY_NAME[name], entries))
-            for entry, why in self._refused:
-                dead_letter(self._publisher, entry, why)
-            self._refused.clear()
-            await self._publisher.flush()
-            if self._next:
-                await reader.commit(self._next)
+            gathered, following = self._gathered, self._next
             self._forget()
+            for name, rows in gathered.items():
+                await self._insert(BY_NAME[name], rows)
+            await self._publisher.flush()
+            if following:
+                await reader.commit(following)
 
     def _forget(self) -> None:
         self._gathered, self._next, self._rows, self._since = {}, {}, 0, 0.0
 
-    def _insert(self, topic: Topic, entries: list[Entry]) -> None:
-        partitions = {entry.partition for entry in entries}
-        stored = {number: self._stored.get(TopicPartition(topic.name, number), -1) for number in partitions}
-        fresh = [entry for entry in entries if entry.offset > stored[entry.partition]]
+    async def _insert(self, topic: Topic, rows: Sequence[Any]) -> None:
+        if not rows:
+            return
+        try:
+            await self._patiently(partial(self._insert_fresh, topic, rows))
+        except Refused as error:
+            await self._insert_around(topic, rows, str(error))
+
+    def _insert_fresh(self, topic: Topic, rows: Sequence[Any]) -> None:
+        stored = [self._stored.get(TopicPartition(topic.name, number), -1) for number in range(topic.partitions)]
+        fresh = [row for row in rows if row.offset > stored[row.partition]]
         if not fresh:
             return
-        self._insert_or_split(topic, fresh)
-        self._note(topic, {entry.partition: entry.offset for entry in fresh})
-
-    def _insert_or_split(self, topic: Topic, entries: list[Entry]) -> None:
-        """Where ClickHouse refuses a batch, halve it until the record is found that it can't take: that one is kept."""
         try:
-            self._database.insert(topic, entries)
+            self._database.insert(topic, fresh)
         except Transient:
             self._note(topic, self._database.newest(topic))  # nobody knows whether it arrived: ClickHouse does
             raise
-        except Refused as error:
-            if len(entries) == 1:
-                self._refused.append((entries[0], str(error)))
-                return
-            half = len(entries) // 2
-            self._insert_or_split(topic, entries[:half])
-            self._insert_or_split(topic, entries[half:])
+        self._note(topic, {row.partition: row.offset for row in fresh})
+
+    async def _insert_around(self, topic: Topic, rows: Sequence[Any], why: str) -> None:
+        """Where ClickHouse refuses a batch, leave out what can't be read, then halve it until the record is found that
+        it can't take. Those are kept before anything behind them is stored, and counts as all that was before it.
+        """
+        entries = [self._decoder.entry(row) for row in rows]
+        readable = [row for row, entry in zip(rows, entries, strict=True) if not entry.error]
+        if len(readable) < len(rows):
+            for entry in entries:
+                if entry.error:
+                    self._keep(entry)
+            await self._publisher.flush()
+            await self._insert(topic, readable)
+        elif len(rows) == 1:
+            dead_letter(self._publisher, entries[0], why)
+            await self._publisher.flush()
+        else:
+            half = len(rows) // 2
+            await self._insert(topic, rows[:half])
+            await self._insert(topic, rows[half:])
 
     async def _ask_what_is_stored(self, topic: Topic) -> None:
         self._note(topic, await self._patiently(partial(self._database.newest, topic)))
@@ -176,7 +214,7 @@ async def main(settings: Settings) -> None:
         await warehouse.open()
         try:
             async with reading(settings, codec, warehouse, STORED, GROUP) as reader:
-                await _store_all(reader, warehouse)
+                await store_all(reader, warehouse)
         finally:
             await warehouse.close()
 
@@ -187,10 +225,20 @@ def reading(settings: Settings, codec: Codec, warehouse: Warehouse, topics: Sequ
     return Reader(settings, codec, topics, group=group, on_assign=assigned, on_revoke=revoked, unhurried=True)
 
 
-async def _store_all(reader: Reader, warehouse: Warehouse) -> None:
+async def store_all(reader: Reader, warehouse: Warehouse) -> None:
+    """Until cancelled; while a batch is being stored the next is gathered."""
     ready()
-    async with aclosing(reader.batches(max_records=10_000)) as batches:
-        async for batch in batches:
-            warehouse.take(batch)
-            if warehouse.due():
-                await warehouse.store(reader)
+    storing: asyncio.Task[None] | None = None
+    try:
+        while True:
+            await warehouse.take(await reader.fetch(max_records=10_000))
+            if storing is not None and (storing.done() or warehouse.full()):
+                await storing
+                storing = None
+            if storing is None and warehouse.due():
+                storing = asyncio.create_task(warehouse.store(reader))
+            await asyncio.sleep(0)  # what is fetched already comes without a turn for anybody else
+    finally:
+        if storing is not None:
+            storing.cancel()
+            await asyncio.gather(storing, return_exceptions=True)

@@ -25,6 +25,8 @@ from neuroflux.topics import BY_NAME, Topic
 
 Plain = dict[str, Any]
 _HEADER = struct.Struct(">bI")
+FRAMING = _HEADER.size
+"""Bytes before a record."""
 _MAGIC = 0
 _TOO_MUCH = Decimal(10) ** 20
 _HERE = Path(__file__).parent
@@ -102,6 +104,10 @@ class Codec:
         if body.tell() != len(raw):
             raise MalformedFrame(f"{len(raw) - body.tell()} bytes behind the record")
         return record
+
+    def header(self, topic: Topic) -> bytes:
+        """What the bytes of a record begin with that is written with the schema of its topic."""
+        return self._writers[topic.name][0]
 
     def schema_id(self, raw: bytes) -> int:
         """The id of the schema that these bytes were written with; raises MalformedFrame without a header."""

@@ -60,14 +60,15 @@ class Decoder:
         self._unknown: set[int] = set()
 
     async def entries(self, fetched: Sequence[Any]) -> list[Entry]:
-        decoded = [self._entry(message) for message in fetched]
+        decoded = [self.entry(message) for message in fetched]
         if new := {number for entry in decoded if entry.error and (number := self._new(entry.raw))}:
             for number in new:
                 await self._learn(number)
             return await self.entries(fetched)
         return decoded
 
-    def _entry(self, message: Any) -> Entry:
+    def entry(self, message: Any) -> Entry:
+        """By the schemas that are known."""
         topic, raw = BY_NAME[message.topic], message.value or b""
         record, error = None, ""
         if topic.record is not bytes:

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 Start = Literal["beginning", "end", "committed"]
 Wanted = Callable[[str, str], bool]
 """Whether a record of this topic and key is to be decoded at all."""
+Fetched = Mapping[TopicPartition, Sequence[Any]]
 Assigned = Callable[["Reader", set[TopicPartition]], Awaitable[None]]
 
 
@@ -328,10 +329,15 @@ class Reader:
     async def batches(self, max_records: int = 2000, timeout: float = 0.2) -> AsyncGenerator[list[Entry], None]:
         """What has come, in the order of each partition; an empty list when nothing came for ``timeout`` seconds."""
         while True:
-            fetched = await self.consumer.getmany(timeout_ms=int(timeout * 1000), max_records=max_records)
+            fetched = await self.fetch(max_records, timeout)
             yield await self._decoder.entries(
                 [message for messages in fetched.values() for message in messages if self._is_wanted(message)]
             )
+
+    async def fetch(self, max_records: int = 2000, timeout: float = 0.2) -> Fetched:
+        """The same as aiokafka has it, neither decoded nor chosen."""
+        fetched: Fetched = await self.consumer.getmany(timeout_ms=int(timeout * 1000), max_records=max_records)
+        return fetched
 
     def _is_wanted(self, message: Any) -> bool:
         return self._wanted is None or self._wanted(message.topic, key_of(message))

@@ -36,7 +36,8 @@ class Settings(BaseSettings):
     kafka: str = "127.0.0.1:9092"
     registry: str = "http://127.0.0.1:8081/apis/ccompat/v7"
     clickhouse: str = "clickhouse://127.0.0.1:9000/neuroflux"
-    clickhouse_http: str = "http://127.0.0.1:8123"
+    clickhouse_http: str = Field(default_factory=lambda given: _http_beside(given["clickhouse"]))
+    """Where ClickHouse is asked over HTTP; if nothing else is said, the usual port of the same host."""
     sim: str = "http://127.0.0.1:8900"
     exchanges: Names = EXCHANGE_IDS
     markets: Names = ()
@@ -89,6 +90,13 @@ class Settings(BaseSettings):
         """The exchange's own: REST, public and private sockets."""
         on = exchange(exchange_id)
         return on.TESTNET if self.testnet(exchange_id) else (on.REST_URL, on.WS_URL, on.PRIVATE_WS_URL)
+
+
+def _http_beside(clickhouse: str) -> str:
+    parts = urlsplit(clickhouse)
+    scheme, port = ("https", 8443) if parts.scheme == "clickhouses" else ("http", 8123)
+    host = parts.hostname or ""
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _exchange_variable(exchange_id: str, name: str) -> str:

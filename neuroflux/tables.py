@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from neuroflux.avro_file import MARK
 from neuroflux.codec import schema_text
 from neuroflux.topics import ALL, Topic
 
@@ -27,6 +28,8 @@ _FREE_TEXT = frozenset(
 _SORTED_BY = ("market", "exchange", "symbol", "asset", "account", "order_id")
 _TIMES = ("event_time", "issued_at")
 PLACE = (("_topic", "LowCardinality(String)"), ("_partition", "Int32"), ("_offset", "Int64"))
+LARGEST_INSERT = 1 << 20
+"""More rows than one insert has."""
 KEPT_DAYS = 30
 """How long market data is kept; what concerns orders and accounts is kept for good."""
 
@@ -80,6 +83,22 @@ def create_table(topic: Topic) -> str:
     expiry = f" TTL toDateTime(received_time) + INTERVAL {KEPT_DAYS} DAY" if "received_time" in names else ""
     engine = f"ENGINE = ReplacingMergeTree ORDER BY ({sorting})"
     return f"CREATE TABLE IF NOT EXISTS {topic.table} ({body}) {engine}{expiry}"
+
+
+@cache
+def insert_avro(topic: Topic) -> str:
+    """The insert of an ``avro_file``. A record that does not end where its bytes do is an error of the whole insert.
+
+    It must be one block: so it is read in one piece, and by one thread.
+    """
+    names = ", ".join(f"`{column.name}`" for column in columns(topic))
+    types = ", ".join(f"`{column.name}` {column.type}" for column in columns(topic)).replace("'", "\\'")
+    whole = f"throwIf(_mark != '{MARK}', 'bytes behind the record') = 0"
+    settings = f"max_block_size = {LARGEST_INSERT}, max_insert_threads = 1"
+    return (
+        f"INSERT INTO {topic.table} ({names}) SELECT {names} FROM input('{types}, _mark FixedString({len(MARK)})')"
+        f" WHERE {whole} SETTINGS {settings} FORMAT Avro"
+    )
 
 
 def add_columns(topic: Topic, present: Collection[str]) -> list[str]:

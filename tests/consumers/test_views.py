@@ -6,12 +6,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
-from itertools import count
 from typing import Any
 
 import pytest
+from msgspec import Struct
 
 from neuroflux.clickhouse import ClickHouse
+from neuroflux.codec import Codec
 from neuroflux.domain import (
     AggregatedPrice,
     ArbitrageKind,
@@ -26,15 +27,22 @@ from neuroflux.domain import (
     Quote,
     Side,
 )
-from neuroflux.entries import Entry
+from neuroflux.tables import STORED
 from neuroflux.topics import BALANCES, COMMANDS, FILLS, HEALTH, PRICES, QUOTES, SIGNALS, Topic
 from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.stack
 
 SECOND = 1_000_000
+CODEC = Codec({topic.name: number for number, topic in enumerate(STORED)})
 NOON = 1_699_963_200 * SECOND
 """2023-11-14 12:00 UTC, in microseconds."""
+
+
+class Row(Struct, frozen=True):
+    offset: int
+    value: bytes
+    partition: int = 0
 
 
 @pytest.fixture
@@ -54,10 +62,9 @@ def database(stack: RunningStack) -> Iterator[ClickHouse]:
 
 def insert(database: ClickHouse, topic: Topic, *records: Any) -> None:
     """Each at a place of its own, and all of them twice: a record is one row wherever it is counted."""
-    offsets = count()
-    entries = [Entry(topic, 0, next(offsets), topic.key(one), one, b"", "", 0) for one in records]
-    database.insert(topic, entries)
-    database.insert(topic, entries)
+    rows = [Row(offset, CODEC.encode(topic, one)) for offset, one in enumerate(records)]
+    database.insert(topic, rows)
+    database.insert(topic, rows)
 
 
 def quote(at: int, bid: float, ask: float, symbol: str = "BTC/USDT") -> Quote[float]:

@@ -1,31 +1,35 @@
 """Each record is one row: also when the writer dies between insert and commit, and when an answer is lost."""
 
 import asyncio
+import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumers import warehouse
 from neuroflux.clickhouse import ClickHouse
-from neuroflux.codec import Codec
+from neuroflux.codec import Codec, schema_text
 from neuroflux.domain import BookPicture as Book
-from neuroflux.domain import CommandKind, Level, OrderCommand, Quote
-from neuroflux.errors import Unreachable
+from neuroflux.domain import CommandKind, Level, OrderCommand, Quote, Side, Trade
+from neuroflux.entries import Entry
+from neuroflux.errors import Refused, Unreachable
 from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.settings import Settings
 from neuroflux.tables import STORED
-from neuroflux.topics import BOOKS, COMMANDS, MARKET_DEAD_LETTERS, QUOTES, Topic
+from neuroflux.topics import BOOKS, COMMANDS, MARKET_DEAD_LETTERS, QUOTES, TRADES, Topic
 from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.stack
@@ -92,6 +96,12 @@ async def rows_of(settings: Settings, sql: str, enough: Callable[[Any], bool]) -
                 await asyncio.sleep(0.1)
     finally:
         database.close()
+
+
+async def register(settings: Settings, subject: str, schema: str) -> int:
+    url = f"{settings.registry}/subjects/{subject}/versions"
+    async with aiohttp.ClientSession() as session, session.post(url, json={"schema": schema}) as answer:
+        return int((await answer.json(content_type=None))["id"])
 
 
 def counted(symbol: str) -> str:
@@ -195,27 +205,95 @@ async def test_an_insert_whose_answer_is_lost_is_not_made_twice(
     assert lost
 
 
+def framed(codec: Codec, topic: Topic, body: bytes) -> bytes:
+    return codec.header(topic) + body
+
+
+def side_of_no_trade(codec: Codec, symbol: str) -> tuple[Topic, bytes]:
+    trade = Trade("binance", symbol, symbol, "1", Side.BUY, 1.0, 1.0, 1, 1)
+    return TRADES, codec.encode(TRADES, trade).replace(b"\x021\x00", b"\x021\x0a")
+
+
+def behind_the_record(extra: bytes) -> Callable[[Codec, str], tuple[Topic, bytes]]:
+    return lambda codec, symbol: (QUOTES, codec.encode(QUOTES, quotes(symbol, 1)[0]) + extra)
+
+
+UNREADABLE: dict[str, Callable[[Codec, str], tuple[Topic, bytes]]] = {
+    "framing": lambda codec, symbol: (QUOTES, b"no record"),
+    "no record": lambda codec, symbol: (QUOTES, framed(codec, QUOTES, b"\xff" * 60)),
+    "string index out of range": lambda codec, symbol: (QUOTES, codec.encode(QUOTES, quotes(symbol, 1)[0])[:-2]),
+    "1 bytes behind": behind_the_record(b"\x00"),
+    "9 bytes behind": behind_the_record(b"\x00" * 9),
+    "IndexError": side_of_no_trade,
+}
+
+
+@pytest.mark.parametrize("why", UNREADABLE)
 async def test_what_can_not_be_read_is_kept_and_the_rest_goes_on(
+    stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    await prepared(stack.settings)
+    group = await at_the_end(stack.settings, f"w-{symbol}")
+    topic, raw = UNREADABLE[why](codec, symbol)
+    before, after = quotes(symbol, 4)[:2], quotes(symbol, 4)[2:]
+    async with Publisher(stack.settings, codec) as publisher:
+        for quote in before:
+            publisher.publish(QUOTES, quote)
+        publisher.publish_raw(topic, symbol.encode(), raw)
+        for quote in after:
+            publisher.publish(QUOTES, quote)
+    async with running(stack.settings, monkeypatch, group):
+        assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 4) == [(4, 4)]
+        found = await letter(stack.settings, codec, symbol)
+    assert found.raw == raw
+    headers = dict(found.headers)
+    assert headers["topic"] == topic.name.encode()
+    assert why in headers["reason"].decode()
+
+
+async def test_what_was_written_with_another_schema_is_stored_too(
     stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await prepared(stack.settings)
     group = await at_the_end(stack.settings, f"w-{symbol}")
+    newer = json.loads(schema_text(QUOTES))
+    newer["fields"].insert(0, {"name": "region", "type": "string"})
+    schema_id = await register(stack.settings, f"{symbol.partition('/')[0]}-value", json.dumps(newer))
+    ours, theirs = quotes(symbol, 2)
     async with Publisher(stack.settings, codec) as publisher:
-        publisher.publish_raw(QUOTES, symbol.encode(), b"no record")
-        for quote in quotes(symbol, 3):
-            publisher.publish(QUOTES, quote)
+        publisher.publish(QUOTES, ours)
+        publisher.publish_raw(
+            QUOTES, symbol.encode(), struct.pack(">bI", 0, schema_id) + b"\x08east" + codec.encode(QUOTES, theirs)[5:]
+        )
     async with running(stack.settings, monkeypatch, group):
-        await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 3)
-        headers = await letter(stack.settings, codec, symbol)
-    assert headers["topic"] == b"market.quotes"
-    assert b"framing" in headers["reason"]
+        assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 2) == [(2, 2)]
 
 
-async def letter(settings: Settings, codec: Codec, key: str) -> dict[str, bytes]:
+async def test_what_clickhouse_alone_can_not_take_is_found_and_kept(
+    stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert = ClickHouse.insert
+
+    def choosy(self: ClickHouse, topic: Topic, rows: Sequence[Any]) -> None:
+        if any(row.key == symbol.encode() and codec.decode(topic, row.value).sequence == 5 for row in rows):
+            raise Refused("ClickHouse: not this one")
+        insert(self, topic, rows)
+
+    monkeypatch.setattr(ClickHouse, "insert", choosy)
+    await prepared(stack.settings)
+    group = await at_the_end(stack.settings, f"w-{symbol}")
+    await publish(stack.settings, codec, quotes(symbol, 9), QUOTES)
+    async with running(stack.settings, monkeypatch, group):
+        assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 8) == [(8, 8)]
+        found = await letter(stack.settings, codec, symbol)
+    assert dict(found.headers)["reason"] == b"ClickHouse: not this one"
+    assert codec.decode(QUOTES, found.raw).sequence == 5
+
+
+async def letter(settings: Settings, codec: Codec, key: str) -> Entry:
     async with Reader(settings, codec, (MARKET_DEAD_LETTERS,), start="beginning") as reader, asyncio.timeout(30):
         async for batch in reader.batches():
             for entry in batch:
                 if entry.key == key:
-                    assert entry.raw == b"no record"
-                    return dict(entry.headers)
+                    return entry
     raise AssertionError("the reader ended")

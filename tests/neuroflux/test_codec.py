@@ -46,21 +46,21 @@ def _digits(units: int) -> tuple[int, ...]:
 
 
 @cache
-def _values(hint: Any) -> st.SearchStrategy[Any]:
+def values(hint: Any) -> st.SearchStrategy[Any]:
     """Values of a field; a number of market data is text, as it comes off the wire."""
     if isinstance(hint, TypeVar):
         return NUMERALS
     if hint in SCALARS:
         return SCALARS[hint]
     if get_origin(hint) is tuple:
-        return st.lists(_values(get_args(hint)[0]), max_size=3).map(tuple)
+        return st.lists(values(get_args(hint)[0]), max_size=3).map(tuple)
     if get_origin(hint) is dict:
-        return st.dictionaries(*map(_values, get_args(hint)), max_size=3)
+        return st.dictionaries(*map(values, get_args(hint)), max_size=3)
     kind = get_origin(hint) or hint
     if issubclass(kind, Enum):
         return st.sampled_from(list(kind))
     hints = get_type_hints(kind)
-    return st.builds(kind, **{name: _values(hints[name]) for name in kind.__struct_fields__})
+    return st.builds(kind, **{name: values(hints[name]) for name in kind.__struct_fields__})
 
 
 def _read(value: Any, hint: Any) -> Any:
@@ -91,7 +91,7 @@ def _balance(free: Decimal) -> Balance:
 @SOME
 @given(data=st.data())
 def test_every_record_comes_back(topic: Topic, data: st.DataObject) -> None:
-    record = data.draw(_values(topic.record))
+    record = data.draw(values(topic.record))
     codec = _codec()
     found = codec.decode(topic, codec.encode(topic, record))
     assert found == _read(record, topic.record)
@@ -140,7 +140,7 @@ def test_times_stay_whole_microseconds() -> None:
 @SOME
 @given(data=st.data())
 def test_framing_is_a_zero_and_the_schema_id(topic: Topic, data: st.DataObject) -> None:
-    raw = _codec().encode(topic, data.draw(_values(topic.record)))
+    raw = _codec().encode(topic, data.draw(values(topic.record)))
     assert raw[:5] == b"\x00" + IDS[topic.name].to_bytes(4, "big")
     assert _codec().schema_id(raw) == IDS[topic.name]
 
@@ -162,7 +162,7 @@ def test_any_body_is_a_record_or_malformed(topic: Topic, body: bytes) -> None:
 @given(data=st.data())
 def test_a_damaged_record_is_a_record_or_malformed(topic: Topic, data: st.DataObject) -> None:
     codec = _codec()
-    raw = bytearray(codec.encode(topic, data.draw(_values(topic.record))))
+    raw = bytearray(codec.encode(topic, data.draw(values(topic.record))))
     raw[data.draw(st.integers(5, len(raw) - 1))] = data.draw(st.integers(0, 255))
     try:
         found = codec.decode(topic, bytes(raw))
@@ -187,7 +187,7 @@ def test_any_bytes_are_a_record_or_malformed(raw: bytes) -> None:
 @given(data=st.data())
 def test_a_record_cut_short_is_malformed(topic: Topic, data: st.DataObject) -> None:
     codec = _codec()
-    raw = codec.encode(topic, data.draw(_values(topic.record)))
+    raw = codec.encode(topic, data.draw(values(topic.record)))
     with pytest.raises(MalformedFrame):
         codec.decode(topic, raw[: data.draw(st.integers(0, len(raw) - 1))])
 
@@ -197,7 +197,7 @@ def test_a_record_cut_short_is_malformed(topic: Topic, data: st.DataObject) -> N
 @given(data=st.data(), behind=st.binary(min_size=1, max_size=8))
 def test_bytes_behind_the_record_are_refused(topic: Topic, data: st.DataObject, behind: bytes) -> None:
     codec = _codec()
-    raw = codec.encode(topic, data.draw(_values(topic.record)))
+    raw = codec.encode(topic, data.draw(values(topic.record)))
     with pytest.raises(MalformedFrame, match=f"{len(behind)} bytes behind"):
         codec.decode(topic, raw + behind)
 
@@ -266,7 +266,7 @@ def test_sides_and_money_of_a_fill_come_back_typed() -> None:
 @settings(max_examples=300, deadline=None)
 def test_what_is_written_by_hand_is_what_the_general_writer_writes(name: str, data: st.DataObject) -> None:
     topic = BY_NAME[name]
-    record = data.draw(_values(topic.record))
+    record = data.draw(values(topic.record))
     assert flat_writing.BY_HAND[name](record) == written(topic, record)
 
 
@@ -307,7 +307,7 @@ def _ticks(topic: Topic) -> st.SearchStrategy[Any]:
     names = {"exchange": NAMES, "symbol": NAMES, "market": NAMES}
     more = {"sequence": st.integers(2**13, 2**54)} if topic is not TRADES else {"trade_id": NAMES}
     hints = get_type_hints(topic.record)
-    strategies = {name: _values(hints[name]) for name in topic.record.__struct_fields__} | times | names | more
+    strategies = {name: values(hints[name]) for name in topic.record.__struct_fields__} | times | names | more
     return st.builds(topic.record, **strategies)
 
 

@@ -21,6 +21,21 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
     assert (settings.kafka, settings.sim) == ("127.0.0.1:3", "http://127.0.0.1:2")
 
 
+@pytest.mark.parametrize(
+    ("native", "http"),
+    [
+        ("clickhouse://me:secret@stores:9000/neuroflux", "http://stores:8123"),
+        ("clickhouses://stores:9440/neuroflux", "https://stores:8443"),
+        ("clickhouse://[::1]:9000/neuroflux", "http://[::1]:8123"),
+    ],
+)
+def test_clickhouse_answers_http_on_the_same_host(monkeypatch: pytest.MonkeyPatch, native: str, http: str) -> None:
+    monkeypatch.setenv("NEUROFLUX_CLICKHOUSE", native)
+    assert load_settings().clickhouse_http == http
+    monkeypatch.setenv("NEUROFLUX_CLICKHOUSE_HTTP", "http://elsewhere:1")
+    assert load_settings().clickhouse_http == "http://elsewhere:1"
+
+
 def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEUROFLUX_MARKETS", "BTC/USD, ETH/USD,")
     assert load_settings().markets == ("BTC/USD", "ETH/USD")

@@ -1,0 +1,124 @@
+"""Records are stored as they were, whatever they hold; an insert is there whole or not at all."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import astuple
+
+from neuroflux.avro_file import avro_file
+from neuroflux.clickhouse import ClickHouse
+from neuroflux.clickhouse_http import Inserts
+from neuroflux.codec import Codec
+from neuroflux.domain import Quote
+from neuroflux.errors import Refused, Unreachable
+from neuroflux.tables import STORED, Column, columns, insert_avro
+from neuroflux.topics import QUOTES, Topic
+from tests.conftest import RunningStack, free_port
+from tests.neuroflux.test_codec import values
+
+pytestmark = pytest.mark.stack
+CODEC = Codec({topic.name: number for number, topic in enumerate(STORED)})
+
+
+class Row(Struct, frozen=True):
+    offset: int
+    value: bytes
+    partition: int = 0
+
+
+def rows(topic: Topic, records: Sequence[Any]) -> list[Row]:
+    return [Row(offset, CODEC.encode(topic, one)) for offset, one in enumerate(records)]
+
+
+def quotes(count: int) -> list[Quote[float]]:
+    return [
+        Quote("binance", "A/B", "A/B", 1.0, 2.0, 3.0, 4.0, number, 1, 2_000_000_000_000_000) for number in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def database(stack: RunningStack) -> Iterator[ClickHouse]:
+    """Of its own, and nothing is merged in it: times are of any year, and what is old would be dropped."""
+    name = f"clickhouse_{uuid.uuid4().hex}"
+    maker = ClickHouse(stack.settings)
+    maker.execute(f"CREATE DATABASE {name}")
+    address = stack.settings.clickhouse.rpartition("/")[0]
+    own = ClickHouse(stack.settings.model_copy(update={"clickhouse": f"{address}/{name}"}))
+    own.migrate()
+    for topic in STORED:
+        own.execute(f"SYSTEM STOP MERGES {topic.table}")
+    yield own
+    own.close()
+    maker.execute(f"DROP DATABASE {name}")
+    maker.close()
+
+
+@pytest.mark.parametrize("topic", STORED, ids=lambda topic: topic.name)
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_every_record_is_stored_as_it_was(database: ClickHouse, topic: Topic, data: st.DataObject) -> None:
+    given_rows = rows(topic, data.draw(st.lists(values(topic.record), min_size=1, max_size=5)))
+    database.execute(f"TRUNCATE TABLE {topic.table}")
+    database.insert(topic, given_rows)
+    listed = ", ".join(map(selected, columns(topic)))
+    found = database.execute(f"SELECT {listed} FROM {topic.table} ORDER BY _offset")
+    decoded = [CODEC.decode(topic, row.value) for row in given_rows]
+    assert found == [(*map(shown, astuple(one)), topic.name, 0, at) for at, one in enumerate(decoded)]
+
+
+def selected(column: Column) -> str:
+    return f"toUnixTimestamp64Micro(`{column.name}`)" if column.type.startswith("DateTime64") else f"`{column.name}`"
+
+
+def shown(value: Any) -> Any:
+    """As the driver gives it."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [shown(part) for part in value]
+    return tuple(map(shown, astuple(value))) if isinstance(value, Struct) else value
+
+
+def stored(database: ClickHouse) -> int:
+    return int(database.execute(f"SELECT count() FROM {QUOTES.table}")[0][0])
+
+
+def test_an_insert_is_one_part_however_many_rows_it_has(database: ClickHouse) -> None:
+    database.execute(f"TRUNCATE TABLE {QUOTES.table}")
+    database.insert(QUOTES, rows(QUOTES, quotes(200_000)))
+    parts = f"SELECT uniqExact(_part) FROM {QUOTES.table}"
+    assert (stored(database), database.execute(parts)[0][0]) == (200_000, 1)
+
+
+def test_one_that_breaks_off_leaves_nothing(stack: RunningStack, database: ClickHouse) -> None:
+    database.execute(f"TRUNCATE TABLE {QUOTES.table}")
+
+    def pieces() -> Iterator[bytes]:
+        for number, piece in enumerate(avro_file(QUOTES, rows(QUOTES, quotes(20_000)))):
+            if number == 8:
+                raise KeyboardInterrupt
+            yield piece
+
+    name = database.execute("SELECT currentDatabase()")[0][0]
+    address = f"{stack.settings.clickhouse.rpartition('/')[0]}/{name}"
+    inserts = Inserts(stack.settings.model_copy(update={"clickhouse": address}))
+    with pytest.raises(KeyboardInterrupt):
+        inserts.insert(insert_avro(QUOTES), pieces())
+    inserts.insert(insert_avro(QUOTES), avro_file(QUOTES, rows(QUOTES, quotes(3))))
+    assert stored(database) == 3
+
+
+def test_errors_say_whether_to_ask_again(stack: RunningStack) -> None:
+    with pytest.raises(Refused, match="no_such_table"):
+        Inserts(stack.settings).insert("INSERT INTO no_such_table FORMAT Avro", iter([b""]))
+    nowhere = stack.settings.model_copy(update={"clickhouse_http": f"http://127.0.0.1:{free_port()}"})
+    with pytest.raises(Unreachable, match="127"):
+        Inserts(nowhere).insert(insert_avro(QUOTES), iter([b""]))
