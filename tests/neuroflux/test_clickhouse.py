@@ -122,3 +122,13 @@ def test_errors_say_whether_to_ask_again(stack: RunningStack) -> None:
     nowhere = stack.settings.model_copy(update={"clickhouse_http": f"http://127.0.0.1:{free_port()}"})
     with pytest.raises(Unreachable, match="127"):
         Inserts(nowhere).insert(insert_avro(QUOTES), iter([b""]))
+
+
+@pytest.mark.parametrize("at", [0, 30_000, 59_999])
+def test_one_bad_record_refuses_a_large_insert_wherever_it_is(database: ClickHouse, at: int) -> None:
+    database.execute(f"TRUNCATE TABLE {QUOTES.table}")
+    many = rows(QUOTES, quotes(60_000))
+    many[at] = Row(at, many[at].value + b"x")
+    with pytest.raises(Refused, match="bytes behind the record"):
+        database.insert(QUOTES, many)
+    assert stored(database) == 0
