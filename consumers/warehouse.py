@@ -26,7 +26,7 @@ from neuroflux.clickhouse import ClickHouse
 from neuroflux.codec import Codec
 from neuroflux.dead_letters import dead_letter
 from neuroflux.entries import Decoder, Entry
-from neuroflux.errors import Refused, Transient, UsageError
+from neuroflux.errors import Refused, Transient, Unreachable, UsageError
 from neuroflux.kafka import Fetched, Publisher, Reader, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
@@ -58,6 +58,7 @@ class Warehouse:
         self._stored: dict[TopicPartition, int] = {}
         self._gathered: dict[str, list[Any]] = {}
         self._next: dict[TopicPartition, int] = {}
+        self._revocations = 0
         self._rows = 0
         self._since = 0.0
         self._storing = asyncio.Lock()
@@ -90,6 +91,7 @@ class Warehouse:
         """Finish the insert that is under way before another writer asks what is stored; forget the rest."""
         async with self._storing:
             self._forget()
+            self._revocations += 1
 
     async def take(self, fetched: Fetched) -> None:
         for place, messages in fetched.items():
@@ -100,7 +102,10 @@ class Warehouse:
     async def _take(self, topic: Topic, place: TopicPartition, messages: Sequence[Any]) -> None:
         rows, ours = messages, self._codec.header(topic)
         if not all((message.value or b"").startswith(ours) for message in messages):
+            revocations = self._revocations
             rows = await self._in_our_schema(topic, messages)
+            if self._revocations != revocations:
+                return  # whoever has the partition now reads them
         stored = self._stored.get(place, -1)
         fresh = [row for row in rows if row.offset > stored]
         self._gathered.setdefault(topic.name, []).extend(fresh)
@@ -153,7 +158,8 @@ class Warehouse:
             await self._insert_around(topic, rows, str(error))
 
     def _insert_fresh(self, topic: Topic, rows: Sequence[Any]) -> None:
-        stored = [self._stored.get(TopicPartition(topic.name, number), -1) for number in range(topic.partitions)]
+        partitions = {row.partition for row in rows}
+        stored = {number: self._stored.get(TopicPartition(topic.name, number), -1) for number in partitions}
         fresh = [row for row in rows if row.offset > stored[row.partition]]
         if not fresh:
             return
@@ -162,7 +168,19 @@ class Warehouse:
         except Transient:
             self._note(topic, self._database.newest(topic))  # nobody knows whether it arrived: ClickHouse does
             raise
+        except Refused:
+            self._insert_nothing(topic)
+            raise
         self._note(topic, {row.partition: row.offset for row in fresh})
+
+    def _insert_nothing(self, topic: Topic) -> None:
+        """Where even this is refused it is no record's fault: a table that is away, a right that was taken. That is
+        waited for.
+        """
+        try:
+            self._database.insert(topic, ())
+        except Refused as error:
+            raise Unreachable(f"{topic.table} takes nothing: {error}") from error
 
     async def _insert_around(self, topic: Topic, rows: Sequence[Any], why: str) -> None:
         """Where ClickHouse refuses a batch, leave out what can't be read, then halve it until the record is found that

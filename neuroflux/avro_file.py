@@ -7,7 +7,7 @@ mark behind it: so one that is damaged does not shift what comes after it, and o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final, Protocol
 
@@ -43,13 +43,13 @@ def avro_file(topic: Topic, rows: Sequence[Row]) -> Iterator[bytes]:
     behind them, which is ``MARK`` where the record ends where its bytes do. In pieces, so that the first can be read
     while the next is made.
     """
-    partitions = [string(topic.name) + long(number) for number in range(topic.partitions)]
+    partitions = {number: string(topic.name) + long(number) for number in {row.partition for row in rows}}
     yield _head(topic)
     for start in range(0, len(rows), _PIECE):
         yield _blocks(partitions, rows[start : start + _PIECE])
 
 
-def _blocks(partitions: Sequence[bytes], rows: Iterable[Row]) -> bytes:
+def _blocks(partitions: Mapping[int, bytes], rows: Iterable[Row]) -> bytes:
     parts: list[bytes] = []
     for row in rows:
         place, record = partitions[row.partition] + counter(row.offset), row.value[FRAMING:]

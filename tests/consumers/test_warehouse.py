@@ -290,6 +290,30 @@ async def test_what_clickhouse_alone_can_not_take_is_found_and_kept(
     assert codec.decode(QUOTES, found.raw).sequence == 5
 
 
+async def test_a_table_that_is_away_is_waited_for_and_no_record_blamed(
+    stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await prepared(stack.settings)
+    group = await at_the_end(stack.settings, f"w-{symbol}")
+    database = ClickHouse(stack.settings)
+    async with running(stack.settings, monkeypatch, group):
+        await asyncio.to_thread(database.execute, f"RENAME TABLE {QUOTES.table} TO quotes_away")
+        try:
+            await publish(stack.settings, codec, quotes(symbol, 20), QUOTES)
+            async with asyncio.timeout(30):
+                while "quotes takes nothing" not in caplog.text:  # noqa: ASYNC110  # a log tells nobody
+                    await asyncio.sleep(0.05)
+        finally:
+            await asyncio.to_thread(database.execute, f"RENAME TABLE quotes_away TO {QUOTES.table}")
+            await asyncio.to_thread(database.close)
+        assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 20) == [(20, 20)]
+    async with Reader(stack.settings, codec, (MARKET_DEAD_LETTERS,), start="beginning") as reader:
+        async for batch in reader.batches():
+            assert symbol not in {entry.key for entry in batch}
+            if await reader.caught_up():
+                break
+
+
 async def letter(settings: Settings, codec: Codec, key: str) -> Entry:
     async with Reader(settings, codec, (MARKET_DEAD_LETTERS,), start="beginning") as reader, asyncio.timeout(30):
         async for batch in reader.batches():
