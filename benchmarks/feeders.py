@@ -17,7 +17,8 @@ from neuroflux.codec import schema_text
 from neuroflux.domain import Microseconds, StatusKind
 from neuroflux.exchanges.base_exchange import Subscription
 from neuroflux.exchanges.binance import Binance
-from neuroflux.kafka import Publisher, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stage import spare_collector
 from neuroflux.topics import QUOTES

@@ -11,7 +11,8 @@ import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from neuroflux.clock import wall
-from neuroflux.kafka import Publisher, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stage import spare_collector
 from neuroflux.topics import DELETE, Topic

@@ -19,7 +19,8 @@ from neuroflux.domain import Microseconds, StatusKind
 from neuroflux.exchanges.base_exchange import Answer, Request, SnapshotNeeded, Subscription
 from neuroflux.exchanges.binance import Binance
 from neuroflux.exchanges.binanceusdm import BinanceUsdm
-from neuroflux.kafka import Publisher, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import load_settings
 from neuroflux.stage import spare_collector
 from producers.conflation import Conflated

@@ -29,8 +29,9 @@ from neuroflux.domain import (
     OrderCommand,
     Side,
 )
-from neuroflux.kafka import Publisher, load_codec
 from neuroflux.ordering import new_order_id
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stage import spare_collector
 from neuroflux.topics import BALANCES, BOOKS, COMMANDS, INSTRUMENTS

@@ -16,7 +16,8 @@ from benchmarks import local
 from benchmarks.hops import FIRST, SECOND, STAMP
 from benchmarks.turns import Goal, Role, Row, delays
 from neuroflux.clock import wall
-from neuroflux.kafka import Reader, load_codec
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.topics import SIGNALS
 

@@ -21,7 +21,8 @@ from msgspec import Struct
 
 from benchmarks import local
 from neuroflux.clock import wall
-from neuroflux.kafka import Reader, load_codec
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.topics import QUOTES, SIGNALS
 

@@ -19,7 +19,8 @@ from neuroflux.domain import Microseconds, Quote
 from neuroflux.engine.comparable import Reference
 from neuroflux.entries import Decoder, Entry
 from neuroflux.exchanges.binance import Binance
-from neuroflux.kafka import Publisher, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stage import spare_collector
 from neuroflux.topics import QUOTES

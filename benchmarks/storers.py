@@ -16,7 +16,9 @@ from clickhouse_driver import Client
 from consumers.warehouse import BATCH_ROWS, Warehouse, reading, store_all
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.entries import Entry
-from neuroflux.kafka import Fetched, Publisher, Reader, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Fetched, Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stage import spare_collector
 from neuroflux.tables import columns

@@ -12,7 +12,8 @@ from benchmarks import local
 from benchmarks.steppers import START, quotes
 from benchmarks.turns import Contender, Goal, Role, Row, in_turns
 from neuroflux.domain import Microseconds
-from neuroflux.kafka import Publisher, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack import environment
 from neuroflux.topics import QUOTES

@@ -20,7 +20,9 @@ from neuroflux.clock import wall
 from neuroflux.engine.daily import midnight
 from neuroflux.engine.limits import limits_of
 from neuroflux.exchanges.config import ORDER_LIMITS
-from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.topics import COMMANDS, FILLS, JOURNAL, STATUS

@@ -53,7 +53,8 @@ from neuroflux.engine.orders import received, step
 from neuroflux.engine.routing import refused
 from neuroflux.entries import Entry
 from neuroflux.errors import Forbidden
-from neuroflux.kafka import Publisher, Reader
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import COMMANDS, EVENTS, FILLS, STATUS
 

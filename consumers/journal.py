@@ -24,7 +24,8 @@ from neuroflux.domain import Fill, JournalEntry, Microseconds, OrderDecision, Or
 from neuroflux.engine.order_state import Order
 from neuroflux.entries import Entry
 from neuroflux.errors import NeuroFluxError
-from neuroflux.kafka import Publisher, Reader
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
 from neuroflux.topics import JOURNAL
 
 log = logging.getLogger(__name__)

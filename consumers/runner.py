@@ -52,7 +52,7 @@ from neuroflux.exchanges.base_exchange import (
     Request,
     Throttled,
 )
-from neuroflux.kafka import Publisher
+from neuroflux.publisher import Publisher
 from neuroflux.topics import DECISIONS, EVENTS, FILLS, Topic
 
 log = logging.getLogger(__name__)

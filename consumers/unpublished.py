@@ -8,7 +8,7 @@ from contextlib import aclosing
 from consumers.journal import Published, Saved
 from neuroflux.codec import Codec
 from neuroflux.domain import Microseconds
-from neuroflux.kafka import Reader
+from neuroflux.reader import Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import DECISIONS, EVENTS, FILLS
 

@@ -36,7 +36,7 @@ from neuroflux.engine.leverage import bounded
 from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_fault, halt_of, reserved, shown, spent_asset
 from neuroflux.engine.order_state import Order
 from neuroflux.entries import Entry
-from neuroflux.kafka import Reader
+from neuroflux.reader import Reader
 from neuroflux.topics import (
     ACCOUNT_FILLS,
     ACCOUNT_ORDERS,

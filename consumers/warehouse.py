@@ -27,7 +27,9 @@ from neuroflux.codec import Codec
 from neuroflux.dead_letters import dead_letter
 from neuroflux.entries import Decoder, Entry
 from neuroflux.errors import Refused, Transient, Unreachable, UsageError
-from neuroflux.kafka import Fetched, Publisher, Reader, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Fetched, Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.tables import STORED

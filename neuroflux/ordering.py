@@ -10,7 +10,9 @@ from uuid_utils import uuid7
 
 from neuroflux.codec import Codec
 from neuroflux.domain import CommandKind, ControlCommand, ControlKind, OrderCommand, OrderEvent
-from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.topics import COMMANDS, CONTROL, EVENTS
 

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from neuroflux.errors import UsageError
-from neuroflux.kafka import Reader, load_codec
 from neuroflux.kafka_admin import committed
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.running import counted, finished_before, progress, told_to_stop
 from neuroflux.settings import Settings
 from neuroflux.stack.plan import REPLAY_GROUP, infrastructure, replaying

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neuroflux.domain import Microseconds
-from neuroflux.kafka import Publisher, partition_of
 from neuroflux.kafka_admin import Extent
+from neuroflux.publisher import Publisher, partition_of
 from neuroflux.topics import Topic
 
 

@@ -20,8 +20,9 @@ from neuroflux import view
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.domain import OrderEvent
 from neuroflux.errors import Unreachable
-from neuroflux.kafka import Reader, load_codec
 from neuroflux.kafka_admin import Extent, extents
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.sim import paper
 from neuroflux.stack.plan import Venue

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from neuroflux.domain import AggregatedPrice, ArbitrageSignal, ExchangeHealth, OrderEvent
 from neuroflux.entries import Entry
-from neuroflux.kafka import Reader, load_codec
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.services import ServiceStatus
 from neuroflux.topics import EVENTS, HEALTH, PRICES, SIGNALS, Topic

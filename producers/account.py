@@ -31,7 +31,9 @@ from neuroflux.exchanges.base_exchange import (
     Undecodable,
 )
 from neuroflux.exchanges.catalogue import exchange as exchange_of
-from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, POSITIONS, STATUS

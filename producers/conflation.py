@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, StatusKind
-from neuroflux.kafka import BUFFER_RECORDS
+from neuroflux.publisher import BUFFER_RECORDS
 from neuroflux.sink import Drained
 from neuroflux.topics import BOOKS, QUOTES, STATUS, Topic
 

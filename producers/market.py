@@ -14,7 +14,8 @@ from neuroflux.engine.health import MARKET
 from neuroflux.errors import Transient
 from neuroflux.exchanges.base_exchange import Answer, Exchange, Request, SnapshotNeeded
 from neuroflux.exchanges.catalogue import exchange as exchange_of
-from neuroflux.kafka import Publisher, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.sink import Drained, Sink
 from neuroflux.stack.notify import ready

@@ -15,8 +15,9 @@ from neuroflux.domain import Microseconds, ReplayMark
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.base_exchange import Answer, SnapshotNeeded
 from neuroflux.exchanges.catalogue import exchange
-from neuroflux.kafka import Publisher, load_codec
 from neuroflux.kafka_admin import extents
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.resuming import Resumed
 from neuroflux.settings import Settings
 from neuroflux.sink import Sink

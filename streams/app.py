@@ -19,8 +19,9 @@ from neuroflux.clock import wall
 from neuroflux.engine.comparable import Reference
 from neuroflux.entries import Decoder, Entry
 from neuroflux.errors import StackError
-from neuroflux.kafka import Publisher, load_codec
 from neuroflux.kafka_clients import security
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.topics import Topic
@@ -165,7 +166,7 @@ class Worker:
 
 
 def _credentials(settings: Settings) -> faust.SASLCredentials | None:
-    """Who this worker is to a secure Kafka; as neuroflux/kafka.py has it."""
+    """Who this worker is to a secure Kafka; as neuroflux/reader.py has it."""
     if not settings.kafka_user:
         return None
     given = security(settings)

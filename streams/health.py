@@ -18,7 +18,8 @@ from neuroflux.domain import ExchangeHealth, ExchangeStatus, OrderEvent
 from neuroflux.engine.health import Health
 from neuroflux.engine.uptime import DAY
 from neuroflux.entries import Entry
-from neuroflux.kafka import Publisher, Reader
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import HEALTH, STATUS
 

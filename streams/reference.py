@@ -16,7 +16,7 @@ from neuroflux.engine.comparable import Reference
 from neuroflux.engine.conversion import MAX_AGE, is_conversion_market
 from neuroflux.engine.sound import flaw
 from neuroflux.entries import Entry
-from neuroflux.kafka import Reader
+from neuroflux.reader import Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import EVENTS, INSTRUMENTS, QUOTES
 

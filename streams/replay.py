@@ -22,8 +22,10 @@ from neuroflux.domain import ReplayMark
 from neuroflux.engine.comparable import Reference
 from neuroflux.entries import Entry
 from neuroflux.errors import Unreachable
-from neuroflux.kafka import Publisher, Reader, load_codec, partition_of
 from neuroflux.kafka_admin import extents
+from neuroflux.publisher import Publisher, partition_of
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.resuming import Resumed
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from neuroflux.codec import Codec
 from neuroflux.engine.prices import WINDOW
 from neuroflux.entries import Entry
-from neuroflux.kafka import Reader
+from neuroflux.reader import Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import TRADES
 from streams.prices import PriceStream

@@ -25,7 +25,8 @@ from pydantic import SecretStr
 
 from neuroflux.domain import CommandKind, OrderCommand
 from neuroflux.errors import Forbidden
-from neuroflux.kafka import Publisher, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.access import READER, SETUP, TRADER
 from neuroflux.stack.checks import listens

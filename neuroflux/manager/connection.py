@@ -13,10 +13,12 @@ from neuroflux.clock import wall
 from neuroflux.domain import Microseconds, OrderCommand
 from neuroflux.entries import Entry
 from neuroflux.errors import Unreachable
-from neuroflux.kafka import Place, Publisher, Reader, load_codec
 from neuroflux.manager import following
 from neuroflux.manager.following import Followed, Followers
 from neuroflux.manager.mirror import KEPT, SINCE, Mirror
+from neuroflux.publisher import Place, Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.topics import COMMANDS
 

@@ -11,7 +11,8 @@ from neuroflux.domain import BookPicture, Funding, Instrument
 from neuroflux.engine.sound import flaw
 from neuroflux.entries import Entry
 from neuroflux.errors import Unreachable
-from neuroflux.kafka import Reader, load_codec
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.sim.instruments import EXCHANGES, Listing
 from neuroflux.sim.paper import PaperHouse, Where, listings_of, markets

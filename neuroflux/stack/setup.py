@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from clickhouse_driver import Client
 
 from neuroflux.errors import NeuroFluxError
-from neuroflux.kafka import register_schemas
 from neuroflux.kafka_admin import create_topics, grant
+from neuroflux.registry import register_schemas
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stack.access import rights
 

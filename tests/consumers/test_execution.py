@@ -42,7 +42,9 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.order_state import Phase
 from neuroflux.entries import Entry
-from neuroflux.kafka import Publisher, Reader, load_codec, partition_of
+from neuroflux.publisher import Publisher, partition_of
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.topics import (
     ACCOUNT_FILLS,

@@ -24,7 +24,8 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.order_state import Attempt, Leg, Order
 from neuroflux.entries import Entry
-from neuroflux.kafka import Place, Publisher, Reader
+from neuroflux.publisher import Place, Publisher
+from neuroflux.reader import Reader
 from neuroflux.topics import JOURNAL
 
 PARTITION = 1

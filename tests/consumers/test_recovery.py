@@ -27,7 +27,9 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.order_state import Attempt, Leg, Order, Phase
-from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.topics import JOURNAL
 from tests.consumers.test_execution import NFX
 

@@ -26,7 +26,9 @@ from neuroflux.domain import BookPicture as Book
 from neuroflux.domain import CommandKind, Level, OrderCommand, Quote, Side, Trade
 from neuroflux.entries import Entry
 from neuroflux.errors import Refused, Unreachable
-from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.tables import STORED
 from neuroflux.topics import BOOKS, COMMANDS, MARKET_DEAD_LETTERS, QUOTES, TRADES, Topic
@@ -38,7 +40,7 @@ ROOT = Path(__file__).parents[2]
 DIES_BEFORE_THE_COMMIT = """
 import asyncio, os, signal, sys
 from consumers import warehouse
-from neuroflux.kafka import Reader
+from neuroflux.reader import Reader
 from neuroflux.settings import load_settings
 
 async def die(self, offsets):

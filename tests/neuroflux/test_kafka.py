@@ -21,8 +21,10 @@ from neuroflux.codec import Codec, schema_text
 from neuroflux.domain import ExchangeStatus, Quote, StatusKind
 from neuroflux.entries import Entry
 from neuroflux.errors import Unreachable, UsageError
-from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.kafka_admin import create_topics, extents
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.topics import ALL, MARKET_DEAD_LETTERS, QUOTES, STATUS, Topic
 from tests.conftest import RunningStack

@@ -14,8 +14,9 @@ from neuroflux.domain import ControlCommand, ControlKind
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 from neuroflux.exchanges.hyperliquid import Hyperliquid
-from neuroflux.kafka import Publisher, load_codec
 from neuroflux.manager.answers import RouteOrderAnswer
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.topics import CONTROL
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for

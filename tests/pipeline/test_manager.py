@@ -17,9 +17,10 @@ import pytest
 from neuroflux.domain import CommandKind, Failover, OrderCommand, OrderState, Side
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from neuroflux.kafka import Reader, load_codec
 from neuroflux.manager.async_manager import AsyncExchangeManager
 from neuroflux.ordering import new_order_id, now
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack import daemon
 from neuroflux.stack.home import log_path

@@ -17,8 +17,10 @@ from neuroflux.credentials import credentials_path, read_credentials
 from neuroflux.domain import CommandKind, JournalEntry, OrderCommand
 from neuroflux.errors import Forbidden, Unreachable
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.ordering import new_order_id
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.access import READER, TRADER
 from neuroflux.stack.home import log_path

@@ -18,8 +18,10 @@ from msgspec import Struct
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.domain import Balance
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from neuroflux.kafka import Publisher, Reader, load_codec
 from neuroflux.ordering import now
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings, port_of
 from neuroflux.stack.environment import simulated_addresses
 from neuroflux.topics import ALL, BALANCES

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroflux.domain import BookPicture, ExchangeStatus, Quote, Side, StatusKind, Trade
-from neuroflux.kafka import BUFFER_RECORDS, Publisher, Reader, load_codec
+from neuroflux.publisher import BUFFER_RECORDS, Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.topics import BOOKS, QUOTES, STATUS, TRADES, Topic
 from producers.conflation import MUCH, Conflated
 from tests.conftest import RunningStack, stopped

@@ -8,7 +8,8 @@ import sys
 import msgspec
 
 from neuroflux.entries import Decoder, Entry
-from neuroflux.kafka import Publisher, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import load_settings
 from neuroflux.stage import run_stage
 from neuroflux.topics import DELETE, QUOTES, Topic

@@ -20,8 +20,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from neuroflux.domain import Quote
-from neuroflux.kafka import Publisher, load_codec
 from neuroflux.kafka_admin import extents
+from neuroflux.publisher import Publisher
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.environment import spelled_out
 from neuroflux.topics import MARKET_PARTITIONS, QUOTES

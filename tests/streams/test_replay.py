@@ -10,7 +10,9 @@ import pytest
 from aiokafka import TopicPartition
 
 from neuroflux.domain import ReplayMark
-from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.topics import MARKS, QUOTES
 from streams.replay import Worker
 from tests.conftest import RunningStack

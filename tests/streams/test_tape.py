@@ -13,7 +13,9 @@ from neuroflux.clock import wall
 from neuroflux.domain import AggregatedPrice, Instrument, InstrumentKind, Quote, Side, Trade
 from neuroflux.engine.comparable import Reference
 from neuroflux.entries import Entry
-from neuroflux.kafka import Publisher, Reader, load_codec
+from neuroflux.publisher import Publisher
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.topics import QUOTES, TRADES
 from streams.prices import PriceStream

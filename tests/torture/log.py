@@ -10,7 +10,7 @@ from neuroflux.codec import Codec
 from neuroflux.domain import Fill, JournalEntry, OrderCommand, OrderEvent
 from neuroflux.engine.order_state import Order
 from neuroflux.entries import Entry
-from neuroflux.kafka import Reader
+from neuroflux.reader import Reader
 from neuroflux.settings import Settings
 from neuroflux.topics import COMMANDS, DECISIONS, EVENTS, FILLS, JOURNAL, ORDER_DEAD_LETTERS
 

@@ -11,7 +11,6 @@ import pytest
 from neuroflux import topics
 from neuroflux.domain import HealthStatus, OrderCommand
 from neuroflux.errors import UnknownSymbol
-from neuroflux.kafka import Place, Publisher
 from neuroflux.manager import initialising
 from neuroflux.manager.async_manager import AsyncExchangeManager
 from neuroflux.manager.connection import Connection
@@ -19,6 +18,7 @@ from neuroflux.manager.initialising import Simulated
 from neuroflux.manager.mirror import Mirror
 from neuroflux.manager.opportunities import opportunities
 from neuroflux.manager.reading import Reading
+from neuroflux.publisher import Place, Publisher
 from neuroflux.settings import Settings
 from tests.neuroflux.manager.test_reference import FUNCTION, REFERENCE, RETURNS
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, health, signal, tell
