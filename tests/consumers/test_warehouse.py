@@ -298,10 +298,12 @@ async def test_a_table_that_is_away_is_waited_for_and_no_record_blamed(
     await prepared(stack.settings)
     group = await at_the_end(stack.settings, f"w-{symbol}")
     database = ClickHouse(stack.settings)
+    await publish(stack.settings, codec, quotes(symbol, 1), QUOTES)
     async with running(stack.settings, monkeypatch, group):
+        await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 1)
         await asyncio.to_thread(database.execute, f"RENAME TABLE {QUOTES.table} TO quotes_away")
         try:
-            await publish(stack.settings, codec, quotes(symbol, 20), QUOTES)
+            await publish(stack.settings, codec, quotes(symbol, 20)[1:], QUOTES)
             async with asyncio.timeout(30):
                 while "quotes takes nothing" not in caplog.text:  # noqa: ASYNC110  # a log tells nobody
                     await asyncio.sleep(0.05)
