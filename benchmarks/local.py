@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,11 @@ from neuroflux.stack import daemon, environment
 CHECKOUT = Path(__file__).parents[1]
 LOOK = 0.02
 PATIENCE = 60.0
+
+
+def end_when_told() -> None:
+    """On SIGTERM end as on Ctrl-C: what was started is ended too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager

@@ -83,6 +83,7 @@ def summary(samples: list[Sample]) -> None:
 
 
 def main(minutes: float) -> None:
+    local.end_when_told()
     with local.stack() as settings, ExitStack() as running:
         port = str(local.free_port())
         running.enter_context(local.process(settings, "benchmarks.paced", port, str(RATE)))
