@@ -146,9 +146,7 @@ class Executor:
 
     async def commit(self, reader: Reader) -> None:
         """Tell the group which commands need not be read again."""
-        ready = self.offsets.committable()
-        if ready:
-            await reader.commit(ready)
+        await reader.commit(self.offsets.committable())
 
     # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────
 

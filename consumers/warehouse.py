@@ -145,8 +145,7 @@ class Warehouse:
             for name, rows in gathered.items():
                 await self._insert(BY_NAME[name], rows)
             await self._publisher.flush()
-            if following:
-                await reader.commit(following)
+            await reader.commit(following)
 
     def _forget(self) -> None:
         self._gathered, self._next, self._rows, self._since = {}, {}, 0, 0.0

@@ -135,6 +135,8 @@ class Reader:
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Tell the group where to go on: the offset of the next record to read, a partition."""
+        if not offsets:
+            return  # aiokafka takes it for a mistake
         try:
             await self.consumer.commit(dict(offsets))
         except KafkaError as error:

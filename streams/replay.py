@@ -106,7 +106,7 @@ class Worker:
         if self._run is not None and self._run.done():
             self._run.result()
         reached = self._reached
-        if reached and reached != self._committed:
+        if reached != self._committed:
             try:
                 await reader.commit(reached)
                 self._committed = reached
