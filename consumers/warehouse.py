@@ -108,10 +108,8 @@ class Warehouse:
             rows = await self._in_our_schema(topic, messages)
             if self._revocations != revocations:
                 return  # whoever has the partition now reads them
-        stored = self._stored.get(place, -1)
-        fresh = [row for row in rows if row.offset > stored]
-        self._gathered.setdefault(topic.name, []).extend(fresh)
-        self._rows += len(fresh)
+        self._gathered.setdefault(topic.name, []).extend(rows)
+        self._rows += len(rows)
         self._next[place] = messages[-1].offset + 1
 
     async def _in_our_schema(self, topic: Topic, messages: Sequence[Any]) -> Sequence[Any]:
