@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Final, Protocol
 
-from neuroflux.codec import FRAMING, schema_text
+from neuroflux.codec import schema_text
+from neuroflux.flat_reading import FRAMING
 from neuroflux.flat_writing import counter, long, string
 from neuroflux.topics import Topic
 
@@ -22,7 +23,6 @@ _SYNC: Final = b"neuroflux: rows "
 _END_OF_BLOCK: Final = MARK.encode() + _SYNC
 _ONE_RECORD: Final = long(1)
 _PIECE = 2_000
-_LENGTHS: Final = tuple(map(long, range(4_096)))
 
 
 class Row(Protocol):
@@ -53,14 +53,8 @@ def _blocks(partitions: Mapping[int, bytes], rows: Iterable[Row]) -> bytes:
     parts: list[bytes] = []
     for row in rows:
         place, record = partitions[row.partition] + counter(row.offset), row.value[FRAMING:]
-        length = len(place) + len(record) + len(MARK)
-        parts += (
-            _ONE_RECORD,
-            _LENGTHS[length] if length < len(_LENGTHS) else long(length),
-            place,
-            record,
-            _END_OF_BLOCK,
-        )
+        length = long(len(place) + len(record) + len(MARK))
+        parts += (_ONE_RECORD, length, place, record, _END_OF_BLOCK)
     return b"".join(parts)
 
 

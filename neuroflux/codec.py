@@ -21,12 +21,11 @@ from fastavro.read import SchemaResolutionError
 
 from neuroflux import flat_reading, flat_writing
 from neuroflux.errors import MalformedFrame, UsageError
+from neuroflux.flat_reading import FRAMING
 from neuroflux.topics import BY_NAME, Topic
 
 Plain = dict[str, Any]
 _HEADER = struct.Struct(">bI")
-FRAMING = _HEADER.size
-"""Bytes before a record."""
 _MAGIC = 0
 _TOO_MUCH = Decimal(10) ** 20
 _HERE = Path(__file__).parent
@@ -90,7 +89,7 @@ class Codec:
             return record
         schema_id = self.schema_id(raw)
         body = BytesIO(raw)
-        body.seek(_HEADER.size)
+        body.seek(FRAMING)
         own = _reader_schema(topic.name)
         written, wanted = (own, None) if (topic.name, schema_id) in self._own else (self._learned.get(schema_id), own)
         if written is None:
@@ -111,7 +110,7 @@ class Codec:
 
     def schema_id(self, raw: bytes) -> int:
         """The id of the schema that these bytes were written with; raises MalformedFrame without a header."""
-        if len(raw) < _HEADER.size or raw[0] != _MAGIC:
+        if len(raw) < FRAMING or raw[0] != _MAGIC:
             raise MalformedFrame("not in Confluent framing")
         return int(_HEADER.unpack_from(raw)[1])
 

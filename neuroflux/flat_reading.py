@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from neuroflux.domain import BookPicture, Level, Quote, Side, Trade
 
-_HEADER: Final = 5
+FRAMING: Final = 5
+"""Bytes before a record."""
 """Bytes of the framing before a record."""
 _TIMES: Final = struct.Struct("<HH4sHH4s")
 _TWO_DOUBLES, _FOUR_DOUBLES = struct.Struct("<2d"), struct.Struct("<4d")
@@ -60,7 +61,7 @@ def _times(raw: bytes) -> tuple[int, int]:
 
 def _end_of_names(raw: bytes) -> int:
     """Where the strings of exchange, symbol and market end."""
-    symbol = _HEADER + 1 + (raw[_HEADER] >> 1)
+    symbol = FRAMING + 1 + (raw[FRAMING] >> 1)
     market = symbol + 1 + (raw[symbol] >> 1)
     return market + 1 + (raw[market] >> 1)
 
@@ -80,7 +81,7 @@ def _names(raw: bytes) -> tuple[str, str, str]:
 
 def _quote(raw: bytes) -> Quote[float]:
     at = _end_of_names(raw)
-    exchange, symbol, market = _names(raw[_HEADER:at])
+    exchange, symbol, market = _names(raw[FRAMING:at])
     bid_price, bid_size, ask_price, ask_size = _FOUR_DOUBLES.unpack_from(raw, at)
     sequence = _sequence(raw[at + _FOUR_DOUBLES.size : -_TIMES.size])
     event, received = _times(raw)
@@ -92,7 +93,7 @@ def _trade(raw: bytes) -> Trade[float]:
     length, end = raw[at], len(raw) - _TIMES.size - _TWO_DOUBLES.size
     if length & 0x81 or at + 2 + (length >> 1) != end:
         raise _UnlikeTicksError
-    exchange, symbol, market = _names(raw[_HEADER:at])
+    exchange, symbol, market = _names(raw[FRAMING:at])
     trade_id, side = raw[at + 1 : end - 1].decode(), _SIDES[raw[end - 1]]
     price, quantity = _TWO_DOUBLES.unpack_from(raw, end)
     event, received = _times(raw)
@@ -114,7 +115,7 @@ def _side(raw: bytes, at: int) -> tuple[tuple[Level[float], ...], int]:
 
 def _book(raw: bytes) -> BookPicture[float]:
     at = _end_of_names(raw)
-    exchange, symbol, market = _names(raw[_HEADER:at])
+    exchange, symbol, market = _names(raw[FRAMING:at])
     bids, at = _side(raw, at)
     asks, at = _side(raw, at)
     event, received = _times(raw)

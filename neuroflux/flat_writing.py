@@ -16,7 +16,6 @@ from neuroflux.domain import BookPicture, Level, Numeral, Quote, Side, Trade
 _CONTINUED: Final = tuple(bytes((0x80 | number & 0x7F, 0x80 | number >> 7)) for number in range(1 << 14))
 """Two bytes of a long that goes on behind them, by their 14 bits."""
 _TWO_DOUBLES, _FOUR_DOUBLES = struct.Struct("<2d").pack, struct.Struct("<4d").pack
-_LENGTHS: Final = tuple(bytes((length << 1,)) for length in range(64))
 _NO_MORE: Final = b"\x00"
 _SIDES: Final = {Side.BUY: b"\x00", Side.SELL: b"\x02"}
 
@@ -31,6 +30,10 @@ def _groups(number: int) -> bytes:
     return bytes(written)
 
 
+_SMALL: Final = tuple(map(_groups, range(1 << 12)))
+"""Lengths are among them."""
+
+
 @lru_cache(maxsize=4_096)
 def _above(number: int) -> bytes:
     if number >> 36:
@@ -42,7 +45,7 @@ def long(value: int) -> bytes:
     """Raises ValueError for what does not fit into 64 bits."""
     number = value << 1 if value >= 0 else -(value << 1) - 1
     if number < 1 << 28:
-        return _groups(number)
+        return _SMALL[number] if number < len(_SMALL) else _groups(number)
     return _CONTINUED[number & 0x3FFF] + _CONTINUED[number >> 14 & 0x3FFF] + _above(number >> 28)
 
 
@@ -54,8 +57,8 @@ def counter(value: int) -> bytes:
 
 def string(text: str) -> bytes:
     encoded = text.encode()
-    length = len(encoded)
-    return (_LENGTHS[length] if length < len(_LENGTHS) else _groups(length << 1)) + encoded
+    length = len(encoded) << 1
+    return (_SMALL[length] if length < len(_SMALL) else _groups(length)) + encoded
 
 
 @lru_cache(maxsize=16_384)
@@ -97,7 +100,7 @@ def _side(levels: Sequence[Level[Numeral]]) -> bytes:
     if not levels:
         return _NO_MORE
     numbers = [float(number) for level in levels for number in (level.price, level.quantity)]
-    return b"".join((_groups(len(levels) << 1), struct.pack(f"<{len(numbers)}d", *numbers), _NO_MORE))
+    return b"".join((long(len(levels)), struct.pack(f"<{len(numbers)}d", *numbers), _NO_MORE))
 
 
 def book(given: BookPicture[Numeral]) -> bytes:
