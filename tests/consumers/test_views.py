@@ -9,10 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from msgspec import Struct
 
 from neuroflux.clickhouse import ClickHouse
-from neuroflux.codec import Codec
 from neuroflux.domain import (
     AggregatedPrice,
     ArbitrageKind,
@@ -27,44 +25,30 @@ from neuroflux.domain import (
     Quote,
     Side,
 )
-from neuroflux.tables import STORED
 from neuroflux.topics import BALANCES, COMMANDS, FILLS, HEALTH, PRICES, QUOTES, SIGNALS, Topic
 from tests.conftest import RunningStack
+from tests.stored import own_database, rows
 
 pytestmark = pytest.mark.stack
 
 SECOND = 1_000_000
-CODEC = Codec({topic.name: number for number, topic in enumerate(STORED)})
 NOON = 1_699_963_200 * SECOND
 """2023-11-14 12:00 UTC, in microseconds."""
 
 
-class Row(Struct, frozen=True):
-    offset: int
-    value: bytes
-    partition: int = 0
-
-
 @pytest.fixture
 def database(stack: RunningStack) -> Iterator[ClickHouse]:
-    """Empty, with the tables and views: what other tests stored would be in the sums."""
-    name = f"views_{uuid.uuid4().hex}"
-    maker = ClickHouse(stack.settings)
-    maker.execute(f"CREATE DATABASE {name}")
-    address = stack.settings.clickhouse.rpartition("/")[0]
-    own = ClickHouse(stack.settings.model_copy(update={"clickhouse": f"{address}/{name}"}))
-    own.migrate()
-    yield own
-    own.close()
-    maker.execute(f"DROP DATABASE {name}")
-    maker.close()
+    """Empty: what other tests stored would be in the sums."""
+    with own_database(stack.settings) as own:
+        opened = ClickHouse(own)
+        yield opened
+        opened.close()
 
 
 def insert(database: ClickHouse, topic: Topic, *records: Any) -> None:
     """Each at a place of its own, and all of them twice: a record is one row wherever it is counted."""
-    rows = [Row(offset, CODEC.encode(topic, one)) for offset, one in enumerate(records)]
-    database.insert(topic, rows)
-    database.insert(topic, rows)
+    database.insert(topic, rows(topic, records))
+    database.insert(topic, rows(topic, records))
 
 
 def quote(at: int, bid: float, ask: float, symbol: str = "BTC/USDT") -> Quote[float]:

@@ -15,7 +15,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -33,6 +32,7 @@ from neuroflux.settings import Settings
 from neuroflux.tables import STORED
 from neuroflux.topics import BOOKS, COMMANDS, MARKET_DEAD_LETTERS, QUOTES, TRADES, Topic
 from tests.conftest import RunningStack
+from tests.neuroflux.test_kafka import register
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]
@@ -60,6 +60,21 @@ def symbol() -> str:
 @pytest.fixture
 async def codec(stack: RunningStack) -> Codec:
     return await load_codec(stack.settings)
+
+
+@pytest.fixture
+async def group(stack: RunningStack, symbol: str) -> str:
+    """One that has nothing more to read, since other tests write too; and the tables are there."""
+    database = ClickHouse(stack.settings)
+    await asyncio.to_thread(database.migrate)
+    await asyncio.to_thread(database.close)
+    name = f"w-{symbol}"
+    places = [TopicPartition(topic.name, number) for topic in STORED for number in range(topic.partitions)]
+    address = stack.settings.kafka
+    async with AIOKafkaConsumer(bootstrap_servers=address, group_id=name, enable_auto_commit=False) as consumer:
+        consumer.assign(places)
+        await consumer.commit(await consumer.end_offsets(places))
+    return name
 
 
 def quotes(symbol: str, count: int) -> list[Quote[str]]:
@@ -100,36 +115,13 @@ async def rows_of(settings: Settings, sql: str, enough: Callable[[Any], bool]) -
         database.close()
 
 
-async def register(settings: Settings, subject: str, schema: str) -> int:
-    url = f"{settings.registry}/subjects/{subject}/versions"
-    async with aiohttp.ClientSession() as session, session.post(url, json={"schema": schema}) as answer:
-        return int((await answer.json(content_type=None))["id"])
-
-
 def counted(symbol: str) -> str:
     return f"SELECT count(), uniqExact(sequence) FROM quotes WHERE symbol = '{symbol}'"
 
 
-async def prepared(settings: Settings) -> None:
-    database = ClickHouse(settings)
-    await asyncio.to_thread(database.migrate)
-    database.close()
-
-
-async def at_the_end(settings: Settings, group: str) -> str:
-    """A group that has nothing more to read: other tests write too."""
-    places = [TopicPartition(topic.name, number) for topic in STORED for number in range(topic.partitions)]
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka, group_id=group, enable_auto_commit=False) as consumer:
-        consumer.assign(places)
-        await consumer.commit(await consumer.end_offsets(places))
-    return group
-
-
 async def test_values_stand_as_they_were(
-    stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch
+    stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await prepared(stack.settings)
-    group = await at_the_end(stack.settings, f"w-{symbol}")
     command = OrderCommand(
         order_id=symbol, kind=CommandKind.PLACE, quantity=Decimal("0.123456789012345678"), issued_at=5
     )
@@ -162,10 +154,9 @@ def told_late(newest: Callable[[ClickHouse, Topic], dict[int, int]]) -> Callable
 
 
 async def test_killed_between_insert_and_commit(
-    stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch
+    stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And the one who comes next is told late what is stored, when it has read more than that."""
-    group = await at_the_end(stack.settings, f"w-{symbol}")
     await publish(stack.settings, codec, quotes(symbol, 500), QUOTES)
     variables = {
         f"NEUROFLUX_{name.upper()}": str(value)
@@ -187,7 +178,7 @@ async def test_killed_between_insert_and_commit(
 
 
 async def test_an_insert_whose_answer_is_lost_is_not_made_twice(
-    stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch
+    stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert = ClickHouse.insert
     lost: list[Any] = []
@@ -199,16 +190,10 @@ async def test_an_insert_whose_answer_is_lost_is_not_made_twice(
             raise Unreachable("the answer was lost")
 
     monkeypatch.setattr(ClickHouse, "insert", insert_and_lose)
-    await prepared(stack.settings)
-    group = await at_the_end(stack.settings, f"w-{symbol}")
     await publish(stack.settings, codec, quotes(symbol, 100), QUOTES)
     async with running(stack.settings, monkeypatch, group):
         assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 100) == [(100, 100)]
     assert lost
-
-
-def framed(codec: Codec, topic: Topic, body: bytes) -> bytes:
-    return codec.header(topic) + body
 
 
 def side_of_no_trade(codec: Codec, symbol: str) -> tuple[Topic, bytes]:
@@ -222,7 +207,7 @@ def behind_the_record(extra: bytes) -> Callable[[Codec, str], tuple[Topic, bytes
 
 UNREADABLE: dict[str, Callable[[Codec, str], tuple[Topic, bytes]]] = {
     "framing": lambda codec, symbol: (QUOTES, b"no record"),
-    "no record": lambda codec, symbol: (QUOTES, framed(codec, QUOTES, b"\xff" * 60)),
+    "no record": lambda codec, symbol: (QUOTES, codec.header(QUOTES) + b"\xff" * 60),
     "string index out of range": lambda codec, symbol: (QUOTES, codec.encode(QUOTES, quotes(symbol, 1)[0])[:-2]),
     "1 bytes behind": behind_the_record(b"\x00"),
     "9 bytes behind": behind_the_record(b"\x00" * 9),
@@ -232,10 +217,8 @@ UNREADABLE: dict[str, Callable[[Codec, str], tuple[Topic, bytes]]] = {
 
 @pytest.mark.parametrize("why", UNREADABLE)
 async def test_what_can_not_be_read_is_kept_and_the_rest_goes_on(
-    stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch, why: str
+    stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
-    await prepared(stack.settings)
-    group = await at_the_end(stack.settings, f"w-{symbol}")
     topic, raw = UNREADABLE[why](codec, symbol)
     before, after = quotes(symbol, 4)[:2], quotes(symbol, 4)[2:]
     async with Publisher(stack.settings, codec) as publisher:
@@ -254,10 +237,8 @@ async def test_what_can_not_be_read_is_kept_and_the_rest_goes_on(
 
 
 async def test_what_was_written_with_another_schema_is_stored_too(
-    stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch
+    stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await prepared(stack.settings)
-    group = await at_the_end(stack.settings, f"w-{symbol}")
     newer = json.loads(schema_text(QUOTES))
     newer["fields"].insert(0, {"name": "region", "type": "string"})
     schema_id = await register(stack.settings, f"{symbol.partition('/')[0]}-value", json.dumps(newer))
@@ -272,7 +253,7 @@ async def test_what_was_written_with_another_schema_is_stored_too(
 
 
 async def test_what_clickhouse_alone_can_not_take_is_found_and_kept(
-    stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch
+    stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert = ClickHouse.insert
 
@@ -282,8 +263,6 @@ async def test_what_clickhouse_alone_can_not_take_is_found_and_kept(
         insert(self, topic, rows)
 
     monkeypatch.setattr(ClickHouse, "insert", choosy)
-    await prepared(stack.settings)
-    group = await at_the_end(stack.settings, f"w-{symbol}")
     await publish(stack.settings, codec, quotes(symbol, 9), QUOTES)
     async with running(stack.settings, monkeypatch, group):
         assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 8) == [(8, 8)]
@@ -293,10 +272,13 @@ async def test_what_clickhouse_alone_can_not_take_is_found_and_kept(
 
 
 async def test_a_table_that_is_away_is_waited_for_and_no_record_blamed(
-    stack: RunningStack, codec: Codec, symbol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    stack: RunningStack,
+    codec: Codec,
+    symbol: str,
+    group: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await prepared(stack.settings)
-    group = await at_the_end(stack.settings, f"w-{symbol}")
     database = ClickHouse(stack.settings)
     await publish(stack.settings, codec, quotes(symbol, 1), QUOTES)
     async with running(stack.settings, monkeypatch, group):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from enum import Enum
 from typing import Any
 
@@ -16,26 +15,16 @@ from msgspec.structs import astuple
 from neuroflux.avro_file import avro_file
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.clickhouse_http import Inserts
-from neuroflux.codec import Codec
 from neuroflux.domain import Quote
 from neuroflux.errors import Refused, Unreachable
+from neuroflux.settings import Settings
 from neuroflux.tables import STORED, Column, columns, insert_avro
 from neuroflux.topics import QUOTES, Topic
 from tests.conftest import RunningStack, free_port
 from tests.neuroflux.test_codec import values
+from tests.stored import CODEC, Row, own_database, rows
 
 pytestmark = pytest.mark.stack
-CODEC = Codec({topic.name: number for number, topic in enumerate(STORED)})
-
-
-class Row(Struct, frozen=True):
-    offset: int
-    value: bytes
-    partition: int = 0
-
-
-def rows(topic: Topic, records: Sequence[Any]) -> list[Row]:
-    return [Row(offset, CODEC.encode(topic, one)) for offset, one in enumerate(records)]
 
 
 def quotes(count: int) -> list[Quote[float]]:
@@ -45,20 +34,19 @@ def quotes(count: int) -> list[Quote[float]]:
 
 
 @pytest.fixture(scope="module")
-def database(stack: RunningStack) -> Iterator[ClickHouse]:
-    """Of its own, and nothing is merged in it: times are of any year, and what is old would be dropped."""
-    name = f"clickhouse_{uuid.uuid4().hex}"
-    maker = ClickHouse(stack.settings)
-    maker.execute(f"CREATE DATABASE {name}")
-    address = stack.settings.clickhouse.rpartition("/")[0]
-    own = ClickHouse(stack.settings.model_copy(update={"clickhouse": f"{address}/{name}"}))
-    own.migrate()
+def own(stack: RunningStack) -> Iterator[Settings]:
+    with own_database(stack.settings) as settings_of_it:
+        yield settings_of_it
+
+
+@pytest.fixture(scope="module")
+def database(own: Settings) -> Iterator[ClickHouse]:
+    """Nothing is merged in it: times are of any year, and what is old would be dropped."""
+    opened = ClickHouse(own)
     for topic in STORED:
-        own.execute(f"SYSTEM STOP MERGES {topic.table}")
-    yield own
-    own.close()
-    maker.execute(f"DROP DATABASE {name}")
-    maker.close()
+        opened.execute(f"SYSTEM STOP MERGES {topic.table}")
+    yield opened
+    opened.close()
 
 
 @pytest.mark.parametrize("topic", STORED, ids=lambda topic: topic.name)
@@ -98,7 +86,7 @@ def test_an_insert_is_one_part_however_many_rows_it_has(database: ClickHouse) ->
     assert (stored(database), database.execute(parts)[0][0]) == (200_000, 1)
 
 
-def test_one_that_breaks_off_leaves_nothing(stack: RunningStack, database: ClickHouse) -> None:
+def test_one_that_breaks_off_leaves_nothing(own: Settings, database: ClickHouse) -> None:
     database.execute(f"TRUNCATE TABLE {QUOTES.table}")
 
     def pieces() -> Iterator[bytes]:
@@ -107,9 +95,7 @@ def test_one_that_breaks_off_leaves_nothing(stack: RunningStack, database: Click
                 raise KeyboardInterrupt
             yield piece
 
-    name = database.execute("SELECT currentDatabase()")[0][0]
-    address = f"{stack.settings.clickhouse.rpartition('/')[0]}/{name}"
-    inserts = Inserts(stack.settings.model_copy(update={"clickhouse": address}))
+    inserts = Inserts(own)
     with pytest.raises(KeyboardInterrupt):
         inserts.insert(insert_avro(QUOTES), pieces())
     inserts.insert(insert_avro(QUOTES), avro_file(QUOTES, rows(QUOTES, quotes(3))))

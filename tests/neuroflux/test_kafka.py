@@ -156,7 +156,7 @@ async def test_bytes_that_are_no_record_come_with_the_reason(settings: Settings,
 async def test_a_schema_that_somebody_else_registered_is_learned(settings: Settings, codec: Codec, own: str) -> None:
     newer = json.loads(schema_text(QUOTES))
     newer["fields"].append({"name": own, "type": "string", "default": ""})
-    schema_id = await _register(settings, f"{own}-value", json.dumps(newer))
+    schema_id = await register(settings, f"{own}-value", json.dumps(newer))
     assert not codec.knows(schema_id)
     raw = struct.pack(">bI", 0, schema_id) + codec.encode(QUOTES, quote(own, 7))[5:] + b"\x08east"
     async with Publisher(settings, codec) as publisher, Reader(settings, codec, (QUOTES,), start="end") as reader:
@@ -166,7 +166,7 @@ async def test_a_schema_that_somebody_else_registered_is_learned(settings: Setti
     assert found.record == Quote("binance", own, own, 1.5, 2.0, 1.75, 3.0, 7, 5, 6)
 
 
-async def _register(settings: Settings, subject: str, schema: str) -> int:
+async def register(settings: Settings, subject: str, schema: str) -> int:
     url = f"{settings.registry}/subjects/{subject}/versions"
     async with aiohttp.ClientSession() as session, session.post(url, json={"schema": schema}) as answer:
         assert answer.status == 200, await answer.text()
