@@ -25,11 +25,11 @@ from neuroflux.tables import columns
 from neuroflux.topics import QUOTES
 
 
-def emptied(settings: Settings) -> ClickHouse:
+def empty(settings: Settings) -> None:
     database = ClickHouse(settings)
     database.migrate()
     database.execute(f"TRUNCATE TABLE {QUOTES.table}")
-    return database
+    database.close()
 
 
 class Watched:
@@ -102,10 +102,9 @@ def _columns(entries: list[Entry]) -> list[list[Any]]:
 
 def main(contender: str, count: int) -> None:
     settings = load_settings()
-    database = emptied(settings)
+    empty(settings)
     work = ours(settings, count) if contender == "ours" else bare(settings, count)
     print(uvloop.run(work), flush=True)
-    database.close()
 
 
 if __name__ == "__main__":
