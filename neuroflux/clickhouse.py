@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error as ClickHouseError
 
-from neuroflux.avro_file import Row, avro_file
+from neuroflux.avro_file import MARK_BYTES, Row, avro_file
 from neuroflux.clickhouse_errors import refusal
 from neuroflux.clickhouse_http import Inserts
 from neuroflux.kafka_admin import Extent
@@ -49,7 +50,8 @@ class ClickHouse:
 
     def insert(self, topic: Topic, rows: Sequence[Row]) -> None:
         """Insert records as one block, which is there whole or not at all; Refused where one can't be read."""
-        self._inserts.insert(insert_avro(topic), avro_file(topic, rows))
+        mark = secrets.token_bytes(MARK_BYTES)
+        self._inserts.insert(insert_avro(topic, mark), avro_file(topic, rows, mark))
 
     def newest(self, topic: Topic) -> dict[int, int]:
         """The greatest offset that is stored, by partition."""

@@ -49,12 +49,6 @@ def long(value: int) -> bytes:
     return _CONTINUED[number & 0x3FFF] + _CONTINUED[number >> 14 & 0x3FFF] + _above(number >> 28)
 
 
-def counter(value: int) -> bytes:
-    """A long that is counted up, below 2**49: what is above its lowest 13 bits is remembered, also where it is 0."""
-    number = value << 1
-    return _CONTINUED[number & 0x3FFF] + _above(number >> 14)
-
-
 def string(text: str) -> bytes:
     encoded = text.encode()
     length = len(encoded) << 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from neuroflux.avro_file import avro_file
+from neuroflux.avro_file import MARK_BYTES, OFFSET_BYTES, avro_file
 from neuroflux.clickhouse import ClickHouse
 from neuroflux.clickhouse_http import Inserts
 from neuroflux.domain import Quote
 from neuroflux.errors import Refused, Unreachable
+from neuroflux.flat_reading import FRAMING
 from neuroflux.settings import Settings
 from neuroflux.tables import STORED, Column, columns, insert_avro
 from neuroflux.topics import QUOTES, Topic
@@ -25,6 +26,7 @@ from tests.neuroflux.test_codec import values
 from tests.stored import CODEC, Row, own_database, rows
 
 pytestmark = pytest.mark.stack
+MARK = b"the mark"
 
 
 def quotes(count: int) -> list[Quote[float]]:
@@ -90,15 +92,15 @@ def test_one_that_breaks_off_leaves_nothing(own: Settings, database: ClickHouse)
     database.execute(f"TRUNCATE TABLE {QUOTES.table}")
 
     def pieces() -> Iterator[bytes]:
-        for number, piece in enumerate(avro_file(QUOTES, rows(QUOTES, quotes(20_000)))):
+        for number, piece in enumerate(avro_file(QUOTES, rows(QUOTES, quotes(20_000)), MARK)):
             if number == 8:
                 raise KeyboardInterrupt
             yield piece
 
     inserts = Inserts(own)
     with pytest.raises(KeyboardInterrupt):
-        inserts.insert(insert_avro(QUOTES), pieces())
-    inserts.insert(insert_avro(QUOTES), avro_file(QUOTES, rows(QUOTES, quotes(3))))
+        inserts.insert(insert_avro(QUOTES, MARK), pieces())
+    inserts.insert(insert_avro(QUOTES, MARK), avro_file(QUOTES, rows(QUOTES, quotes(3)), MARK))
     assert stored(database) == 3
 
 
@@ -107,14 +109,29 @@ def test_errors_say_whether_to_ask_again(stack: RunningStack) -> None:
         Inserts(stack.settings).insert("INSERT INTO no_such_table FORMAT Avro", iter([b""]))
     nowhere = stack.settings.model_copy(update={"clickhouse_http": f"http://127.0.0.1:{free_port()}"})
     with pytest.raises(Unreachable, match="127"):
-        Inserts(nowhere).insert(insert_avro(QUOTES), iter([b""]))
+        Inserts(nowhere).insert(insert_avro(QUOTES, MARK), iter([b""]))
 
 
-@pytest.mark.parametrize("at", [0, 30_000, 59_999])
-def test_one_bad_record_refuses_a_large_insert_wherever_it_is(database: ClickHouse, at: int) -> None:
+def as_if_two(value: bytes) -> bytes:
+    """A record with another of its kind behind it, as whoever writes records could make it, without the mark."""
+    return value + b"\x00" * (MARK_BYTES + 1 + OFFSET_BYTES) + value
+
+
+DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "a byte too much": lambda value: value + b"x",
+    "a byte too few": lambda value: value[:-1],
+    "two in one": as_if_two,
+    "nothing of it": lambda value: value[:FRAMING],
+    "a name without end": lambda value: value[:FRAMING] + b"\xfe\xff\xff\xff\xff\x3f" + value[FRAMING:],
+}
+
+
+@pytest.mark.parametrize("at", [0, 1_999, 30_000, 59_999])
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_one_bad_record_refuses_a_large_insert_wherever_it_is(database: ClickHouse, at: int, damage: str) -> None:
     database.execute(f"TRUNCATE TABLE {QUOTES.table}")
     many = rows(QUOTES, quotes(60_000))
-    many[at] = Row(at, many[at].value + b"x")
-    with pytest.raises(Refused, match="bytes behind the record"):
+    many[at] = Row(at, DAMAGED[damage](many[at].value))
+    with pytest.raises(Refused):
         database.insert(QUOTES, many)
     assert stored(database) == 0
