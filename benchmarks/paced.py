@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from benchmarks.fountain import accepted, framed
 from benchmarks.frames import bases
+from neuroflux.clock import wall
 
 MARKETS = bases(10)
 DIPS = 20
@@ -23,14 +24,19 @@ TURN = 0.01
 SIZE = "10.00000000"
 
 
+def now() -> int:
+    """Milliseconds, as the exchange tells them."""
+    return wall() // 1000
+
+
 def first_diff(exchange: str, name: str) -> bytes:
-    more = ',"pu":1,"T":1' if exchange == "binanceusdm" else ""
-    data = f'{{"e":"depthUpdate","E":1{more},"s":"{name}USDT","U":1,"u":2,"b":[["100.00","9"]],"a":[]}}'
+    more = f',"pu":1,"T":{now()}' if exchange == "binanceusdm" else ""
+    data = f'{{"e":"depthUpdate","E":{now()}{more},"s":"{name}USDT","U":1,"u":2,"b":[["100.00","9"]],"a":[]}}'
     return f'{{"stream":"{name.lower()}usdt@depth@100ms","data":{data}}}'.encode()
 
 
 def quote(exchange: str, name: str, number: int, bid: float) -> bytes:
-    times = '"e":"bookTicker","E":1,"T":1,' if exchange == "binanceusdm" else ""
+    times = f'"e":"bookTicker","E":{now()},"T":{now()},' if exchange == "binanceusdm" else ""
     tops = f'"b":"{bid:.2f}","B":"{SIZE}","a":"{bid + 0.05:.2f}","A":"{SIZE}"'
     data = f'{{{times}"u":{1_000_000_000 + number},"s":"{name}USDT",{tops}}}'
     return f'{{"stream":"{name.lower()}usdt@bookTicker","data":{data}}}'.encode()
