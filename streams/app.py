@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from functools import partial
 from typing import Any
 
 import faust
@@ -48,7 +47,8 @@ class Worker:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._assigned = asyncio.Event()
         self._beside: list[asyncio.Task[None]] = []
-        self._deliveries: set[asyncio.Task[None]] = set()
+        self._stepped: list[Any] = []
+        self._has_stepped = asyncio.Event()
         self.app: Any = faust.App(
             name,
             broker=[f"{SCHEME}://{address}" for address in settings.kafka.split(",")],
@@ -88,24 +88,20 @@ class Worker:
                 except Exception as error:  # noqa: BLE001  # raised by run; the batch stays unacknowledged
                     self._failed(error)
                     return
-                self._acknowledge(event)
+                self._stepped.append(event)
+                self._has_stepped.set()
 
         self.app.agent(channel, name=name)(agent)
 
-    def _acknowledge(self, event: Any) -> None:
-        """Once everything that was published is in Kafka; if it never is, the batch stays unacknowledged."""
-        delivery = asyncio.create_task(self._publisher.flush())
-        self._deliveries.add(delivery)
-        delivery.add_done_callback(partial(self._delivered, event))
-
-    def _delivered(self, event: Any, delivery: asyncio.Task[None]) -> None:
-        self._deliveries.discard(delivery)
-        if delivery.cancelled():
-            return
-        if error := delivery.exception():
-            self._failed(error)
-        else:
-            event.ack()
+    async def _acknowledge(self) -> None:
+        """Batches, once everything that was published is in Kafka; if it never is, they stay unacknowledged."""
+        while True:
+            await self._has_stepped.wait()
+            self._has_stepped.clear()
+            events, self._stepped = self._stepped, []
+            await self._publisher.flush()
+            for event in events:
+                event.ack()
 
     def holds(self, place: Any) -> bool:
         """Whether this worker was given that partition."""
@@ -122,6 +118,7 @@ class Worker:
 
         Raises what an agent or the work beside failed with, and StackError when Faust ended.
         """
+        self.beside(self._acknowledge())
         try:
             await self._unless_it_ends(loaded.wait())
             await self.app.start()
@@ -144,9 +141,9 @@ class Worker:
             raise StackError(f"Faust ended: {self.app.crash_reason!r}")
 
     async def _stop(self) -> None:
-        for task in (*self._beside, *self._deliveries):
+        for task in self._beside:
             task.cancel()
-        await asyncio.gather(*self._beside, *self._deliveries, return_exceptions=True)
+        await asyncio.gather(*self._beside, return_exceptions=True)
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await self.app.stop()
