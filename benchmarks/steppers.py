@@ -24,9 +24,9 @@ from neuroflux.registry import load_codec
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stage import spare_collector
 from neuroflux.topics import QUOTES
-from streams import arbitrage, prices
 from streams.app import Worker
 from streams.arbitrage import ArbitrageStream
+from streams.markets import Markets
 from streams.prices import PriceStream
 
 START = 1_700_000_000_000_000
@@ -78,14 +78,13 @@ async def ours(settings: Settings, count: int) -> None:
     codec, meter, reference = await load_codec(settings), Meter(count), known()
     async with Publisher(settings, codec) as publisher:
         worker = Worker(settings, publisher, Decoder(settings, codec), f"bench-{time.time_ns()}")
-        signals = ArbitrageStream(reference, publisher)
+        steps = Markets(ArbitrageStream(reference, publisher), PriceStream(reference, publisher))
 
         async def counted(batch: list[Entry]) -> None:
-            await signals.take(batch)
+            await steps.take(batch)
             meter.seen(len(batch))
 
-        worker.add("prices", (prices.TOPICS[0],), PriceStream(reference, publisher).take)
-        worker.add("arbitrage", (arbitrage.TOPICS[0],), counted)
+        worker.add("markets", (QUOTES,), counted)
         loaded = asyncio.Event()
         loaded.set()
         running = asyncio.create_task(worker.run(loaded, lambda: None))
@@ -99,13 +98,12 @@ class Steps:
 
     def __init__(self, codec: Any, publisher: Publisher) -> None:
         self._codec, reference = codec, known()
-        self._prices, self._signals = PriceStream(reference, publisher), ArbitrageStream(reference, publisher)
+        self._markets = Markets(ArbitrageStream(reference, publisher), PriceStream(reference, publisher))
 
     async def take(self, raw: bytes, partition: int, offset: int, timestamp: int) -> None:
         record = self._codec.decode(QUOTES, raw)
         entry = Entry(QUOTES, partition, offset, "", record, raw, "", timestamp * 1000)
-        await self._prices.take([entry])
-        await self._signals.take([entry])
+        await self._markets.take([entry])
 
 
 async def bare(settings: Settings, count: int) -> None:

@@ -24,11 +24,12 @@ from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
 from neuroflux.topics import Topic
-from streams import arbitrage, health, prices, reference
+from streams import health, markets, reference
 from streams.arbitrage import ArbitrageStream
 from streams.batches import SCHEME
 from streams.decoding import Decoded
 from streams.health import HealthStream
+from streams.markets import Markets
 from streams.prices import PriceStream
 from streams.tape import TapedPrices
 
@@ -182,8 +183,8 @@ async def main(settings: Settings) -> None:
     async with Publisher(settings, codec, client_id=NAME) as publisher:
         worker = Worker(settings, publisher, Decoder(settings, codec))
         monitor = HealthStream(settings, codec, publisher, lambda: worker.holds(health.PLACE), wall)
-        worker.add("prices", prices.TOPICS, TapedPrices(settings, codec, PriceStream(known, publisher)).take)
-        worker.add("arbitrage", arbitrage.TOPICS, ArbitrageStream(known, publisher).take)
+        taped = TapedPrices(settings, codec, PriceStream(known, publisher))
+        worker.add("markets", markets.TOPICS, Markets(ArbitrageStream(known, publisher), taped).take)
         worker.add("health", health.TOPICS, monitor.take)
         worker.beside(reference.follow(settings, codec, known, monitor.ordered, wall(), loaded))
         worker.beside(monitor.tick())

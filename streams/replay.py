@@ -33,6 +33,7 @@ from neuroflux.stack.plan import REPLAY_GROUP
 from neuroflux.topics import BOOKS, INSTRUMENTS, MARKS, PRICES, QUOTES, SIGNALS, TRADES, Topic
 from streams import reference
 from streams.arbitrage import ArbitrageStream
+from streams.markets import Markets
 from streams.prices import PriceStream
 
 STEPPED = (INSTRUMENTS, QUOTES, TRADES, BOOKS)
@@ -63,7 +64,7 @@ class Steps:
     def __init__(self, sink: Resumed, share: Share) -> None:
         self._sink = sink
         self._known = Reference()
-        self._prices, self._arbitrage = PriceStream(self._known, share), ArbitrageStream(self._known, share)
+        self._markets = Markets(ArbitrageStream(self._known, share), PriceStream(self._known, share))
 
     async def take(self, entries: Collection[Entry]) -> None:
         """Step through records, by time."""
@@ -71,10 +72,8 @@ class Steps:
             self._sink.now = entry.timestamp
             if entry.topic is INSTRUMENTS or reference.wanted(entry.topic.name, entry.key):
                 reference.take(self._known, entry)
-            if entry.topic in (QUOTES, TRADES):
-                await self._prices.take([entry])
-            if entry.topic in (QUOTES, BOOKS):
-                await self._arbitrage.take([entry])
+            if entry.topic is not INSTRUMENTS:
+                await self._markets.take([entry])
 
 
 def _when(entry: Entry) -> tuple[int, int, int, int]:

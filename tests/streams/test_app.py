@@ -11,7 +11,7 @@ import pytest
 from neuroflux.entries import Decoder
 from neuroflux.settings import Settings
 from neuroflux.topics import BOOKS, MARKET_PARTITIONS, QUOTES, STATUS, TRADES
-from streams import arbitrage, health, prices
+from streams import health, markets
 from streams.app import Worker
 
 PARTITIONS = {
@@ -28,7 +28,7 @@ async def worker() -> Worker:
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4, 5])
 async def test_a_market_has_one_worker_whatever_their_number(workers: int) -> None:
-    topics = {topic.name for topics in (prices.TOPICS, arbitrage.TOPICS, health.TOPICS) for topic in topics}
+    topics = {topic.name for topics in (markets.TOPICS, health.TOPICS) for topic in topics}
     assert topics == PARTITIONS.keys()
     assignor = (await worker()).app.assignor
     cluster = SimpleNamespace(partitions_for_topic=lambda topic: set(range(PARTITIONS[topic])))
