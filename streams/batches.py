@@ -1,13 +1,14 @@
-"""A Faust transport whose messages are batches: what one fetch brought of one partition.
+"""A Faust transport whose messages are batches: what one fetch brought of one topic.
 
-The cost of Faust is a message's, in its conductor, stream and acknowledgement; so a message carries many records.
+The cost of Faust is a message's, in its conductor, stream and acknowledgement; so a message carries many records, of
+every partition that the fetch brought.
 
 Offsets. Faust commits by runs of acknowledged offsets. What lies between two messages it takes for a gap that was
 never sent, and fills the gap up to and with the message behind it, processed or not (``Consumer._add_gap``,
 ``_new_offset``); and after a rebalance it drops what lies before the last message it read, committed or not
-(``_drain_messages``). With batches neither may happen, so the books are kept here: the batches of a partition wait in
-the order in which they were handed out, and what may be committed is the end of the last one before the first that is
-not done. Nothing is a gap, nothing is dropped, and what is read again is processed again.
+(``_drain_messages``). With batches neither may happen, so the books are kept here: the batches with records of a
+partition wait in the order in which they were handed out, and what may be committed is the end of the last one before
+the first that is not done. Nothing is a gap, nothing is dropped, and what is read again is processed again.
 
 A batch is of one generation of the group. After a rebalance each partition is read anew from what was committed, so
 a batch of an older generation is not processed, and its acknowledgement changes nothing. The generation is noted in
@@ -17,7 +18,7 @@ the thread that fetches, where a rebalance can't come between the records and th
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from faust.transport.drivers import TRANSPORTS
@@ -40,7 +41,9 @@ class Payload:
 
 
 class Batch(NamedTuple):
-    """What Faust reads of a Kafka record, holding many; ``offset`` is the last one's."""
+    """What Faust reads of a Kafka record, holding many. Its place is the last one's of the first of its partitions;
+    ``ends`` has the last of each.
+    """
 
     topic: str
     partition: int
@@ -49,6 +52,7 @@ class Batch(NamedTuple):
     timestamp_type: int
     value: Payload
     generation: int
+    ends: Mapping[Any, int]
     headers: tuple[Any, ...] = ()
     key: None = None
     checksum: None = None
@@ -56,9 +60,15 @@ class Batch(NamedTuple):
     serialized_value_size: int = 0
 
 
-def packed(topic: str, partition: int, records: list[Any], generation: int) -> Batch:
-    last = records[-1]
-    return Batch(topic, partition, last.offset, last.timestamp, last.timestamp_type, Payload(records), generation)
+def packed(fetched: Mapping[Any, list[Any]], generation: int) -> Batch:
+    """What was fetched of one topic, by partition."""
+    records = [record for few in fetched.values() for record in few]
+    ends = {tp: few[-1].offset for tp, few in fetched.items()}
+    tp, few = next(iter(fetched.items()))
+    last = few[-1]
+    return Batch(
+        tp.topic, tp.partition, last.offset, last.timestamp, last.timestamp_type, Payload(records), generation, ends
+    )
 
 
 class _Nothing(dict[Any, Any]):
@@ -69,7 +79,7 @@ class _Nothing(dict[Any, Any]):
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):
-    """Fetches, and packs what a fetch brought of each partition."""
+    """Fetches, and packs what a fetch brought of each topic."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         """Faust lets a fetch wait for 1.5 s; it is of the partitions whose records have all been handed out, and one
@@ -81,7 +91,11 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     async def _fetch_records(self, *arguments: Any, **options: Any) -> Any:
         fetched = await super()._fetch_records(*arguments, **options)
         generation = self.app.consumer_generation_id
-        return {tp: [packed(tp.topic, tp.partition, few, generation)] for tp, few in fetched.items() if few}
+        topics: dict[str, dict[Any, list[Any]]] = {}
+        for tp, few in fetched.items():
+            if few:
+                topics.setdefault(tp.topic, {})[tp] = few
+        return {next(iter(one)): [packed(one, generation)] for one in topics.values()}
 
 
 class BatchConsumer(driver.Consumer):
@@ -90,7 +104,7 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._read_offset = _Nothing()
-        self._handed: dict[Any, deque[Any]] = defaultdict(deque)
+        self._handed: dict[Any, deque[tuple[Any, int]]] = defaultdict(deque)
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
@@ -100,7 +114,8 @@ class BatchConsumer(driver.Consumer):
         message = super()._to_message(tp, record)
         message.generation_id = record.generation
         if record.generation == self.app.consumer_generation_id:
-            self._handed[tp].append(message)
+            for place, end in record.ends.items():
+                self._handed[place].append((message, end))
         return message
 
     def ack(self, message: Any) -> bool:
@@ -116,8 +131,8 @@ class BatchConsumer(driver.Consumer):
     def _new_offset(self, tp: Any) -> int | None:
         """The offset behind the last batch before the first that is not done; None where the first is not."""
         handed, new = self._handed[tp], None
-        while handed and handed[0].acked:
-            new = handed.popleft().offset + 1
+        while handed and handed[0][0].acked:
+            new = handed.popleft()[1] + 1
         return new
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:

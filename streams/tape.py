@@ -7,6 +7,10 @@ read from the log; those that were taken before are passed over.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
+
 from aiokafka import TopicPartition
 
 from neuroflux.codec import Codec
@@ -17,23 +21,29 @@ from neuroflux.settings import Settings
 from neuroflux.topics import TRADES
 from streams.prices import PriceStream
 
+_partition = attrgetter("partition")
+
 
 class TapedPrices:
-    """Steps a price stream. A batch is of one partition of one topic."""
+    """Steps a price stream. A batch is of one topic, and each of its partitions stands in one piece."""
 
     def __init__(self, settings: Settings, codec: Codec, prices: PriceStream) -> None:
         self._settings, self._codec, self._prices = settings, codec, prices
         self._next: dict[int, int] = {}
 
     async def take(self, batch: list[Entry]) -> None:
-        first, last = batch[0], batch[-1]
-        if first.topic is TRADES:
-            following = self._next.get(first.partition, -1)
-            if following < 0 or first.offset > following:
-                self._prices.recall(await self._before(first))
-            batch = [entry for entry in batch if entry.offset >= following]
-            self._next[first.partition] = max(following, last.offset + 1)
+        if batch[0].topic is TRADES:
+            batch = [entry for _, few in groupby(batch, _partition) for entry in await self._new(list(few))]
         await self._prices.take(batch)
+
+    async def _new(self, few: Sequence[Entry]) -> Sequence[Entry]:
+        """Those of one partition that were not taken before; where some are missing before them, the tape is read."""
+        first, last = few[0], few[-1]
+        following = self._next.get(first.partition, -1)
+        if following < 0 or first.offset > following:
+            self._prices.recall(await self._before(first))
+        self._next[first.partition] = max(following, last.offset + 1)
+        return [entry for entry in few if entry.offset >= following]
 
     async def _before(self, entry: Entry) -> list[Entry]:
         async with Reader(self._settings, self._codec, (TRADES,), start="beginning") as reader:

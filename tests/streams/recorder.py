@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from itertools import groupby
+from operator import attrgetter
 
 import msgspec
 
@@ -21,8 +23,9 @@ def recorder(publisher: Publisher, into: Topic, agent: str, seconds: float) -> S
 
     async def take(batch: list[Entry]) -> None:
         await asyncio.sleep(seconds)
-        done = agent, batch[0].partition, [entry.offset for entry in batch]
-        publisher.publish_raw(into, agent.encode(), msgspec.json.encode(done))
+        for partition, few in groupby(batch, attrgetter("partition")):
+            done = agent, partition, [entry.offset for entry in few]
+            publisher.publish_raw(into, agent.encode(), msgspec.json.encode(done))
 
     return take
 

@@ -16,7 +16,7 @@ from neuroflux.settings import Settings
 from streams.app import Worker
 from streams.batches import BatchConsumer, packed
 
-PLACE = TP("market.quotes", 2)
+PLACE, OTHER = TP("market.quotes", 2), TP("market.quotes", 3)
 
 
 async def consumer() -> BatchConsumer:
@@ -27,11 +27,14 @@ async def consumer() -> BatchConsumer:
     return found
 
 
+def fetched(*offsets: int) -> list[Any]:
+    return [SimpleNamespace(offset=offset, timestamp=0, timestamp_type=0) for offset in offsets]
+
+
 def handed(books: BatchConsumer, first: int, last: int, *, agents: int = 1, generation: int | None = None) -> Any:
     """A batch of these offsets as Faust hands it out to so many agents."""
     known = books.app.consumer_generation_id if generation is None else generation
-    records = [SimpleNamespace(offset=offset, timestamp=0, timestamp_type=0) for offset in (first, last)]
-    message = books._to_message(PLACE, packed(*PLACE, records, known))
+    message = books._to_message(PLACE, packed({PLACE: fetched(first, last)}, known))
     message.incref(agents)
     return message
 
@@ -67,6 +70,21 @@ async def test_a_later_batch_waits_for_an_earlier_one() -> None:
     assert committable(books) == {PLACE: 150}
     third.ack(books)
     assert committable(books) == {PLACE: 151}
+
+
+async def test_a_batch_holds_each_of_its_partitions() -> None:
+    books = await consumer()
+    first = handed(books, 0, 99)
+    both = books._to_message(PLACE, packed({PLACE: fetched(100, 149), OTHER: fetched(7)}, first.generation_id))
+    both.incref(1)
+    last = books._to_message(OTHER, packed({OTHER: fetched(8, 9)}, first.generation_id))
+    last.incref(1)
+    last.ack(books)
+    assert committable(books) == {}
+    both.ack(books)
+    assert committable(books) == {OTHER: 10}
+    first.ack(books)
+    assert committable(books) == {PLACE: 150}
 
 
 async def test_offsets_that_never_were_do_not_hold_a_commit() -> None:
