@@ -15,8 +15,9 @@ from neuroflux.errors import NeuroFluxError, UsageError
 from neuroflux.settings import Settings, load_settings
 
 COLLECTED_AT = 250_000
-"""Objects that may hold others, made and not gone, at which cycles are looked for: more than the warehouse gathers before
-it stores. Python's own is 700."""
+"""Objects that may hold others, made and not gone, at which cycles are looked for: more than the warehouse gathers.
+Python's own is 700.
+"""
 
 Main = Callable[[Settings], Awaitable[None]]
 
