@@ -170,7 +170,8 @@ class Child:
         if not self.service.check:
             return True
         try:
-            return await asyncio.wait_for(self.service.check(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                return await self.service.check()
         except TimeoutError:
             return False
 
@@ -180,7 +181,8 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
             try:
-                await asyncio.wait_for(self._process.wait(), self.service.stop_timeout)
+                async with asyncio.timeout(self.service.stop_timeout):
+                    await self._process.wait()
             except TimeoutError:
                 _kill_group(self._process.pid)
         if self._process:
