@@ -21,7 +21,7 @@ from neuroflux.reader import Fetched, Reader
 from neuroflux.registry import load_codec
 from neuroflux.settings import Settings, load_settings
 from neuroflux.stage import spare_collector
-from neuroflux.tables import columns
+from neuroflux.tables import fields
 from neuroflux.topics import QUOTES
 
 
@@ -95,9 +95,9 @@ async def bare(settings: Settings, count: int) -> float:
 
 def _columns(entries: list[Entry]) -> list[list[Any]]:
     records = [entry.record for entry in entries]
-    fields = [list(map(attrgetter(column.name), records)) for column in columns(QUOTES)[:-3]]
+    ticks = [list(map(attrgetter(column.name), records)) for column in fields(QUOTES)]
     place = [[entry.partition for entry in entries], [entry.offset for entry in entries]]
-    return [*fields, [QUOTES.name] * len(entries), *place]
+    return [*ticks, [QUOTES.name] * len(entries), *place]
 
 
 def main(contender: str, count: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -48,17 +48,21 @@ class Column(Struct, frozen=True):
 PLACE = (Column("_topic", "String", repeats=True), Column("_partition", "Int32"), Column("_offset", "Int64"))
 
 
-@cache
 def columns(topic: Topic) -> tuple[Column, ...]:
     """The columns of the topic's table, in the order of the schema, then topic, partition and offset."""
-    return (*_of_schema(topic), *PLACE)
+    return (*fields(topic), *PLACE)
 
 
-def _of_schema(topic: Topic) -> Iterator[Column]:
+@cache
+def fields(topic: Topic) -> tuple[Column, ...]:
+    """The columns of the schema alone."""
     named: dict[str, Any] = {}
-    for field in json.loads(schema_text(topic))["fields"]:
-        found, name = _type(field["type"], named), field["name"]
-        yield Column(name, found, found == "String" and name not in _FREE_TEXT)
+    return tuple(_column(field, named) for field in json.loads(schema_text(topic))["fields"])
+
+
+def _column(field: dict[str, Any], named: dict[str, Any]) -> Column:
+    found, name = _type(field["type"], named), field["name"]
+    return Column(name, found, found == "String" and name not in _FREE_TEXT)
 
 
 def _type(avro: Any, named: dict[str, Any]) -> str:
@@ -99,10 +103,9 @@ def insert_avro(topic: Topic, mark: bytes) -> str:
     It must be one block: so it is read in one piece, and by one thread. What repeats is read as it is, and looked for
     among the values of its column afterwards, all at once: that takes half as long.
     """
-    fields = tuple(_of_schema(topic))
-    names = ", ".join(f"`{column.name}`" for column in (*fields, *PLACE))
-    found = ", ".join(f"`{column.name}`" for column in fields)
-    types = ", ".join(f"`{column.name}` {column.type}" for column in fields).replace("'", "\\'")
+    names = ", ".join(f"`{column.name}`" for column in columns(topic))
+    found = ", ".join(f"`{column.name}`" for column in fields(topic))
+    types = ", ".join(f"`{column.name}` {column.type}" for column in fields(topic)).replace("'", "\\'")
     around = f"_partition Int32, _offset FixedString({OFFSET_BYTES}), _mark FixedString({MARK_BYTES})"
     whole = f"throwIf(_mark != unhex('{mark.hex()}'), 'a record does not end where its bytes do') = 0"
     return (
