@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from neuroflux.entries import Decoder
 from neuroflux.settings import Settings
 from streams.app import Worker
-from streams.batches import BatchConsumer, packed
+from streams.batches import Batch, BatchConsumer, packed
 
 PLACE, OTHER = TP("market.quotes", 2), TP("market.quotes", 3)
 
@@ -34,7 +34,11 @@ def fetched(*offsets: int) -> list[Any]:
 def handed(books: BatchConsumer, first: int, last: int, *, agents: int = 1, generation: int | None = None) -> Any:
     """A batch of these offsets as Faust hands it out to so many agents."""
     known = books.app.consumer_generation_id if generation is None else generation
-    message = books._to_message(PLACE, packed({PLACE: fetched(first, last)}, known))
+    return handed_out(books, packed({PLACE: fetched(first, last)}, known), agents)
+
+
+def handed_out(books: BatchConsumer, batch: Batch, agents: int = 1) -> Any:
+    message = books._to_message(TP(batch.topic, batch.partition), batch)
     message.incref(agents)
     return message
 
@@ -75,10 +79,8 @@ async def test_a_later_batch_waits_for_an_earlier_one() -> None:
 async def test_a_batch_holds_each_of_its_partitions() -> None:
     books = await consumer()
     first = handed(books, 0, 99)
-    both = books._to_message(PLACE, packed({PLACE: fetched(100, 149), OTHER: fetched(7)}, first.generation_id))
-    both.incref(1)
-    last = books._to_message(OTHER, packed({OTHER: fetched(8, 9)}, first.generation_id))
-    last.incref(1)
+    both = handed_out(books, packed({PLACE: fetched(100, 149), OTHER: fetched(7)}, first.generation_id))
+    last = handed_out(books, packed({OTHER: fetched(8, 9)}, first.generation_id))
     last.ack(books)
     assert committable(books) == {}
     both.ack(books)
