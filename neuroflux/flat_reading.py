@@ -16,7 +16,6 @@ from typing import Any, Final
 from neuroflux.domain import BookPicture, Level, Quote, Side, Trade
 
 FRAMING: Final = 5
-"""Bytes before a record."""
 """Bytes of the framing before a record."""
 _TIMES: Final = struct.Struct("<HH4sHH4s")
 _TWO_DOUBLES, _FOUR_DOUBLES = struct.Struct("<2d"), struct.Struct("<4d")
