@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -12,6 +13,7 @@ from neuroflux.sim.matching import Side
 
 ZERO = Decimal(0)
 DEFAULT_LEVERAGE = 20
+Leg = Literal["", "LONG", "SHORT"]
 PLACES = 8
 """Decimals of what is booked: fees, profits, funding."""
 
@@ -62,8 +64,12 @@ class SpotLedger:
 
 
 class Position(Struct):
-    """A perpetual position: ``quantity`` is signed, in units of the contract's base asset."""
+    """A perpetual position: ``quantity`` is signed, in units of the contract's base asset.
 
+    ``leg`` is LONG or SHORT in hedge mode, where a symbol has both at a time, and "" in one-way mode.
+    """
+
+    leg: Leg = ""
     quantity: Decimal = ZERO
     entry_price: Decimal = ZERO
     realised: Decimal = ZERO
@@ -88,23 +94,36 @@ class Position(Struct):
         return profit
 
 
-class PerpetualLedger:
-    """Collateral and positions of one perpetual account; cross margin, one-way mode.
+def key_of(listing: Listing, leg: Leg) -> str:
+    """What a position is kept by."""
+    return f"{listing.symbol}:{leg}" if leg else listing.symbol
 
-    ``mark`` gives the present mark price of a symbol, in the quote asset.
+
+class PerpetualLedger:
+    """Collateral and positions of one perpetual account; cross margin.
+
+    ``mark`` gives the present mark price of a symbol, in the quote asset. Positions are kept by their key: the symbol,
+    and in hedge mode its leg. In multi-assets mode every asset backs every position, at one USD a unit.
     """
 
     def __init__(self, start: dict[str, Decimal], mark: Callable[[str], Decimal]) -> None:
         self.wallet = dict(start)
         self.positions: dict[str, Position] = {}
         self.leverage: dict[str, int] = {}
-        self.listings: dict[str, Listing] = {}
+        self.listings: dict[str, Listing] = {}  # by the key of the position
+        self.is_hedged = False
+        self.is_multi_assets = False
         self.in_orders: dict[str, Decimal] = {}  # margin of open orders by quote asset
         self._mark = mark
 
-    def position(self, listing: Listing) -> Position:
-        self.listings[listing.symbol] = listing
-        return self.positions.setdefault(listing.symbol, Position())
+    def position(self, listing: Listing, leg: Leg = "") -> Position:
+        key = key_of(listing, leg)
+        self.listings[key] = listing
+        return self.positions.setdefault(key, Position(leg))
+
+    def held(self) -> list[tuple[Listing, Position]]:
+        """Every position that is not empty."""
+        return [(self.listings[key], position) for key, position in self.positions.items() if position.quantity]
 
     def leverage_of(self, listing: Listing) -> int:
         return self.leverage.get(listing.symbol, min(DEFAULT_LEVERAGE, listing.max_leverage))
@@ -112,33 +131,44 @@ class PerpetualLedger:
     def mark(self, symbol: str) -> Decimal:
         return self._mark(symbol)
 
-    def unrealised(self, symbol: str) -> Decimal:
-        position = self.positions[symbol]
-        return position.quantity * (self._mark(symbol) - position.entry_price) if position.quantity else ZERO
+    def unrealised(self, key: str) -> Decimal:
+        position = self.positions[key]
+        mark = self._mark(self.listings[key].symbol) if position.quantity else ZERO
+        return position.quantity * (mark - position.entry_price)
 
-    def margin(self, symbol: str) -> Decimal:
+    def margin(self, key: str) -> Decimal:
         """Initial margin of a position, at the mark price."""
-        position = self.positions[symbol]
-        return abs(position.quantity) * self._mark(symbol) / self.leverage_of(self.listings[symbol])
+        position, listing = self.positions[key], self.listings[key]
+        return abs(position.quantity) * self._mark(listing.symbol) / self.leverage_of(listing)
 
-    def _symbols(self, asset: str) -> list[str]:
-        return [symbol for symbol in self.positions if self.listings[symbol].quote == asset]
+    def _keys(self, asset: str) -> list[str]:
+        return [key for key in self.positions if self.listings[key].quote == asset]
 
     def profit(self, asset: str) -> Decimal:
         """Unrealised, over all positions that are settled in this asset."""
-        return sum((self.unrealised(symbol) for symbol in self._symbols(asset)), ZERO)
+        return sum((self.unrealised(key) for key in self._keys(asset)), ZERO)
 
     def used(self, asset: str) -> Decimal:
         """Margin of all positions that are settled in this asset."""
-        return sum((self.margin(symbol) for symbol in self._symbols(asset)), ZERO)
+        return sum((self.margin(key) for key in self._keys(asset)), ZERO)
+
+    def margin_of_orders(self, asset: str) -> Decimal:
+        return self.in_orders.get(asset, ZERO)
+
+    def left(self, asset: str) -> Decimal:
+        """Wallet and unrealised profit, less the margin of positions and orders; below zero where they lack it."""
+        held = self.used(asset) + self.margin_of_orders(asset)
+        return self.wallet.get(asset, ZERO) + self.profit(asset) - held
 
     def available(self, asset: str) -> Decimal:
         """What may still be used as margin."""
-        held = self.used(asset) + self.in_orders.get(asset, ZERO)
-        return max(ZERO, self.wallet.get(asset, ZERO) + self.profit(asset) - held)
+        assets = {*self.wallet, asset} if self.is_multi_assets else {asset}
+        return max(ZERO, sum((self.left(each) for each in assets), ZERO))
 
-    def increase(self, listing: Listing, side: Side, quantity: Decimal) -> Decimal:
+    def increase(self, listing: Listing, side: Side, quantity: Decimal, leg: Leg = "") -> Decimal:
         """How much of an order of this quantity would add to the position, and so needs margin."""
+        if leg:
+            return quantity if (leg == "LONG") == (side == "buy") else ZERO
         held = self.position(listing).quantity
         opposite = max(ZERO, -held if side == "buy" else held)
         return max(ZERO, quantity - opposite)
@@ -146,14 +176,17 @@ class PerpetualLedger:
     def reserve(self, asset: str, amount: Decimal) -> None:
         self.in_orders[asset] = self.in_orders.get(asset, ZERO) + amount
 
-    def trade(self, listing: Listing, side: Side, quantity: Decimal, price: Decimal, fee: Decimal) -> Decimal:
-        """Settle one fill; returns the profit it realised, the fee not taken off."""
-        profit = self.position(listing).trade(quantity if side == "buy" else -quantity, price)
-        self.wallet[listing.quote] = self.wallet.get(listing.quote, ZERO) + profit - fee
+    def trade(self, listing: Listing, side: Side, quantity: Decimal, price: Decimal, leg: Leg = "") -> Decimal:
+        """Settle one fill; returns the profit it realised. Whoever settles it charges the fee."""
+        profit = self.position(listing, leg).trade(quantity if side == "buy" else -quantity, price)
+        self.wallet[listing.quote] = self.wallet.get(listing.quote, ZERO) + profit
         return profit
 
-    def fund(self, listing: Listing, rate: Decimal) -> Decimal:
+    def charge(self, asset: str, fee: Decimal) -> None:
+        self.wallet[asset] = self.wallet.get(asset, ZERO) - fee
+
+    def fund(self, listing: Listing, position: Position, rate: Decimal) -> Decimal:
         """Settle funding at the mark price; returns what the account received (negative: paid)."""
-        amount = round(-self.position(listing).quantity * self._mark(listing.symbol) * rate, PLACES)
+        amount = round(-position.quantity * self._mark(listing.symbol) * rate, PLACES)
         self.wallet[listing.quote] = self.wallet.get(listing.quote, ZERO) + amount
         return amount

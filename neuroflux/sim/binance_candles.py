@@ -5,7 +5,7 @@ Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/marke
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
@@ -74,7 +74,7 @@ class Candles:
 
     def __init__(self, numbers: dict[str, Numbers]) -> None:
         self._numbers = numbers
-        self._minutes: dict[str, deque[Candle]] = {symbol: deque(maxlen=REMEMBERED) for symbol in numbers}
+        self._minutes: defaultdict[str, deque[Candle]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
 
     def remember(self, changes: Iterable[Change], now: int) -> None:
         """Add the trades of these changes; ``now`` in µs."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from neuroflux.sim.binance_candles import Candles
 from neuroflux.sim.binance_wire import Numbers, json_text
-from neuroflux.sim.instruments import BINANCE
+from neuroflux.sim.instruments import BINANCE, Listing
 from neuroflux.sim.matching import Book, Match, Side
 from neuroflux.sim.world import World
 
@@ -16,11 +16,15 @@ class Frames:
 
     def __init__(self, exchange_id: str, world: World) -> None:
         self.exchange_id = exchange_id
-        listings = world.exchanges[exchange_id].listings
-        self.numbers = {symbol: Numbers(listing) for symbol, listing in listings.items()}
+        exchange = world.exchanges[exchange_id]
+        self.numbers = {symbol: Numbers(listing) for symbol, listing in exchange.listings.items()}
+        exchange.on_list.append(self._on_list)
         self._world = world
         self.candles = Candles(self.numbers)
         self.is_spot = exchange_id == BINANCE
+
+    def _on_list(self, listing: Listing) -> None:
+        self.numbers[listing.symbol] = Numbers(listing)
 
     def _book(self, symbol: str) -> Book:
         return self._world.exchanges[self.exchange_id].books[symbol]
@@ -199,5 +203,5 @@ class Frames:
             "i": f"{self._world.index(listing):.8f}",
             "P": mark,
             "r": f"{self._world.funding_rate(listing):.8f}",
-            "T": self._world.next_funding(self.exchange_id, now) // 1000,
+            "T": self._world.next_funding(self.exchange_id, now, symbol) // 1000,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -24,6 +24,7 @@ from neuroflux.sim.binance_wire import (
 from neuroflux.sim.matching import Match
 from neuroflux.sim.orders import Reason, Rejected
 from neuroflux.sim.simulation import Simulation
+from neuroflux.sim.spoiling import spoiled
 from neuroflux.sim.world import Change
 
 Access = Literal["open", "key", "signed"]
@@ -43,6 +44,11 @@ class Endpoint(Struct, frozen=True):
     weight: Weight = 1
     access: Access = "open"
     is_order: bool = False
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
 
 
 class Rest:
@@ -87,9 +93,11 @@ class Rest:
             self._signer.check(key, payload, signature, params, now)
         if endpoint.is_order:
             self.limits.count_order(now)
-        body = endpoint.function(params, now)
+        body = spoiled(endpoint.function(params, now), self._simulation.faults, self._exchange_id, endpoint.name)
         if endpoint.is_order and self._simulation.faults.take(self._exchange_id, "accept_then_timeout"):
             return await self._simulation.never(request)
+        if endpoint.is_order or endpoint.method == "DELETE":
+            await self._simulation.linger()
         return answer(body, headers=self.limits.headers(is_order=endpoint.is_order))
 
 
@@ -100,9 +108,7 @@ class MarketData:
         self._simulation = simulation
         self._frames = frames
         self._is_spot = frames.is_spot
-        self._trades: dict[str, deque[tuple[Match, int]]] = {
-            symbol: deque(maxlen=REMEMBERED_TRADES) for symbol in frames.numbers
-        }
+        self._trades: defaultdict[str, deque[tuple[Match, int]]] = defaultdict(lambda: deque(maxlen=REMEMBERED_TRADES))
 
     def remember(self, changes: Sequence[Change], now: int) -> None:
         """Keep the trades for those who ask later."""

@@ -12,14 +12,16 @@ from aiohttp import web
 
 from neuroflux.sim.binance_frames import Frames
 from neuroflux.sim.binance_rest import Endpoint, MarketData, Rest
+from neuroflux.sim.binance_shutdown import Shutdown
 from neuroflux.sim.binance_spot_orders import SpotDesk
 from neuroflux.sim.binance_streams import SECOND, Streams, names_in
 from neuroflux.sim.binance_user import UserApi
 from neuroflux.sim.binance_wire import ApiError, Limits, Params, Signer, answer, error_answer, fault_error
-from neuroflux.sim.exchange import MAX_LOTS
+from neuroflux.sim.exchange import SimExchange
 from neuroflux.sim.instruments import BINANCE, Listing
 from neuroflux.sim.keys import binance_keys
 from neuroflux.sim.matching import Book
+from neuroflux.sim.order_checks import MAX_LOTS
 from neuroflux.sim.orders import Reason
 from neuroflux.sim.simulation import DemoAccount, Simulation
 from neuroflux.sim.world import Change
@@ -38,6 +40,8 @@ _REFUSALS = {
     Reason.WOULD_MATCH: (-2010, "Order would immediately match and take."),
     Reason.UNKNOWN_ORDER: (-2013, "Order does not exist."),
     Reason.FAULT: (-2010, "This action is disabled on this account."),
+    Reason.HALTED: (-1013, "Market is closed."),
+    Reason.UNKNOWN_CODE: (-2999, "A rule that came into force today was violated."),
 }
 
 
@@ -65,6 +69,7 @@ class BinanceSpot:
         self._rest = Rest(simulation, BINANCE, self._signer, self._limits, _refusal)
         self._market = MarketData(simulation, self._frames)
         self._streams = Streams(simulation, self._frames, default_depth=SECOND, messages_a_second=5)
+        self._shutdown = Shutdown(simulation)
         self._desk = SpotDesk(simulation, self._market, self._frames)
         self._user = UserApi(simulation, self._signer, self._limits, self._desk, self._market, _refusal)
 
@@ -72,9 +77,10 @@ class BinanceSpot:
         self._market.remember(changes, now)
         self._streams.publish(changes, now)
         self._user.check_expiry()
+        self._shutdown.check(now)
 
     def failure(self, status: int, retry_after: int | None = None) -> web.Response:
-        return error_answer(fault_error(status, self._simulation.now(BINANCE), retry_after))
+        return error_answer(fault_error(BINANCE, status, self._simulation.now(BINANCE), retry_after))
 
     def account(self) -> DemoAccount:
         balances = self._simulation.exchange(BINANCE).spot.balances
@@ -176,7 +182,7 @@ class BinanceSpot:
                 rate_limit("RAW_REQUESTS", "MINUTE", 5, 61_000),
             ],
             "exchangeFilters": [],
-            "symbols": [_symbol(exchange.listings[name], exchange.books[name]) for name in chosen],
+            "symbols": [_symbol(exchange, exchange.listings[name]) for name in chosen],
         }
 
 
@@ -197,10 +203,10 @@ def _eight(value: Decimal) -> str:
     return f"{value:.8f}"
 
 
-def _symbol(listing: Listing, book: Book) -> dict[str, object]:
+def _symbol(exchange: SimExchange, listing: Listing) -> dict[str, object]:
     return {
         "symbol": listing.symbol,
-        "status": "TRADING",
+        "status": "BREAK" if listing.symbol in exchange.halted else "TRADING",
         "baseAsset": listing.base_asset,
         "baseAssetPrecision": 8,
         "quoteAsset": listing.quote,
@@ -218,7 +224,7 @@ def _symbol(listing: Listing, book: Book) -> dict[str, object]:
         "amendAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
-        "filters": _filters(listing, book),
+        "filters": _filters(listing, exchange.books[listing.symbol], exchange.tick_of(listing)),
         "permissions": [],
         "permissionSets": [["SPOT"]],
         "defaultSelfTradePreventionMode": "NONE",
@@ -226,15 +232,15 @@ def _symbol(listing: Listing, book: Book) -> dict[str, object]:
     }
 
 
-def _filters(listing: Listing, book: Book) -> list[dict[str, object]]:
+def _filters(listing: Listing, book: Book, tick: Decimal) -> list[dict[str, object]]:
     ceiling = 10 ** (len(str(book.asks.best or 1)) + 2) * listing.tick
     most = Decimal(9_000_000)
     return [
         {
             "filterType": "PRICE_FILTER",
-            "minPrice": _eight(listing.tick),
+            "minPrice": _eight(tick),
             "maxPrice": _eight(ceiling),
-            "tickSize": _eight(listing.tick),
+            "tickSize": _eight(tick),
         },
         {
             "filterType": "LOT_SIZE",

@@ -8,9 +8,22 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import cast
 
+from neuroflux.sim.accounts import ZERO, Balance
 from neuroflux.sim.binance_frames import Frames
+from neuroflux.sim.binance_pages import Pages
 from neuroflux.sim.binance_rest import MarketData
-from neuroflux.sim.binance_wire import ApiError, Numbers, Params, amount, client_id_of, decimal_of, integer_of, required
+from neuroflux.sim.binance_wire import (
+    ApiError,
+    Numbers,
+    Params,
+    amount,
+    client_id_of,
+    decimal_of,
+    integer_of,
+    overloaded,
+    required,
+)
+from neuroflux.sim.fees import DISCOUNTS
 from neuroflux.sim.instruments import BINANCE
 from neuroflux.sim.matching import Side, TimeInForce
 from neuroflux.sim.orders import Ask, Fill, Order, Reason, Rejected
@@ -50,6 +63,7 @@ class SpotDesk:
         self._market = market
         self._frames = frames
         self._exchange = simulation.exchange(BINANCE)
+        self._pages = Pages(simulation.faults, BINANCE)
 
     def _numbers(self, order: Order) -> Numbers:
         return self._frames.numbers[order.listing.symbol]
@@ -58,7 +72,10 @@ class SpotDesk:
 
     def place(self, params: Params, now: int) -> object:
         """ACK, RESULT or FULL, as asked."""
-        order = self._exchange.place(self._ask(params), now)
+        ask = self._ask(params)
+        if self._simulation.faults.take(BINANCE, "overload"):
+            raise overloaded(BINANCE)
+        order = self._exchange.place(ask, now)
         self._simulation.flush(BINANCE)
         style = params.get("newOrderRespType", "FULL")
         ack = {
@@ -111,7 +128,7 @@ class SpotDesk:
             "executedQty": numbers.quantity_text(order.filled),
             "origQuoteOrderQty": amount(order.ask.value),
             "cummulativeQuoteQty": amount(order.value_filled),
-            "status": order.state.upper(),
+            "status": self._simulation.status(order),
             "timeInForce": time_in_force(order),
             "type": order_type(order),
             "side": order.ask.side.upper(),
@@ -201,14 +218,16 @@ class SpotDesk:
     def all_orders(self, params: Params, now: int) -> object:
         symbol = self._market.symbol(params)
         orders = [order for order in self._exchange.orders.values() if order.listing.symbol == symbol]
-        return [self.written(order) for order in orders[-integer_of(params, "limit", 500) :]]
+        page = self._pages.page(orders, params, lambda row: row.order_id, lambda row: row.created // 1000, "orderId")
+        return [self.written(order) for order in page]
 
     def my_trades(self, params: Params, now: int) -> object:
         symbol, order_id = self._market.symbol(params), order_id_of(params)
+        if order_id is not None and (params.get("startTime") or params.get("endTime")):
+            raise ApiError(-1128, "Combination of optional parameters invalid.")
         fills = [fill for fill in self._exchange.fills(symbol) if order_id in (None, fill.order_id)]
-        since, first = integer_of(params, "startTime", 0), integer_of(params, "fromId", 0)
-        fills = [fill for fill in fills if fill.time >= since * 1000 and fill.trade_id >= first]
-        return [self._trade(fill) for fill in fills[-integer_of(params, "limit", 500) :]]
+        page = self._pages.page(fills, params, lambda fill: fill.trade_id, lambda fill: fill.time // 1000)
+        return [self._trade(fill) for fill in page]
 
     def _trade(self, fill: Fill) -> dict[str, object]:
         numbers = self._frames.numbers[fill.listing.symbol]
@@ -232,31 +251,42 @@ class SpotDesk:
         """The account's fees in one symbol."""
         listing = self._exchange.listings[self._market.symbol(params)]
         nothing = dict.fromkeys(("maker", "taker", "buyer", "seller"), "0.00000000")
-        fees = {"maker": amount(listing.maker_fee), "taker": amount(listing.taker_fee)}
+        rates = self._exchange.fees.rates(listing)
+        fees = {"maker": amount(rates.maker), "taker": amount(rates.taker)}
+        is_reduced = rates.asset != ""
         return {
             "symbol": listing.symbol,
             "standardCommission": {**nothing, **fees},
             "specialCommission": nothing,
             "taxCommission": nothing,
             "discount": {
-                "enabledForAccount": False,
-                "enabledForSymbol": False,
+                "enabledForAccount": is_reduced,
+                "enabledForSymbol": is_reduced,
                 "discountAsset": "BNB",
-                "discount": "0",
+                "discount": amount(1 - DISCOUNTS[True]) if is_reduced else "0",
             },
         }
 
     def account(self, params: Params, now: int) -> object:
         """Balances and rates; ``omitZeroBalances`` leaves the empty ones out."""
+        spot, listings = self._exchange.spot, self._exchange.listings.values()
+        held = {asset for asset, balance in spot.balances.items() if balance.total}
+        traded = {asset for listing in listings for asset in (listing.base_asset, listing.quote)}
         balances = [
             {"asset": asset, "free": amount(balance.free), "locked": amount(balance.locked)}
-            for asset, balance in self._exchange.spot.balances.items()
-            if balance.total or params.get("omitZeroBalances") != "true"
+            for asset in sorted(held if params.get("omitZeroBalances") == "true" else held | traded)
+            for balance in [spot.balances.get(asset, Balance())]
         ]
-        rates = {"maker": "0.00100000", "taker": "0.00100000", "buyer": "0.00000000", "seller": "0.00000000"}
+        fees = self._exchange.fees.rates(next(iter(listings)))
+        rates = {
+            "maker": amount(fees.maker),
+            "taker": amount(fees.taker),
+            "buyer": amount(ZERO),
+            "seller": amount(ZERO),
+        }
         return {
-            "makerCommission": 10,
-            "takerCommission": 10,
+            "makerCommission": int(fees.maker * 10_000),
+            "takerCommission": int(fees.taker * 10_000),
             "buyerCommission": 0,
             "sellerCommission": 0,
             "commissionRates": rates,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -80,10 +80,22 @@ class Streams:
 
     # --- clients
 
-    async def serve(self, request: web.Request, names: Sequence[str], *, is_combined: bool) -> web.WebSocketResponse:
-        """One client's socket, with the streams that its address named."""
+    async def serve(
+        self,
+        request: web.Request,
+        names: Sequence[str],
+        *,
+        is_combined: bool,
+        is_served: Callable[[str], bool] = lambda name: True,
+    ) -> web.WebSocketResponse:
+        """One client's socket, with the streams that its address named.
+
+        A stream that is not served here is accepted like any other, and stays silent.
+        """
         connection = self._simulation.connection(self._frames.exchange_id)
+        connection.is_served = is_served
         options = {_COMBINED: is_combined}
+        connection.wrap = lambda name, text: _wrapped(name, text) if options[_COMBINED] else text
         recent: deque[float] = deque(maxlen=self._messages_a_second)
 
         async def on_text(text: str) -> None:
@@ -130,10 +142,13 @@ class Streams:
 
     def _wrap(self, connection: Connection, options: dict[str, bool], *, is_wrapped: bool) -> None:
         options[_COMBINED] = is_wrapped
-        for name in connection.streams:
+        for name in filter(connection.is_served, connection.streams):
             self._streams[name].connections[connection] = is_wrapped
 
     def _subscribe(self, connection: Connection, name: str, *, is_wrapped: bool) -> None:
+        connection.streams[name] = None
+        if not connection.is_served(name):
+            return
         stream = self._streams.get(name)
         if stream is None:
             symbol, kind, every = parse(name, self._default_depth)
@@ -143,14 +158,14 @@ class Streams:
             self._streams[name] = stream
             self._by_symbol.setdefault(symbol, {})[name] = stream
         stream.connections[connection] = is_wrapped
-        connection.streams[name] = None
 
     def _unsubscribe(self, connection: Connection, name: str) -> None:
         connection.streams.pop(name, None)
         stream = self._streams.get(name)
         if stream is None:
             return
-        stream.connections.pop(connection, None)
+        if stream.connections.pop(connection, None) is None:
+            return
         if not stream.connections:
             del self._streams[name]
             del self._by_symbol[stream.symbol][name]
@@ -232,12 +247,16 @@ def _refusal(code: int, text: str, number: object) -> dict[str, object]:
     return {"error": {"code": code, "msg": text}, "id": number}
 
 
+def _wrapped(name: str, text: str) -> str:
+    return f'{{"stream":"{name}","data":{text}}}'
+
+
 def _send(stream: Stream, text: str, *, is_depth: bool = False) -> None:
     wrapped = ""
     for connection, is_wrapped in stream.connections.items():
         if is_wrapped and not wrapped:
-            wrapped = f'{{"stream":"{stream.name}","data":{text}}}'
-        connection.send(wrapped if is_wrapped else text, is_depth=is_depth)
+            wrapped = _wrapped(stream.name, text)
+        connection.send(wrapped if is_wrapped else text, stream=stream.name, is_depth=is_depth)
 
 
 def names_in(request: web.Request) -> list[str]:

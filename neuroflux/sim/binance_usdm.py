@@ -7,26 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import partial
 
 from aiohttp import web
 
 from neuroflux.sim.binance_frames import Frames
+from neuroflux.sim.binance_listen_keys import ListenKeys
 from neuroflux.sim.binance_rest import Endpoint, MarketData, Rest
+from neuroflux.sim.binance_routes import MARKET, PUBLIC, is_served
 from neuroflux.sim.binance_spot import rate_limit
 from neuroflux.sim.binance_streams import Streams, names_in
 from neuroflux.sim.binance_usdm_account import UsdmAccount
+from neuroflux.sim.binance_usdm_modes import Modes
 from neuroflux.sim.binance_usdm_orders import PRICE_BAND, UsdmDesk
 from neuroflux.sim.binance_wire import ApiError, Limits, Numbers, Params, Signer, error_answer, fault_error, integer_of
-from neuroflux.sim.exchange import MAX_LOTS
+from neuroflux.sim.exchange import SimExchange
 from neuroflux.sim.instruments import BINANCE_USDM, Listing
 from neuroflux.sim.keys import binance_keys
 from neuroflux.sim.matching import Book
+from neuroflux.sim.order_checks import MAX_LOTS
 from neuroflux.sim.orders import Reason
 from neuroflux.sim.simulation import DemoAccount, Simulation
-from neuroflux.sim.world import FUNDING_HOURS, HOUR, Change
+from neuroflux.sim.world import HOUR, Change
 
 WEIGHT_A_MINUTE = 2400
 ORDERS_IN_TEN_SECONDS = 300
+ENDED = "BTCSTUSDT"
+DEFAULT_STRANGE = "TRXUSDT"
+"""The symbol of which the fault ``unknown_contract_type`` speaks where it names none."""
 _FOREVER = 4_133_404_800_000
 _POST_ONLY = "Due to the order could not be executed as maker, the Post Only order will be rejected."
 
@@ -41,6 +49,8 @@ _REFUSALS = {
     Reason.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
     Reason.UNKNOWN_ORDER: (-2013, "Order does not exist."),
     Reason.FAULT: (-2010, "New order rejected."),
+    Reason.HALTED: (-4108, "Symbol is on delivering or delivered or settling or closed or pre-trading."),
+    Reason.UNKNOWN_CODE: (-4999, "A rule that came into force today was violated."),
 }
 
 
@@ -64,20 +74,22 @@ class BinanceUsdm:
         self._simulation = simulation
         self._signer = Signer(*binance_keys(simulation.seed))
         self._frames = Frames(BINANCE_USDM, simulation.world)
-        limits = Limits(WEIGHT_A_MINUTE, ORDERS_IN_TEN_SECONDS)
+        limits = Limits(WEIGHT_A_MINUTE, ORDERS_IN_TEN_SECONDS, BINANCE_USDM)
         self._rest = Rest(simulation, BINANCE_USDM, self._signer, limits, _refusal)
         self._market = MarketData(simulation, self._frames)
         self._streams = Streams(simulation, self._frames, default_depth=250_000, messages_a_second=10)
-        self._desk = UsdmDesk(simulation, self._market, self._frames)
-        self._account = UsdmAccount(simulation, self._frames)
+        self._modes = Modes(simulation.exchange(BINANCE_USDM))
+        self._desk = UsdmDesk(simulation, self._market, self._frames, self._modes)
+        self._keys = ListenKeys(simulation)
+        self._account = UsdmAccount(simulation, self._frames, self._keys)
 
     def publish(self, changes: Sequence[Change], now: int) -> None:
         self._market.remember(changes, now)
         self._streams.publish(changes, now)
-        self._account.check_expiry(now)
+        self._keys.check_expiry(now)
 
     def failure(self, status: int, retry_after: int | None = None) -> web.Response:
-        return error_answer(fault_error(status, self._simulation.now(BINANCE_USDM), retry_after))
+        return error_answer(fault_error(BINANCE_USDM, status, self._simulation.now(BINANCE_USDM), retry_after))
 
     def account(self) -> DemoAccount:
         wallet = self._simulation.exchange(BINANCE_USDM).perpetual.wallet
@@ -87,11 +99,11 @@ class BinanceUsdm:
     def routes(self) -> list[web.RouteDef]:
         sockets = [
             route
-            for part in ("public", "market")
+            for part in (PUBLIC, MARKET)
             for route in (
-                web.get(f"/binance/{part}/ws/{{streams:.*}}", self._plain),
-                web.get(f"/binance/{part}/ws", self._plain),
-                web.get(f"/binance/{part}/stream", self._combined),
+                web.get(f"/binance/{part}/ws/{{streams:.*}}", partial(self._follow, part)),
+                web.get(f"/binance/{part}/ws", partial(self._follow, part)),
+                web.get(f"/binance/{part}/stream", partial(self._follow, part, is_combined=True)),
             )
         ]
         private = [
@@ -101,10 +113,10 @@ class BinanceUsdm:
         return [*(self._rest.route(endpoint) for endpoint in self._endpoints()), *sockets, *private]
 
     def _endpoints(self) -> list[Endpoint]:
-        market, desk, account = self._market, self._desk, self._account
+        market, desk, account, modes = self._market, self._desk, self._account, self._modes
         v1 = "/binance/fapi/v1"
         by_version = [
-            Endpoint("GET", f"/binance/fapi/{version}/{name}", function, 5, "signed")
+            Endpoint("GET", f"/binance/fapi/{version}/{name}", partial(function, is_all=version == "v2"), 5, "signed")
             for version in ("v2", "v3")
             for name, function in (
                 ("account", account.account),
@@ -139,19 +151,19 @@ class BinanceUsdm:
             Endpoint("POST", f"{v1}/marginType", desk.set_margin_type, 1, "signed"),
             Endpoint("GET", f"{v1}/commissionRate", desk.commission, 20, "signed"),
             Endpoint("GET", f"{v1}/leverageBracket", desk.brackets, 1, "signed"),
-            Endpoint("GET", f"{v1}/positionSide/dual", lambda params, now: {"dualSidePosition": False}, 30, "signed"),
-            Endpoint("GET", f"{v1}/multiAssetsMargin", lambda params, now: {"multiAssetsMargin": False}, 30, "signed"),
-            Endpoint("POST", f"{v1}/listenKey", account.new_key, 1, "key"),
-            Endpoint("PUT", f"{v1}/listenKey", account.keep_key, 1, "key"),
-            Endpoint("DELETE", f"{v1}/listenKey", account.close_key, 1, "key"),
+            Endpoint("GET", f"{v1}/positionSide/dual", modes.position_side, 30, "signed"),
+            Endpoint("POST", f"{v1}/positionSide/dual", modes.set_position_side, 1, "signed"),
+            Endpoint("GET", f"{v1}/multiAssetsMargin", modes.multi_assets, 30, "signed"),
+            Endpoint("POST", f"{v1}/multiAssetsMargin", modes.set_multi_assets, 1, "signed"),
+            Endpoint("POST", f"{v1}/listenKey", self._keys.create, 1, "key"),
+            Endpoint("PUT", f"{v1}/listenKey", self._keys.keep, 1, "key"),
+            Endpoint("DELETE", f"{v1}/listenKey", self._keys.close, 1, "key"),
             *by_version,
         ]
 
-    async def _plain(self, request: web.Request) -> web.StreamResponse:
-        return await self._streams.serve(request, names_in(request), is_combined=False)
-
-    async def _combined(self, request: web.Request) -> web.StreamResponse:
-        return await self._streams.serve(request, names_in(request), is_combined=True)
+    async def _follow(self, route: str, request: web.Request, *, is_combined: bool = False) -> web.StreamResponse:
+        served_here = partial(is_served, route)
+        return await self._streams.serve(request, names_in(request), is_combined=is_combined, is_served=served_here)
 
     # --- public answers of its own
 
@@ -174,20 +186,24 @@ class BinanceUsdm:
         }
 
     def funding_info(self, _: Params, now: int) -> object:
+        """Only the symbols whose interval or limits were ever changed; the others have eight hours."""
         limits = {"adjustedFundingRateCap": "0.02000000", "adjustedFundingRateFloor": "-0.02000000"}
-        hours = FUNDING_HOURS[BINANCE_USDM]
-        return [{"symbol": symbol, **limits, "fundingIntervalHours": hours} for symbol in self._frames.numbers]
+        intervals = self._simulation.world.adjusted(BINANCE_USDM)
+        return [{"symbol": symbol, **limits, "fundingIntervalHours": hours} for symbol, hours in intervals.items()]
 
     def funding_rates(self, params: Params, now: int) -> object:
         """The intervals that are over, oldest first. The simulation knows no past: each had the present rate."""
         symbols = [self._market.symbol(params)] if params.get("symbol") else list(self._frames.numbers)
-        length = FUNDING_HOURS[BINANCE_USDM] * HOUR // 1000
+        return [row for symbol in symbols for row in self._funding_rates(symbol, params, now)]
+
+    def _funding_rates(self, symbol: str, params: Params, now: int) -> list[dict[str, object]]:
+        length = self._simulation.world.funding_hours(BINANCE_USDM, symbol) * HOUR // 1000
         newest = now // 1000 // length * length
         first, last = integer_of(params, "startTime", 0), integer_of(params, "endTime", newest)
         times = [newest - length * back for back in range(max(1, min(integer_of(params, "limit", 100), 1000)))]
+        premium = self._frames.mark_price(symbol, now)
         return [
             {"symbol": symbol, "fundingTime": time, "fundingRate": premium["r"], "markPrice": premium["p"]}
-            for symbol, premium in ((symbol, self._frames.mark_price(symbol, now)) for symbol in symbols)
             for time in reversed(times)
             if first <= time <= last
         ]
@@ -208,20 +224,32 @@ class BinanceUsdm:
                 {"asset": asset, "marginAvailable": True, "autoAssetExchange": "0"} for asset in ("USDT", "USDC")
             ],
             "symbols": [
-                _symbol(listing, exchange.books[symbol], self._frames.numbers[symbol])
-                for symbol, listing in exchange.listings.items()
+                *(self._symbol(exchange, listing) for listing in exchange.listings.values()),
+                *(ended(self._symbol(exchange, listing)) for listing in list(exchange.listings.values())[:1]),
             ],
         }
 
+    def _symbol(self, exchange: SimExchange, listing: Listing) -> dict[str, object]:
+        row = _symbol(exchange, listing, self._frames.numbers[listing.symbol])
+        fault = self._simulation.faults.setting(BINANCE_USDM, "unknown_contract_type", listing.symbol)
+        if fault and listing.symbol == (fault.symbol or DEFAULT_STRANGE):
+            return {**row, "contractType": fault.value or "TRADIFI_PERPETUAL"}
+        return row
 
-def _symbol(listing: Listing, book: Book, numbers: Numbers) -> dict[str, object]:
+
+def ended(row: dict[str, object]) -> dict[str, object]:
+    """A contract that is being settled: it is still listed, and has no type any more."""
+    return {**row, "symbol": ENDED, "pair": ENDED, "contractType": "", "status": "SETTLING", "baseAsset": ENDED[:-4]}
+
+
+def _symbol(exchange: SimExchange, listing: Listing, numbers: Numbers) -> dict[str, object]:
     return {
         "symbol": listing.symbol,
         "pair": listing.symbol,
         "contractType": "PERPETUAL",
         "deliveryDate": _FOREVER,
         "onboardDate": 1_569_398_400_000,
-        "status": "TRADING",
+        "status": "SETTLING" if listing.symbol in exchange.halted else "TRADING",
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
         "baseAsset": listing.base_asset,
@@ -237,21 +265,21 @@ def _symbol(listing: Listing, book: Book, numbers: Numbers) -> dict[str, object]
         "liquidationFee": "0.012500",
         "marketTakeBound": "0.05",
         "maxMoveOrderLimit": 10000,
-        "filters": _filters(listing, book),
+        "filters": _filters(listing, exchange.books[listing.symbol], exchange.tick_of(listing)),
         "orderTypes": ["LIMIT", "MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
     }
 
 
-def _filters(listing: Listing, book: Book) -> list[dict[str, object]]:
+def _filters(listing: Listing, book: Book, tick: Decimal) -> list[dict[str, object]]:
     ceiling = 10 ** (len(str(book.asks.best or 1)) + 2) * listing.tick
     lots = {"minQty": f"{listing.lot:f}", "maxQty": f"{MAX_LOTS * listing.lot:f}", "stepSize": f"{listing.lot:f}"}
     return [
         {
             "filterType": "PRICE_FILTER",
-            "minPrice": f"{listing.tick:f}",
+            "minPrice": f"{tick:f}",
             "maxPrice": f"{ceiling:f}",
-            "tickSize": f"{listing.tick:f}",
+            "tickSize": f"{tick:f}",
         },
         {"filterType": "LOT_SIZE", **lots},
         {"filterType": "MARKET_LOT_SIZE", **lots},

@@ -12,18 +12,30 @@ import msgspec
 
 from neuroflux.sim.accounts import ZERO
 from neuroflux.sim.binance_frames import Frames
+from neuroflux.sim.binance_pages import Pages
 from neuroflux.sim.binance_rest import MarketData
 from neuroflux.sim.binance_spot_orders import order_id_of, side_of
-from neuroflux.sim.binance_wire import ApiError, Params, amount, client_id_of, decimal_of, integer_of, required
+from neuroflux.sim.binance_usdm_modes import Modes
+from neuroflux.sim.binance_wire import (
+    ApiError,
+    Params,
+    amount,
+    client_id_of,
+    decimal_of,
+    integer_of,
+    overloaded,
+    required,
+)
 from neuroflux.sim.instruments import BINANCE_USDM, Listing
 from neuroflux.sim.matching import TimeInForce
-from neuroflux.sim.orders import Ask, Fill, Order, Reason, Rejected
+from neuroflux.sim.orders import Ask, ConfigEvent, Fill, Order, Reason, Rejected
 from neuroflux.sim.simulation import Simulation
 
 PRICE_BAND = Decimal("0.05")
 """How far through the mark price a limit order may reach."""
 
 _CONDITIONAL = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
+_ONLY_IN_QUERIES = ("avgPrice", "cumQuote", "time")
 _TIMES_IN_FORCE = {"GTC": "GTC", "IOC": "IOC", "FOK": "FOK", "GTX": "POST"}
 
 
@@ -34,20 +46,31 @@ def time_in_force(order: Order) -> str:
     return "GTX" if order.ask.time_in_force == "POST" else order.ask.time_in_force
 
 
-class UsdmDesk:
-    """Answers everything about orders; one-way mode only."""
+def order_kind(order: Order) -> str:
+    """LIQUIDATION is what the exchange itself made."""
+    if order.forced:
+        return "LIQUIDATION"
+    return "MARKET" if order.kind == "market" else "LIMIT"
 
-    def __init__(self, simulation: Simulation, market: MarketData, frames: Frames) -> None:
+
+class UsdmDesk:
+    """Answers everything about orders."""
+
+    def __init__(self, simulation: Simulation, market: MarketData, frames: Frames, modes: Modes) -> None:
+        self._modes = modes
         self._simulation = simulation
         self._market = market
         self._frames = frames
         self._exchange = simulation.exchange(BINANCE_USDM)
+        self._pages = Pages(simulation.faults, BINANCE_USDM)
 
     # --- placing
 
     def place(self, params: Params, now: int) -> object:
         """ACK (the default) shows the order as it was accepted, RESULT as it ended."""
         ask = self._ask(params)
+        if not ask.only_reduces and self._simulation.faults.take(BINANCE_USDM, "overload"):
+            raise overloaded(BINANCE_USDM)
         if ask.time_in_force == "FOK" and not self._is_fillable(ask):
             text = "Due to the order could not be filled immediately, the FOK order has been rejected."
             raise ApiError(-5021, f"{text} The order will not be recorded in the order history")
@@ -61,9 +84,13 @@ class UsdmDesk:
             raise
         self._simulation.flush(BINANCE_USDM)
         if params.get("newOrderRespType") == "RESULT":
-            return self.written(order)
+            return self._answered(order)
         nothing = {"state": "new", "filled": ZERO, "value_filled": ZERO, "updated": order.created}
-        return self.written(msgspec.structs.replace(order, **nothing))
+        return self._answered(msgspec.structs.replace(order, **nothing))
+
+    def _answered(self, order: Order) -> dict[str, object]:
+        """An order as placing and cancelling answer it: what it traded at is not said, only a query names it."""
+        return {name: value for name, value in self.written(order).items() if name not in _ONLY_IN_QUERIES}
 
     def _is_fillable(self, ask: Ask) -> bool:
         listing, book = self._exchange.listings[ask.symbol], self._exchange.books[ask.symbol]
@@ -76,9 +103,7 @@ class UsdmDesk:
 
     def _ask(self, params: Params) -> Ask:
         symbol, side = self._market.symbol(params), side_of(params)
-        kind = required(params, "type")
-        if params.get("positionSide", "BOTH") != "BOTH":
-            raise ApiError(-4061, "Order's position side does not match user's setting.")
+        kind, leg = required(params, "type"), self._modes.leg(params)
         price: Decimal | None = None
         tif = "IOC"
         if kind == "LIMIT":
@@ -99,6 +124,7 @@ class UsdmDesk:
             cast(TimeInForce, tif),
             client_id_of(params),
             reduce_only=params.get("reduceOnly", "").lower() == "true",
+            leg=leg,
         )
 
     def _quantity(self, params: Params, symbol: str) -> Decimal:
@@ -125,14 +151,14 @@ class UsdmDesk:
     # --- writing
 
     def written(self, order: Order) -> dict[str, object]:
-        """An order as every answer has it."""
+        """An order as every query has it."""
         numbers = self._frames.numbers[order.listing.symbol]
-        kind = "MARKET" if order.kind == "market" else "LIMIT"
+        kind = order_kind(order)
         average = order.average_price
         return {
             "orderId": order.order_id,
             "symbol": order.listing.symbol,
-            "status": order.state.upper(),
+            "status": self._simulation.status(order),
             "clientOrderId": order.client_order_id,
             "price": numbers.price_text(order.ask.price or ZERO),
             "avgPrice": f"{average:.8f}" if average else "0.00",
@@ -145,7 +171,7 @@ class UsdmDesk:
             "reduceOnly": order.ask.reduce_only,
             "closePosition": False,
             "side": order.ask.side.upper(),
-            "positionSide": "BOTH",
+            "positionSide": order.ask.leg or "BOTH",
             "stopPrice": "0",
             "workingType": "CONTRACT_PRICE",
             "priceProtect": False,
@@ -186,7 +212,7 @@ class UsdmDesk:
                 raise ApiError(-2011, "Unknown order sent.") from error
             raise
         self._simulation.flush(BINANCE_USDM)
-        return self.written(order)
+        return self._answered(order)
 
     def _open(self, params: Params) -> list[Order]:
         symbol = self._market.symbol(params) if params.get("symbol") else ""
@@ -205,19 +231,15 @@ class UsdmDesk:
     def all_orders(self, params: Params, now: int) -> object:
         symbol = self._market.symbol(params)
         orders = [order for order in self._exchange.orders.values() if order.listing.symbol == symbol]
-        return [self.written(order) for order in orders[-integer_of(params, "limit", 500) :]]
+        page = self._pages.page(orders, params, lambda row: row.order_id, lambda row: row.created // 1000, "orderId")
+        return [self.written(order) for order in page]
 
     def user_trades(self, params: Params, now: int) -> object:
         symbol = self._market.symbol(params) if params.get("symbol") else ""
-        order_id, since = order_id_of(params), integer_of(params, "startTime", 0)
-        fills = [
-            fill
-            for fill in self._exchange.fills(symbol)
-            if order_id in (None, fill.order_id)
-            and fill.time >= since * 1000
-            and fill.trade_id >= integer_of(params, "fromId", 0)
-        ]
-        return [self._trade(fill) for fill in fills[-integer_of(params, "limit", 500) :]]
+        order_id = order_id_of(params)
+        fills = [fill for fill in self._exchange.fills(symbol) if order_id in (None, fill.order_id)]
+        page = self._pages.page(fills, params, lambda fill: fill.trade_id, lambda fill: fill.time // 1000)
+        return [self._trade(fill) for fill in page]
 
     def _trade(self, fill: Fill) -> dict[str, object]:
         numbers = self._frames.numbers[fill.listing.symbol]
@@ -233,7 +255,7 @@ class UsdmDesk:
             "commission": amount(fill.fee),
             "commissionAsset": fill.fee_asset,
             "time": fill.time // 1000,
-            "positionSide": "BOTH",
+            "positionSide": self._exchange.orders[fill.order_id].ask.leg or "BOTH",
             "buyer": fill.side == "buy",
             "maker": fill.is_maker,
         }
@@ -247,6 +269,7 @@ class UsdmDesk:
         if not 1 <= leverage <= listing.max_leverage:
             raise ApiError(-4028, f"Leverage {leverage} is not valid")
         self._exchange.perpetual.leverage[listing.symbol] = leverage
+        self._exchange.announce(ConfigEvent(listing.symbol, leverage, self._exchange.perpetual.is_multi_assets, now))
         return {"leverage": leverage, "maxNotionalValue": "1000000", "symbol": listing.symbol}
 
     def set_margin_type(self, params: Params, now: int) -> object:
@@ -259,8 +282,9 @@ class UsdmDesk:
     def commission(self, params: Params, now: int) -> object:
         """The account's fees in one symbol."""
         listing = self._exchange.listings[self._market.symbol(params)]
-        rates = {"makerCommissionRate": f"{listing.maker_fee:f}", "takerCommissionRate": f"{listing.taker_fee:f}"}
-        return {"symbol": listing.symbol, **rates}
+        rates = self._exchange.fees.rates(listing)
+        shares = {"makerCommissionRate": f"{rates.maker:f}", "takerCommissionRate": f"{rates.taker:f}"}
+        return {"symbol": listing.symbol, **shares}
 
     def brackets(self, params: Params, now: int) -> object:
         """One bracket a symbol."""

@@ -5,7 +5,7 @@ Source: https://developers.binance.com/docs/binance-spot-api-docs/websocket-api 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -15,10 +15,10 @@ from msgspec import Struct
 from neuroflux.sim.binance_rest import Function, MarketData
 from neuroflux.sim.binance_spot_orders import SpotDesk, order_type, time_in_force
 from neuroflux.sim.binance_wire import ApiError, Limits, Params, Signer, amount, fault_error, integer_of, json_text
-from neuroflux.sim.connection import Connection
+from neuroflux.sim.connection import PRIVATE, Connection
 from neuroflux.sim.faults import HTTP_FAULTS
 from neuroflux.sim.instruments import BINANCE
-from neuroflux.sim.orders import AccountEvent, OrderEvent, Reason, Rejected
+from neuroflux.sim.orders import AccountEvent, OrderEvent, Reason, Rejected, TransferEvent
 from neuroflux.sim.simulation import Simulation
 
 _HAPPENINGS = {"new": "NEW", "trade": "TRADE", "canceled": "CANCELED", "expired": "EXPIRED"}
@@ -70,6 +70,7 @@ class UserApi:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One client's socket."""
         connection = self._simulation.connection(BINANCE)
+        connection.wrap = lambda name, text: f'{{"event":{text}}}'
 
         async def on_text(text: str) -> None:
             reply = self._handle(connection, text)
@@ -105,7 +106,7 @@ class UserApi:
         now = self._simulation.now(BINANCE)
         for fault, status in HTTP_FAULTS.items():
             if self._simulation.faults.take(BINANCE, fault):
-                raise fault_error(status, now)
+                raise fault_error(BINANCE, status, now)
         if name == "userDataStream.subscribe.signature":
             return self._subscribe(connection, params, now)
         if name == "userDataStream.unsubscribe":
@@ -159,13 +160,17 @@ class UserApi:
     def _on_event(self, event: AccountEvent) -> None:
         if isinstance(event, OrderEvent):
             self._executions += 1
-            self._send(self._execution(event))
-            self._send(self._position(event))
+            if any(self._followers.values()):
+                self._send(self._execution(event))
+                self._send(self._position(event.time, self._assets(event)))
+        elif isinstance(event, TransferEvent):
+            self._send(self._moved(event))
+            self._send(self._position(event.time, [event.asset]))
 
     def _send(self, event: dict[str, object]) -> None:
         for connection, subscriptions in self._followers.items():
             for number in subscriptions:
-                connection.send(json_text({"subscriptionId": number, "event": event}))
+                connection.send(json_text({"subscriptionId": number, "event": event}), stream=PRIVATE, is_private=True)
 
     def _execution(self, event: OrderEvent) -> dict[str, object]:
         order, fill, now = event.order, event.fill, self._simulation.now(BINANCE) // 1000
@@ -185,7 +190,7 @@ class UserApi:
             "g": -1,
             "C": order.client_order_id if is_cancel else "",
             "x": _HAPPENINGS[event.happening],
-            "X": order.state.upper(),
+            "X": self._simulation.status(order),
             "r": "NONE",
             "i": order.order_id,
             "l": amount(fill.quantity if fill else Decimal(0)),
@@ -207,16 +212,25 @@ class UserApi:
             "V": "NONE",
         }
 
-    def _position(self, event: OrderEvent) -> dict[str, object]:
-        listing = event.order.listing
+    @staticmethod
+    def _assets(event: OrderEvent) -> list[str]:
+        """Those that an event may have changed: of the instrument, and what its fee was paid in."""
+        listing, fees = event.order.listing, [event.fill.fee_asset] if event.fill else []
+        return list(dict.fromkeys((listing.base_asset, listing.quote, *fees)))
+
+    def _moved(self, event: TransferEvent) -> dict[str, object]:
+        """A deposit or a withdrawal: the difference, beside the balance itself that follows."""
+        now, delta = self._simulation.now(BINANCE) // 1000, amount(event.amount)
+        return {"e": "balanceUpdate", "E": now, "a": event.asset, "d": delta, "T": event.time // 1000}
+
+    def _position(self, time: int, assets: Sequence[str]) -> dict[str, object]:
         spot = self._simulation.exchange(BINANCE).spot
         return {
             "e": "outboundAccountPosition",
             "E": self._simulation.now(BINANCE) // 1000,
-            "u": event.time // 1000,
+            "u": time // 1000,
             "B": [
-                {"a": asset, "f": amount(spot.of(asset).free), "l": amount(spot.of(asset).locked)}
-                for asset in (listing.base_asset, listing.quote)
+                {"a": asset, "f": amount(spot.of(asset).free), "l": amount(spot.of(asset).locked)} for asset in assets
             ],
         }
 

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import web
 
 from neuroflux.errors import Refused
-from neuroflux.sim.instruments import Listing
+from neuroflux.sim.instruments import BINANCE, Listing
 
 Params = dict[str, str]
 MINUTE = 60_000_000
@@ -56,16 +56,39 @@ def error_answer(error: ApiError, headers: Mapping[str, str] | None = None) -> w
     return answer({"code": error.code, "msg": error.text}, error.status, {**(headers or {}), **extra})
 
 
-def fault_error(status: int, now: int, retry_after: int | None = None) -> ApiError:
+def fault_error(exchange_id: str, status: int, now: int, retry_after: int | None = None) -> ApiError:
     """A limit or an overload as Binance words it; ``now`` in µs, ``retry_after`` in seconds."""
     if status == 429:
         text = "Too many requests; please use WebSocket Streams for live updates to avoid polling the API."
         return ApiError(-1003, text, 429, retry_after=1 if retry_after is None else retry_after)
     if status == 418:
         seconds = 120 if retry_after is None else retry_after
-        until = now // 1000 + seconds * 1000
-        return ApiError(-1003, f"Way too much request weight used; IP banned until {until}.", 418, retry_after=seconds)
+        return banned(exchange_id, now + seconds * 1_000_000, retry_after or told_wait(exchange_id, seconds))
     return ApiError(-1000, "Unknown error, please check your request or try again later.", status)
+
+
+def banned(exchange_id: str, until: int, retry_after: int) -> ApiError:
+    """A ban until a time in µs; its text always has the end."""
+    used, stream = "Way too many requests", "the websocket"
+    if exchange_id == BINANCE:
+        used, stream = "Way too much request weight used", "WebSocket Streams"
+    text = f"{used}; IP banned until {until // 1000}. Please use {stream} for live updates to avoid bans."
+    return ApiError(-1003, text, 418, retry_after=retry_after)
+
+
+def told_wait(exchange_id: str, seconds: int) -> int:
+    """What ``Retry-After`` says of a ban, 0 where there is none: of the two, spot alone documents the header."""
+    return seconds if exchange_id == BINANCE else 0
+
+
+def overloaded(exchange_id: str) -> ApiError:
+    """What an overloaded exchange answers to new risk; it goes on taking what reduces risk."""
+    if exchange_id == BINANCE:
+        text = "Server is currently overloaded with other requests. Please try again in a few minutes."
+    else:
+        text = "Request throttled by system-level protection. Reduce-only/close-position orders are exempt. "
+        text += "Please try again."
+    return ApiError(-1008, text, 503)
 
 
 def required(params: Params, name: str) -> str:
@@ -166,9 +189,10 @@ async def read_request(request: web.Request) -> tuple[Params, str, str]:
 class Limits:
     """Request weight by minute, orders by ten seconds; insisting after a refusal ends in a ban. Times in µs."""
 
-    def __init__(self, weight_a_minute: int, orders_in_ten_seconds: int) -> None:
+    def __init__(self, weight_a_minute: int, orders_in_ten_seconds: int, exchange_id: str = BINANCE) -> None:
         self.weight_a_minute = weight_a_minute
         self.orders_in_ten_seconds = orders_in_ten_seconds
+        self._exchange_id = exchange_id
         self.used = 0
         self.orders: deque[int] = deque()
         self.orders_today = 0
@@ -194,10 +218,8 @@ class Limits:
         raise ApiError(-1003, text, 429, retry_after=60 - now // 1_000_000 % 60)
 
     def _ban(self, now: int) -> ApiError:
-        until = self._banned_until
-        text = f"Way too much request weight used; IP banned until {until // 1000}. "
-        text += "Please use WebSocket Streams for live updates to avoid bans."
-        return ApiError(-1003, text, 418, retry_after=(until - now) // 1_000_000 + 1)
+        seconds = (self._banned_until - now) // 1_000_000 + 1
+        return banned(self._exchange_id, self._banned_until, told_wait(self._exchange_id, seconds))
 
     def recent_orders(self, now: int) -> int:
         """Orders of the last ten seconds."""

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
-from typing import Protocol
 
 import msgspec
 
-from neuroflux.sim.accounts import PLACES, ZERO, PerpetualLedger, SpotLedger
-from neuroflux.sim.faults import Fault
+from neuroflux.sim.accounts import ZERO, Leg, PerpetualLedger, SpotLedger
+from neuroflux.sim.fees import Fees
 from neuroflux.sim.instruments import Listing
 from neuroflux.sim.matching import Book, Match, Side
 from neuroflux.sim.matching import Sequence as Numbers
-from neuroflux.sim.orders import AccountEvent, Ask, Fill, FundingEvent, Happening, Order, OrderEvent, Reason, Rejected
-
-MAX_LOTS = 9_000_000_000
-
-
-class OrderFaults(Protocol):
-    """What may be made to go wrong with an order."""
-
-    def take(self, exchange: str, fault: str) -> Fault | None:
-        """Whether this fault strikes now; uses one of its counts up."""
+from neuroflux.sim.order_checks import OrderChecks, OrderFaults
+from neuroflux.sim.orders import (
+    AccountEvent,
+    Ask,
+    Fill,
+    Forced,
+    FundingEvent,
+    Happening,
+    Order,
+    OrderEvent,
+    Reason,
+    Rejected,
+    TransferEvent,
+)
 
 
 class SimExchange:
@@ -45,6 +48,9 @@ class SimExchange:
         self.books = {listing.symbol: book for listing, book in listed}
         self.spot = spot
         self.perpetual = perpetual
+        self.halted: set[str] = set()
+        self._ticks_now: dict[str, Decimal] = {}
+        self.on_list: list[Callable[[Listing], None]] = []
         self.orders: dict[int, Order] = {}
         self.open_orders: dict[int, Order] = {}
         self.listeners: list[Callable[[AccountEvent], None]] = []
@@ -53,6 +59,26 @@ class SimExchange:
         self._by_client: dict[str, list[Order]] = {}
         self._faults = faults
         self._ids = ids
+        self._checks = OrderChecks(self, faults)
+        self.fees = Fees(lambda: faults.setting(exchange_id, "fees"), self._price_of)
+
+    # --- instruments
+
+    def add(self, listing: Listing, book: Book) -> None:
+        """Trade one instrument more; ``on_list`` are told of it."""
+        self.listings[listing.symbol], self.books[listing.symbol] = listing, book
+        for listener in self.on_list:
+            listener(listing)
+
+    def tick_of(self, listing: Listing) -> Decimal:
+        """The step of prices that orders must keep to now."""
+        return self._ticks_now.get(listing.symbol, listing.tick)
+
+    def set_tick(self, listing: Listing, tick: Decimal) -> None:
+        """Make the step of prices coarser; the book keeps what stands on the finer one. Raises ValueError."""
+        if tick <= 0 or tick % listing.tick:
+            raise ValueError(f"the tick must be a whole multiple of {listing.tick:f}")
+        self._ticks_now[listing.symbol] = tick
 
     # --- questions
 
@@ -74,108 +100,25 @@ class SimExchange:
         listing, book = self.listings[symbol], self.books[symbol]
         return (book.bids.best or 0) * listing.tick, (book.asks.best or 0) * listing.tick
 
+    def _price_of(self, asset: str, quote: str) -> Decimal:
+        """The best bid for an asset, in any dollar; 0 where it is not traded."""
+        names = (f"{asset}{each}" for each in (quote, "USDT"))
+        return next((bid for name in names if name in self.listings and (bid := self.top(name)[0])), ZERO)
+
     # --- orders
 
     def place(self, ask: Ask, now: int) -> Order:
         """Accept an order and match it; raises Rejected, and then nothing has changed."""
         listing = self.listings[ask.symbol]
         book = self.books[ask.symbol]
-        lots = self._lots(listing, book, ask)
-        ticks = self._ticks(listing, ask.price)
-        self._check(listing, book, ask, lots, ticks)
+        lots, ticks = self._checks.checked(listing, book, ask)
         order = self._accept(listing, ask, lots * listing.lot, now)
+        if listing.kind == "spot" and ask.price is not None and ask.time_in_force in ("GTC", "POST"):
+            self._hold(order, order.quantity)  # before anything of the order is published: pushed balances show it
         self._tell("new", order, now)
         self._match(order, book, lots, ticks, now)
+        self._expire_surplus(listing, now)
         return order
-
-    def _lots(self, listing: Listing, book: Book, ask: Ask) -> int:
-        if ask.value:
-            best = book.other(ask.side).best
-            if best is None:
-                raise Rejected(Reason.QUANTITY_LIMIT)
-            return self._lots_for(listing, book, ask)
-        try:
-            lots = listing.lots(ask.quantity)
-        except ValueError as error:
-            raise Rejected(Reason.QUANTITY_STEP) from error
-        if not 0 < lots <= MAX_LOTS:
-            raise Rejected(Reason.QUANTITY_LIMIT)
-        return lots
-
-    def _lots_for(self, listing: Listing, book: Book, ask: Ask) -> int:
-        """How many lots the value buys at present."""
-        units, lots = int(ask.value / listing.unit), 0
-        half = book.other(ask.side)
-        for price, quantity in half.levels(len(half)):
-            here = min(quantity, units // price)
-            lots += here
-            units -= here * price
-            if here < quantity:
-                break
-        if not lots:
-            raise Rejected(Reason.NOTIONAL)
-        return lots
-
-    @staticmethod
-    def _ticks(listing: Listing, price: Decimal | None) -> int | None:
-        if price is None:
-            return None
-        try:
-            ticks = listing.ticks(price)
-        except ValueError as error:
-            raise Rejected(Reason.PRICE_STEP) from error
-        if ticks <= 0:
-            raise Rejected(Reason.PRICE_STEP)
-        return ticks
-
-    def _check(self, listing: Listing, book: Book, ask: Ask, lots: int, ticks: int | None) -> None:
-        if self._faults.take(self.exchange_id, "reject"):
-            raise Rejected(Reason.FAULT)
-        best = book.other(ask.side).best or book.half(ask.side).best or 0
-        if (ticks or best) * lots * listing.unit < listing.min_notional and not ask.reduce_only:
-            raise Rejected(Reason.NOTIONAL)
-        if ask.client_order_id and any(order.is_open for order in self._by_client.get(ask.client_order_id, ())):
-            raise Rejected(Reason.DUPLICATE)
-        if ask.time_in_force == "POST" and ticks is not None and book.crosses(ask.side, ticks):
-            raise Rejected(Reason.WOULD_MATCH)
-        if ask.reduce_only:
-            self._check_reduces(listing, ask.side)
-        if self._need(listing, book, ask, lots, ticks) > self._have(listing, ask.side):
-            raise Rejected(Reason.BALANCE if listing.kind == "spot" else Reason.MARGIN)
-
-    def _check_reduces(self, listing: Listing, side: Side) -> None:
-        held = self.perpetual.position(listing).quantity
-        if held == 0 or (held > 0) == (side == "buy"):
-            raise Rejected(Reason.REDUCE_ONLY)
-
-    def _have(self, listing: Listing, side: Side) -> Decimal:
-        if listing.kind == "perpetual":
-            return self.perpetual.available(listing.quote)
-        return self.spot.of(listing.quote if side == "buy" else listing.base_asset).free
-
-    def _need(self, listing: Listing, book: Book, ask: Ask, lots: int, ticks: int | None) -> Decimal:
-        """What must be free for this order: assets, or margin and the fee."""
-        if listing.kind == "spot" and ask.side == "sell":
-            return lots * listing.lot
-        worst = ticks if ticks is not None else self._average_ticks(book, ask.side, lots)
-        if listing.kind == "spot":
-            return worst * lots * listing.unit
-        if ask.reduce_only:
-            return ZERO
-        opening = self.perpetual.increase(listing, ask.side, lots * listing.lot)
-        return opening * worst * listing.tick * (1 / Decimal(self.perpetual.leverage_of(listing)) + listing.taker_fee)
-
-    @staticmethod
-    def _average_ticks(book: Book, side: Side, lots: int) -> Decimal:
-        """The average price of taking so many lots now, in ticks."""
-        half, cost, left = book.other(side), 0, lots
-        for price, quantity in half.levels(len(half)):
-            here = min(left, quantity)
-            cost += here * price
-            left -= here
-            if not left:
-                break
-        return Decimal(cost) / max(1, lots - left)
 
     def _accept(self, listing: Listing, ask: Ask, quantity: Decimal, now: int) -> Order:
         order_id = self._ids.advance()
@@ -188,17 +131,17 @@ class SimExchange:
 
     def _match(self, order: Order, book: Book, lots: int, ticks: int | None, now: int) -> None:
         ask = order.ask
-        is_partial = self._faults.take(self.exchange_id, "partial_fill") is not None
+        is_partial = self._faults.take(self.exchange_id, "partial_fill", ask.symbol) is not None
         wanted = max(1, lots // 2) if is_partial else lots
-        if ask.reduce_only:
-            wanted = min(wanted, int(abs(self.perpetual.position(order.listing).quantity) / order.listing.lot))
+        if ask.only_reduces:
+            wanted = min(wanted, int(abs(self.perpetual.position(order.listing, ask.leg).quantity) / order.listing.lot))
         if ask.time_in_force == "FOK" and (is_partial or book.available(ask.side, ticks) < lots):
             self._finish(order, "expired", now)
             return
         for match in book.take(ask.side, wanted, ticks, order.order_id):
             self._settle(order, match, now, is_maker=False)
             self._settle_maker(match, now)
-        if order.left and (ticks is None or ask.time_in_force in ("IOC", "FOK") or ask.reduce_only):
+        if order.left and (ticks is None or ask.time_in_force in ("IOC", "FOK")):
             self._finish(order, "expired", now)
         elif order.left and ticks is not None:
             self._rest(order, book, ticks, is_partial=is_partial)
@@ -213,7 +156,7 @@ class SimExchange:
         """Lock assets, or reserve margin, for this open quantity; replaces what was held before."""
         listing, price = order.listing, order.ask.price or ZERO
         if listing.kind == "perpetual":
-            opening = self.perpetual.increase(listing, order.ask.side, quantity)
+            opening = self.perpetual.increase(listing, order.ask.side, quantity, order.ask.leg)
             held = opening * price / self.perpetual.leverage_of(listing)
             self.perpetual.reserve(listing.quote, held - order.reserved)
         else:
@@ -224,8 +167,26 @@ class SimExchange:
 
     def settle(self, matches: Iterable[Match], now: int) -> None:
         """Settle what others traded with users' resting orders."""
-        for match in matches:
+        makers = [match for match in matches if match.maker]
+        for match in makers:
             self._settle_maker(match, now)
+        for listing in {self.orders[match.maker].listing for match in makers}:
+            self._expire_surplus(listing, now)
+
+    def _expire_surplus(self, listing: Listing, now: int) -> None:
+        """End the resting orders that may only reduce and, with those before them, are for more than is left."""
+        reducing: dict[tuple[Leg, Side], Decimal] = {}
+        for order in [each for each in self.open_orders.values() if each.listing.symbol == listing.symbol]:
+            if not order.ask.only_reduces:
+                continue
+            place = (order.ask.leg, order.ask.side)
+            held = self.perpetual.position(listing, order.ask.leg).quantity
+            wanted = reducing.get(place, ZERO) + order.left
+            if wanted <= abs(held) and (held > 0) != (order.ask.side == "buy"):
+                reducing[place] = wanted
+            else:
+                self._leave_book(order)
+                self._finish(order, "expired", now)
 
     def _settle_maker(self, match: Match, now: int) -> None:
         if match.maker:
@@ -242,7 +203,7 @@ class SimExchange:
         order.state = "partially_filled" if order.left else "filled"
         if not order.left:
             del self.open_orders[order.order_id]
-        if is_maker:
+        if is_maker or order.reserved:
             self._hold_after(order, quantity)
         self._tell("trade", order, now, fill)
 
@@ -256,33 +217,58 @@ class SimExchange:
     def _fill(
         self, order: Order, trade_id: int, price: Decimal, quantity: Decimal, now: int, *, is_maker: bool
     ) -> Fill:
-        listing, side = order.listing, order.ask.side
-        share = listing.maker_fee if is_maker else listing.taker_fee
-        start, profit = ZERO, ZERO
+        listing, side, leg = order.listing, order.ask.side, order.ask.leg
+        start, profit, value = ZERO, ZERO, price * quantity
+        paying = self.fees.rates(listing).asset
+        charged = ZERO if order.forced == "adl" else value
         if listing.kind == "perpetual":
-            start = self.perpetual.position(listing).quantity
-            fee, fee_asset = round(price * quantity * share, PLACES), listing.quote
-            profit = self.perpetual.trade(listing, side, quantity, price, fee)
-            self.perpetual.position(listing).updated = now
+            position = self.perpetual.position(listing, leg)
+            start = position.quantity
+            owned = self.perpetual.wallet.get(paying, ZERO)
+            fee, fee_asset = self.fees.fee(listing, charged, listing.quote, charged, owned, is_maker=is_maker)
+            profit = self.perpetual.trade(listing, side, quantity, price, leg)
+            self.perpetual.charge(fee_asset, fee)
+            position.updated = now
         else:
             locked = ZERO
-            if is_maker:
+            if order.reserved:
                 locked = quantity * (order.ask.price or ZERO) if side == "buy" else quantity
-            got = self.spot.trade(listing, side, quantity, price * quantity, locked)
-            fee, fee_asset = round(got * share, PLACES), listing.base_asset if side == "buy" else listing.quote
+            got = self.spot.trade(listing, side, quantity, value, locked)
+            got_asset = listing.base_asset if side == "buy" else listing.quote
+            owned = self.spot.of(paying).free if paying else ZERO
+            fee, fee_asset = self.fees.fee(listing, got, got_asset, value, owned, is_maker=is_maker)
             self.spot.charge(fee_asset, fee)
         return Fill(
             trade_id, order.order_id, listing, side, price, quantity, fee, fee_asset, is_maker, profit, start, now
         )
 
+    def force(self, ask: Ask, forced: Forced, matches: Callable[[Order], list[Match]], now: int) -> None:
+        """Make an order of the exchange's own, and settle what it met."""
+        order = self._accept(self.listings[ask.symbol], ask, ask.quantity, now)
+        order.forced = forced
+        self._tell("new", order, now)
+        for match in matches(order):
+            self._settle(order, match, now, is_maker=False)
+            self._settle_maker(match, now)
+        if order.left:
+            self._finish(order, "expired", now)
+
+    def is_waiting(self, client_order_id: str) -> bool:
+        """Whether an open order has this client id."""
+        return any(order.is_open for order in self._by_client.get(client_order_id, ()))
+
     def cancel(self, order: Order, now: int, cancel_id: str = "") -> None:
         """Take an open order out of the book; raises Rejected(UNKNOWN_ORDER) when it is no longer open."""
         if not order.is_open or order.ask.price is None:
             raise Rejected(Reason.UNKNOWN_ORDER)
-        listing = order.listing
-        self.books[listing.symbol].withdraw(order.ask.side, listing.ticks(order.ask.price), order.order_id)
-        self._hold(order, ZERO)
+        self._leave_book(order)
         self._finish(order, "canceled", now, cancel_id)
+
+    def _leave_book(self, order: Order) -> None:
+        listing = order.listing
+        ticks = listing.ticks(order.ask.price or ZERO)
+        self.books[listing.symbol].withdraw(order.ask.side, ticks, order.order_id)
+        self._hold(order, ZERO)
 
     def _finish(self, order: Order, state: Happening, now: int, cancel_id: str = "") -> None:
         if state in ("canceled", "expired"):
@@ -294,18 +280,26 @@ class SimExchange:
     def _tell(
         self, happening: Happening, order: Order, now: int, fill: Fill | None = None, cancel_id: str = ""
     ) -> None:
-        event = OrderEvent(happening, msgspec.structs.replace(order), fill, cancel_id, now)
-        for listener in self.listeners:
-            listener(event)
+        self.announce(OrderEvent(happening, msgspec.structs.replace(order), fill, cancel_id, now))
 
     # --- time
 
     def fund(self, symbol: str, rate: Decimal, now: int) -> None:
         """Settle one symbol's funding at this rate; nothing happens where there is no position."""
-        listing = self.listings[symbol]
-        quantity = self.perpetual.position(listing).quantity
-        if not quantity:
-            return
-        amount = self.perpetual.fund(listing, rate)
+        for listing, position in self.perpetual.held():
+            if listing.symbol == symbol:
+                amount = self.perpetual.fund(listing, position, rate)
+                self.announce(FundingEvent(listing, rate, position.quantity, amount, now))
+
+    def transfer(self, asset: str, amount: Decimal, now: int, *, is_spot: bool) -> None:
+        """Receive (negative: send away) an amount of an asset."""
+        if is_spot:
+            self.spot.of(asset).free += amount
+        else:
+            self.perpetual.charge(asset, -amount)
+        self.announce(TransferEvent(asset, amount, is_spot, now))
+
+    def announce(self, event: AccountEvent) -> None:
+        """Tell every listener."""
         for listener in self.listeners:
-            listener(FundingEvent(listing, rate, quantity, amount, now))
+            listener(event)

@@ -38,6 +38,9 @@ class House(Protocol):
     def withdraw(self, order: Order) -> None:
         """Let this partly filled order stand: a fault asked for it."""
 
+    def pause(self, listing: Listing, *, is_paused: bool) -> None:
+        """Leave a book as it is, or go on with it."""
+
     def mark(self, listing: Listing) -> float:
         """What positions are valued at; 0 where nothing is known."""
 
@@ -58,6 +61,7 @@ class SeededHouse:
         self._random = Random(f"house {seed}")
         self._makers: dict[str, dict[str, Maker]] = {exchange_id: {} for exchange_id in EXCHANGES}
         self._shy: dict[tuple[str, str], int] = {}
+        self._paused: set[tuple[str, str]] = set()
         self._mood = {base: self._random.gauss(0.6e-4, 0.8e-4) for base in self.prices.latent}
 
     def open(self, listing: Listing, book: Book, now: int) -> Tape:
@@ -91,7 +95,15 @@ class SeededHouse:
                     yield maker.listing, maker.book.matches[before:]
 
     def _is_shy(self, listing: Listing) -> bool:
-        return self._shy.get((listing.exchange, listing.symbol), 0) > self.prices.step_number
+        place = (listing.exchange, listing.symbol)
+        return place in self._paused or self._shy.get(place, 0) > self.prices.step_number
+
+    def pause(self, listing: Listing, *, is_paused: bool) -> None:
+        place = (listing.exchange, listing.symbol)
+        if is_paused:
+            self._paused.add(place)
+        else:
+            self._paused.discard(place)
 
     def withdraw(self, order: Order) -> None:
         """The market maker keeps away for a while, and takes away what crosses the order."""

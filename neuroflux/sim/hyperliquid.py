@@ -15,6 +15,7 @@ from aiohttp import web
 from neuroflux.sim.hyperliquid_account import Json, number
 from neuroflux.sim.hyperliquid_actions import Actions
 from neuroflux.sim.hyperliquid_info import LIGHT, Info, UnknownInfo
+from neuroflux.sim.hyperliquid_limits import AddressLimit
 from neuroflux.sim.hyperliquid_signing import address_of, private_key
 from neuroflux.sim.hyperliquid_socket import Feeds
 from neuroflux.sim.instruments import HYPERLIQUID
@@ -41,8 +42,9 @@ class Hyperliquid:
         self._exchange = simulation.exchange(HYPERLIQUID)
         self._agent = private_key(simulation.seed, "hyperliquid agent")
         self._user = address_of(private_key(simulation.seed, "hyperliquid account").public_key)
-        self._info = Info(simulation, self._user)
-        self._actions = Actions(simulation, {self._user, address_of(self._agent.public_key)})
+        limit = AddressLimit(self._exchange, simulation.faults)
+        self._info = Info(simulation, self._user, limit)
+        self._actions = Actions(simulation, {self._user, address_of(self._agent.public_key)}, limit)
         self._feeds = Feeds(simulation, self._info)
         self._minute, self._used = 0, 0
         self._exchange.listeners.append(self._on_event)
@@ -86,6 +88,7 @@ class Hyperliquid:
         told = self._carry_out(_object(await request.read()))
         if self._placed(told) and self._simulation.faults.take(HYPERLIQUID, "accept_then_timeout"):
             return await self._simulation.never(request)
+        await self._simulation.linger()
         return _answer(told)
 
     def _carry_out(self, body: Json) -> Json:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from neuroflux.sim.accounts import ZERO
+from neuroflux.sim.accounts import ZERO, Balance
 from neuroflux.sim.exchange import SimExchange
 from neuroflux.sim.orders import Fill, Order
 
 Json = dict[str, Any]
-_TOKENS = {"USDC": 0, "PURR": 1, "HYPE": 150, "UBTC": 197}
+_TOKENS = {"USDC": 0, "PURR": 1, "HYPE": 150, "UBTC": 197, "USDE": 235, "USDT0": 268, "USDH": 360}
+"""As on the mainnet: a token is told from its namesakes by its number."""
+
 _FIRST_OTHER = 1000
+_FORCED = {"": "", "liquidation": "Liquidated Cross {}", "adl": "Auto-Deleveraging"}
 _STATUS = {"new": "open", "partially_filled": "open", "filled": "filled", "canceled": "canceled", "expired": "canceled"}
 
 PLACES = 8
@@ -35,6 +39,8 @@ def tokens(exchange: SimExchange) -> dict[str, int]:
 
 def status_of(order: Order) -> str:
     """An immediate-or-cancel order that found nothing was rejected, not cancelled."""
+    if order.state == "expired" and order.ask.only_reduces and order.ask.time_in_force == "GTC":
+        return "reduceOnlyCanceled"
     if order.state == "expired":
         return "canceled" if order.filled else "iocCancelRejected"
     return _STATUS[order.state]
@@ -67,15 +73,16 @@ def frontend_order(order: Order) -> Json:
     return {**basic_order(order), **more}
 
 
-def order_update(order: Order, time: int) -> Json:
-    return {"order": basic_order(order), "status": status_of(order), "statusTimestamp": time // 1000}
+def order_update(order: Order, status: str, time: int) -> Json:
+    return {"order": basic_order(order), "status": status, "statusTimestamp": time // 1000}
 
 
-def fill(fill: Fill, order: Order) -> Json:
-    """``crossed`` says that we were the taker."""
+def fill(fill: Fill, order: Order, user: str) -> Json:
+    """``crossed`` says that we were the taker; ``user`` is the account."""
     signed = fill.start_position
     opened = signed == 0 or (signed > 0) == (fill.side == "buy")
     word = ("Open " if opened else "Close ") + ("Long" if (fill.side == "buy") == opened else "Short")
+    is_perpetual = fill.listing.kind == "perpetual"
     told: Json = {
         "coin": fill.listing.symbol,
         "px": number(fill.price),
@@ -83,7 +90,7 @@ def fill(fill: Fill, order: Order) -> Json:
         "side": "B" if fill.side == "buy" else "A",
         "time": fill.time // 1000,
         "startPosition": number(fill.start_position),
-        "dir": word if fill.listing.kind == "perpetual" else fill.side.capitalize(),
+        "dir": (_FORCED[order.forced].format(word.split()[-1]) or word) if is_perpetual else fill.side.capitalize(),
         "closedPnl": number(fill.profit),
         "hash": "0x" + f"{fill.trade_id:064x}",
         "oid": fill.order_id,
@@ -95,19 +102,22 @@ def fill(fill: Fill, order: Order) -> Json:
     }
     if cloid_of(order):
         told["cloid"] = cloid_of(order)
+    if order.forced == "liquidation":
+        told["liquidation"] = {"liquidatedUser": user, "markPx": number(fill.price), "method": "market"}
     return told
 
 
-def fills(exchange: SimExchange, since: int = 0) -> list[Json]:
+def fills(exchange: SimExchange, user: str, since: int = 0) -> list[Json]:
     """Newest first, as ``userFills``; times in µs."""
     known = [one for one in exchange.fills() if one.time >= since]
-    return [fill(one, exchange.orders[one.order_id]) for one in reversed(known)]
+    return [fill(one, exchange.orders[one.order_id], user) for one in reversed(known)]
 
 
-def clearinghouse(exchange: SimExchange, now: int) -> Json:
+def clearinghouse(exchange: SimExchange, now: int, *, is_unified: bool = False) -> Json:
+    """Of a unified account it knows no collateral but the margin of what is held: the rest is in the spot state."""
     ledger = exchange.perpetual
     held = [symbol for symbol, position in ledger.positions.items() if position.quantity]
-    value = ledger.wallet["USDC"] + ledger.profit("USDC")
+    value = (ledger.used("USDC") if is_unified else ledger.wallet["USDC"]) + ledger.profit("USDC")
     notional = sum((abs(ledger.positions[one].quantity) * ledger.mark(one) for one in held), ZERO)
     summary = {
         "accountValue": number(value),
@@ -119,7 +129,7 @@ def clearinghouse(exchange: SimExchange, now: int) -> Json:
         "marginSummary": summary,
         "crossMarginSummary": summary,
         "crossMaintenanceMarginUsed": number(ledger.used("USDC") / 2),
-        "withdrawable": number(ledger.available("USDC")),
+        "withdrawable": number(ZERO if is_unified else ledger.available("USDC")),
         "assetPositions": [{"type": "oneWay", "position": _position(exchange, symbol)} for symbol in held],
         "time": now // 1000,
     }
@@ -144,9 +154,30 @@ def _position(exchange: SimExchange, symbol: str) -> Json:
     }
 
 
-def spot_state(exchange: SimExchange) -> Json:
+def spot_state(exchange: SimExchange, abstraction: str = "") -> Json:
+    """The balances; of a unified account (``abstraction`` says which kind) with all collateral, and margin as hold."""
+    balances = _pooled(exchange) if abstraction else exchange.spot.balances
+    told: Json = {"balances": _rows(exchange, balances)}
+    if abstraction:
+        ledger, dollars = exchange.perpetual, balances["USDC"]
+        after = dollars.free + ledger.used("USDC") / 2 + ledger.profit("USDC")
+        told["tokenToAvailableAfterMaintenance"] = [[0, number(after)]]
+    if abstraction == "portfolioMargin":
+        told["portfolioMarginEnabled"] = True
+    return told
+
+
+def _pooled(exchange: SimExchange) -> dict[str, Balance]:
+    """Spot and perpetual dollars together: what backs positions and orders is held."""
+    ledger, spot = exchange.perpetual, exchange.spot.of("USDC")
+    margin = ledger.used("USDC") + ledger.margin_of_orders("USDC")
+    dollars = Balance(spot.free + ledger.wallet["USDC"] - margin, spot.locked + margin)
+    return exchange.spot.balances | {"USDC": dollars}
+
+
+def _rows(exchange: SimExchange, balances: Mapping[str, Balance]) -> list[Json]:
     numbers = tokens(exchange)
-    rows = [
+    return [
         {
             "coin": asset,
             "token": numbers[asset],
@@ -154,6 +185,5 @@ def spot_state(exchange: SimExchange) -> Json:
             "hold": number(balance.locked),
             "entryNtl": "0.0",
         }
-        for asset, balance in exchange.spot.balances.items()
+        for asset, balance in balances.items()
     ]
-    return {"balances": rows}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import deque
+from bisect import insort
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from neuroflux.sim.exchange import SimExchange
 from neuroflux.sim.hyperliquid_account import Json, cloid_of, number
+from neuroflux.sim.hyperliquid_limits import AddressLimit
 from neuroflux.sim.hyperliquid_signing import signers
 from neuroflux.sim.instruments import Listing
 from neuroflux.sim.matching import Side, TimeInForce
@@ -34,6 +36,8 @@ _TEXTS = {
     Reason.REDUCE_ONLY: "Reduce only order would increase position.",
     Reason.UNKNOWN_ORDER: _GONE,
     Reason.FAULT: "Insufficient margin to place order.",
+    Reason.HALTED: "Trading is halted.",
+    Reason.UNKNOWN_CODE: "A rule that came into force today was violated.",
 }
 
 
@@ -44,12 +48,14 @@ class ActionError(ValueError):
 class Actions:
     """Carries actions out for one account. ``may_sign`` are the addresses of the account and of its agent."""
 
-    def __init__(self, simulation: Simulation, may_sign: set[str]) -> None:
+    def __init__(self, simulation: Simulation, may_sign: set[str], limit: AddressLimit) -> None:
+        self._limit = limit
         self._simulation = simulation
         self._exchange: SimExchange = simulation.exchange("hyperliquid")
         self._may_sign = may_sign
-        self._nonces: deque[int] = deque(maxlen=NONCES)
+        self._nonces: defaultdict[str, list[int]] = defaultdict(list)
         self._by_number = {one.number: one for one in self._exchange.listings.values()}
+        self._exchange.on_list.append(lambda listing: self._by_number.update({listing.number: listing}))
         self._do: dict[str, Callable[[Json], Json]] = {
             "order": self._orders,
             "cancel": self._cancels,
@@ -81,22 +87,27 @@ class Actions:
             signed_by = signers(body)
         except (ValueError, OverflowError) as error:
             raise ActionError(f"Invalid signature: {error}") from error
-        if not signed_by & self._may_sign:
+        signer = min(signed_by & self._may_sign, default="")
+        if not signer:
             raise ActionError(f"User or API Wallet {min(signed_by)} does not exist.")
         if body.get("vaultAddress"):
             raise ActionError("Vault not registered.")
-        self._check_time(int(body["nonce"]), body.get("expiresAfter"))
+        self._check_time(self._nonces[signer], int(body["nonce"]), body.get("expiresAfter"))
 
-    def _check_time(self, nonce: int, expires: int | None) -> None:
-        """Nonces are unique, above the smallest of the hundred highest, and near to now."""
+    def _check_time(self, used: list[int], nonce: int, expires: int | None) -> None:
+        """A signer's nonces are unique, above the smallest of the hundred highest, and near to now.
+
+        Source: https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/nonces-and-api-wallets
+        """
         now = self._simulation.now("hyperliquid") // 1000
         if not now - 2 * DAY_MS < nonce < now + DAY_MS:
             raise ActionError(f"Invalid nonce: {nonce}")
-        if nonce in self._nonces or (len(self._nonces) == NONCES and nonce < min(self._nonces)):
+        if nonce in used or (len(used) == NONCES and nonce < used[0]):
             raise ActionError(f"Invalid nonce: duplicate nonce {nonce}")
-        self._nonces.append(nonce)
+        insort(used, nonce)
+        del used[:-NONCES]
         if expires is not None and now > int(expires):
-            raise ActionError("Action expired.")
+            raise ActionError("Action already expired")
 
     # ── actions ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -109,6 +120,8 @@ class Actions:
             return {"error": f"Unknown asset {wire['a']}"}
         if "limit" not in wire["t"]:
             return {"error": "Trigger orders are not offered here."}
+        if refusal := self._limit.refusal(self._simulation.now("hyperliquid")):
+            return {"error": refusal}
         try:
             order = self._exchange.place(self._ask(listing, wire), self._simulation.now("hyperliquid"))
         except Rejected as error:
@@ -141,6 +154,8 @@ class Actions:
 
     def _cancel(self, asset: int, oid: int | None, cloid: str) -> Any:
         listing = self._by_number.get(asset)
+        if refusal := self._limit.cancel_refusal(self._simulation.now("hyperliquid")):
+            return {"error": refusal}
         try:
             order = self._exchange.find(oid, cloid, listing.symbol if listing else "?")
             self._exchange.cancel(order, self._simulation.now("hyperliquid"))

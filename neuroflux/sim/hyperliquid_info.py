@@ -8,11 +8,16 @@ from typing import Any
 
 from neuroflux.sim import hyperliquid_account as account
 from neuroflux.sim.hyperliquid_account import Json, number
+from neuroflux.sim.hyperliquid_limits import AddressLimit
 from neuroflux.sim.instruments import Listing
-from neuroflux.sim.orders import Rejected
+from neuroflux.sim.orders import Order, Rejected
 from neuroflux.sim.simulation import Simulation
+from neuroflux.sim.spoiling import spoiled
 
 DEPTH = 20
+UNKNOWN_STATUS = "reviewPending"
+ROWS, REACH = 2000, 10_000
+"""Fills of one answer, and how many of the newest can be had at all."""
 LIGHT = frozenset(
     {"l2Book", "allMids", "clearinghouseState", "orderStatus", "spotClearinghouseState", "exchangeStatus"}
 )
@@ -31,7 +36,7 @@ class UnknownInfo(ValueError):
 class Info:
     """Answers for one simulation; ``user`` is the account's address in lower case."""
 
-    def __init__(self, simulation: Simulation, user: str) -> None:
+    def __init__(self, simulation: Simulation, user: str, limit: AddressLimit) -> None:
         self._simulation = simulation
         self._exchange = simulation.exchange("hyperliquid")
         self._user = user
@@ -48,17 +53,17 @@ class Info:
             "perpDexs": lambda _: [None],
             "l2Book": lambda asked: self.book(self.listing(asked)),
             "predictedFundings": lambda _: [],
-            "userAbstraction": lambda _: "default",
+            "userAbstraction": lambda asked: (self._ours(asked) and self.abstraction()) or "default",
             "userRole": lambda asked: {"role": "user" if self._ours(asked) else "missing"},
-            "userFees": lambda _: {"userCrossRate": "0.00045", "userAddRate": "0.00015", "dailyUserVlm": []},
-            "userRateLimit": lambda _: {"cumVlm": "0.0", "nRequestsUsed": 0, "nRequestsCap": 10000},
+            "userFees": lambda _: self.fees(),
+            "userRateLimit": lambda _: limit.told(),
             "clearinghouseState": self.clearinghouse,
             "spotClearinghouseState": self.spot_state,
             "openOrders": lambda asked: self.orders(asked, account.basic_order),
             "frontendOpenOrders": lambda asked: self.orders(asked, account.frontend_order),
             "orderStatus": self.order_status,
             "historicalOrders": self.history,
-            "userFills": lambda asked: account.fills(self._exchange) if self._ours(asked) else [],
+            "userFills": lambda asked: account.fills(self._exchange, user)[: self.rows()] if self._ours(asked) else [],
             "userFillsByTime": self.fills_by_time,
             "userFunding": lambda _: [],
             "extraAgents": lambda _: [],
@@ -70,7 +75,7 @@ class Info:
         kind = asked.get("type")
         if not isinstance(kind, str) or kind not in self._answers:
             raise UnknownInfo(f"unknown type {kind!r}")
-        return self._answers[kind](asked)
+        return spoiled(self._answers[kind](asked), self._simulation.faults, "hyperliquid", kind)
 
     # ── markets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -93,10 +98,16 @@ class Info:
 
     def meta(self) -> Json:
         universe = [
-            _perpetual(one) if one else {**_DELISTED, "name": f"GONE{at}"} for at, one in enumerate(self.universe())
+            self._perpetual(one) if one else {**_DELISTED, "name": f"GONE{at}"}
+            for at, one in enumerate(self.universe())
         ]
         table = {"description": "", "marginTiers": [{"lowerBound": "0.0", "maxLeverage": 50}]}
         return {"universe": universe, "marginTables": [[50, table]], "collateralToken": 0}
+
+    def _perpetual(self, listing: Listing) -> Json:
+        leverage = {"maxLeverage": listing.max_leverage, "marginTableId": 50}
+        gone = {"isDelisted": True} if listing.symbol in self._exchange.halted else {}
+        return {"name": listing.symbol, "szDecimals": _digits(listing.lot), **leverage, **gone}
 
     def spot_meta(self) -> Json:
         numbers = account.tokens(self._exchange)
@@ -155,7 +166,7 @@ class Info:
     def mids(self) -> dict[str, str]:
         return {one.symbol: mid for one in self._exchange.listings.values() if (mid := self.mid(one))}
 
-    def book(self, listing: Listing) -> Json:
+    def book(self, listing: Listing, depth: int = DEPTH) -> Json:
         book = self._exchange.books[listing.symbol]
         sides = [
             [
@@ -164,7 +175,7 @@ class Info:
                     "sz": number(lots * listing.lot),
                     "n": max(1, half.orders_at(price)),
                 }
-                for price, lots in half.levels(DEPTH)
+                for price, lots in half.levels(depth)
             ]
             for half in (book.bids, book.asks)
         ]
@@ -178,13 +189,13 @@ class Info:
 
     def clearinghouse(self, asked: Json) -> Json:
         if self._ours(asked):
-            return account.clearinghouse(self._exchange, self.now())
+            return account.clearinghouse(self._exchange, self.now(), is_unified=self.abstraction() != "")
         nothing = dict.fromkeys(("accountValue", "totalNtlPos", "totalRawUsd", "totalMarginUsed"), "0.0")
         summaries = {"marginSummary": nothing, "crossMarginSummary": nothing, "crossMaintenanceMarginUsed": "0.0"}
         return {**summaries, "withdrawable": "0.0", "assetPositions": [], "time": self.now() // 1000}
 
     def spot_state(self, asked: Json) -> Json:
-        return account.spot_state(self._exchange) if self._ours(asked) else {"balances": []}
+        return account.spot_state(self._exchange, self.abstraction()) if self._ours(asked) else {"balances": []}
 
     def orders(self, asked: Json, told: Callable[[Any], Json]) -> list[Json]:
         return [told(order) for order in self._exchange.open_orders.values()] if self._ours(asked) else []
@@ -193,20 +204,25 @@ class Info:
         """``oid`` is the exchange's number, or the client's id in hex."""
         oid = asked.get("oid")
         try:
-            if not self._ours(asked):
+            if not self._ours(asked) or self._simulation.faults.take("hyperliquid", "order_unknown"):
                 return {"status": "unknownOid"}
             order = self._exchange.find(oid if isinstance(oid, int) else None, oid if isinstance(oid, str) else "")
         except Rejected:
             return {"status": "unknownOid"}
-        status = {"status": account.status_of(order), "statusTimestamp": order.updated // 1000}
+        status = {"status": self.status(order), "statusTimestamp": order.updated // 1000}
         return {"status": "order", "order": {"order": account.frontend_order(order), **status}}
 
+    def status(self, order: Order) -> str:
+        """An order's state; a fault writes one that nobody knows."""
+        fault = self._simulation.faults.take("hyperliquid", "unknown_status", order.listing.symbol)
+        return (fault.value or UNKNOWN_STATUS) if fault else account.status_of(order)
+
     def history(self, asked: Json) -> list[Json]:
-        orders = reversed(self._exchange.orders.values()) if self._ours(asked) else ()
+        orders = list(reversed(self._exchange.orders.values()))[: self.rows()] if self._ours(asked) else ()
         return [
             {
                 "order": account.frontend_order(order),
-                "status": account.status_of(order),
+                "status": self.status(order),
                 "statusTimestamp": order.updated // 1000,
             }
             for order in orders
@@ -216,12 +232,25 @@ class Info:
         start, end = int(asked.get("startTime", 0)), int(asked.get("endTime") or 1 << 60)
         if not self._ours(asked):
             return []
-        return [one for one in reversed(account.fills(self._exchange, start * 1000)) if one["time"] <= end]
+        known = account.fills(self._exchange, self._user, start * 1000)[:REACH]
+        return [one for one in reversed(known) if one["time"] <= end][: self.rows()]
 
+    def rows(self) -> int:
+        """How many an answer has at most; a fault makes pages small."""
+        fault = self._simulation.faults.setting("hyperliquid", "page_size")
+        return min(ROWS, int(fault.value)) if fault else ROWS
 
-def _perpetual(listing: Listing) -> Json:
-    leverage = {"maxLeverage": listing.max_leverage, "marginTableId": 50}
-    return {"name": listing.symbol, "szDecimals": _digits(listing.lot), **leverage}
+    def abstraction(self) -> str:
+        """How the account pools its collateral: "" where it does not."""
+        fault = self._simulation.faults.setting("hyperliquid", "unified_account")
+        return (fault.value or "unifiedAccount") if fault else ""
+
+    def fees(self) -> Json:
+        """The account's rates; spot and perpetuals have their own."""
+        rates = {kind: self._exchange.fees.rates(self.listed(kind)[0]) for kind in ("perpetual", "spot")}
+        names = {"userCrossRate": rates["perpetual"].taker, "userAddRate": rates["perpetual"].maker}
+        names |= {"userSpotCrossRate": rates["spot"].taker, "userSpotAddRate": rates["spot"].maker}
+        return {"dailyUserVlm": [], **{name: f"{rate:f}" for name, rate in names.items()}}
 
 
 def _digits(step: Decimal) -> int:

@@ -15,17 +15,29 @@ from neuroflux.sim.hyperliquid_account import Json, number
 from neuroflux.sim.hyperliquid_info import Info
 from neuroflux.sim.instruments import Listing
 from neuroflux.sim.matching import Match
-from neuroflux.sim.orders import AccountEvent, OrderEvent
+from neuroflux.sim.orders import AccountEvent, OrderEvent, TransferEvent
 from neuroflux.sim.simulation import Simulation
 from neuroflux.sim.world import Change
 
-BOOK_EVERY = 500_000
+BOOK_EVERY = 5_000_000
+FAST_BOOK_EVERY = 500_000
+FAST_DEPTH = 5
+"""An ``l2Book`` comes every 5 s, changed or not; with ``"fast": true`` as soon as it changed, but shallow."""
+_FAST = "l2Book fast"
 CONTEXT_EVERY = 1_000_000
 STATE_EVERY = 5_000_000
 REPLAYED = 30
 """Trades that a new subscriber is told again."""
 _OF_COIN = ("l2Book", "bbo", "trades", "activeAssetCtx")
-_OF_USER = ("userFills", "orderUpdates", "userEvents", "clearinghouseState", "spotState", "openOrders")
+_OF_USER = (
+    "userFills",
+    "orderUpdates",
+    "userEvents",
+    "userNonFundingLedgerUpdates",
+    "clearinghouseState",
+    "spotState",
+    "openOrders",
+)
 
 
 def frame(channel: str, data: Any) -> str:
@@ -46,6 +58,7 @@ class Feeds:
         self._sent: dict[str, int] = {}
         self._first: dict[str, Callable[[str], str]] = {
             "l2Book": lambda coin: frame("l2Book", self._info.book(self._exchange.listings[coin])),
+            _FAST: lambda coin: frame("l2Book", self._info.book(self._exchange.listings[coin], FAST_DEPTH)),
             "bbo": lambda coin: frame("bbo", self._bbo(self._exchange.listings[coin])),
             "trades": lambda coin: frame("trades", list(self._tapes.get(coin, ()))),
             "activeAssetCtx": lambda coin: self._context(self._exchange.listings[coin]),
@@ -89,11 +102,11 @@ class Feeds:
         connection.streams[name] = None
         self._subscribers.setdefault(name, set()).add(connection)
         normal = {"nSigFigs": None, "mantissa": None, "fast": False} if wanted["type"] == "l2Book" else {}
-        told = {**wanted, **normal, **({"aggregateByTime": False} if wanted["type"] == "userFills" else {})}
+        told = {**wanted, **normal, **wanted, **({"aggregateByTime": False} if wanted["type"] == "userFills" else {})}
         connection.reply(frame("subscriptionResponse", {"method": "subscribe", "subscription": told}))
         kind, _, key = name.partition(":")
         if kind in self._first:
-            connection.send(self._framed(kind, key))
+            connection.send(self._framed(kind, key), stream=name)
 
     def _unsubscribe(self, connection: Connection, wanted: Any, text: str) -> None:
         name = self._name(wanted)
@@ -108,7 +121,8 @@ class Feeds:
         """None for what Hyperliquid does not offer."""
         kind = wanted.get("type") if isinstance(wanted, dict) else None
         if kind in _OF_COIN and wanted.get("coin") in self._exchange.listings:
-            return f"{kind}:{wanted['coin']}"
+            is_fast = kind == "l2Book" and wanted.get("fast") is True
+            return f"{_FAST if is_fast else kind}:{wanted['coin']}"
         if kind in _OF_USER and isinstance(wanted.get("user"), str):
             return f"{kind}:{wanted['user'].lower()}"
         return "allMids:" if kind == "allMids" else None
@@ -123,15 +137,17 @@ class Feeds:
         for change in changes:
             self._changed(change, now)
         for coin in list(self._dirty):
-            if self._due(f"l2Book:{coin}", now, BOOK_EVERY):
+            if self._due(f"{_FAST}:{coin}", now, FAST_BOOK_EVERY):
                 self._dirty.discard(coin)
-                self._send(f"l2Book:{coin}", partial(self._framed, "l2Book", coin), is_depth=True)
+                self._send(f"{_FAST}:{coin}", partial(self._framed, _FAST, coin), is_depth=True)
         for name in [name for name, who in self._subscribers.items() if who]:
             kind, _, key = name.partition(":")
-            if kind in ("activeAssetCtx", "allMids") and self._due(name, now, CONTEXT_EVERY):
+            if kind == "l2Book" and self._due(name, now, BOOK_EVERY):
+                self._send(name, partial(self._framed, kind, key), is_depth=True)
+            elif kind in ("activeAssetCtx", "allMids") and self._due(name, now, CONTEXT_EVERY):
                 self._send(name, partial(self._framed, kind, key))
             elif kind in ("clearinghouseState", "spotState", "openOrders") and self._due(name, now, STATE_EVERY):
-                self._send(name, partial(self._state, kind, key))
+                self._send(name, partial(self._state, kind, key), is_private=True)
 
     def _framed(self, kind: str, key: str) -> str:
         return self._first[kind](key)
@@ -152,16 +168,35 @@ class Feeds:
 
     def happened(self, event: AccountEvent, user: str) -> None:
         """An event of the account, at once."""
-        if not isinstance(event, OrderEvent):
-            return
-        update = account.order_update(event.order, event.time)
-        self._send(f"orderUpdates:{user}", lambda: frame("orderUpdates", [update]))
-        if event.fill is not None:
-            fills = [account.fill(event.fill, event.order)]
-            self._send(f"userFills:{user}", lambda: frame("userFills", {"user": user, "fills": fills}))
-            self._send(f"userEvents:{user}", lambda: frame("user", {"fills": fills}))
+        if isinstance(event, OrderEvent):
+            self._ordered(event, user)
+        elif isinstance(event, TransferEvent):
+            self._moved(event, user)
         for kind in ("clearinghouseState", "spotState"):
             self._sent.pop(f"{kind}:{user}", None)
+
+    def _ordered(self, event: OrderEvent, user: str) -> None:
+        """What the exchange itself did is a fill without an order that the account would know."""
+        if not event.order.forced:
+            self._send(f"orderUpdates:{user}", lambda: self._order_update(event), is_private=True)
+        if event.fill is not None:
+            fills = [account.fill(event.fill, event.order, user)]
+            news = {"user": user, "fills": fills}
+            self._send(f"userFills:{user}", lambda: frame("userFills", news), is_private=True)
+            self._send(f"userEvents:{user}", lambda: frame("user", {"fills": fills}), is_private=True)
+
+    def _order_update(self, event: OrderEvent) -> str:
+        return frame("orderUpdates", [account.order_update(event.order, self._info.status(event.order), event.time)])
+
+    def _moved(self, event: TransferEvent, user: str) -> None:
+        """A deposit, a withdrawal, or a token that somebody sent."""
+        kind = "spotTransfer" if event.is_spot else "deposit" if event.amount > 0 else "withdraw"
+        names = {"token": event.asset, "amount": number(event.amount)} if event.is_spot else {}
+        delta = {"type": kind, **(names or {"usdc": number(abs(event.amount))})}
+        update = {"time": event.time // 1000, "hash": "0x" + f"{event.time:064x}", "delta": delta}
+        told = {"user": user, "nonFundingLedgerUpdates": [update]}
+        name = "userNonFundingLedgerUpdates"
+        self._send(f"{name}:{user}", lambda: frame(name, told), is_private=True)
 
     def _due(self, name: str, now: int, every: int) -> bool:
         if now - self._sent.get(name, 0) < every:
@@ -169,13 +204,13 @@ class Feeds:
         self._sent[name] = now
         return True
 
-    def _send(self, name: str, made: Callable[[], str], *, is_depth: bool = False) -> None:
+    def _send(self, name: str, made: Callable[[], str], *, is_depth: bool = False, is_private: bool = False) -> None:
         """Made only where somebody listens."""
         listening = self._subscribers.get(name)
         if listening:
             text = made()
             for connection in list(listening):
-                connection.send(text, is_depth=is_depth)
+                connection.send(text, stream=name, is_depth=is_depth, is_private=is_private)
 
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 

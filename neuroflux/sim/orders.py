@@ -10,12 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from neuroflux.errors import Refused
-from neuroflux.sim.accounts import ZERO
+from neuroflux.sim.accounts import ZERO, Leg
 from neuroflux.sim.instruments import Listing
 from neuroflux.sim.matching import Side, TimeInForce
 
 State = Literal["new", "partially_filled", "filled", "canceled", "expired"]
 Happening = Literal["new", "trade", "canceled", "expired"]
+Forced = Literal["", "liquidation", "adl"]
 
 
 class Reason(StrEnum):
@@ -31,6 +32,8 @@ class Reason(StrEnum):
     WOULD_MATCH = "would match"
     REDUCE_ONLY = "reduce only"
     UNKNOWN_ORDER = "unknown order"
+    HALTED = "halted"
+    UNKNOWN_CODE = "unknown code"
     FAULT = "fault"
 
 
@@ -44,7 +47,7 @@ class Rejected(Refused):
 
 class Ask(Struct, frozen=True):
     """What a user asks for. ``price`` is None for a market order; one of ``quantity`` (base) and ``value`` (quote) is
-    given.."""
+    given. ``leg`` is the position that the order is for, in hedge mode."""
 
     symbol: str
     side: Side
@@ -54,6 +57,12 @@ class Ask(Struct, frozen=True):
     client_order_id: str = ""
     reduce_only: bool = False
     value: Decimal = ZERO
+    leg: Leg = ""
+
+    @property
+    def only_reduces(self) -> bool:
+        """Whether this order can do nothing but reduce a position, by its own word or by its leg."""
+        return self.reduce_only or (self.leg != "" and (self.leg == "LONG") != (self.side == "buy"))
 
 
 class Fill(Struct, frozen=True):
@@ -75,7 +84,7 @@ class Fill(Struct, frozen=True):
 
 class Order(Struct):
     """An accepted order. Prices and quantities are Decimal in the exchange's own units; ``reserved`` is what is locked
-    or held as margin for what is still open."""
+    or held as margin for what is still open; ``forced`` is why the exchange itself made it."""
 
     order_id: int
     listing: Listing
@@ -89,6 +98,7 @@ class Order(Struct):
     value_filled: Decimal = ZERO
     reserved: Decimal = ZERO
     fills: list[Fill] = msgspec.field(default_factory=list)
+    forced: Forced = ""
 
     @property
     def is_open(self) -> bool:
@@ -117,6 +127,15 @@ class OrderEvent(Struct, frozen=True):
     time: int
 
 
+class TransferEvent(Struct, frozen=True):
+    """The account received (negative: sent) ``amount`` of an asset; ``is_spot`` says into which of its wallets."""
+
+    asset: str
+    amount: Decimal
+    is_spot: bool
+    time: int
+
+
 class FundingEvent(Struct, frozen=True):
     """A perpetual position received (negative: paid) ``amount`` of its quote asset."""
 
@@ -127,4 +146,13 @@ class FundingEvent(Struct, frozen=True):
     time: int
 
 
-AccountEvent = OrderEvent | FundingEvent
+class ConfigEvent(Struct, frozen=True):
+    """The account is set differently: a symbol's leverage, or where none is named whether all assets are collateral."""
+
+    symbol: str
+    leverage: int
+    is_multi_assets: bool
+    time: int
+
+
+AccountEvent = OrderEvent | FundingEvent | TransferEvent | ConfigEvent

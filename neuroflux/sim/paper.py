@@ -89,7 +89,7 @@ class PaperHouse:
             return
         if isinstance(record, BookPicture):
             self._pending[name] = record
-        elif record.interval_hours > 0:
+        elif record.interval_hours:
             self._funding[name] = record.rate * _FUNDING_HOURS / record.interval_hours
 
     def open(self, listing: Listing, book: Book, now: Microseconds) -> Tape:
@@ -103,6 +103,9 @@ class PaperHouse:
             yield mirror.listing, mirror.show(picture, now)
         for mirror in self._mirrors.values():
             mirror.expire(now)
+
+    def pause(self, listing: Listing, *, is_paused: bool) -> None:
+        """The live exchange goes on: orders are refused, and its pictures are shown as before."""
 
     def withdraw(self, order: Order) -> None:
         """Nothing is taken away: a live exchange does not make room for an order, the next picture fills it."""

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import errno
 import signal
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from neuroflux.errors import PortTaken, UsageError
 from neuroflux.settings import load_settings
 from neuroflux.sim.binance_spot import BinanceSpot
 from neuroflux.sim.binance_usdm import BinanceUsdm
+from neuroflux.sim.changes import Changes
 from neuroflux.sim.faults import HTTP_FAULTS
 from neuroflux.sim.house import House
 from neuroflux.sim.hyperliquid import Hyperliquid
@@ -142,12 +144,13 @@ def application(simulation: Simulation, replay: Path | None = None) -> web.Appli
     return app
 
 
-def simulation_of(seed: int, house: House | None = None) -> Simulation:
-    """A simulation with every dialect."""
-    simulation = Simulation(seed, house)
+def simulation_of(seed: int, house: House | None = None, clock: Callable[[], float] = time.time) -> Simulation:
+    """A simulation with every dialect; ``clock`` gives seconds since the epoch."""
+    simulation = Simulation(seed, house, clock)
     simulation.add(BinanceSpot(simulation))
     simulation.add(BinanceUsdm(simulation))
     simulation.add(Hyperliquid(simulation))
+    simulation.faults.change = Changes(simulation).apply
     return simulation
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Protocol
 
 from aiohttp import web
@@ -16,8 +17,14 @@ from neuroflux.sim.exchange import SimExchange
 from neuroflux.sim.faults import Faults
 from neuroflux.sim.house import House
 from neuroflux.sim.instruments import EXCHANGES
+from neuroflux.sim.orders import Order
 from neuroflux.sim.prices import STEP
 from neuroflux.sim.world import Change, World
+
+LATEST_ANSWER = 0.01
+"""Seconds by which the answer to an order may come after the moment that it tells of."""
+UNKNOWN_STATUS = "PENDING_REVIEW"
+"""What the fault ``unknown_status`` writes where it names nothing."""
 
 
 class DemoAccount(Struct, frozen=True):
@@ -54,6 +61,7 @@ class Simulation:
 
     def __init__(self, seed: int, house: House | None = None, clock: Callable[[], float] = time.time) -> None:
         self.seed = seed
+        self._random = Random(f"lateness {seed}")
         self._clock = clock
         self.faults = Faults(time.monotonic, EXCHANGES)
         self.world = World(seed, self.faults, int(clock() * 1_000_000), house)
@@ -63,6 +71,12 @@ class Simulation:
     def now(self, exchange_id: str) -> int:
         """The exchange's own clock in µs: the wall's, with its skew."""
         return int(self._clock() * 1_000_000) + 1000 * self.faults.milliseconds(exchange_id, "skew")
+
+    def status(self, order: Order) -> str:
+        """An order's state as Binance writes it; a fault writes one that nobody knows."""
+        exchange_id, symbol = order.listing.exchange, order.listing.symbol
+        fault = self.faults.take(exchange_id, "unknown_status", symbol)
+        return (fault.value or UNKNOWN_STATUS) if fault else order.state.upper()
 
     def exchange(self, exchange_id: str) -> SimExchange:
         return self.world.exchanges[exchange_id]
@@ -76,7 +90,7 @@ class Simulation:
 
     def connection(self, exchange_id: str) -> Connection:
         """A new socket of an exchange, not open yet. ``leave`` it at the end."""
-        connection = Connection(exchange_id, self.faults)
+        connection = Connection(exchange_id, self.faults, self._random)
         self.connections[exchange_id].add(connection)
         return connection
 
@@ -104,6 +118,11 @@ class Simulation:
             due = max(due + STEP, loop.time())
             await asyncio.sleep(due - loop.time())
             self.step()
+
+    async def linger(self) -> None:
+        """Hold the answer to an order back at times, so that what happened may be known before it is answered."""
+        if self._random.random() < 0.5:
+            await asyncio.sleep(self._random.uniform(0, LATEST_ANSWER))
 
     async def never(self, request: web.Request) -> web.StreamResponse:
         """An answer that doesn't come: hold the request until the faults are cleared or a minute passed."""

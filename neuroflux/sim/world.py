@@ -9,10 +9,11 @@ from random import Random
 from msgspec import Struct
 
 from neuroflux.sim.accounts import PerpetualLedger, SpotLedger
-from neuroflux.sim.exchange import OrderFaults, SimExchange
+from neuroflux.sim.exchange import SimExchange
 from neuroflux.sim.house import House, SeededHouse
 from neuroflux.sim.instruments import BINANCE, BINANCE_USDM, EXCHANGES, HYPERLIQUID, Listing
 from neuroflux.sim.matching import Book, Match, Sequence, Side
+from neuroflux.sim.order_checks import OrderFaults
 from neuroflux.sim.orders import Order
 from neuroflux.sim.prices import STEP
 from neuroflux.sim.tape import Tape
@@ -20,6 +21,8 @@ from neuroflux.sim.tape import Tape
 STEPS_A_SECOND = round(1 / STEP)
 HOUR = 3_600_000_000
 FUNDING_HOURS = {BINANCE_USDM: 8, HYPERLIQUID: 1}
+FOUR_HOURS = ("APTUSDT", "ARBUSDT", "OPUSDT", "SUIUSDT")
+"""Symbols of USDⓈ-M whose interval was changed before we began: only such are named by ``fundingInfo``."""
 
 _SPOT_START = {
     BINANCE: {"USDT": "25000", "USDC": "15000", "BTC": "0.4", "ETH": "4", "SOL": "60"},
@@ -56,19 +59,15 @@ class World:
         self._hour = now // HOUR
         self._steps = 0
         self._marks: dict[tuple[str, str], Decimal] = {}
+        self._faults = faults
+        self._hours = {(BINANCE_USDM, symbol): 4 for symbol in FOUR_HOURS}
         for exchange_id in EXCHANGES:
             self._open(exchange_id, faults, now)
         self._mark_all()
 
     def _open(self, exchange_id: str, faults: OrderFaults, now: int) -> None:
         shared = Sequence(self._random.randrange(10**9, 10**10))
-        listed: list[tuple[Listing, Book]] = []
-        for listing in self._house.listings[exchange_id]:
-            own = Sequence(self._random.randrange(10**7, 10**9))
-            book = Book(shared if exchange_id == BINANCE_USDM else own, self._random.randrange(10**6, 10**8))
-            self.tapes[exchange_id, listing.symbol] = self._house.open(listing, book, now)
-            book.changed.clear()
-            listed.append((listing, book))
+        listed = [(listing, self._book(listing, shared, now)) for listing in self._house.listings[exchange_id]]
         exchange = SimExchange(
             exchange_id,
             listed,
@@ -84,6 +83,30 @@ class World:
         exchange.on_partial = self._house.withdraw
         self.exchanges[exchange_id] = exchange
 
+    def _book(self, listing: Listing, shared: Sequence, now: int) -> Book:
+        """A book of a listing, with what the house puts into it; USDⓈ-M numbers all its updates together."""
+        own = Sequence(self._random.randrange(10**7, 10**9))
+        book = Book(shared if listing.exchange == BINANCE_USDM else own, self._random.randrange(10**6, 10**8))
+        self.tapes[listing.exchange, listing.symbol] = self._house.open(listing, book, now)
+        book.changed.clear()
+        return book
+
+    def add(self, listing: Listing, now: int) -> None:
+        """List an instrument while everything runs."""
+        exchange = self.exchanges[listing.exchange]
+        shared = next(iter(exchange.books.values())).updates
+        exchange.add(listing, self._book(listing, shared, now))
+        self._mark(listing)
+
+    def halt(self, listing: Listing, *, is_halted: bool) -> None:
+        """Stop an instrument, or let it go on: nobody may trade it, and its book stands still."""
+        halted = self.exchanges[listing.exchange].halted
+        if is_halted:
+            halted.add(listing.symbol)
+        else:
+            halted.discard(listing.symbol)
+        self._house.pause(listing, is_paused=is_halted)
+
     # --- prices
 
     def mark(self, listing: Listing) -> Decimal:
@@ -95,19 +118,33 @@ class World:
 
     def funding_rate(self, listing: Listing) -> Decimal:
         """The rate of the present interval, 8 h on Binance and 1 h on Hyperliquid."""
-        rate = self._house.funding(listing) * FUNDING_HOURS[listing.exchange] / 8
+        rate = self._house.funding(listing) * self.funding_hours(listing.exchange, listing.symbol) / 8
         return Decimal(str(round(rate, 8)))
 
-    def next_funding(self, exchange_id: str, now: int) -> int:
+    def funding_hours(self, exchange_id: str, symbol: str = "") -> int:
+        """The interval of a symbol; of the exchange, where none is named."""
+        return self._hours.get((exchange_id, symbol), FUNDING_HOURS[exchange_id])
+
+    def set_funding_hours(self, exchange_id: str, symbol: str, hours: int) -> None:
+        self._hours[exchange_id, symbol] = hours
+
+    def adjusted(self, exchange_id: str) -> dict[str, int]:
+        """The intervals that were ever changed, by symbol."""
+        return {symbol: hours for (where, symbol), hours in self._hours.items() if where == exchange_id}
+
+    def next_funding(self, exchange_id: str, now: int, symbol: str = "") -> int:
         """µs."""
-        interval = FUNDING_HOURS[exchange_id] * HOUR
+        interval = self.funding_hours(exchange_id, symbol) * HOUR
         return (now // interval + 1) * interval
 
     def _mark_all(self) -> None:
         for exchange_id in (BINANCE_USDM, HYPERLIQUID):
-            for listing in self._house.listings[exchange_id]:
-                step = listing.tick * listing.stride if exchange_id == HYPERLIQUID else listing.tick
-                self._marks[exchange_id, listing.symbol] = round(self._house.mark(listing) / float(step)) * step
+            for listing in self.exchanges[exchange_id].listings.values():
+                self._mark(listing)
+
+    def _mark(self, listing: Listing) -> None:
+        step = listing.tick * listing.stride if listing.exchange == HYPERLIQUID else listing.tick
+        self._marks[listing.exchange, listing.symbol] = round(self._house.mark(listing) / float(step)) * step
 
     # --- time
 
@@ -115,20 +152,33 @@ class World:
         """Let a tenth of a second pass on every exchange."""
         for listing, matches in self._house.step(now):
             self.exchanges[listing.exchange].settle(matches, now)
+        for exchange in self.exchanges.values():
+            self._empty_side(exchange)
         self._steps += 1
         if self._steps % STEPS_A_SECOND == 0:
             self._mark_all()
             self._fund(now)
+
+    def _empty_side(self, exchange: SimExchange) -> None:
+        """Take away what the house has on a side, while the fault lasts; both sides where none is named."""
+        fault = self._faults.setting(exchange.exchange_id, "empty_side")
+        book = exchange.books.get(fault.symbol) if fault is not None else None
+        if fault is None or book is None:
+            return
+        for half in (book.bids, book.asks):
+            if fault.value in ("", half.side):
+                for price in half.prices(len(half)):
+                    book.set_house(half.side, price, 0)
 
     def _fund(self, now: int) -> None:
         hour = now // HOUR
         if hour == self._hour:
             return
         self._hour = hour
-        for exchange_id, hours in FUNDING_HOURS.items():
-            if hour % hours == 0:
-                exchange = self.exchanges[exchange_id]
-                for symbol in list(exchange.perpetual.positions):
+        for exchange_id in FUNDING_HOURS:
+            exchange = self.exchanges[exchange_id]
+            for symbol in {listing.symbol: None for listing, _ in exchange.perpetual.held()}:
+                if hour % self.funding_hours(exchange_id, symbol) == 0:
                     exchange.fund(symbol, self.funding_rate(exchange.listings[symbol]), now)
 
     def drain(self, exchange_id: str) -> Iterator[Change]:

@@ -72,7 +72,8 @@ def test_profit_is_what_was_paid_and_got(trades: list[tuple[int, int]], mark: in
 
 def test_margin_follows_the_mark_and_the_leverage() -> None:
     ledger = perpetual(D(110))
-    ledger.trade(PERPETUAL, "buy", D(2), D(100), D("0.1"))
+    ledger.trade(PERPETUAL, "buy", D(2), D(100))
+    ledger.charge("USDT", D("0.1"))
     assert ledger.leverage_of(PERPETUAL) == 20
     assert ledger.profit("USDT") == D(20)
     assert ledger.used("USDT") == D(11)
@@ -83,7 +84,7 @@ def test_margin_follows_the_mark_and_the_leverage() -> None:
 
 def test_available_margin_is_never_negative() -> None:
     ledger = perpetual(D(10))
-    ledger.trade(PERPETUAL, "buy", D(100), D(100), ZERO)
+    ledger.trade(PERPETUAL, "buy", D(100), D(100))
     assert ledger.available("USDT") == ZERO
 
 
@@ -91,13 +92,13 @@ def test_available_margin_is_never_negative() -> None:
 def test_only_what_adds_to_a_position_needs_margin(held: int, side: str, asked: int, adds: int) -> None:
     ledger = perpetual()
     if held:
-        ledger.trade(PERPETUAL, "buy", D(held), D(100), ZERO)
+        ledger.trade(PERPETUAL, "buy", D(held), D(100))
     assert ledger.increase(PERPETUAL, "buy" if side == "buy" else "sell", D(asked)) == adds
 
 
 @pytest.mark.parametrize(("side", "amount"), [("buy", D("-0.02")), ("sell", D("0.02"))])
 def test_positive_funding_is_paid_by_the_long(side: str, amount: D) -> None:
     ledger = perpetual()
-    ledger.trade(PERPETUAL, "buy" if side == "buy" else "sell", D(2), D(100), ZERO)
-    assert ledger.fund(PERPETUAL, D("0.0001")) == amount
+    ledger.trade(PERPETUAL, "buy" if side == "buy" else "sell", D(2), D(100))
+    assert ledger.fund(PERPETUAL, ledger.position(PERPETUAL), D("0.0001")) == amount
     assert ledger.wallet["USDT"] == D(1000) + amount

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
-from neuroflux.sim.binance_wire import Limits
+from neuroflux.sim.binance_wire import ApiError, Limits
 from neuroflux.sim.server import Served
 
 SPOT, USDM = "/binance/api/v3", "/binance/fapi/v1"
@@ -146,6 +146,17 @@ def test_whoever_insists_is_banned() -> None:
             codes.append(getattr(error, "status", 0))
     assert codes == [429] * 20 + [418] * 10
     limits.spend(1, 60_000_000 + 121_000_000)
+
+
+@pytest.mark.parametrize(("exchange", "told"), [("binance", 121), ("binanceusdm", 0)])
+def test_only_spot_says_in_a_header_how_long_a_ban_lasts(exchange: str, told: int) -> None:
+    limits = Limits(0, 10, exchange)
+    for _ in range(20):
+        with pytest.raises(ApiError):
+            limits.spend(1, 60_000_000)
+    with pytest.raises(ApiError, match="banned until 180000") as banned:
+        limits.spend(1, 60_000_000)
+    assert (banned.value.status, banned.value.retry_after) == (418, told)
 
 
 async def test_fees_and_funding(api: Api) -> None:

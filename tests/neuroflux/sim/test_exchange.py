@@ -26,7 +26,10 @@ class Script:
     def __init__(self, *names: str) -> None:
         self._names = list(names)
 
-    def take(self, exchange: str, fault: str) -> Fault | None:
+    def setting(self, exchange: str, fault: str, symbol: str = "") -> Fault | None:
+        return None
+
+    def take(self, exchange: str, fault: str, symbol: str = "") -> Fault | None:
         if fault not in self._names:
             return None
         self._names.remove(fault)
@@ -183,6 +186,22 @@ def test_events_tell_the_whole_story() -> None:
     assert [event.happening for event in events] == ["new"] + ["trade"] * (len(events) - 1)
     assert [event.order.state for event in events][-1] == "filled"
     assert sum(event.fill.quantity for event in events if event.fill) == Decimal("0.3")
+
+
+@pytest.mark.parametrize("beyond", [Decimal("0.9"), Decimal("1.001")])
+def test_every_event_of_a_resting_order_shows_what_it_locks(beyond: Decimal) -> None:
+    """Also where a part is taken at once: the balances that are pushed with an event are those of its moment."""
+    exchange = _world("partial_fill").exchanges[BINANCE]
+    price = (exchange.top("BTCUSDT")[1] * beyond).quantize(Decimal("0.01"))
+    seen: list[tuple[Decimal, Decimal]] = []
+    exchange.listeners.append(
+        lambda event: (
+            seen.append((event.order.left, exchange.spot.of("USDT").locked)) if isinstance(event, OrderEvent) else None
+        )
+    )
+    _place(exchange, "BTCUSDT", "buy", "0.3", price)
+    assert seen
+    assert all(locked == left * price for left, locked in seen)
 
 
 def test_rejections_and_partial_fills_on_demand() -> None:

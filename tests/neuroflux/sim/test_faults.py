@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import time
 from typing import Any
 
@@ -64,6 +65,20 @@ async def test_how_long_to_wait_can_be_said(served: Served, path: str) -> None:
         await _fault(session, "http_418", exchange, count=1, retry_after=3)
         async with session.request("POST" if "info" in path else "GET", path) as answer:
             assert (answer.status, answer.headers["Retry-After"]) == (418, "3")
+
+
+@pytest.mark.parametrize(
+    ("path", "exchange", "told"),
+    [("/binance/api/v3/time", "binance", "120"), ("/binance/fapi/v1/time", "binanceusdm", None)],
+)
+async def test_the_end_of_a_ban_is_in_its_text(served: Served, path: str, exchange: str, told: str | None) -> None:
+    async with aiohttp.ClientSession(served.url) as session:
+        await _fault(session, "http_418", exchange, count=1)
+        async with session.get(path) as answer:
+            ends = re.search(r"banned until (\d{13})\. ", (await answer.json())["msg"])
+            assert answer.headers.get("Retry-After") == told
+    assert ends is not None
+    assert int(ends[1]) / 1e3 - time.time() == pytest.approx(120, abs=5)
 
 
 async def test_an_order_can_stand_without_an_answer(served: Served) -> None:

@@ -60,7 +60,10 @@ EVERY = (SPOT, PERPETUAL, PEPE, COIN, TOKEN, DOLLAR)
 class Nothing:
     """No fault ever strikes."""
 
-    def take(self, exchange: str, fault: str) -> None:
+    def take(self, exchange: str, fault: str, symbol: str = "") -> None:
+        return None
+
+    def setting(self, exchange: str, fault: str, symbol: str = "") -> None:
         return None
 
 
@@ -158,7 +161,7 @@ async def test_the_dialects_list_what_the_house_lists(house: PaperHouse) -> None
         for request in exchange.instruments_requests():
             async with http.post("/hyperliquid/info", data=request.body) as answer:
                 answers.append(Answer(request, answer.status, await answer.read(), {}))
-        active = {one.name: one for one in exchange.instruments(answers) if one.active}
+        active = {one.name: one for one in exchange.listing(answers).instruments if one.active}
         assert {name: one.asset_id for name, one in active.items()} == {"BTC": 2, "@142": 10_142, "@207": 10_207}
         assert active["@207"].quote == "USDT0"
         for path in ("/binance/api/v3/exchangeInfo", "/binance/fapi/v1/exchangeInfo"):

@@ -16,7 +16,10 @@ HOURS = 3_600_000_000
 class Nothing:
     """No fault ever strikes."""
 
-    def take(self, exchange: str, fault: str) -> None:
+    def take(self, exchange: str, fault: str, symbol: str = "") -> None:
+        return None
+
+    def setting(self, exchange: str, fault: str, symbol: str = "") -> None:
         return None
 
 
