@@ -1,37 +1,27 @@
 """Raw frames in, normalised events out, as text: the adapters alone, without a network.
 
-A frame goes to the public feed and, where that has no use for it, to the private one. Lists of instruments name the
-symbols of what comes after them.
+A frame goes to the public feed and to the private one, and what says most is written. Lists of instruments name the
+symbols of what comes after them. Whatever a line is, it causes at least one line, and never an end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from neuroflux.domain import (
-    Balance,
-    ExchangeStatus,
-    Fill,
-    Funding,
-    Instrument,
-    Microseconds,
-    OrderReport,
-    Position,
-    Quote,
-    Trade,
-)
+from neuroflux.decoded import Fields, an_error, fields_of, is_ignored, outcome_lines, written
+from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKind
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.base_exchange import (
     Answer,
-    BookChanged,
     Feed,
     FeedEvent,
     Ignored,
+    InDoubt,
     Keys,
     Request,
     SnapshotNeeded,
@@ -39,27 +29,34 @@ from neuroflux.exchanges.base_exchange import (
 )
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 
-_TYPES: Final = {
-    Quote: "quote",
-    Trade: "trade",
-    Funding: "funding",
-    Balance: "balance",
-    Position: "position",
-    OrderReport: "order",
-    Fill: "fill",
-    ExchangeStatus: "status",
-    Ignored: "ignored",
-}
+RAISED: Final = "the adapter raised"
+"""Begins the reason where an adapter broke its promise to raise nothing: a fault of ours, not of the line."""
+
+_FAULTS: Final = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
+    *(msgspec.MsgspecError, NeuroFluxError),
+)
+_ORDER_TAGS: Final = frozenset(
+    {"place", "cancel", "query", "order", "order limit", "order market", "cancelByCloid", "orderStatus"}
+)
+_ORDER_PATHS: Final = ("/order", "/exchange")
+_KEYS: Final = Keys("0x" + "0" * 40, "0x" + "01" * 32)
+_LATEST: Final = 4_102_444_800_000_000
+"""2100 in microseconds: what is later, or before 1970, is no time of arrival."""
 
 
 class _Line(Struct, frozen=True):
-    """One line of input; ``ts_recv`` in seconds."""
+    """One line of input; ``ts_recv`` in seconds. Fields of an unfit kind stand for their defaults."""
 
     raw: str
-    dir: str = "ws"
-    ts_recv: float | str | None = None
-    channel: str = ""
-    url: str = ""
+    dir: Any = "ws"
+    ts_recv: Any = None
+    channel: Any = ""
+    url: Any = ""
+    path: Any = ""
+    tag: Any = ""
+    status: Any = 200
+    method: Any = "GET"
 
 
 _LINE: Final = msgspec.json.Decoder(_Line)
@@ -72,87 +69,119 @@ class Decoding:
         self._exchange = exchange_of(exchange_id)
         self._depth = book_depth
         self._listed: dict[str, Instrument] = {}
-        self._make_feeds()
-
-    def _make_feeds(self) -> None:
-        instruments = list(self._listed.values())
-        self._feeds: tuple[Feed, ...] = (
-            self._exchange.market_feed(instruments),
-            self._exchange.account_feed(Keys("0x" + "0" * 40, ""), instruments),
-        )
+        self._feeds: tuple[Feed, ...] = (self._exchange.market_feed([]), self._exchange.account_feed(_KEYS, []))
+        self._desk = self._exchange.desk(_KEYS, [])
 
     def line(self, number: int, text: str) -> Iterator[str]:
-        """The events of one line, each as JSON."""
-        for event in self._read(text):
-            if isinstance(event, SnapshotNeeded):
-                continue
-            yield msgspec.json.encode({"line": number, **self._plain(event)}).decode()
+        """The events of one line, each as JSON; at least one."""
+        try:
+            fields = self._read(text)
+        except _FAULTS as error:
+            fields = [an_error(f"{RAISED} {type(error).__name__}: {error}")]
+        for one in fields or [is_ignored("buffered: waits for its snapshot")]:
+            yield written(number, one)
 
-    def _read(self, text: str) -> Sequence[FeedEvent]:
+    def _read(self, text: str) -> list[Fields]:
         try:
             line = _LINE.decode(text)
-        except (msgspec.MsgspecError, ValueError) as error:
-            return (Undecodable(f"no line of input: {error}"),)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            return [an_error(f"no line of input: {error}")]
         received = _microseconds(line.ts_recv)
         if line.dir == "ws":
-            return self._chosen(lambda feed: feed.frame(line.raw, received, line.channel))
-        answer = Answer(Request("GET", line.url, tag=line.channel), 200, line.raw.encode())
-        if self._lists(answer):
-            return (Ignored("instruments"),)
-        return self._chosen(lambda feed: feed.answer(answer, received))
-
-    def _lists(self, answer: Answer) -> bool:
-        """Whether this was a list of instruments. What it names has another name from here on: books begin anew."""
+            channel = _text_or(line.channel, "")
+            return self._events(lambda feed: feed.frame(line.raw, received, channel))
+        if line.dir != "rest":
+            return [an_error(f"no line of input: dir is neither ws nor rest: {line.dir!r}"[:200])]
         try:
-            listed = {one.name: one for one in self._exchange.instruments([answer])}
+            answer = _answer(line, received)
+        except ValueError as error:
+            return [an_error(f"no line of input: url: {error}")]
+        return self._answered(answer, received)
+
+    def _answered(self, answer: Answer, received: Microseconds) -> list[Fields]:
+        listed = self._lists(answer, received)
+        if listed:
+            return listed
+        if not _is_of_an_order(answer.request):
+            return self._events(lambda feed: feed.answer(answer, received))
+        outcome = self._desk.outcome(answer)
+        chosen = self._chosen(lambda feed: feed.answer(answer, received))
+        if isinstance(outcome, InDoubt) and not any(isinstance(one, Undecodable) for one in chosen):
+            return self._written(chosen)  # an answer that only its request explains is no doubt
+        return list(outcome_lines(outcome, self._exchange.ID, received))
+
+    def _lists(self, answer: Answer, received: Microseconds) -> list[Fields]:
+        """What a list of instruments says; nothing where this is none. Later lines have the names that it gives."""
+        try:
+            listing = self._exchange.listing([answer])
         except NeuroFluxError:
-            return False
-        if listed.items() - self._listed.items():
-            self._listed |= listed
-            self._make_feeds()
-        return True
+            return []
+        listed = {one.name: one for one in listing.instruments}
+        changed = [one for name, one in listed.items() if self._listed.get(name) != one]
+        self._listed |= listed
+        if changed:
+            self._desk = self._exchange.desk(_KEYS, list(self._listed.values()))
+        for feed in self._feeds:
+            feed.learn(changed)
+        faults = (_fault(self._exchange.ID, fault, received) for fault in listing.faults)
+        return [is_ignored("instruments"), *(fields_of(one, self._depth) for one in faults)]
+
+    def _events(self, ask: Callable[[Feed], Sequence[FeedEvent]]) -> list[Fields]:
+        return self._written(self._chosen(ask))
+
+    def _written(self, events: Sequence[FeedEvent]) -> list[Fields]:
+        """A wish for a snapshot is no event: it is written where nothing else is."""
+        said = [one for one in events if not isinstance(one, SnapshotNeeded)]
+        return [fields_of(one, self._depth) for one in said or events]
 
     def _chosen(self, ask: Callable[[Feed], Sequence[FeedEvent]]) -> Sequence[FeedEvent]:
-        """What says most: an event before one that is understood and not used, that before one that is not."""
-        answers = [ask(feed) for feed in self._feeds]
-        return min(answers, key=_rank)
+        """What says most: an event; else that it can't be read, by the feed that should; else that it is not used."""
+        return min((ask(feed) for feed in self._feeds), key=_rank)
 
-    def _plain(self, event: FeedEvent) -> dict[str, Any]:
-        if isinstance(event, BookChanged):
-            return {"type": "book", **_fields(event.picture(self._depth))}
-        if isinstance(event, Undecodable):
-            return {"type": "error", "reason": event.reason}
-        fields = _fields(event)
-        if isinstance(event, OrderReport):
-            fields["order_type"] = fields.pop("type")  # the line's own type is "order"
-        return {"type": _TYPES[type(event)], **fields}
+
+_SAYS_MOST: Final = 0
 
 
 def _rank(events: Sequence[FeedEvent]) -> int:
     if any(not isinstance(event, Ignored | Undecodable) for event in events):
-        return 0
-    return 1 if all(isinstance(event, Ignored) for event in events) else 2
+        return _SAYS_MOST
+    return 1 if any(isinstance(event, Undecodable) for event in events) else 2
 
 
-def _fields(event: Any) -> dict[str, Any]:
-    """Prices and quantities as text; books as pairs. The kind of a status keeps its name, of what is ignored too."""
-    fields = msgspec.structs.asdict(event)
-    for side in ("bids", "asks"):
-        if side in fields:
-            fields[side] = [[level.price, level.quantity] for level in fields[side]]
-    return {name: f"{value:f}" if isinstance(value, Decimal) else value for name, value in fields.items()}
+def _answer(line: _Line, received: Microseconds) -> Answer:
+    """Raises ValueError for what can be no address."""
+    url = _text_or(line.url, "") or _text_or(line.path, "")
+    urlsplit(url)
+    tag = _text_or(line.tag, "") or _text_or(line.channel, "")
+    status = line.status if isinstance(line.status, int) and 0 <= line.status <= 999 else 200
+    request = Request(_text_or(line.method, "GET"), url, tag=tag)
+    return Answer(request, status, line.raw.encode(), received_at=received)
 
 
-def _microseconds(seconds: float | str | None) -> Microseconds:
+def _is_of_an_order(request: Request) -> bool:
+    return request.tag in _ORDER_TAGS or request.path.partition("?")[0].endswith(_ORDER_PATHS)
+
+
+def _fault(exchange: str, text: str, time: Microseconds) -> ExchangeStatus:
+    kind = StatusKind.UNKNOWN if "unknown" in text.lower() or "not known" in text.lower() else StatusKind.MALFORMED
+    return ExchangeStatus(exchange, "instruments", kind, 0.0, text, time)
+
+
+def _text_or(value: object, default: str) -> str:
+    return value if isinstance(value, str) else default
+
+
+def _microseconds(seconds: object) -> Microseconds:
     try:
-        return int(float(seconds or 0) * 1e6)
+        time = int(float(seconds) * 1e6) if isinstance(seconds, int | float | str) else 0
     except (ValueError, OverflowError):
         return 0
+    return time if 0 <= time <= _LATEST else 0
 
 
 def decode_lines(exchange_id: str, lines: Iterable[str], book_depth: int = 20) -> Iterator[str]:
     """Each line of input to the JSON lines it causes; raises UsageError for an exchange that there is none."""
     decoding = Decoding(exchange_id, book_depth)
     for number, text in enumerate(lines, start=1):
-        if text.strip():
+        if text.strip(" \t\r\n"):
             yield from decoding.line(number, text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from msgspec import Struct
@@ -49,16 +50,34 @@ class Request(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What came back for a request: the status, the body as it was, the headers in lower case."""
+    """What came back for a request: the status, the body as it was, the headers in lower case.
+
+    ``sent_at`` and ``received_at`` are times of our clock: when the request had been written to an open connection, and
+    when the whole answer was there. Waiting for a turn or a connection lies before them. Each is 0 where not known.
+    """
 
     request: Request
     status: int
     body: bytes
     headers: Mapping[str, str] = {}
+    sent_at: Microseconds = 0
+    received_at: Microseconds = 0
+
+
+class StreamKind(StrEnum):
+    """What a stream of public data brings."""
+
+    QUOTE = "quote"
+    TRADE = "trade"
+    BOOK = "book"
+    FUNDING = "funding"
 
 
 class Subscription(Struct, frozen=True):
     """One socket: where to connect (appended to the exchange's WebSocket address) and what to say first.
+
+    ``streams`` names what it is to bring, a kind and a symbol each, so that one that stays silent is noticed though
+    the others are lively; () where that is not watched.
 
     ``heartbeat`` is sent every ``heartbeat_seconds`` where the exchange wants application pings; 0 means none.
     ``quiet_seconds`` is how long this socket may bring no data at most before it counts as mute; one that ``is_steady``
@@ -73,6 +92,7 @@ class Subscription(Struct, frozen=True):
     quiet_seconds: float = 30.0
     is_steady: bool = False
     answers: tuple[bytes, ...] = ()
+    streams: tuple[tuple[StreamKind, str], ...] = ()
 
 
 class BookChanged(Struct, frozen=True):
@@ -104,6 +124,24 @@ class SnapshotNeeded(Struct, frozen=True):
 
     symbol: str
     request: Request
+
+
+class PageNeeded(Struct, frozen=True):
+    """The wish for the next page of a list longer than one answer; the answer goes where the first one went."""
+
+    request: Request
+
+
+class FeeRates(Struct, frozen=True):
+    """What this account pays in one instrument, as fractions of the notional; a rebate is negative.
+
+    Where an exchange takes less of what is paid in a token of its own, that is left out: it holds only while there is
+    enough of the token.
+    """
+
+    symbol: str
+    taker: Decimal
+    maker: Decimal
 
 
 class Ignored(Struct, frozen=True):
@@ -151,12 +189,14 @@ class NotThere(Struct, frozen=True):
 class Throttled(Struct, frozen=True):
     """Refused for its rate before anything was done; may be sent again after ``retry_after`` seconds.
 
-    ``orders_only``: too many new orders, while anything else may be asked and cancelled.
+    ``orders_only``: too many new orders, while anything else may be asked and cancelled. ``risk_only``: an overload
+    during which the exchange still takes what reduces a position, cancels and queries.
     """
 
     retry_after: float
     reason: str
     orders_only: bool = False
+    risk_only: bool = False
 
 
 class OrderRate(Struct, frozen=True):
@@ -169,20 +209,22 @@ class OrderRate(Struct, frozen=True):
 class Usage(Struct, frozen=True):
     """What an answer tells of the rate limits, whoever used them.
 
-    The share of the weight, 0 to 1; the orders that count now, by the seconds of their ``OrderRate``; and whether the
-    answer refuses an order as one too many.
+    The share of the weight, 0 to 1; the orders that count now, by the seconds of their ``OrderRate``; whether the
+    answer refuses an order as one too many; and for how many seconds nothing at all may be sent, None where the answer
+    does not ask us to wait.
     """
 
     weight: float = 0.0
     orders: Mapping[int, int] = {}
     is_full: bool = False
+    wait: float | None = None
 
 
 Outcome = Ack | Reject | InDoubt | NotThere | Throttled
 
 MarketEvent = Quote[Numeral] | Trade[Numeral] | BookChanged | Funding[Numeral]
 AccountEvent = Balance | Position | OrderReport | Fill
-FeedEvent = MarketEvent | AccountEvent | ExchangeStatus | SnapshotNeeded | Ignored | Undecodable
+FeedEvent = MarketEvent | AccountEvent | ExchangeStatus | FeeRates | SnapshotNeeded | PageNeeded | Ignored | Undecodable
 
 
 class Keys(Struct, frozen=True):
@@ -199,6 +241,13 @@ class Keys(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "Keys(***)"
+
+
+class Listing(Struct, frozen=True):
+    """What an exchange lists. ``faults`` has what was not taken and why: a row that can't be read, a kind not known."""
+
+    instruments: tuple[Instrument, ...]
+    faults: tuple[str, ...] = ()
 
 
 class Placement(Struct, frozen=True):
@@ -230,6 +279,10 @@ class Feed(Protocol):
         """Decode one REST answer (a depth snapshot, balances, fills since)."""
         ...
 
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        """Take instruments that are new or have changed; books and positions of the others stay as they are."""
+        ...
+
 
 class MarketFeed(Feed, Protocol):
     """Public data of the given instruments. Holds the books."""
@@ -244,32 +297,55 @@ class MarketFeed(Feed, Protocol):
 
 
 class AccountFeed(Feed, Protocol):
-    """Private data of one account."""
+    """Private data of one account.
+
+    ``pushes_whole``: what the stream pushes names every part of a balance or position. Where it leaves out parts
+    (margins, unrealised profit), the stage asks for them after each change.
+    """
+
+    pushes_whole: bool
 
     def opening(self, now: Microseconds) -> Sequence[Request]:
         """Requests to make before the socket is opened (a listen key)."""
         ...
 
     def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
-        """The sockets to open, after ``opening`` was answered."""
+        """The sockets to open, after ``opening`` was answered; none where it was refused what they need."""
         ...
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
         """Requests that tell what happened since then: balances, positions, open orders, fills.
 
-        Their answers go to ``answer``. Made after every (re)connect, and regularly to reconcile.
+        Their answers go to ``answer``. Made after every (re)connect, and regularly to reconcile. Together they name
+        every balance and position there is: the stage publishes 0 for what they leave out.
         """
         ...
 
+    def figures(self, now: Microseconds) -> Sequence[Request]:
+        """The part of ``resync`` that tells every balance and position, and nothing else."""
+        ...
+
+    def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
+        """Requests that tell what the account pays in these instruments, or in more; ``answer`` gives ``FeeRates``."""
+        ...
+
     def keep_alive(self, now: Microseconds) -> Sequence[Request]:
-        """Requests that keep the stream alive; made every 20 minutes. Often none."""
+        """Requests that keep the stream alive; made every 20 minutes. Often none.
+
+        Where an answer says that it has ended, ``answer`` reports it DISCONNECTED, and the stream is opened anew.
+        """
         ...
 
 
 class Desk(Protocol):
-    """Builds signed requests of one account and reads what came back. ``now`` makes timestamps and nonces."""
+    """Builds signed requests of one account and reads what came back. ``now`` makes timestamps and nonces.
+
+    ``settled_after`` is how long after it was signed an order may still come to the book: an answer that there is no
+    such order proves something only when it was asked for later.
+    """
 
     exchange: str
+    settled_after: Microseconds
 
     def place(self, placement: Placement, now: Microseconds) -> Request: ...
 
@@ -301,8 +377,8 @@ class Desk(Protocol):
         """Read the answer to ``place``, ``cancel`` or ``query``."""
         ...
 
-    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill]:
-        """Read the answer to ``open_orders`` or ``fills_since``."""
+    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
+        """Read the answer to ``open_orders`` or ``fills_since``; ``PageNeeded`` where the list goes on."""
         ...
 
 
@@ -311,7 +387,6 @@ class Exchange(Protocol):
 
     ``PRIVATE_WS_URL`` is where the account feed's sockets are; a setting for ``WS_URL`` moves both. ``TESTNET`` has the
     three addresses of the exchange's testnet, in their order.
-    ``BALANCE_HAS_PNL`` says whether a balance's total already has the unrealised profit of positions in it.
     """
 
     ID: ClassVar[str]
@@ -321,18 +396,22 @@ class Exchange(Protocol):
     TESTNET: ClassVar[tuple[str, str, str]]
     WEIGHT_PER_MINUTE: ClassVar[int]
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]]
-    BALANCE_HAS_PNL: ClassVar[bool]
 
     def instruments_requests(self) -> Sequence[Request]: ...
 
-    def instruments(self, answers: Sequence[Answer]) -> Sequence[Instrument]: ...
+    def listing(self, answers: Sequence[Answer]) -> Listing:
+        """Read the answers to ``instruments_requests``. A bad row costs that row alone.
+
+        Raises MalformedFrame for what is no list at all, and what a refused answer means.
+        """
+        ...
 
     def server_time_request(self) -> Request | None: ...
 
     def server_time(self, answer: Answer) -> Microseconds: ...
 
     def usage(self, answer: Answer) -> Usage:
-        """What this answer's headers tell of the rate limits, as they are used by all that call from this address."""
+        """What this answer tells of the rate limits, as they are used by all that call from this address."""
         ...
 
     def market_feed(self, instruments: Sequence[Instrument]) -> MarketFeed: ...

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from neuroflux.domain import Instrument, Microseconds
+from neuroflux.domain import Instrument, InstrumentKind, Microseconds
 from neuroflux.exchanges import binance_instruments, binance_rest
-from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.base_exchange import Answer, Keys, Listing, OrderRate, Request, Usage
 from neuroflux.exchanges.binance_account import EXCHANGE, BinanceAccountFeed
 from neuroflux.exchanges.binance_book import SpotRule
 from neuroflux.exchanges.binance_books import SnapshotPath
@@ -33,6 +33,7 @@ _DESK: Final = DeskPaths(
     account="/api/v3/account",
     account_weight=20,
     post_only={"type": "LIMIT_MAKER"},
+    settled_after=20_000_000,  # recvWindow, which the book does not check; 10 s of the API's waiting for it; and 5 s
 )
 
 
@@ -50,13 +51,16 @@ class Binance:
     )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = (OrderRate(100, 10), OrderRate(200_000, 86_400))
-    BALANCE_HAS_PNL: ClassVar[bool] = False
 
     def instruments_requests(self) -> Sequence[Request]:
         return (Request("GET", "/api/v3/exchangeInfo", weight=20, tag="exchangeInfo"),)
 
-    def instruments(self, answers: Sequence[Answer]) -> Sequence[Instrument]:
-        return [one for answer in answers for one in binance_instruments.instruments(EXCHANGE, answer)]
+    def listing(self, answers: Sequence[Answer]) -> Listing:
+        found = [binance_instruments.listing(EXCHANGE, InstrumentKind.SPOT, answer) for answer in answers]
+        return Listing(
+            tuple(one for listed in found for one in listed.instruments),
+            tuple(fault for listed in found for fault in listed.faults),
+        )
 
     def server_time_request(self) -> Request | None:
         return Request("GET", "/api/v3/time", tag="time")

@@ -1,6 +1,8 @@
 """Binance spot's private feed: reports, fills and balances over the WebSocket API.
 
-The stream is ``userDataStream.subscribe.signature``; listen keys of spot are retired. Source:
+The stream is ``userDataStream.subscribe.signature``; listen keys of spot are retired. Of its two events that are a
+change and no figure, ``balanceUpdate`` is followed by ``outboundAccountPosition``; ``externalLockUpdate`` is by nothing
+that the manual names, so the balances are asked for. Source:
 https://developers.binance.com/docs/binance-spot-api-docs/user-data-stream
 """
 
@@ -12,36 +14,50 @@ from math import inf
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Raw, Struct
 from msgspec.json import Decoder
 
-from neuroflux.domain import (
-    Balance,
-    ExchangeStatus,
-    Fill,
-    Instrument,
-    Liquidity,
-    Microseconds,
-    OrderReport,
-    StatusKind,
-    to_scale,
+from neuroflux.domain import Balance, ExchangeStatus, Instrument, Microseconds, StatusKind
+from neuroflux.exchanges.base_exchange import (
+    Answer,
+    FeedEvent,
+    Ignored,
+    Keys,
+    PageNeeded,
+    Request,
+    Subscription,
+    Undecodable,
 )
-from neuroflux.exchanges.base_exchange import Answer, FeedEvent, Ignored, Keys, Request, Subscription, Undecodable
+from neuroflux.exchanges.binance_fees import SPOT_FEES, fees_requests, is_spot, spot_rates
+from neuroflux.exchanges.binance_market import closing
 from neuroflux.exchanges.binance_messages import (
     UNREADABLE,
     AccountPosition,
+    AssetBalance,
     ExecutionReport,
+    ExternalLock,
     Head,
     microseconds,
 )
-from neuroflux.exchanges.binance_orders import ZERO, order_type, records_of, side, state
-from neuroflux.exchanges.binance_rest import signature, signed
+from neuroflux.exchanges.binance_orders import ZERO, records_of
+from neuroflux.exchanges.binance_pages import LONG_WINDOW_MS, PAGE, asked_at, next_page
+from neuroflux.exchanges.binance_reports import spot_events
+from neuroflux.exchanges.binance_rest import failure, signature, signed, signed_within
+from neuroflux.exchanges.binance_rows import Rows, keys_of, sane
+from neuroflux.exchanges.omitted import Held
 
 EXCHANGE: Final = "binance"
+FILLS: Final = "/api/v3/myTrades"
+FILLS_WEIGHT: Final = 20
+ACCOUNT: Final = "/api/v3/account"
+ACCOUNT_WEIGHT: Final = 20
 
+_HELD: Final = {"omitZeroBalances": "true"}
 _HEAD: Final = Decoder(Head)
 _REPORT: Final = Decoder(ExecutionReport)
 _POSITION: Final = Decoder(AccountPosition)
+_CHANGED: Final = Decoder(AssetBalance)
+_LOCK: Final = Decoder(ExternalLock)
 
 
 class _RestBalance(Struct, frozen=True):
@@ -51,22 +67,29 @@ class _RestBalance(Struct, frozen=True):
 
 
 class _Account(Struct, frozen=True):
-    balances: list[_RestBalance]
-    updateTime: int = 0
+    balances: list[Raw]
+    canTrade: bool | None = None
 
 
 _ACCOUNT: Final = Decoder(_Account)
+_BALANCE: Final = Decoder(_RestBalance)
 
 
 class BinanceAccountFeed:
     """Private data of one spot account."""
 
     exchange = EXCHANGE
+    pushes_whole = True
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
         self._keys = keys
         self._symbols = {one.name: one.symbol for one in instruments}
         self._active: set[str] = set()
+        self._held = Held()
+        self._may_trade: bool | None = None
+
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        self._symbols |= {one.name: one.symbol for one in instruments}
 
     def opening(self, now: Microseconds) -> Sequence[Request]:
         return ()
@@ -85,25 +108,23 @@ class BinanceAccountFeed:
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
         """Fills are asked for by symbol: of those that had an order here. The execution asks for its own too."""
-        fills = (
-            signed(
-                self._keys,
-                "GET",
-                "/api/v3/myTrades",
-                now,
-                20,
-                "fills",
-                symbol=name,
-                startTime=since // 1000,
-                limit=1000,
-            )
-            for name in sorted(self._active)
-        )
+        keys, start = self._keys, since // 1000
         return (
-            signed(self._keys, "GET", "/api/v3/account", now, 20, "account", omitZeroBalances="true"),
-            signed(self._keys, "GET", "/api/v3/openOrders", now, 80, "openOrders"),
-            *fills,
+            *self.figures(now),
+            signed(keys, "GET", "/api/v3/openOrders", now, 80, "openOrders"),
+            *(
+                signed(keys, "GET", FILLS, now, FILLS_WEIGHT, "fills", symbol=name, startTime=start, limit=PAGE)
+                for name in sorted(self._active)
+            ),
         )
+
+    def figures(self, now: Microseconds) -> Sequence[Request]:
+        return (signed(self._keys, "GET", ACCOUNT, now, ACCOUNT_WEIGHT, "account", **_HELD),)
+
+    def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
+        return fees_requests(self._keys, SPOT_FEES, self._symbols, symbols, now)
+
+    # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
         try:
@@ -118,84 +139,86 @@ class BinanceAccountFeed:
     def _message(self, raw: bytes | str, head: Head, received: Microseconds) -> Sequence[FeedEvent]:
         match head.e:
             case "executionReport":
-                return self._execution(_REPORT.decode(raw))
+                wire = sane(_REPORT.decode(raw))
+                self._active.add(wire.s)
+                return spot_events(EXCHANGE, wire, self._symbols)
             case "outboundAccountPosition":
-                return _changed(_POSITION.decode(raw))
+                return self._changed(_POSITION.decode(raw))
+            case "externalLockUpdate":
+                return (self._account_of(_LOCK.decode(raw)),)
             case "eventStreamTerminated":
-                return (ExchangeStatus(EXCHANGE, "account", StatusKind.DISCONNECTED, 0.0, head.e, received),)
+                return (_ended(head.e, received),)
+            case "serverShutdown":
+                return (closing(EXCHANGE, "account", received),)
             case "":
-                return (self._reply(head, received),)
+                return (_reply(head, received),)
         return (Ignored(head.e),)
 
-    def _reply(self, head: Head, received: Microseconds) -> FeedEvent:
-        """A refused subscription brings nothing, for ever: the stream must be opened again."""
-        if head.error is UNSET:
-            return Ignored("reply")
-        said = bytes(head.error).decode(errors="replace")
-        return ExchangeStatus(EXCHANGE, "account", StatusKind.DISCONNECTED, 0.0, said, received)
+    def _changed(self, wire: AccountPosition) -> Sequence[FeedEvent]:
+        """Absolute figures of what changed."""
+        time = microseconds(wire.u)
+        found = Rows(wire.B, _CHANGED.decode)
+        events = [self._balance(one.a, one.f, one.l, time, time) for one in found.good]
+        return [*events, *found.statuses(EXCHANGE, "balance", time)] or [Ignored("no balance changed")]
 
-    def _execution(self, wire: ExecutionReport) -> Sequence[FeedEvent]:
-        """``c`` of a cancelled order is the cancel's id, and the order's own is ``C``. A fill only where x is TRADE."""
-        self._active.add(wire.s)
-        symbol, client_order_id = self._symbols.get(wire.s, wire.s), wire.C or wire.c
-        average = to_scale(wire.Z / wire.z) if wire.z else ZERO
-        reason = "" if wire.r == "NONE" else wire.r
-        time = microseconds(wire.T)
-        report = OrderReport(
-            EXCHANGE,
-            symbol,
-            client_order_id,
-            str(wire.i),
-            side(wire.S),
-            order_type(wire.o),
-            wire.p,
-            wire.q,
-            wire.z,
-            average,
-            state(wire.X),
-            reason,
-            time,
+    def _account_of(self, wire: ExternalLock) -> PageNeeded:
+        time = microseconds(wire.E)
+        return PageNeeded(
+            signed_within(self._keys, "GET", ACCOUNT, time, ACCOUNT_WEIGHT, "account", LONG_WINDOW_MS, **_HELD)
         )
-        if wire.x != "TRADE":
-            return (report,)
-        fill = Fill(
-            "",
-            EXCHANGE,
-            symbol,
-            client_order_id,
-            str(wire.i),
-            str(wire.t),
-            side(wire.S),
-            wire.L,
-            wire.l,
-            wire.n or ZERO,
-            wire.N or "",
-            Liquidity.MAKER if wire.m else Liquidity.TAKER,
-            time,
-        )
-        return (report, fill)
+
+    def _balance(self, asset: str, free: Decimal, locked: Decimal, time: Microseconds, pushed: Microseconds) -> Balance:
+        total = free + locked
+        self._held.reported(asset, total != 0, pushed)
+        return Balance(EXCHANGE, asset, free, locked, ZERO, total, time)
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
         if answer.status != 200:
             return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
         try:
-            records = records_of(EXCHANGE, answer.body, self._symbols)
-            return records if records is not None else self._balances(answer.body, received_time)
+            found = records_of(EXCHANGE, answer.body, self._symbols)
+            if found is None and is_spot(keys_of(answer.body)[0]):
+                return (spot_rates(answer.body, self._symbols),)
+            if found is None:
+                return self._account(answer, received_time)
+            more = next_page(self._keys, answer, found, FILLS, FILLS_WEIGHT, received_time)
+            return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received_time), *more]
         except UNREADABLE as error:
             return (Undecodable(str(error)),)
 
-    def _balances(self, body: bytes, received: Microseconds) -> Sequence[FeedEvent]:
+    def _account(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        failed = failure(answer.body)
+        if failed is not None and failed.code < 0:
+            return (Undecodable(f"{failed.code} {failed.msg}"),)
         try:
-            account = _ACCOUNT.decode(body)
+            account = _ACCOUNT.decode(answer.body)
         except msgspec.ValidationError:
             return (Ignored("answer"),)
-        return [
-            Balance(EXCHANGE, one.asset, one.free, one.locked, ZERO, one.free + one.locked, received)
-            for one in account.balances
-        ]
+        found = Rows(account.balances, _BALANCE.decode)
+        balances = [self._balance(one.asset, one.free, one.locked, received, 0) for one in found.good]
+        named = {one.asset for one in found.good} | found.bad_names
+        gone = self._held.omitted(named, asked_at(answer)) if found.is_whole else ()
+        none = [Balance(EXCHANGE, asset, ZERO, ZERO, ZERO, ZERO, received) for asset in gone]
+        mode = self._mode(account.canTrade, received)
+        return [*balances, *none, *found.statuses(EXCHANGE, "balance", received), *mode] or [Ignored("account")]
+
+    def _mode(self, may_trade: bool | None, received: Microseconds) -> Sequence[ExchangeStatus]:
+        """Said when it changes, and at first only where the account may not trade."""
+        before, self._may_trade = self._may_trade is not False, may_trade
+        if may_trade is None or may_trade is before:
+            return ()
+        detail = "" if may_trade else "this account may not trade (canTrade is false): ask the exchange to allow it"
+        return (ExchangeStatus(EXCHANGE, "account", StatusKind.MODE, float(not may_trade), detail, received),)
 
 
-def _changed(wire: AccountPosition) -> Sequence[FeedEvent]:
-    """Absolute figures of what changed; ``balanceUpdate`` is a delta, and one of these follows it."""
-    time = microseconds(wire.u)
-    return [Balance(EXCHANGE, one.a, one.f, one.l, ZERO, one.f + one.l, time) for one in wire.B]
+def _ended(detail: str, received: Microseconds) -> ExchangeStatus:
+    return ExchangeStatus(EXCHANGE, "account", StatusKind.DISCONNECTED, 0.0, detail, received)
+
+
+def _reply(head: Head, received: Microseconds) -> FeedEvent:
+    """A refused subscription brings nothing, for ever: the stream must be opened again."""
+    if head.error is UNSET:
+        return Ignored("reply")
+    return _ended(bytes(head.error).decode(errors="replace"), received)

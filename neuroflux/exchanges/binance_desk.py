@@ -20,46 +20,43 @@ from neuroflux.exchanges.base_exchange import (
     Keys,
     NotThere,
     Outcome,
+    PageNeeded,
     Placement,
     Reject,
     Request,
     Throttled,
 )
+from neuroflux.exchanges.binance_codes import (
+    DEFINITE,
+    DUPLICATES,
+    NO_ORDER,
+    OVERLOADED,
+    THROTTLED,
+    UNKNOWN_ORDER,
+    UNTIMELY,
+)
 from neuroflux.exchanges.binance_messages import UNREADABLE
-from neuroflux.exchanges.binance_orders import order_of, part_fills_of, records_of, report_of
+from neuroflux.exchanges.binance_orders import Records, order_of, part_fills_of, records_of, report_of
+from neuroflux.exchanges.binance_pages import PAGE, next_page, window
 from neuroflux.exchanges.binance_rest import Failure, checked, failure, is_one_too_many, retry_after, signed
 
 PLACE, CANCEL, QUERY = "place", "cancel", "query"
 
-_UNTIMELY: Final = -1021
-_DEFINITE: Final = frozenset(
-    {
-        -1013,  # filter failure
-        -1014,  # unsupported order combination
-        -1020,  # unsupported operation
-        _UNTIMELY,  # timestamp outside of the recvWindow: nothing was done; the clock must be corrected
-        -1022,  # signature
-        *range(-1139, -1099),  # parameters
-        -2010,  # new order rejected
-        -2011,  # cancel rejected
-        -2014,  # key format
-        -2015,  # key, address or permission
-        *range(-2028, -2017),  # balance, margin, reduce-only, limits of orders
-        *range(-4200, -3999),  # USDⓈ-M: filters, modes
-        -5021,  # fill-or-kill could not be filled
-        -5022,  # post-only would have taken
-    }
-)
-"""Codes after which nothing stands. Whatever is not here leaves the order in doubt."""
-_THROTTLED: Final = frozenset({-1003, -1008})
 ORDERS_AGAIN: Final = 1.0
 """Seconds until an order is tried again that was one too many; it then waits its turn by the exchange's order rates."""
+OVERLOADED_SECONDS: Final = 10.0
+"""How long new risk is held after an overload, whose answer names no time: it passes within seconds or minutes."""
 _DUPLICATE: Final = "duplicate"
-"""-2010 and -4116 with this word: an order of this id stands; that may be ours."""
+"""-1010 and -2010 with this word: an order of this id stands; that may be ours."""
+_NOT_EXECUTED: Final = "service unavailable"
+"""With HTTP 503: of the three that there are the one that says that the request failed."""
 
 
 class DeskPaths(Struct, frozen=True):
-    """Where an exchange takes orders; ``post_only`` is how it says so: a type of spot, a time in force of USDⓈ-M."""
+    """Where an exchange takes orders; ``post_only`` is how it says so: a type of spot, a time in force of USDⓈ-M.
+
+    Fills are asked for ``fills_window`` ms at once, and are kept for ``fills_kept`` ms; 0 where neither is bounded.
+    """
 
     exchange: str
     order: str
@@ -71,13 +68,16 @@ class DeskPaths(Struct, frozen=True):
     account: str
     account_weight: int
     post_only: dict[str, str]
+    settled_after: Microseconds
+    fills_window: int = 0
+    fills_kept: int = 0
 
 
 class BinanceDesk:
     """Orders of one account."""
 
     def __init__(self, paths: DeskPaths, keys: Keys, instruments: Iterable[Instrument]) -> None:
-        self.exchange = paths.exchange
+        self.exchange, self.settled_after = paths.exchange, paths.settled_after
         self._paths, self._keys = paths, keys
         self._symbols = {one.name: one.symbol for one in instruments}
 
@@ -120,7 +120,9 @@ class BinanceDesk:
         return self._signed("GET", self._paths.open_orders, now, self._paths.open_orders_weight, "openOrders")
 
     def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request:
-        asked = {"symbol": instrument.name, "startTime": since // 1000, "limit": 1000}
+        kept = self._paths.fills_kept
+        start = max(since // 1000, now // 1000 - kept) if kept else since // 1000
+        asked = {"symbol": instrument.name, **window(start, self._paths.fills_window, now), "limit": PAGE}
         return self._signed("GET", self._paths.fills, now, self._paths.fills_weight, "fills", **asked)
 
     def probe(self, now: Microseconds) -> Request:
@@ -147,15 +149,7 @@ class BinanceDesk:
         if answer.status == 200:
             return self._accepted(answer)
         failed = failure(answer.body)
-        if is_one_too_many(failed):
-            return Throttled(ORDERS_AGAIN, f"HTTP {answer.status}: too many new orders", orders_only=True)
-        if answer.status in (418, 429):
-            return Throttled(retry_after(answer.headers), f"HTTP {answer.status}")
-        if failed is None:
-            return InDoubt(f"HTTP {answer.status}: {answer.body[:200]!r}")
-        if failed.code in _THROTTLED:
-            return Throttled(retry_after(answer.headers), f"{failed.code} {failed.msg}")
-        return _refused(failed, answer)
+        return _held(failed, answer) or _refused(failed, answer)
 
     def _accepted(self, answer: Answer) -> Outcome:
         try:
@@ -163,18 +157,27 @@ class BinanceDesk:
             report = report_of(self.exchange, order, self._symbols)
             return Ack(report, part_fills_of(self.exchange, order, self._symbols))
         except UNREADABLE as error:
-            return InDoubt(f"an answer that can't be read: {error}")
+            failed = failure(answer.body)
+            said = f"{failed.code} {failed.msg}" if failed is not None else str(error)
+            return InDoubt(f"an answer that can't be read: {said}")
 
-    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill]:
-        """Raises what ``checked`` raises, and MalformedFrame: an answer that tells nothing is no empty list."""
-        body = checked(answer)
+    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
+        """Raises what ``checked`` raises, and MalformedFrame: an answer that says nothing is no empty list.
+
+        A row that can't be read costs itself, and the whole list only where no row can.
+        """
+        body, tag = checked(answer), answer.request.tag
         try:
-            records = records_of(self.exchange, body, self._symbols)
+            found = records_of(self.exchange, body, self._symbols)
         except UNREADABLE as error:
-            raise MalformedFrame(f"{answer.request.tag}: {error}") from error
-        if records is None and body.strip() != b"[]":
-            raise MalformedFrame(f"{answer.request.tag}: no list of orders or fills")
-        return records or []
+            raise MalformedFrame(f"{tag}: {error}") from error
+        if found is None and body.strip() != b"[]":
+            raise MalformedFrame(f"{tag}: no list of orders or fills")
+        found = found if found is not None else Records(())
+        if found.faults and not found.records:
+            raise MalformedFrame(f"{tag}: {found.faults[0]}")
+        more = next_page(self._keys, answer, found, self._paths.fills, self._paths.fills_weight, 0)
+        return [*found.records, *more]
 
     def _signed(
         self, method: str, path: str, now: Microseconds, weight: int, tag: str, **parameters: object
@@ -182,12 +185,35 @@ class BinanceDesk:
         return signed(self._keys, method, path, now, weight, tag, **parameters)
 
 
-def _refused(failed: Failure, answer: Answer) -> Outcome:
+def _held(failed: Failure | None, answer: Answer) -> Throttled | None:
+    """Refused before anything was done, and may be sent again: for its rate, or while the exchange is overloaded."""
+    code, reason = (failed.code, f"{failed.code} {failed.msg}") if failed is not None else (0, "")
+    told = f"HTTP {answer.status}: {reason}" if reason else f"HTTP {answer.status}"
+    if code == OVERLOADED:
+        wait = retry_after(answer) if "retry-after" in answer.headers else OVERLOADED_SECONDS
+        return Throttled(wait, reason, risk_only=True)
+    if is_one_too_many(failed):
+        return Throttled(ORDERS_AGAIN, f"HTTP {answer.status}: too many new orders", orders_only=True)
+    is_walled_off = answer.status == 403 and failed is None  # by the firewall in front of the exchange
+    if answer.status in (418, 429) or is_walled_off or code in THROTTLED:
+        return Throttled(retry_after(answer), told)
+    if failed is not None and answer.status == 503 and failed.msg.lower().strip(". ") == _NOT_EXECUTED:
+        return Throttled(ORDERS_AGAIN, told)
+    return None
+
+
+def _refused(failed: Failure | None, answer: Answer) -> Outcome:
+    """Definite only for a code of the lists, below HTTP 500: those and 408 leave open what was done."""
+    if failed is None:
+        return InDoubt(f"HTTP {answer.status}: {answer.body[:200]!r}")
     reason = f"{failed.code} {failed.msg}"
-    if answer.request.tag == QUERY and failed.code == -2013:
+    if _is_no_such_order(failed, answer.request.tag):
         return NotThere(reason)
-    if answer.request.tag == CANCEL and failed.code == -2011:
-        return NotThere(reason)
-    if answer.status < 500 and failed.code in _DEFINITE and _DUPLICATE not in failed.msg.lower():
-        return Reject(str(failed.code), failed.msg, is_untimely=failed.code == _UNTIMELY)
+    stands = failed.code in DUPLICATES or _DUPLICATE in failed.msg.lower()
+    if answer.status < 500 and answer.status != 408 and failed.code in DEFINITE and not stands:
+        return Reject(str(failed.code), failed.msg, is_untimely=failed.code in UNTIMELY)
     return InDoubt(f"HTTP {answer.status}: {reason}")
+
+
+def _is_no_such_order(failed: Failure, tag: str) -> bool:
+    return (tag == QUERY and failed.code == NO_ORDER) or (tag == CANCEL and failed.code in UNKNOWN_ORDER)

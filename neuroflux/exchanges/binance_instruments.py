@@ -6,20 +6,35 @@ are for display, the steps are in the filters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from neuroflux.domain import Instrument, InstrumentKind
 from neuroflux.errors import MalformedFrame
-from neuroflux.exchanges.base_exchange import Answer
+from neuroflux.exchanges.base_exchange import Answer, Listing
 from neuroflux.exchanges.binance_messages import UNREADABLE
 from neuroflux.exchanges.binance_rest import checked
+from neuroflux.exchanges.binance_rows import Rows, sane
 from neuroflux.exchanges.markets import market_of, perpetual_symbol, split_multiplier, spot_symbol
 
+SPOT_STATUSES: Final = frozenset(
+    {"TRADING", "END_OF_DAY", "HALT", "BREAK", "CANCEL_ONLY", "PRE_TRADING", "POST_TRADING"}
+)
+USDM_STATUSES: Final = frozenset(
+    {"TRADING", "PENDING_TRADING", "PRE_DELIVERING", "DELIVERING", "DELIVERED", "PRE_SETTLE", "SETTLING", "CLOSE"}
+)
+PERPETUALS: Final = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL", "PERPETUAL_DELIVERING", "PERPETUAL DELIVERING"})
+DATED: Final = frozenset(
+    {
+        *("CURRENT_MONTH", "NEXT_MONTH", "CURRENT_QUARTER", "NEXT_QUARTER"),
+        *("CURRENT_QUARTER DELIVERING", "NEXT_QUARTER DELIVERING"),
+        *("CURRENT_QUARTER_DELIVERING", "NEXT_QUARTER_DELIVERING"),
+    }
+)
+"""Known, and not taken: a dated future is another market than a perpetual."""
 _ZERO: Final = Decimal(0)
 _SPOT_FEE: Final = Decimal("0.001")
 _FUTURES_TAKER: Final = Decimal("0.0005")
@@ -44,51 +59,77 @@ class _Listed(Struct, frozen=True):
     filters: list[_Filter]
     marginAsset: str = ""
     contractType: str = ""
+    contractSize: Decimal | None = None
 
 
 class _ExchangeInfo(Struct, frozen=True):
-    symbols: list[_Listed]
+    symbols: list[Raw]
 
 
 _INFO: Final = Decoder(_ExchangeInfo)
+_ROW: Final = Decoder(_Listed)
 
 
-def instruments(exchange: str, answer: Answer) -> list[Instrument]:
-    """Read ``exchangeInfo``; raises what ``checked`` raises, and MalformedFrame.
+def listing(exchange: str, kind: InstrumentKind, answer: Answer) -> Listing:
+    """Read ``exchangeInfo`` of an exchange that has one ``kind``; raises what ``checked`` raises, and MalformedFrame.
 
-    Of USDⓈ-M's contracts only perpetuals are taken: dated ones are another market.
+    A row that can't be read, or whose contract type nobody knows, is not taken and named. Dated and coin-margined
+    futures are known, and not taken.
     """
     try:
-        return list(_read(exchange, _INFO.decode(checked(answer)).symbols))
+        rows = Rows(_INFO.decode(checked(answer)).symbols, _row)
     except UNREADABLE as error:
         raise MalformedFrame(f"exchangeInfo: {error}") from error
-
-
-def _read(exchange: str, listed: list[_Listed]) -> Iterator[Instrument]:
-    for wire in listed:
-        if not wire.contractType:
-            yield _instrument(exchange, wire, spot_symbol(wire.baseAsset, wire.quoteAsset), InstrumentKind.SPOT)
-        elif wire.contractType == "PERPETUAL":
-            symbol = perpetual_symbol(wire.baseAsset, wire.quoteAsset, wire.marginAsset)
-            yield _instrument(exchange, wire, symbol, InstrumentKind.PERPETUAL)
-
-
-def _instrument(exchange: str, wire: _Listed, symbol: str, kind: InstrumentKind) -> Instrument:
     spot = kind is InstrumentKind.SPOT
+    known = SPOT_STATUSES if spot else USDM_STATUSES
+    listed = [one for one in rows.good if spot or not _is_coin_margined(one)]
+    unknown = [f"{one.symbol}: unknown status {one.status[:80]!r}" for one in listed if one.status not in known]
+    kept = [one for one in listed if spot or one.contractType in PERPETUALS]
+    odd = [one for one in listed if not spot and one.contractType not in PERPETUALS | DATED]
+    types = [f"{one.symbol}: unknown contract type {one.contractType[:80]!r}, not taken" for one in odd]
+    return Listing(tuple(_instrument(exchange, one, kind) for one in kept), (*rows.faults, *types, *unknown))
+
+
+def _row(row: Raw) -> _Listed:
+    """Raises ``UNREADABLE``, also for a row without a name, or with a filter that no order can be held against."""
+    wire = _ROW.decode(row)
+    if not (wire.symbol and wire.baseAsset and wire.quoteAsset):
+        raise ValueError("a name is empty")
+    if any(amount < 0 for one in wire.filters for amount in _amounts(sane(one))):
+        raise ValueError("a filter is negative")
+    return wire
+
+
+def _is_coin_margined(wire: _Listed) -> bool:
+    """COIN-M alone has contracts of a size in the quote, and margin in the coin itself.
+
+    https://developers.binance.com/docs/derivatives/coin-margined-futures/market-data/rest-api/Exchange-Information
+    """
+    return wire.contractSize is not None or wire.marginAsset == wire.baseAsset
+
+
+def _amounts(one: _Filter) -> tuple[Decimal, ...]:
+    return one.tickSize, one.stepSize, one.minQty, one.maxQty, one.minNotional, one.notional
+
+
+def _instrument(exchange: str, wire: _Listed, kind: InstrumentKind) -> Instrument:
+    spot = kind is InstrumentKind.SPOT
+    settle = "" if spot else wire.marginAsset or wire.quoteAsset
     base, multiplier = (wire.baseAsset, 1) if spot else split_multiplier(wire.baseAsset)
     filters = {one.filterType: one for one in wire.filters}
     none = _Filter("")
     lot, price = filters.get("LOT_SIZE", none), filters.get("PRICE_FILTER", none)
     value = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or none
+    names = wire.baseAsset, wire.quoteAsset
     return Instrument(
         exchange=exchange,
-        symbol=symbol,
+        symbol=spot_symbol(*names) if spot else perpetual_symbol(*names, settle),
         market=market_of(base, wire.quoteAsset),
         name=wire.symbol,
         base=base,
         quote=wire.quoteAsset,
         kind=kind,
-        settle=wire.marginAsset,
+        settle=settle,
         tick_size=price.tickSize,
         quantity_step=lot.stepSize,
         market_quantity_step=filters.get("MARKET_LOT_SIZE", none).stepSize,
@@ -98,5 +139,5 @@ def _instrument(exchange: str, wire: _Listed, symbol: str, kind: InstrumentKind)
         multiplier=multiplier,
         taker_fee=_SPOT_FEE if spot else _FUTURES_TAKER,
         maker_fee=_SPOT_FEE if spot else _FUTURES_MAKER,
-        active=wire.status == "TRADING",
+        active=wire.status == "TRADING" and not wire.contractType.endswith("DELIVERING"),
     )

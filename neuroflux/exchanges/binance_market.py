@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote
 
 from msgspec import UNSET, Raw, Struct
 from msgspec.json import Decoder
 
-from neuroflux.domain import Funding, Instrument, Microseconds, Quote, Side, Trade
+from neuroflux.domain import ExchangeStatus, Funding, Instrument, Microseconds, Quote, Side, StatusKind, Trade
 from neuroflux.errors import UnknownSymbol
 from neuroflux.exchanges.base_exchange import (
     Answer,
@@ -18,37 +18,42 @@ from neuroflux.exchanges.base_exchange import (
     Ignored,
     Request,
     SnapshotNeeded,
+    StreamKind,
     Subscription,
     Undecodable,
 )
 from neuroflux.exchanges.binance_book import Rule
 from neuroflux.exchanges.binance_books import Books, Labels, SnapshotPath
+from neuroflux.exchanges.binance_funding import Intervals
 from neuroflux.exchanges.binance_messages import (
     UNREADABLE,
     BookTicker,
     DepthSnapshot,
     DepthUpdate,
     Enveloped,
-    FundingInterval,
     Head,
     MarkPriceUpdate,
     Tape,
     finite,
+    is_two_sided,
     microseconds,
 )
 
 STREAMS_A_SOCKET: Final = 200
 """Of 1024 that are allowed: a lost socket then costs few books."""
-FUNDING_HOURS: Final = 8
-"""Where ``fundingInfo`` names no other interval."""
 
+_KINDS: Final = {
+    "bookTicker": StreamKind.QUOTE,
+    "trade": StreamKind.TRADE,
+    "depth@100ms": StreamKind.BOOK,
+    "markPrice@1s": StreamKind.FUNDING,
+}
 _HEAD: Final = Decoder(Head)
 _BOOK_TICKER: Final = Decoder(BookTicker)
 _TAPE: Final = Decoder(Tape)
 _DEPTH: Final = Decoder(DepthUpdate)
 _MARK_PRICE: Final = Decoder(MarkPriceUpdate)
 _SNAPSHOT: Final = Decoder(DepthSnapshot)
-_INTERVALS: Final = Decoder(list[FundingInterval])
 _ANYTHING: Final = Decoder()
 _LIST: Final = Decoder(list[Raw])
 
@@ -75,13 +80,17 @@ class BinanceMarketFeed:
         self._names = {one.symbol: one.name for one in listed}
         self._labels = Labels((one.name, (one.symbol, one.market)) for one in listed)
         self._books = Books(exchange, rule, paths.snapshots, self._labels)
-        self._intervals: dict[str, int] = {}
-        self._intervals_until: Microseconds = 0
+        self._intervals = Intervals()
+        self._empty: set[str] = set()
         self._hot: dict[bytes, tuple[Callable[[bytes], Any], Callable[[Any, Microseconds], Sequence[FeedEvent]]]] = {
             b"bookTicker": (Decoder(Enveloped[BookTicker]).decode, self._quote),
             b"trade": (Decoder(Enveloped[Tape]).decode, self._trade),
             b"depth@100ms": (Decoder(Enveloped[DepthUpdate]).decode, self._books.update),
         }
+
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        self._names |= {one.symbol: one.name for one in instruments}
+        self._labels.update((one.name, (one.symbol, one.market)) for one in instruments)
 
     # ── sockets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -95,9 +104,11 @@ class BinanceMarketFeed:
         """A symbol's streams share a socket."""
         together = STREAMS_A_SOCKET // len(kinds)
         for start in range(0, len(symbols), together):
-            names = [quote(self._names[symbol].lower()) for symbol in symbols[start : start + together]]
+            these = symbols[start : start + together]
+            names = [quote(self._names[symbol].lower()) for symbol in these]
             streams = "/".join(f"{name}@{kind}" for name in names for kind in kinds)
-            yield Subscription(f"{path}?streams={streams}", is_steady=True)
+            brings = tuple((_KINDS[kind], symbol) for symbol in these for kind in kinds)
+            yield Subscription(f"{path}?streams={streams}", is_steady=True, streams=brings)
 
     def disconnected(self, subscription: Subscription) -> None:
         streams = unquote(subscription.path.partition("?streams=")[2]).split("/")
@@ -146,17 +157,37 @@ class BinanceMarketFeed:
                 return self._books.update(_DEPTH.decode(raw), received)
             case "markPriceUpdate":
                 return self._funding(_MARK_PRICE.decode(raw))
+            case "serverShutdown":
+                return (closing(self.exchange, "market", received),)
             case "":
                 if head.u is not UNSET and head.B is not UNSET:
                     return self._quote(_BOOK_TICKER.decode(raw), received)
         return (Ignored(head.e or stream or _kind(head)),)
 
     def _quote(self, wire: BookTicker, received: Microseconds) -> Sequence[FeedEvent]:
-        if not finite(wire.b, wire.B, wire.a, wire.A):
-            return (Undecodable(f"bookTicker of {wire.s}: a number that is none"),)
         symbol, market = self._labels[wire.s]
+        if is_two_sided(f"{wire.b},{wire.B},{wire.a},{wire.A}") is None:
+            return (self._no_quote(wire, symbol, received),)
         time = microseconds(wire.T) if wire.T else received
-        return (Quote(self.exchange, symbol, market, wire.b, wire.B, wire.a, wire.A, wire.u, time, received),)
+        quote = Quote(self.exchange, symbol, market, wire.b, wire.B, wire.a, wire.A, wire.u, time, received)
+        if self._empty and wire.s in self._empty:
+            return (self._two_sided(wire.s, symbol, received), quote)
+        return (quote,)
+
+    def _no_quote(self, wire: BookTicker, symbol: str, received: Microseconds) -> FeedEvent:
+        """Of one side there is no quote; said once, until there are two again."""
+        if not finite(wire.b, wire.B, wire.a, wire.A):
+            return Undecodable(f"bookTicker of {wire.s}: a number that is none")
+        why = f"{symbol}: a side is empty: bid {wire.b} x {wire.B}, ask {wire.a} x {wire.A}"[:200]
+        if wire.s in self._empty:
+            return Ignored(why)
+        self._empty.add(wire.s)
+        return ExchangeStatus(self.exchange, "quotes", StatusKind.EXCLUDED, 0.0, why, received, symbol)
+
+    def _two_sided(self, name: str, symbol: str, received: Microseconds) -> FeedEvent:
+        self._empty.discard(name)
+        why = f"{symbol}: both sides again"
+        return ExchangeStatus(self.exchange, "quotes", StatusKind.INCLUDED, 0.0, why, received, symbol)
 
     def _trade(self, wire: Tape, received: Microseconds) -> Sequence[FeedEvent]:
         """Only MARKET trades belong to the tape; insurance fund and liquidation entries do not."""
@@ -172,18 +203,18 @@ class BinanceMarketFeed:
     # ── funding ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _funding(self, wire: MarkPriceUpdate) -> Sequence[FeedEvent]:
-        """Intervals may change when funding was paid, so they are asked for again then."""
+        """A rate is per the interval that is known when it is reported; see ``Intervals``."""
         if not wire.r:
             return (Ignored("mark price of a dated future"),)
         if not finite(wire.p, wire.i, wire.r.removeprefix("-")):
             return (Undecodable(f"markPriceUpdate of {wire.s}: a number that is none"),)
         symbol, market = self._labels[wire.s]
-        hours = self._intervals.get(wire.s, FUNDING_HOURS)
-        times = microseconds(wire.T), microseconds(wire.E)
-        funding = Funding(self.exchange, symbol, market, wire.r, hours, wire.p, wire.i, *times)
-        if times[0] <= self._intervals_until or not self._paths.intervals:
+        following, time = microseconds(wire.T), microseconds(wire.E)
+        is_wanted = bool(self._paths.intervals) and self._intervals.observed(wire.s, time, following)
+        hours = self._intervals.hours(wire.s)
+        funding = Funding(self.exchange, symbol, market, wire.r, hours, wire.p, wire.i, following, time)
+        if not is_wanted:
             return (funding,)
-        self._intervals_until = times[0]
         return (funding, SnapshotNeeded("", Request("GET", self._paths.intervals, tag="fundingInfo")))
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -192,7 +223,7 @@ class BinanceMarketFeed:
         """A snapshot or the funding intervals, told by the path; where there is none, by what is in them."""
         if answer.status != 200:
             return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
-        path = urlsplit(answer.request.path).path
+        path = answer.request.path.partition("?")[0]
         kind = path.rpartition("/")[2]
         try:
             if not path:
@@ -200,19 +231,21 @@ class BinanceMarketFeed:
             if kind == "depth":
                 return self._snapshot(answer, received_time)
             if kind == "fundingInfo":
-                self._intervals |= {one.symbol: one.fundingIntervalHours for one in _INTERVALS.decode(answer.body)}
+                faults = self._intervals.answered(answer.body).statuses(self.exchange, kind, received_time)
+                return faults or (Ignored("fundingInfo"),)
         except UNREADABLE as error:
             return (Undecodable(f"{kind or 'answer'}: {error}"),)
         return (Ignored(path or kind or "answer"),)
 
     def _snapshot(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
         snapshot = _SNAPSHOT.decode(answer.body)
-        asked = parse_qs(urlsplit(answer.request.path).query)
+        asked = parse_qs(answer.request.path.partition("?")[2], max_num_fields=100)
         limit = asked.get("limit", ["0"])[0]
         name = asked.get("symbol", [""])[0].upper() or self._meant(answer.request.tag)
         if not name:
             return (Ignored("depth of nobody knows what"),)
-        return self._books.snapshot(name, snapshot, int(limit) if limit.isdecimal() else 0, received)
+        is_number = limit.isdecimal() and len(limit) < 6
+        return self._books.snapshot(name, snapshot, int(limit) if is_number else 0, received)
 
     def _meant(self, channel: str) -> str:
         """Whose snapshot it is where no address tells: the channel's, or the only book's that wants one."""
@@ -220,6 +253,12 @@ class BinanceMarketFeed:
         if name in waiting:
             return name
         return waiting[0] if len(waiting) == 1 else ""
+
+
+def closing(exchange: str, channel: str, received: Microseconds) -> ExchangeStatus:
+    """What a notice of shutdown means: this connection is cut soon, and a new one is to be opened at once."""
+    detail = "serverShutdown: the exchange is about to close this connection"
+    return ExchangeStatus(exchange, channel, StatusKind.DISCONNECTED, 0.0, detail, received)
 
 
 def _shape(document: object) -> str:

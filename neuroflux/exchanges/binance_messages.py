@@ -10,15 +10,19 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
-from typing import Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from neuroflux.domain import Microseconds, Numeral, OrderState
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, ValueError, ArithmeticError, RecursionError)
 """What decoding bytes that are no message ends in."""
+
+Long = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""An id or a sequence number: as much as the topics have room for."""
+Time = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 _FIRST_MICROSECOND: Final = 100_000_000_000_000
 """A time at or above this is in µs: as ms it would lie in the year 5138."""
@@ -50,8 +54,17 @@ def finite(*numerals: Numeral) -> bool:
     return _ALL_PLAIN(joined + ",") is not None and joined.count(",") == count - 1
 
 
+_ABOVE_ZERO: Final = rf"(?=[0.]*[1-9]){_PLAIN}"
+is_two_sided: Final = re.compile(",".join([_ABOVE_ZERO] * 4)).fullmatch
+"""Whether four numbers, joined by commas, are plain and above 0: asked of every quote, so at once, as in ``finite``."""
+
+
 class Head(Struct, frozen=True):
-    """What tells messages apart. ``e`` is the kind; envelopes have ``stream`` or ``event``; replies have ``id``."""
+    """What tells messages apart. ``e`` is the kind; envelopes have ``stream`` or ``event``; replies have ``id``.
+
+    ``st`` is the product of futures, since 2026-06-30: 1 USDⓈ-M, 2 COIN-M. Source:
+    https://developers.binance.com/docs/derivatives/coin-margined-futures ("Architecture Integration").
+    """
 
     e: str = ""
     stream: str = ""
@@ -63,28 +76,29 @@ class Head(Struct, frozen=True):
     lastUpdateId: Raw | UnsetType = UNSET
     u: Raw | UnsetType = UNSET
     B: Raw | UnsetType = UNSET
+    st: Raw | UnsetType = UNSET
 
 
 class BookTicker(Struct, frozen=True, gc=False):
     """Best bid and ask. Spot has neither ``e`` nor a time."""
 
-    u: int
+    u: Long
     s: str
     b: Numeral
     B: Numeral
     a: Numeral
     A: Numeral
-    T: int = 0
+    T: Time = 0
 
 
 class Tape(Struct, frozen=True, gc=False):
     """``trade``: ``m`` means that the buyer was the maker, so the aggressor sold. ``X`` is USDⓈ-M's kind of trade."""
 
     s: str
-    t: int
+    t: Long
     p: Numeral
     q: Numeral
-    T: int
+    T: Time
     m: bool
     X: str = "MARKET"
 
@@ -105,16 +119,16 @@ class DepthUpdate(Struct, frozen=True):
     """Absolute quantities; first and last update id, and on USDⓈ-M the last one of the message before (``pu``)."""
 
     s: str
-    U: int
-    u: int
+    U: Long
+    u: Long
     b: Changes
     a: Changes
-    E: int
-    pu: int = -1
+    E: Time
+    pu: Long = -1
 
 
 class DepthSnapshot(Struct, frozen=True):
-    lastUpdateId: int
+    lastUpdateId: Long
     bids: Changes
     asks: Changes
 
@@ -122,19 +136,19 @@ class DepthSnapshot(Struct, frozen=True):
 class MarkPriceUpdate(Struct, frozen=True, gc=False):
     """``r`` is the funding rate, empty for dated futures; ``i`` the index, ``T`` the next funding time."""
 
-    E: int
+    E: Time
     s: str
     p: Numeral
     i: Numeral
     r: Numeral
-    T: int
+    T: Time
 
 
 class FundingInterval(Struct, frozen=True):
     """A row of ``fundingInfo``, which names the symbols that are not paid every 8 hours."""
 
     symbol: str
-    fundingIntervalHours: int
+    fundingIntervalHours: Annotated[int, Meta(ge=1, le=24 * 365)]
 
 
 STATES: Final = {
@@ -151,7 +165,10 @@ STATES: Final = {
 
 
 class ExecutionReport(Struct, frozen=True):
-    """Spot. ``c`` is the client id, on CANCELED that of the cancel, and the order's own is ``C``. Average is Z / z."""
+    """Spot. ``c`` is the client id, on CANCELED that of the cancel, and the order's own is ``C``. Average is Z / z.
+
+    ``r`` is why it was rejected, ``eR`` why it expired, ``V`` how it is kept from trading with the account itself.
+    """
 
     s: str
     c: str
@@ -159,21 +176,23 @@ class ExecutionReport(Struct, frozen=True):
     o: str
     q: Decimal
     p: Decimal
-    C: str
     x: str
     X: str
-    r: str
-    i: int
+    i: Long
     l: Decimal  # noqa: E741 - Binance's name
     z: Decimal
     L: Decimal
-    n: Decimal | None
-    N: str | None
-    T: int
-    t: int
-    m: bool
+    T: Time
+    t: Long
     Z: Decimal
-    E: int
+    m: bool = False
+    n: Decimal | None = None
+    N: str | None = None
+    C: str = ""
+    r: str = "NONE"
+    eR: str = ""
+    V: str = "NONE"
+    E: Time = 0
 
 
 class AssetBalance(Struct, frozen=True):
@@ -183,61 +202,94 @@ class AssetBalance(Struct, frozen=True):
 
 
 class AccountPosition(Struct, frozen=True):
-    """``outboundAccountPosition``: absolute figures of the assets that changed."""
+    """``outboundAccountPosition``: absolute figures (``AssetBalance``) of the assets that changed."""
 
-    u: int
-    B: list[AssetBalance]
-    E: int
+    u: Time
+    B: list[Raw]
+    E: Time = 0
+
+
+class ExternalLock(Struct, frozen=True):
+    """``externalLockUpdate``: by how much another system locked more of an asset, or less."""
+
+    E: Time
 
 
 class FuturesOrder(Struct, frozen=True):
+    """``x`` is what happened (CALCULATED: a liquidation's execution), ``X`` the status, ``er`` why it expired."""
+
     s: str
     c: str
     S: str
     o: str
     q: Decimal
     p: Decimal
-    ap: Decimal
     x: str
     X: str
-    i: int
+    i: Long
     l: Decimal  # noqa: E741 - Binance's name
     z: Decimal
     L: Decimal
-    T: int
-    t: int
-    m: bool
-    n: Decimal = Decimal(0)
-    N: str = ""
+    T: Time
+    t: Long
+    m: bool = False
+    ap: Decimal | None = None
+    n: Decimal | None = None
+    N: str | None = None
+    er: str | int = ""
 
 
 class OrderTradeUpdate(Struct, frozen=True):
-    E: int
+    E: Time
     o: FuturesOrder
 
 
 class FuturesWallet(Struct, frozen=True):
-    """``wb`` is the wallet, ``cw`` what of it backs cross positions."""
+    """``wb`` is the wallet."""
 
     a: str
     wb: Decimal
-    cw: Decimal
 
 
 class FuturesPosition(Struct, frozen=True):
+    """``pa`` is the quantity, ``ep`` the entry price, ``up`` the unrealised profit, ``ps`` BOTH in one-way mode.
+
+    ``mt`` is ``cross`` or ``isolated``, ``iw`` what an isolated position has of the wallet.
+    """
+
     s: str
     pa: Decimal
     ep: Decimal
     up: Decimal
     ps: str = "BOTH"
+    mt: str = "cross"
+    iw: Decimal = Decimal(0)
 
 
 class AccountChange(Struct, frozen=True):
+    """Rows are ``FuturesWallet`` and ``FuturesPosition``."""
+
     m: str = ""
-    B: list[FuturesWallet] = []
-    P: list[FuturesPosition] = []
+    B: list[Raw] = []
+    P: list[Raw] = []
 
 
 class AccountUpdate(Struct, frozen=True):
-    E: int
+    E: Time
     a: AccountChange
+
+
+class LeverageChange(Struct, frozen=True):
+    s: str
+    l: Annotated[int, Meta(ge=1, le=1000)]  # noqa: E741 - Binance's name
+
+
+class AssetModeChange(Struct, frozen=True):
+    j: bool
+
+
+class ConfigUpdate(Struct, frozen=True):
+    """``ACCOUNT_CONFIG_UPDATE``: the leverage of a symbol, or whether all assets are margin."""
+
+    ac: LeverageChange | None = None
+    ai: AssetModeChange | None = None

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from neuroflux.domain import Fill, Liquidity, OrderReport, OrderState, OrderType, Side, to_scale
-from neuroflux.exchanges.binance_messages import STATES, microseconds
+from neuroflux.domain import (
+    ExchangeStatus,
+    Fill,
+    Liquidity,
+    Microseconds,
+    OrderReport,
+    OrderState,
+    OrderType,
+    Side,
+    to_scale,
+)
+from neuroflux.exchanges.binance_messages import STATES, Long, Time, microseconds
+from neuroflux.exchanges.binance_rows import Rows, keys_of, malformed, rows, sane
 
 ZERO: Final = Decimal(0)
 Symbols = Mapping[str, str]
 """Our symbols by the exchange's names; a name that is missing stays as it is."""
+UNKNOWN_STATUS: Final = "unknown status"
+"""Begins the reason of a report whose status is in no list."""
+_MOST: Final = Decimal(10) ** 19
 
 
 class PartFill(Struct, frozen=True):
@@ -22,14 +37,19 @@ class PartFill(Struct, frozen=True):
     qty: Decimal
     commission: Decimal
     commissionAsset: str
-    tradeId: int
+    tradeId: Long
 
 
 class RestOrder(Struct, frozen=True):
-    """``clientOrderId`` of a cancel's answer is the cancel's; the order's own is ``origClientOrderId``."""
+    """``clientOrderId`` of a cancel's answer is the cancel's; the order's own is ``origClientOrderId``.
+
+    Of the turnover spot says ``cummulativeQuoteQty``, below 0 where it is not known; USDⓈ-M ``cumQuote`` and
+    ``avgPrice``, which the answers to placing and cancelling leave out. ``expiryReason`` is spot's, of an order that
+    expired, or NONE. Source: https://developers.binance.com/docs/binance-spot-api-docs/enums ("Expiry Reasons").
+    """
 
     symbol: str
-    orderId: int
+    orderId: Long
     clientOrderId: str
     price: Decimal
     origQty: Decimal
@@ -38,26 +58,27 @@ class RestOrder(Struct, frozen=True):
     type: str
     side: str
     origClientOrderId: str = ""
-    cummulativeQuoteQty: Decimal = ZERO
-    cumQuote: Decimal = ZERO
-    avgPrice: Decimal = ZERO
-    transactTime: int = 0
-    updateTime: int = 0
-    time: int = 0
-    fills: list[PartFill] = []
+    cummulativeQuoteQty: Decimal | None = None
+    cumQuote: Decimal | None = None
+    avgPrice: Decimal | None = None
+    transactTime: Time = 0
+    updateTime: Time = 0
+    time: Time = 0
+    expiryReason: str | None = None
+    fills: list[Raw] = []
 
 
 class RestFill(Struct, frozen=True):
     """A row of ``myTrades`` (``isBuyer``, ``isMaker``) or ``userTrades`` (``side``, ``maker``)."""
 
     symbol: str
-    id: int
-    orderId: int
+    id: Long
+    orderId: Long
     price: Decimal
     qty: Decimal
     commission: Decimal
     commissionAsset: str
-    time: int
+    time: Time
     isBuyer: bool | None = None
     isMaker: bool | None = None
     side: str = ""
@@ -65,9 +86,8 @@ class RestFill(Struct, frozen=True):
 
 
 _ORDER: Final = Decoder(RestOrder)
-_ORDERS: Final = Decoder(list[RestOrder])
-_FILLS: Final = Decoder(list[RestFill])
-_ANYTHING: Final = Decoder()
+_PART: Final = Decoder(PartFill)
+_FILL: Final = Decoder(RestFill)
 
 
 def order_type(wire: str) -> OrderType:
@@ -79,16 +99,45 @@ def side(wire: str) -> Side:
     return Side(wire.lower())
 
 
-def state(wire: str) -> OrderState:
-    """Raises ValueError for a status that nobody knows."""
-    if wire not in STATES:
-        raise ValueError(f"unknown status {wire!r}")
-    return STATES[wire]
+_ENDINGS: Final = (("REJECT", OrderState.REJECTED), ("EXPIRE", OrderState.EXPIRED), ("CANCEL", OrderState.CANCELLED))
+
+
+def state(wire: str, quantity: Decimal, filled: Decimal) -> OrderState:
+    """Of a status that is in no list by what it resembles, else by what is filled: it may still be open."""
+    known = STATES.get(wire)
+    if known is not None:
+        return known
+    if 0 < quantity <= filled:
+        return OrderState.FILLED
+    alike = (state for word, state in _ENDINGS if word in wire.upper() and "PENDING" not in wire.upper())
+    return next(alike, OrderState.WORKING if filled else OrderState.ACKNOWLEDGED)
+
+
+def unknown_status(wire: str) -> str:
+    """The reason to be reported of a status that is in no list, "" of one that is."""
+    return "" if wire in STATES else f"{UNKNOWN_STATUS} {wire[:80]!r}"
+
+
+def unless_none(reason: str) -> str:
+    return "" if reason == "NONE" else reason
+
+
+def average_price(filled: Decimal, said: Decimal | None, turnover: Decimal | None) -> Decimal | None:
+    """0 before the first fill; then what the exchange said, or the turnover by quantity, or None: not known."""
+    if not filled:
+        return ZERO
+    if said is not None and said > 0:
+        return said
+    if turnover is None or turnover <= 0 or filled < 0:
+        return None
+    average = to_scale(turnover / filled)
+    return average if average < _MOST else None
 
 
 def report_of(exchange: str, wire: RestOrder, symbols: Symbols) -> OrderReport:
-    quote = wire.cummulativeQuoteQty or wire.cumQuote
-    average = wire.avgPrice or (to_scale(quote / wire.executedQty) if wire.executedQty else ZERO)
+    became = state(wire.status, wire.origQty, wire.executedQty)
+    expiry = unless_none(wire.expiryReason or "") if became is OrderState.EXPIRED else ""
+    quote = wire.cummulativeQuoteQty if wire.cummulativeQuoteQty is not None else wire.cumQuote
     return OrderReport(
         exchange,
         symbols.get(wire.symbol, wire.symbol),
@@ -99,21 +148,21 @@ def report_of(exchange: str, wire: RestOrder, symbols: Symbols) -> OrderReport:
         wire.price,
         wire.origQty,
         wire.executedQty,
-        average,
-        state(wire.status),
-        "",
+        average_price(wire.executedQty, wire.avgPrice, quote),
+        became,
+        unknown_status(wire.status) or expiry,
         microseconds(wire.transactTime or wire.updateTime or wire.time),
     )
 
 
 def part_fills_of(exchange: str, wire: RestOrder, symbols: Symbols) -> tuple[Fill, ...]:
-    """What an order took at once."""
+    """What an order took at once. A part that can't be read is left to the stream and to ``fills_since``."""
     return tuple(
         Fill(
             "",
             exchange,
             symbols.get(wire.symbol, wire.symbol),
-            wire.clientOrderId,
+            wire.origClientOrderId or wire.clientOrderId,
             str(wire.orderId),
             str(part.tradeId),
             side(wire.side),
@@ -123,8 +172,9 @@ def part_fills_of(exchange: str, wire: RestOrder, symbols: Symbols) -> tuple[Fil
             part.commissionAsset,
             Liquidity.TAKER,
             microseconds(wire.transactTime),
+            name=wire.symbol,
         )
-        for part in wire.fills
+        for part in Rows(wire.fills, _PART.decode).good
     )
 
 
@@ -145,24 +195,55 @@ def fill_of(exchange: str, wire: RestFill, symbols: Symbols) -> Fill:
         wire.commissionAsset,
         Liquidity.MAKER if wire.isMaker or wire.maker else Liquidity.TAKER,
         microseconds(wire.time),
+        name=wire.symbol,
     )
 
 
-def order_of(body: bytes) -> RestOrder:
-    """Raises ``UNREADABLE``."""
-    return _ORDER.decode(body)
+def order_of(body: bytes | Raw) -> RestOrder:
+    """Raises ``UNREADABLE``, also for a side that is none."""
+    order = sane(_ORDER.decode(body))
+    side(order.side)
+    return order
 
 
-def records_of(exchange: str, body: bytes, symbols: Symbols) -> Sequence[OrderReport | Fill] | None:
+def _fill(row: Raw) -> RestFill:
+    """Raises ``UNREADABLE``, also where no side is named."""
+    wire = _FILL.decode(row)
+    if wire.isBuyer is None:
+        side(wire.side)
+    return wire
+
+
+class Records(Struct, frozen=True):
+    """Orders or fills in an answer, and the rows that could not be read.
+
+    Of a list of fills: the exchange's name of the instrument, the last trade id (-1: none), and how many rows it has.
+    """
+
+    records: Sequence[OrderReport | Fill]
+    faults: Sequence[str] = ()
+    name: str = ""
+    last_trade: int = -1
+    count: int = 0
+
+    def statuses(self, exchange: str, what: str, time: Microseconds) -> list[ExchangeStatus]:
+        """The rows that could not be read, as they are published."""
+        return [malformed(exchange, f"{what}: {fault}", time) for fault in self.faults]
+
+
+def records_of(exchange: str, body: bytes, symbols: Symbols) -> Records | None:
     """Orders or fills in an answer, told by their keys; None where it has neither. Raises ``UNREADABLE``."""
-    shape = _ANYTHING.decode(body)
-    rows = shape if isinstance(shape, list) else [shape]
-    keys = {key for row in rows if isinstance(row, dict) for key in row}
-    if {"orderId", "status", "origQty"} <= keys:
-        orders = _ORDERS.decode(body) if isinstance(shape, list) else [_ORDER.decode(body)]
-        return [record for order in orders for record in _order_records(exchange, order, symbols)]
-    if {"orderId", "commission", "qty"} <= keys and isinstance(shape, list):
-        return [fill_of(exchange, fill, symbols) for fill in _FILLS.decode(body)]
+    keys, is_list = keys_of(body)
+    if {"orderId", "status", "origQty"} <= set(keys):
+        orders = rows(body, order_of) if is_list else None
+        good = orders.good if orders is not None else [order_of(body)]
+        faults = orders.faults if orders is not None else ()
+        return Records([record for one in good for record in _order_records(exchange, one, symbols)], faults)
+    if {"orderId", "commission", "qty"} <= set(keys) and is_list:
+        fills = rows(body, _fill)
+        name, last = max(((one.symbol, one.id) for one in fills.good), key=itemgetter(1), default=("", -1))
+        count = len(fills.good) + len(fills.faults)
+        return Records([fill_of(exchange, one, symbols) for one in fills.good], fills.faults, name, last, count)
     return None
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+import re
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlencode
 
@@ -24,6 +25,8 @@ RECV_WINDOW_MS: Final = 5_000
 """A request that reaches the exchange later than this is not executed: what was given up for lost can't come late."""
 THROTTLED_SECONDS: Final = 60.0
 """How long to wait where the answer does not say; the limits are by the minute."""
+LONGEST_WAIT_SECONDS: Final = 3 * 86_400.0
+"""A ban lasts three days at most."""
 
 
 TOO_MANY_ORDERS: Final = -1015
@@ -46,8 +49,22 @@ def signed(
     keys: Keys, method: str, path: str, now: Microseconds, weight: int, tag: str, **parameters: object
 ) -> Request:
     """A request whose parameters and signature stand in the query, for any method."""
+    return signed_within(keys, method, path, now, weight, tag, RECV_WINDOW_MS, **parameters)
+
+
+def signed_within(
+    keys: Keys,
+    method: str,
+    path: str,
+    now: Microseconds,
+    weight: int,
+    tag: str,
+    window_ms: int,
+    **parameters: object,
+) -> Request:
+    """The same, valid for ``window_ms`` after ``now``."""
     given = {name: value for name, value in parameters.items() if value not in (None, "")}
-    query = urlencode({**given, "recvWindow": RECV_WINDOW_MS, "timestamp": now // 1000})
+    query = urlencode({**given, "recvWindow": window_ms, "timestamp": now // 1000})
     full = f"{path}?{query}&signature={signature(keys, query)}"
     return Request(method, full, headers={"X-MBX-APIKEY": keys.key}, weight=weight, tag=tag)
 
@@ -60,12 +77,40 @@ def failure(body: bytes) -> Failure | None:
         return None
 
 
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds to wait after a 418 or 429."""
+_BANNED_UNTIL: Final = re.compile(rb"banned until (\d{13})(?!\d)")
+
+
+def retry_after(answer: Answer) -> float:
+    """Seconds to wait after a 418 or 429.
+
+    USDⓈ-M documents no header for it; the text of -1003 there has the end of a ban:
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
+    """
+    asked = answer.headers.get("retry-after")
+    seconds = _ban_left(answer) if asked is None else _seconds(asked)
+    return min(seconds, LONGEST_WAIT_SECONDS) if seconds >= 0 else THROTTLED_SECONDS  # also for nan
+
+
+def _seconds(text: str) -> float:
     try:
-        return float(headers.get("retry-after", THROTTLED_SECONDS))
+        return float(text)
     except ValueError:
         return THROTTLED_SECONDS
+
+
+def _ban_left(answer: Answer) -> float:
+    """Seconds until the end of the ban that the body names; an end that has passed says nothing."""
+    until, now = _BANNED_UNTIL.search(answer.body), _answered_at(answer)
+    left = int(until[1]) / 1e3 - now if until is not None and now else 0.0
+    return left if left > 0 else THROTTLED_SECONDS
+
+
+def _answered_at(answer: Answer) -> float:
+    """By the exchange's clock, which its answers tell to the second, else by ours; 0 where neither is known."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except (ValueError, TypeError, OverflowError, OSError, IndexError):
+        return answer.received_at / 1e6
 
 
 _INTERVALS: Final = {"10s": 10, "1m": 60, "1d": 86_400}
@@ -73,15 +118,24 @@ _ORDER_COUNT: Final = "x-mbx-order-count-"
 
 
 def usage(answer: Answer, weight_per_minute: int) -> Usage:
-    """From ``X-MBX-USED-WEIGHT-1M`` and, of an order that was taken, ``X-MBX-ORDER-COUNT-10S`` and its like."""
+    """From ``X-MBX-USED-WEIGHT-1M`` and, of an order that was taken, ``X-MBX-ORDER-COUNT-10S`` and its like.
+
+    An order too many is a 429 too, which bars new orders alone.
+    """
     used = answer.headers.get("x-mbx-used-weight-1m", "")
     orders = {
         seconds: int(count)
         for interval, seconds in _INTERVALS.items()
-        if (count := answer.headers.get(_ORDER_COUNT + interval, "")).isdigit()
+        if _is_count(count := answer.headers.get(_ORDER_COUNT + interval, ""))
     }
-    weight = int(used) / weight_per_minute if used.isdigit() else 0.0
-    return Usage(weight, orders, answer.status != 200 and is_one_too_many(failure(answer.body)))
+    weight = int(used) / weight_per_minute if _is_count(used) else 0.0
+    is_full = answer.status != 200 and is_one_too_many(failure(answer.body))
+    wait = retry_after(answer) if answer.status in (418, 429) and not is_full else None
+    return Usage(weight, orders, is_full, wait)
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and len(text) < 12
 
 
 def is_one_too_many(failed: Failure | None) -> bool:
@@ -95,7 +149,7 @@ def checked(answer: Answer) -> bytes:
         return answer.body
     told = f"{answer.request.path.partition('?')[0]}: HTTP {answer.status}: {answer.body[:200]!r}"
     if answer.status in (418, 429):
-        raise RateLimited(told, retry_after(answer.headers))
+        raise RateLimited(told, retry_after(answer))
     if answer.status >= 500 or answer.status == 0:
         raise Unreachable(told)
     if failure(answer.body) is not None:

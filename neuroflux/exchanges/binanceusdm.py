@@ -1,7 +1,8 @@
 """Binance USDⓈ-M futures: its addresses, its instruments, and its feeds and desk.
 
-Public data comes over two sockets, so nothing tells how a trade and a quote lie in time but their own times. Source:
-https://developers.binance.com/docs/derivatives/usds-margined-futures
+Public data comes over two sockets: trades beside quotes and books, mark prices on the other. ``@trade`` is in no
+manual; ``/market`` takes a subscription to it and stays silent. Sources:
+https://developers.binance.com/docs/derivatives/usds-margined-futures and, of the testnet, its page ``general-info``
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from neuroflux.domain import Instrument, Microseconds
+from neuroflux.domain import Instrument, InstrumentKind, Microseconds
 from neuroflux.exchanges import binance_instruments, binance_rest
-from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.base_exchange import Answer, Keys, Listing, OrderRate, Request, Usage
 from neuroflux.exchanges.binance_book import FuturesRule
 from neuroflux.exchanges.binance_books import SnapshotPath
 from neuroflux.exchanges.binance_desk import BinanceDesk, DeskPaths
@@ -19,12 +20,14 @@ from neuroflux.exchanges.binance_market import BinanceMarketFeed, Paths
 from neuroflux.exchanges.binanceusdm_account import EXCHANGE, BinanceUsdmAccountFeed
 
 WEIGHT_PER_MINUTE: Final = 2400
+DAY_MS: Final = 86_400_000
 
 _PATHS: Final = Paths(
-    streams=(("/public/stream", ("bookTicker", "depth@100ms")), ("/market/stream", ("trade", "markPrice@1s"))),
+    streams=(("/public/stream", ("bookTicker", "depth@100ms", "trade")), ("/market/stream", ("markPrice@1s",))),
     snapshots=SnapshotPath("/fapi/v1/depth", weight=20),
     intervals="/fapi/v1/fundingInfo",
 )
+# 7 days and 6 months are the exchange's bounds, by its clock: a little less is asked for.
 _DESK: Final = DeskPaths(
     exchange=EXCHANGE,
     order="/fapi/v1/order",
@@ -36,6 +39,9 @@ _DESK: Final = DeskPaths(
     account="/fapi/v3/account",
     account_weight=5,
     post_only={"type": "LIMIT", "timeInForce": "GTX"},
+    settled_after=6_000_000,  # recvWindow, which the book checks too (-5028), and 1 s for the way and the clocks
+    fills_window=6 * DAY_MS,
+    fills_kept=180 * DAY_MS,
 )
 
 
@@ -48,18 +54,21 @@ class BinanceUsdm:
     PRIVATE_WS_URL: ClassVar[str] = WS_URL
     TESTNET: ClassVar[tuple[str, str, str]] = (
         "https://demo-fapi.binance.com",
-        "wss://fstream.binancefuture.com",
-        "wss://fstream.binancefuture.com",
+        "wss://demo-fstream.binance.com",
+        "wss://demo-fstream.binance.com",
     )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = (OrderRate(300, 10), OrderRate(1_200, 60))
-    BALANCE_HAS_PNL: ClassVar[bool] = False
 
     def instruments_requests(self) -> Sequence[Request]:
         return (Request("GET", "/fapi/v1/exchangeInfo", weight=1, tag="exchangeInfo"),)
 
-    def instruments(self, answers: Sequence[Answer]) -> Sequence[Instrument]:
-        return [one for answer in answers for one in binance_instruments.instruments(EXCHANGE, answer)]
+    def listing(self, answers: Sequence[Answer]) -> Listing:
+        found = [binance_instruments.listing(EXCHANGE, InstrumentKind.PERPETUAL, answer) for answer in answers]
+        return Listing(
+            tuple(one for listed in found for one in listed.instruments),
+            tuple(fault for listed in found for fault in listed.faults),
+        )
 
     def server_time_request(self) -> Request | None:
         return Request("GET", "/fapi/v1/time", tag="time")

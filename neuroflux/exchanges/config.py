@@ -16,6 +16,9 @@ EXCHANGE_TIMEOUTS: Final = {
 RATE_LIMIT_BUFFER: Final = 0.2
 """The share of an exchange's rate limit that is left unused."""
 
+INSTRUMENTS_SECONDS: Final = 300.0
+"""How often the exchanges' lists of instruments are read again."""
+
 DEFAULT_ROUTING_STRATEGY: Final = "optimal"
 
 BALANCED_WEIGHTS: Final = {"cost": 0.5, "latency": 0.5}

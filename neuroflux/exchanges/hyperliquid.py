@@ -6,23 +6,26 @@ Source: https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api. Perp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import secrets
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
 from neuroflux.domain import Instrument, InstrumentKind, Microseconds
 from neuroflux.errors import MalformedFrame
-from neuroflux.exchanges.base_exchange import Answer, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.base_exchange import Answer, Keys, Listing, OrderRate, Request, Usage
 from neuroflux.exchanges.hyperliquid_account import HyperliquidAccountFeed
 from neuroflux.exchanges.hyperliquid_desk import HyperliquidDesk
 from neuroflux.exchanges.hyperliquid_market import HyperliquidMarketFeed
-from neuroflux.exchanges.hyperliquid_messages import UNREADABLE, Milliseconds, kind_of
-from neuroflux.exchanges.hyperliquid_rest import WEIGHT_PER_MINUTE, checked, info_request
+from neuroflux.exchanges.hyperliquid_messages import UNREADABLE, Milliseconds, kind_of, rows_of
+from neuroflux.exchanges.hyperliquid_rest import WEIGHT_PER_MINUTE, checked, info_request, retry_after
+from neuroflux.exchanges.hyperliquid_signing import NONCE_STRIDE, Nonces
 from neuroflux.exchanges.hyperliquid_socket import ID
+from neuroflux.exchanges.hyperliquid_tokens import asset_of
 from neuroflux.exchanges.markets import market_of, perpetual_symbol, split_multiplier, spot_symbol
 
 CCXT_NAMES: Final = {
@@ -39,8 +42,8 @@ CCXT_NAMES: Final = {
     "USDT0": "USDT",
     "XAUT0": "XAUT",
 }
-"""Tokens that ccxt 4.5.90 names after what they wrap. Only symbols follow it: a wrapped coin is a claim on its bridge,
-so ``base`` and ``market`` keep the exchange's name, and nothing takes one for the other."""
+"""Tokens that ccxt 4.5.90 names after what they wrap. Only symbols of known tokens follow it: a wrapped coin is a claim
+on its bridge, so ``base`` and ``market`` keep the exchange's name, and nothing takes one for the other."""
 
 _COLLATERAL: Final = "USDC"
 _SIGNIFICANT_FIGURES: Final = 5
@@ -50,33 +53,37 @@ _FIRST_SPOT_ASSET: Final = 10_000
 _MIN_NOTIONAL: Final = Decimal(10)
 
 
+_Decimals = Annotated[int, Meta(ge=0, le=18)]
+_Index = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+
+
 class _Perpetual(Struct, frozen=True):
     name: str
-    szDecimals: int
+    szDecimals: _Decimals
     isDelisted: bool | None = None
 
 
 class _Meta(Struct, frozen=True):
-    universe: list[_Perpetual]
+    universe: list[Raw]
 
 
 class _Token(Struct, frozen=True):
     name: str
-    szDecimals: int
-    index: int
+    szDecimals: _Decimals
+    index: _Index
 
 
 class _Pair(Struct, frozen=True):
     """``tokens`` is the base's and the quote's ``index``, which is not their place in the list."""
 
     name: str
-    tokens: tuple[int, int]
-    index: int
+    tokens: tuple[_Index, _Index]
+    index: _Index
 
 
 class _SpotMeta(Struct, frozen=True):
-    tokens: list[_Token]
-    universe: list[_Pair]
+    tokens: list[Raw]
+    universe: list[Raw]
 
 
 class _Clock(Struct, frozen=True):
@@ -85,6 +92,9 @@ class _Clock(Struct, frozen=True):
 
 _META: Final = Decoder(_Meta)
 _SPOT_META: Final = Decoder(_SpotMeta)
+_PERPETUAL: Final = Decoder(_Perpetual)
+_TOKEN: Final = Decoder(_Token)
+_PAIR: Final = Decoder(_Pair)
 _CLOCK: Final = Decoder(_Clock)
 _ROWS: Final = Decoder(list[Raw])
 
@@ -103,20 +113,25 @@ class Hyperliquid:
     )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = ()
-    BALANCE_HAS_PNL: ClassVar[bool] = True
+
+    def __init__(self) -> None:
+        """Executors that share a key are told apart by chance: nothing tells them of each other."""
+        self._nonces = Nonces(secrets.randbelow(NONCE_STRIDE))
 
     def instruments_requests(self) -> Sequence[Request]:
         return (info_request("meta"), info_request("spotMeta"))
 
-    def instruments(self, answers: Sequence[Answer]) -> Sequence[Instrument]:
-        """Read ``meta`` and ``spotMeta``, or the longer answers that begin with them.
+    def listing(self, answers: Sequence[Answer]) -> Listing:
+        """Read ``meta`` and ``spotMeta``, or the longer answers that begin with them. A bad row costs itself alone.
 
         Raises MalformedFrame for any other, and what ``checked`` raises. Where two pairs come to one symbol, ccxt
         knows the last; the others keep the exchange's name.
         """
-        listed = [instrument for answer in answers for instrument in _listed(checked(answer))]
+        listings = [_listing(checked(answer)) for answer in answers]
+        listed = [instrument for one in listings for instrument in one.instruments]
         last = {instrument.symbol: instrument for instrument in listed}
-        return [one if last[one.symbol] is one else _renamed(one) for one in listed]
+        named = tuple(one if last[one.symbol] is one else _renamed(one) for one in listed)
+        return Listing(named, tuple(fault for one in listings for fault in one.faults))
 
     def server_time_request(self) -> Request | None:
         return info_request("exchangeStatus")
@@ -129,8 +144,8 @@ class Hyperliquid:
             raise MalformedFrame(f"exchangeStatus: {error}") from error
 
     def usage(self, answer: Answer) -> Usage:
-        """Its answers don't tell."""
-        return Usage()
+        """Its answers tell of no limit before it is passed."""
+        return Usage(wait=retry_after(answer) if answer.status in (418, 429) else None)
 
     def market_feed(self, instruments: Sequence[Instrument]) -> HyperliquidMarketFeed:
         return HyperliquidMarketFeed(instruments)
@@ -139,20 +154,38 @@ class Hyperliquid:
         return HyperliquidAccountFeed(keys, instruments)
 
     def desk(self, keys: Keys, instruments: Sequence[Instrument]) -> HyperliquidDesk:
-        return HyperliquidDesk(keys, instruments)
+        return HyperliquidDesk(keys, instruments, self._nonces)
 
 
-def _listed(body: bytes) -> Iterable[Instrument]:
+def _listing(body: bytes) -> Listing:
+    """Raises MalformedFrame for what is no list, and for one of which no row can be read."""
     try:
-        kind = kind_of(body)
-        first = _ROWS.decode(body)[0] if body.lstrip().startswith(b"[") else body
-        if kind == "spotMeta":
-            return list(_pairs(_SPOT_META.decode(first)))
-        if kind == "meta":
-            return [_perpetual(index, one) for index, one in enumerate(_META.decode(first).universe)]
+        listing = _rows(body)
     except (*UNREADABLE, IndexError) as error:
         raise MalformedFrame(f"list of instruments: {error}") from error
+    if listing.faults and not listing.instruments:
+        raise MalformedFrame(f"list of instruments: {listing.faults[0]}")
+    return listing
+
+
+def _rows(body: bytes) -> Listing:
+    kind = kind_of(body)
+    first = _ROWS.decode(body)[0] if body.lstrip().startswith(b"[") else body
+    if kind == "spotMeta":
+        return _spot_listing(_SPOT_META.decode(first))
+    if kind == "meta":
+        return _perpetual_listing(_META.decode(first))
     raise MalformedFrame("neither meta nor spotMeta")
+
+
+def _perpetual_listing(meta: _Meta) -> Listing:
+    """Row by row: the asset id is the place in the universe, where an unreadable row keeps its place, too."""
+    instruments, faults = list[Instrument](), list[str]()
+    for index, row in enumerate(meta.universe):
+        read, unread = rows_of([row], _PERPETUAL, "meta: perpetual", first=index)
+        instruments += (_perpetual(index, one) for one in read)
+        faults += unread
+    return Listing(tuple(instruments), tuple(faults))
 
 
 def _perpetual(asset_id: int, wire: _Perpetual) -> Instrument:
@@ -179,23 +212,30 @@ def _perpetual(asset_id: int, wire: _Perpetual) -> Instrument:
     )
 
 
-def _pairs(meta: _SpotMeta) -> Iterator[Instrument]:
-    tokens = {token.index: token for token in meta.tokens}
-    for pair in meta.universe:
+def _spot_listing(meta: _SpotMeta) -> Listing:
+    rows, faults = rows_of(meta.tokens, _TOKEN, "spotMeta: token")
+    pairs, unread = rows_of(meta.universe, _PAIR, "spotMeta: pair")
+    tokens = {token.index: token for token in rows}
+    instruments = list[Instrument]()
+    for pair in pairs:
         base, quote = (tokens.get(index) for index in pair.tokens)
         if base is None or quote is None:
-            raise MalformedFrame(f"spotMeta: no token for {pair.name}")
-        yield _spot(pair, base, quote)
+            unread.append(f"spotMeta: no token for {pair.name[:80]}")
+        else:
+            instruments.append(_spot(pair, base, quote))
+    return Listing(tuple(instruments), (*faults, *unread))
 
 
 def _spot(pair: _Pair, base: _Token, quote: _Token) -> Instrument:
+    """A token that is not known is nobody else's of that name: asset, market and symbol are its own."""
+    bought, paid = (asset_of(token.name, token.index) for token in (base, quote))
     return Instrument(
         exchange=ID,
-        symbol=spot_symbol(_ccxt_name(base.name), _ccxt_name(quote.name)),
-        market=market_of(base.name, quote.name),
+        symbol=spot_symbol(_ccxt_name(bought), _ccxt_name(paid)),
+        market=market_of(bought, paid),
         name=pair.name,
-        base=base.name,
-        quote=quote.name,
+        base=bought,
+        quote=paid,
         kind=InstrumentKind.SPOT,
         quantity_step=Decimal(1).scaleb(-base.szDecimals),
         min_notional=_MIN_NOTIONAL,
@@ -207,8 +247,8 @@ def _spot(pair: _Pair, base: _Token, quote: _Token) -> Instrument:
     )
 
 
-def _ccxt_name(token: str) -> str:
-    return CCXT_NAMES.get(token, token).upper()
+def _ccxt_name(asset: str) -> str:
+    return CCXT_NAMES.get(asset, asset)
 
 
 def _renamed(instrument: Instrument) -> Instrument:

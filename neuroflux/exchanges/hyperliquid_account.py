@@ -1,69 +1,72 @@
 """Hyperliquid's private feed: fills, orders, positions and balances of one address.
 
-An address has a perpetuals and a spot account, and both may hold USDC. A balance is per asset, so USDC's is the sum:
-the last of either is kept, and until both have come the sum is of the one. ``in_positions`` is the margin in use.
-Both come whole, so what is missing from one is reported as 0.
-
 ``userEvents`` is read but not subscribed: of what matters here it has only the fills, which ``userFills`` brings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import Final
 
 from msgspec.json import Decoder
 
-from neuroflux.domain import Balance, Instrument, Microseconds, Position
-from neuroflux.errors import MalformedFrame
+from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKind
 from neuroflux.exchanges.base_exchange import Answer, FeedEvent, Ignored, Keys, Request, Subscription, Undecodable
+from neuroflux.exchanges.hyperliquid_fees import rates_of
 from neuroflux.exchanges.hyperliquid_messages import (
     UNREADABLE,
     AccountFrame,
-    ClearinghouseState,
     ClearinghouseStateFrame,
     ErrorFrame,
-    OrderUpdate,
     OrderUpdatesFrame,
-    SpotBalance,
+    Role,
     SpotState,
     SpotStateFrame,
     UserEventFrame,
     UserFillsFrame,
-    WireFill,
-    WirePosition,
     channels_of,
     kind_of,
 )
-from neuroflux.exchanges.hyperliquid_orders import fill_of, records_of, report_of
-from neuroflux.exchanges.hyperliquid_rest import account_of, info_request
-from neuroflux.exchanges.hyperliquid_socket import ID, error_event, not_a_frame, sockets, subscribe_frame
+from neuroflux.exchanges.hyperliquid_orders import PAGE_BYTES, Records, fills_of, records_of, updates_of
+from neuroflux.exchanges.hyperliquid_rest import account_of, fills_request, info_request, next_page
+from neuroflux.exchanges.hyperliquid_socket import ID, error_event, not_a_frame, socket, subscribe_frame
+from neuroflux.exchanges.hyperliquid_wallet import MODES, Wallet, mode_of, mode_status
 
 QUIET_SECONDS: Final = 60.0
 """The states of the accounts are pushed about every 5 s."""
 
-_COLLATERAL: Final = "USDC"
-_ZERO: Final = Decimal(0)
 _SUBSCRIBED: Final = ("userFills", "orderUpdates", "clearinghouseState", "spotState")
-_ASKED: Final = frozenset({"clearinghouseState", "spotClearinghouseState", "frontendOpenOrders", "userFills"})
+_ASKED: Final = frozenset(
+    {"clearinghouseState", "spotClearinghouseState", "frontendOpenOrders", "userFills", "userAbstraction", "userRole"}
+)
+_OF_DEX: Final = "clearinghouseState of "
+"""Begins the tag of a request for another dex's state: the answer does not name the dex."""
+
+_LISTS: Final = frozenset({"frontendOpenOrders", "userFills"})
+_ROLES: Final = frozenset({"user", "agent", "vault", "subAccount", "missing"})
 _FRAMES: Final[Decoder[AccountFrame]] = Decoder(AccountFrame)
 _CHANNELS: Final = channels_of(AccountFrame)
-_PERPETUALS: Final = Decoder(ClearinghouseState)
 _SPOT: Final = Decoder(SpotState)
+_ROLE: Final = Decoder(Role)
 
 
 class HyperliquidAccountFeed:
-    """Private data of ``keys.key``, the account's own address (asked for an agent's, the exchange answers nothing)."""
+    """Private data of ``keys.key``, the account's own address (never an agent's: of that there is nothing to tell)."""
 
     exchange = ID
+    pushes_whole = False
+    """The states of the accounts are whole, but come up to 5 s after the orders and fills that change them."""
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
         self._user = account_of(keys)
-        self._symbols = {instrument.name: instrument.symbol for instrument in instruments}
-        self._perpetuals: ClearinghouseState | None = None
-        self._spot: dict[str, SpotBalance] = {}
-        self._positions: set[str] = set()
+        self._listed = {instrument.name: instrument for instrument in instruments}
+        self._symbols = {name: instrument.symbol for name, instrument in self._listed.items()}
+        self._wallet = Wallet(self._symbols)
+        self._mode = self._role = ""
+
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        self._listed |= {instrument.name: instrument for instrument in instruments}
+        self._symbols |= {instrument.name: instrument.symbol for instrument in instruments}
 
     def opening(self, now: Microseconds) -> Sequence[Request]:
         return ()
@@ -72,15 +75,32 @@ class HyperliquidAccountFeed:
         return ()
 
     def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
-        return sockets([subscribe_frame(kind, user=self._user) for kind in _SUBSCRIBED], QUIET_SECONDS)
+        return (socket([subscribe_frame(kind, user=self._user) for kind in _SUBSCRIBED], QUIET_SECONDS),)
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        """The mode comes first, since the states mean different things in each; the role never changes."""
+        role = () if self._role else (info_request("userRole", user=self._user),)
+        return (
+            *role,
+            info_request("userAbstraction", user=self._user),
+            *self.figures(now),
+            info_request("frontendOpenOrders", user=self._user),
+            fills_request(self._user, since // 1000),
+        )
+
+    def figures(self, now: Microseconds) -> Sequence[Request]:
+        """Both accounts, and the positions on each dex of others on which this address was seen to trade."""
         return (
             info_request("spotClearinghouseState", user=self._user),
             info_request("clearinghouseState", user=self._user),
-            info_request("frontendOpenOrders", user=self._user),
-            info_request("userFillsByTime", tag="userFills", user=self._user, startTime=since // 1000),
+            *(
+                info_request("clearinghouseState", tag=f"{_OF_DEX}{dex}", user=self._user, dex=dex)
+                for dex in sorted(self._wallet.dexes)
+            ),
         )
+
+    def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
+        return (info_request("userFees", user=self._user),)
 
     def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
         try:
@@ -88,19 +108,25 @@ class HyperliquidAccountFeed:
         except UNREADABLE as error:
             known = not_a_frame(raw, error, _CHANNELS)
             return (known,) if known else self._payload(raw, received_time, Undecodable(str(error)))
+        try:
+            return self._framed(frame, received_time)
+        except UNREADABLE as error:
+            return (Undecodable(f"clearinghouseState: {error}"),)
+
+    def _framed(self, frame: AccountFrame, received_time: Microseconds) -> Sequence[FeedEvent]:
         match frame:
             case UserFillsFrame():
-                return self._fills(frame.data.fills)
+                return self._records(fills_of(frame.data.fills, self._symbols), received_time) or (Ignored("no fill"),)
             case UserEventFrame():
-                return self._fills(frame.data.fills or ())
+                rows = frame.data.fills or ()
+                return self._records(fills_of(rows, self._symbols), received_time) or (Ignored("no fill"),)
             case OrderUpdatesFrame():
-                return self._orders(frame.data)
+                return self._records(updates_of(frame.data, self._symbols), received_time) or (Ignored("no order"),)
             case ClearinghouseStateFrame():
-                if frame.data.dex:
-                    return (Ignored(f"clearinghouseState of {frame.data.dex}"),)
-                return self._perpetuals_changed(frame.data.clearinghouseState, received_time)
+                body = bytes(frame.data.clearinghouseState)
+                return self._wallet.perpetuals_changed(body, frame.data.dex, received_time) or (Ignored("no margin"),)
             case SpotStateFrame():
-                return self._spot_changed(frame.data.spotState, received_time)
+                return self._wallet.spot_changed(frame.data.spotState, received_time) or (Ignored("no balance"),)
             case ErrorFrame():
                 return (error_event(frame.data, received_time),)
 
@@ -108,71 +134,91 @@ class HyperliquidAccountFeed:
         if answer.status != 200:
             return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
         asked = answer.request.tag
-        if asked in _ASKED and answer.body.strip() != b"[]":
-            return self._payload(answer.body, received_time, Undecodable(f"no answer to {asked}"))
-        return self._payload(answer.body, received_time, Ignored(asked or "answer"))
+        if asked in _LISTS and answer.body.strip() == b"[]":
+            return (Ignored(asked),)
+        otherwise = Undecodable(f"no answer to {asked}") if asked in _ASKED else Ignored(asked or "answer")
+        if asked == "userAbstraction" or _is_mode(answer.body):
+            return self._mode_answered(answer.body, received_time)
+        if asked == "userFees":
+            return self._fees_answered(answer.body)
+        if asked.startswith(_OF_DEX):
+            return self._state_of_dex(answer.body, asked.removeprefix(_OF_DEX), received_time)
+        return (*self._payload(answer.body, received_time, otherwise), *self._next_page(answer))
+
+    def _fees_answered(self, body: bytes) -> Sequence[FeedEvent]:
+        try:
+            return rates_of(body, self._listed.values())
+        except UNREADABLE as error:
+            return (Undecodable(f"userFees: {error}"),)
+
+    def _state_of_dex(self, body: bytes, dex: str, received_time: Microseconds) -> Sequence[FeedEvent]:
+        try:
+            return self._wallet.perpetuals_changed(body, dex, received_time) or (Ignored(f"no position on {dex}"),)
+        except UNREADABLE as error:
+            return (Undecodable(f"{_OF_DEX}{dex}: {error}"),)
+
+    def _mode_answered(self, body: bytes, received_time: Microseconds) -> Sequence[FeedEvent]:
+        try:
+            self._mode = mode_of(body)
+        except UNREADABLE as error:
+            return (Undecodable(f"userAbstraction: {error}"),)
+        status = mode_status(self._mode, self._role, received_time)
+        return (status, *self._wallet.mode_changed(self._mode, received_time))
+
+    def _role_answered(self, body: bytes | str, received_time: Microseconds) -> Sequence[FeedEvent]:
+        role = _ROLE.decode(body).role
+        if role not in _ROLES:
+            return (self._status(StatusKind.UNKNOWN, f"userRole: role {role[:80]!r}", received_time),)
+        self._role = role
+        return (mode_status(self._mode, role, received_time),)
 
     def _payload(self, body: bytes | str, received_time: Microseconds, otherwise: FeedEvent) -> Sequence[FeedEvent]:
         """Read what came without a channel: an answer, or a frame of which only the payload was recorded."""
         try:
             kind = kind_of(body)
-            if kind == "clearinghouseState":
-                return self._perpetuals_changed(_PERPETUALS.decode(body), received_time)
-            if kind == "spotClearinghouseState":
-                return self._spot_changed(_SPOT.decode(body), received_time)
+            match kind:
+                case "clearinghouseState":
+                    return self._wallet.perpetuals_changed(body, "", received_time) or (Ignored(kind),)
+                case "spotClearinghouseState":
+                    return self._wallet.spot_changed(_SPOT.decode(body), received_time) or (Ignored("no balance"),)
+                case "userRole":
+                    return self._role_answered(body, received_time)
             records = records_of(body, self._symbols)
-        except (*UNREADABLE, MalformedFrame) as error:
+        except UNREADABLE as error:
             return (Undecodable(str(error)),)
         if records is not None:
-            return records
+            return self._records(records, received_time)
         return (Ignored(kind),) if kind else (otherwise,)
 
-    def _fills(self, fills: Sequence[WireFill]) -> Sequence[FeedEvent]:
-        """Each as it comes: the snapshot repeats what was told before, and whoever counts fills goes by trade id."""
-        return [fill_of(fill, self._symbols) for fill in fills] or (Ignored("no fill"),)
+    def _records(self, records: Records, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """All that could be read; a status for each row that could not, or whose word for its state is not known."""
+        if records.faults and not records.events:
+            return [Undecodable("; ".join(records.faults)[:500])]
+        return [
+            *records.events,
+            *(self._status(StatusKind.MALFORMED, fault, received_time) for fault in records.faults),
+            *(self._status(StatusKind.UNKNOWN, unknown, received_time) for unknown in records.unknown),
+            *self._wallet.traded_elsewhere(_dexes_of(records), received_time),
+        ]
 
-    def _orders(self, updates: Sequence[OrderUpdate]) -> Sequence[FeedEvent]:
-        return [self._order(update) for update in updates] or (Ignored("no order"),)
-
-    def _order(self, update: OrderUpdate) -> FeedEvent:
-        """One order that can't be understood must not hide the others of its frame."""
+    def _next_page(self, answer: Answer) -> Sequence[FeedEvent]:
+        if len(answer.body) < PAGE_BYTES:
+            return ()
         try:
-            return report_of(update.order, update.status, update.statusTimestamp, self._symbols)
-        except MalformedFrame as error:
-            return Undecodable(str(error))
+            records = records_of(answer.body, self._symbols)
+        except UNREADABLE:
+            return ()  # said by whoever read the rows
+        return next_page(answer, self._user, records.next_start) if records else ()
 
-    def _spot_changed(self, state: SpotState, received_time: Microseconds) -> Sequence[FeedEvent]:
-        gone = self._spot.keys() - {balance.coin for balance in state.balances}
-        self._spot = {balance.coin: balance for balance in state.balances}
-        assets = [*self._spot, *sorted(gone)]
-        return [self._balance(asset, received_time) for asset in assets] or (Ignored("no balance"),)
+    def _status(self, kind: StatusKind, detail: str, time: Microseconds) -> ExchangeStatus:
+        return ExchangeStatus(ID, "account", kind, 0.0, detail, time)
 
-    def _perpetuals_changed(self, state: ClearinghouseState, received_time: Microseconds) -> Sequence[FeedEvent]:
-        time = received_time if state.time is None else state.time * 1000
-        held = [one.position for one in state.assetPositions]
-        gone = self._positions - {one.coin for one in held}
-        self._perpetuals = state
-        self._positions = {one.coin for one in held}
-        positions = [*held, *(WirePosition(coin, "0", "0", "0") for coin in sorted(gone))]
-        return [self._balance(_COLLATERAL, time), *(self._position(one, time) for one in positions)]
 
-    def _position(self, wire: WirePosition, time: Microseconds) -> Position:
-        return Position(
-            exchange=ID,
-            symbol=self._symbols.get(wire.coin, wire.coin),
-            quantity=Decimal(wire.szi),
-            entry_price=Decimal(wire.entryPx or 0),
-            unrealised_pnl=Decimal(wire.unrealizedPnl),
-            event_time=time,
-        )
+def _is_mode(body: bytes) -> bool:
+    return body.strip().strip(b'"').decode(errors="replace") in MODES
 
-    def _balance(self, asset: str, time: Microseconds) -> Balance:
-        spot = self._spot.get(asset)
-        total, in_orders = (Decimal(spot.total), Decimal(spot.hold)) if spot else (_ZERO, _ZERO)
-        in_positions = _ZERO
-        if asset == _COLLATERAL and self._perpetuals:
-            margin = self._perpetuals.marginSummary or self._perpetuals.crossMarginSummary
-            value, in_positions = Decimal(margin.accountValue), Decimal(margin.totalMarginUsed)
-            total += value
-            in_orders += max(_ZERO, value - in_positions - Decimal(self._perpetuals.withdrawable))
-        return Balance(ID, asset, total - in_orders - in_positions, in_orders, in_positions, total, time)
+
+def _dexes_of(records: Records) -> set[str]:
+    """The dexes of others that coins such as ``xyz:XYZ100`` name; symbols of ours have a slash."""
+    symbols = (one.symbol for one in records.events)
+    return {symbol.partition(":")[0] for symbol in symbols if ":" in symbol and "/" not in symbol}

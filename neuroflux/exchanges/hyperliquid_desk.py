@@ -16,13 +16,20 @@ from msgspec import Struct
 
 from neuroflux.domain import Fill, Instrument, Microseconds, OrderReport, OrderType, Side, TimeInForce
 from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused, UsageError
-from neuroflux.exchanges.base_exchange import Answer, Keys, Outcome, Placement, Request
+from neuroflux.exchanges.base_exchange import Answer, Keys, Outcome, PageNeeded, Placement, Request
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.exchanges.hyperliquid_messages import UNREADABLE
 from neuroflux.exchanges.hyperliquid_orders import records_of
 from neuroflux.exchanges.hyperliquid_outcomes import CANCEL, PLACE_LIMIT, PLACE_MARKET, outcome_of
-from neuroflux.exchanges.hyperliquid_rest import account_of, checked, exchange_request, info_request
-from neuroflux.exchanges.hyperliquid_signing import MAINNET, TESTNET, Signer, action_hash, wire_number
+from neuroflux.exchanges.hyperliquid_rest import (
+    account_of,
+    checked,
+    exchange_request,
+    fills_request,
+    info_request,
+    next_page,
+)
+from neuroflux.exchanges.hyperliquid_signing import MAINNET, TESTNET, Nonces, Signer, action_hash, wire_number
 from neuroflux.exchanges.hyperliquid_socket import ID
 
 _TIFS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc", TimeInForce.POST_ONLY: "Alo"}
@@ -44,12 +51,14 @@ class _Reply(Struct, frozen=True):
 class HyperliquidDesk:
     """Orders for ``keys.key`` (the account's address), signed with ``keys.secret`` (its agent's private key).
 
-    With ``keys.subaccount`` they are that account's, still signed by the agent of its master.
+    With ``keys.subaccount`` they are that account's, still signed by the agent of its master. ``nonces`` are those of
+    this process: a desk that is made anew must not begin again with nonces that are used.
     """
 
     exchange = ID
+    settled_after = (_ORDER_LIFE + 1_000) * 1_000
 
-    def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
+    def __init__(self, keys: Keys, instruments: Iterable[Instrument], nonces: Nonces) -> None:
         self._user = account_of(keys)
         self._vault = keys.subaccount.lower() or None
         if self._vault and not ADDRESS.fullmatch(self._vault):
@@ -57,7 +66,7 @@ class HyperliquidDesk:
         self._signer = Signer(keys.secret, TESTNET if keys.testnet else MAINNET)
         self._listed = {one.asset_id: one for one in instruments}
         self._symbols = {one.name: one.symbol for one in self._listed.values()}
-        self._last_nonce = 0
+        self._nonces = nonces
 
     def place(self, placement: Placement, now: Microseconds) -> Request:
         """Raises Refused for what Hyperliquid does not offer: fill-or-kill, and a market order without a bound.
@@ -94,7 +103,7 @@ class HyperliquidDesk:
 
     def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request:
         """The account's, of every instrument: Hyperliquid knows no other question."""
-        return info_request("userFillsByTime", tag="userFills", user=self._user, startTime=since // 1000)
+        return fills_request(self._user, since // 1000)
 
     def probe(self, now: Microseconds) -> Request:
         """No question is signed here, so it is the action that does nothing: it uses up its nonce."""
@@ -119,22 +128,28 @@ class HyperliquidDesk:
         """What came of ``place``, ``cancel`` or ``query``; see ``outcome_of``."""
         return outcome_of(answer, self._listed, self._symbols)
 
-    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill]:
-        """Raises RateLimited, Unreachable or MalformedFrame where the answer tells nothing: it is no empty list."""
+    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
+        """Raises RateLimited, Unreachable or MalformedFrame where the answer tells nothing: it is no empty list.
+
+        A row that can't be read costs that row; the private feed reads the same list and reports the fault.
+        """
         body = checked(answer)
         try:
             records = records_of(body, self._symbols)
         except UNREADABLE as error:
             raise MalformedFrame(f"{answer.request.tag}: {error}") from error
-        if records is None and body.strip() != b"[]":
-            raise MalformedFrame(f"{answer.request.tag}: no list of orders or fills")
-        return records or []
+        if records is None:
+            if body.strip() != b"[]":
+                raise MalformedFrame(f"{answer.request.tag}: no list of orders or fills")
+            return []
+        if not records.events:
+            raise MalformedFrame(f"{answer.request.tag}: {records.faults[0]}")
+        return [*records.events, *next_page(answer, self._user, records.next_start)]
 
     def _signed(
         self, action: Mapping[str, Any], now: Microseconds, tag: str, expires_after: int | None = None
     ) -> Request:
-        """Nonces are ms, and of one signer no two may be equal: they run ahead of the clock where they must."""
-        nonce = self._last_nonce = max(now // 1000, self._last_nonce + 1)
+        nonce = self._nonces.next(now)
         signature = self._signer.sign(action_hash(action, nonce, self._vault, expires_after))
         body: dict[str, Any] = {"action": action, "nonce": nonce, "signature": signature}
         if self._vault:

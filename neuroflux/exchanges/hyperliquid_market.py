@@ -2,16 +2,22 @@
 
 There are no sequence numbers: ``time``, the block's in ms, stands for one. It never runs back, so what is older than
 the last is not used; a missing message can't be seen, and need not be, since every ``l2Book`` is a whole book.
+Since 2026-07 it comes every 5 s, with ``fast`` every 0.5 s and with 5 levels a side. A ``bbo`` in between names the top
+as it is now: a book that has not been published for ``REPUBLISH_MS`` is published again as of that time, without what
+the ``bbo`` contradicts. It is confirmed so for ``BOOK_LIFE_MS`` at most: where ``l2Book`` itself has stopped, it must
+become stale.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, takewhile
 from typing import Final
 
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
+from msgspec.structs import replace
 
 from neuroflux.book import OrderBook
 from neuroflux.domain import (
@@ -26,7 +32,15 @@ from neuroflux.domain import (
     Trade,
 )
 from neuroflux.errors import UnknownSymbol
-from neuroflux.exchanges.base_exchange import Answer, BookChanged, FeedEvent, Ignored, Subscription, Undecodable
+from neuroflux.exchanges.base_exchange import (
+    Answer,
+    BookChanged,
+    FeedEvent,
+    Ignored,
+    StreamKind,
+    Subscription,
+    Undecodable,
+)
 from neuroflux.exchanges.hyperliquid_messages import (
     SIDES,
     UNREADABLE,
@@ -40,20 +54,59 @@ from neuroflux.exchanges.hyperliquid_messages import (
     MarketFrame,
     TapeTrade,
     TradesFrame,
+    WireLevel,
     channels_of,
     finite_positive,
     kind_of,
+    rows_of,
 )
-from neuroflux.exchanges.hyperliquid_socket import ID, error_event, market_sockets, not_a_frame, subscribe_frame
+from neuroflux.exchanges.hyperliquid_socket import (
+    ID,
+    MARKET_SUBSCRIPTIONS,
+    error_event,
+    market_socket,
+    not_a_frame,
+    subscribe_frame,
+)
 
 TRADES_REMEMBERED: Final = 512
 """For each coin; about 30 are replayed on every subscribe."""
+
+REPUBLISH_MS: Final = 1_000
+BOOK_LIFE_MS: Final = 10_000
+"""Two intervals of the slow ``l2Book``."""
+
+_KINDS: Final = {
+    "bbo": StreamKind.QUOTE,
+    "trades": StreamKind.TRADE,
+    "l2Book": StreamKind.BOOK,
+    "activeAssetCtx": StreamKind.FUNDING,
+}
+_FIRST: Final = frozenset({StreamKind.QUOTE, StreamKind.BOOK})
+"""What an instrument can't be traded without."""
 
 _HOUR: Final = 3_600_000_000
 _FRAMES: Final[Decoder[MarketFrame]] = Decoder(MarketFrame)
 _CHANNELS: Final = channels_of(MarketFrame)
 _L2BOOK: Final = Decoder(L2Book)
 _TRADES: Final = Decoder(list[TapeTrade])
+_TRADE: Final = Decoder(TapeTrade)
+
+
+class _TradeRows(Struct, frozen=True, tag_field="channel", tag="trades"):
+    """A frame of trades, row by row."""
+
+    data: list[Raw]
+
+
+_TRADE_ROWS: Final = Decoder(_TradeRows)
+
+
+_DEPTH: Final = 20
+"""Most levels of a side."""
+
+_Brings = Mapping[bytes, tuple[StreamKind, str]]
+"""By a subscribe frame, what it brings: a kind and a symbol."""
 
 
 class _Seen:
@@ -77,14 +130,26 @@ class _Seen:
 
 
 class _Book:
-    """One coin's book; ``withdrawn`` while nothing of it is proved."""
+    """One coin's book; ``withdrawn`` while nothing of it is proved.
 
-    __slots__ = ("book", "time", "withdrawn")
+    ``time`` is the block (ms) that it is of, ``published`` the one that it was last published as of.
+    """
+
+    __slots__ = ("book", "published", "time", "withdrawn")
 
     def __init__(self) -> None:
         self.book = OrderBook()
-        self.time = -1
+        self.time = self.published = -1
         self.withdrawn = False
+
+    def confirmed(self, bid: WireLevel, ask: WireLevel) -> None:
+        """Make these the top: what is better was taken, and what is not named is as it was."""
+        bids = takewhile(lambda level: float(level.price) > float(bid.px), self.book.bids(_DEPTH))
+        asks = takewhile(lambda level: float(level.price) < float(ask.px), self.book.asks(_DEPTH))
+        self.book.apply(
+            [*((level.price, "0") for level in bids), (bid.px, bid.sz)],
+            [*((level.price, "0") for level in asks), (ask.px, ask.sz)],
+        )
 
 
 class HyperliquidMarketFeed:
@@ -98,36 +163,73 @@ class HyperliquidMarketFeed:
         self._quote_times: dict[str, int] = {}
         self._seen: dict[str, _Seen] = {}
         self._books: dict[str, _Book] = {}
+        self._followed: set[bytes] = set()
+        self._untold: dict[StreamKind, list[str]] = {}
+
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        self._instruments |= {one.symbol: one for one in instruments}
+        self._labels |= {one.name: (one.symbol, one.market) for one in instruments}
 
     def subscriptions(self, symbols: Sequence[str]) -> Sequence[Subscription]:
-        frames = [frame for symbol in symbols for frame in self._subscribe(symbol)]
-        return market_sockets(frames)
+        """Where not all may be followed, perpetuals come first, and quotes and books before trades and funding.
 
-    def _subscribe(self, symbol: str) -> list[bytes]:
-        """``l2Book`` without ``fast``: 20 levels are worth more to a walk than 5 sooner, and quotes come by ``bbo``."""
+        What is not followed is told with the next frame.
+        """
+        asked = chain.from_iterable(self._subscribe(symbol) for symbol in symbols)
+        brings = dict(sorted(asked, key=lambda one: self._rank(*one[1])))
+        frames = self._admitted(brings)
+        return [replace(market_socket(frames), streams=tuple(brings[frame] for frame in frames))] if frames else []
+
+    def _rank(self, kind: StreamKind, symbol: str) -> tuple[bool, bool]:
+        return self._instruments[symbol].kind is not InstrumentKind.PERPETUAL, kind not in _FIRST
+
+    def _admitted(self, brings: _Brings) -> list[bytes]:
+        """As many as there is room for; what is followed already, and now on another socket, keeps its room."""
+        room = MARKET_SUBSCRIPTIONS - len(self._followed)
+        new = [frame for frame in brings if frame not in self._followed]
+        self._followed.update(new[:room])
+        for kind, symbol in (brings[frame] for frame in new[room:]):
+            self._untold.setdefault(kind, []).append(symbol)
+        return [frame for frame in brings if frame in self._followed]
+
+    def _left_out(self, received_time: Microseconds) -> list[ExchangeStatus]:
+        """What is not followed, once."""
+        untold, self._untold = self._untold, {}
+        why = f"is not followed, an address may have {MARKET_SUBSCRIPTIONS} subscriptions to public data"
+        details = (f"{kind} {why}: {', '.join(symbols)}" for kind, symbols in untold.items())
+        return [ExchangeStatus(ID, "subscriptions", StatusKind.EXCLUDED, 0.0, one, received_time) for one in details]
+
+    def _subscribe(self, symbol: str) -> list[tuple[bytes, tuple[StreamKind, str]]]:
+        """``l2Book`` with ``fast``: 20 levels of which nobody knows for 5 s are worth less than 5 of now."""
         if symbol not in self._instruments:
             raise UnknownSymbol(f"{ID} lists no {symbol}")
         instrument = self._instruments[symbol]
         kinds = ["bbo", "trades", "l2Book"]
         if instrument.kind is InstrumentKind.PERPETUAL:
             kinds.append("activeAssetCtx")
-        return [subscribe_frame(kind, coin=instrument.name) for kind in kinds]
+        return [(_subscribing(kind, instrument.name), (_KINDS[kind], symbol)) for kind in kinds]
 
     def disconnected(self, subscription: Subscription) -> None:
         wanted = set(subscription.frames)
         for coin, book in self._books.items():
-            if subscribe_frame("l2Book", coin=coin) in wanted:
+            if _subscribing("l2Book", coin) in wanted:
                 book.withdrawn = True
 
     def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
+        events = self._framed(raw, received_time)
+        return [*self._left_out(received_time), *events] if self._untold else events
+
+    def _framed(self, raw: bytes | str, received_time: Microseconds) -> Sequence[FeedEvent]:
         try:
             frame = _FRAMES.decode(raw)
         except UNREADABLE as error:
             known = not_a_frame(raw, error, _CHANNELS)
-            return (known,) if known else self._payload(raw, received_time, Undecodable(str(error)))
+            if known is None:
+                return self._payload(raw, received_time, Undecodable(str(error)))
+            return self._readable_trades(raw, received_time) or (known,)
         match frame:
             case BboFrame():
-                return (self._quote(frame.data, received_time),)
+                return self._top(frame.data, received_time)
             case TradesFrame():
                 return self._trades(frame.data, received_time)
             case L2BookFrame():
@@ -154,6 +256,18 @@ class HyperliquidMarketFeed:
             return (Undecodable(str(error)),)
         return (Ignored(kind),) if kind else (otherwise,)
 
+    def _top(self, wire: Bbo, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """The quote, and the book once more where it was last published too long ago."""
+        quote = self._quote(wire, received_time)
+        state = self._books.get(wire.coin)
+        if state is None or wire.time - state.published < REPUBLISH_MS or not isinstance(quote, Quote):
+            return (quote,)
+        bid, ask = wire.bbo
+        if state.withdrawn or bid is None or ask is None or wire.time - state.time > BOOK_LIFE_MS:
+            return (quote,)
+        state.confirmed(bid, ask)
+        return (quote, self._changed(state, wire, received_time))
+
     def _quote(self, wire: Bbo, received_time: Microseconds) -> FeedEvent:
         if len(wire.bbo) != 2 or (bid := wire.bbo[0]) is None or (ask := wire.bbo[1]) is None:
             return Ignored("bbo with one side")
@@ -166,11 +280,31 @@ class HyperliquidMarketFeed:
         return Quote(ID, symbol, market, bid.px, bid.sz, ask.px, ask.sz, wire.time, wire.time * 1000, received_time)
 
     def _trades(self, wire: Sequence[TapeTrade], received_time: Microseconds) -> Sequence[FeedEvent]:
-        for one in wire:
-            if not finite_positive(one.px, one.sz):
-                return (Undecodable(f"trade of {one.coin}: no price and size"),)
-        events = [self._trade(one, received_time) for one in wire if self._is_new(one)]
-        return events or (Ignored("trades without a new one"),)
+        faults = [f"trade of {one.coin}: no price and size" for one in wire if not finite_positive(one.px, one.sz)]
+        good = [one for one in wire if finite_positive(one.px, one.sz)] if faults else wire
+        events = [self._trade(one, received_time) for one in good if self._is_new(one)]
+        return self._beside(events, faults, received_time) or (Ignored("trades without a new one"),)
+
+    def _readable_trades(self, raw: bytes | str, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """The trades of a frame in which some can't be read; nothing where this is no such frame."""
+        try:
+            rows, faults = rows_of(_TRADE_ROWS.decode(raw).data, _TRADE, "trade")
+        except UNREADABLE:
+            return ()
+        if not rows:
+            return ()
+        return self._beside([*self._trades(rows, received_time)], faults, received_time)
+
+    def _beside(
+        self, events: Sequence[FeedEvent], faults: Sequence[str], received_time: Microseconds
+    ) -> Sequence[FeedEvent]:
+        """What could be read, and a status for each row that could not; where nothing could, that alone."""
+        if faults and not events:
+            return (Undecodable("; ".join(faults)[:500]),)
+        return [
+            *events,
+            *(ExchangeStatus(ID, "trades", StatusKind.MALFORMED, 0.0, one, received_time) for one in faults),
+        ]
 
     def _is_new(self, trade: TapeTrade) -> bool:
         """``tid`` alone is not unique; (time, coin, tid) is."""
@@ -207,12 +341,16 @@ class HyperliquidMarketFeed:
         return self._status(StatusKind.GAP, wire, why)
 
     def _proved(self, state: _Book, wire: L2Book, received_time: Microseconds) -> Sequence[FeedEvent]:
-        symbol, market = self._labels.get(wire.coin) or (wire.coin, wire.coin)
-        changed = BookChanged(ID, symbol, market, state.book, wire.time, wire.time * 1000, received_time)
+        changed = self._changed(state, wire, received_time)
         if not state.withdrawn:
             return (changed,)
         state.withdrawn = False
         return (self._status(StatusKind.RESYNCED, wire, "a whole book came"), changed)
+
+    def _changed(self, state: _Book, wire: L2Book | Bbo, received_time: Microseconds) -> BookChanged:
+        state.published = wire.time
+        symbol, market = self._labels.get(wire.coin) or (wire.coin, wire.coin)
+        return BookChanged(ID, symbol, market, state.book, wire.time, wire.time * 1000, received_time)
 
     def _status(self, kind: StatusKind, wire: L2Book, detail: str) -> ExchangeStatus:
         symbol = (self._labels.get(wire.coin) or (wire.coin, ""))[0]
@@ -227,3 +365,7 @@ class HyperliquidMarketFeed:
         return Funding(
             ID, symbol, market, context.funding, 1, context.markPx, context.oraclePx, next_hour, received_time
         )
+
+
+def _subscribing(kind: str, coin: str) -> bytes:
+    return subscribe_frame(kind, coin=coin, fast=True) if kind == "l2Book" else subscribe_frame(kind, coin=coin)

@@ -8,7 +8,8 @@ Source: https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/webso
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Final, Literal, get_args
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
@@ -160,13 +161,13 @@ class WireFill(Struct, frozen=True):
 
 
 class UserFills(Struct, frozen=True):
-    fills: list[WireFill]
+    fills: list[Raw]
 
 
 class UserEvent(Struct, frozen=True):
     """A union by key; of its kinds only fills matter here."""
 
-    fills: list[WireFill] | None = None
+    fills: list[Raw] | None = None
 
 
 class MarginSummary(Struct, frozen=True):
@@ -185,33 +186,57 @@ class AssetPosition(Struct, frozen=True):
     position: WirePosition
 
 
-class ClearinghouseState(Struct, frozen=True):
-    """The perpetuals account. ``marginSummary`` covers isolated margin too; ``crossMarginSummary`` doesn't."""
+class Margins(Struct, frozen=True):
+    """The sums of a perpetuals account. ``marginSummary`` covers isolated margin; ``crossMarginSummary`` doesn't."""
 
-    assetPositions: list[AssetPosition]
     withdrawable: Number
     crossMarginSummary: MarginSummary
     marginSummary: MarginSummary | None = None
+
+
+class ClearinghouseState(Struct, frozen=True):
+    """The perpetuals account; its ``Margins`` are read from the same bytes, so that neither costs the other."""
+
+    assetPositions: list[Raw]
     time: Milliseconds | None = None
 
 
 class ClearinghouseStateUpdate(Struct, frozen=True):
-    clearinghouseState: ClearinghouseState
+    """``dex`` is "" for the exchange's own perpetuals, or the name of one that others run on it (HIP-3)."""
+
+    clearinghouseState: Raw
     dex: str = ""
 
 
 class SpotBalance(Struct, frozen=True):
+    """``spotHold`` is what of ``hold`` is of spot orders; only accounts with one balance for all have another.
+
+    ``coin`` is a name that several tokens may have, ``token`` the index of one.
+    """
+
     coin: str
+    token: int
     total: Number
     hold: Number
+    spotHold: Number | None = None
 
 
 class SpotState(Struct, frozen=True):
-    balances: list[SpotBalance]
+    """What stands beside the balances is said of accounts with portfolio margin alone."""
+
+    balances: list[Raw]
+    portfolioMarginEnabled: Raw | UnsetType = UNSET
+    tokenToAvailableAfterMaintenance: Raw | UnsetType = UNSET
 
 
 class SpotStateUpdate(Struct, frozen=True):
     spotState: SpotState
+
+
+class Role(Struct, frozen=True):
+    """The answer to ``userRole``: what kind of address this is."""
+
+    role: str
 
 
 class UserFillsFrame(Struct, frozen=True, tag_field="channel", tag="userFills"):
@@ -223,7 +248,7 @@ class UserEventFrame(Struct, frozen=True, tag_field="channel", tag="user"):
 
 
 class OrderUpdatesFrame(Struct, frozen=True, tag_field="channel", tag="orderUpdates"):
-    data: list[OrderUpdate]
+    data: list[Raw]
 
 
 class ClearinghouseStateFrame(Struct, frozen=True, tag_field="channel", tag="clearinghouseState"):
@@ -262,15 +287,18 @@ class _Shape(Struct, frozen=True):
     limitPx: Raw | UnsetType = UNSET
     oid: Raw | UnsetType = UNSET
     tid: Raw | UnsetType = UNSET
+    role: Raw | UnsetType = UNSET
 
 
-_SHAPES = Decoder(_Shape | list[_Shape | list[Any]])
+_SHAPES = Decoder(_Shape | list[Raw])
+_SHAPE = Decoder(_Shape)
 _KINDS: tuple[tuple[str, str], ...] = (
     ("levels", "l2Book"),
     ("assetPositions", "clearinghouseState"),
     ("balances", "spotClearinghouseState"),
     ("specialStatuses", "exchangeStatus"),
     ("response", "exchange"),
+    ("role", "userRole"),
     ("tokens", "spotMeta"),
     ("universe", "meta"),
     ("status", "orderStatus"),
@@ -296,9 +324,25 @@ def kind_of(body: bytes | str) -> str:
         return ""
     if isinstance(shape, _Shape):
         return _first_kind(shape, _KINDS)
-    if not shape or not isinstance(shape[0], _Shape):
-        return ""
-    return _first_kind(shape[0], _ROW_KINDS)
+    rows, _ = rows_of(shape, _SHAPE, "row")
+    return next((kind for row in rows if (kind := _first_kind(row, _ROW_KINDS))), "")
+
+
+R = TypeVar("R")
+
+
+def rows_of(rows: Iterable[Raw], decoder: Decoder[R], what: str, first: int = 0) -> tuple[list[R], list[str]]:
+    """Each row that can be read, and of each other a text that names it and its fault: it costs itself alone.
+
+    Rows are counted from ``first``.
+    """
+    read, faults = list[R](), list[str]()
+    for number, row in enumerate(rows, start=first):
+        try:
+            read.append(decoder.decode(row))
+        except UNREADABLE as error:
+            faults.append(f"{what} {number}: {error}: {bytes(row)[:120].decode(errors='replace')}")
+    return read, faults
 
 
 def _first_kind(shape: _Shape, kinds: tuple[tuple[str, str], ...]) -> str:

@@ -16,7 +16,7 @@ from neuroflux.domain import Instrument, OrderReport, OrderState, OrderType, Sid
 from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.base_exchange import Ack, Answer, InDoubt, NotThere, Outcome, Reject, Throttled
 from neuroflux.exchanges.hyperliquid_messages import UNREADABLE, Number, OrderUpdate
-from neuroflux.exchanges.hyperliquid_orders import Symbols, report_of
+from neuroflux.exchanges.hyperliquid_orders import Symbols, is_known, report_of
 from neuroflux.exchanges.hyperliquid_rest import THROTTLED_SECONDS, retry_after
 from neuroflux.exchanges.hyperliquid_socket import ID
 
@@ -25,11 +25,23 @@ PLACE_MARKET: Final = "order market"
 CANCEL: Final = "cancelByCloid"
 """Tags of requests: what ``outcome_of`` must know beyond their bodies."""
 
+IMMEDIATE: Final = "Ioc"
+
 REFUSING_STATUSES: Final = frozenset({400, 401, 403, 404, 405, 413, 415, 422})
 """HTTP statuses of requests that never reached the engine."""
 
 UNCERTAIN_WORDS: Final = ("duplicate", "already", "internal", "timeout", "timed out", "unavailable")
 """In an error's text: the order may stand from an earlier try, or the engine itself does not know."""
+
+EXPIRED: Final = "already expired"
+"""In ``Action already expired``: it came after its ``expiresAfter`` and was not accepted. Source:
+https://hyperliquid.gitbook.io/hyperliquid-docs/support/faq/trade-outcome-looks-incorrect
+"""
+
+BAD_NONCE: Final = "invalid nonce"
+"""In ``Invalid nonce: duplicate nonce …``. No request is sent twice, so it is another signer's that stands. Source:
+https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/nonces-and-api-wallets
+"""
 
 UNTIMELY_WORDS: Final = ("nonce", "expire")
 CODES: Final = (
@@ -47,12 +59,21 @@ CODES: Final = (
 """An error is a sentence; the exchange's own names for the reasons are those of its order statuses."""
 
 
+class _Limit(Struct, frozen=True):
+    tif: str
+
+
+class _SentType(Struct, frozen=True):
+    limit: _Limit
+
+
 class _SentOrder(Struct, frozen=True):
     a: int
     b: bool
     p: Number
     s: Number
     c: str
+    t: _SentType
 
 
 class _SentCancel(Struct, frozen=True):
@@ -126,9 +147,13 @@ def outcome_of(answer: Answer, listed: Mapping[int, Instrument], symbols: Symbol
     if answer.status != 200:
         return InDoubt(_told(answer))
     try:
-        return _asked(answer, symbols) if answer.request.path == "/info" else _acted(answer, listed)
+        return _asked(answer, symbols) if _is_question(answer) else _acted(answer, listed)
     except (*UNREADABLE, MalformedFrame) as error:
         return InDoubt(f"unreadable answer: {error}")
+
+
+def _is_question(answer: Answer) -> bool:
+    return answer.request.path == "/info" or answer.request.tag in ("orderStatus", "query")
 
 
 def _told(answer: Answer) -> str:
@@ -141,6 +166,8 @@ def _asked(answer: Answer, symbols: Symbols) -> Outcome:
         return NotThere("unknownOid")
     if found.order is None:
         return InDoubt(f"no order in the answer: {found.status[:80]}")
+    if not is_known(found.order.status):
+        return InDoubt(f"unknown status of an order: {found.order.status[:80]!r}")
     return Ack(report_of(found.order.order, found.order.status, found.order.statusTimestamp, symbols))
 
 
@@ -163,7 +190,11 @@ def _error(text: str) -> Outcome:
     if text.startswith("Order was never placed"):
         return NotThere(text)
     if text.startswith("Too many cumulative requests"):
-        return Throttled(THROTTLED_SECONDS, text)
+        return Throttled(THROTTLED_SECONDS, text, orders_only=True)  # cancels have a limit of their own
+    if EXPIRED in text.lower():
+        return Reject("expired", text, is_untimely=True)
+    if text.lower().startswith(BAD_NONCE):
+        return Reject("nonce", text, is_untimely=True)
     if any(word in text.lower() for word in UNCERTAIN_WORDS):
         return InDoubt(text)
     untimely = any(word in text.lower() for word in UNTIMELY_WORDS)
@@ -179,7 +210,7 @@ def _placed(status: _Status | str, sent: _Sent, listed: Mapping[int, Instrument]
             return InDoubt(f"unknown status of a new order: {status[:80]}")
     elif status.filled is not None:
         filled, average, oid = Decimal(status.filled.totalSz), Decimal(status.filled.avgPx), str(status.filled.oid)
-        state = OrderState.FILLED if filled >= quantity else OrderState.EXPIRED
+        state = _filled(order, filled)
     elif status.resting is not None:
         oid = str(status.resting.oid)
     else:
@@ -200,6 +231,15 @@ def _placed(status: _Status | str, sent: _Sent, listed: Mapping[int, Instrument]
             reason="the rest did not match" if state is OrderState.EXPIRED else "",
         )
     )
+
+
+def _filled(order: _SentOrder, filled: Decimal) -> OrderState:
+    """The rest of an immediate order is gone. No page says what became of another's, so that one may rest. Source:
+    https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/exchange-endpoint#place-an-order
+    """
+    if filled >= Decimal(order.s):
+        return OrderState.FILLED
+    return OrderState.EXPIRED if order.t.limit.tif == IMMEDIATE else OrderState.WORKING
 
 
 def _cancelled(status: _Status | str, sent: _Sent, listed: Mapping[int, Instrument]) -> Outcome:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import msgspec
+from msgspec import Struct
 
 from neuroflux.errors import MalformedFrame, RateLimited, Unreachable
-from neuroflux.exchanges.base_exchange import Answer, Keys, Request
+from neuroflux.exchanges.base_exchange import Answer, Keys, PageNeeded, Request
 
 WEIGHT_PER_MINUTE: Final = 1200
 _JSON: Final = {"content-type": "application/json"}
 _LIGHT: Final = frozenset({"l2Book", "clearinghouseState", "spotClearinghouseState", "orderStatus", "exchangeStatus"})
-"""Kinds of info that weigh 2; the others weigh 20, and 1 more for every 20 rows, which nobody knows before."""
+"""Kinds of info that weigh 2; ``userRole`` weighs 60. The others weigh 20, and 1 more for every 20 rows, which nobody
+knows before."""
+
+
+class _FillsAsked(Struct, frozen=True):
+    startTime: int
+
+
+_FILLS_ASKED: Final = msgspec.json.Decoder(_FillsAsked)
 
 THROTTLED_SECONDS: Final = 10.0
 """How long to wait where the exchange does not say: an address over its limit may act once in 10 s."""
@@ -26,7 +36,29 @@ def account_of(keys: Keys) -> str:
 def info_request(kind: str, tag: str = "", **fields: Any) -> Request:
     """``POST /info``; the tag is the kind of the answer (``kind_of``), which is mostly the kind of the request."""
     body = msgspec.json.encode({"type": kind, **fields})
-    return Request("POST", "/info", body, _JSON, weight=2 if kind in _LIGHT else 20, tag=tag or kind)
+    return Request(
+        "POST", "/info", body, _JSON, weight=2 if kind in _LIGHT else 60 if kind == "userRole" else 20, tag=tag or kind
+    )
+
+
+def fills_request(user: str, start: int) -> Request:
+    """The account's fills of every instrument from ``start`` (ms) on: 2,000 at most, the oldest first."""
+    return info_request("userFillsByTime", tag="userFills", user=user, startTime=start)
+
+
+def next_page(answer: Answer, user: str, start: int | None) -> tuple[PageNeeded, ...]:
+    """The page of fills after this answer, none where ``start`` is None.
+
+    It begins in the last row's own millisecond, where more may have happened; with the next one where a whole page
+    was of that millisecond, since the same page would come again.
+    """
+    if start is None:
+        return ()
+    try:
+        asked = _FILLS_ASKED.decode(answer.request.body).startTime
+    except (msgspec.MsgspecError, ValueError):
+        asked = -1
+    return (PageNeeded(fills_request(user, start + (start == asked))),)
 
 
 def exchange_request(body: bytes, tag: str) -> Request:
@@ -34,11 +66,12 @@ def exchange_request(body: bytes, tag: str) -> Request:
 
 
 def retry_after(answer: Answer) -> float:
-    """Seconds to wait after a 429."""
+    """Seconds to wait after a 418 or 429."""
     try:
-        return float(answer.headers.get("retry-after", THROTTLED_SECONDS))
+        seconds = float(answer.headers.get("retry-after", THROTTLED_SECONDS))
     except ValueError:
         return THROTTLED_SECONDS
+    return seconds if 0 <= seconds < math.inf else THROTTLED_SECONDS
 
 
 def checked(answer: Answer) -> bytes:

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
+from neuroflux.domain import Microseconds
 from neuroflux.errors import UsageError
 
 MAINNET, TESTNET = "a", "b"
 """The phantom agent's source."""
+
+NONCE_STRIDE: Final = 16
+"""How many processes can sign with one key and never make the same nonce. A larger stride would run further ahead of
+the clock where many actions are signed at once, and the exchange refuses what is below the last 100 nonces of a key."""
+
+_FURTHEST_AHEAD: Final = 60_000
+"""ms: beyond it the clock was wrong, not the burst of orders long."""
 
 _AGENT_TYPE = keccak(b"Agent(string source,bytes32 connectionId)")
 _DOMAIN = keccak(
@@ -51,6 +59,26 @@ def _exactly(length: int, raw: bytes) -> bytes:
     if len(raw) != length:
         raise ValueError(f"not {length} bytes")
     return raw
+
+
+class Nonces:
+    """The nonces of one process: ms, never equal, and all with one rest when divided by the stride.
+
+    They fall only where the clock was ahead and is not any more: for as long as it was, all else would be refused.
+    The exchange takes one that is new, within (T - 2 days, T + 1 day) and above the smallest of the last 100. Source:
+    https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/nonces-and-api-wallets
+    """
+
+    def __init__(self, rest: int) -> None:
+        self._rest = rest
+        self._last = rest - NONCE_STRIDE
+
+    def next(self, now: Microseconds) -> int:
+        """The first of ours that is not before now; further ahead of the clock where that was used already."""
+        ms = now // 1000
+        first, unused = ms + (self._rest - ms) % NONCE_STRIDE, self._last + NONCE_STRIDE
+        self._last = unused if first < unused < first + _FURTHEST_AHEAD else first
+        return self._last
 
 
 class Signer:

@@ -19,8 +19,13 @@ HEARTBEAT_SECONDS: Final = 30.0
 """The server closes a socket on which it has sent nothing for 60 s."""
 MARKET_QUIET_SECONDS: Final = 30.0
 
-MAX_SUBSCRIPTIONS: Final = 1000
-"""What one socket may carry."""
+ACCOUNT_SUBSCRIPTIONS: Final = 10
+"""Left for the private feed, which has four, and for a moment eight when its socket is opened anew."""
+
+MARKET_SUBSCRIPTIONS: Final = 1000 - ACCOUNT_SUBSCRIPTIONS
+"""An IP address may have 1,000 on all its sockets together. Source:
+https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/rate-limits-and-user-limits
+"""
 
 GREETING: Final = "Websocket connection established."
 """Text that old servers send first."""
@@ -29,22 +34,19 @@ _ENVELOPE: Final = Decoder(Envelope)
 _ANSWERS: Final = (b'{"channel":"pong"', b'{"channel":"subscriptionResponse"')
 
 
-def subscribe_frame(kind: str, **of: str) -> bytes:
+def subscribe_frame(kind: str, **of: str | bool) -> bytes:
     """``{"method":"subscribe","subscription":{"type":kind,…}}``, always with the same bytes."""
     return msgspec.json.encode({"method": "subscribe", "subscription": {"type": kind, **of}})
 
 
-def market_sockets(frames: Sequence[bytes]) -> list[Subscription]:
-    """Spread the subscribe frames over as few sockets as may carry them."""
-    return [replace(one, is_steady=True, answers=_ANSWERS) for one in sockets(frames, MARKET_QUIET_SECONDS)]
+def market_socket(frames: Sequence[bytes]) -> Subscription:
+    """The socket on which these subscribe frames are sent."""
+    return replace(socket(frames, MARKET_QUIET_SECONDS), is_steady=True, answers=_ANSWERS)
 
 
-def sockets(frames: Sequence[bytes], quiet_seconds: float) -> list[Subscription]:
+def socket(frames: Sequence[bytes], quiet_seconds: float) -> Subscription:
     """The same for data that comes now and then: there the heartbeat's answer shows that the socket lives."""
-    return [
-        Subscription("/ws", tuple(frames[at : at + MAX_SUBSCRIPTIONS]), HEARTBEAT, HEARTBEAT_SECONDS, quiet_seconds)
-        for at in range(0, len(frames), MAX_SUBSCRIPTIONS)
-    ]
+    return Subscription("/ws", tuple(frames), HEARTBEAT, HEARTBEAT_SECONDS, quiet_seconds)
 
 
 def error_event(text: str, received_time: Microseconds) -> FeedEvent:

@@ -3,13 +3,14 @@
 import json
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroflux.domain import Balance, ExchangeStatus, Fill, Liquidity, OrderReport, OrderState, Position, Side
-from neuroflux.exchanges.base_exchange import AccountFeed, Answer, Ignored, Keys, Request
+from neuroflux.exchanges.base_exchange import AccountFeed, Answer, Ignored, Keys, PageNeeded, Request, Undecodable
 from neuroflux.exchanges.binance import Binance
 from neuroflux.exchanges.binanceusdm import BinanceUsdm
 
@@ -85,6 +86,20 @@ def test_balances_are_absolute_and_a_delta_is_not_added() -> None:
     assert isinstance(event, Ignored)
 
 
+def test_after_an_external_lock_the_balances_are_asked_for() -> None:
+    feed, lock = spot(), {"e": "externalLockUpdate", "E": 1700000000123, "a": "NEO", "d": "10.00000000", "T": 1}
+    (wanted,) = feed.frame(json.dumps({"subscriptionId": 0, "event": lock}), NOW)
+    assert isinstance(wanted, PageNeeded)
+    asked = parse_qs(urlsplit(wanted.request.path).query)
+    assert (wanted.request.method, urlsplit(wanted.request.path).path) == ("GET", "/api/v3/account")
+    assert (asked["timestamp"], asked["recvWindow"]) == (["1700000000123"], ["60000"]), "the exchange's own time"
+    held = {"balances": [{"asset": "NEO", "free": "5", "locked": "10"}]}
+    (balance,) = feed.answer(Answer(wanted.request, 200, json.dumps(held).encode()), NOW)
+    assert balance == Balance("binance", "NEO", D(5), D(10), D(0), D(15), NOW)
+    (unread,) = feed.frame('{"e":"externalLockUpdate","E":"soon"}', NOW)
+    assert isinstance(unread, Undecodable)
+
+
 @pytest.mark.parametrize(
     ("feed", "raw"),
     [
@@ -104,7 +119,7 @@ def test_the_end_of_a_stream_is_told(feed: AccountFeed, raw: str) -> None:
 
 def test_a_listen_key_opens_the_stream() -> None:
     feed = usdm()
-    (request,) = feed.opening(NOW)
+    request, *_ = feed.opening(NOW)
     assert (request.method, request.headers["X-MBX-APIKEY"]) == ("POST", "the-key")
     feed.answer(Answer(request, 200, b'{"listenKey":"abc"}'), NOW)
     assert feed.subscriptions(NOW)[0].path == "/private/ws?listenKey=abc"
@@ -140,7 +155,51 @@ def test_a_future_order_is_told_and_its_short_form_is_not_counted_twice() -> Non
     assert isinstance(again, Ignored)
 
 
-def test_margins_are_kept_between_account_answers() -> None:
+COIN_M: list[dict[str, Any]] = [
+    {
+        "e": "ACCOUNT_UPDATE",
+        "a": {
+            "m": "ORDER",
+            "B": [{"a": "BTC", "wb": "2", "cw": "2"}],
+            "P": [{"s": "BTCUSD_PERP", "pa": "-100", "ep": "5", "up": "0"}],
+        },
+    },
+    {
+        "e": "ORDER_TRADE_UPDATE",
+        "o": {
+            "s": "BTCUSD_PERP",
+            "c": "mine",
+            "S": "SELL",
+            "o": "LIMIT",
+            "q": "100",
+            "p": "100",
+            "ap": "100",
+            "x": "TRADE",
+            "X": "FILLED",
+            "i": 9,
+            "l": "100",
+            "z": "100",
+            "L": "100",
+            "T": 1,
+            "t": 3,
+            "ma": "BTC",
+        },
+    },
+    {"e": "ACCOUNT_CONFIG_UPDATE", "ac": {"s": "BTCUSD_PERP", "l": 25}},
+]
+
+
+@pytest.mark.parametrize("event", COIN_M, ids=lambda one: str(one["e"]))
+def test_what_is_of_coin_m_is_dropped(event: dict[str, Any]) -> None:
+    times = {"E": 1_790_000_000_000, "T": 1_790_000_000_000}
+    assert usdm().frame(json.dumps({**event, **times, "st": 2}), NOW) == (Ignored(f"{event['e']} of COIN-M"),)
+    ours = usdm().frame(json.dumps({**event, **times, "st": 1}), NOW)
+    assert ours == usdm().frame(json.dumps({**event, **times}), NOW)
+    if event["e"] != "ACCOUNT_CONFIG_UPDATE":
+        assert not any(isinstance(one, Ignored) for one in ours)
+
+
+def test_a_push_changes_what_is_free_by_wallet_profit_and_margin() -> None:
     feed = usdm()
     asset = {"asset": "USDT", "walletBalance": "100", "positionInitialMargin": "30", "openOrderInitialMargin": "10"}
     answer = Answer(Request("GET", "/fapi/v3/account"), 200, json.dumps({"assets": [asset], "positions": []}).encode())
@@ -153,7 +212,8 @@ def test_margins_are_kept_between_account_answers() -> None:
     }
     changed, position = feed.frame(json.dumps({"e": "ACCOUNT_UPDATE", "E": 1700000000000, "a": update}), NOW)
     assert isinstance(changed, Balance)
-    assert (changed.free, changed.total) == (D(50), D(90))
+    assert (changed.free, changed.total) == (D(60 - 10 + 1 - 9), D(90))  # 9 of 10 bought: no leverage is known
+    assert changed.total == changed.free + changed.in_orders + changed.in_positions
     assert isinstance(position, Position)
     assert (position.quantity, position.entry_price, position.unrealised_pnl) == (D(-2), D(5), D(1))
 

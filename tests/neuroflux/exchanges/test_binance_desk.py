@@ -17,6 +17,7 @@ from neuroflux.exchanges.base_exchange import (
     InDoubt,
     Keys,
     NotThere,
+    PageNeeded,
     Placement,
     Reject,
     Request,
@@ -132,6 +133,59 @@ def test_a_wait_is_obeyed() -> None:
     assert told.retry_after == 7.0
 
 
+DAY = 86_400_000_000
+
+
+def asked_for(since: int) -> list[dict[str, str]]:
+    """What a desk of USDⓈ-M asks for while nothing is found, one after the other."""
+    futures, asked = BinanceUsdm().desk(Keys("the-key", "the-secret"), []), []
+    requests = [futures.fills_since(INSTRUMENT, since, NOW)]
+    for request in requests:
+        asked.append(query_of(request))
+        pages = futures.reports(Answer(request, 200, b"[]"))
+        requests += [one.request for one in pages if isinstance(one, PageNeeded)]
+    assert {one["timestamp"] for one in asked} == {str(NOW // 1000)}
+    assert {one["symbol"] for one in asked} == {"BTCUSDT"}
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("age", "windows"), [(60_000_000, 1), (6 * DAY, 1), (7 * DAY, 2), (8 * DAY, 2), (30 * DAY, 5), (900 * DAY, 30)]
+)
+def test_older_fills_of_futures_are_asked_for_window_by_window(age: int, windows: int) -> None:
+    asked = asked_for(NOW - age)
+    starts, ends = [int(one["startTime"]) for one in asked], [int(one["endTime"]) for one in asked if "endTime" in one]
+    assert len(asked) == windows
+    assert starts[0] == (NOW - min(age, 180 * DAY)) // 1000
+    assert starts[1:] == ends, "each begins where the one before it ended, and the last one has no end"
+    assert all(end - start < 7 * DAY // 1000 for start, end in zip(starts, [*ends, NOW // 1000], strict=True))
+
+
+def test_a_full_page_of_a_window_goes_on_by_trade_ids() -> None:
+    futures = BinanceUsdm().desk(Keys("k", "s"), [])
+    row = {
+        "symbol": "BTCUSDT",
+        "orderId": 1,
+        "price": "1",
+        "qty": "1",
+        "side": "BUY",
+        "maker": True,
+        "commission": "0",
+        "commissionAsset": "USDT",
+        "time": NOW // 1000 - 29 * 86_400_000,
+    }
+    request = futures.fills_since(INSTRUMENT, NOW - 30 * DAY, NOW)
+    *fills, more = futures.reports(Answer(request, 200, json.dumps([{**row, "id": n} for n in range(1000)]).encode()))
+    assert (len(fills), isinstance(more, PageNeeded)) == (1000, True)
+    asked = query_of(more.request) if isinstance(more, PageNeeded) else {}
+    assert (asked["fromId"], asked.get("startTime"), asked.get("endTime")) == ("1000", None, None)
+
+
+def test_fills_of_spot_are_asked_for_at_once() -> None:
+    asked = query_of(desk().fills_since(INSTRUMENT, NOW - 900 * DAY, NOW))
+    assert (asked["startTime"], asked.get("endTime")) == (str((NOW - 900 * DAY) // 1000), None)
+
+
 def test_an_accepted_order_brings_its_fills() -> None:
     body = {
         "symbol": "BTCUSDT",
@@ -184,6 +238,15 @@ def test_a_probe_reads_the_account_and_a_leverage_is_the_futures_own() -> None:
     assert "the-key" not in told
     set_ = BinanceUsdm().desk(Keys("the-key", "the-secret"), [INSTRUMENT]).leverage(INSTRUMENT, 5, NOW)
     assert (set_.method, urlsplit(set_.path).path, query_of(set_)["leverage"]) == ("POST", "/fapi/v1/leverage", "5")
+
+
+def test_the_testnet_of_futures_is_one_site() -> None:
+    """The keys of one are not those of the other: REST and sockets are of the demo that took the testnet's place."""
+    assert [urlsplit(one).netloc for one in BinanceUsdm.TESTNET] == [
+        "demo-fapi.binance.com",
+        "demo-fstream.binance.com",
+        "demo-fstream.binance.com",
+    ]
 
 
 def test_what_the_headers_tell_of_the_limits() -> None:

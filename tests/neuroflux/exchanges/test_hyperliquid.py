@@ -14,7 +14,7 @@ from neuroflux.errors import MalformedFrame, RateLimited, Unreachable
 from neuroflux.exchanges.base_exchange import Answer, Exchange, Request
 from neuroflux.exchanges.hyperliquid import CCXT_NAMES, Hyperliquid
 
-META = {
+META: dict[str, Any] = {
     "universe": [
         {"name": "BTC", "szDecimals": 5, "maxLeverage": 40},
         {"name": "OLD", "szDecimals": 1, "maxLeverage": 3, "isDelisted": True},
@@ -22,7 +22,7 @@ META = {
     ],
     "collateralToken": 0,
 }
-SPOT_META = {
+SPOT_META: dict[str, Any] = {
     "tokens": [
         {"name": "USDC", "szDecimals": 8, "index": 0},
         {"name": "UBTC", "szDecimals": 5, "index": 197},
@@ -46,7 +46,7 @@ def answer(body: object, status: int = 200, tag: str = "") -> Answer:
 
 
 def listed() -> dict[str, Instrument]:
-    return {one.name: one for one in Hyperliquid().instruments([answer(META), answer(SPOT_META)])}
+    return {one.name: one for one in Hyperliquid().listing([answer(META), answer(SPOT_META)]).instruments}
 
 
 def test_keeps_the_protocol() -> None:
@@ -97,19 +97,50 @@ def test_a_wrapped_token_has_ccxts_symbol_and_its_own_market() -> None:
     assert (listed()["@207"].symbol, listed()["@207"].market) == ("HYPE/USDT", "HYPE/USD")
 
 
+@pytest.mark.parametrize(
+    ("name", "is_canonical"), [("TRUMP", False), ("HYPE", False), ("UBTC", False), ("USDT", True), ("BTC", True)]
+)
+def test_a_namesake_shares_nothing_with_the_coin_whose_name_it_has(name: str, is_canonical: bool) -> None:
+    """A real TRUMP/USDC (@9) traded at 0.0025 where the coin was at 17.66: https://github.com/ccxt/ccxt/issues/25216."""
+    token = {"name": name, "szDecimals": 1, "index": 12, "isCanonical": is_canonical}
+    meta = {
+        "tokens": [*SPOT_META["tokens"], token],
+        "universe": [*SPOT_META["universe"], {"name": "@9", "tokens": [12, 0], "index": 9}],
+    }
+    now = {one.name: one for one in Hyperliquid().listing([answer(meta)]).instruments}
+    own = now.pop("@9")
+    assert (own.symbol, own.market, own.base) == (f"{name}#12/USDC", f"{name}#12/USD", f"{name}#12")
+    assert own.asset_id == 10009
+    assert now == {one.name: one for one in listed().values() if one.kind is InstrumentKind.SPOT}
+
+
+def test_what_is_paid_with_a_namesake_of_the_dollar_is_not_paid_with_dollars() -> None:
+    meta = {
+        "tokens": [*SPOT_META["tokens"], {"name": "USDC", "szDecimals": 2, "index": 12}],
+        "universe": [{"name": "@9", "tokens": [150, 12], "index": 9}],
+    }
+    (pair,) = Hyperliquid().listing([answer(meta)]).instruments
+    assert (pair.symbol, pair.market, pair.quote) == ("HYPE/USDC#12", "HYPE/USDC#12", "USDC#12")
+
+
+def test_a_token_that_is_not_known_has_a_market_of_its_own() -> None:
+    token = listed()["@250"]
+    assert (token.symbol, token.market, token.base) == ("feUSD#300/USDC", "feUSD#300/USD", "feUSD#300")
+
+
 def test_of_two_pairs_with_one_symbol_the_last_keeps_it() -> None:
     doubled = {
-        "tokens": [*SPOT_META["tokens"], {"name": "BTC", "szDecimals": 5, "index": 900}],
-        "universe": [*SPOT_META["universe"], {"name": "@800", "tokens": [900, 0], "index": 800}],
+        "tokens": SPOT_META["tokens"],
+        "universe": [*SPOT_META["universe"], {"name": "@800", "tokens": [197, 0], "index": 800}],
     }
-    symbols = {one.name: one.symbol for one in Hyperliquid().instruments([answer(doubled)])}
+    symbols = {one.name: one.symbol for one in Hyperliquid().listing([answer(doubled)]).instruments}
     assert symbols["@142"] == "@142"
     assert symbols["@800"] == "BTC/USDC"
 
 
 def test_answers_with_contexts_are_read_too() -> None:
     with_contexts = [answer([META, [{"markPx": "1"}]]), answer([SPOT_META, [{"markPx": "1"}]])]
-    assert {one.name: one for one in Hyperliquid().instruments(with_contexts)} == listed()
+    assert {one.name: one for one in Hyperliquid().listing(with_contexts).instruments} == listed()
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +161,7 @@ def test_symbols_ids_and_fees_are_ccxts(ccxt_hyperliquid: Any) -> None:
     for market in ccxt_hyperliquid.fetch_swap_markets() + ccxt_hyperliquid.fetch_spot_markets():
         name = market["baseName"] if market["swap"] else market["id"]
         ours = listed()[name]
-        assert ours.symbol == market["symbol"]
+        assert ours.symbol == market["symbol"] or "#" in ours.symbol  # ccxt goes by names that many may have
         assert ours.asset_id == int(market["baseId"])
         assert ours.active == market["active"]
         assert float(ours.quantity_step) == market["precision"]["amount"]
@@ -145,21 +176,43 @@ def test_token_names_are_ccxts() -> None:
 )
 def test_what_is_no_list_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedFrame):
-        Hyperliquid().instruments([answer(body)])
+        Hyperliquid().listing([answer(body)])
 
 
 def test_a_pair_of_unknown_tokens_is_malformed() -> None:
     with pytest.raises(MalformedFrame, match="@9"):
-        Hyperliquid().instruments([answer({"tokens": [], "universe": [{"name": "@9", "tokens": [9, 0], "index": 9}]})])
+        Hyperliquid().listing([answer({"tokens": [], "universe": [{"name": "@9", "tokens": [9, 0], "index": 9}]})])
+
+
+def test_a_bad_row_costs_that_row_alone_and_is_named() -> None:
+    universe: list[object] = [
+        *META["universe"],
+        None,
+        {"name": "HUGE", "szDecimals": 10**30},
+        {"name": "LAST", "szDecimals": 1},
+    ]
+    perpetuals = Hyperliquid().listing([answer({"universe": universe})])
+    assert [(one.name, one.asset_id) for one in perpetuals.instruments] == [
+        ("BTC", 0),
+        ("OLD", 1),
+        ("kPEPE", 2),
+        ("LAST", 5),
+    ]
+    assert ["perpetual 3" in perpetuals.faults[0], "HUGE" in perpetuals.faults[1], len(perpetuals.faults)] == [1, 1, 2]
+    pairs = [*SPOT_META["universe"], {"name": "@9", "tokens": [9, 0], "index": 9}, {"name": "@10"}]
+    spot = Hyperliquid().listing([answer({"tokens": [*SPOT_META["tokens"], {"name": "x"}], "universe": pairs})])
+    assert [one.name for one in spot.instruments] == [one["name"] for one in SPOT_META["universe"]]
+    assert len(spot.faults) == 3
+    assert any("@9" in fault for fault in spot.faults)
 
 
 def test_a_bad_status_is_an_error_of_its_kind() -> None:
     with pytest.raises(RateLimited):
-        Hyperliquid().instruments([answer(b"", 429)])
+        Hyperliquid().listing([answer(b"", 429)])
     with pytest.raises(Unreachable):
-        Hyperliquid().instruments([answer(b"", 502)])
+        Hyperliquid().listing([answer(b"", 502)])
     with pytest.raises(MalformedFrame):
-        Hyperliquid().instruments([answer(b"", 422)])
+        Hyperliquid().listing([answer(b"", 422)])
 
 
 def test_server_time() -> None:

@@ -7,6 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from neuroflux.domain import (
     Balance,
@@ -20,9 +23,11 @@ from neuroflux.domain import (
     OrderType,
     Position,
     Side,
+    StatusKind,
 )
-from neuroflux.exchanges.base_exchange import AccountFeed, Answer, Ignored, Keys, Request, Undecodable
+from neuroflux.exchanges.base_exchange import AccountFeed, Answer, Ignored, Keys, PageNeeded, Request, Undecodable
 from neuroflux.exchanges.hyperliquid_account import HyperliquidAccountFeed
+from neuroflux.exchanges.hyperliquid_tokens import KNOWN
 
 NOW = 1_760_000_000_000_000
 MS = NOW // 1000
@@ -110,8 +115,9 @@ def state(value: str = "1000", margin: str = "200", free: str = "750", **positio
     }
 
 
-def balance(asset: str, total: str, hold: str) -> dict[str, Any]:
-    return {"coin": asset, "token": 0, "total": total, "hold": hold, "entryNtl": "0"}
+def balance(coin: str, total: str, hold: str, token: int | None = None) -> dict[str, Any]:
+    index = KNOWN[coin] if token is None else token
+    return {"coin": coin, "token": index, "total": total, "hold": hold, "entryNtl": "0"}
 
 
 def report(feed: HyperliquidAccountFeed, status: str, **over: Any) -> OrderReport:
@@ -139,12 +145,16 @@ def test_resync_asks_for_everything_since(feed: HyperliquidAccountFeed) -> None:
     requests = feed.resync(NOW - 60_000_000, NOW)
     user = {"user": USER.lower()}
     assert [json.loads(one.body) for one in requests] == [
+        {"type": "userRole", **user},
+        {"type": "userAbstraction", **user},
         {"type": "spotClearinghouseState", **user},
         {"type": "clearinghouseState", **user},
         {"type": "frontendOpenOrders", **user},
         {"type": "userFillsByTime", **user, "startTime": MS - 60_000},
     ]
-    assert [one.weight for one in requests] == [2, 2, 20, 20]
+    assert [one.weight for one in requests] == [60, 20, 2, 2, 20, 20]
+    feed.answer(answer({"role": "user"}, "userRole"), NOW)
+    assert [one.tag for one in feed.resync(NOW, NOW)][:2] == ["userAbstraction", "spotClearinghouseState"]
 
 
 def test_a_fill(feed: HyperliquidAccountFeed) -> None:
@@ -162,6 +172,7 @@ def test_a_fill(feed: HyperliquidAccountFeed) -> None:
         fee_asset="USDC",
         liquidity=Liquidity.TAKER,
         event_time=NOW,
+        name="BTC",
     )
     snapshot = frame("userFills", {"isSnapshot": True, "user": USER, "fills": [fill()]})
     later = frame("userFills", {"user": USER, "fills": [fill()]})
@@ -204,7 +215,7 @@ def test_an_order_that_traded_in_part(feed: HyperliquidAccountFeed) -> None:
         price=Decimal("100.5"),
         quantity=Decimal("0.5"),
         filled_quantity=Decimal("0.2"),
-        average_price=Decimal(0),
+        average_price=None,
         state=OrderState.WORKING,
         reason="",
         event_time=NOW,
@@ -222,6 +233,9 @@ def test_an_order_that_traded_in_part(feed: HyperliquidAccountFeed) -> None:
         ("marginCanceled", "0.5", OrderState.CANCELLED, "0"),
         ("somethingNewCanceled", "0.5", OrderState.CANCELLED, "0"),
         ("scheduledCancel", "0.5", OrderState.CANCELLED, "0"),
+        ("internalCancel", "0.5", OrderState.CANCELLED, "0"),
+        ("siblingFilledCanceled", "0.2", OrderState.CANCELLED, "0.3"),
+        ("openInterestIncreaseRejected", "0.5", OrderState.REJECTED, "0"),
         ("rejected", "0.5", OrderState.REJECTED, "0"),
         ("iocCancelRejected", "0.5", OrderState.REJECTED, "0"),
         ("iocCancelRejected", "0.2", OrderState.EXPIRED, "0.3"),
@@ -234,11 +248,56 @@ def test_states(feed: HyperliquidAccountFeed, status: str, remaining: str, state
     assert found.reason == ("" if status in ("open", "filled") else status)
 
 
-def test_an_unknown_status_does_not_hide_the_other_orders(feed: HyperliquidAccountFeed) -> None:
-    first, second = feed.frame(frame("orderUpdates", [update("evaporated"), update("open")]), NOW)
-    assert isinstance(first, Undecodable)
-    assert "evaporated" in first.reason
+def test_an_unknown_status_is_kept_and_reported(feed: HyperliquidAccountFeed) -> None:
+    first, second, status = feed.frame(frame("orderUpdates", [update("evaporated"), update("open")]), NOW)
+    assert isinstance(first, OrderReport)
+    assert (first.state, first.reason) == (OrderState.WORKING, "evaporated")
     assert isinstance(second, OrderReport)
+    assert isinstance(status, ExchangeStatus)
+    assert status.kind is StatusKind.UNKNOWN
+    assert "'evaporated' of order 77 (BTC)" in status.detail
+
+
+@pytest.mark.parametrize(
+    ("channel", "data", "kept"),
+    [
+        ("orderUpdates", [update("open"), {"order": {}}, update("filled")], 2),
+        ("userFills", {"fills": [fill(tid=1), fill(px=None), fill(tid=2), 7]}, 2),
+        ("spotState", {"spotState": {"balances": [balance("HYPE", "1", "0"), balance("PURR", "x", "0")]}}, 1),
+    ],
+)
+def test_a_bad_row_costs_that_row_alone(feed: HyperliquidAccountFeed, channel: str, data: Any, kept: int) -> None:
+    events = feed.frame(frame(channel, data), NOW)
+    faults = [one for one in events if isinstance(one, ExchangeStatus)]
+    assert len(events) - len(faults) == kept
+    assert faults
+    assert {one.kind for one in faults} == {StatusKind.MALFORMED}
+
+
+def test_a_bad_balance_is_no_sign_that_an_asset_is_gone(feed: HyperliquidAccountFeed) -> None:
+    feed.answer(answer({"balances": [balance("HYPE", "5", "0"), balance("PURR", "1", "0")]}), NOW)
+    events = feed.answer(answer({"balances": [balance("PURR", "1", "0"), balance("HYPE", "x", "0")]}), NOW)
+    assert [one.asset for one in events if isinstance(one, Balance)] == ["PURR"]
+    events = feed.answer(answer({"balances": [balance("PURR", "1", "0")]}), NOW)
+    assert [(one.asset, one.total) for one in events if isinstance(one, Balance)] == [
+        ("PURR", Decimal(1)),
+        ("HYPE", Decimal(0)),
+    ]
+
+
+def test_a_bad_position_costs_that_position_alone(feed: HyperliquidAccountFeed) -> None:
+    feed.answer(answer(state(BTC="1", ETH="2")), NOW)
+    events = feed.answer(answer(state(BTC="1", ETH="much")), NOW)
+    assert [one.symbol for one in events if isinstance(one, Position)] == ["BTC/USDC:USDC"]
+    (fault,) = (one for one in events if isinstance(one, ExchangeStatus))
+    assert "ETH" in fault.detail
+    closed = [one for one in feed.answer(answer(state()), NOW) if isinstance(one, Position)]
+    assert [(one.symbol, one.quantity) for one in closed] == [("BTC/USDC:USDC", Decimal(0)), ("ETH", Decimal(0))]
+
+
+def test_bad_sums_do_not_cost_the_positions(feed: HyperliquidAccountFeed) -> None:
+    events = feed.answer(answer(state(BTC="1") | {"withdrawable": None}), NOW)
+    assert [type(one) for one in events] == [Position, ExchangeStatus]
 
 
 def test_open_orders(feed: HyperliquidAccountFeed) -> None:
@@ -275,6 +334,45 @@ def test_the_parts_always_make_the_total(feed: HyperliquidAccountFeed) -> None:
     assert under_water.free + under_water.in_orders + under_water.in_positions == under_water.total
 
 
+def test_tokens_of_one_name_are_assets_of_their_own(feed: HyperliquidAccountFeed) -> None:
+    """A worthless token that is called HYPE, sent to the account by anybody, neither adds to HYPE nor stands for it."""
+    rows = [balance("HYPE", "5", "0"), balance("HYPE", "900", "0", 411), balance("TRUMP", "7", "0", 9)]
+    held = feed.answer(answer({"balances": rows}), NOW)
+    assert {one.asset: one.total for one in held if isinstance(one, Balance)} == {
+        "HYPE": Decimal(5),
+        "HYPE#411": Decimal(900),
+        "TRUMP#9": Decimal(7),
+    }
+    gone = feed.answer(answer({"balances": rows[:1]}), NOW)
+    assert [(one.asset, one.total) for one in gone if isinstance(one, Balance)] == [
+        ("HYPE", Decimal(5)),
+        ("HYPE#411", Decimal(0)),
+        ("TRUMP#9", Decimal(0)),
+    ]
+
+
+def test_a_namesake_of_the_collateral_is_none_and_says_nothing_of_the_mode(feed: HyperliquidAccountFeed) -> None:
+    feed.answer(answer(state()), NOW)
+    rows = [balance("USDC", "10", "0"), balance("USDC", "500", "3", 77) | {"spotHold": "1"}]
+    held = feed.answer(answer({"balances": rows}), NOW)
+    assert {one.asset: one.total for one in held if isinstance(one, Balance)} == {
+        "USDC": Decimal(1010),
+        "USDC#77": Decimal(500),
+    }
+
+
+@pytest.mark.parametrize(
+    ("token", "asset"), [("HYPE", "HYPE#411"), ("USDC", "USDC"), ("HYPER", "HYPER"), ("UBTC", "UBTC")]
+)
+def test_a_fee_is_in_the_token_of_the_pair(token: str, asset: str) -> None:
+    pair = replace(BTC, symbol="HYPE#411/USDC", name="@500", base="HYPE#411", kind=InstrumentKind.SPOT)
+    (event,) = HyperliquidAccountFeed(Keys(USER, "0x01"), [pair]).frame(
+        frame("userFills", {"user": USER, "fills": [fill(coin="@500", feeToken=token)]}), NOW
+    )
+    assert isinstance(event, Fill)
+    assert event.fee_asset == asset
+
+
 def test_an_asset_that_is_gone_is_zero(feed: HyperliquidAccountFeed) -> None:
     feed.answer(answer({"balances": [balance("HYPE", "5", "0"), balance("PURR", "1", "0")]}), NOW)
     assert feed.answer(answer({"balances": [balance("PURR", "1", "0")]}), NOW)[1] == Balance(
@@ -292,9 +390,174 @@ def test_positions_and_those_that_are_gone(feed: HyperliquidAccountFeed) -> None
     assert len(feed.answer(answer(state(NEW="3")), NOW)) == 2
 
 
-def test_another_exchange_on_the_same_chain_is_not_used(feed: HyperliquidAccountFeed) -> None:
-    raw = frame("clearinghouseState", {"dex": "xyz", "clearinghouseState": state("1", "0", "1")})
-    assert [type(one) for one in feed.frame(raw, NOW)] == [Ignored]
+def test_positions_of_another_dex_are_reported_and_its_collateral_is_said_not_to_be(
+    feed: HyperliquidAccountFeed,
+) -> None:
+    before = feed.answer(answer(state()), NOW)[0]
+    of_dex = {"dex": "xyz", "clearinghouseState": state("500", "100", "400", **{"xyz:XYZ100": "0.5"})}
+    position, status = feed.frame(frame("clearinghouseState", of_dex), NOW)
+    assert isinstance(position, Position)
+    assert (position.symbol, position.quantity) == ("xyz:XYZ100", Decimal("0.5"))
+    assert isinstance(status, ExchangeStatus)
+    assert status.kind is StatusKind.UNKNOWN
+    assert "xyz" in status.detail
+    assert list(feed.answer(answer(of_dex["clearinghouseState"]), NOW)) == [position]  # REST does not name the dex
+    assert feed.answer(answer(state()), NOW)[0] == before
+    closed = {"dex": "xyz", "clearinghouseState": state("500", "0", "500")}
+    (gone,) = feed.frame(frame("clearinghouseState", closed), NOW)
+    assert isinstance(gone, Position)
+    assert (gone.symbol, gone.quantity) == ("xyz:XYZ100", Decimal(0))
+
+
+def test_a_fill_on_another_dex_has_its_positions_asked_for(feed: HyperliquidAccountFeed) -> None:
+    fill_, status = feed.frame(frame("userFills", {"fills": [fill(coin="xyz:XYZ100")]}), NOW)
+    assert isinstance(fill_, Fill)
+    assert (fill_.symbol, fill_.name) == ("xyz:XYZ100", "xyz:XYZ100")
+    assert isinstance(status, ExchangeStatus)
+    assert status.kind is StatusKind.UNKNOWN
+    request = feed.figures(NOW)[-1]
+    assert json.loads(request.body) == {"type": "clearinghouseState", "user": USER.lower(), "dex": "xyz"}
+    before = feed.answer(answer(state(BTC="1")), NOW)
+    (position,) = feed.answer(Answer(request, 200, json.dumps(state(**{"xyz:XYZ100": "2"})).encode()), NOW)
+    assert isinstance(position, Position)
+    (closed,) = feed.answer(Answer(request, 200, json.dumps(state()).encode()), NOW)
+    assert isinstance(closed, Position)
+    assert (closed.symbol, closed.quantity) == ("xyz:XYZ100", Decimal(0))
+    assert list(feed.answer(answer(state(BTC="1")), NOW)) == list(before)
+
+
+SPOT = balance("USDC", "1000", "200")
+MODES = [
+    ("unifiedAccount", SPOT, {}),
+    ("portfolioMargin", SPOT, {}),
+    ("", SPOT | {"spotHold": "0.0"}, {}),
+    ("", SPOT, {"tokenToAvailableAfterMaintenance": [[0, "900"]]}),
+    ("", SPOT, {"portfolioMarginEnabled": True, "portfolioMarginRatio": "0.1"}),
+]
+
+
+@pytest.mark.parametrize(("mode", "usdc", "more"), MODES)
+@pytest.mark.parametrize("spot_first", [True, False])
+def test_one_balance_for_all_is_counted_once(mode: str, usdc: Any, more: Any, spot_first: bool) -> None:
+    feed = HyperliquidAccountFeed(Keys(USER, "0x01"), [BTC])
+    if mode:
+        (status,) = feed.answer(answer(mode, "userAbstraction"), NOW)
+        assert isinstance(status, ExchangeStatus)
+        assert (status.kind, status.value) == (StatusKind.MODE, 0.0)
+    answers = [answer({"balances": [usdc], **more}), answer(state("198.75", "200", "0", BTC="6"))]
+    events = [one for each in (answers if spot_first else answers[::-1]) for one in feed.answer(each, NOW)]
+    found = [one for one in events if isinstance(one, Balance)][-1]
+    assert found == Balance(
+        "hyperliquid",
+        "USDC",
+        Decimal("798.75"),
+        Decimal(0),
+        Decimal(200),
+        Decimal("998.75"),
+        NOW,
+        unrealised_pnl=Decimal("-1.25"),
+    )
+    if mode and not spot_first:
+        assert not isinstance(events[0], Balance)  # the collateral of such an account is not in this state
+
+
+def test_what_was_once_one_balance_for_all_is_not_added_when_the_margin_is_free_again(
+    feed: HyperliquidAccountFeed,
+) -> None:
+    feed.answer(answer({"balances": [SPOT | {"spotHold": "0"}]}), NOW)
+    feed.answer(answer(state("198.75", "200", "0", BTC="6")), NOW)
+    (usdc,) = feed.answer(answer({"balances": [balance("USDC", "998", "0")]}), NOW)
+    assert isinstance(usdc, Balance)
+    assert usdc.total == Decimal("996.75")
+
+
+def test_a_unified_account_without_collateral_has_none(feed: HyperliquidAccountFeed) -> None:
+    feed.answer(answer("unifiedAccount", "userAbstraction"), NOW)
+    feed.answer(answer({"balances": [balance("HYPE", "5", "0")]}), NOW)
+    (usdc,) = feed.answer(answer(state("0", "0", "0")), NOW)
+    assert isinstance(usdc, Balance)
+    assert (usdc.asset, usdc.total) == ("USDC", Decimal(0))
+
+
+AMOUNTS = st.decimals(0, 10**9, places=6)
+
+
+@given(st.sampled_from(["", "default", "unifiedAccount"]), st.lists(AMOUNTS, min_size=5, max_size=5), st.booleans())
+def test_in_every_mode_the_parts_make_the_total(mode: str, amounts: list[Decimal], spot_first: bool) -> None:
+    feed = HyperliquidAccountFeed(Keys(USER, "0x01"), [BTC])
+    if mode:
+        feed.answer(answer(mode, "userAbstraction"), NOW)
+    total, hold, value, margin, free = map(str, amounts)
+    answers = [answer({"balances": [balance("USDC", total, hold)]}), answer(state(value, margin, free, BTC="1"))]
+    for each in answers if spot_first else answers[::-1]:
+        for one in feed.answer(each, NOW):
+            if isinstance(one, Balance):
+                assert one.free + one.in_orders + one.in_positions == one.total
+    assert isinstance(one, Balance | Position)
+
+
+@pytest.mark.parametrize("mode", ["default", "disabled", "dexAbstraction"])
+def test_separate_accounts_are_added(feed: HyperliquidAccountFeed, mode: str) -> None:
+    feed.answer(answer(mode, "userAbstraction"), NOW)
+    feed.answer(answer({"balances": [SPOT | {"spotHold": "200"}], "portfolioMarginEnabled": False}), NOW)
+    (usdc, _) = feed.answer(answer(state("198.75", "200", "0", BTC="6")), NOW)
+    assert isinstance(usdc, Balance)
+    assert (usdc.total, usdc.unrealised_pnl, usdc.in_positions) == (Decimal("1198.75"), Decimal("-1.25"), Decimal(200))
+
+
+def test_a_change_of_mode_counts_at_once(feed: HyperliquidAccountFeed) -> None:
+    feed.answer(answer({"balances": [SPOT]}), NOW)
+    feed.answer(answer(state("200", "200", "0")), NOW)
+    _, usdc = feed.answer(answer("unifiedAccount", "userAbstraction"), NOW)
+    assert isinstance(usdc, Balance)
+    assert usdc.total == 1000
+    assert len(feed.answer(answer("unifiedAccount", "userAbstraction"), NOW)) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "tag", "says"),
+    [("quantumMargin", "userAbstraction", "standard or unified"), ({"role": "agent"}, "userRole", "agent")],
+)
+def test_what_can_not_be_traded_in_says_what_to_change(
+    feed: HyperliquidAccountFeed, body: Any, tag: str, says: str
+) -> None:
+    (status,) = feed.answer(answer(body, tag), NOW)
+    assert isinstance(status, ExchangeStatus)
+    assert (status.kind, status.value) == (StatusKind.MODE, 1.0)
+    assert says in status.detail
+
+
+def test_a_full_page_of_fills_asks_for_the_next(feed: HyperliquidAccountFeed) -> None:
+    (*_, request) = feed.resync(NOW - 60_000_000, NOW)
+    rows = [fill(tid=number, time=MS - 30_000 + number) for number in range(2000)]
+    body = json.dumps(rows).encode()
+    *fills, page = feed.answer(Answer(request, 200, body), NOW)
+    assert len({one.identity for one in fills if isinstance(one, Fill)}) == 2000
+    assert isinstance(page, PageNeeded)
+    assert page.request.tag == request.tag
+    asked = {"type": "userFillsByTime", "user": USER.lower()}
+    assert json.loads(page.request.body) == asked | {"startTime": MS - 30_000 + 1999}
+    assert not any(
+        isinstance(one, PageNeeded) for one in feed.answer(Answer(request, 200, json.dumps(rows[1:]).encode()), NOW)
+    )
+    one_moment = json.dumps([fill(tid=number, time=MS - 60_000) for number in range(2000)]).encode()
+    again = feed.answer(Answer(request, 200, one_moment), NOW)[-1]
+    assert isinstance(again, PageNeeded)
+    assert json.loads(again.request.body)["startTime"] == MS - 60_000 + 1
+
+
+@pytest.mark.parametrize(
+    ("dir_", "more"),
+    [
+        ("Liquidated Cross Long", {"liquidation": {"liquidatedUser": USER, "markPx": "99", "method": "market"}}),
+        ("Auto-Deleveraging", {}),
+        ("Settlement", {"tid": 0, "oid": 0}),
+    ],
+)
+def test_what_the_exchange_closed_is_a_fill_too(feed: HyperliquidAccountFeed, dir_: str, more: Any) -> None:
+    (event,) = feed.frame(frame("userFills", {"fills": [fill(dir=dir_, cloid=None, **more)]}), NOW)
+    assert isinstance(event, Fill)
+    assert event.client_order_id == ""
 
 
 def test_an_account_without_spot_balances(feed: HyperliquidAccountFeed) -> None:
@@ -313,7 +576,8 @@ def test_an_empty_list_is_an_answer(feed: HyperliquidAccountFeed, tag: str) -> N
         ({}, "spotClearinghouseState", 200),
         ({"assetPositions": []}, "clearinghouseState", 200),
         ([{"oid": 1}], "userFills", 200),
-        ([update("evaporated")], "", 200),
+        ([{"order": {}, "status": "open"}], "", 200),
+        (7, "userAbstraction", 200),
         ([], "userFills", 500),
     ],
 )

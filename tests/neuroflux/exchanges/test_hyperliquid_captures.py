@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroflux.domain import Trade
-from neuroflux.exchanges.base_exchange import Answer, BookChanged, FeedEvent, Keys, Request, Undecodable
+from neuroflux.errors import NeuroFluxError
+from neuroflux.exchanges.base_exchange import (
+    Ack,
+    Answer,
+    BookChanged,
+    FeedEvent,
+    InDoubt,
+    Keys,
+    NotThere,
+    Reject,
+    Request,
+    Throttled,
+    Undecodable,
+)
 from neuroflux.exchanges.hyperliquid import Hyperliquid
 
 WIRE = Path(__file__).parents[4] / "shared" / "wire" / "hyperliquid"
@@ -156,3 +170,22 @@ def test_a_damaged_frame_never_raises(damage: list[tuple[int, int]], cut: int) -
 
 def _bytes(raw: bytes | str) -> bytes:
     return raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass")
+
+
+TAGS = st.sampled_from(["order limit", "order market", "cancelByCloid", "orderStatus", "userFills", "meta", "", "noop"])
+STATUSES = st.sampled_from([0, 200, 200, 200, 400, 429, 500])
+
+
+@settings(max_examples=400)
+@given(FRAMES | st.builds(lambda depth: b"[" * depth, st.integers(1, 100_000)), TAGS, STATUSES, st.text(max_size=20))
+def test_no_answer_makes_the_desk_raise(raw: bytes | str, tag: str, status: int, retry: str) -> None:
+    """``reports`` and ``listing`` raise errors of ours alone, which their callers know; ``outcome`` raises nothing."""
+    exchange = Hyperliquid()
+    desk = exchange.desk(KEYS, [])
+    for body in (b"", _bytes(raw)):
+        answer = Answer(Request("POST", "/exchange", body, tag=tag), status, _bytes(raw), {"retry-after": retry})
+        assert isinstance(desk.outcome(answer), Ack | Reject | InDoubt | NotThere | Throttled)
+        assert isinstance(desk.refusal(answer), str)
+        for read in (desk.reports, lambda one: exchange.listing([one]), exchange.server_time):
+            with suppress(NeuroFluxError):
+                read(answer)

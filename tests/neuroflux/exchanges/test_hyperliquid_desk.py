@@ -23,6 +23,7 @@ from neuroflux.exchanges.base_exchange import (
     Keys,
     NotThere,
     Outcome,
+    PageNeeded,
     Placement,
     Reject,
     Request,
@@ -31,6 +32,7 @@ from neuroflux.exchanges.base_exchange import (
 )
 from neuroflux.exchanges.hyperliquid import Hyperliquid
 from neuroflux.exchanges.hyperliquid_desk import HyperliquidDesk
+from neuroflux.exchanges.hyperliquid_signing import NONCE_STRIDE, Nonces
 
 NOW = 1_760_000_000_000_999
 MS = NOW // 1000
@@ -51,7 +53,7 @@ BTC = Instrument(
 
 @pytest.fixture
 def desk() -> HyperliquidDesk:
-    return HyperliquidDesk(Keys(USER, KEY), [BTC])
+    return HyperliquidDesk(Keys(USER, KEY), [BTC], Nonces(0))
 
 
 def placement(
@@ -86,6 +88,9 @@ def test_keeps_the_protocol(desk: HyperliquidDesk) -> None:
     as_protocol: Desk = desk
     assert as_protocol.exchange == "hyperliquid"
     assert Hyperliquid().usage(Answer(Request("POST", "/info"), 200, b"")) == Usage()
+    assert Hyperliquid().usage(Answer(Request("POST", "/info"), 429, b"")) == Usage(wait=10.0)
+    assert Hyperliquid().usage(Answer(Request("POST", "/info"), 418, b"")) == Usage(wait=10.0)
+    assert Hyperliquid().usage(Answer(Request("POST", "/info"), 429, b"", {"retry-after": "3"})) == Usage(wait=3.0)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +153,35 @@ def test_the_signer_can_be_recovered_from_what_was_sent(desk: HyperliquidDesk) -
 
 def test_nonces_never_repeat_and_never_run_back(desk: HyperliquidDesk) -> None:
     requests = [desk.cancel(BTC, CLOID, now) for now in (NOW, NOW, NOW - 5_000_000, NOW + 10_000_000)]
-    assert [json.loads(one.body)["nonce"] for one in requests] == [MS, MS + 1, MS + 2, MS + 10_000]
+    assert [json.loads(one.body)["nonce"] for one in requests] == [MS, MS + 16, MS + 32, MS + 10_000]
+
+
+@given(st.lists(st.tuples(st.integers(0, NONCE_STRIDE - 1), st.integers(-20_000, 20_000)), max_size=60))
+def test_nonces_of_processes_that_share_a_key_differ_and_are_near_to_now(signed: list[tuple[int, int]]) -> None:
+    processes = [Nonces(rest) for rest in range(NONCE_STRIDE)]
+    made = [processes[which].next(NOW + microseconds) for which, microseconds in signed]
+    assert len(set(made)) == len(made)
+    assert all(abs(nonce - MS) < NONCE_STRIDE * (len(made) + 3) for nonce in made)
+
+
+def test_a_clock_that_was_far_ahead_for_a_while_leaves_no_nonces_of_its_time() -> None:
+    """The exchange refuses what is more than a day ahead: every order would be refused until then."""
+    nonces, day = Nonces(0), 86_400_000_000
+    assert nonces.next(NOW + 2 * day) == MS + 2 * 86_400_000
+    assert [nonces.next(NOW), nonces.next(NOW)] == [MS, MS + 16]
+
+
+def test_a_desk_that_is_made_anew_goes_on_where_the_last_one_was() -> None:
+    exchange = Hyperliquid()
+    bodies = [exchange.desk(Keys(USER, KEY), [BTC]).cancel(BTC, CLOID, NOW).body for _ in range(3)]
+    nonces = [json.loads(body)["nonce"] for body in bodies]
+    assert nonces == [nonces[0], nonces[0] + 16, nonces[0] + 32]
+    assert 0 <= nonces[0] - MS < NONCE_STRIDE
+
+
+def test_a_nonce_that_is_refused_is_untimely_and_not_in_doubt(desk: HyperliquidDesk) -> None:
+    text = "Invalid nonce: duplicate nonce 1790000000000"
+    assert placed(desk, err(text)) == Reject("nonce", text, is_untimely=True)
 
 
 def test_what_is_not_offered_is_refused(desk: HyperliquidDesk) -> None:
@@ -160,7 +193,7 @@ def test_what_is_not_offered_is_refused(desk: HyperliquidDesk) -> None:
 
 @given(st.text(), st.integers(0, 9), st.integers(0, 9))
 def test_client_order_ids_are_derived(order_id: str, leg: int, attempt: int) -> None:
-    desk = HyperliquidDesk(Keys(USER, KEY), [])
+    desk = HyperliquidDesk(Keys(USER, KEY), [], Nonces(0))
     made = desk.client_order_id(order_id, leg, attempt)
     assert Cloid.from_str(made).to_raw() == made
     assert made == desk.client_order_id(order_id, leg, attempt)
@@ -210,6 +243,23 @@ def test_filled(desk: HyperliquidDesk) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("tif", "state", "reason"),
+    [
+        (TimeInForce.GTC, OrderState.WORKING, ""),
+        (TimeInForce.POST_ONLY, OrderState.WORKING, ""),
+        (TimeInForce.IOC, OrderState.EXPIRED, "the rest did not match"),
+    ],
+)
+def test_the_rest_of_an_order_that_was_filled_in_part(
+    desk: HyperliquidDesk, tif: TimeInForce, state: OrderState, reason: str
+) -> None:
+    """Only of an immediate one is it known to be gone; any other is asked after and can be cancelled."""
+    found = report(placed(desk, ok({"filled": {"totalSz": "0.2", "avgPx": "99.5", "oid": 9}}), tif=tif))
+    assert (found.state, found.filled_quantity, found.reason) == (state, Decimal("0.2"), reason)
+    assert (found.exchange_order_id, found.average_price) == ("9", Decimal("99.5"))
+
+
 def test_a_market_order_is_reported_as_one(desk: HyperliquidDesk) -> None:
     body = ok({"filled": {"totalSz": "0.2", "avgPx": "99.5", "oid": 9}})
     found = report(placed(desk, body, type_=OrderType.MARKET))
@@ -238,6 +288,12 @@ def test_an_error_is_definite(desk: HyperliquidDesk, text: str, code: str) -> No
     assert placed(desk, err(text)) == Reject(code, text)
 
 
+def test_an_action_that_came_too_late_is_untimely_and_not_in_doubt(desk: HyperliquidDesk) -> None:
+    text = "Action already expired"
+    for body in (err(text), ok({"error": text})):
+        assert placed(desk, body) == Reject("expired", text, is_untimely=True)
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -256,7 +312,6 @@ def test_an_error_is_definite(desk: HyperliquidDesk, text: str, code: str) -> No
         (ok({}), 200),
         (ok("evaporated"), 200),
         (ok({"filled": {"totalSz": "NaN", "avgPx": "1", "oid": 1}}), 200),
-        (err("Invalid nonce: duplicate nonce 5"), 200),
         (err("Internal error"), 200),
         (ok({"error": "Cloid already in use"}), 200),
     ],
@@ -276,7 +331,7 @@ def test_throttled(desk: HyperliquidDesk) -> None:
     assert desk.outcome(Answer(request, 429, b"", {"retry-after": "3"})) == Throttled(3.0, "HTTP 429: ")
     assert desk.outcome(Answer(request, 429, b"", {"retry-after": "soon"})) == Throttled(10.0, "HTTP 429: ")
     text = "Too many cumulative requests sent (9 > 8) for cumulative volume traded $1."
-    assert placed(desk, err(text)) == Throttled(10.0, text)
+    assert placed(desk, err(text)) == Throttled(10.0, text, orders_only=True)
 
 
 def test_waiting_orders_are_taken(desk: HyperliquidDesk) -> None:
@@ -322,7 +377,7 @@ def test_queries(desk: HyperliquidDesk) -> None:
 
 
 def test_lists_of_orders_and_fills(desk: HyperliquidDesk) -> None:
-    def listed(request: Request, body: Any, status: int = 200) -> list[OrderReport | Fill]:
+    def listed(request: Request, body: Any, status: int = 200) -> list[OrderReport | Fill | PageNeeded]:
         return list(desk.reports(Answer(request, status, json.dumps(body).encode())))
 
     open_orders, fills = desk.open_orders(NOW), desk.fills_since(BTC, 0, NOW)
@@ -340,14 +395,14 @@ def test_lists_of_orders_and_fills(desk: HyperliquidDesk) -> None:
 
 @given(st.binary() | st.text().map(str.encode), st.sampled_from([200, 200, 200, 0, 400, 429, 503]))
 def test_any_answer_has_an_outcome(body: bytes, status: int) -> None:
-    desk = HyperliquidDesk(Keys(USER, KEY), [BTC])
+    desk = HyperliquidDesk(Keys(USER, KEY), [BTC], Nonces(0))
     for request in (desk.place(placement(), NOW), desk.cancel(BTC, CLOID, NOW), desk.query(BTC, CLOID, NOW)):
         assert not isinstance(desk.outcome(Answer(request, status, body)), Ack)
 
 
 @pytest.mark.parametrize("testnet", [False, True])
 def test_a_subaccount_and_the_testnet_are_signed_for_as_the_sdk_does(testnet: bool) -> None:
-    desk = HyperliquidDesk(Keys(USER, KEY, "0x" + "CD" * 20, testnet), [BTC])
+    desk = HyperliquidDesk(Keys(USER, KEY, "0x" + "CD" * 20, testnet), [BTC], Nonces(0))
     sent = json.loads(desk.place(placement(), NOW).body)
     vault = "0x" + "cd" * 20
     assert sent["vaultAddress"] == vault
@@ -387,4 +442,4 @@ def test_why_a_probe_was_refused(desk: HyperliquidDesk, status: int, body: bytes
 
 def test_a_subaccount_that_is_no_address_is_refused_before_anything_is_signed() -> None:
     with pytest.raises(UsageError, match="must be an address"):
-        HyperliquidDesk(Keys(USER, KEY, "desk"), [BTC])
+        HyperliquidDesk(Keys(USER, KEY, "desk"), [BTC], Nonces(0))

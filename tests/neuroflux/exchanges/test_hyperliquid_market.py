@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 
 from neuroflux.domain import ExchangeStatus, Funding, Instrument, InstrumentKind, Level, Quote, Side, StatusKind, Trade
 from neuroflux.errors import UnknownSymbol
-from neuroflux.exchanges.base_exchange import Answer, BookChanged, Ignored, MarketFeed, Request, Undecodable
+from neuroflux.exchanges.base_exchange import (
+    Answer,
+    BookChanged,
+    Ignored,
+    MarketFeed,
+    Request,
+    StreamKind,
+    Undecodable,
+)
 from neuroflux.exchanges.hyperliquid_market import TRADES_REMEMBERED, HyperliquidMarketFeed
 
 NOW = 1_760_000_000_000_000
@@ -121,11 +130,6 @@ def test_the_memory_for_trades_is_bounded_by_coin(feed: HyperliquidMarketFeed) -
     assert kinds(feed.frame(frame("trades", [trade(1, coin="@107")]), NOW)) == [Ignored]
 
 
-def test_one_bad_trade_spoils_the_frame_and_leaves_no_trace(feed: HyperliquidMarketFeed) -> None:
-    assert kinds(feed.frame(frame("trades", [trade(1), trade(2, price="NaN")]), NOW)) == [Undecodable]
-    assert kinds(feed.frame(frame("trades", [trade(1)]), NOW)) == [Trade]
-
-
 def test_no_trades(feed: HyperliquidMarketFeed) -> None:
     assert kinds(feed.frame(frame("trades", []), NOW)) == [Ignored]
 
@@ -161,6 +165,47 @@ def test_a_wrong_book_is_withdrawn_until_a_good_one(feed: HyperliquidMarketFeed,
     assert resynced.kind is StatusKind.RESYNCED
     assert isinstance(changed, BookChanged)
     assert kinds(feed.frame(l2book([["99", "1"]], [["100", "1"]], MS + 4), NOW)) == [BookChanged]
+
+
+@pytest.mark.parametrize("bad", [{"px": "-1"}, {"px": "nan"}, {"side": "C"}, {"tid": None}])
+def test_a_bad_trade_costs_that_trade_alone(feed: HyperliquidMarketFeed, bad: dict[str, Any]) -> None:
+    *trades, fault = feed.frame(frame("trades", [trade(1), trade(2) | bad, trade(3)]), NOW)
+    assert [one.trade_id for one in trades if isinstance(one, Trade)] == ["1", "3"]
+    assert isinstance(fault, ExchangeStatus)
+    assert fault.kind is StatusKind.MALFORMED
+    assert kinds(feed.frame(frame("trades", [trade(4) | bad]), NOW)) == [Undecodable]
+
+
+def test_a_quote_that_confirms_a_book_publishes_it_again(feed: HyperliquidMarketFeed) -> None:
+    """Without it a book that comes every 5 s is too old to trade on for most of the time."""
+    feed.frame(l2book([["99", "1"], ["98", "2"]], [["100", "1"]]), NOW)
+    assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 999), NOW)) == [Quote]
+    _, changed = feed.frame(bbo(["99", "3"], ["100", "1"], MS + 1000), NOW + 7)
+    assert isinstance(changed, BookChanged)
+    picture = changed.picture(5)
+    assert (picture.bids, picture.asks) == ((Level("99", "3"), Level("98", "2")), (Level("100", "1"),))
+    assert (picture.sequence, picture.event_time, picture.received_time) == (MS + 1000, NOW + 1_000_000, NOW + 7)
+    assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 1001), NOW)) == [Quote]
+
+
+def test_a_quote_takes_out_of_the_book_what_it_contradicts(feed: HyperliquidMarketFeed) -> None:
+    feed.frame(l2book([["99", "1"], ["98", "2"], ["97", "3"]], [["100", "1"], ["101", "1"]]), NOW)
+    _, fallen = feed.frame(bbo(["97.5", "1"], ["98", "1"], MS + 1000), NOW)
+    assert isinstance(fallen, BookChanged)
+    assert [level.price for level in fallen.picture(5).bids] == ["97.5", "97"]
+    assert [level.price for level in fallen.picture(5).asks] == ["98", "100", "101"]
+
+
+def test_a_quote_does_not_keep_a_book_alive_whose_own_stream_has_stopped(feed: HyperliquidMarketFeed) -> None:
+    feed.frame(l2book([["99", "1"]], [["100", "1"]]), NOW)
+    assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 10_000), NOW)) == [Quote, BookChanged]
+    assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 11_001), NOW)) == [Quote]
+
+
+def test_a_quote_does_not_prove_a_withdrawn_book(feed: HyperliquidMarketFeed) -> None:
+    feed.frame(l2book([["99", "1"]], [["100", "1"]]), NOW)
+    feed.frame(l2book([], [], MS + 1), NOW)
+    assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 2000), NOW)) == [Quote]
 
 
 def test_a_book_with_one_side_is_a_book(feed: HyperliquidMarketFeed) -> None:
@@ -268,19 +313,56 @@ def test_subscriptions_of_a_perpetual_and_a_pair(feed: HyperliquidMarketFeed) ->
     assert {one["method"] for one in wanted} == {"subscribe"}
     assert [tuple(one["subscription"].values()) for one in wanted] == [
         ("bbo", "BTC"),
+        ("l2Book", "BTC", True),
         ("trades", "BTC"),
-        ("l2Book", "BTC"),
         ("activeAssetCtx", "BTC"),
         ("bbo", "@107"),
+        ("l2Book", "@107", True),
         ("trades", "@107"),
-        ("l2Book", "@107"),
     ]
 
 
-def test_a_socket_carries_at_most_a_thousand_subscriptions() -> None:
-    many = [instrument(f"C{n}", f"C{n}/USDC:USDC") for n in range(251)]
-    sockets = HyperliquidMarketFeed(many).subscriptions([one.symbol for one in many])
-    assert [len(socket.frames) for socket in sockets] == [1000, 4]
+def many(perpetuals: int, pairs: int) -> list[Instrument]:
+    """Pairs come first, so that their order alone would give them the room."""
+    spot = [instrument(f"@{n}", f"S{n}/USDC", InstrumentKind.SPOT) for n in range(pairs)]
+    return spot + [instrument(f"C{n}", f"C{n}/USDC:USDC") for n in range(perpetuals)]
+
+
+def test_an_address_follows_at_most_a_thousand_and_leaves_room_for_the_account() -> None:
+    listed = many(178, 312)
+    feed = HyperliquidMarketFeed(listed)
+    (socket,) = feed.subscriptions([one.symbol for one in listed])
+    assert len(socket.frames) == len(set(socket.frames)) == len(socket.streams) == 990
+    of_perpetuals = [kind for kind, symbol in socket.streams if ":" in symbol]
+    assert len(of_perpetuals) == 178 * 4
+    assert Counter(kind for kind, symbol in socket.streams if ":" not in symbol) == {
+        StreamKind.QUOTE: 139,
+        StreamKind.BOOK: 139,
+    }
+
+
+def test_what_is_not_followed_is_told_once_by_name() -> None:
+    listed = many(0, 331)
+    feed = HyperliquidMarketFeed(listed)
+    feed.subscriptions([one.symbol for one in listed])
+    told, quote = feed.frame(bbo(["99", "1"], ["100", "1"], coin="@1"), NOW)
+    assert isinstance(told, ExchangeStatus)
+    assert (told.kind, told.channel, told.event_time) == (StatusKind.EXCLUDED, "subscriptions", NOW)
+    assert told.detail.startswith("trade ")
+    assert told.detail.endswith(": S328/USDC, S329/USDC, S330/USDC")
+    assert isinstance(quote, Quote)
+    assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 1, coin="@1"), NOW)) == [Quote]
+
+
+def test_what_is_listed_later_has_the_room_that_is_left() -> None:
+    listed = many(0, 331)
+    feed = HyperliquidMarketFeed(listed)
+    (first,) = feed.subscriptions([one.symbol for one in listed[:329]])
+    (second,) = feed.subscriptions([one.symbol for one in listed[329:]])
+    assert (len(first.frames), len(second.frames)) == (987, 3)
+    assert feed.subscriptions([listed[330].symbol])[0].frames == second.frames[2:]
+    (anew,) = feed.subscriptions([one.symbol for one in listed[:329]])
+    assert anew == first
 
 
 def test_an_unknown_symbol_is_the_callers_mistake(feed: HyperliquidMarketFeed) -> None:

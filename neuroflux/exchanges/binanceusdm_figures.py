@@ -1,0 +1,219 @@
+"""The figures of a USDⓈ-M account: balances and positions, out of what is pushed and of complete answers.
+
+Source: https://developers.binance.com/docs/derivatives/usds-margined-futures, "Account Information V3", "Position
+Information V3" and "Event: Balance and Position Update".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from neuroflux.domain import Balance, ExchangeStatus, Microseconds, Position, to_scale
+from neuroflux.exchanges.binance_messages import AccountUpdate, FuturesPosition, FuturesWallet, microseconds
+from neuroflux.exchanges.binance_orders import ZERO, Symbols
+from neuroflux.exchanges.binance_rows import Rows, rows
+from neuroflux.exchanges.binanceusdm_modes import Flags, Modes
+from neuroflux.exchanges.binanceusdm_wallets import Asset, Wallets
+from neuroflux.exchanges.omitted import Held
+
+Event = Balance | Position | ExchangeStatus
+
+_ONE_WAY: Final = "BOTH"
+
+
+class Risk(Struct, frozen=True):
+    """A position of an answer. ``positionRisk`` has an entry price; the account has a ``notional`` instead."""
+
+    symbol: str
+    positionAmt: Decimal
+    positionSide: str = _ONE_WAY
+    entryPrice: Decimal | None = None
+    unRealizedProfit: Decimal | None = None
+    unrealizedProfit: Decimal | None = None
+    notional: Decimal | None = None
+    positionInitialMargin: Decimal | None = None
+    initialMargin: Decimal | None = None
+    leverage: Decimal | None = None
+
+    @property
+    def profit(self) -> Decimal:
+        return self.unRealizedProfit if self.unRealizedProfit is not None else self.unrealizedProfit or ZERO
+
+    @property
+    def margin(self) -> Decimal | None:
+        return self.positionInitialMargin if self.positionInitialMargin is not None else self.initialMargin
+
+    @property
+    def entry(self) -> Decimal | None:
+        """As it is said, or what value and profit make of it; None where neither is."""
+        if self.entryPrice is not None or not self.positionAmt:
+            return self.entryPrice or ZERO
+        return None if self.notional is None else to_scale((self.notional - self.profit) / self.positionAmt)
+
+    @property
+    def value(self) -> Decimal:
+        """At the mark price, negative when short."""
+        return self.notional if self.notional is not None else self.positionAmt * (self.entry or ZERO) + self.profit
+
+
+class _Account(Struct, frozen=True):
+    assets: list[Raw]
+    positions: list[Raw] | None = None
+    multiAssetsMargin: bool | None = None
+    canTrade: bool | None = None
+
+
+class _Funds(Struct, frozen=True):
+    """A row of ``balance``."""
+
+    asset: str
+    balance: Decimal
+    availableBalance: Decimal | None = None
+
+
+class _Config(Struct, frozen=True):
+    """A row of ``symbolConfig``."""
+
+    symbol: str
+    leverage: Decimal
+
+
+_ACCOUNT: Final = Decoder(_Account)
+_ASSET: Final = Decoder(Asset)
+_RISK: Final = Decoder(Risk)
+_FUNDS: Final = Decoder(_Funds)
+_CONFIG: Final = Decoder(_Config)
+_WALLET: Final = Decoder(FuturesWallet)
+_POSITION: Final = Decoder(FuturesPosition)
+
+
+class Figures:
+    """``asked`` is when an answer was asked for, by the exchange's clock (0: not known); ``received`` when it came."""
+
+    def __init__(self, exchange: str, symbols: Symbols, settles: Mapping[str, str], modes: Modes) -> None:
+        self._exchange, self._symbols, self._modes = exchange, symbols, modes
+        self._wallets = Wallets(exchange, settles)
+        self._assets, self._positions = Held(), Held()
+
+    def leverage(self, name: str, leverage: int) -> None:
+        self._wallets.leverage(name, Decimal(leverage))
+
+    # ── pushes ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def pushed(self, wire: AccountUpdate) -> Sequence[Event]:
+        time = microseconds(wire.E)
+        wallets, positions = Rows(wire.a.B, _WALLET.decode), Rows(wire.a.P, _POSITION.decode)
+        balances = self._wallets.pushed(wallets.good, positions.good, time)
+        for one in balances:
+            self._assets.reported(one.asset, one.total != 0, time)
+        by_side = {one.s for one in positions.good if one.ps != _ONE_WAY}
+        moved = [
+            self._position(one.s, one.pa, one.ep, one.up, time, time) for one in positions.good if one.s not in by_side
+        ]
+        faults = [
+            *wallets.statuses(self._exchange, "wallet", time),
+            *positions.statuses(self._exchange, "position", time),
+        ]
+        return [*balances, *moved, *self._hedged(by_side, time), *faults]
+
+    def _position(
+        self, name: str, quantity: Decimal, entry: Decimal, profit: Decimal, time: Microseconds, pushed: Microseconds
+    ) -> Position:
+        self._positions.reported(name, quantity != 0, pushed)
+        return Position(self._exchange, self._symbols.get(name, name), quantity, entry, profit, time)
+
+    def _hedged(self, names: Collection[str], time: Microseconds) -> Sequence[ExchangeStatus]:
+        return [self._modes.hedged(name, time) for name in sorted(names)[:1]]
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def account(self, body: bytes, asked: Microseconds, received: Microseconds) -> Sequence[Event]:
+        """The whole account. Raises ``UNREADABLE``."""
+        wire = _ACCOUNT.decode(body)
+        mode = self._modes.take(Flags(None, wire.multiAssetsMargin, wire.canTrade), received)
+        assets = Rows(wire.assets, _ASSET.decode)
+        balances = self._wallets.answered(assets.good, self._modes.is_multi, received)
+        positions = () if wire.positions is None else self._risks(Rows(wire.positions, _RISK.decode), asked, received)
+        gone = self._no_more(assets, [one.asset for one in assets.good], balances, asked, received)
+        return [
+            *balances,
+            *gone,
+            *assets.statuses(self._exchange, "asset", received),
+            *positions,
+            *(one for one in mode if one.value),
+        ]
+
+    def funds(self, body: bytes, asked: Microseconds, received: Microseconds) -> Sequence[Event]:
+        """All wallets (``balance``). Raises ``UNREADABLE``."""
+        found = rows(body, _FUNDS.decode)
+        balances = [self._fund(one, received) for one in found.good]
+        gone = self._no_more(found, [one.asset for one in found.good], balances, asked, received)
+        return [*balances, *gone, *found.statuses(self._exchange, "balance", received)]
+
+    def _fund(self, one: _Funds, received: Microseconds) -> Balance:
+        if one.availableBalance is not None:
+            return self._wallets.available(one.asset, one.balance, one.availableBalance, received)
+        return self._wallets.pushed([FuturesWallet(one.asset, one.balance)], [], received)[0]
+
+    def _no_more(
+        self,
+        found: Rows[Asset] | Rows[_Funds],
+        named: Iterable[str],
+        balances: Sequence[Balance],
+        asked: Microseconds,
+        received: Microseconds,
+    ) -> Sequence[Balance]:
+        """The assets that a complete answer left out."""
+        for one in balances:
+            self._assets.reported(one.asset, one.total != 0)
+        gone = self._assets.omitted({*named, *found.bad_names}, asked) if found.is_whole else ()
+        for asset in gone:
+            self._wallets.forget(asset)
+        return [Balance(self._exchange, asset, ZERO, ZERO, ZERO, ZERO, received) for asset in gone]
+
+    def risks(self, body: bytes, is_complete: bool, asked: Microseconds, received: Microseconds) -> Sequence[Event]:
+        """Positions (``positionRisk``), all of them where ``is_complete``. Raises ``UNREADABLE``."""
+        return self._risks(rows(body, _RISK.decode), asked, received, is_complete)
+
+    def _risks(
+        self, found: Rows[Risk], asked: Microseconds, received: Microseconds, is_complete: bool = True
+    ) -> Sequence[Event]:
+        by_side = {one.symbol for one in found.good if one.positionSide != _ONE_WAY}
+        for one in found.good:
+            self._bind(one)
+        positions = [self._risk(one, received) for one in found.good if one.symbol not in by_side]
+        named = {one.symbol for one in found.good} | found.bad_names
+        gone = self._positions.omitted(named, asked) if is_complete and found.is_whole else ()
+        for name in gone:
+            self._wallets.holds_none(name)
+        none = [self._position(name, ZERO, ZERO, ZERO, received, 0) for name in gone]
+        faults = found.statuses(self._exchange, "position", received)
+        return [*(one for one in positions if one is not None), *none, *self._hedged(by_side, received), *faults]
+
+    def _bind(self, one: Risk) -> None:
+        if one.leverage is not None:
+            self._wallets.leverage(one.symbol, one.leverage)
+        if one.positionAmt or one.value:
+            self._wallets.holds(one.symbol, one.positionSide, one.value, one.margin, one.profit)
+        else:
+            self._wallets.holds_none(one.symbol)
+
+    def _risk(self, one: Risk, received: Microseconds) -> Position | None:
+        """None where nothing says at what price it was entered: ``positionRisk`` is asked for with the account."""
+        entry = one.entry
+        if entry is None:
+            self._positions.reported(one.symbol, is_held=True)
+            return None
+        return self._position(one.symbol, one.positionAmt, entry, one.profit, received, 0)
+
+    def leverages(self, body: bytes, received: Microseconds) -> Sequence[Event]:
+        """The settings of symbols (``symbolConfig``). Raises ``UNREADABLE``."""
+        found = rows(body, _CONFIG.decode)
+        for one in found.good:
+            self._wallets.leverage(one.symbol, one.leverage)
+        return found.statuses(self._exchange, "symbolConfig", received)

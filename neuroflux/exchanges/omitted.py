@@ -1,0 +1,34 @@
+"""What a complete answer omits no longer exists: exchanges leave out of their lists what an account no longer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from neuroflux.domain import Microseconds
+
+
+class Held:
+    """The names (of assets, of instruments) that were reported last as more than nothing, and when.
+
+    Times are of one clock, the exchange's, in microseconds; 0 where it is not known.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[str, Microseconds] = {}
+
+    def reported(self, name: str, is_held: bool, time: Microseconds = 0) -> None:
+        """Take in one figure, pushed or answered."""
+        if is_held:
+            self._since[name] = time
+        else:
+            self._since.pop(name, None)
+
+    def omitted(self, named: Collection[str], asked: Microseconds = 0) -> Iterable[str]:
+        """The names that a complete answer left out, and which are held no more from here on, in order.
+
+        ``asked`` is when it was asked for: what was reported since then is younger than the answer (0: not known).
+        """
+        gone = sorted(name for name, since in self._since.items() if name not in named and not 0 < asked <= since)
+        for name in gone:
+            del self._since[name]
+        return gone

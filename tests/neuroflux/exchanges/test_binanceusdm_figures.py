@@ -1,0 +1,348 @@
+"""USDⓈ-M's balances and positions: what is free is never too much, and what is not named any more is gone."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from neuroflux.domain import Balance, ExchangeStatus, Position, StatusKind
+from neuroflux.exchanges.base_exchange import AccountFeed, Answer, FeedEvent, Ignored, Keys, Request, Undecodable
+from neuroflux.exchanges.binanceusdm import BinanceUsdm
+
+D = Decimal
+NOW = 1_700_000_000_000_000
+ACCOUNT, RISK = "/fapi/v3/account", "/fapi/v3/positionRisk"
+
+
+def feed() -> AccountFeed:
+    return BinanceUsdm().account_feed(Keys("k", "s"), [])
+
+
+def told(at: AccountFeed, path: str, body: Any, status: int = 200, method: str = "GET") -> list[FeedEvent]:
+    return list(at.answer(Answer(Request(method, path), status, json.dumps(body).encode()), NOW))
+
+
+def asset(name: str = "USDT", wallet: str = "1000", **fields: Any) -> dict[str, Any]:
+    return {"asset": name, "walletBalance": wallet, **fields}
+
+
+def row(name: str = "SOLUSDT", amount: str = "10", **fields: Any) -> dict[str, Any]:
+    return {"symbol": name, "positionSide": "BOTH", "positionAmt": amount, "entryPrice": "150", **fields}
+
+
+def update(wallets: list[Any], positions: list[Any], time: int = NOW // 1000) -> str:
+    return json.dumps({"e": "ACCOUNT_UPDATE", "E": time, "T": time, "a": {"m": "ORDER", "B": wallets, "P": positions}})
+
+
+def moved(name: str = "SOLUSDT", amount: str = "20", profit: str = "0", **fields: Any) -> dict[str, Any]:
+    return {"s": name, "pa": amount, "ep": "150", "up": profit, "ps": "BOTH", **fields}
+
+
+def balances(events: list[FeedEvent]) -> dict[str, Balance]:
+    found = {one.asset: one for one in events if isinstance(one, Balance)}
+    for one in found.values():
+        assert one.total == one.free + one.in_orders + one.in_positions
+    return found
+
+
+def positions(events: list[FeedEvent]) -> dict[str, Decimal]:
+    return {one.symbol: one.quantity for one in events if isinstance(one, Position)}
+
+
+def statuses(events: list[FeedEvent]) -> list[tuple[StatusKind, float]]:
+    return [(one.kind, one.value) for one in events if isinstance(one, ExchangeStatus)]
+
+
+# ── what is omitted ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_position_that_the_next_answer_omits_is_none() -> None:
+    at = feed()
+    assert positions(told(at, RISK, [row(), row("BTCUSDT", "-1")])) == {"SOLUSDT": D(10), "BTCUSDT": D(-1)}
+    assert positions(told(at, RISK, [row("BTCUSDT", "-1")])) == {"BTCUSDT": D(-1), "SOLUSDT": D(0)}
+    assert positions(told(at, RISK, [])) == {"BTCUSDT": D(0)}
+    assert told(at, RISK, []) == [Ignored("positionRisk")]
+
+
+def test_a_pushed_position_that_an_answer_omits_is_none() -> None:
+    at = feed()
+    at.frame(update([], [moved()]), NOW)
+    assert positions(told(at, RISK, [])) == {"SOLUSDT": D(0)}
+
+
+def test_a_position_that_was_pushed_after_the_question_stays() -> None:
+    at = feed()
+    at.frame(update([], [moved()]), NOW)
+    assert told(at, f"{RISK}?timestamp={NOW // 1000 - 5}", []) == [Ignored("positionRisk")]
+    assert positions(told(at, f"{RISK}?timestamp={NOW // 1000 + 5}", [])) == {"SOLUSDT": D(0)}
+
+
+def test_an_answer_for_one_symbol_says_nothing_of_others() -> None:
+    at = feed()
+    told(at, RISK, [row()])
+    assert positions(told(at, f"{RISK}?symbol=BTCUSDT", [])) == {}
+
+
+def test_the_account_omits_assets_and_positions() -> None:
+    at = feed()
+    held = row(notional="1600", unrealizedProfit="100", entryPrice=None)
+    first = told(at, ACCOUNT, {"assets": [asset(), asset("BNB", "2")], "positions": [held]})
+    assert positions(first) == {"SOLUSDT": D(10)}
+    assert [one.entry_price for one in first if isinstance(one, Position)] == [D(150)]
+    then = told(at, ACCOUNT, {"assets": [asset()], "positions": []})
+    assert positions(then) == {"SOLUSDT": D(0)}
+    assert (balances(then)["BNB"].total, balances(then)["USDT"].total) == (D(0), D(1000))
+
+
+def test_an_account_without_positions_says_nothing_of_them() -> None:
+    at = feed()
+    told(at, RISK, [row()])
+    assert positions(told(at, ACCOUNT, {"assets": []})) == {}
+
+
+def test_wallets_that_a_list_of_balances_omits_are_none() -> None:
+    at = feed()
+    rows = [{"asset": name, "balance": "5", "availableBalance": "4"} for name in ("USDT", "BNB")]
+    assert {name: one.free for name, one in balances(told(at, "/fapi/v3/balance", rows)).items()} == {
+        "USDT": D(4),
+        "BNB": D(4),
+    }
+    assert balances(told(at, "/fapi/v3/balance", rows[:1]))["BNB"].total == 0
+    assert balances(told(at, "/fapi/v3/balance", []))["USDT"].total == 0
+
+
+def test_a_row_that_can_not_be_read_is_named_and_not_taken_for_gone() -> None:
+    at = feed()
+    told(at, RISK, [row(), row("BTCUSDT", "1")])
+    events = told(at, RISK, [row(amount="much"), row("BTCUSDT", "3")])
+    assert positions(events) == {"BTCUSDT": D(3)}
+    assert statuses(events) == [(StatusKind.MALFORMED, 0.0)]
+    assert any("SOLUSDT" in one.detail for one in events if isinstance(one, ExchangeStatus))
+    assert positions(told(at, RISK, [None])) == {}  # it may be either's
+    assert positions(told(at, RISK, [])) == {"BTCUSDT": D(0), "SOLUSDT": D(0)}
+
+
+def test_a_bad_row_of_a_push_costs_itself() -> None:
+    events = list(feed().frame(update([{"a": "USDT"}, {"a": "BNB", "wb": "2"}], [moved(pa=None), moved("X")]), NOW))
+    assert {name: one.total for name, one in balances(events).items()} == {"BNB": D(2)}
+    assert positions(events) == {"X": D(20)}
+    assert statuses(events) == [(StatusKind.MALFORMED, 0.0)] * 2
+
+
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", "1e30", "0.0000000000000000000000001", ""])
+def test_an_amount_that_no_record_has_room_for_costs_its_row(amount: str) -> None:
+    events = told(feed(), ACCOUNT, {"assets": [asset(wallet=amount), asset("BNB", "2")]})
+    assert list(balances(events)) == ["BNB"]
+    assert statuses(events) == [(StatusKind.MALFORMED, 0.0)]
+
+
+# ── what is free ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("fields", "free", "in_positions"),
+    [
+        ({"availableBalance": "200", "crossUnPnl": "-500", "positionInitialMargin": "300"}, "200", "800"),
+        ({"crossUnPnl": "-500", "positionInitialMargin": "300"}, "200", "800"),
+        ({"availableBalance": "0", "crossUnPnl": "-900", "positionInitialMargin": "300"}, "0", "1000"),
+        ({"availableBalance": "1200", "crossUnPnl": "500", "positionInitialMargin": "300"}, "1200", "-200"),
+        ({"availableBalance": "690", "openOrderInitialMargin": "310"}, "690", "0"),
+    ],
+)
+def test_free_is_what_the_exchange_says(fields: dict[str, str], free: str, in_positions: str) -> None:
+    one = balances(told(feed(), ACCOUNT, {"assets": [asset(**fields)], "positions": []}))["USDT"]
+    assert (one.free, one.in_positions, one.total) == (D(free), D(in_positions), D(1000))
+
+
+def opened() -> AccountFeed:
+    """An account with 10 at 150, at 20 times its margin."""
+    at = feed()
+    held = row(notional="1500", positionInitialMargin="75", unRealizedProfit="0")
+    wallet = asset(availableBalance="925", positionInitialMargin="75")
+    told(at, ACCOUNT, {"assets": [wallet], "positions": [held]})
+    return at
+
+
+@pytest.mark.parametrize(
+    ("position", "free"),
+    [
+        (moved(amount="20"), 1000 - 1 - 150),
+        (moved(amount="20", profit="-40"), 1000 - 1 - 40 - (3000 - 40) / 20),
+        (moved(amount="-10", profit="-40"), 1000 - 1 - 40 - (1500 + 40) / 20),
+        (moved(amount="0", ep="0"), 1000 - 1),
+    ],
+)
+def test_after_a_push_free_is_less_the_margin_by_the_leverage(position: dict[str, Any], free: float) -> None:
+    events = list(opened().frame(update([{"a": "USDT", "wb": "999"}], [position]), NOW))
+    assert balances(events)["USDT"].free == D(str(free))
+
+
+def test_where_no_leverage_is_known_the_whole_value_counts() -> None:
+    at = feed()
+    told(at, ACCOUNT, {"assets": [asset(availableBalance="1000")], "positions": []})
+    events = list(at.frame(update([{"a": "USDT", "wb": "999"}], [moved(amount="2", profit="-10")]), NOW))
+    assert balances(events)["USDT"].free == 999 - 10 - 290
+
+
+def test_a_leverage_that_was_pushed_counts() -> None:
+    at = feed()
+    told(at, ACCOUNT, {"assets": [asset(availableBalance="1000")], "positions": []})
+    changed = {"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, "ac": {"s": "SOLUSDT", "l": 10}}
+    assert at.frame(json.dumps(changed), NOW) == (Ignored("ACCOUNT_CONFIG_UPDATE"),)
+    events = list(at.frame(update([{"a": "USDT", "wb": "999"}], [moved(amount="2")]), NOW))
+    assert balances(events)["USDT"].free == 999 - 30
+
+
+def test_a_margin_that_was_not_known_is_not_given_back() -> None:
+    at = feed()
+    told(
+        at,
+        ACCOUNT,
+        {"assets": [asset(availableBalance="850", positionInitialMargin="150")], "positions": [row("SOLUSDT", "20")]},
+    )
+    events = list(at.frame(update([{"a": "USDT", "wb": "990"}], [moved(amount="0", ep="0")]), NOW))
+    assert balances(events)["USDT"].free == 990
+
+
+def test_an_isolated_position_binds_its_own_wallet() -> None:
+    at = feed()
+    told(at, ACCOUNT, {"assets": [asset(availableBalance="1000")], "positions": []})
+    position = moved(amount="2", profit="90", mt="isolated", iw="40")
+    events = list(at.frame(update([{"a": "USDT", "wb": "1000"}], [position]), NOW))
+    assert balances(events)["USDT"].free == 960
+
+
+def test_pushes_in_a_row_end_where_the_answer_does() -> None:
+    at = opened()
+    for amount in ("12", "7", "-3", "10"):
+        events = list(at.frame(update([{"a": "USDT", "wb": "1000"}], [moved(amount=amount)]), NOW))
+    assert balances(events)["USDT"].free == 925
+
+
+def test_in_multi_assets_mode_what_all_have_is_not_counted_for_each() -> None:
+    """Of 20 + 100 of wallets the exchange says 120 available twice."""
+    at = feed()
+    rows = [asset("USDT", "20", availableBalance="120"), asset("USDC", "100", availableBalance="120")]
+    found = balances(told(at, ACCOUNT, {"assets": rows, "positions": []}))
+    assert sum(one.free for one in found.values()) == 120
+
+
+def test_in_multi_assets_mode_no_asset_has_more_free_than_the_account() -> None:
+    at = feed()
+    told(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": True})
+    rows = [
+        asset("USDT", "-80", availableBalance="20", crossUnPnl="0"),
+        asset("USDC", "100", availableBalance="20", crossUnPnl="0"),
+    ]
+    found = balances(told(at, ACCOUNT, {"assets": rows, "positions": []}))
+    assert (found["USDC"].free, found["USDT"].free) == (D(20), D(-80))
+
+
+def test_credits_may_be_owed_and_the_sum_is_what_the_account_has() -> None:
+    at = feed()
+    rows = [asset("BNFCR", "-12.4", positionInitialMargin="50"), asset("USDC", "500")]
+    found = balances(told(at, ACCOUNT, {"assets": rows, "positions": []}))
+    assert (found["BNFCR"].total, sum(one.free for one in found.values())) == (D("-12.4"), D("437.6"))
+    events = list(at.frame(update([{"a": "BNFCR", "wb": "-13.1"}], []), NOW))
+    assert (balances(events)["BNFCR"].total, balances(events)["BNFCR"].free) == (D("-13.1"), D("-63.1"))
+
+
+# ── modes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_hedge_mode_is_refused_and_the_answer_says_what_to_change() -> None:
+    at = feed()
+    (event,) = told(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": True})
+    assert isinstance(event, ExchangeStatus)
+    assert (event.kind, event.value, event.channel) == (StatusKind.MODE, 1.0, "account")
+    assert "one-way mode" in event.detail
+    (event,) = told(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": False})
+    assert statuses([event]) == [(StatusKind.MODE, 0.0)]
+
+
+def test_multi_assets_mode_is_taken() -> None:
+    at = feed()
+    assert told(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": True}) == [Ignored("multiAssetsMargin")]
+    assert statuses(told(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": False})) == [(StatusKind.MODE, 0.0)]
+    pushed = {"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, "ai": {"j": False}}
+    assert statuses(list(at.frame(json.dumps(pushed), NOW))) == [(StatusKind.MODE, 0.0)]
+
+
+def test_an_account_that_may_not_trade_is_refused() -> None:
+    config = {"feeTier": 0, "canTrade": False, "dualSidePosition": False, "multiAssetsMargin": False}
+    assert statuses(told(feed(), "/fapi/v1/accountConfig", config)) == [(StatusKind.MODE, 1.0)]
+    account = {"assets": [asset()], "positions": [], "canTrade": False}
+    assert statuses(told(feed(), ACCOUNT, account)) == [(StatusKind.MODE, 1.0)]
+
+
+def test_positions_by_side_never_overwrite_each_other() -> None:
+    rows = [moved(amount="7", ps="LONG"), moved(amount="-2", ps="SHORT"), moved(amount="0", ps="BOTH"), moved("X", "3")]
+    events = list(feed().frame(update([], rows), NOW))
+    assert positions(events) == {"X": D(3)}
+    assert statuses(events) == [(StatusKind.MODE, 1.0)]
+    answered = told(feed(), RISK, [row(positionSide="LONG"), row(amount="-3", positionSide="SHORT")])
+    assert positions(answered) == {}
+    assert statuses(answered) == [(StatusKind.MODE, 1.0)]
+
+
+def test_the_mode_is_asked_for_at_the_start_and_later() -> None:
+    at = feed()
+    for asked in (at.opening(NOW), at.keep_alive(NOW)):
+        assert [one.path.partition("?")[0] for one in asked] == [
+            "/fapi/v1/listenKey",
+            "/fapi/v1/positionSide/dual",
+            "/fapi/v1/multiAssetsMargin",
+        ]
+
+
+# ── the listen key ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+KEY = "/fapi/v1/listenKey"
+GONE = {"code": -1125, "msg": "This listenKey does not exist."}
+
+
+@pytest.mark.parametrize(("method", "status"), [("PUT", 400), ("GET", 200), ("POST", 400)])
+def test_a_listen_key_that_is_gone_ends_the_stream(method: str, status: int) -> None:
+    at = feed()
+    told(at, KEY, {"listenKey": "abc"}, method="POST")
+    assert at.subscriptions(NOW)
+    (event,) = told(at, KEY, GONE, status, method)
+    assert statuses([event]) == [(StatusKind.DISCONNECTED, 0.0)]
+    assert at.subscriptions(NOW) == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(401, {"code": -2015, "msg": "no"}), (500, {}), (200, {}), (200, {"listenKey": ""}), (200, [1])],
+)
+def test_without_a_key_no_socket_is_opened(status: int, body: Any) -> None:
+    at = feed()
+    (event,) = told(at, KEY, body, status, "POST")
+    assert statuses([event]) == [(StatusKind.DISCONNECTED, 0.0)]
+    assert at.subscriptions(NOW) == ()
+
+
+def test_a_key_that_could_not_be_extended_for_once_is_kept() -> None:
+    at = feed()
+    told(at, KEY, {"listenKey": "a/b"}, method="POST")
+    (event,) = told(at, KEY, {"code": -1007, "msg": "timeout"}, 408, "PUT")
+    assert isinstance(event, Undecodable)
+    assert told(at, KEY, {}, method="PUT") == [Ignored("listenKey")]
+    assert [one.path for one in at.subscriptions(NOW)] == ["/private/ws?listenKey=a/b"]
+
+
+def test_an_expired_key_ends_the_stream() -> None:
+    at = feed()
+    told(at, KEY, {"listenKey": "abc"}, method="POST")
+    (event,) = at.frame('{"e":"listenKeyExpired","E":1,"listenKey":"abc"}', NOW)
+    assert statuses([event]) == [(StatusKind.DISCONNECTED, 0.0)]
+    assert at.subscriptions(NOW) == ()
+
+
+def test_a_refusal_is_never_passed_over() -> None:
+    (event,) = told(feed(), ACCOUNT, {"code": -2015, "msg": "Invalid API-key"})
+    assert isinstance(event, Undecodable)
+    assert "-2015" in event.reason
