@@ -11,6 +11,7 @@ from neuroflux.domain import OrderCommand, OrderType, TimeInForce
 from neuroflux.engine.candidates import Offer
 from neuroflux.engine.limits import spent_amount, spent_asset
 from neuroflux.engine.rounding import round_quantity
+from neuroflux.engine.walk import walk
 
 ZERO = Decimal(0)
 
@@ -38,6 +39,23 @@ def affordable(offer: Offer) -> Decimal:
     return max(offer.prospect.free or ZERO, ZERO)
 
 
+def opening(offer: Offer, wire: Decimal) -> Decimal:
+    """The part of a (wire) quantity that must be paid for: all of it but what only makes a position smaller."""
+    return max(ZERO, wire - offer.prospect.reducible)
+
+
+def lacking(command: OrderCommand, offer: Offer, spend_price: Callable[[Offer, float], Decimal]) -> str:
+    """Why the account could not pay for the whole order there; "" where it could."""
+    instrument = offer.prospect.instrument
+    wire = command.quantity / instrument.multiplier
+    worst = walk(offer.levels, float(wire)).worst_price or offer.bound
+    needed = spent_amount(instrument, command.side, opening(offer, wire), spend_price(offer, worst))
+    free = affordable(offer)
+    if needed <= free:
+        return ""
+    return f"funds: {free:,.8g} of {needed:,.8g} {spent_asset(instrument, command.side)}"
+
+
 def take(
     command: OrderCommand,
     offers: Sequence[Offer],
@@ -50,18 +68,20 @@ def take(
     shares = _shares(command, offers)
     amounts, left = Amounts({}, {}, {}), command.quantity
     for one in slices:
+        if left <= 0:
+            break
         offer, before = offers[one.offer], amounts.quantities.get(one.offer, ZERO)
         purse, exchange = _purse(command, offer), offer.prospect.instrument.exchange
         multiplier = offer.prospect.instrument.multiplier
         unit = spent_amount(offer.prospect.instrument, command.side, Decimal(1), spend_price(offer, one.price))
         # The whole leg is sent at its worst price, so that is what it holds of the account.
-        held = before / multiplier * amounts.unit.get(one.offer, ZERO)
-        funded = (purses[purse] + held) / unit * multiplier - before
+        held = opening(offer, before / multiplier) * amounts.unit.get(one.offer, ZERO)
+        funded = ((purses[purse] + held) / unit + offer.prospect.reducible) * multiplier - before
         part = min(left, one.quantity * multiplier, funded, shares[exchange])
         if part > 0:
             amounts.quantities[one.offer] = before + part
             amounts.worst[one.offer], amounts.unit[one.offer] = one.price, unit
-            purses[purse] += held - (before + part) / multiplier * unit
+            purses[purse] += held - opening(offer, (before + part) / multiplier) * unit
             shares[exchange] -= part
             left -= part
     _ask_for_more(command, amounts, left)
@@ -96,7 +116,7 @@ def fit(command: OrderCommand, offers: Sequence[Offer], amounts: Amounts) -> tup
     for number in reversed(wire):
         instrument = offers[number].prospect.instrument
         more = round_quantity(instrument, wire[number] + left / instrument.multiplier, OrderType.LIMIT)
-        if more * amounts.unit[number] <= affordable(offers[number]):
+        if opening(offers[number], more) * amounts.unit[number] <= affordable(offers[number]):
             left -= (more - wire[number]) * instrument.multiplier
             wire[number] = more
     return {number: quantity for number, quantity in wire.items() if quantity or len(wire) == 1}, left

@@ -4,13 +4,15 @@ Looked at is what a record can have changed: the routes between its instrument a
 exchanges. Books must be fresh against the newest record of the market, and levels that a newer quote has overtaken are
 not walked. Two prices further apart than ``MAX_DIFFERENCE`` are two assets with one ticker, not an opportunity.
 
-Spot against perpetual is a basis trade: the same sum, but what it brings is only had when the two converge; it is
-marked. A route is told again when its profit changed by ``CHANGED``, or when half its life is over.
+With a perpetual both positions stay open, and what they bring is only had when they are closed after the two prices
+have converged. What that will cost, by the books as they are now, is the signal's ``exit_cost`` and no part of its
+profit. Two spot trades only move what is held. Spot against perpetual is a basis trade; it is marked. A route is
+published again when its profit changed by ``CHANGED``, or when half its life is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -27,6 +29,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.comparable import Name, Reference
 from neuroflux.engine.conversion import Rate
+from neuroflux.engine.costs import closing_cost
 from neuroflux.engine.crossing import Leg, Taken, cross
 from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 
@@ -37,6 +40,8 @@ MAX_NOTIONAL: Final = ARBITRAGE_THRESHOLDS["max_notional_usd"]
 LIFETIME: Final[Microseconds] = int(ARBITRAGE_THRESHOLDS["lifetime_seconds"] * 1e6)
 CHANGED: Final = 0.2
 MAX_DIFFERENCE: Final = 0.1
+SMALL: Final = 1e-9
+"""Units of the base that fit into the best level of any book: what closing the first unit costs."""
 
 
 class _Place:
@@ -55,6 +60,7 @@ class _Place:
         "fee",
         "gain",
         "instrument",
+        "mid",
         "multiplier",
         "name",
         "newer",
@@ -73,7 +79,7 @@ class _Place:
         self.newer: Quote[float] | None = None
         """The quote, while it is of a later state than the book."""
         self.book_cause = self.quote_cause = Cause("", 0, 0)
-        self.cost = self.gain = 0.0
+        self.cost = self.gain = self.mid = 0.0
         self.received: Microseconds = 0
 
     def listed(self, instrument: Instrument | None) -> None:
@@ -86,13 +92,14 @@ class _Place:
     def changed(self) -> None:
         """Work the top out anew."""
         book, quote = self.book, self.quote
-        if book is None or self.instrument is None:
+        if book is None or self.instrument is None or not self.instrument.active:
             self.cost = self.gain = 0.0
             return
         bid, ask, self.received, self.newer = book.bids[0].price, book.asks[0].price, book.received_time, None
         if quote is not None and (quote.sequence, quote.event_time) > (book.sequence, book.event_time):
             bid, ask, self.newer = quote.bid_price, quote.ask_price, quote
             self.received = min(self.received, quote.received_time)
+        self.mid = (bid + ask) / 2
         self.cost = ask * (1 + self.fee) / self.multiplier
         self.gain = bid * (1 - self.fee) / self.multiplier
 
@@ -186,20 +193,42 @@ class Arbitrage:
 
     def _route(self, market: _Market, buy: Priced, sell: Priced, cause: Cause) -> Sequence[ArbitrageSignal]:
         """Walk the books of a route; what it gives, where that is worth telling and was not told."""
-        taken = cross(buy[0].asks(buy[1]), sell[0].bids(sell[1]), MAX_NOTIONAL)
+        back = _way_back(buy, sell)
+        taken = cross(buy[0].asks(buy[1]), sell[0].bids(sell[1]), MAX_NOTIONAL, back(SMALL) / SMALL if back else 0.0)
         if taken is None or taken.net < MIN_PROFIT or taken.net < MIN_FRACTION * taken.notional:
+            return ()
+        exit_cost = back(taken.quantity) if back else 0.0
+        net = taken.net - exit_cost
+        if not net >= max(MIN_PROFIT, MIN_FRACTION * taken.notional):
             return ()
         route = buy[0].name, sell[0].name
         last = self._given.get(route)
-        if last is not None and _said(taken.net, market.newest, last):
+        if last is not None and _said(net, market.newest, last):
             return ()
-        signal = self._given[route] = _signal(market, buy[0], sell[0], taken, self._causes(buy[0], sell[0], cause))
+        causes = self._causes(buy[0], sell[0], cause)
+        signal = self._given[route] = _signal(market, buy[0], sell[0], taken, causes, exit_cost)
         return (signal,)
 
     def _causes(self, buy: _Place, sell: _Place, cause: Cause) -> tuple[Cause, ...]:
         """What it was made from, the record that opened it first."""
         rates = self._reference.causes(buy.asset, sell.asset)
         return tuple(dict.fromkeys((cause, *buy.causes(), *sell.causes(), *rates)))
+
+
+def _way_back(buy: Priced, sell: Priced) -> Callable[[float], float] | None:
+    """USD that closing so many units of the base on both sides costs; None where nothing stays open."""
+    if buy[0].spot and sell[0].spot:
+        return None
+    sides = [(*buy, buy[0].bids(buy[1]).levels), (*sell, sell[0].asks(sell[1]).levels)]
+
+    def cost(quantity: float) -> float:
+        return sum(
+            closing_cost(place.instrument, place.mid, rate, levels, quantity)
+            for place, rate, levels in sides
+            if place.instrument is not None
+        )
+
+    return cost
 
 
 def _may_pay(cost: float, gain: float) -> bool:
@@ -213,7 +242,9 @@ def _said(profit: float, now: Microseconds, last: ArbitrageSignal) -> bool:
     return fresh and abs(profit - last.expected_profit) <= CHANGED * last.expected_profit
 
 
-def _signal(market: _Market, buy: _Place, sell: _Place, taken: Taken, causes: tuple[Cause, ...]) -> ArbitrageSignal:
+def _signal(
+    market: _Market, buy: _Place, sell: _Place, taken: Taken, causes: tuple[Cause, ...], exit_cost: float
+) -> ArbitrageSignal:
     return ArbitrageSignal(
         _signal_id(market.name, buy.name, sell.name, causes[0]),
         market.name,
@@ -226,10 +257,11 @@ def _signal(market: _Market, buy: _Place, sell: _Place, taken: Taken, causes: tu
         taken.gross,
         taken.fees,
         taken.conversion,
-        taken.net,
+        taken.net - exit_cost,
         market.newest + LIFETIME,
         causes,
         market.newest,
+        exit_cost,
     )
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from math import nan
+from statistics import median
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,13 +32,21 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.conversion import Conversions, Rate
+from neuroflux.engine.costs import Costs, costs, mid_of
 from neuroflux.engine.limits import Limits
-from neuroflux.engine.walk import value, walk
+from neuroflux.engine.sound import flaw
+from neuroflux.engine.walk import value
 
 UNKNOWN_LATENCY_MS = 1_000.0
 """What counts as the latency of an exchange whose health nobody has told."""
 PRICE_LIFE: Microseconds = 15_000_000
 """How old an aggregated price may be and still be the reference."""
+MID_LIFE: Microseconds = 5_000_000
+"""How old a book may be for its mid to say where the market is now."""
+MID_SPREAD = 0.02
+"""The same for its spread, as a fraction of the mid."""
+TOO_GOOD = 0.1
+"""A price so much better than the market's, as a fraction, is of something else: tickers are not unique everywhere."""
 
 
 def usd_rate(
@@ -54,7 +64,8 @@ class Prospect(Struct, frozen=True):
     """What is known of one instrument when the choice is made; ``cause`` is the record of the book.
 
     ``free`` is what the account can still spend on it (engine/limits.py, ``spent_asset``), None where nobody told.
-    ``blocked`` says why it can't be used whatever its book is like.
+    ``blocked`` says why it can't be used whatever its book is like. ``reducible`` is how much of it, in wire units,
+    only makes a position smaller and needs no funds (engine/leverage.py).
     """
 
     instrument: Instrument
@@ -64,6 +75,7 @@ class Prospect(Struct, frozen=True):
     health: ExchangeHealth | None = None
     free: Decimal | None = None
     blocked: str = ""
+    reducible: Decimal = Decimal(0)
 
 
 class Offer(Struct, frozen=True):
@@ -124,15 +136,33 @@ def unit_cost(offer: Offer, side: Side, price: float) -> float:
     return per_base * offer.rate.ask * (1 + fee) if side is Side.BUY else -per_base * offer.rate.bid * (1 - fee)
 
 
-def reference_price(prospects: Iterable[Prospect], aggregated: AggregatedPrice | None, now: Microseconds) -> float:
-    """What the market is at, in USD: the aggregated price, or where there is no fresh one the mean of the mids."""
-    if aggregated is not None and aggregated.price > 0 and now - aggregated.event_time <= PRICE_LIFE:
+def reference_price(prospects: Sequence[Prospect], aggregated: AggregatedPrice | None, now: Microseconds) -> float:
+    """Where the market is, in USD per unit of the base: what bounds are checked against; 0 where nothing says it.
+
+    The median of the current mids. The aggregated price is an average over the last minute, so it decides only where
+    the mids can't outvote a single wrong one: beside one mid, or an even number of them.
+    """
+    current = [one for one in prospects if _is_current(one, now)]
+    mids = [mid for mid in map(_mid, current) if mid]
+    if aggregated is None or not aggregated.price > 0 or now - aggregated.event_time > PRICE_LIFE:
+        mids = mids or [mid for mid in map(_mid, prospects) if mid]
+        return median(mids) if mids else 0.0
+    if len(mids) < 2:
         return aggregated.price
-    mids = [mid for mid in map(_mid, prospects) if mid]
-    return sum(mids) / len(mids) if mids else 0.0
+    return median(mids if len(mids) % 2 else [*mids, aggregated.price])
+
+
+def _is_current(prospect: Prospect, now: Microseconds) -> bool:
+    """Whether the book is of now, and close enough for its mid to be a price."""
+    book = prospect.book
+    if book is None or not book.bids or not book.asks or abs(now - book.received_time) > MID_LIFE:
+        return False
+    bid, ask = book.bids[0].price, book.asks[0].price
+    return 0 < bid < ask and (ask - bid) / ((ask + bid) / 2) <= MID_SPREAD
 
 
 def _mid(prospect: Prospect) -> float:
+    """USD per unit of the base; 0 where it is not known."""
     book, rate = prospect.book, prospect.rate
     if book is None or rate is None or not book.bids or not book.asks:
         return 0.0
@@ -143,12 +173,14 @@ def weigh(
     command: OrderCommand, prospect: Prospect, reference: float, limits: Limits, now: Microseconds
 ) -> Offer | Candidate:
     """The figures of one instrument: an offer, or the bare candidate with the reason why it can't be chosen."""
-    reason = _unusable(command, prospect, limits, now)
     book, rate = prospect.book, prospect.rate
-    if book is None or rate is None or not book.bids or not book.asks:
-        return _figures_unknown(prospect, reason, now)
+    unsound = flaw(book, now) if book is not None else ""
+    reason = _unusable(command, prospect, limits, now) or (f"unsound: {unsound}" if unsound else "")
+    if book is None or rate is None or unsound:
+        return figures(prospect, None, command.side, reason, now)
     levels = _usable(command, prospect, rate, reference, limits)
-    candidate = _figures(command, prospect, book, rate, reference, now)
+    walked = levels[0] if command.type is OrderType.LIMIT else side_of(book, command.side)
+    candidate = figures(prospect, costs_of(command, prospect, rate, walked), command.side, "", now)
     reason = reason or _unwanted(command, prospect, candidate, rate, bool(levels[0]))
     if reason:
         return replace(candidate, reason=reason)
@@ -167,11 +199,33 @@ def _unusable(command: OrderCommand, prospect: Prospect, limits: Limits, now: Mi
         return "stale: no book"
     if now - book.received_time > limits.max_book_age:
         return f"stale: the book is {(now - book.received_time) / 1e6:.1f} s old"
+    if book.received_time - now > limits.max_book_age:
+        return f"stale: the book is dated {(book.received_time - now) / 1e6:.1f} s ahead"
     if prospect.rate is None:
         return f"conversion: no fresh rate for {instrument.quote}"
     if prospect.free is None:
         return f"funds: the balances of {instrument.exchange} are not known"
     return ""
+
+
+def without_namesakes(side: Side, weighed: Sequence[Offer | Candidate], reference: float) -> list[Offer | Candidate]:
+    """Of several offers none whose price is too good for the market: the collar bounds the worse side alone.
+
+    A position can be closed at any price that is offered for it.
+    """
+    several = sum(isinstance(one, Offer) for one in weighed) > 1
+    return [_or_candidate(side, one, reference) if several and isinstance(one, Offer) else one for one in weighed]
+
+
+def _or_candidate(side: Side, offer: Offer, reference: float) -> Offer | Candidate:
+    if not reference or offer.prospect.reducible:
+        return offer
+    best = side_of(offer.prospect.book, side)[0].price * offer.rate.mid / offer.prospect.instrument.multiplier
+    better = 1 - best / reference if side is Side.BUY else best / reference - 1
+    if better <= TOO_GOOD:
+        return offer
+    why = f"price: {better:.0%} better than the market's: not the same thing"
+    return replace(offer.candidate, reason=why)
 
 
 def _unwanted(command: OrderCommand, prospect: Prospect, candidate: Candidate, rate: Rate, usable: bool) -> str:
@@ -224,49 +278,40 @@ def _usable(
     return tuple(level for level in levels if sign * level.price <= sign * bound), bound
 
 
-def _figures(
+def costs_of(
     command: OrderCommand,
     prospect: Prospect,
-    book: BookPicture[float],
     rate: Rate,
-    reference: float,
-    now: Microseconds,
-) -> Candidate:
-    """Walk the book for the whole quantity. ``total`` is what all costs come to against the reference price."""
-    instrument = prospect.instrument
-    sign = 1 if command.side is Side.BUY else -1
-    levels = side_of(book, command.side)
-    walked = walk(levels, float(command.quantity) / instrument.multiplier)
-    best, mid = levels[0].price, (book.bids[0].price + book.asks[0].price) / 2
-    notional = walked.quantity * walked.average_price
-    lost = rate.ask - rate.mid if command.side is Side.BUY else rate.mid - rate.bid
-    fee, conversion = notional * rate.mid * float(instrument.taker_fee), notional * lost
-    price = walked.average_price * rate.mid / instrument.multiplier
-    quantity = walked.quantity * instrument.multiplier
+    levels: Sequence[Level[float]],
+    wire: Decimal | None = None,
+) -> Costs:
+    """What ``wire`` units cost there, or the whole order where that is None."""
+    instrument, book = prospect.instrument, prospect.book
+    assert book is not None, "an instrument without a book has no costs"
+    quantity = float(command.quantity) / instrument.multiplier if wire is None else float(wire)
+    rests_at = float(price_in_quote(command, instrument, rate)) if rests(command) else None
+    return costs(instrument, mid_of(book), rate, levels, quantity, rests_at)
+
+
+def figures(prospect: Prospect, of: Costs | None, side: Side, reason: str, now: Microseconds) -> Candidate:
+    """A candidate with these costs; what is not known of it is ``nan``."""
+    one, book, rate = prospect.instrument, prospect.book, prospect.rate
     return Candidate(
-        instrument.exchange,
-        instrument.symbol,
-        price,
-        quantity,
-        fee,
-        sign * (best - mid) * walked.quantity * rate.mid,
-        sign * (walked.average_price - best) * walked.quantity * rate.mid,
-        conversion,
-        sign * (price - reference) * quantity + fee + conversion,
+        one.exchange,
+        one.symbol,
+        of.price if of else nan,
+        of.quantity if of else nan,
+        of.fee if of else nan,
+        of.spread if of else nan,
+        of.slippage if of else nan,
+        of.conversion if of else nan,
+        of.total if of else nan,
         latency_of(prospect),
-        value(levels) * rate.mid,
+        value(side_of(book, side)) * rate.mid if of and rate else nan,
         _health_of(prospect),
-        (now - book.received_time) / 1e3,
-        "",
+        (now - book.received_time) / 1e3 if book else nan,
+        reason,
     )
-
-
-def _figures_unknown(prospect: Prospect, reason: str, now: Microseconds) -> Candidate:
-    book = prospect.book
-    age = (now - book.received_time) / 1e3 if book else 0.0
-    one = prospect.instrument
-    health = _health_of(prospect)
-    return Candidate(one.exchange, one.symbol, 0, 0, 0, 0, 0, 0, 0, latency_of(prospect), 0, health, age, reason)
 
 
 def latency_of(prospect: Prospect) -> float:

@@ -13,6 +13,11 @@ from neuroflux.domain import BookPicture, Microseconds, Quote
 from neuroflux.exchanges.markets import USD_CLASS
 
 ANCHOR = "USDC"
+AT_PAR = frozenset({ANCHOR, "BNFCR"})
+"""Counted at one USD a unit: the anchor, and the credits in which an account settles that may hold no stablecoin.
+
+Source: Binance, "Futures Credits Trading Mode": 1 BNFCR is 1 USD, and is not traded, so that no quote says so.
+"""
 MAX_AGE: Microseconds = 30_000_000
 """A stablecoin pair is quiet; an unchanged quote of half a minute still holds."""
 
@@ -61,7 +66,7 @@ class Conversions:
 
     def to_usd(self, asset: str, now: Microseconds) -> Rate | None:
         """The live rate, or None where there is none, or only one older than ``MAX_AGE``."""
-        if asset == ANCHOR:
+        if asset in AT_PAR:
             return Rate(1.0, 1.0, now)
         rate = self._rates.get(asset)
         return rate if rate is not None and now - rate.time <= MAX_AGE else None

@@ -57,10 +57,11 @@ def unit_gain(buy: Leg, sell: Leg) -> float:
     return rate * (1 - sell.fee) / sell.multiplier
 
 
-def cross(buy: Leg, sell: Leg, max_notional: float) -> Taken | None:
+def cross(buy: Leg, sell: Leg, max_notional: float, exit_unit: float = 0.0) -> Taken | None:
     """Buy at the asks of ``buy`` what can be sold at the bids of ``sell``, as far as each unit pays.
 
-    At most ``max_notional`` USD are bought. None where not even the first unit pays.
+    ``exit_unit`` is USD that closing a unit of the base will cost, which a unit must bring too. At most
+    ``max_notional`` USD are bought. None where not even the first unit pays.
     """
     cost, gain = unit_cost(buy, sell), unit_gain(buy, sell)
     asks, bids = iter(buy.levels), iter(sell.levels)
@@ -68,7 +69,7 @@ def cross(buy: Leg, sell: Leg, max_notional: float) -> Taken | None:
     ask_left, bid_left = _in_base(ask, buy), _in_base(bid, sell)
     budget = max_notional / buy.rate.mid * buy.multiplier
     quantity = paid = brought = 0.0
-    while ask is not None and bid is not None and bid.price * gain > ask.price * cost:
+    while ask is not None and bid is not None and bid.price * gain > ask.price * cost + exit_unit:
         there = min(ask_left, bid_left)
         affordable = max(0.0, (budget - paid) / ask.price)
         part = min(there, affordable)

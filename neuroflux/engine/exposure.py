@@ -28,8 +28,8 @@ class Exposure(Struct, frozen=True):
 def exposure(order: Order, now: Microseconds) -> Exposure:
     """What was bought and not sold, or sold and not bought; nothing for what is no pair.
 
-    By the exchanges' own times of the fills, so both are as exact as their clocks agree. What is still open, or was
-    left open, counts until ``now``.
+    By our clock, as each fill was heard of: two exchanges' clocks do not agree. What is still open, or was left open,
+    counts until ``now``.
     """
     if order.command.kind is not CommandKind.PAIR:
         return Exposure()
@@ -58,12 +58,13 @@ def naked_fault(orders: Iterable[Order], limits: Limits, now: Microseconds) -> s
 
 
 def _flows(order: Order) -> list[tuple[int, Decimal, Decimal]]:
-    """Time, signed quantity in units of the base, and USD a unit, of every fill in the order of their times."""
+    """Our time, signed quantity in units of the base, and USD a unit, of every fill in the order of their times."""
     flows = []
     for attempt in order.attempts:
         leg = order.legs[attempt.leg]
         sign = 1 if leg.side is Side.BUY else -1
-        for fill in attempt.fills:
+        unknown = (attempt.heard_at,) * (len(attempt.fills) - len(attempt.fills_at))  # of an older release's journal
+        for fill, at in zip(attempt.fills, (*attempt.fills_at, *unknown), strict=True):
             unit = fill.price * Decimal(str(leg.rate)) / leg.instrument.multiplier
-            flows.append((fill.event_time, sign * fill.quantity * leg.instrument.multiplier, unit))
+            flows.append((at, sign * fill.quantity * leg.instrument.multiplier, unit))
     return sorted(flows)

@@ -1,4 +1,4 @@
-"""How much more an account may hold before its leverage passes what was set: what is open, against what it is worth.
+"""What an order may do with an account's positions: make one smaller for nothing, or larger within a leverage.
 
 Leverage is the worth of all positions that share a margin asset, whatever their side, by the account's equity in it. An
 order against a position makes it smaller first. Orders that rest and do not hold a position yet are not counted.
@@ -6,12 +6,44 @@ order against a position makes it smaller first. Orders that rest and do not hol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from neuroflux.domain import Balance, Instrument, InstrumentKind, Position, Side
-from neuroflux.engine.limits import MARGIN
-from neuroflux.exchanges.catalogue import exchange
+from neuroflux.engine.limits import MARGIN, Seen
+from neuroflux.engine.order_state import ZERO, Leg, Order
+
+
+def reducible(
+    instrument: Instrument, side: Side, position: Position | None, orders: Iterable[Order], seen: Seen
+) -> Decimal:
+    """How much of an order of this side, in wire units, only makes the position smaller.
+
+    Less what other orders take of it: what has not ended, and what was filled and a position ``seen`` then can't show.
+    """
+    if position is None or instrument.kind is not InstrumentKind.PERPETUAL:
+        return ZERO
+    held = position.quantity if side is Side.SELL else -position.quantity
+    taken = (_reducing(order, instrument, side, seen) for order in orders)
+    return max(ZERO, held - sum(taken, ZERO))
+
+
+def _reducing(order: Order, instrument: Instrument, side: Side, seen: Seen) -> Decimal:
+    """What an order takes of a position and the position may not show yet."""
+    here = (instrument.exchange, instrument.symbol, side)
+    total = ZERO
+    for number, leg in enumerate(order.legs):
+        if leg.reducing and (leg.instrument.exchange, leg.instrument.symbol, leg.side) == here:
+            total += min(leg.reducing, _outstanding(order, number, leg, seen))
+    return total
+
+
+def _outstanding(order: Order, number: int, leg: Leg, seen: Seen) -> Decimal:
+    last = order.last_of(number)
+    if last is None:
+        return ZERO if order.state.final else leg.quantity
+    missing = ZERO if seen.shows(last.sent_at, last.filled_at, last.filled_time) else last.filled
+    return missing if last.phase.final else leg.quantity - last.filled + missing
 
 
 def worth(position: Position) -> Decimal:
@@ -21,10 +53,16 @@ def worth(position: Position) -> Decimal:
 
 def room(symbol: str, side: Side, positions: Mapping[str, Position], equity: Decimal, most: Decimal) -> Decimal:
     """The notional that an order may have; closing may go on. ``positions`` by symbol are those with this margin."""
-    others = sum((abs(worth(one)) for name, one in positions.items() if name != symbol), Decimal(0))
-    held = worth(positions[symbol]) if symbol in positions else Decimal(0)
-    opposite = -held if side is Side.BUY else held
-    return max(Decimal(0), opposite, equity * most - others + opposite)
+    others = sum((abs(worth(one)) for name, one in positions.items() if name != symbol), ZERO)
+    held = worth(positions[symbol]) if symbol in positions else ZERO
+    against = -held if side is Side.BUY else held
+    return max(ZERO, against, equity * most - others + against)
+
+
+def _opposite(symbol: str, side: Side, positions: Mapping[str, Position]) -> Decimal:
+    """What the position that an order of this side makes smaller is worth; 0 where it makes none smaller."""
+    held = worth(positions[symbol]) if symbol in positions else ZERO
+    return max(ZERO, -held if side is Side.BUY else held)
 
 
 def bounded(
@@ -36,16 +74,18 @@ def bounded(
     balance: Balance | None,
     positions: Mapping[str, Position],
 ) -> Decimal:
-    """Funds as they are planned with, at ``MARGIN``; no more than ``max_leverage`` allows beside what is under way."""
+    """Funds as they are planned with, at ``MARGIN``, for what makes a position larger.
+
+    No more than ``max_leverage`` allows beside what is under way; what makes one smaller (``reducible``) needs none.
+    """
     most = limits.get("max_leverage", 0.0)
     if not most or instrument.kind is not InstrumentKind.PERPETUAL:
         return planned
-    allowed = room(instrument.symbol, side, positions, _equity(instrument, balance, positions), Decimal(str(most)))
+    symbol, equity = instrument.symbol, _equity(balance, positions)
+    allowed = room(symbol, side, positions, equity, Decimal(str(most))) - _opposite(symbol, side, positions)
     return min(planned, allowed * MARGIN - under_way)
 
 
-def _equity(instrument: Instrument, balance: Balance | None, positions: Mapping[str, Position]) -> Decimal:
-    total = balance.total if balance else Decimal(0)
-    if exchange(instrument.exchange).BALANCE_HAS_PNL:
-        return total
-    return total + sum((one.unrealised_pnl for one in positions.values()), Decimal(0))
+def _equity(balance: Balance | None, positions: Mapping[str, Position]) -> Decimal:
+    wallet = balance.total - balance.unrealised_pnl if balance else Decimal(0)
+    return wallet + sum((one.unrealised_pnl for one in positions.values()), ZERO)

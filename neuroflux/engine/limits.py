@@ -1,19 +1,23 @@
 """What must hold before an order leaves, and what open orders hold reserved; every refusal names its rule first.
 
-Rules: ``kind``, ``strategy``, ``quantity``, ``price``, ``late``, ``halted``, ``symbol``, ``stale``, ``health``,
-``conversion``, ``keys``, ``inactive``, ``fee``, ``liquidity``, ``slippage``, ``collar``, ``notional``, ``funds``,
-``minimum``. Those of one instrument stand in engine/candidates.py and exclude it; those of the whole order stand here.
+Rules: ``kind``, ``strategy``, ``legs``, ``quantity``, ``price``, ``min_profit``, ``requirements``, ``late``,
+``halted``, ``symbol``, ``stale``, ``health``, ``conversion``, ``keys``, ``inactive``, ``fee``, ``liquidity``,
+``slippage``, ``collar``, ``notional``, ``funds``, ``minimum``. Those of one instrument stand in engine/candidates.py,
+and exclude it; those of the whole order stand here.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from math import isfinite
 
 from msgspec import Struct
 
 from neuroflux.domain import (
     CommandKind,
+    CommandLeg,
     Instrument,
     InstrumentKind,
     Microseconds,
@@ -31,7 +35,9 @@ this keeps out what would almost surely be refused there."""
 DECIMAL_DIGITS, DECIMAL_PLACES = 38, 18
 """What an amount may have: the Avro decimals of the topics."""
 RESERVED_FOR: Microseconds = 60_000_000
-"""Longer than that after something was heard of an order, the balance counts, even if it is older."""
+"""Longer than that after an order was accepted, the balance counts, even if it is older."""
+BALANCES_LIFE: Microseconds = 150_000_000
+"""A balance is told at least each two minutes: an older one says nothing of what is free."""
 
 ROUNDING = 1e-9
 """What binary fractions may add to a ratio that is exactly at its bound."""
@@ -77,6 +83,8 @@ def command_fault(command: OrderCommand) -> str:
         return _pair_fault(command)
     if command.kind is CommandKind.REBALANCE:
         return _legs_fault(command)
+    if command.legs:
+        return f"legs: an order of kind {command.kind} has none"
     if command.strategy not in STRATEGIES:
         return f"strategy: {command.strategy!r} is none of {', '.join(STRATEGIES)}"
     return _amount_fault("quantity", command.quantity) or _price_fault(command) or _bounds_fault(command)
@@ -85,17 +93,29 @@ def command_fault(command: OrderCommand) -> str:
 def _pair_fault(command: OrderCommand) -> str:
     """A pair buys one instrument and sells another, as much."""
     legs = command.legs
+    if not isfinite(command.min_profit):
+        return f"min_profit: {command.min_profit} is no number"
     if len(legs) != 2 or legs[0].side is legs[1].side:
         return "legs: a pair has two, one bought and one sold"
     if (legs[0].exchange, legs[0].symbol) == (legs[1].exchange, legs[1].symbol):
         return "legs: both are of the same instrument"
     uneven = {leg.quantity for leg in legs} != {command.quantity}
-    return _amount_fault("quantity", command.quantity) or ("legs: not of the order's quantity" if uneven else "")
+    fault = "legs: not of the order's quantity" if uneven else ""
+    return _amount_fault("quantity", command.quantity) or fault or _bounds_fault(command)
 
 
 def _legs_fault(command: OrderCommand) -> str:
-    faults = (_amount_fault("quantity", leg.quantity) for leg in command.legs)
-    return next(filter(None, faults), "") if command.legs else "legs: there are none"
+    if not command.legs:
+        return "legs: there are none"
+    named = Counter((leg.exchange, leg.symbol, leg.side) for leg in command.legs)
+    twice = next((name for name, times in named.items() if times > 1), None)
+    if twice:
+        return f"legs: {twice[1]} on {twice[0]} is there twice"
+    return next(filter(None, map(_leg_fault, command.legs)), "") or _bounds_fault(command)
+
+
+def _leg_fault(leg: CommandLeg) -> str:
+    return _amount_fault("quantity", leg.quantity) or (_amount_fault("price", leg.price) if leg.price else "")
 
 
 def _amount_fault(rule: str, amount: Decimal) -> str:
@@ -120,8 +140,10 @@ def _price_fault(command: OrderCommand) -> str:
 
 def _bounds_fault(command: OrderCommand) -> str:
     wanted = command.requirements
-    negative = min(wanted.max_slippage, wanted.max_fee, wanted.min_liquidity) < 0
-    return "requirements: a bound is below 0" if negative else ""
+    bounds = (wanted.max_slippage, wanted.max_fee, wanted.min_liquidity)
+    if not all(map(isfinite, bounds)):
+        return "requirements: a bound is no number"
+    return "requirements: a bound is below 0" if min(bounds) < 0 else ""
 
 
 def age_fault(sent: Microseconds, now: Microseconds, limits: Limits) -> str:
@@ -192,34 +214,62 @@ def at_margin(free: Decimal, instrument: Instrument, limits: Mapping[str, float]
     return free * Decimal(str(leverage)) * MARGIN
 
 
-def reserved(
-    orders: Iterable[Order], exchange: str, asset: str, balance_time: Microseconds, now: Microseconds
-) -> Decimal:
-    """What orders hold of an asset that the balance of ``balance_time`` can't show yet."""
+class Seen(Struct, frozen=True):
+    """When a balance or a position was written to the log (our clock), and the time that it has itself.
+
+    That is the exchange's for what it pushed, and ours for what it answered.
+    """
+
+    written: Microseconds
+    event_time: Microseconds
+
+    def shows(self, sent_at: Microseconds, heard_at: Microseconds, time: Microseconds) -> bool:
+        """Whether it shows what became of an order that was sent, and heard of, at these times of ours.
+
+        ``time`` is the exchange's time of what became of it. A push comes before the answer to the order itself: so one
+        that was written after the order was sent counts by the exchange's time, and any that was written later by ours.
+        """
+        return self.written >= heard_at or (self.written >= sent_at and self.event_time >= time)
+
+
+def reserved(orders: Iterable[Order], exchange: str, asset: str, balance: Seen, now: Microseconds) -> Decimal:
+    """What orders hold of an asset that its balance can't show yet."""
     total = Decimal(0)
     for order in orders:
         for number, leg in enumerate(order.legs):
             here = leg.instrument.exchange == exchange and spent_asset(leg.instrument, leg.side) == asset
-            if here and _unseen(order, number, balance_time, now):
-                total += spent_amount(leg.instrument, leg.side, leg.quantity, leg.price)
+            if here and _unseen(order, number, balance, now):
+                paid = max(Decimal(0), _taken(order, number) - leg.reducing)
+                total += spent_amount(leg.instrument, leg.side, paid, leg.price)
     return total
 
 
-def shown(order: Order, told_at: Callable[[str, str], Microseconds], now: Microseconds) -> bool:
-    """Whether balances, told when ``told_at`` says by exchange and asset, show all that an order took."""
+def shown(order: Order, seen: Callable[[str, str], Seen], now: Microseconds) -> bool:
+    """Whether balances, of the times that ``seen`` says by exchange and asset, show all that an order took."""
     return not any(
-        _unseen(order, number, told_at(leg.instrument.exchange, spent_asset(leg.instrument, leg.side)), now)
+        _unseen(order, number, seen(leg.instrument.exchange, spent_asset(leg.instrument, leg.side)), now)
         for number, leg in enumerate(order.legs)
     )
 
 
-def _unseen(order: Order, leg: int, balance_time: Microseconds, now: Microseconds) -> bool:
-    """Whether a leg's effect on the account may be missing from a balance of that time."""
-    last = next(reversed(list(order.of_leg(leg))), None)
+def _taken(order: Order, number: int) -> Decimal:
+    """The wire quantity that a leg takes: all of it while it may yet be filled, then what was."""
+    last = order.last_of(number)
+    return last.filled if last is not None and last.phase.final else order.legs[number].quantity
+
+
+def _unseen(order: Order, leg: int, balance: Seen, now: Microseconds) -> bool:
+    """Whether a leg's effect on the account may be missing from a balance of that time.
+
+    What an order takes is taken when the exchange accepts it: a later fill turns what was held into what was spent, and
+    a later report without news changes nothing.
+    """
+    last = order.last_of(leg)
     if last is None:
         return not order.state.final
     if last.phase in (Phase.ROUTED, Phase.SENDING, Phase.IN_DOUBT):
         return True
     if last.phase is Phase.ABSENT or (last.phase.final and not last.filled):
         return False
-    return balance_time < last.heard_at and now < last.heard_at + RESERVED_FOR
+    accepted = last.accepted_at or last.heard_at
+    return not balance.shows(last.sent_at, accepted, last.accepted_time) and now < accepted + RESERVED_FOR

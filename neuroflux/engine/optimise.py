@@ -6,7 +6,8 @@ When: slices of equal size at a steady share of the volume that trades (percenta
 ("Optimal Execution of Portfolio Transactions", 2000, sections 2.2 and 2.3) weigh the impact of trading fast against the
 risk of trading slowly; without risk aversion the best schedule is even, and the more averse to risk, the shorter. Here
 urgency stands for that aversion and sets the share of volume; the shares are conventions of ours, as are those of the
-brokers' algorithms. It is assumed that a book refills between slices, so that each costs what the first does.
+brokers' algorithms. It is assumed that a book refills between slices, so that each costs what the first does. No slice
+is worth more than one order may be; a size above that, which is wanted at once, is several orders without a pause.
 
 How sure: ``confidence = freshness x cover x record``, each from 0 to 1:
 
@@ -20,17 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
-from math import ceil, exp, floor, fsum
+from math import ceil, exp, floor, fsum, inf, nan
 from typing import Final, TypedDict
 
 from msgspec.structs import replace
 
 from neuroflux.domain import AggregatedPrice, Candidate, Microseconds, OrderCommand, Side
-from neuroflux.engine.candidates import Prospect, reference_price, side_of
+from neuroflux.engine.candidates import Prospect, reference_price
+from neuroflux.engine.costs import all_in
 from neuroflux.engine.limits import Limits, command_fault
 from neuroflux.engine.order_state import Leg
 from neuroflux.engine.routing import Routed, decide
-from neuroflux.engine.walk import walk
 from neuroflux.errors import UsageError
 
 PARTICIPATION: Final[Mapping[str, float]] = {"low": 0.05, "normal": 0.10, "high": 0.20, "critical": float("inf")}
@@ -69,10 +70,12 @@ class Slices(TypedDict):
 
 
 class OptimisedExecution(TypedDict):
-    """The reference's answer, and more. ``order_splitting`` is by ``exchange/symbol``; ``expected_slippage`` a fraction
-    of the market's price, fees aside; ``expected_cost`` all costs of the whole order in USD against that price.
+    """The reference's answer, and more. ``order_splitting`` is by ``exchange/symbol``; ``expected_slippage`` is a
+    fraction of the mid prices of the books that are used, fees aside; ``expected_cost`` is all costs of the whole order
+    in USD against those prices (engine/costs.py).
 
-    Where nothing can take the order ``recommended_exchange`` is empty and ``reasons`` says why.
+    Where nothing can take the order ``recommended_exchange`` is empty, both figures are ``nan``, and ``reasons`` says
+    why.
     """
 
     recommended_exchange: str
@@ -106,15 +109,15 @@ def optimise(
     if fault:
         return _nothing(fault)
     reference = reference_price(prospects, aggregated, now)
-    slices = schedule(command.quantity, PARTICIPATION[urgency], volume_per_minute, _least(prospects, reference))
-    part = replace(command, quantity=max(slices["quantity"], slices["last_quantity"]), strategy="optimal")
-    found = decide(part, prospects, aggregated, limits, now)
+    least, most = _least(prospects, reference), _most(limits, reference)
+    slices = schedule(command.quantity, PARTICIPATION[urgency], volume_per_minute, least, most)
+    part = replace(command, quantity=_at_once(command, slices), strategy="optimal")
+    found = decide(part, prospects, aggregated, replace(limits, max_notional_usd=inf), now)
     if not found.legs:
         return _nothing(found.decision.reason)
-    books = {(one.instrument.exchange, one.instrument.symbol): one for one in prospects}
-    slippage, cost = _costs(part.side, found.legs, books, reference)
+    slippage, cost = _costs(part.side, found)
     splitting = _splitting(command, found.legs, slices)
-    told = _timing(slices, volume_per_minute)
+    told = _timing(slices, volume_per_minute, limits)
     return OptimisedExecution(
         recommended_exchange=max(splitting.values(), key=lambda one: one["share"])["exchange"],
         order_splitting=splitting,
@@ -133,8 +136,8 @@ def _nothing(reason: str) -> OptimisedExecution:
         recommended_exchange="",
         order_splitting={},
         timing_strategy="",
-        expected_slippage=0.0,
-        expected_cost=0.0,
+        expected_slippage=nan,
+        expected_cost=nan,
         confidence_score=0.0,
         slices=none,
         reasons=[reason],
@@ -144,27 +147,30 @@ def _nothing(reason: str) -> OptimisedExecution:
 # ── when ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def schedule(quantity: Decimal, participation: float, volume_per_minute: float, least: float) -> Slices:
+def schedule(
+    quantity: Decimal, participation: float, volume_per_minute: float, least: float, most: float = inf
+) -> Slices:
     """Even slices, one a minute or, where those would be less than ``least`` or too many, fewer and further apart.
 
-    Without volume nothing can be paced by it, so that is one slice.
+    Without volume nothing can be paced by it, so that is one slice. None is larger than ``most`` (units of the base).
     """
     pace = participation * volume_per_minute if volume_per_minute > _NO_VOLUME else float("inf")
     whole = float(quantity)
     count = ceil(min(whole / pace, MOST_SLICES)) if pace < float("inf") else 1
     count = max(1, floor(min(whole / least, count)) if least > 0 else count)
+    count = max(count, ceil(whole / most))
     size = min((quantity / count).quantize(_FINEST, ROUND_CEILING), quantity)
     count = max(1, ceil(quantity / size))
     last = quantity - size * (count - 1)
-    if count > 1 and float(last) < least:
+    if count > 1 and float(last) < least and float(last + size) <= most:
         count, last = count - 1, last + size
-    interval = 60 * float(size) / pace if count > 1 else 0.0
+    interval = 60 * float(size) / pace if count > 1 else 0.0  # without a pace: one after another
     return Slices(
         count=count,
         quantity=size,
         last_quantity=last,
         interval_seconds=interval,
-        participation=participation if count > 1 else 0.0,
+        participation=participation if interval else 0.0,
     )
 
 
@@ -179,9 +185,22 @@ def _least(prospects: Sequence[Prospect], reference: float) -> float:
     return min(found, default=0.0)
 
 
-def _timing(slices: Slices, volume_per_minute: float) -> str:
+def _most(limits: Limits, reference: float) -> float:
+    """The largest slice that is within the limit of one order at any price that it may trade at, in the base."""
+    return limits.max_notional_usd / (reference * (1 + limits.price_collar)) if reference > 0 else inf
+
+
+def _at_once(command: OrderCommand, slices: Slices) -> Decimal:
+    """What the books have to give at one moment: a slice, or everything where slices follow without a pause."""
+    return max(slices["quantity"], slices["last_quantity"]) if slices["interval_seconds"] else command.quantity
+
+
+def _timing(slices: Slices, volume_per_minute: float, limits: Limits) -> str:
     if slices["count"] == 1:
         return "immediate: one order now"
+    if not slices["interval_seconds"]:
+        most = f"each within the limit of {limits.max_notional_usd:,.0f} USD for one order"
+        return f"immediate: {slices['count']} orders now, one after another, {most}"
     size, interval = slices["quantity"].normalize(), slices["interval_seconds"]
     share = f"{slices['participation']:.0%} of the {volume_per_minute:g} traded a minute"
     return f"participation: {slices['count']} slices of {size:f}, one every {interval:.0f} s, {share}"
@@ -206,24 +225,14 @@ def _splitting(command: OrderCommand, legs: Sequence[Leg], slices: Slices) -> di
     return found
 
 
-def _costs(
-    side: Side, legs: Sequence[Leg], books: Mapping[tuple[str, str], Prospect], reference: float
-) -> tuple[float, float]:
-    """Slippage as a fraction of the reference, and all costs in USD for a unit of the base."""
-    sign = 1 if side is Side.BUY else -1
-    quantity = paid = extra = 0.0
-    for leg in legs:
-        one = books[leg.instrument.exchange, leg.instrument.symbol]
-        walked = walk(side_of(one.book, side), float(leg.quantity))
-        value = walked.quantity * walked.average_price
-        rate = one.rate
-        if rate is not None:
-            fair, real = rate.mid, rate.ask if side is Side.BUY else rate.bid
-            quantity += walked.quantity * leg.instrument.multiplier
-            paid += value * fair
-            extra += value * (real * (1 + sign * float(leg.instrument.taker_fee)) - fair)
-    slipped = sign * (paid / quantity - reference)
-    return slipped / reference, slipped + sign * extra / quantity
+def _costs(side: Side, found: Routed) -> tuple[float, float]:
+    """Slippage as a fraction of the mid prices, and all costs in USD for a unit of the base."""
+    used = {(leg.instrument.exchange, leg.instrument.symbol) for leg in found.legs}
+    taken = [one for one in found.decision.candidates if _name(one) in used]
+    lost = fsum(one.spread + one.slippage for one in taken)
+    paid = fsum(one.price * one.quantity for one in taken)
+    fair = paid - lost if side is Side.BUY else paid + lost
+    return lost / fair, all_in(taken) / fsum(one.quantity for one in taken)
 
 
 # ── how sure ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec.structs import replace
 
 from neuroflux.domain import Fill, Microseconds, OrderReport, TimeInForce
 from neuroflux.engine.order_events import fault
 from neuroflux.engine.order_state import (
+    ZERO,
     Ask,
     AskFills,
     Attempt,
@@ -23,11 +26,14 @@ from neuroflux.engine.order_table import (
     CANCEL_AGAIN,
     FILLS_WITHIN,
     LOST_AFTER,
+    MAX_ASKED,
+    MAX_CANCELS,
     QUIET_IMMEDIATE,
     QUIET_RESTING,
     SECOND,
     SEND_WITHIN,
-    SETTLED_AFTER,
+    SLOW,
+    SLOW_AFTER,
     TRANSITIONS,
     Input,
 )
@@ -58,25 +64,31 @@ def told(order: Order, attempt: Attempt, answer: Told, now: Microseconds) -> Han
             return _and(effects, _later(order, attempt, now + BACK_OFF[0]))
         case Question.QUERY, NotThere(reason):
             return _not_there(order, attempt, reason, answer.asked_at, now)
+        case Question.QUERY, InDoubt(reason) if attempt.asked >= MAX_ASKED and not attempt.phase.final:
+            why = f"it was asked after {attempt.asked} times, at last: {reason}"
+            return unanswered(order, attempt, why, now)
     return _later(order, attempt, now + _back_off(attempt))
 
 
 def reported(order: Order, attempt: Attempt, report: OrderReport, now: Microseconds) -> Handled:
     newer = report.filled_quantity > attempt.reported
+    average = report.average_price or (ZERO if not report.filled_quantity else None)
+    by_fills = 0 < report.filled_quantity <= attempt.seen  # which say the average themselves
+    said = average is not None and report.filled_quantity >= attempt.reported and not by_fills
     heard = replace(
-        attempt,
+        _accepted(attempt, report.filled_quantity, report.event_time, now),
         exchange_order_id=attempt.exchange_order_id or report.exchange_order_id,
         reported=max(attempt.reported, report.filled_quantity),
-        reported_average=report.average_price if newer else attempt.reported_average,
+        reported_average=average if newer or said else attempt.reported_average,
         heard_at=now,
         asked=0,
+        is_unanswered=attempt.is_unanswered and attempt.cancels >= MAX_CANCELS,
     )
     return moved(put(order, heard), heard, Input(report.state.value), now, report.reason)
 
 
 def filled(order: Order, attempt: Attempt, fill: Fill, now: Microseconds) -> Handled:
-    key = (fill.exchange, fill.symbol, fill.trade_id)
-    if any(key == (f.exchange, f.symbol, f.trade_id) for a in order.attempts for f in a.fills):
+    if _is_known(order, attempt, fill):
         return order, []
     ours = replace(
         fill,
@@ -85,20 +97,36 @@ def filled(order: Order, attempt: Attempt, fill: Fill, now: Microseconds) -> Han
         exchange_order_id=fill.exchange_order_id or attempt.exchange_order_id,
     )
     heard = replace(
-        attempt,
+        _accepted(attempt, attempt.seen + fill.quantity, fill.event_time, now),
         exchange_order_id=attempt.exchange_order_id or fill.exchange_order_id,
         fills=(*attempt.fills, ours),
+        fills_at=(*attempt.fills_at, now),
         heard_at=now,
         asked=0,
+        is_unanswered=False,
     )
     order, effects = moved(put(order, heard), heard, Input.FILL, now)
     return order, [Publish(ours), *effects]
 
 
+def _is_known(order: Order, attempt: Attempt, fill: Fill) -> bool:
+    """Whether a fill was seen before; of one attempt, which is of one instrument, the trade's id says so alone."""
+    if any(fill.trade_id == one.trade_id for one in attempt.fills):
+        return True
+    return any(fill.identity == one.identity for other in order.attempts for one in other.fills)
+
+
+def _accepted(attempt: Attempt, filled: Decimal, time: Microseconds, now: Microseconds) -> Attempt:
+    """The attempt with when it was accepted, and when last filled: what is heard again without news changes neither."""
+    if not attempt.accepted_at:
+        attempt = replace(attempt, accepted_at=now, accepted_time=time)
+    return replace(attempt, filled_at=now, filled_time=time) if filled > attempt.filled else attempt
+
+
 def _not_there(order: Order, attempt: Attempt, reason: str, asked_at: Microseconds, now: Microseconds) -> Handled:
     asked = replace(attempt, asked=attempt.asked + 1, ask_at=now + _back_off(attempt))
-    settled = attempt.sent_at + SETTLED_AFTER
-    if attempt.phase is Phase.IN_DOUBT and asked_at < settled:
+    if not attempt.can_be_absent(asked_at):
+        settled = attempt.sent_at + attempt.settled_after
         return put(order, replace(asked, ask_at=min(asked.ask_at, max(now, settled)))), []
     if attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING) and asked.asked < LOST_AFTER:
         return put(order, asked), []
@@ -123,7 +151,7 @@ def moved(order: Order, attempt: Attempt, given: Input, now: Microseconds, reaso
 
 
 def ended(attempt: Attempt, now: Microseconds) -> Attempt:
-    return replace(attempt, ended_at=now, asked=0, ask_at=now + BACK_OFF[0])
+    return replace(attempt, ended_at=now, asked=0, ask_at=now + BACK_OFF[0], is_unanswered=False)
 
 
 def too_late(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
@@ -143,7 +171,7 @@ def restored(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
 def ticked(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
     if attempt.phase is Phase.ROUTED and now > order.legs[attempt.leg].decided_at + SEND_WITHIN:
         return too_late(order, attempt, now)
-    if not attempt.ask_at or attempt.ask_at > now:
+    if not attempt.ask_at or attempt.ask_at > now or attempt.is_unanswered:
         return order, []
     if attempt.phase is Phase.ROUTED:
         return _and([WantSend(attempt.leg)], _later(order, attempt, 0))
@@ -157,6 +185,10 @@ def _ask(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
     """Ask for what is not known of an attempt: the order itself, or the fills of one that has ended."""
     instrument = order.legs[attempt.leg].instrument
     asked = replace(attempt, asked=attempt.asked + 1, ask_at=now + _back_off(attempt))
+    if attempt.is_unanswered:
+        return order, []
+    if not attempt.phase.final and attempt.asked >= MAX_ASKED:
+        return unanswered(order, attempt, f"it was asked after {attempt.asked} times in vain", now)
     if not attempt.phase.final:
         return put(order, asked), [Ask(instrument, attempt.client_order_id)]
     if attempt.settled:
@@ -166,6 +198,19 @@ def _ask(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
         given_up = replace(attempt, fills_given_up=True, reason=f"fills of {missing} were not seen")
         return put(order, given_up), []
     return put(order, asked), [AskFills(instrument, attempt.sent_at)]
+
+
+def unanswered(order: Order, attempt: Attempt, why: str, now: Microseconds) -> Handled:
+    """Ask no more, and say so: what the attempt may hold stays held, and what is heard of it goes on counting."""
+    text = f"{why}; look on the exchange"
+    silent = replace(attempt, is_unanswered=True, ask_at=0)
+    return put(order, silent), [] if attempt.is_unanswered else [fault(order, silent, text, now)]
+
+
+def asked_anew(order: Order) -> Order:
+    """The order with what was given up for unanswered begun anew: a person has looked, or we were restarted."""
+    fresh = (replace(a, is_unanswered=False, asked=0, cancels=0, cancelled_at=0) for a in order.attempts)
+    return replace(order, attempts=tuple(fresh))
 
 
 # ── small things ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -200,7 +245,7 @@ def _later(order: Order, attempt: Attempt, at: Microseconds) -> Handled:
 
 
 def _back_off(attempt: Attempt) -> Microseconds:
-    return BACK_OFF[min(attempt.asked, len(BACK_OFF) - 1)]
+    return BACK_OFF[min(attempt.asked, len(BACK_OFF) - 1)] if attempt.asked < SLOW_AFTER else SLOW
 
 
 def _quiet(order: Order, attempt: Attempt) -> Microseconds:

@@ -11,29 +11,48 @@ from neuroflux.engine.order_state import Attempt, Order, Phase, Publish, fees_of
 
 
 def events(before: Order, after: Order, now: Microseconds) -> Iterator[OrderEvent]:
-    """What the step changed: of each attempt, then of the order as a whole (without a client order id)."""
+    """What the step changed: of each attempt, then of the order as a whole (without a client order id).
+
+    An attempt that ended before it was sent has no id: that is said of the order, whose other legs go on.
+    """
     known = {(a.leg, a.number): a for a in before.attempts}
     for attempt in after.attempts:
         old = known.get((attempt.leg, attempt.number))
         if attempt.client_order_id and (old is None or _shown(old) != _shown(attempt)):
             yield leg_event(after, attempt, now)
+    unsent = [_unsent(after, a) for a in after.attempts if _ended_unsent(a, known.get((a.leg, a.number)))]
     if before.state is not after.state:
         yield order_event(after, now)
+    elif unsent:
+        yield order_event(after, now, "; ".join(unsent))
 
 
-def _shown(attempt: Attempt) -> tuple[str, Decimal]:
-    """What others see of an attempt: it is not at its end while its fills are missing."""
+def _ended_unsent(attempt: Attempt, before: Attempt | None) -> bool:
+    return not attempt.client_order_id and attempt.phase.final and not (before is not None and before.phase.final)
+
+
+def _unsent(order: Order, attempt: Attempt) -> str:
+    instrument = order.legs[attempt.leg].instrument
+    return f"nothing was sent to {instrument.exchange} for {instrument.symbol}: {attempt.reason}"
+
+
+def _shown(attempt: Attempt) -> tuple[OrderState, Decimal, Decimal | None]:
+    """What others see of an attempt: its state, what it filled, and at which price, which may become known later."""
+    return _state(attempt), attempt.filled, attempt.average
+
+
+def _state(attempt: Attempt) -> OrderState:
+    """It is not at its end while its fills are missing."""
     if attempt.phase.final and not attempt.settled:
-        return OrderState.WORKING, attempt.filled
-    absent = attempt.phase is Phase.ABSENT
-    return OrderState.IN_DOUBT if absent else OrderState(attempt.phase.value), attempt.filled
+        return OrderState.WORKING
+    return OrderState.IN_DOUBT if attempt.phase is Phase.ABSENT else OrderState(attempt.phase.value)
 
 
 def leg_event(order: Order, attempt: Attempt, now: Microseconds, fault: str = "") -> OrderEvent:
     leg = order.legs[attempt.leg]
     return OrderEvent(
         order.id,
-        OrderState(_shown(attempt)[0]),
+        _state(attempt),
         leg.instrument.exchange,
         leg.instrument.symbol,
         attempt.client_order_id,

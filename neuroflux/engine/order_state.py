@@ -58,7 +58,8 @@ class Leg(Struct, frozen=True):
     """The part of an order that one instrument takes; always sent with a limit price, never without.
 
     ``quantity`` and ``price`` are the wire's; ``rate`` is USD for one unit of the instrument's quote at
-    the time of the decision, ``decided_at``. Legs of a later ``stage`` begin when those before have ended.
+    the time of the decision, ``decided_at``. Legs of a later ``stage`` begin when those before have ended. ``reducing``
+    is the part of the (wire) quantity that makes a position smaller: it needs no funds.
     """
 
     instrument: Instrument
@@ -69,13 +70,29 @@ class Leg(Struct, frozen=True):
     rate: float
     decided_at: Microseconds
     stage: int = 0
+    reducing: Decimal = ZERO
+
+    @property
+    def reduces(self) -> bool:
+        """Whether the whole of it makes a position smaller."""
+        return 0 < self.quantity <= self.reducing
+
+
+SETTLED_AFTER: Microseconds = 20_000_000
+"""Where the exchange's own is not known, as in journals of before it was kept: the longest of any."""
 
 
 class Attempt(Struct, frozen=True):
     """One try at placing one leg, known to the exchange by ``client_order_id`` (empty until it is sent).
 
-    ``reported`` is the cumulative quantity that the exchange told, ``fills`` are the executions seen. ``ask_at`` is
-    when something must be done if nothing is heard; ``asked`` counts the questions since something was heard.
+    ``reported`` is the cumulative quantity that the exchange told, ``fills`` are the executions seen. ``accepted_at``
+    is when it was first heard that the exchange has it, by our clock, and ``accepted_time`` the exchange's own time in
+    that report: from then on its balances show what the attempt takes. ``filled_at`` and ``filled_time`` are the same
+    of the last fill that was new. ``ask_at`` is when something must be done if nothing is heard; ``asked`` counts the
+    questions since something was heard. ``is_stale``: not sent, because its price had become too old.
+    ``fills_at`` is when each of the fills was heard of, by our clock. ``is_unanswered``: what became of it was asked
+    for so often in vain that a person has to look; what is heard of it counts all the same. ``cancels`` counts those
+    sent. ``settled_after`` is how long after ``sent_at`` it may still come to the exchange's book.
     """
 
     leg: int
@@ -84,12 +101,21 @@ class Attempt(Struct, frozen=True):
     client_order_id: str = ""
     exchange_order_id: str = ""
     sent_at: Microseconds = 0
+    settled_after: Microseconds = SETTLED_AFTER
     heard_at: Microseconds = 0
+    accepted_at: Microseconds = 0
+    accepted_time: Microseconds = 0
+    filled_at: Microseconds = 0
+    filled_time: Microseconds = 0
     ended_at: Microseconds = 0
     reported: Decimal = ZERO
-    reported_average: Decimal = ZERO
+    reported_average: Decimal | None = ZERO
     fills: tuple[Fill, ...] = ()
+    fills_at: tuple[Microseconds, ...] = ()
     fills_given_up: bool = False
+    is_stale: bool = False
+    is_unanswered: bool = False
+    cancels: int = 0
     asked: int = 0
     ask_at: Microseconds = 0
     cancelled_at: Microseconds = 0
@@ -105,8 +131,8 @@ class Attempt(Struct, frozen=True):
         return max(self.reported, self.seen)
 
     @property
-    def average(self) -> Decimal:
-        """The average price, from the fills once they are all seen; 0 before the first."""
+    def average(self) -> Decimal | None:
+        """The average price, from the fills once they are all seen; 0 before the first, None while nobody said it."""
         seen = self.seen
         if seen and seen >= self.reported:
             return to_scale(sum((fill.price * fill.quantity for fill in self.fills), ZERO) / seen)
@@ -116,6 +142,10 @@ class Attempt(Struct, frozen=True):
     def settled(self) -> bool:
         """Whether nothing more is expected of it."""
         return self.phase.final and (self.seen >= self.reported or self.fills_given_up)
+
+    def can_be_absent(self, asked_at: Microseconds) -> bool:
+        """Whether an exchange that did not know it at that time may never get to know it."""
+        return self.phase is not Phase.IN_DOUBT or asked_at >= self.sent_at + self.settled_after
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -151,6 +181,10 @@ class Order(Struct, frozen=True, kw_only=True):
     def of_leg(self, leg: int) -> Iterator[Attempt]:
         return (attempt for attempt in self.attempts if attempt.leg == leg)
 
+    def last_of(self, leg: int) -> Attempt | None:
+        """The last attempt of a leg; None where it was not begun."""
+        return next((attempt for attempt in reversed(self.attempts) if attempt.leg == leg), None)
+
     def base_of(self, attempt: Attempt) -> Decimal:
         """What an attempt has filled, in units of the base; negative for what was sold."""
         leg = self.legs[attempt.leg]
@@ -174,7 +208,10 @@ class Order(Struct, frozen=True, kw_only=True):
         if self.command.kind is CommandKind.PAIR:
             return min((abs(self._at(leg.exchange, leg.symbol)) for leg in self.command.legs), default=ZERO)
         if self.command.kind is CommandKind.REBALANCE:
-            values = (a.filled * a.average * Decimal(str(self.legs[a.leg].rate)) for a in self.attempts)
+            values = (
+                a.filled * (a.average or self.legs[a.leg].price) * Decimal(str(self.legs[a.leg].rate))
+                for a in self.attempts
+            )
             return to_scale(sum(values, ZERO))
         return sum((abs(self.base_of(a)) for a in self.attempts), ZERO)
 
@@ -188,10 +225,10 @@ class Order(Struct, frozen=True, kw_only=True):
         return sum(found, ZERO)
 
     @property
-    def average(self) -> Decimal:
+    def average(self) -> Decimal | None:
         """The average price of a unit of the base: in the legs' quote, or in USD where the legs' quotes differ.
 
-        0 for a pair or a rebalance, whose legs go both ways.
+        0 for a pair or a rebalance, whose legs go both ways; None while the price of a part is not known.
         """
         if self.command.kind is not CommandKind.PLACE:
             return ZERO
@@ -199,6 +236,8 @@ class Order(Struct, frozen=True, kw_only=True):
         filled, value = ZERO, ZERO
         for attempt in self.attempts:
             leg = self.legs[attempt.leg]
+            if attempt.average is None:
+                return None
             filled += attempt.filled * leg.instrument.multiplier
             value += attempt.filled * attempt.average * (Decimal(str(leg.rate)) if mixed else 1)
         return to_scale(value / filled) if filled else ZERO
@@ -225,17 +264,18 @@ class Question(StrEnum):
 
 
 class Decided(Struct, frozen=True):
-    """The order was routed, or refused when there are no legs."""
+    """The order was routed, or refused when there are no legs; again, while nothing of it was sent."""
 
     decision: OrderDecision
     legs: tuple[Leg, ...]
 
 
 class Sending(Struct, frozen=True):
-    """The next attempt of a leg is about to be sent under this id."""
+    """The next attempt of a leg is about to be sent under this id. ``settled_after`` as ``Desk`` has it."""
 
     leg: int
     client_order_id: str
+    settled_after: Microseconds = SETTLED_AFTER
 
 
 class Told(Struct, frozen=True):
@@ -352,6 +392,10 @@ class Cancel(Struct, frozen=True):
     client_order_id: str
 
 
+class WantDecision(Struct, frozen=True):
+    """Nothing of the order was sent, and its decision is old: answer with ``Decided``."""
+
+
 class WantHedge(Struct, frozen=True):
     """One side of the pair got more than the other: answer with ``Hedged``."""
 
@@ -364,4 +408,4 @@ class Publish(Struct, frozen=True):
     record: OrderEvent | Fill | OrderDecision
 
 
-Effect = WriteJournal | WantSend | Send | Ask | AskFills | Cancel | WantHedge | WantReroute | Publish
+Effect = WriteJournal | WantSend | WantDecision | Send | Ask | AskFills | Cancel | WantHedge | WantReroute | Publish

@@ -10,8 +10,8 @@ from neuroflux.engine.order_state import Phase
 SECOND: Microseconds = 1_000_000
 MAX_ATTEMPTS = 3
 SEND_WITHIN = 120 * SECOND
-SETTLED_AFTER = 6 * SECOND
-"""Exchanges take a signed request for 5 s (Binance's default recvWindow); one more for the way and the clocks."""
+FRESH_FOR = 5 * SECOND
+"""How old a decision may be when its order is sent for the first time: as old as a book that one is made from."""
 ANSWER_WITHIN = 10 * SECOND
 """When nobody told what became of a request by then, the shell has lost it."""
 FILLS_WITHIN = 30 * SECOND
@@ -25,6 +25,12 @@ QUIET_RESTING = 30 * SECOND
 QUIET_IMMEDIATE = 2 * SECOND
 """How long nothing may be heard of an order that rests, or that should have ended at once, before it is asked after."""
 BACK_OFF = (250_000, 500_000, SECOND, 2 * SECOND, 4 * SECOND)
+SLOW_AFTER, SLOW = 150, 30 * SECOND
+MAX_ASKED = 300
+"""How often an order is asked after in a row without a word that is understood (question and answer count each): some
+five minutes every few seconds, then more slowly, and after three quarters of an hour it is a person's."""
+CANCELS_QUICK, MAX_CANCELS = 15, 60
+"""How often a cancel is sent without a pause, and at all, for an order that stands all the same."""
 LOST_AFTER = 4
 """So many times in a row an exchange must not know an order that it had acknowledged, until it counts as gone."""
 

@@ -7,9 +7,10 @@ The rules:
 2.  What must outlive a crash is written to the journal before its effect: every step that changes the order begins
     its effects with ``WriteJournal``. An attempt that is SENDING in the journal may have arrived.
 3.  What may have arrived is asked after, never sent again. The next attempt begins only when the exchange says that it
-    has no such order, asked when so much time had passed since it was signed (``SETTLED_AFTER``) that it can't come
+    has no such order, asked when so much time had passed since it was signed (``settled_after``) that it can't come
     any more; an answer to an earlier question may be late itself, and proves nothing.
 4.  At most ``MAX_ATTEMPTS`` attempts, and none later than ``SEND_WITHIN`` after the decision: an old price is no price.
+    What waited for longer than ``FRESH_FOR`` to be sent for the first time is decided again.
 5.  Reports never lead back: what is final stays, an older report changes nothing, cumulative figures only grow.
 6.  A fill counts once, by exchange, symbol and trade id, in whatever order fills and reports come in.
 7.  A final attempt is settled when its fills add up to what was reported filled; they are asked for, and after
@@ -19,6 +20,8 @@ The rules:
     soon as nothing of the pair is under way: on the side that got less, or back on the one that got more. After
     ``MAX_HEDGES`` tries, or when the rest is too small to trade, it is left open and said so. A pair that is filled
     after its end is open again.
+    What is asked after in vain, or cancelled in vain, for ``MAX_ASKED`` or ``MAX_CANCELS`` times is a person's: it is
+    said once, its funds stay held, and it is taken up again by whatever is heard of it, a cancel or a restart.
 9.  What the table does not know is a fault: published as an event, with nothing changed. An attempt that was taken for
     absent and turns up is a fault too, and is cancelled.
 10. What an exchange failed to take of an order goes to the others: once nothing of it is under way or in doubt, never
@@ -37,6 +40,7 @@ from msgspec.structs import replace
 from neuroflux.domain import Cause, CommandKind, Microseconds, OrderCommand, OrderState, OrderType
 from neuroflux.engine.order_attempts import (
     Handled,
+    asked_anew,
     filled,
     find,
     moved,
@@ -46,6 +50,7 @@ from neuroflux.engine.order_attempts import (
     ticked,
     told,
     too_late,
+    unanswered,
 )
 from neuroflux.engine.order_events import events, order_event
 from neuroflux.engine.order_state import (
@@ -69,6 +74,7 @@ from neuroflux.engine.order_state import (
     Sending,
     Ticked,
     Told,
+    WantDecision,
     WantHedge,
     WantReroute,
     WantSend,
@@ -77,11 +83,16 @@ from neuroflux.engine.order_state import (
 from neuroflux.engine.order_table import (
     ANSWER_WITHIN,
     CANCEL_AGAIN,
+    CANCELS_QUICK,
+    FRESH_FOR,
     HEDGE_AGAIN,
     HEDGE_LATEST,
     MAX_ATTEMPTS,
+    MAX_CANCELS,
     MAX_HEDGES,
+    SECOND,
     SEND_WITHIN,
+    SLOW,
     Input,
 )
 from neuroflux.engine.rerouting import abandoned, is_short, rerouted
@@ -107,7 +118,7 @@ def step(order: Order, happening: Happening, now: Microseconds) -> Step:
 
 def wake_at(order: Order) -> Microseconds | None:
     """When ``Ticked`` must come at the latest; None when nothing is waited for."""
-    times = [a.ask_at for a in order.attempts if a.ask_at and not a.settled]
+    times = [a.ask_at for a in order.attempts if a.ask_at and not (a.settled or a.is_unanswered)]
     times += [order.legs[a.leg].decided_at + SEND_WITHIN + 1 for a in order.attempts if a.phase is Phase.ROUTED]
     times += [order.hedge_at] if _is_naked(order) else []
     return min(times, default=None)
@@ -129,8 +140,8 @@ def _handle(order: Order, happening: Happening, now: Microseconds) -> Handled:
     match happening:
         case Decided():
             return _decided(order, happening, now)
-        case Sending(leg, client_order_id):
-            return _sending(order, leg, client_order_id, now)
+        case Sending():
+            return _sending(order, happening, now)
         case Told():
             return _about(order, happening.client_order_id, lambda o, a: told(o, a, happening, now), now)
         case Reported(client_order_id, news):
@@ -148,35 +159,68 @@ def _handle(order: Order, happening: Happening, now: Microseconds) -> Handled:
         case GivenUp(leg, why):
             return _given_up(order, leg, why, now)
         case Restored():
-            return _each(order, restored, now)
+            return _each(asked_anew(order), restored, now)
         case Ticked():
             return _each(order, ticked, now)
 
 
 def _decided(order: Order, happening: Decided, now: Microseconds) -> Handled:
+    """The first decision, or one in its place while nothing was sent, nor given up or cancelled."""
+    if order.state.final or order.cancel_asked or not _is_unsent(order):
+        return order, []
     reason = happening.decision.reason
     effects: list[Effect] = [Publish(happening.decision)]
     if not happening.legs:
-        return replace(order, state=OrderState.REFUSED, decided_at=now, reason=reason), effects
-    routed = replace(order, state=OrderState.ROUTED, decided_at=now, legs=happening.legs, reason=reason)
+        return replace(order, state=OrderState.REFUSED, decided_at=now, legs=(), attempts=(), reason=reason), effects
+    routed = replace(order, state=OrderState.ROUTED, decided_at=now, legs=happening.legs, attempts=(), reason=reason)
     return routed, effects
 
 
-def _sending(order: Order, leg: int, client_order_id: str, now: Microseconds) -> Handled:
-    attempt = list(order.of_leg(leg))[-1]
-    if attempt.phase is not Phase.ROUTED:
-        return order, []  # cancelled, or too late, while it waited for its turn
+def _is_unsent(order: Order) -> bool:
+    return all(attempt.phase is Phase.ROUTED and not attempt.number for attempt in order.attempts)
+
+
+def _sending(order: Order, happening: Sending, now: Microseconds) -> Handled:
+    attempt, leg = _waiting(order, happening.leg), happening.leg
+    if attempt is None:
+        return order, []  # cancelled, too late, or decided again, while it waited for its turn
     if now > order.legs[leg].decided_at + SEND_WITHIN:
         return too_late(order, attempt, now)
+    if _is_stale(order, attempt, now):
+        return _decide_again(order, attempt, now)
     sent = replace(
-        attempt, phase=Phase.SENDING, client_order_id=client_order_id, sent_at=now, ask_at=now + ANSWER_WITHIN
+        attempt,
+        phase=Phase.SENDING,
+        client_order_id=happening.client_order_id,
+        sent_at=now,
+        settled_after=happening.settled_after,
+        ask_at=now + ANSWER_WITHIN,
     )
     return put(order, sent), [Send(_placement(order, sent))]
 
 
+def _is_stale(order: Order, attempt: Attempt, now: Microseconds) -> bool:
+    """Whether the books that a leg was decided by are too old to send it; a rebalance has bounds of its own."""
+    bounded = order.command.kind is CommandKind.REBALANCE and not _is_unsent(order)
+    return not (attempt.number or bounded) and now > order.legs[attempt.leg].decided_at + FRESH_FOR
+
+
+def _decide_again(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
+    if not _is_unsent(order):
+        why = f"not sent within {FRESH_FOR // SECOND} s of the decision"
+        return moved(put(order, old := replace(attempt, is_stale=True)), old, Input.LATE, now, why)
+    return too_late(order, attempt, now) if now > order.received_at + SEND_WITHIN else (order, [WantDecision()])
+
+
 def _given_up(order: Order, leg: int, why: str, now: Microseconds) -> Handled:
-    attempt = list(order.of_leg(leg))[-1]
-    return (order, []) if attempt.phase is not Phase.ROUTED else moved(order, attempt, Input.GIVEN_UP, now, why)
+    attempt = _waiting(order, leg)
+    return (order, []) if attempt is None else moved(order, attempt, Input.GIVEN_UP, now, why)
+
+
+def _waiting(order: Order, leg: int) -> Attempt | None:
+    """The attempt of a leg that waits to be sent; None where none does."""
+    last = order.last_of(leg)
+    return last if last is not None and last.phase is Phase.ROUTED else None
 
 
 def _abandoned(order: Order, exchange: str, why: str, now: Microseconds) -> Handled:
@@ -197,13 +241,14 @@ def _placement(order: Order, attempt: Attempt) -> Placement:
         leg.quantity,
         leg.price,
         leg.time_in_force,
+        leg.reduces,
     )
 
 
 def _cancel_asked(order: Order, why: str, now: Microseconds) -> Handled:
     if order.state.final:
         return order, [Publish(order_event(order, now, f"nothing to cancel: the order is {order.state}"))]
-    return replace(order, cancel_asked=order.cancel_asked or why or "cancelled"), []
+    return replace(asked_anew(order), cancel_asked=order.cancel_asked or why or "cancelled"), []
 
 
 def _hedged(order: Order, happening: Hedged, now: Microseconds) -> Handled:
@@ -306,9 +351,17 @@ def _cancels(order: Order, now: Microseconds) -> Handled:
         superseded = any(other.number > attempt.number for other in order.of_leg(attempt.leg))
         unwanted = order.cancel_asked or superseded or order.state.final or attempt.leg in order.abandoned
         standing = attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING)
-        if unwanted and standing and now >= attempt.cancelled_at + CANCEL_AGAIN:
-            order = put(order, replace(attempt, cancelled_at=now, ask_at=now + CANCEL_AGAIN))
-            effects.append(Cancel(order.legs[attempt.leg].instrument, attempt.client_order_id))
+        if not (unwanted and standing) or attempt.is_unanswered:
+            continue
+        pause = CANCEL_AGAIN if attempt.cancels < CANCELS_QUICK else SLOW
+        if now < attempt.cancelled_at + pause:
+            continue
+        if attempt.cancels >= MAX_CANCELS:
+            order, more = unanswered(order, attempt, f"it stands after {attempt.cancels} cancels", now)
+            effects += more
+            continue
+        order = put(order, replace(attempt, cancelled_at=now, ask_at=now + pause, cancels=attempt.cancels + 1))
+        effects.append(Cancel(order.legs[attempt.leg].instrument, attempt.client_order_id))
     return order, effects
 
 
@@ -349,7 +402,7 @@ def _final_state(order: Order, phases: set[Phase]) -> OrderState:
 
 def _durable(order: Order) -> Order:
     """The order without its timers: when this is unchanged, the journal needs no new entry."""
-    timeless = (replace(a, heard_at=0, asked=0, ask_at=0, cancelled_at=0) for a in order.attempts)
+    timeless = (replace(a, heard_at=0, asked=0, ask_at=0, cancelled_at=0, cancels=0) for a in order.attempts)
     return replace(order, attempts=tuple(timeless))
 
 

@@ -106,7 +106,7 @@ def _quantity(command: OrderCommand, both: _Weighed, promised: Taken) -> Decimal
     for side, offer in _sides(both):
         one = offer.prospect.instrument
         unit = spent_amount(one, side, Decimal(1), Decimal(str(offer.levels[0].price)))
-        wanted = min(wanted, affordable(offer) * CLOSENESS / unit * one.multiplier)
+        wanted = min(wanted, (affordable(offer) * CLOSENESS / unit + offer.prospect.reducible) * one.multiplier)
     for _, offer in _sides(both):
         wanted = _fitting(offer, wanted) * offer.prospect.instrument.multiplier
     return wanted
@@ -141,11 +141,12 @@ def _leg(offer: Offer, side: Side, wire: Decimal, slack: Decimal, now: Microseco
     price = sign * min(sign * worst * (1 + sign * slack), sign * Decimal(str(offer.bound)))
     instrument = offer.prospect.instrument
     rounded = round_price(instrument, price, side, aggressive=False)
-    return Leg(instrument, side, wire, rounded, TimeInForce.IOC, offer.rate.mid, now)
+    reducing = min(wire, offer.prospect.reducible)
+    return Leg(instrument, side, wire, rounded, TimeInForce.IOC, offer.rate.mid, now, reducing=reducing)
 
 
 def _broken(leg: Leg) -> str:
-    rule = violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT)
+    rule = violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT, reduces=leg.reduces)
     return f"minimum: {leg.instrument.exchange} {leg.instrument.symbol}: {rule}" if rule else ""
 
 
@@ -207,7 +208,8 @@ def _hedge(order: Order, side: Side, offer: Offer, now: Microseconds) -> tuple[f
     wire = _fitting(offer, abs(order.net))
     instrument = offer.prospect.instrument
     bound = round_price(instrument, Decimal(str(offer.bound)), side, aggressive=False)
-    if violation(instrument, wire, bound, OrderType.LIMIT):
+    reducing = min(wire, offer.prospect.reducible)
+    leg = Leg(instrument, side, wire, bound, TimeInForce.IOC, offer.rate.mid, now, reducing=reducing)
+    if _broken(leg):
         return None
-    leg = Leg(instrument, side, wire, bound, TimeInForce.IOC, offer.rate.mid, now)
     return unit_cost(offer, side, walk(offer.levels, float(wire)).average_price), leg

@@ -14,11 +14,20 @@ from math import fsum, isfinite
 from typing import Any, Final, TypedDict
 
 from neuroflux.domain import Microseconds
-from neuroflux.engine.equity import Holding, Name, Picture, attribution, flow, history, profit, returns, unpriced
-from neuroflux.engine.flows import Exposure, Movement, flows
+from neuroflux.engine.equity import (
+    Holding,
+    Name,
+    Picture,
+    attribution,
+    flow,
+    history,
+    outdated,
+    profit,
+    returns,
+    unpriced,
+)
+from neuroflux.engine.flows import HOUR, MINUTE, Exposure, Movement, flows, transfers
 
-MINUTE: Final[Microseconds] = 60_000_000
-HOUR: Final[Microseconds] = 60 * MINUTE
 DAY: Final[Microseconds] = 24 * HOUR
 A_YEAR: Final = 525_600
 ENOUGH: Final = 30
@@ -47,8 +56,9 @@ def performance(
     exposures: Collection[Exposure] = (),
 ) -> PerformanceAnswer:
     """Everything that the history of holdings can say; what it can't is None, and a note tells why."""
+    moved = list(moved)
     flowed, untold = flows(holdings, moved, exposures)
-    pictures = history(holdings, flowed)
+    pictures = history(holdings, flowed, transfers(holdings, moved))
     steps = returns(pictures)
     span = pictures[-1].time - pictures[0].time if pictures else 0
     index = _index(steps)
@@ -60,7 +70,7 @@ def performance(
         "period_returns": _periods(pictures, index, span),
         "volatility_analysis": _volatility(pictures, steps, index),
         "history": _history(pictures, steps),
-        "notes": _notes(pictures, steps, span) + _untold(untold),
+        "notes": _notes(pictures, steps, span) + _untold(untold) + _unvalued(holdings),
         "unpriced": list(unpriced(holdings)),
     }
 
@@ -227,8 +237,15 @@ def _notes(pictures: Sequence[Picture], steps: Sequence[float], span: Microsecon
 
 def _untold(names: Iterable[Name]) -> list[str]:
     return [
-        f"{asset} on {exchange}: while positions were open, deposits and withdrawals of it count as their profit"
+        f"{asset} on {exchange}: while positions were open, what came and went within minutes of a trade of theirs, or "
+        "of a full hour (funding), counts as their profit"
         for exchange, asset in names
+    ]
+
+
+def _unvalued(holdings: Sequence[Holding]) -> list[str]:
+    return [f"{asset}: nobody knows a price: it is in no figure" for asset in unpriced(holdings)] + [
+        f"{asset}: nobody knows its price now: the last one values it" for asset in outdated(holdings)
     ]
 
 

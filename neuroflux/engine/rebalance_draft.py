@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from neuroflux.domain import OrderType
 from neuroflux.engine.rebalance_holdings import Goal, Left, Portfolio, after, drifts
-from neuroflux.engine.rebalance_steps import Quantities, Taste, converting, trading
+from neuroflux.engine.rebalance_steps import Quantities, Taste, bridging, converting, trading
 from neuroflux.engine.rebalance_ways import ZERO, Key, Way, bound_price
 from neuroflux.engine.rounding import violation
 
@@ -89,9 +89,9 @@ def _broken(ways: Mapping[Key, Way], quantities: Quantities) -> Iterator[tuple[K
 
 
 def _walk(market: Market, ways: Mapping[Key, Way], taste: Taste) -> tuple[Quantities, Left]:
-    """Take the best step until there is none: first between assets, then between stablecoins."""
+    """Take the best step until there is none: between assets, over two accounts, then between stablecoins."""
     quantities: Quantities = {}
-    for steps in (trading, converting):
+    for steps in (trading, bridging, converting):
         while True:
             left = after(market.portfolio, ways, quantities)
             found = min(steps(market.goal, ways, quantities, left, taste), key=lambda one: one.rank, default=None)

@@ -82,7 +82,19 @@ def _why(outcome: Outcome, asset: str, drift: Decimal) -> str:
         return _unsold(outcome, asset, ways)
     if all(outcome.room(way) <= outcome.tolerance for way in ways):
         return "slippage: the books hold no more within the bounds"
-    return "funds: what is to pay for it is not where it is traded, or can't be sold there"
+    return f"funds: {_unpaid(outcome, ways)}"
+
+
+def _unpaid(outcome: Outcome, ways: Sequence[Way]) -> str:
+    """Why there is no money for a purchase where it is traded: there is none, or it is to be kept."""
+    left = outcome.draft.left.purses
+    there = {
+        way.money: left.get(way.money, ZERO) for way in ways if left.get(way.money, ZERO) * way.rate > outcome.tolerance
+    }
+    if not there:
+        return "what is to pay for it is not where it is traded, or can't be sold there"
+    held = ", ".join(f"{amount:,.2f} {asset} on {exchange}" for (exchange, asset), amount in sorted(there.items()))
+    return f"the target keeps the stablecoins where it is traded ({held}), and what is to pay for it can't be sold"
 
 
 def _unsold(outcome: Outcome, asset: str, ways: Sequence[Way]) -> str:

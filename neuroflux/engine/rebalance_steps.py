@@ -1,9 +1,10 @@
 """The steps of a rebalance: each moves value from where there is too much to where it lacks.
 
-A step is a sale, a purchase, or a swap: a sale whose proceeds the same account spends. So none costs money without
-getting nearer to the goal. Steps rank by the orders that they open, then whether they leave nothing of their drift,
-then by whether they keep the stablecoins that the target names, then by cost. All amounts of a step are cut to the
-instruments' steps as it is made, so no purchase counts on more than its sale brings.
+A step is a sale, a purchase, or a swap: a sale and a purchase that its proceeds pay for, on the same account or, where
+none of these is left, with the stablecoins of another. So none costs money without getting nearer to the goal. Steps
+rank by the orders that they open, then whether they leave nothing of their drift, then by whether they keep the
+stablecoins that the target names, then by cost. All amounts of a step are cut to the instruments' steps as it is made,
+so no purchase counts on more than its sale brings.
 """
 
 from __future__ import annotations
@@ -71,6 +72,19 @@ def trading(goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: L
             yield from _purchase(scene, buy, -drift[buy.asset], cash)
 
 
+def bridging(goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: Left, taste: Taste) -> Iterator[Step]:
+    """Swaps over two accounts: one sells what there is too much of, the other spends as much of what it has.
+
+    The stablecoins together stay what they are, though neither a sale nor a purchase alone gets nearer to the goal.
+    """
+    scene, drift = _Scene(goal, quantities, left, taste), drifts(left.values, goal)
+    usable = [way for way in ways.values() if not way.converts and way.asset not in goal.frozen]
+    for sale in (way for way in usable if way.side is Side.SELL and drift.get(way.asset, ZERO) > goal.dust):
+        for buy in (way for way in usable if way.side is Side.BUY and drift.get(way.asset, ZERO) < -goal.dust):
+            if buy.money != sale.money:
+                yield from _bridge(scene, sale, drift[sale.asset], buy, -drift[buy.asset])
+
+
 def converting(goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: Left, taste: Taste) -> Iterator[Step]:
     """Steps from stablecoins of which there is too much to those that the target names."""
     scene, drift = _Scene(goal, quantities, left, taste), coin_drifts(left, goal)
@@ -129,6 +143,22 @@ def _swap(scene: _Scene, sale: Way, surplus: Decimal, buy: Way, shortage: Decima
     gone = (total - sold) * sale.price
     whole = _fit(buy, min(bought + shortage / buy.price, _bought_with(scene, sale, total, buy)))
     came = (whole - bought) * buy.price
+    if min(gone, came) > scene.goal.dust:
+        figures = (min(surplus, shortage), gone, gone - came)
+        yield _step(scene, {sale.key: total, buy.key: whole}, figures, [sale, buy], False)
+
+
+def _bridge(scene: _Scene, sale: Way, surplus: Decimal, buy: Way, shortage: Decimal) -> Iterator[Step]:
+    """Sell at one account, and spend at another no more than that brings."""
+    sold, bought = scene.taken(sale), scene.taken(buy)
+    most = _fit(sale, sold + min(surplus / sale.price, sale.depth - sold, scene.purse(sale)))
+    budget = (sale.flow(most) - sale.flow(sold)) * sale.rate
+    held, spent = buy.hold(bought), buy.flow(bought)
+    reach = min(buy.holding(held + scene.purse(buy)), buy.flowing(spent + budget / buy.rate))
+    whole = _fit(buy, min(bought + shortage / buy.price, reach))
+    needed = (buy.flow(whole) - spent) * buy.rate / sale.rate
+    total = _fit(sale, min(most, sale.flowing(sale.flow(sold) + needed))) if needed > 0 else sold
+    gone, came = (total - sold) * sale.price, (whole - bought) * buy.price
     if min(gone, came) > scene.goal.dust:
         figures = (min(surplus, shortage), gone, gone - came)
         yield _step(scene, {sale.key: total, buy.key: whole}, figures, [sale, buy], False)

@@ -27,7 +27,7 @@ def untaken(order: Order) -> tuple[int, ...]:
 
 
 def _failed(order: Order, last: Attempt) -> bool:
-    if last.phase in (Phase.REJECTED, Phase.ABSENT):
+    if last.phase in (Phase.REJECTED, Phase.ABSENT) or last.is_stale:
         return True
     if last.phase is Phase.CANCELLED and last.leg in order.abandoned:
         return True
@@ -36,8 +36,10 @@ def _failed(order: Order, last: Attempt) -> bool:
 
 
 def failed(order: Order) -> frozenset[str]:
-    """The exchanges that failed to take a part of it."""
-    return frozenset(order.legs[number].instrument.exchange for number in (*order.rerouted, *untaken(order)))
+    """The exchanges that failed to take a part of it; one that was not asked in time may be asked again."""
+    legs = (*order.rerouted, *untaken(order))
+    asked = (number for number in legs if not list(order.of_leg(number))[-1].is_stale)
+    return frozenset(order.legs[number].instrument.exchange for number in asked)
 
 
 def abandoned(order: Order, exchange: str) -> Order:

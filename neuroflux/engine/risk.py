@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from math import inf
 
 from msgspec import Struct
 
-from neuroflux.domain import Side
+from neuroflux.domain import Instrument, InstrumentKind, Side
 from neuroflux.engine.limits import Limits
 from neuroflux.engine.order_state import Leg, Order
+from neuroflux.exchanges.markets import USD_CLASS
 
 Holding = tuple[str, str]
 """An exchange and an asset."""
@@ -23,13 +25,13 @@ Holding = tuple[str, str]
 class Standing(Struct, frozen=True):
     """Where we stand when an order comes.
 
-    ``recent_orders`` were taken in the last second; ``held`` is what each exchange holds of an asset, in its units, and
-    below 0 where it is short.
+    ``recent_orders`` were taken in the last second; ``profit_today_usd`` is None where it can't be known; ``held`` is
+    what each exchange holds of an asset, in its units, and below 0 where it is short.
     """
 
     open_orders: int = 0
     recent_orders: int = 0
-    profit_today_usd: float = 0.0
+    profit_today_usd: float | None = 0.0
     held: Mapping[Holding, Decimal] = {}
 
 
@@ -39,10 +41,27 @@ def standing_fault(standing: Standing, limits: Limits) -> str:
         return f"open orders: {standing.open_orders} are open, {limits.max_open_orders:g} may be"
     if standing.recent_orders >= limits.max_orders_per_second:
         return f"order rate: {standing.recent_orders} in the last second, {limits.max_orders_per_second:g} may be"
-    if -standing.profit_today_usd > limits.max_daily_loss_usd:
-        lost = f"{-standing.profit_today_usd:,.2f} USD were lost today"
-        return f"daily loss: {lost}, {limits.max_daily_loss_usd:,.2f} USD may be"
-    return ""
+    return _loss_fault(standing.profit_today_usd, limits.max_daily_loss_usd)
+
+
+def _loss_fault(profit_usd: float | None, most_usd: float) -> str:
+    if profit_usd is None:
+        known = "it is not known: something that was traded today has no fresh price or rate"
+        return f"daily loss: {known}" if most_usd < inf else ""
+    if -profit_usd <= most_usd:
+        return ""
+    return f"daily loss: {-profit_usd:,.2f} USD were lost today, {most_usd:,.2f} USD may be"
+
+
+def is_holding(instrument: Instrument, side: Side) -> bool:
+    """Whether an order of this side turns an asset that is held into what counts as money: a sale on a spot market."""
+    sells = side is Side.SELL and instrument.kind is InstrumentKind.SPOT
+    return sells and instrument.quote in USD_CLASS and instrument.base not in USD_CLASS
+
+
+def shrinks(leg: Leg) -> bool:
+    """Whether a leg only makes smaller what is held: a position, or an asset."""
+    return leg.reduces or is_holding(leg.instrument, leg.side)
 
 
 def position_fault(legs: Iterable[Leg], standing: Standing, orders: Iterable[Order], limits: Limits) -> str:

@@ -53,14 +53,18 @@ def round_quantity(instrument: Instrument, quantity: Decimal, order_type: OrderT
     return _to_multiple(quantity, step, ROUND_FLOOR) if step else quantity
 
 
-def violation(instrument: Instrument, quantity: Decimal, price: Decimal, order_type: OrderType) -> str:
+def violation(
+    instrument: Instrument, quantity: Decimal, price: Decimal, order_type: OrderType, *, reduces: bool = False
+) -> str:
     """The rule that such an order breaks, in words; "" where it keeps them all.
 
+    An order that only ``reduces`` a position has no minimum of value: exchanges take what closes a position however
+    small it is (Binance any reduce-only order, Hyperliquid one that closes all of it), and refuse the rest themselves.
     The price of a market order is its bound or the expected one, and 0 where there is none: then its value is unknown
     and not checked.
     """
     return _quantity_violation(instrument, quantity, order_type) or _price_violation(
-        instrument, quantity, price, order_type
+        instrument, quantity, price, order_type, reduces
     )
 
 
@@ -76,7 +80,9 @@ def _quantity_violation(instrument: Instrument, quantity: Decimal, order_type: O
     return ""
 
 
-def _price_violation(instrument: Instrument, quantity: Decimal, price: Decimal, order_type: OrderType) -> str:
+def _price_violation(
+    instrument: Instrument, quantity: Decimal, price: Decimal, order_type: OrderType, reduces: bool
+) -> str:
     if order_type is OrderType.MARKET and price == 0:
         return ""
     if price <= 0:
@@ -84,6 +90,6 @@ def _price_violation(instrument: Instrument, quantity: Decimal, price: Decimal, 
     if round_price(instrument, price, Side.BUY, aggressive=False) != price:
         return f"price {price} is no multiple of {_price_step(instrument, price)}"
     value = _EXACT.multiply(quantity, price)
-    if value < instrument.min_notional:
+    if value < instrument.min_notional and not reduces:
         return f"value {value} is below the minimum of {instrument.min_notional} {instrument.quote}"
     return ""

@@ -31,21 +31,26 @@ from neuroflux.domain import (
     Side,
     TimeInForce,
 )
-from neuroflux.engine.allocation import Amounts, Slice, affordable, fit, take
+from neuroflux.engine.allocation import Amounts, Slice, affordable, fit, lacking, take
 from neuroflux.engine.candidates import (
     Offer,
     Prospect,
     causes_of,
+    costs_of,
+    figures,
     price_in_quote,
     reference_price,
     rests,
     side_of,
     unit_cost,
     weigh,
+    without_namesakes,
 )
+from neuroflux.engine.costs import all_in, unit_price
 from neuroflux.engine.limits import Limits, collar_fault, notional_fault, spent_asset
 from neuroflux.engine.order_state import Leg
 from neuroflux.engine.rounding import round_price, violation
+from neuroflux.engine.walk import walk
 from neuroflux.exchanges.config import BALANCED_WEIGHTS
 
 MARKET_COLLAR = Decimal("0.005")
@@ -69,14 +74,24 @@ def decide(
     """Choose for a ``place`` command; the same input gives the same decision."""
     reference = reference_price(prospects, aggregated, now)
     weighed = [weigh(command, prospect, reference, limits, now) for prospect in prospects]
+    weighed = without_namesakes(command.side, weighed, reference)
     offers = [one for one in weighed if isinstance(one, Offer)]
     candidates = tuple(one.candidate if isinstance(one, Offer) else one for one in weighed)
     fault = _fault(command, prospects, candidates, offers, reference, limits)
-    legs: tuple[Leg, ...] = ()
-    reason = fault
-    if not fault:
-        legs, reason = _place(command, offers, now)
+    if fault:
+        return routed(command, (), fault, candidates, prospects, now)
+    legs, reason = _place(command, offers, now)
+    candidates = tuple(_judged(command, one, legs, now) if isinstance(one, Offer) else one for one in weighed)
     return routed(command, legs, reason, candidates, prospects, now)
+
+
+def _judged(command: OrderCommand, offer: Offer, legs: Sequence[Leg], now: Microseconds) -> Candidate:
+    """What was chosen, with the figures of what it takes; any other, with the reason why it could not take it all."""
+    leg = next((one for one in legs if one.instrument is offer.prospect.instrument), None)
+    if leg is not None:
+        costs = costs_of(command, offer.prospect, offer.rate, offer.levels, leg.quantity)
+        return figures(offer.prospect, costs, command.side, "", now)
+    return replace(offer.candidate, reason=lacking(command, offer, _spend_price(command)))
 
 
 def routed(
@@ -146,11 +161,12 @@ def _rank(command: OrderCommand, offers: Sequence[Offer]) -> Rank:
         case "cheapest":
             return lambda offer: float(_fee(command, offer))
         case "balanced":
-            cost = _scaled([offer.candidate.total for offer in offers])
+            cost = _scaled([unit_price(offer.candidate, command.side) for offer in offers])
             latency = _scaled([offer.candidate.latency_ms for offer in offers])
             weights = BALANCED_WEIGHTS
             return lambda offer: (
-                weights["cost"] * cost(offer.candidate.total) + weights["latency"] * latency(offer.candidate.latency_ms)
+                weights["cost"] * cost(unit_price(offer.candidate, command.side))
+                + weights["latency"] * latency(offer.candidate.latency_ms)
             )
     return lambda offer: 0.0
 
@@ -170,9 +186,11 @@ def _slices(command: OrderCommand, offers: Sequence[Offer]) -> list[Slice]:
     rank = _rank(command, offers)
     slices = []
     for number, offer in enumerate(offers):
-        for level in _to_take(command, offer):
-            cost = _cost(command, offer, level.price)
-            slices.append(Slice((rank(offer), cost), number, level.price, Decimal(str(level.quantity))))
+        first, unit = rank(offer), _cost(command, offer, 1.0)  # what a unit costs is in proportion to the price
+        slices += [
+            Slice((first, unit * level.price), number, level.price, Decimal(str(level.quantity)))
+            for level in _to_take(command, offer)
+        ]
     return sorted(slices, key=lambda one: one.order)
 
 
@@ -274,13 +292,14 @@ def _leg(command: OrderCommand, offer: Offer, wire: Decimal, worst: float, now: 
         price = sign * min(sign * Decimal(str(worst)) * (1 + sign * MARKET_COLLAR), sign * Decimal(str(offer.bound)))
         when = TimeInForce.FOK if command.time_in_force is TimeInForce.FOK else TimeInForce.IOC
     rounded = round_price(instrument, price, command.side, aggressive=False)
-    return Leg(instrument, command.side, wire, rounded, when, offer.rate.mid, now)
+    reducing = min(wire, offer.prospect.reducible)
+    return Leg(instrument, command.side, wire, rounded, when, offer.rate.mid, now, reducing=reducing)
 
 
 def _broken(legs: Mapping[int, Leg]) -> tuple[int, str] | None:
     """The smallest leg that breaks a rule of its exchange, and which."""
     for number, leg in sorted(legs.items(), key=lambda item: item[1].quantity * item[1].price):
-        rule = violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT)
+        rule = violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT, reduces=leg.reduces)
         if rule:
             return number, f"minimum: {leg.instrument.exchange} {leg.instrument.symbol}: {rule}"
     return None
@@ -292,9 +311,31 @@ def _reason(command: OrderCommand, offers: Sequence[Offer], legs: Mapping[int, L
         f"{leg.quantity.normalize():f} {leg.instrument.symbol} on {leg.instrument.exchange}" for leg in legs.values()
     ]
     told = f"{command.strategy}: {' and '.join(parts)}"
-    others = [offer.candidate for number, offer in enumerate(offers) if number not in legs]
+    taken = [
+        costs_of(command, offers[number].prospect, offers[number].rate, offers[number].levels, leg.quantity)
+        for number, leg in legs.items()
+    ]
+    told += f"; all-in cost {all_in(taken):,.4f} USD"
+    able = [number for number, offer in enumerate(offers) if not lacking(command, offer, _spend_price(command))]
+    others = [offers[number] for number in able if number not in legs]
     if others and len(legs) == 1:
-        chosen = offers[next(iter(legs))].candidate
-        nearest = min(others, key=lambda one: one.total)
-        told += f"; all-in cost {chosen.total:,.4f} USD, {nearest.exchange} {nearest.symbol} {nearest.total:,.4f} USD"
+        told += _against(command, offers[next(iter(legs))], others)
     return told + (f"; {left_out:f} left out by rounding" if left_out else "")
+
+
+def _against(command: OrderCommand, chosen: Offer, others: Sequence[Offer]) -> str:
+    """The chosen against the next best, in USD: a unit's price with its fee and conversion."""
+    nearest = min(others, key=lambda offer: _unit(command, offer))
+    name = f"{nearest.candidate.exchange} {nearest.candidate.symbol}"
+    what = "nearest to being filled" if rests(command) and not chosen.levels else "all in"
+    return f"; {what} {abs(_unit(command, chosen)):,.8g} USD a unit, {name} {abs(_unit(command, nearest)):,.8g}"
+
+
+def _unit(command: OrderCommand, offer: Offer) -> float:
+    """USD that a unit costs there, with fee and conversion; negative for what a sale brings."""
+    return _cost(command, offer, _average(command, offer))
+
+
+def _average(command: OrderCommand, offer: Offer) -> float:
+    levels = _to_take(command, offer)
+    return walk(levels, float(command.quantity) / offer.prospect.instrument.multiplier).average_price

@@ -7,13 +7,18 @@ is no number would spread; so such a record is named, not computed with.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
-from neuroflux.domain import BookPicture, Level, Microseconds, Quote, Trade
+from msgspec.structs import replace
+
+from neuroflux.domain import AggregatedPrice, BookPicture, ExchangeHealth, Level, Microseconds, Quote, Trade
 
 SMALLEST, LARGEST = 1e-18, 1e18
 """Prices and quantities lie between; NaN and the infinities do not."""
 AHEAD: Microseconds = 60_000_000
 """How far a record's time may lie behind the moment it was written to the log: clocks differ, by less than this."""
+LOG_TICK: Microseconds = 1_000
+"""The log counts in milliseconds."""
 
 
 def flaw(record: Quote[float] | Trade[float] | BookPicture[float], written: Microseconds) -> str:
@@ -53,3 +58,25 @@ def _flaw_of_side(levels: Sequence[Level[float]], last: float, end: float) -> st
             return "not best first, or a price or quantity is out of range"
         last = price
     return ""
+
+
+def as_received(book: BookPicture[float], written: Microseconds) -> BookPicture[float]:
+    """The book with the time it was received at, no later than it was ``written``: its age is never less than ours."""
+    late = book.received_time - written > LOG_TICK
+    return replace(book, received_time=written) if late else book
+
+
+def flaw_of_price(price: AggregatedPrice, written: Microseconds) -> str:
+    """Why nothing may be measured by an aggregated price; empty for a sound one."""
+    if not 0 < price.event_time <= written + AHEAD:
+        return f"event_time {price.event_time}, but written at {written}"
+    inside = all(SMALLEST < one < LARGEST for one in (price.price, price.low, price.high))
+    return "" if inside else "a price is out of range"
+
+
+def flaw_of_health(health: ExchangeHealth, written: Microseconds) -> str:
+    """Why an exchange can't be judged by its health; empty for a sound one."""
+    if not 0 < health.event_time <= written + AHEAD:
+        return f"event_time {health.event_time}, but written at {written}"
+    figures = (health.latency_ms, health.order_latency_ms)  # nothing is decided by the others, which may be unknown
+    return "" if all(map(isfinite, figures)) else "a figure is no number"

@@ -57,7 +57,8 @@ def _leg(asked: CommandLeg, offer: Offer, now: Microseconds) -> Leg:
     sign = 1 if asked.side is Side.BUY else -1
     bounds = [Decimal(str(offer.bound)), *([asked.price] if asked.price else [])]
     price = round_price(instrument, sign * min(sign * each for each in bounds), asked.side, aggressive=False)
-    return Leg(instrument, asked.side, wire, price, TimeInForce.IOC, offer.rate.mid, now, _stage(asked, offer))
+    reducing, stage = min(wire, offer.prospect.reducible), _stage(asked, offer)
+    return Leg(instrument, asked.side, wire, price, TimeInForce.IOC, offer.rate.mid, now, stage, reducing)
 
 
 def _stage(asked: CommandLeg, offer: Offer) -> int:
@@ -68,5 +69,5 @@ def _stage(asked: CommandLeg, offer: Offer) -> int:
 
 
 def _fault(leg: Leg, limits: Limits) -> str:
-    rule = violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT)
-    return rule or notional_fault(float(leg.quantity * leg.price) * leg.rate, limits)
+    rule = violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT, reduces=leg.reduces)
+    return rule or ("" if leg.reduces else notional_fault(float(leg.quantity * leg.price) * leg.rate, limits))

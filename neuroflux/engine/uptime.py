@@ -1,4 +1,8 @@
-"""How much of the time something was up, of what was observed of the last 24 hours."""
+"""How much of the time an exchange was up, of what was observed of the last 24 hours.
+
+What was last known holds until something newer is, and at most for ``HOLDS``: what lies behind that was not observed.
+Up is what is not offline. The view ``exchange_uptime`` says the same of the reports in ``exchange_health``.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from collections import deque
 from neuroflux.domain import Microseconds
 
 DAY: Microseconds = 24 * 3600 * 1_000_000
+HOLDS: Microseconds = 10_000_000
+"""Two intervals in which health is reported: one report may be late."""
 
 
 class Uptime:

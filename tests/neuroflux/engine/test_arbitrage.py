@@ -96,6 +96,41 @@ def test_a_cross_between_two_exchanges_is_a_signal() -> None:
     assert (signal.event_time, signal.expires_at) == (NOW, NOW + LIFETIME)
 
 
+PERPETUAL = InstrumentKind.PERPETUAL
+BOTH_KINDS = [(PERPETUAL, PERPETUAL), (InstrumentKind.SPOT, PERPETUAL), (PERPETUAL, InstrumentKind.SPOT)]
+
+
+@pytest.mark.parametrize(("bought", "sold"), BOTH_KINDS)
+def test_what_stays_open_pays_for_its_way_back(bought: InstrumentKind, sold: InstrumentKind) -> None:
+    """Two pairs of perpetuals promised 96.12 USD; both were closed at once, which left 64.39."""
+    one, other = listed("a", kind=bought), listed("b", kind=sold)
+    (signal,) = Log(one, other).take(cheap(one), dear(other))
+    spread, fees = 5 * (0.5 + 0.5), 5 * (99 + 103) * 0.001
+    assert signal.exit_cost == pytest.approx(spread + fees)
+    entry = signal.gross_profit - signal.fees - signal.conversion_cost
+    assert signal.expected_profit == pytest.approx(entry - signal.exit_cost)
+
+
+def test_spot_against_spot_leaves_nothing_to_close() -> None:
+    (signal,) = Log().take(cheap(), dear())
+    assert signal.exit_cost == 0
+
+
+def test_an_edge_that_the_way_back_eats_is_no_signal() -> None:
+    one, other = (listed(name, kind=PERPETUAL) for name in "ab")
+    assert Log(one, other).take(cheap(one), dear(other, price=101.3)) == []
+    assert Log().take(cheap(), dear(price=101.3))
+
+
+def test_only_units_that_pay_for_their_way_back_are_taken() -> None:
+    one, other = (listed(name, kind=PERPETUAL) for name in "ab")
+    levels = ((102.0, 2.0), (101.0, 3.0)), ((103.0, 5.0),)
+    (signal,) = Log(one, other).take(cheap(one), book(other, *levels))
+    assert signal.quantity == 2
+    spots = Log().take(cheap(), book(B, *levels))
+    assert [found.quantity for found in spots] == [5]
+
+
 def test_names_the_records_it_was_made_from() -> None:
     (signal,) = Log().take(cheap(), dear())
     assert set(signal.causes) == {Cause("market.books", 0, 0), Cause("market.books", 0, 1)}
@@ -229,6 +264,13 @@ def test_rules_that_change_count_from_the_next_record_on() -> None:
     log.reference.list(replace(B, taker_fee=Decimal("-0.01")))
     (signal,) = log.take(dear(price=100.1, sequence=2))
     assert signal.fees < 0
+
+
+def test_an_instrument_that_was_halted_is_no_opportunity() -> None:
+    log = Log(A, B)
+    log.take(cheap())
+    log.reference.list(replace(B, active=False))
+    assert log.take(dear()) == []
 
 
 events = st.lists(

@@ -3,7 +3,7 @@
 import pytest
 
 from neuroflux.domain import Quote
-from neuroflux.engine.conversion import MAX_AGE, Conversions, is_conversion_market
+from neuroflux.engine.conversion import MAX_AGE, Conversions, Rate, is_conversion_market
 
 
 def quote(symbol: str, bid: float, ask: float, time: int = 0) -> Quote[float]:
@@ -51,3 +51,7 @@ def test_a_crossed_or_empty_quote_is_passed_over(bid: float, ask: float) -> None
 @pytest.mark.parametrize(("market", "answer"), [("USDC/USD", True), ("BTC/USD", False), ("USDC/BTC", False)])
 def test_conversion_markets(market: str, answer: bool) -> None:
     assert is_conversion_market(market) is answer
+
+
+def test_credits_count_at_par_without_a_quote() -> None:
+    assert Conversions().to_usd("BNFCR", 1) == Rate(1.0, 1.0, 1)

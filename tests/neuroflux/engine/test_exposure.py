@@ -56,3 +56,12 @@ def test_a_pair_is_not_larger_than_what_may_stand_on_one_leg() -> None:
     assert {leg.quantity for leg in small.legs} <= {Decimal("0.29"), Decimal("0.3")}
     assert all(leg.quantity * leg.price <= 310 for leg in small.legs)
     assert small.legs
+
+
+def test_the_clock_of_one_exchange_makes_no_exposure() -> None:
+    """Both fills are heard of 30 µs apart; the second exchange's clock is 8 s ahead."""
+    even = told(one_legged(), 1, "1", NOW + 30, price=1010).order
+    first, second = even.attempts
+    late = tuple(replace(one, event_time=one.event_time + 8 * SECOND) for one in second.fills)
+    skewed = replace(even, attempts=(first, replace(second, fills=late)))
+    assert exposure(skewed, LATER).span == exposure(even, LATER).span == 30

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import isnan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from neuroflux.domain import ExchangeHealth, ExchangeStatus, HealthStatus, OrderEvent, OrderState, Side, StatusKind
 from neuroflux.engine.health import EVERY, RECENT, SILENT, USAGE_HOLDS, Health
@@ -36,8 +38,7 @@ def after(*events: ExchangeStatus | OrderEvent, at: int | None = None) -> Exchan
         else:
             health.ordered(event, event.event_time)
     now = at if at is not None else events[-1].event_time
-    (told,) = health.tick(now + EVERY)
-    return told
+    return next(one for one in health.tick(now + EVERY) if one.exchange == "a")
 
 
 def healthy() -> list[ExchangeStatus]:
@@ -132,11 +133,34 @@ def test_silence_is_offline_and_not_observed() -> None:
 def test_uptime_counts_what_was_observed() -> None:
     told = after(
         *healthy(),
+        status(K.LATENCY, "rest", 40.0, at=NOW + 10 * SECOND),
         status(K.DISCONNECTED, "rest", at=NOW + 15 * SECOND),
         status(K.LATENCY, "rest", 40.0, at=NOW + 20 * SECOND),
     )
     assert told.event_time == NOW + 25 * SECOND
     assert told.uptime_percent == pytest.approx(80)
+
+
+def other(at: int) -> ExchangeStatus:
+    return ExchangeStatus("b", "rest", K.LATENCY, 40.0, "", at)
+
+
+def test_an_exchange_that_alone_is_silent_is_down_and_one_of_many_that_are_is_not_observed() -> None:
+    """Of 124 s of silence it is known to be up until it is offline, and down for the rest."""
+    end = 124 * SECOND
+    back = status(K.LATENCY, "rest", 40.0, at=NOW + end)
+    alone = after(*healthy(), *(other(NOW + at * SECOND) for at in range(0, 124, 4)), back)
+    assert alone.uptime_percent == pytest.approx(100 * (SILENT + EVERY) / (end + EVERY))
+    together = after(*healthy(), other(NOW), back)
+    assert together.uptime_percent == 100
+
+
+def test_what_was_up_when_all_went_silent_does_not_count_as_up_meanwhile() -> None:
+    """Down for 10 s, up for 10 s, and then nothing for a quarter of an hour."""
+    down = [status(K.DISCONNECTED, "rest", at=NOW + at * SECOND) for at in (0, 5)]
+    up = [status(K.LATENCY, "rest", 40.0, at=NOW + at * SECOND) for at in (10, 900)]
+    told = after(*healthy(), *down, *up)
+    assert told.uptime_percent == pytest.approx(100 * (10 + 5) / 25)
 
 
 def test_slow_requests_degrade() -> None:
@@ -150,12 +174,17 @@ def test_rate_limit_usage_is_told_while_it_holds() -> None:
     used = status(K.LIMITED, "rest", 0.4)
     assert after(*healthy(), used).rate_limit_usage == 0.4
     later = status(K.LATENCY, "rest", 40.0, at=NOW + USAGE_HOLDS)
-    assert after(*healthy(), used, later).rate_limit_usage == 0
+    assert isnan(after(*healthy(), used, later).rate_limit_usage), "unknown, and not 0"
+
+
+def test_what_an_exchange_never_says_of_its_limit_is_not_known() -> None:
+    assert isnan(after(*healthy()).rate_limit_usage)
 
 
 def test_an_answer_to_an_order_is_an_answered_request() -> None:
     at = NOW + SECOND
-    assert after(*healthy(), order(OrderState.REJECTED, at)).last_successful_request == at
+    assert after(*healthy(), order(OrderState.ACKNOWLEDGED, at)).last_successful_request == at
+    assert after(*healthy(), order(OrderState.REJECTED, at)).last_successful_request == NOW, "it may be a throttle"
     assert after(*healthy(), order(OrderState.SENDING, at)).last_successful_request == NOW
     assert after(*healthy(), order(OrderState.FILLED, at, client_order_id="")).last_successful_request == NOW
 
@@ -187,6 +216,7 @@ events = st.lists(
     st.tuples(
         st.sampled_from([K.CONNECTED, K.DISCONNECTED, K.STALE, K.LATENCY, K.GAP, K.RESYNCED, K.LIMITED]),
         st.sampled_from(["/ws", "/market", "rest", "account"]),
+        st.sampled_from(["a", "b"]),
         st.integers(SECOND, 40 * SECOND),
     ),
     min_size=1,
@@ -195,14 +225,30 @@ events = st.lists(
 
 
 @given(events, st.integers(0, 29))
-def test_the_past_read_again_gives_the_same_health(given: list[tuple[StatusKind, str, int]], cut: int) -> None:
+def test_the_past_read_again_gives_the_same_health(given: list[tuple[StatusKind, str, str, int]], cut: int) -> None:
     """A worker that told health all along, and one that reads the log only now, say the same."""
     told, read, at = Health(), Health(), NOW
-    for number, (kind, channel, later) in enumerate(given):
+    for number, (kind, channel, exchange, later) in enumerate(given):
         at += later
-        one = status(kind, channel, 1.0, at)
+        one = ExchangeStatus(exchange, channel, kind, 1.0, "why", at)
         told.happened(one, at)
         read.happened(one, at)
         if number < cut:
             told.tick(at + SECOND // 2)
-    assert told.tick(at + 2 * EVERY) == read.tick(at + 2 * EVERY)
+    ours, theirs = told.tick(at + 2 * EVERY), read.tick(at + 2 * EVERY)
+    assert list(map(astuple, ours)) == list(map(astuple, theirs))
+
+
+def test_a_kind_of_data_that_is_silent_beside_others_degrades_and_never_counts_as_a_socket() -> None:
+    silent = status(K.STALE, "trade", 40.0)
+    told = after(*healthy(), silent)
+    assert (told.status, told.reason) == (HealthStatus.DEGRADED, "trade stale: why")
+    assert after(*healthy(), silent, status(K.RESYNCED, "trade")).status is HealthStatus.ONLINE
+    lost = [status(K.DISCONNECTED), status(K.DISCONNECTED, "/market")]
+    assert after(*healthy(), silent, status(K.RESYNCED, "trade"), *lost).status is HealthStatus.OFFLINE
+
+
+def test_a_silence_that_nobody_repeats_is_forgotten() -> None:
+    """The market stage was started again, and what it follows now is not silent."""
+    later = status(K.LATENCY, "rest", 40.0, at=NOW + RECENT)
+    assert after(*healthy(), status(K.STALE, "trade", 40.0), later).status is HealthStatus.ONLINE

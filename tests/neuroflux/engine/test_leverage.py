@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroflux.domain import Balance, Instrument, InstrumentKind, Position, Side
-from neuroflux.engine.leverage import bounded, room, worth
-from neuroflux.engine.limits import MARGIN
+from neuroflux.engine.leverage import bounded, reducible, room, worth
+from neuroflux.engine.limits import MARGIN, Seen
 
 
 def position(symbol: str, quantity: int, entry: int = 100, profit: int = 0) -> Position:
@@ -88,3 +88,25 @@ def test_funds_are_planned_with_no_more_than_that() -> None:
     spot = perpetual(kind=InstrumentKind.SPOT)
     assert bounded(Decimal(900), Decimal(0), spot, *given_[1:]) == 900
     assert bounded(Decimal(0), Decimal(0), perpetual(), Side.BUY, limits, None, {}) == 0
+
+
+NOW = Seen(10, 10)
+
+
+@pytest.mark.parametrize(
+    ("held", "side", "closes"),
+    [(2, Side.SELL, 2), (2, Side.BUY, 0), (-2, Side.BUY, 2), (-2, Side.SELL, 0), (0, Side.SELL, 0)],
+)
+def test_what_is_held_may_be_closed(held: int, side: Side, closes: int) -> None:
+    assert reducible(perpetual(), side, position("BTC/USDT:USDT", held), (), NOW) == closes
+    assert reducible(perpetual(), side, None, (), NOW) == 0
+    spot = perpetual(kind=InstrumentKind.SPOT)
+    assert reducible(spot, side, position("BTC/USDT:USDT", held), (), NOW) == 0
+
+
+def test_what_makes_a_position_smaller_is_not_counted_in_what_may_be_added() -> None:
+    """Equity 1000, twice as much may be open: 1000 are, and a sale closes those before it opens 2000."""
+    held = {"BTC/USDT:USDT": position("BTC/USDT:USDT", 10)}
+    limits = {"max_leverage": 2.0}
+    funds = bounded(Decimal(900), Decimal(0), perpetual(), Side.SELL, limits, balance(1000, 900), held)
+    assert funds == 2000 * MARGIN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.order_state import (
+    SETTLED_AFTER,
     Ask,
     AskFills,
     Attempt,
@@ -51,20 +52,23 @@ from neuroflux.engine.order_state import (
     Sending,
     Ticked,
     Told,
+    WantDecision,
+    WantReroute,
     WantSend,
     WriteJournal,
 )
 from neuroflux.engine.order_table import (
     FILLS_WITHIN,
+    FRESH_FOR,
     LOST_AFTER,
     MAX_ATTEMPTS,
     SECOND,
     SEND_WITHIN,
-    SETTLED_AFTER,
     TRANSITIONS,
     Input,
 )
 from neuroflux.engine.orders import Step, decode, encode, received, step, wake_at
+from neuroflux.engine.rerouting import failed
 from neuroflux.exchanges.base_exchange import Ack, InDoubt, NotThere, Reject, Throttled
 from neuroflux.topics import EVENTS
 
@@ -255,6 +259,16 @@ def test_not_there_counts_only_when_the_request_can_not_arrive_any_more() -> Non
     assert of(Send, again.effects)[0].placement.client_order_id == name(0, 1)
 
 
+def test_an_exchange_says_itself_how_long_a_request_may_still_arrive() -> None:
+    """Behind Binance spot's door an order may wait longer for the book than its own request is good for."""
+    soon = 6 * SECOND
+    order = step(begin(LEG), Sending(0, name(), soon), NOW).order
+    order = run(order, [told(InDoubt("timeout"))]).order
+    early = run(order, [told(NotThere("-2013"), Question.QUERY, NOW + soon - 1)], NOW + soon)
+    assert not of(WantSend, early.effects)
+    assert of(WantSend, run(early.order, [told(NotThere("-2013"), Question.QUERY, NOW + soon)], NOW + soon).effects)
+
+
 def test_attempts_are_bounded() -> None:
     order, now = begin(LEG), NOW
     for attempt in range(MAX_ATTEMPTS):
@@ -414,7 +428,7 @@ NEWS: dict[str, list[Happening]] = {
 }
 
 
-def end_of(order: Order) -> tuple[OrderState, Decimal, Decimal, set[str]]:
+def end_of(order: Order) -> tuple[OrderState, Decimal, Decimal | None, set[str]]:
     return order.state, order.filled, order.average, {one.trade_id for a in order.attempts for one in a.fills}
 
 
@@ -424,6 +438,7 @@ def test_every_order_of_the_same_news_ends_alike(story: str) -> None:
     for news in itertools.permutations(NEWS[story]):
         done = run(sent(RESTING), news)
         state, amount, average, trades = end_of(done.order)
+        assert average is not None
         ends.add((state, amount, average.quantize(Decimal("1e-9")), frozenset(trades)))
         assert len({one.trade_id for one in fills(done.effects)}) == len(fills(done.effects))
         finals = [event for event in events(done.effects) if event.state.final and not event.client_order_id]
@@ -494,6 +509,14 @@ def test_what_a_step_does_not_change_is_not_journalled() -> None:
     assert not step(order, reported(OrderState.WORKING), NOW + SECOND).effects
 
 
+def test_the_average_of_an_order_whose_fills_are_known_is_no_news() -> None:
+    """What has ended is not taken up again to write down what its fills say already."""
+    unknown = replace(report(OrderState.FILLED, 3), average_price=None)
+    done = run(sent(), [told(Ack(unknown, (fill(1), fill(2), fill(3))))]).order
+    assert done.attempts[0].reported_average is None
+    assert not step(done, reported(OrderState.FILLED, 3), NOW + SECOND).effects
+
+
 def test_attempts_know_their_average() -> None:
     attempt = Attempt(0, 0, reported=Decimal(3), reported_average=Decimal(50), fills=(fill(1),))
     assert attempt.average == 50
@@ -520,4 +543,168 @@ def test_whatever_an_order_fills_at_its_events_can_be_written(
             assert codec.decode(EVENTS, codec.encode(EVENTS, event)) == event
     paid = sum(price * part for price, part in levels[::2])
     seen = sum(part for _, part in levels[::2])
-    assert abs(order.attempts[0].average - Decimal(paid) / Decimal(seen)) <= Decimal("1e-18")
+    average = order.attempts[0].average
+    assert average is not None
+    assert abs(average - Decimal(paid) / Decimal(seen)) <= Decimal("1e-18")
+
+
+# ── what waited for too long ─────────────────────────────────────────────────────────────────────────────────────
+
+LATER = NOW + FRESH_FOR + 1
+
+
+def test_a_leg_that_was_never_sent_is_told_while_the_other_rests() -> None:
+    """As half of a redundant order, whose exchange takes no more orders for a while: it must not vanish in silence."""
+    order = begin(RESTING, replace(OTHER, time_in_force=TimeInForce.GTC))
+    order = step(order, Sending(0, name(0)), NOW).order
+    order = run(order, [told(Ack(report(OrderState.ACKNOWLEDGED), ()))]).order
+    late = step(order, Sending(1, name(1)), LATER)
+    assert not of(Send, late.effects)
+    (event,) = events(late.effects)
+    assert (event.state, event.client_order_id) == (order.state, "")
+    assert event.reason.startswith("nothing was sent to hyperliquid for BTC/USDC: not sent within")
+
+
+def again(price: int) -> Decided:
+    legs = (replace(LEG, price=Decimal(price), decided_at=LATER),)
+    return Decided(OrderDecision("o", "optimal", (), "again", (), (), LATER), legs)
+
+
+def test_what_waited_out_a_restart_is_decided_again_and_sent_at_the_new_bound() -> None:
+    restored = step(begin(LEG), Restored(), LATER)
+    assert WantSend(0) in restored.effects
+    asked = step(restored.order, Sending(0, name()), LATER)
+    assert asked.effects == (WantDecision(),)
+    assert asked.order.attempts[0].phase is Phase.ROUTED
+    decided = step(asked.order, again(120), LATER)
+    assert WantSend(0) in decided.effects
+    assert Publish(again(120).decision) in decided.effects
+    (send,) = [e for e in step(decided.order, Sending(0, name()), LATER).effects if isinstance(e, Send)]
+    assert send.placement.price == 120
+
+
+def test_what_is_refused_when_it_is_decided_again_ends() -> None:
+    asked = step(begin(LEG), Sending(0, name()), LATER)
+    end = step(asked.order, Decided(NOWHERE.decision, ()), LATER).order
+    assert (end.state, end.reason, wake_at(end)) == (OrderState.REFUSED, "nobody else", None)
+
+
+def test_a_decision_that_comes_when_something_was_sent_or_cancelled_changes_nothing() -> None:
+    assert step(sent(), again(120), LATER).order.legs == (LEG,)
+    cancelled = step(step(begin(LEG), Sending(0, name()), LATER).order, CancelAsked("no"), LATER).order
+    assert step(cancelled, again(120), LATER).order.state is OrderState.CANCELLED
+
+
+def test_what_is_left_of_a_split_that_was_sent_in_part_is_offered_again_also_there() -> None:
+    order = step(begin(LEG, OTHER), Sending(0, name()), NOW).order
+    late = step(order, Sending(1, name(1)), LATER)
+    assert not [e for e in late.effects if isinstance(e, Send | WantDecision)]
+    filled_one = run(
+        late.order, [Reported(name(), report(OrderState.FILLED, 3)), *(FillSeen(name(), fill(n)) for n in range(3))]
+    )
+    assert WantReroute() in filled_one.effects
+    assert failed(filled_one.order) == frozenset()
+
+
+def test_an_order_is_not_decided_again_for_ever() -> None:
+    end = step(begin(LEG), Sending(0, name()), NOW + SEND_WITHIN + 1).order
+    assert end.state is OrderState.EXPIRED
+
+
+# ── what nobody answers ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def two_hours(order: Order, answer: Callable[[Ask | Cancel], Happening]) -> tuple[Order, list[Effect]]:
+    """Every question and cancel is answered at once; time passes as the order asks for it."""
+    effects: list[Effect] = []
+    end, now = NOW + 7_200 * SECOND, NOW
+    while (wake := wake_at(order)) is not None and wake <= end:
+        now = max(now, wake)
+        taken = step(order, Ticked(), now)
+        effects += taken.effects
+        order = taken.order
+        for effect in taken.effects:
+            if isinstance(effect, Ask | Cancel):
+                answered = step(order, answer(effect), now)
+                order, effects = answered.order, [*effects, *answered.effects]
+    return order, effects
+
+
+def doubtful(effect: Ask | Cancel) -> Happening:
+    question = Question.QUERY if isinstance(effect, Ask) else Question.CANCEL
+    return Told(effect.client_order_id, question, InDoubt("no word for 'internalCancel'"), NOW + 7_200 * SECOND)
+
+
+def faults(effects: Iterable[Effect]) -> list[str]:
+    events = [e.record for e in effects if isinstance(e, Publish) and isinstance(e.record, OrderEvent)]
+    return [event.reason for event in events if event.reason.startswith("fault: ")]
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_an_order_whose_state_nobody_understands_becomes_a_persons(cancelled: bool) -> None:
+    order = run(sent(RESTING), [Reported(name(), report(OrderState.WORKING))]).order
+    order = step(order, CancelAsked("me"), NOW).order if cancelled else order
+    order, effects = two_hours(order, doubtful)
+    assert len([e for e in effects if isinstance(e, Ask)]) <= 300
+    assert len([e for e in effects if isinstance(e, Cancel)]) <= 61
+    (said,) = faults(effects)
+    assert "look on the exchange" in said
+    assert not order.state.final
+    assert wake_at(order) is None
+    late = step(order, Reported(name(), report(OrderState.CANCELLED)), NOW + 7_300 * SECOND).order
+    assert late.state is OrderState.CANCELLED, "what is heard of it counts all the same"
+    restarted = step(order, Restored(), NOW + 7_300 * SECOND)
+    assert [e for e in restarted.effects if isinstance(e, Ask)], "and it is asked after again after a restart"
+
+
+def test_an_order_that_stands_after_every_cancel_becomes_a_persons() -> None:
+    order = run(sent(RESTING), [Reported(name(), report(OrderState.WORKING)), CancelAsked("me")]).order
+
+    def stands(effect: Ask | Cancel) -> Happening:
+        if isinstance(effect, Cancel):
+            return Told(effect.client_order_id, Question.CANCEL, InDoubt("no"), NOW)
+        return Told(effect.client_order_id, Question.QUERY, Ack(report(OrderState.WORKING)), NOW)
+
+    order, effects = two_hours(order, stands)
+    assert len([e for e in effects if isinstance(e, Cancel)]) == 59, "and the first"
+    assert len(faults(effects)) == 1
+    again = step(order, CancelAsked("once more"), NOW + 7_300 * SECOND)
+    assert [e for e in again.effects if isinstance(e, Cancel)]
+
+
+def test_an_exchange_that_is_back_after_ten_minutes_is_believed() -> None:
+    order = step(sent(), Told(name(), Question.PLACE, InDoubt("no answer"), NOW), NOW).order
+    for _ in range(200):
+        now = wake_at(order) or 0
+        order = step(order, Ticked(), now).order
+        order = step(order, Told(name(), Question.QUERY, InDoubt("no answer"), now), now).order
+        if now > NOW + 600 * SECOND:
+            break
+    end = run(order, [Reported(name(), report(OrderState.FILLED, 3)), *(FillSeen(name(), fill(n)) for n in range(3))])
+    assert end.order.state is OrderState.FILLED
+
+
+# ── averages that are not known, and fills that are seen twice ───────────────────────────────────────────────────
+
+
+def averages(effects: Iterable[Effect]) -> list[Decimal | None]:
+    return [e.record.average_price for e in effects if isinstance(e, Publish) and isinstance(e.record, OrderEvent)]
+
+
+@pytest.mark.parametrize("unsaid", [None, Decimal(0)])
+def test_an_average_that_is_not_said_is_unknown_and_published_when_it_is(unsaid: Decimal | None) -> None:
+    part = replace(report(OrderState.WORKING, 2), average_price=unsaid)
+    first = run(sent(RESTING), [Reported(name(), part)])
+    assert averages(first.effects)[-1] is None
+    assert step(first.order, Reported(name(), part), NOW).effects == ()
+    known = step(first.order, Reported(name(), replace(part, average_price=Decimal("150.4"))), NOW)
+    assert averages(known.effects) == [Decimal("150.4")]
+    again = step(known.order, Reported(name(), part), NOW)
+    assert again.order.attempts[0].average == Decimal("150.4")
+
+
+def test_a_fill_is_one_whether_it_names_its_instrument_or_not() -> None:
+    order = run(
+        sent(), [FillSeen(name(), fill(1)), FillSeen(name(), replace(fill(1), name="BTCUSDT", symbol="BTCUSDT"))]
+    )
+    assert len(order.order.attempts[0].fills) == 1

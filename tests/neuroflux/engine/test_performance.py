@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from neuroflux.engine.equity import Holding, attribution, history, profit, returns, unpriced
-from neuroflux.engine.performance import A_YEAR, DAY, ENOUGH, HOUR, MINUTE, TAIL, performance
+from neuroflux.engine.flows import HOUR, MINUTE
+from neuroflux.engine.performance import A_YEAR, DAY, ENOUGH, TAIL, performance
 
 NOW = 1_700_000_040_000_000
 
@@ -53,6 +54,16 @@ def test_what_was_never_priced_is_named_and_in_no_figure() -> None:
     told = performance(rows(100.0, 110.0) + odd, {})
     assert told["unpriced"] == ["ODD"] == list(unpriced(odd))
     assert told["performance_metrics"]["equity_usd"] == pytest.approx(220.0)
+
+
+def test_what_has_no_price_any_more_is_valued_by_its_last_and_that_is_said() -> None:
+    gone = [*rows(100.0, 110.0), Holding(NOW + 2 * MINUTE, "binance", "BTC", 2.0, None)]
+    told = performance(gone, {})
+    assert told["performance_metrics"]["equity_usd"] == pytest.approx(220.0)
+    assert any("BTC: nobody knows its price now" in note for note in told["notes"])
+    assert not any("BTC" in note for note in performance(rows(100.0, 110.0), {})["notes"])
+    odd = performance([Holding(NOW, "binance", "ODD", 7.0, None)], {})
+    assert any("ODD: nobody knows a price" in note for note in odd["notes"])
 
 
 def test_the_history_begins_when_everything_held_is_priced() -> None:

@@ -194,6 +194,23 @@ def test_the_split_of_a_sale_is_chosen_so_that_it_opens_few_orders() -> None:
     assert found.expected_allocation == pytest.approx({"BTC": 0.0, "ETH": 0.6, "USDC": 0.4}, abs=float(DUST))
 
 
+def test_what_is_sold_on_one_exchange_is_paid_for_with_the_money_of_another() -> None:
+    """501 USD too much of one asset and 496 too little of another stayed, though both accounts could trade them: the
+    stablecoins were at their goal, so neither a sale nor a purchase alone got nearer to it."""
+    held = [holds("a", "USDC", 10_000), holds("b", "ETH", 4)]
+    found = planned({"SOL": 0.5, "USDC": 0.5}, held, SOL_A, ETH_B)
+    assert orders(found) == [("b", "sell", "ETH/USDC"), ("a", "buy", "SOL/USDC")]
+    assert found.expected_allocation == pytest.approx({"ETH": 0.0, "SOL": 0.5, "USDC": 0.5}, abs=1e-3)
+    assert not found.partial
+
+
+def test_money_that_the_target_keeps_is_named_where_it_does_not_pay() -> None:
+    held = [holds("a", "USDC", 10_000), holds("b", "ETH", 4)]
+    found = planned({"SOL": 0.5, "USDC": 0.5}, held, SOL_A)
+    (reason,) = (one.reason for one in found.skipped if one.asset == "SOL")
+    assert reason.startswith("funds: the target keeps the stablecoins where it is traded (10,000.00 USDC on a)")
+
+
 # ── what can't be done is told ───────────────────────────────────────────────────────────────────────────────────
 
 

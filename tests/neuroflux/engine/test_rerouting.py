@@ -30,7 +30,20 @@ from neuroflux.engine.order_table import MAX_REROUTES, SEND_WITHIN
 from neuroflux.engine.orders import received, step
 from neuroflux.engine.rerouting import rest
 from neuroflux.exchanges.base_exchange import Ack, InDoubt, Reject
-from tests.neuroflux.engine.test_orders import LEG, NOW, OTHER, RESTING, fill, name, of, report, reported, run, told
+from tests.neuroflux.engine.test_orders import (
+    LEG,
+    NOW,
+    OTHER,
+    RESTING,
+    begin,
+    fill,
+    name,
+    of,
+    report,
+    reported,
+    run,
+    told,
+)
 
 REFUSED = Reject("-2010", "no")
 
@@ -101,9 +114,7 @@ def test_a_cancelled_or_an_old_order_goes_nowhere_else() -> None:
 
 
 def test_what_waits_for_an_exchange_that_fails_is_given_up_and_moves() -> None:
-    order = sent("optimal")
-    order = step(order, Decided(decision(), (LEG,)), NOW).order
-    given_up = step(order, GivenUp(0, "connection refused"), NOW)
+    given_up = step(begin(LEG), GivenUp(0, "connection refused"), NOW)
     assert of(WantReroute, given_up.effects)
     assert not of(Send, step(given_up.order, Sending(0, name()), NOW).effects)
 

@@ -71,7 +71,7 @@ def traded(side: Side, price: str, quantity: str, at: int = MIDNIGHT, fee: str =
     return replace(fill(0), side=side, event_time=at, **figures)
 
 
-def usd(day: DailyProfit, mid: float | None = None, now: int = MIDNIGHT) -> float:
+def usd(day: DailyProfit, mid: float | None = None, now: int = MIDNIGHT) -> float | None:
     return day.usd({"USDT": 1.0}.get, lambda exchange, symbol: mid, now)
 
 
@@ -82,11 +82,72 @@ def test_a_round_trip_is_what_it_brought_less_the_fees() -> None:
     assert usd(day) == -22
 
 
-def test_what_is_still_held_is_marked_to_the_market_or_to_its_last_fill() -> None:
+def test_what_is_still_held_is_marked_to_the_market_and_without_one_nothing_is_known() -> None:
     day = DailyProfit()
     day.take(traded(Side.BUY, "100", "2"))
     assert usd(day, 130.0) == 59
-    assert usd(day) == -1
+    assert usd(day) is None
+
+
+def test_without_a_rate_of_what_was_paid_nothing_is_known_and_the_limit_refuses() -> None:
+    day = DailyProfit()
+    day.take(traded(Side.BUY, "70000", "2"))
+    day.take(traded(Side.SELL, "35000", "2"))
+    assert usd(day) == -70_002
+    assert day.usd(lambda asset: None, lambda exchange, symbol: 35_000.0, MIDNIGHT) is None
+    fault = standing_fault(Standing(profit_today_usd=None), LIMITS)
+    assert fault.startswith("daily loss: it is not known")
+    assert standing_fault(Standing(profit_today_usd=None), replace(LIMITS, max_daily_loss_usd=float("inf"))) == ""
+
+
+@pytest.mark.parametrize("mid", [5_000.0, 10_000.0, 15_000.0, None])
+def test_who_sells_what_was_held_is_flat_whatever_the_price_does_then(mid: float | None) -> None:
+    day = DailyProfit()
+    day.take(traded(Side.SELL, "10000", "1"))
+    assert usd(day, mid) == -1
+
+
+def perpetual(side: Side, price: str, quantity: str) -> Fill:
+    return replace(traded(side, price, quantity, fee="0"), symbol="BTC/USDT:USDT")
+
+
+@pytest.mark.parametrize(
+    ("held_now", "sold", "profit"),
+    [("0", "1", 0), ("-1", "1", 10), ("-1", "2", 10), ("2", "1", 0), (None, "1", 10)],
+)
+def test_a_sale_closes_what_was_long_at_midnight_and_the_rest_is_short(
+    held_now: str | None, sold: str, profit: int
+) -> None:
+    """Sold at 100, the market is at 90 now; a position that nobody knows is taken for none at midnight."""
+    day = DailyProfit()
+    day.take(perpetual(Side.SELL, "100", sold))
+
+    def held(exchange: str, symbol: str) -> Decimal | None:
+        return None if held_now is None else Decimal(held_now)
+
+    assert day.usd({"USDT": 1.0}.get, lambda exchange, symbol: 90.0, MIDNIGHT, held) == profit
+
+
+def test_what_was_held_is_worth_what_the_day_first_saw() -> None:
+    """Long at midnight: closed in two steps, 100 and 90; the second lost 10 against the first."""
+    day = DailyProfit()
+    day.take(perpetual(Side.SELL, "100", "1"))
+    day.take(perpetual(Side.SELL, "90", "1"))
+    flat = Decimal(0)
+    assert day.usd({"USDT": 1.0}.get, lambda exchange, symbol: 50.0, MIDNIGHT, lambda exchange, symbol: flat) == -10
+
+
+def test_a_fee_in_an_asset_without_a_rate_counts_for_the_most_it_can_be() -> None:
+    day = DailyProfit()
+    day.take(replace(traded(Side.BUY, "100", "2", fee="0.01"), fee_asset="BNB"))
+    assert usd(day, 100.0) == -2
+    assert day.usd({"USDT": 1.0, "BNB": 600.0}.get, lambda exchange, symbol: 100.0, MIDNIGHT) == -6
+
+
+def test_a_fee_in_what_was_bought_is_no_less_than_it_is_worth() -> None:
+    day = DailyProfit()
+    day.take(replace(traded(Side.BUY, "100", "2", fee="0.5"), fee_asset="BTC"))
+    assert usd(day, 100.0) == -50
 
 
 def test_a_new_day_begins_at_nothing_and_late_news_of_the_old_one_does_not_count() -> None:

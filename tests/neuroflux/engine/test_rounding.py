@@ -165,3 +165,10 @@ def test_violations(quantity: str, price: str, type_: OrderType, words: str) -> 
 
 def test_without_a_maximum_any_quantity_goes() -> None:
     assert violation(HYPERLIQUID, Decimal(10_000), Decimal(100), OrderType.LIMIT) == ""
+
+
+def test_what_only_reduces_has_no_minimum_of_value_and_keeps_its_step() -> None:
+    small, price = BINANCE.quantity_step, BINANCE.tick_size
+    assert "minimum" in violation(BINANCE, small, price, OrderType.LIMIT)
+    assert "value" not in violation(BINANCE, small, price, OrderType.LIMIT, reduces=True)
+    assert "multiple" in violation(BINANCE, small / 2, price, OrderType.LIMIT, reduces=True)

@@ -281,6 +281,27 @@ def test_levels_beyond_the_collar_are_not_taken() -> None:
     assert "nothing to take within the bounds" in choose(order(), far, price=high).decision.reason
 
 
+@pytest.mark.parametrize("strategy", ["optimal", "cheapest", "balanced", "fastest"])
+@pytest.mark.parametrize(("side", "price"), [(Side.BUY, 0.03), (Side.BUY, 89.0), (Side.SELL, 113.0)])
+def test_a_namesake_is_not_the_same_thing_however_good_its_price(strategy: str, side: Side, price: float) -> None:
+    market = AggregatedPrice("BTC/USD", 100.0, 0, 0, 1, 1, (), (), NOW)
+    true, namesake = prospect(instrument("a")), prospect(instrument("b"), [(price, 9e9)], [(price * 0.999, 9e9)])
+    routed = choose(order(side=side, strategy=strategy), true, namesake, price=market)
+    assert set(parts(routed)) == {"a"}
+    reasons = {one.exchange: one.reason for one in routed.decision.candidates}
+    assert "not the same thing" in reasons["b"]
+
+
+def test_a_position_is_closed_at_any_price_that_is_offered_for_it() -> None:
+    market = AggregatedPrice("BTC/USD", 100.0, 0, 0, 1, 1, (), (), NOW)
+    high = prospect(instrument("b"), [(112.0, 5.0)], [(111.9, 5.0)])
+    low = prospect(instrument("a"))
+    assert set(parts(choose(order(side=Side.SELL), low, high, price=market))) == {"a"}
+    held = replace(high, reducible=Decimal(1))
+    assert "b" in parts(choose(order(side=Side.SELL), low, held, price=market))
+    assert choose(order(side=Side.SELL), high, price=market).legs, "alone there is nothing to compare it to"
+
+
 def test_funds_bound_each_account_once() -> None:
     poor = prospect(instrument("poor", fee="0"), free="20")
     rich = prospect(instrument("rich"))

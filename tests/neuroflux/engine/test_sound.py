@@ -15,6 +15,8 @@ from neuroflux.domain import (
     AggregatedPrice,
     BookPicture,
     Cause,
+    ExchangeHealth,
+    HealthStatus,
     Instrument,
     InstrumentKind,
     Level,
@@ -25,7 +27,7 @@ from neuroflux.domain import (
 from neuroflux.engine.arbitrage import Arbitrage
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.prices import Prices
-from neuroflux.engine.sound import AHEAD, flaw
+from neuroflux.engine.sound import AHEAD, flaw, flaw_of_health
 
 NOW = 1_800_000_000_000_000
 CAUSE = Cause("market.quotes", 0, 0)
@@ -119,3 +121,11 @@ def test_whatever_is_sound_can_be_computed_with(given: list[Any]) -> None:
             assert isfinite(price.price)
             assert price.low <= price.price * (1 + 1e-9) <= price.high * (1 + 2e-9)
             assert 0 <= price.liquidity_score <= 1
+
+
+def test_health_is_judged_by_what_orders_are_decided_by() -> None:
+    """How much of a limit is used is not known of every exchange: its health counts all the same."""
+    known = ExchangeHealth("a", HealthStatus.ONLINE, 3.0, 100.0, nan, NOW, "", NOW)
+    assert flaw_of_health(known, NOW) == ""
+    assert "no number" in flaw_of_health(replace(known, latency_ms=nan), NOW)
+    assert "written" in flaw_of_health(known, NOW - 2 * AHEAD)
