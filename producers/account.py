@@ -1,6 +1,6 @@
 """Private feeds to topics: balances, positions, and what the exchanges say of our orders and fills.
 
-Reports and fills go to ``account.orders`` and ``account.fills`` as the exchange tells them; the execution, which knows
+Reports and fills go to ``account.orders`` and ``account.fills`` as the exchange sends them; the execution, which knows
 the client ids, matches them to orders.
 """
 
@@ -9,50 +9,65 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import aclosing
-from decimal import Decimal
-
-from msgspec.structs import replace
-from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from neuroflux.clock import wall
-from neuroflux.codec import Codec
-from neuroflux.domain import Balance, ExchangeStatus, Fill, Instrument, Microseconds, OrderReport, Position, StatusKind
-from neuroflux.engine.health import REST
-from neuroflux.errors import Transient
+from neuroflux.domain import (
+    Balance,
+    ExchangeStatus,
+    Fill,
+    Instrument,
+    Microseconds,
+    OrderReport,
+    Position,
+    StatusKind,
+)
+from neuroflux.engine.health import ACCOUNT, REST
+from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.base_exchange import (
     AccountFeed,
-    Answer,
     Exchange,
     FeedEvent,
+    FeeRates,
     Keys,
+    Listing,
+    PageNeeded,
     Request,
+    Subscription,
     Undecodable,
 )
 from neuroflux.exchanges.catalogue import exchange as exchange_of
+from neuroflux.exchanges.config import INSTRUMENTS_SECONDS
 from neuroflux.publisher import Publisher
-from neuroflux.reader import Reader
 from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
-from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, POSITIONS, STATUS
+from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, POSITIONS, STATUS
+from producers.account_fees import AccountFees
+from producers.asking import Asking, Told, listed, subject_of
+from producers.due import Due, What
+from producers.figures import Figure, Figures, Reading, last_of_each
+from producers.listings import Listings
+from producers.logged import follow_listings, listings_reader, logged
+from producers.notices import Notices
 from producers.rest import Rest
 from producers.sockets import Socket
 from producers.vitals import Vitals
 
-RECONCILE_SECONDS = 60.0
 KEEP_ALIVE_SECONDS = 20 * 60.0
+KEEP_ALIVE_AGAIN_SECONDS = 60.0
 SHORT_LIVED_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
 """A stream that ends so soon, as with a wrong key, is opened again later each time: asking all the time is banned."""
-OK = 200
 OVERLAP: Microseconds = 60_000_000
 """How far behind what was seen last the exchange is asked again: fills are told apart by their ids."""
-REPEAT: Microseconds = 50_000_000
-"""An unchanged figure is published again after this long, so that its age is known."""
-SETTLED: Microseconds = 2_000_000
-"""A figure that the stream changed less than this ago is still moving, and REST may lag behind it."""
+FURTHEST: Microseconds = 24 * 3_600_000_000
+"""How far back it is asked at most, where something could not be read for long."""
+
+LISTED_AGAIN_SECONDS = 10.0
+
+Build = Callable[[Microseconds], Sequence[Request]]
 
 log = logging.getLogger(__name__)
 
@@ -61,187 +76,293 @@ class ExchangeAccount:
     """One account. Implements ``Listener`` for its sockets.
 
     ``before`` is what the log has of this exchange: an asset that the account does not have any more, or that was
-    another account's, is told to be none.
+    another account's, is published as 0. ``markets`` are those that are followed, () for all.
     """
 
     def __init__(
-        self, exchange: Exchange, keys: Keys, publisher: Publisher, rest: Rest, before: Iterable[Balance | Position]
+        self,
+        exchange: Exchange,
+        keys: Keys,
+        publisher: Publisher,
+        rest: Rest,
+        before: Iterable[Figure],
+        markets: Collection[str] = (),
     ) -> None:
-        self._before = {(type(one).__name__, _name(one)): one for one in before}
         self._exchange, self._keys, self._publisher, self._rest = exchange, keys, publisher, rest
         self._vitals = Vitals(exchange, rest, self._tell, REST)
-        self._known: dict[tuple[str, str], Balance | Position] = {}
+        self._listings, self._notices = Listings(), Notices()
+        self._figures = Figures(before, self._publish_figure, self._tell, self._listings.name_of)
+        self._fees = AccountFees(self._listings, self._ask_fees, publisher, markets)
+        self._due, self._hurry = Due(time.monotonic()), asyncio.Event()
         self._seen = wall()
-        self._ended = asyncio.Event()
+        self._ended, self._relist = asyncio.Event(), asyncio.Event()
+        self._asked_for: set[str] = set()
+        self._pages: asyncio.Queue[Request] = asyncio.Queue()
+        self._is_following = False
         self._feed: AccountFeed
 
     async def run(self, address: str, tried: asyncio.Event) -> None:
-        """Follow the account until cancelled; ``tried`` is set when its figures were read once."""
-        instruments = await self._instruments()
+        """Follow the account until cancelled; ``tried`` is set when its figures were asked for once."""
         await self._vitals.measure()
-        self._feed = self._exchange.account_feed(self._keys, instruments)  # once: it knows where fills may be missing
+        listing = await self._first_listing()
+        self._listings.read(listing)
+        self._tell_faults(listing.faults)
+        self._feed = self._exchange.account_feed(self._keys, listing.instruments)  # once: it knows what it reported
+        self._figures.pushes_whole, self._is_following = self._feed.pushes_whole, True
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reconcile_when_due(tried))
+            tasks.create_task(self._stream(address))
+            tasks.create_task(self._keep_alive())
+            tasks.create_task(self._ask_for_pages())
+            tasks.create_task(self._vitals.watch())
+            tasks.create_task(self._list_again())
+            tasks.create_task(self._fees.keep())
+
+    async def _first_listing(self) -> Listing:
+        """Nothing can be followed before it; one exchange whose list can't be read must not hold the others."""
+        while True:
+            try:
+                return await listed(self._rest, self._exchange)
+            except NeuroFluxError as error:
+                self._say(StatusKind.MALFORMED, 0.0, f"the list of instruments: {error}")
+                await asyncio.sleep(LISTED_AGAIN_SECONDS)
+
+    # ── the stream ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _stream(self, address: str) -> None:
+        """Open it, and again when it has ended, each time later while it does not last."""
         short = 0
         while True:
             self._ended.clear()
             began = time.monotonic()
-            for request in self._feed.opening(self._vitals.now()):
-                self._take(self._feed.answer(await self._patiently(request), wall()), streamed=True)
-            await self._follow(address, tried)
-            short = short + 1 if time.monotonic() - began < SHORT_LIVED_SECONDS else 0
+            sockets = await self._open()
+            if sockets:
+                await self._follow(address, sockets)
+            lasted = sockets and time.monotonic() - began >= SHORT_LIVED_SECONDS
+            short = 0 if lasted else short + 1
             await asyncio.sleep(min(2**short - 1, LONGEST_WAIT_SECONDS))
 
-    async def _instruments(self) -> Sequence[Instrument]:
-        answers = [await self._patiently(request) for request in self._exchange.instruments_requests()]
-        return self._exchange.instruments(answers)
+    async def _open(self) -> Sequence[Subscription]:
+        """What has to be asked for before it (a listen key), and then the sockets; none where that was refused."""
+        opening = await self._ask(self._feed.opening)
+        self._take(opening.events)
+        sockets = self._feed.subscriptions(self._vitals.now())
+        if not sockets:
+            why = "; ".join(opening.refusals) or "there is none to open"
+            self._say(StatusKind.DISCONNECTED, 0.0, f"the stream can't be opened: {why}")
+        return sockets
 
-    async def _patiently(self, request: Request) -> Answer:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(Transient),
-            wait=wait_random_exponential(multiplier=0.2, max=10),
-            before_sleep=before_sleep_log(log, logging.WARNING),
-        ):
-            with attempt:
-                return await self._rest.ask(request)
-        raise AssertionError("the retry loop returns or raises")
-
-    async def _follow(self, address: str, tried: asyncio.Event) -> None:
-        """Until the exchange ends the stream: then it must be opened anew."""
-        await self._reconcile()
-        tried.set()
-        work = [
-            *(Socket(address, one, self).run() for one in self._feed.subscriptions(self._vitals.now())),
-            self._regularly_reconcile(),
-            self._keep_alive(),
-            self._vitals.watch(),
-        ]
-        tasks = [asyncio.create_task(one) for one in (*work, self._until_ended())]
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _follow(self, address: str, sockets: Sequence[Subscription]) -> None:
+        """Until one of its sockets ends: signatures and listen keys are of its opening."""
+        tasks = [asyncio.create_task(Socket(address, one, self).run()) for one in sockets]
+        ended = asyncio.create_task(self._ended.wait())
+        try:
+            done, _ = await asyncio.wait([*tasks, ended], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*tasks, ended):
+                task.cancel()
+            await asyncio.gather(*tasks, ended, return_exceptions=True)
+            self._figures.disconnected()
         for task in done:
             task.result()
 
-    async def _until_ended(self) -> None:
-        await self._ended.wait()
-
-    async def _regularly_reconcile(self) -> None:
-        while True:
-            await asyncio.sleep(RECONCILE_SECONDS)
-            await self._reconcile()
-
     async def _keep_alive(self) -> None:
+        """The feed says from the answers whether the stream ends. What got none is asked again soon."""
+        wait = KEEP_ALIVE_SECONDS
         while True:
-            await asyncio.sleep(KEEP_ALIVE_SECONDS)
-            for request in self._feed.keep_alive(self._vitals.now()):
-                await self._patiently(request)
+            await asyncio.sleep(wait)
+            told = await self._ask(self._feed.keep_alive)
+            self._take(told.events)
+            wait = KEEP_ALIVE_AGAIN_SECONDS if told.partial else KEEP_ALIVE_SECONDS
 
-    async def _reconcile(self) -> None:
-        """Ask for everything the stream may have missed, and compare it with what the stream said.
+    # ── what is asked for ────────────────────────────────────────────────────────────────────────────────────────
 
-        A figure may be the sum of several answers (Hyperliquid's spot and margin), so only its last one is taken.
-        """
-        asked, events, whole = wall(), list[FeedEvent](), True
-        for request in self._feed.resync(self._seen - OVERLAP, self._vitals.now()):
-            answer = await self._patiently(request)
-            events += self._feed.answer(answer, wall())
-            whole = whole and answer.status == OK
-        self._take(_last_figures(events), streamed=False, asked=asked)
-        if whole:
-            self._tell_gone()
-        self._seen = wall()
+    async def _reconcile_when_due(self, tried: asyncio.Event) -> None:
+        while True:
+            wait = self._due.wait(time.monotonic())
+            if wait > 0:
+                await self._until_hurried(wait)
+                continue
+            what = self._due.begin(time.monotonic())
+            is_whole = await self._reconcile(what)
+            self._due.ended(what, time.monotonic(), is_whole=is_whole)
+            for status in self._notices.repeated(wall()):
+                self._tell(status)
+            tried.set()
 
-    def _tell_gone(self) -> None:
-        """Once, after the account was read: what was held before and is not named any more is gone."""
-        gone = [one for name, one in self._before.items() if name not in self._known and _amount(one)]
-        self._before.clear()
-        self._take((_none_of(one) for one in gone), streamed=True)
+    async def _until_hurried(self, seconds: float) -> None:
+        self._hurry.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        except TimeoutError:
+            return
+
+    async def _reconcile(self, what: What) -> bool:
+        """Ask for the figures, or for everything that the stream may have missed; whether all of it came."""
+        began = wall()
+        told = await self._ask(self._feed.figures if what is What.FIGURES else self._resync)
+        self._take_answers(told, is_whole=self._has_all_figures(told))
+        if what is What.EVERYTHING and not told.partial:
+            self._seen = began
+        return not told.partial
+
+    async def _ask(self, build: Build) -> Told:
+        return await Asking(self._rest, self._feed, self._vitals.now).all(build)
+
+    def _resync(self, now: Microseconds) -> Sequence[Request]:
+        since = max(self._seen - OVERLAP, wall() - FURTHEST)
+        return self._feed.resync(since + self._vitals.offset, now)
+
+    def _has_all_figures(self, told: Told) -> bool:
+        """Where the requests for them were whole: a list of fills that is refused takes nothing from them."""
+        return told.partial.isdisjoint(subject_of(request) for request in self._feed.figures(self._vitals.now()))
+
+    def _take_answers(self, told: Told, *, is_whole: bool) -> None:
+        self._take_figures(told, is_whole=is_whole)
+        self._take(one for one in told.events if not isinstance(one, Balance | Position))
+
+    def _take_figures(self, told: Told, *, is_whole: bool) -> None:
+        figures = last_of_each(one for one in told.events if isinstance(one, Balance | Position))
+        if self._figures.read(Reading(figures, told.asked, told.received, is_whole, told.unread)):
+            self._due.unsettled(time.monotonic())
+            self._hurry.set()
+        for figure in figures:
+            if isinstance(figure, Position):
+                self._note_symbol(figure.symbol)
+
+    async def _ask_fees(self, symbols: Sequence[str]) -> Told:
+        told = await self._ask(lambda now: self._feed.fees(symbols, now))
+        self._take(one for one in told.events if not isinstance(one, FeeRates))
+        return told
+
+    async def _ask_for_pages(self) -> None:
+        """What the stream did not say whole, as the fills of an order, or some of the figures."""
+        while True:
+            request = await self._pages.get()
+            self._take_answers(await self._ask(_alone(request)), is_whole=False)
+
+    # ── instruments ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        """Take what another stage read of the exchange's list."""
+        news = self._listings.unknown(self._fees.applied(instruments))
+        if not news or not self._is_following:
+            return
+        self._feed.learn(self._listings.learn(news))
+        self._due.everything(time.monotonic())  # what had the exchange's own name has another now
+        self._hurry.set()
+
+    async def _list_again(self) -> None:
+        """Read the exchange's list when private data names a symbol that it did not have, and regularly."""
+        while True:
+            self._relist.clear()
+            try:
+                async with asyncio.timeout(INSTRUMENTS_SECONDS):
+                    await self._relist.wait()
+            except TimeoutError:
+                self._asked_for.clear()
+            try:
+                listing = await listed(self._rest, self._exchange)
+            except NeuroFluxError as error:
+                self._say(StatusKind.MALFORMED, 0.0, f"the list of instruments: {error}")
+                continue
+            self._tell_faults(listing.faults)
+            self._listed([one for one in listing.instruments if not self._listings.knows(one.symbol)])
+
+    def _listed(self, new: Sequence[Instrument]) -> None:
+        """What changed or is gone is the market stage's to publish: of two readings this one may be the older."""
+        for instrument in new:
+            self._publisher.publish(INSTRUMENTS, instrument)
+        self.learn(new)
+
+    def _note_symbol(self, symbol: str) -> None:
+        """A symbol that is not listed keeps the exchange's name: perhaps it is new. Asked for once an interval."""
+        if not self._listings.knows(symbol) and symbol not in self._asked_for:
+            self._asked_for.add(symbol)
+            self._relist.set()
+
+    def _tell_faults(self, faults: Iterable[str]) -> None:
+        for text in self._notices.faults(faults):
+            self._say(StatusKind.UNKNOWN, 0.0, f"the list of instruments: {text}")
 
     # ── Listener ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def opened(self) -> None:
         """What happened while the socket was away is asked for."""
-        await self._reconcile()
+        self._figures.connected(wall())
+        self._due.everything(time.monotonic())
+        self._hurry.set()
 
     async def drained(self) -> None:
         await self._publisher.drain()
 
     def frame(self, raw: bytes, received: Microseconds) -> None:
-        self._take(self._feed.frame(raw, received), streamed=True)
+        events = self._feed.frame(raw, received + self._vitals.offset)
+        if not self._feed.pushes_whole and any(map(self._changes, events)):
+            self._due.changed(time.monotonic())
+            self._hurry.set()
+        self._take(events)
 
     def status(self, kind: StatusKind, value: float, detail: str) -> None:
         self._say(kind, value, detail)
         if kind is StatusKind.DISCONNECTED:
-            self._ended.set()  # signatures and listen keys of the stream are of its opening
+            self._ended.set()
 
     # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _take(self, events: Iterable[FeedEvent], *, streamed: bool, asked: Microseconds = 0) -> None:
+    def _take(self, events: Iterable[FeedEvent]) -> None:
         publish = self._publisher.publish
         for event in events:
             match event:
-                case Balance():
-                    self._figure(event, streamed, asked)
-                case Position():
-                    self._figure(event, streamed, asked)
+                case Balance() | Position():
+                    self._pushed(event)
                 case OrderReport():
                     publish(ACCOUNT_ORDERS, event)
+                    self._note_symbol(event.symbol)
                 case Fill():
                     publish(ACCOUNT_FILLS, event)
+                    self._fees.charged(event)
+                    self._note_symbol(event.symbol)
                 case ExchangeStatus():
-                    self._tell(event)
-                    if event.kind is StatusKind.DISCONNECTED:
-                        self._ended.set()
+                    self._happened(event)
+                case PageNeeded():
+                    self._pages.put_nowait(event.request)
                 case Undecodable():
                     self._say(StatusKind.MALFORMED, 0.0, event.reason)
 
-    def _figure(self, figure: Balance | Position, streamed: bool, asked: Microseconds) -> None:
-        """Publish what is new; say where REST and the stream differ though nothing moved."""
-        name = (type(figure).__name__, _name(figure))
-        known = self._known.get(name)
-        same = known is not None and replace(known, event_time=0) == replace(figure, event_time=0)
-        if known is not None and same and figure.event_time - known.event_time < REPEAT:
-            return
-        if known is not None and not streamed and not same and known.event_time < asked - SETTLED:
-            self._difference(known, figure)
-        self._known[name] = figure
+    def _changes(self, event: FeedEvent) -> bool:
+        """Whether margins and free funds are others after it."""
+        if isinstance(event, Balance | Position):
+            return self._figures.changes(event)
+        return isinstance(event, OrderReport | Fill)
+
+    def _pushed(self, figure: Figure) -> None:
+        if self._figures.pushed(figure, wall(), self._vitals.offset):
+            self._due.unsettled(time.monotonic())
+            self._hurry.set()
+        if isinstance(figure, Position):
+            self._note_symbol(figure.symbol)
+
+    def _happened(self, status: ExchangeStatus) -> None:
+        if self._notices.passes(status, wall()):
+            self._tell(status)
+        if status.kind is StatusKind.DISCONNECTED:
+            self._ended.set()
+
+    def _publish_figure(self, figure: Figure) -> None:
         self._publisher.publish(BALANCES if isinstance(figure, Balance) else POSITIONS, figure)
 
-    def _difference(self, known: Balance | Position, figure: Balance | Position) -> None:
-        before, after = _amount(known), _amount(figure)
-        if before == after:
-            return
-        detail = f"{_name(figure)}: the stream said {before}, the exchange says {after}"
-        value = float(after - before)
-        self._say(StatusKind.DIFFERENCE, value, detail)
-
     def _say(self, kind: StatusKind, value: float, detail: str) -> None:
-        self._tell(ExchangeStatus(self._exchange.ID, "account", kind, value, detail, wall()))
+        self._tell(ExchangeStatus(self._exchange.ID, ACCOUNT, kind, value, detail, wall()))
 
     def _tell(self, status: ExchangeStatus) -> None:
         self._publisher.publish(STATUS, status)
 
 
-def _last_figures(events: Sequence[FeedEvent]) -> list[FeedEvent]:
-    """All events, but of each figure only the last."""
-    last = {(type(one), _name(one)): one for one in events if isinstance(one, Balance | Position)}
-    figures = set(map(id, last.values()))
-    return [one for one in events if not isinstance(one, Balance | Position) or id(one) in figures]
-
-
-def _name(figure: Balance | Position) -> str:
-    return figure.asset if isinstance(figure, Balance) else figure.symbol
-
-
-def _none_of(figure: Balance | Position) -> Balance | Position:
-    zero, now = Decimal(0), wall()
-    if isinstance(figure, Balance):
-        return Balance(figure.exchange, figure.asset, zero, zero, zero, zero, now)
-    return Position(figure.exchange, figure.symbol, zero, zero, zero, now)
-
-
-def _amount(figure: Balance | Position) -> Decimal:
-    return figure.total if isinstance(figure, Balance) else figure.quantity
+def _alone(request: Request) -> Build:
+    """It was signed by the feed, and can't be signed again."""
+    return lambda now: (request,)
 
 
 async def main(settings: Settings) -> None:
@@ -251,26 +372,23 @@ async def main(settings: Settings) -> None:
         if name not in accounts:
             log.info("%s: no keys, so no account", name)
     tried = {name: asyncio.Event() for name in accounts}
-    codec = await load_codec(settings)
-    told = await _told(settings, codec)
-    async with Publisher(settings, codec, client_id="account") as publisher, asyncio.TaskGroup() as tasks:
+    codec, following = await load_codec(settings), dict[str, ExchangeAccount]()
+    before = await logged(settings, codec, (BALANCES, POSITIONS))
+    async with (
+        Publisher(settings, codec, client_id="account") as publisher,
+        listings_reader(settings, codec) as listings,  # before accounts publish: which of two was later is seen
+        asyncio.TaskGroup() as tasks,
+    ):
         for name, keys in accounts.items():
-            tasks.create_task(_account(settings, name, keys, publisher, tried[name], told))
+            tasks.create_task(_account(settings, name, keys, publisher, tried[name], before, following))
         tasks.create_task(_when_tried(tried.values()))
+        if accounts:
+            tasks.create_task(follow_listings(listings, lambda one: _learn(following, one)))
 
 
-async def _told(settings: Settings, codec: Codec) -> list[Balance | Position]:
-    """The newest of every balance and position that is in the log."""
-    newest: dict[tuple[str, str], Balance | Position] = {}
-    async with Reader(settings, codec, (BALANCES, POSITIONS), start="beginning") as reader:
-        async with aclosing(reader.batches()) as batches:
-            async for batch in batches:
-                for entry in batch:
-                    if isinstance(entry.record, Balance | Position):
-                        newest[(entry.topic.name, entry.key)] = entry.record
-                if await reader.caught_up():
-                    break
-    return list(newest.values())
+def _learn(following: Mapping[str, ExchangeAccount], instrument: Instrument) -> None:
+    if instrument.exchange in following:
+        following[instrument.exchange].learn((instrument,))
 
 
 async def _account(
@@ -279,11 +397,13 @@ async def _account(
     keys: Keys,
     publisher: Publisher,
     tried: asyncio.Event,
-    told: Iterable[Balance | Position],
+    before: Iterable[Any],
+    following: dict[str, ExchangeAccount],
 ) -> None:
-    exchange, before = exchange_of(name), [one for one in told if one.exchange == name]
+    exchange, own = exchange_of(name), [one for one in before if one.exchange == name]
     async with Rest(exchange, settings.rest_url(name)) as rest:
-        await ExchangeAccount(exchange, keys, publisher, rest, before).run(settings.private_ws_url(name), tried)
+        following[name] = ExchangeAccount(exchange, keys, publisher, rest, own, settings.markets)
+        await following[name].run(settings.private_ws_url(name), tried)
 
 
 async def _when_tried(every: Iterable[asyncio.Event]) -> None:

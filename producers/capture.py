@@ -42,7 +42,7 @@ class Recorded(Normaliser):
             self._recording.write(told(self._id, answer, now, of=len(answers)))
         return super().instruments(answers, now)
 
-    def follow(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Subscription]:
+    def follow(self, symbols: Sequence[str], now: Microseconds) -> Sequence[tuple[int, Subscription]]:
         self._recording.write(Chosen(self._id, now / 1e6, list(symbols)))
         return super().follow(symbols, now)
 

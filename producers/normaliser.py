@@ -9,61 +9,106 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from neuroflux.domain import ExchangeStatus, Funding, Instrument, Microseconds, Numeral, Quote, StatusKind, Trade
+from neuroflux.engine.health import MARKET
 from neuroflux.exchanges.base_exchange import (
     Answer,
     BookChanged,
     Exchange,
     FeedEvent,
     MarketFeed,
+    PageNeeded,
     SnapshotNeeded,
     Subscription,
     Undecodable,
 )
 from neuroflux.sink import Sink
 from neuroflux.topics import BOOKS, FUNDING, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES
+from producers.listings import Listings
+from producers.liveness import Liveness
+from producers.notices import Notices
 from producers.pictures import Pictures
 from producers.vitals import Seldom
 
-Want = Callable[[SnapshotNeeded], None]
-"""Is told to fetch a snapshot, whose answer goes to ``Normaliser.answer``."""
+Want = Callable[[SnapshotNeeded | PageNeeded], None]
+"""Is told to fetch a snapshot or a page, whose answer goes to ``Normaliser.answer``."""
 
 
 class Normaliser:
-    """Holds the books of one exchange. A socket is known by its place among ``subscriptions``."""
+    """Holds the books of one exchange. A socket is known by its place among all that were followed.
+
+    ``on_reopen`` is told a socket that is to be opened anew, and why.
+    """
 
     def __init__(self, exchange: Exchange, sink: Sink, want: Want) -> None:
         self._exchange, self._sink, self._want = exchange, sink, want
-        self._subscriptions: Sequence[Subscription] = ()
+        self.on_reopen: Callable[[int, str], None] = lambda socket, why: None
+        self._listings, self._notices, self._liveness = Listings(), Notices(), Liveness(exchange.ID)
+        self._subscriptions: list[Subscription] = []
         self._channels: list[str] = []
         self._pictures: list[Pictures] = []
         self._pictures_of: dict[str, Pictures] = {}
         self._seldom = Seldom()
+        self._has_feed = False
         self._feed: MarketFeed
+
+    def logged(self, instruments: Iterable[Instrument]) -> None:
+        """Take what the log has of the exchange, before its first list: what that leaves out is gone."""
+        self._listings = Listings(instruments)
+
+    @property
+    def listed(self) -> Sequence[Instrument]:
+        """What the exchange's last list had."""
+        return self._listings.listed
+
+    def is_news(self, instrument: Instrument) -> bool:
+        """Whether another stage read something else of the list than we; other fees are taken as said."""
+        return self._listings.hear(instrument)
 
     # ── what came ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def instruments(self, answers: Sequence[Answer], now: Microseconds) -> Sequence[Instrument]:
-        """Take the lists of instruments, and publish what they say. Nothing else may come before."""
-        instruments = self._exchange.instruments(answers)
-        for instrument in instruments:
-            self._sink.publish(INSTRUMENTS, instrument)
-        self._feed = self._exchange.market_feed(instruments)
-        return instruments
+        """Take the lists of instruments, and publish what is new in them. Nothing else may come before the first.
 
-    def follow(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Subscription]:
-        """The sockets that bring these symbols."""
-        self._subscriptions = self._feed.subscriptions(symbols)
-        self._channels = [one.path.partition("?")[0] for one in self._subscriptions]
-        self._pictures = [Pictures() for _ in self._subscriptions]
-        return self._subscriptions
+        Raises what ``Exchange.listing`` raises.
+        """
+        listing = self._exchange.listing(answers)
+        changed = self._listings.read(listing)
+        for instrument in changed:
+            self._sink.publish(INSTRUMENTS, instrument)
+            self._halt_or_resume(instrument)
+        for text in self._notices.faults(listing.faults):
+            self._say(MARKET, StatusKind.UNKNOWN, 0.0, f"the list of instruments: {text}", now)
+        if self._has_feed:
+            self._feed.learn(changed)
+        else:
+            self._feed, self._has_feed = self._exchange.market_feed(listing.instruments), True
+        return changed
+
+    def _halt_or_resume(self, instrument: Instrument) -> None:
+        """Nobody trades on the last book of what is halted; its socket stays, for when it goes on."""
+        if instrument.active:
+            self._liveness.resume(instrument.symbol)
+            return
+        self._liveness.pause(instrument.symbol)
+        for pictures in self._pictures:
+            pictures.withdraw(instrument.symbol)
+
+    def follow(self, symbols: Sequence[str], now: Microseconds) -> Sequence[tuple[int, Subscription]]:
+        """The sockets that bring these symbols, with their numbers; in addition to those that there are."""
+        first, new = len(self._subscriptions), self._feed.subscriptions(symbols)
+        self._subscriptions += new
+        self._channels += [one.path.partition("?")[0] for one in new]
+        self._pictures += [Pictures() for _ in new]
+        return list(enumerate(new, first))
 
     def frame(self, socket: int, raw: bytes, received: Microseconds) -> None:
         pictures = self._pictures[socket]
         pictures.alive(received)
-        self._take(self._feed.frame(raw, received), pictures, raw, self._channels[socket], received)
+        self._take(self._feed.frame(raw, received), pictures, raw, self._channels[socket], received, socket)
 
     def answer(self, symbol: str, answer: Answer, received: Microseconds) -> None:
-        """Take the snapshot of a book that was wanted."""
+        """Take the snapshot of a book that was wanted, or a page."""
+        self._liveness.waiting.discard(symbol)
         self._take(self._feed.answer(answer, received), self._pictures_of[symbol], answer.body, "snapshot", received)
 
     def socket(self, socket: int, kind: StatusKind, value: float, detail: str, now: Microseconds) -> None:
@@ -71,41 +116,71 @@ class Normaliser:
         if kind is StatusKind.DISCONNECTED:
             self._feed.disconnected(self._subscriptions[socket])
             self._pictures[socket].withdraw_all()
+            self._liveness.closed(socket)
+        elif kind is StatusKind.CONNECTED:
+            self._liveness.opened(socket, self._subscriptions[socket].streams, now)
         self._say(self._channels[socket], kind, value, detail, now)
 
     def passed(self, now: Microseconds) -> None:
-        """Take that time has passed: publish the pictures that are due."""
+        """Take that time has passed: publish the pictures that are due, and look after the streams."""
         for pictures in self._pictures:
             for picture in pictures.due(now):
                 if picture.bids and picture.asks:
                     self._sink.publish(BOOKS, picture)
+        statuses, silent = self._liveness.check(now)
+        for status in statuses:
+            self._sink.publish(STATUS, status)
+        for socket in silent:
+            self.on_reopen(socket, "a stream of it is silent")
 
     # ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _take(
-        self, events: Iterable[FeedEvent], pictures: Pictures, raw: bytes, channel: str, now: Microseconds
+        self,
+        events: Iterable[FeedEvent],
+        pictures: Pictures,
+        raw: bytes,
+        channel: str,
+        now: Microseconds,
+        socket: int | None = None,
     ) -> None:
-        publish = self._sink.publish
+        publish, came = self._sink.publish, self._liveness
         for event in events:
             match event:
                 case Quote():
+                    came.quotes[event.symbol] = now
                     self._quote(event)
                 case BookChanged():
+                    came.books[event.symbol] = now
                     pictures.changed(event)
                 case Trade():
+                    came.trades[event.symbol] = now
                     publish(TRADES, event)
                 case Funding():
+                    came.funding[event.symbol] = now
                     publish(FUNDING, event)
                 case SnapshotNeeded():
                     pictures.withdraw(event.symbol)
+                    came.waiting.add(event.symbol)
                     self._pictures_of[event.symbol] = pictures
                     self._want(event)
+                case PageNeeded():
+                    self._pictures_of.setdefault("", pictures)
+                    self._want(event)
                 case ExchangeStatus():
-                    if event.kind is StatusKind.GAP:
-                        pictures.withdraw(event.symbol)
-                    publish(STATUS, event)
+                    self._happened(event, pictures, socket, now)
                 case Undecodable():
                     self._dead_letter(raw, event.reason, channel, now)
+
+    def _happened(self, status: ExchangeStatus, pictures: Pictures, socket: int | None, now: Microseconds) -> None:
+        """That a socket is about to be cut the socket says itself, once it is left for a new one."""
+        if status.kind is StatusKind.DISCONNECTED and socket is not None:
+            self.on_reopen(socket, status.detail)
+            return
+        if status.kind is StatusKind.GAP:
+            pictures.withdraw(status.symbol)
+        if self._notices.passes(status, now):
+            self._sink.publish(STATUS, status)
 
     def _quote(self, quote: Quote[Numeral]) -> None:
         """A crossed or empty top is no quote."""

@@ -8,12 +8,13 @@ goes on where it was cut off.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Iterable
 
 from neuroflux.domain import Microseconds, ReplayMark
-from neuroflux.errors import UsageError
-from neuroflux.exchanges.base_exchange import Answer, SnapshotNeeded
+from neuroflux.errors import NeuroFluxError, UsageError
+from neuroflux.exchanges.base_exchange import Answer, PageNeeded, SnapshotNeeded
 from neuroflux.exchanges.catalogue import exchange
 from neuroflux.kafka_admin import extents
 from neuroflux.publisher import Publisher
@@ -29,6 +30,8 @@ from producers.recording import Chosen, Frame, Happened, Line, Told, read
 
 MARK: Microseconds = 200_000
 TICK: Microseconds = INTERVAL // 4
+log = logging.getLogger(__name__)
+
 STEPPED = (INSTRUMENTS, QUOTES, TRADES, BOOKS)
 """The topics that marks are about: what prices and signals are made from."""
 
@@ -63,11 +66,15 @@ class Player:
         lists = self._lists[line.exchange]
         lists.append(line.answer)
         if len(lists) == line.of:
-            self._of[line.exchange] = Normaliser(exchange(line.exchange), self._sink, _recorded)
-            self._of[line.exchange].instruments(self._lists.pop(line.exchange), line.time)
+            if line.exchange not in self._of:
+                self._of[line.exchange] = Normaliser(exchange(line.exchange), self._sink, _recorded)
+            try:
+                self._of[line.exchange].instruments(self._lists.pop(line.exchange), line.time)
+            except NeuroFluxError as error:  # as it was when it was recorded: the list before it holds
+                log.warning("%s: a list of instruments that can't be read: %s", line.exchange, error)
 
 
-def _recorded(_: SnapshotNeeded) -> None:
+def _recorded(_: SnapshotNeeded | PageNeeded) -> None:
     """Its answer is in the recording."""
 
 

@@ -1,38 +1,39 @@
-"""The producers' way to one exchange's REST: within its rate limit, with what it tells of latency."""
+"""The producers' way to one exchange's REST: within its rate limit, with the time that each answer took."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from types import TracebackType
+from collections.abc import Callable
+from types import SimpleNamespace, TracebackType
 
 import aiohttp
 import yarl
 
 from neuroflux.budget import Budget, Urgency
+from neuroflux.clock import wall
 from neuroflux.errors import RateLimited, Unreachable
 from neuroflux.exchanges.base_exchange import Answer, Exchange, Request
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
 from neuroflux.queueing import Queue
 
 _TIMEOUT = aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], total=EXCHANGE_TIMEOUTS["read"])
-_ASKED_TO_WAIT = (418, 429)
-_HOLD_SECONDS = 5.0
-"""How long to wait after a 418 or 429 that does not say."""
 MINUTE = 60.0
 CLOCKS_DIFFER = 1.0
 """Seconds by which the exchange's minute may begin after ours."""
 
 
 class Rest:
-    """An async context manager. ``latency_ms`` is of the last answer."""
+    """An async context manager. ``on_limited`` is called with the reason when the exchange asks us to wait longer."""
 
     def __init__(self, exchange: Exchange, address: str) -> None:
         self._exchange, self._id, self._address = exchange, exchange.ID, address.rstrip("/")
-        self.latency_ms = 0.0
+        self.on_limited: Callable[[str], None] = lambda why: None
 
     async def __aenter__(self) -> Rest:
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_note_sent)
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, trace_configs=[trace])
         now = asyncio.get_running_loop().time()
         self._queue = Queue(Budget(self._exchange.WEIGHT_PER_MINUTE, RATE_LIMIT_BUFFER, now))
         return self
@@ -43,36 +44,59 @@ class Rest:
         await self._session.close()
 
     async def ask(self, request: Request) -> Answer:
-        """Wait for the turn and send. Raises Unreachable for no answer or a 5xx, RateLimited for a 418 or 429."""
-        await self._queue.turn(request.weight, Urgency.READ)
-        started = time.monotonic()
+        """Wait for the turn and send. Raises as ``send``."""
+        await self.turn(request.weight)
+        return await self.send(request)
+
+    async def turn(self, weight: int, urgency: Urgency = Urgency.READ) -> None:
+        """Wait until so much weight may be spent; it then counts. What is signed is built after that: it ages."""
+        await self._queue.turn(weight, urgency)
+
+    @property
+    def held(self) -> float:
+        """Seconds for which the exchange still asks us to stay away."""
+        return self._queue.budget.held(asyncio.get_running_loop().time())
+
+    async def send(self, request: Request) -> Answer:
+        """Send what has its turn. Raises Unreachable for no answer or a 5xx, RateLimited where it asks us to wait."""
         try:
             answer = await self._send(request)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(f"{self._id}: {error!r}") from error
-        self.latency_ms = (time.monotonic() - started) * 1e3
-        self._note_usage(answer)
-        if answer.status in _ASKED_TO_WAIT:
-            raise RateLimited(f"{self._id}: HTTP {answer.status}", self._hold(answer))
+        usage = self._exchange.usage(answer)
+        self._note_used(usage.weight)
+        if usage.wait is not None:
+            self._hold(usage.wait, answer.status)
+            raise RateLimited(f"{self._id}: HTTP {answer.status}", usage.wait)
         if answer.status >= 500:
             raise Unreachable(f"{self._id}: HTTP {answer.status}")
         return answer
 
-    def _note_usage(self, answer: Answer) -> None:
+    def _note_used(self, used: float) -> None:
         """The exchange counts what all of us use, by minutes of its own: what is used is back with the next one."""
-        if used := self._exchange.usage(answer).weight:
+        if used:
             resets_in = MINUTE - time.time() % MINUTE + CLOCKS_DIFFER
             self._queue.budget.told(used, resets_in, asyncio.get_running_loop().time())
 
-    def _hold(self, answer: Answer) -> float:
-        asked = answer.headers.get("retry-after", "")
-        seconds = float(asked) if asked.isdigit() else _HOLD_SECONDS
+    def _hold(self, seconds: float, status: int) -> None:
+        longer = seconds > self.held
         self._queue.budget.hold(seconds, asyncio.get_running_loop().time())
-        return seconds
+        if longer:
+            self.on_limited(f"HTTP {status}: nothing is sent for {seconds:.0f} s")
 
     async def _send(self, request: Request) -> Answer:
         url = yarl.URL(self._address + request.path, encoded=True)  # as it was signed: nothing is quoted again
-        body, headers = request.body or None, request.headers
-        async with self._session.request(request.method, url, data=body, headers=headers) as response:
+        body, headers, sent = request.body or None, request.headers, SimpleNamespace(at=wall(), clock=time.monotonic())
+        async with self._session.request(
+            request.method, url, data=body, headers=headers, trace_request_ctx=sent
+        ) as response:
             told = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(request, response.status, await response.read(), told)
+            read = await response.read()
+        took = int((time.monotonic() - sent.clock) * 1e6)  # a step of our own clock must not count as travel time
+        return Answer(request, response.status, read, told, sent.at, sent.at + took)
+
+
+async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    """The connection was there, and the request is on its way."""
+    sent = context.trace_request_ctx
+    sent.at, sent.clock = wall(), time.monotonic()

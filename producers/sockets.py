@@ -53,7 +53,13 @@ class Socket:
         self._pace = Pace(subscription.quiet_seconds, is_steady=subscription.is_steady)
         self._is_held = False
         self._mute = ""
+        self._reopening, self._why = asyncio.Event(), ""
         self.tried = asyncio.Event()
+
+    def reopen(self, why: str) -> None:
+        """Leave the connection that there is, for a new one at once: it is about to be cut, or brings too little."""
+        self._why = why
+        self._reopening.set()
 
     async def run(self) -> None:
         until_one_lasts = AsyncRetrying(
@@ -111,7 +117,8 @@ class Socket:
             raise ConnectionError("closed during the handshake") from None
 
     async def _read(self, connection: ClientConnection) -> None:
-        """Until it is lost, or somebody fails who works on it: raises why."""
+        """Until it is lost or to be left, or somebody fails who works on it: raises why."""
+        self._reopening.clear()
         for frame in self._subscription.frames:
             await connection.send(frame, text=True)
         self._pace.opened(time.monotonic())
@@ -131,10 +138,14 @@ class Socket:
 
     def _work(self, connection: ClientConnection) -> list[Work]:
         """The listener's first, so that its failure is not told as the connection's."""
-        work = [self._listener.opened(), self._watch(connection), self._pump(connection)]
+        work = [self._listener.opened(), self._watch(connection), self._pump(connection), self._until_reopened()]
         if self._subscription.heartbeat_seconds:
             work.append(self._beat(connection))
         return work
+
+    async def _until_reopened(self) -> None:
+        await self._reopening.wait()
+        raise ConnectionResetError(self._why)
 
     async def _pump(self, connection: ClientConnection) -> None:
         frame, drained, came = self._listener.frame, self._listener.drained, self._pace.came

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from neuroflux.budget import Urgency
 from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
-from neuroflux.errors import NeuroFluxError
-from neuroflux.exchanges.base_exchange import Exchange
+from neuroflux.errors import NeuroFluxError, RateLimited, Refused
+from neuroflux.exchanges.base_exchange import Answer, Exchange
 from producers.rest import Rest
 
 EVERY_SECONDS = 5.0
+OK = 200
 SELDOM: Microseconds = 1_000_000
+PRECISE: Microseconds = 1_000_000
+"""An answer that took no longer than this sets the clock; a slower one only bounds it."""
 
 
 class Seldom:
@@ -34,6 +38,7 @@ class Vitals:
     def __init__(self, exchange: Exchange, rest: Rest, tell: Callable[[ExchangeStatus], None], channel: str) -> None:
         self._exchange, self._rest, self._tell, self._channel = exchange, rest, tell, channel
         self.offset: Microseconds = 0
+        rest.on_limited = self._limited
 
     def now(self) -> Microseconds:
         """The exchange's time: what its signatures and listen keys go by."""
@@ -45,19 +50,40 @@ class Vitals:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def measure(self) -> None:
-        """Ask for the exchange's time, and publish LATENCY and SKEW (ms), or DISCONNECTED with the reason."""
+        """Ask for the exchange's time, and publish LATENCY and SKEW (ms) where it was told.
+
+        Else DISCONNECTED with the reason; LIMITED while we are asked to stay away, when nothing is sent.
+        """
         request = self._exchange.server_time_request()
         if request is None:
             return
+        if held := self._rest.held:
+            self._limited(f"asked to wait for {held:.0f} s more")
+            return
         try:
-            before = wall()
-            answer = await self._rest.ask(request)
-            self.offset = self._exchange.server_time(answer) - (before + wall()) // 2
+            await self._rest.turn(request.weight, Urgency.FIRST)
+            answer = await self._rest.send(request)
+            if answer.status != OK:
+                raise Refused(f"HTTP {answer.status}: {answer.body[:200]!r}")
+            self.offset = corrected(self.offset, self._exchange.server_time(answer), answer)
+        except RateLimited:
+            return  # said by on_limited
         except NeuroFluxError as error:
             self._say(StatusKind.DISCONNECTED, 0.0, str(error))
             return
-        self._say(StatusKind.LATENCY, self._rest.latency_ms, "")
+        self._say(StatusKind.LATENCY, (answer.received_at - answer.sent_at) / 1e3, "")
         self._say(StatusKind.SKEW, self.offset / 1e3, "")
+
+    def _limited(self, why: str) -> None:
+        self._say(StatusKind.LIMITED, 1.0, why)
 
     def _say(self, kind: StatusKind, value: float, detail: str) -> None:
         self._tell(ExchangeStatus(self._exchange.ID, self._channel, kind, value, detail, wall()))
+
+
+def corrected(offset: Microseconds, server_time: Microseconds, answer: Answer) -> Microseconds:
+    """The offset that agrees with an answer: the exchange read its clock after the request and before the answer."""
+    least, most = server_time - answer.received_at, server_time - answer.sent_at
+    if most - least <= PRECISE:
+        return (least + most) // 2
+    return min(max(offset, least), most)

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 import producers.account
+import producers.due
+import producers.figures
 from neuroflux.domain import StatusKind
 from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.exchanges.catalogue import exchange
 from neuroflux.sim.orders import Ask
 from neuroflux.sim.server import Served, serve
-from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, STATUS, Topic
+from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, STATUS, Topic
 from producers.account import ExchangeAccount
 from producers.rest import Rest
 
@@ -48,7 +50,7 @@ class Kept:
 async def following(served: Served, name: str, kept: Kept) -> AsyncIterator[None]:
     demo = served.simulation.dialects[name].account()
     keys = Keys(demo.address or demo.key, demo.secret)
-    on, address = exchange(name), f"{served.url}/{name}"
+    on, address = exchange(name), f"{served.url}/{name.removesuffix('usdm')}"
     async with Rest(on, address) as rest:
         account = ExchangeAccount(on, keys, kept, rest, ())  # type: ignore[arg-type]
         running = asyncio.create_task(account.run(address.replace("http", "ws", 1), asyncio.Event()))
@@ -68,15 +70,18 @@ def kinds(kept: Kept) -> list[StatusKind]:
 async def test_a_difference_to_what_the_stream_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Money goes that no event of the stream tells of, as a fee that was forgotten: the regular look finds it.
 
-    (Hyperliquid's stream repeats whole accounts, so there it tells of it itself.) A figure counts as settled at once:
-    the look at the opening of the socket may be under way while the money goes.
+    (Hyperliquid's stream repeats whole accounts, so there it tells of it itself.) Every reading is published: two of
+    them after the socket was opened, so that the money goes while the stream is there to tell of it.
     """
     name, asset = "binance", "BTC"
-    monkeypatch.setattr(producers.account, "RECONCILE_SECONDS", 0.3)
-    monkeypatch.setattr(producers.account, "SETTLED", 0)
+    monkeypatch.setattr(producers.due, "FULL_SECONDS", 0.3)
+    monkeypatch.setattr(producers.figures, "SETTLED", 0)
+    monkeypatch.setattr(producers.figures, "REPEAT", 0)
     kept = Kept()
     async with serve(0, 1) as served, following(served, name, kept):
         assets = served.simulation.exchange(name).spot
+        opened = len(kept.of(BALANCES))
+        await kept.until(lambda: [one.asset for one in kept.of(BALANCES)[opened:]].count(asset) == 2)
         (before,) = {one.total for one in kept.of(BALANCES) if one.asset == asset}
         assets.of(asset).free -= Decimal(1)
         told = await kept.until(lambda: [one for one in kept.of(STATUS) if one.kind is StatusKind.DIFFERENCE])
@@ -111,6 +116,19 @@ async def test_a_fill_while_the_stream_is_away_is_asked_for(
         simulation.disconnect(name)
         found = await kept.until(lambda: filled(kept) == order.filled and kept.of(ACCOUNT_FILLS))
         assert {one.exchange_order_id for one in found} == {str(order.order_id)}
+
+
+@pytest.mark.parametrize("name", ["binance", "binanceusdm", "hyperliquid"])
+async def test_instruments_get_the_fees_that_this_account_pays(name: str) -> None:
+    kept = Kept()
+    async with serve(0, 1) as served:
+        served.simulation.faults.add(
+            b'{"exchange": "%s", "fault": "fees", "maker": "-0.0001", "taker": "0.0002"}' % name.encode()
+        )
+        async with following(served, name, kept):
+            listed = await kept.until(lambda: kept.of(INSTRUMENTS))
+    assert {(one.taker_fee, one.maker_fee) for one in listed} == {(Decimal("0.0002"), Decimal("-0.0001"))}
+    assert {one.exchange for one in listed} == {name}
 
 
 def filled(kept: Kept) -> Decimal:

@@ -10,15 +10,19 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
+from msgspec.structs import replace
 
+import producers.liveness
 import producers.market
 import producers.pictures
 from neuroflux.clock import wall
 from neuroflux.domain import BookPicture, ExchangeStatus, Level, Quote, Side, StatusKind, Trade
 from neuroflux.engine.health import MARKET as MARKET_REQUESTS
+from neuroflux.exchanges.base_exchange import Answer, PageNeeded, Request
 from neuroflux.exchanges.binance import Binance
 from neuroflux.topics import BOOKS, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES, Topic
 from producers.market import ExchangeMarket
+from producers.normaliser import Normaliser
 from producers.rest import Rest
 
 PATIENCE = 10
@@ -70,6 +74,8 @@ class Venue:
 
     def __init__(self) -> None:
         self.snapshots = 0
+        self.listed = [("BTC", "TRADING"), ("ETH", "TRADING"), ("LUNA", "BREAK")]
+        self.streams: list[str] = []
         self.last_update = 100
         self.answering = asyncio.Event()
         self.answering.set()
@@ -113,7 +119,7 @@ class Venue:
                 "filters": [tick],
             }
 
-        return web.json_response({"symbols": [one("BTC"), one("ETH"), one("LUNA", "BREAK")]})
+        return web.json_response({"symbols": [one(base, status) for base, status in self.listed]})
 
     async def _time(self, _: web.Request) -> web.Response:
         return web.json_response({"serverTime": wall() // 1000})
@@ -126,6 +132,7 @@ class Venue:
 
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
+        self.streams.append(request.query["streams"])
         await socket.prepare(request)
         reading = asyncio.create_task(self._read(socket))
         try:
@@ -219,7 +226,7 @@ async def test_a_crossed_or_empty_top_is_no_quote(venue: Venue, told: Recorder, 
     assert [quote.sequence for quote in told.of(QUOTES)] == [8]
     (excluded,) = [one for one in told.of(STATUS) if one.kind is StatusKind.EXCLUDED]  # once a second, not each
     assert (excluded.exchange, excluded.symbol) == ("binance", SYMBOL)
-    assert bid in excluded.detail
+    assert excluded.detail, "why"
 
 
 @pytest.mark.usefixtures("market")
@@ -312,3 +319,157 @@ async def test_an_unchanged_book_is_as_fresh_as_its_socket(venue: Venue, told: R
     last = told.of(BOOKS)[-1]
     assert last.sequence == 101
     assert last.received_time >= told.of(TRADES)[0].received_time
+
+
+# ── what changes at run time ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def listed_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producers.market, "LISTED_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(producers.market, "INSTRUMENTS_SECONDS", 0.2)
+
+
+def changes(told: Recorder) -> list[tuple[str, bool]]:
+    """What was published of instruments after the first list."""
+    return [(one.symbol, one.active) for one in told.of(INSTRUMENTS)[3:]]
+
+
+@pytest.mark.usefixtures("listed_often", "market")
+async def test_a_new_listing_is_published_and_followed_and_books_beside_it_stay(venue: Venue, told: Recorder) -> None:
+    venue.depth(100, 101)
+    await told.until(lambda: told.of(BOOKS))
+    venue.listed.append(("BTC2", "TRADING"))  # another market
+    await told.until(lambda: changes(told) == [("BTC2/USDT", True)])
+    assert len(venue.streams) == 1
+    venue.listed.remove(("BTC2", "TRADING"))
+    await told.until(lambda: changes(told)[-1] == ("BTC2/USDT", False))
+    assert venue.snapshots == 1
+
+
+async def test_a_new_symbol_of_a_market_that_is_followed_gets_a_socket(
+    venue: Venue, told: Recorder, listed_often: None, market: ExchangeMarket
+) -> None:
+    market._markets = [MARKET, "NEW/USD"]
+    venue.listed.append(("NEW", "TRADING"))
+    await told.until(lambda: len(venue.streams) == 2 and told.kinds().count(StatusKind.CONNECTED) == 2)
+    assert set(venue.streams[1].split("/")) == {f"newusdt@{kind}" for kind in ("bookTicker", "trade", "depth@100ms")}
+    assert StatusKind.DISCONNECTED not in told.kinds()
+
+
+@pytest.mark.usefixtures("listed_often")
+async def test_what_is_not_listed_any_more_is_not_followed_and_what_shared_its_socket_is(
+    venue: Venue, told: Recorder, market: ExchangeMarket
+) -> None:
+    market._markets = [MARKET, "NEW/USD", "OLD/USD"]
+    venue.listed += [("NEW", "TRADING"), ("OLD", "TRADING")]
+    await told.until(lambda: told.kinds().count(StatusKind.CONNECTED) == 2)
+    assert {"newusdt@trade", "oldusdt@trade"} <= set(venue.streams[1].split("/"))
+    venue.listed.remove(("OLD", "TRADING"))
+    await told.until(lambda: told.kinds().count(StatusKind.CONNECTED) == 3)
+    assert ("OLD/USDT", False) in changes(told)
+    assert {one.partition("@")[0] for one in venue.streams[2].split("/")} == {"newusdt"}
+    assert len(market._sockets) == 2
+
+
+@pytest.mark.usefixtures("listed_often", "market")
+async def test_the_book_of_what_is_halted_is_withdrawn_and_its_socket_stays(venue: Venue, told: Recorder) -> None:
+    venue.depth(100, 101)
+    await told.until(lambda: told.of(BOOKS))
+    venue.listed[0] = ("BTC", "BREAK")
+    await told.until(lambda: changes(told) == [(SYMBOL, False)])
+    shown = len(told.of(BOOKS))
+    venue.trade(1)  # the socket is lively with others
+    await told.until(lambda: told.of(TRADES))
+    await told.rounds(5)
+    assert len(told.of(BOOKS)) == shown
+    venue.listed[0] = ("BTC", "TRADING")
+    await told.until(lambda: changes(told)[-1] == (SYMBOL, True))
+    venue.depth(102, 102)
+    await told.until(lambda: len(told.of(BOOKS)) > shown)
+    assert told.of(BOOKS)[-1].sequence == 102
+    assert (len(venue.streams), venue.snapshots) == (1, 1)
+
+
+async def test_what_another_stage_read_has_the_list_read_again(
+    venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
+) -> None:
+    monkeypatch.setattr(producers.market, "LISTED_AGAIN_SECONDS", 0.0)
+    venue.listed.append(("NEW", "TRADING"))
+    btc = told.of(INSTRUMENTS)[0]
+    market.heard(btc)
+    assert not market._relist.is_set(), "that is no news"
+    market.heard(replace(btc, symbol="NEW/USDT", name="NEWUSDT"))
+    assert market._relist.is_set()
+
+
+def test_what_the_log_had_and_the_first_list_leaves_out_is_gone(told: Recorder) -> None:
+    normaliser = Normaliser(Binance(), told, lambda wish: None)
+    row = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT", "filters": []}
+    answer = Answer(Request("GET", "/api/v3/exchangeInfo"), 200, json.dumps({"symbols": [row]}).encode())
+    (btc,) = Binance().listing([answer]).instruments
+    normaliser.logged([replace(btc, symbol="OLD/USDT", name="OLDUSDT")])
+    normaliser.instruments([answer], wall())
+    assert [(one.symbol, one.active) for one in told.of(INSTRUMENTS)] == [(SYMBOL, True), ("OLD/USDT", False)]
+
+
+async def test_a_notice_that_a_socket_will_be_cut_opens_it_anew_before_that(
+    venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
+) -> None:
+    feed = market.normaliser._feed
+    frame = feed.frame
+
+    def noticed(raw: bytes | str, received: int, channel: str = "") -> Any:
+        if b"serverShutdown" in bytes(raw):  # type: ignore[arg-type]
+            return (ExchangeStatus("binance", "market", StatusKind.DISCONNECTED, 0.0, "server shutdown", received),)
+        return frame(raw, received, channel)
+
+    monkeypatch.setattr(feed, "frame", noticed)
+    venue.say(e="serverShutdown")
+    await told.until(lambda: told.kinds().count(StatusKind.CONNECTED) == 2)
+    assert told.kinds() == [StatusKind.CONNECTED, StatusKind.DISCONNECTED, StatusKind.CONNECTED]
+    (lost,) = [one for one in told.of(STATUS) if one.kind is StatusKind.DISCONNECTED]
+    assert (lost.channel, lost.detail) == ("/stream", "server shutdown"), "said by the socket: it says when it is back"
+
+
+async def test_a_stream_that_stays_silent_on_a_lively_socket_is_stale_and_its_socket_opened_anew(
+    venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
+) -> None:
+    for name in ("LEAST", "GRACE", "REOPENED", "EVERY"):
+        monkeypatch.setattr(producers.liveness, name, 20_000)
+
+    async def quote() -> None:
+        while True:
+            venue.quote("99", "100")
+            await asyncio.sleep(0.01)
+
+    quoting = asyncio.create_task(quote())
+    await told.until(lambda: [one for one in told.of(STATUS) if one.channel == "trade"])
+    await told.until(lambda: len(venue.streams) == 2)
+    quoting.cancel()
+    await asyncio.gather(quoting, return_exceptions=True)
+    stale = next(one for one in told.of(STATUS) if one.channel == "trade")
+    assert (stale.kind, stale.symbol) == (StatusKind.STALE, SYMBOL)
+    venue.trade(1)
+    await told.until(lambda: [one for one in told.of(STATUS) if one.kind is StatusKind.RESYNCED])
+
+
+async def test_a_list_in_pages_is_asked_for_to_its_end_but_not_for_ever(
+    venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
+) -> None:
+    monkeypatch.setattr(producers.market, "PAGES", 5)
+    page, left, asked = PageNeeded(Request("GET", "/api/v3/time")), [3], [0]
+
+    def answered(answer: Answer, received: int) -> Any:
+        asked[0] += 1
+        left[0] -= 1
+        return (page,) if left[0] > 0 else ()
+
+    monkeypatch.setattr(market.normaliser._feed, "answer", answered)
+    market.normaliser._take([page], market.normaliser._pictures[0], b"", "/stream", wall())
+    await told.until(lambda: not left[0])
+    assert asked == [3]
+    left[0] = 1_000_000
+    market.normaliser._take([page], market.normaliser._pictures[0], b"", "/stream", wall())
+    await told.until(lambda: [one for one in told.of(STATUS) if one.kind is StatusKind.MALFORMED])
+    assert asked == [8]

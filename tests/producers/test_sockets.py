@@ -363,3 +363,25 @@ async def test_a_certificate_must_be_of_someone_trusted_and_for_this_name(
         recorder = await told(refused, "disconnected")
         assert set(recorder.told) == {"disconnected"}
         assert "certificate verify failed" in recorder.details[StatusKind.DISCONNECTED][1]
+
+
+async def test_it_is_opened_anew_when_asked_to_before_the_exchange_closes_it() -> None:
+    connections = 0
+
+    async def exchange(connection: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await connection.send(f"frame {connections}")
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serving(exchange) as address, running(address, Subscription("/"), recorder) as one:
+        one.reopen("before it was opened")
+        await recorder.until("frame 1")
+        assert "disconnected" not in recorder.told
+        one.reopen("server shutdown")
+        await recorder.until("frame 2")
+        told = [what for what in recorder.told if what != "opened"]
+        _, why = recorder.details[StatusKind.DISCONNECTED]
+    assert told == ["connected", "frame 1", "disconnected", "connected", "frame 2"]
+    assert why == "server shutdown"

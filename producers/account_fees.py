@@ -1,0 +1,122 @@
+"""What an account pays: asked for at the start, regularly, and when a fill was charged otherwise.
+
+The rates go out with ``exchange.instruments``, which every stage reads: the list of an exchange has those of its lowest
+tier, and this account's take their place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from math import inf
+
+from neuroflux.domain import Fill, Instrument, Liquidity
+from neuroflux.exchanges.base_exchange import FeeRates
+from neuroflux.sink import Sink
+from neuroflux.topics import INSTRUMENTS
+from producers.asking import Told
+from producers.listings import Listings, paying
+
+AT_ONCE = 20
+"""Instruments of which is asked in one go: Binance counts each like an account's balances."""
+SECONDS = 300.0
+AGAIN_SECONDS = 30.0
+"""After a fill that was charged otherwise, an answer that did not come, or while some were never asked of."""
+UNEQUAL = Decimal("0.05")
+"""The part of a rate by which a fill's must differ: amounts are rounded, the more the smaller they are."""
+LEAST = Decimal("0.000002")
+
+
+class FeesDue:
+    """Of which symbols is to be asked, and when. Times are monotonic seconds, given."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, float] = {}
+        self._due = -inf
+
+    def wait(self, now: float) -> float:
+        return self._due - now
+
+    def begin(self, symbols: Iterable[str], now: float) -> Sequence[str]:
+        """Those that were not asked of for longest."""
+        oldest = sorted(symbols, key=lambda symbol: self._asked.get(symbol, -inf))
+        chosen, others = oldest[:AT_ONCE], oldest[AT_ONCE:]
+        self._asked |= dict.fromkeys(chosen, now)
+        self._due = now + (SECONDS if all(symbol in self._asked for symbol in others) else AGAIN_SECONDS)
+        return chosen
+
+    def failed(self, now: float) -> None:
+        """Not every answer came."""
+        self._due = min(self._due, now + AGAIN_SECONDS)
+
+    def changed(self, symbol: str, now: float) -> None:
+        """This one is asked of soon, before the others."""
+        self._due = min(self._due, max(now, self._asked.get(symbol, -inf) + AGAIN_SECONDS))
+        self._asked[symbol] = -inf
+
+
+class AccountFees:
+    """The rates that are known. ``markets`` are those that are followed, () for all."""
+
+    def __init__(
+        self,
+        listings: Listings,
+        ask: Callable[[Sequence[str]], Awaitable[Told]],
+        sink: Sink,
+        markets: Collection[str] = (),
+    ) -> None:
+        self._listings, self._ask, self._sink, self._markets = listings, ask, sink, markets
+        self._rates: dict[str, FeeRates] = {}
+        self._due, self._hurry = FeesDue(), asyncio.Event()
+
+    async def keep(self) -> None:
+        """Ask when it is due, until cancelled."""
+        while True:
+            self._hurry.clear()
+            with suppress(TimeoutError):  # then it is due
+                async with asyncio.timeout(self._due.wait(time.monotonic())):
+                    await self._hurry.wait()
+                continue
+            await self._read()
+
+    async def _read(self) -> None:
+        told = await self._ask(self._due.begin(self._followed(), time.monotonic()))
+        if told.partial:
+            self._due.failed(time.monotonic())
+        self._rates |= {one.symbol: one for one in told.events if isinstance(one, FeeRates)}
+        self._listings.learn(self.applied(self._listings.known()))
+
+    def _followed(self) -> list[str]:
+        known = (one for one in self._listings.known() if one.active)
+        return [one.symbol for one in known if not self._markets or one.market in self._markets]
+
+    def applied(self, instruments: Iterable[Instrument]) -> Sequence[Instrument]:
+        """The same with what this account pays; where that is another rate, it is published."""
+        return [self._published(one) for one in instruments]
+
+    def _published(self, instrument: Instrument) -> Instrument:
+        rates = self._rates.get(instrument.symbol)
+        own = paying(instrument, rates.taker, rates.maker) if rates else instrument
+        if own is not instrument:
+            self._sink.publish(INSTRUMENTS, own)
+        return own
+
+    def charged(self, fill: Fill) -> None:
+        """Where a fill paid another rate than is known, ask again."""
+        instrument, known = self._listings.of(fill.symbol), self._rates.get(fill.symbol)
+        paid = _rate_of(fill, instrument) if instrument else None
+        if paid is None or known is None:
+            return
+        rate = known.maker if fill.liquidity is Liquidity.MAKER else known.taker
+        if abs(paid - rate) > max(LEAST, abs(rate) * UNEQUAL):
+            self._due.changed(fill.symbol, time.monotonic())
+            self._hurry.set()
+
+
+def _rate_of(fill: Fill, instrument: Instrument) -> Decimal | None:
+    """None where the fee was paid in a third asset, or there is nothing to compare it to."""
+    value = {instrument.quote: fill.quantity * fill.price, instrument.base: fill.quantity}.get(fill.fee_asset)
+    return fill.fee / value if value else None

@@ -1,0 +1,188 @@
+"""Whether each stream that was asked for brings what it is to bring, though its socket may be lively with others.
+
+A market may be quiet: silence alone is no fault. It is one where something else shows that there was something to say:
+
+quote     a trade of the symbol, which changes the best bid or ask
+book      a quote or a trade of the symbol
+funding   anything of the symbol, or the funding of another one on the same socket: it comes by the clock
+trade     quotes of a socket's symbols, while it brings no trade of any of them: of one symbol they may be rare
+
+And only where the other went on for longer than the stream itself is used to be silent. Reads no clock.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
+from neuroflux.exchanges.base_exchange import StreamKind
+
+EVERY: Microseconds = 1_000_000
+LEAST: Microseconds = 30_000_000
+FACTOR = 5
+"""Times the longest silence that ended by itself: so long a stream may be silent beside others."""
+GRACE: Microseconds = 5_000_000
+"""So long it may lag behind what shows that it should have come."""
+SAID_AGAIN: Microseconds = 5_000_000
+"""A stream that is stale is said to be so again, so that whoever starts later knows it too."""
+REOPENED: Microseconds = 30_000_000
+"""So long after it became stale its socket is opened anew; while that does not help, each time twice as late."""
+REOPENED_AT_MOST: Microseconds = 3_600_000_000
+NAMED = 5
+"""Symbols that a status names."""
+
+Times = dict[str, Microseconds]
+
+
+class _Stream(Struct):
+    """Of one symbol; of all of a socket's where ``kind`` is TRADE. ``since`` is when it was asked for."""
+
+    kind: StreamKind
+    socket: int
+    symbols: tuple[str, ...]
+    since: Microseconds
+    last: Microseconds = 0
+    longest: Microseconds = 0
+    suspected: Microseconds = 0
+    stale: Microseconds = 0
+    reopen: Microseconds = 0
+    wait: Microseconds = REOPENED
+
+
+Key = tuple[StreamKind, int, tuple[str, ...]]
+
+
+class Liveness:
+    """``quotes``, ``trades``, ``books`` and ``funding`` have when something of a symbol came: the caller writes them.
+
+    ``waiting`` are the symbols whose snapshot was asked for: their books can't change before it is there.
+    """
+
+    def __init__(self, exchange: str) -> None:
+        self._exchange = exchange
+        self.quotes, self.trades, self.books, self.funding = Times(), Times(), Times(), Times()
+        self.waiting: set[str] = set()
+        self._paused: set[str] = set()
+        self._came = {
+            StreamKind.QUOTE: self.quotes,
+            StreamKind.TRADE: self.trades,
+            StreamKind.BOOK: self.books,
+            StreamKind.FUNDING: self.funding,
+        }
+        self._streams: dict[Key, _Stream] = {}
+        self._open: set[int] = set()
+        self._checked: Microseconds = 0
+        self._said: dict[StreamKind, Microseconds] = {}
+
+    def opened(self, socket: int, streams: Iterable[tuple[StreamKind, str]], now: Microseconds) -> None:
+        """These are asked for, perhaps again: what they were like before is kept."""
+        self._open.add(socket)
+        of_kind = defaultdict[StreamKind, list[str]](list)
+        for kind, symbol in streams:
+            of_kind[kind].append(symbol)
+        for kind, symbols in of_kind.items():
+            for together in [tuple(symbols)] if kind is StreamKind.TRADE else [(one,) for one in symbols]:
+                stream = self._streams.setdefault((kind, socket, together), _Stream(kind, socket, together, now))
+                stream.since, stream.suspected = now, 0
+
+    def closed(self, socket: int) -> None:
+        """The socket says itself that it is lost."""
+        self._open.discard(socket)
+
+    def pause(self, symbol: str) -> None:
+        """It can't be traded: nothing is expected."""
+        self._paused.add(symbol)
+
+    def resume(self, symbol: str) -> None:
+        self._paused.discard(symbol)
+
+    def check(self, now: Microseconds) -> tuple[Sequence[ExchangeStatus], Sequence[int]]:
+        """Once an ``EVERY``: what is to be said of the streams, and the sockets that are to be opened anew."""
+        if now - self._checked < EVERY:
+            return (), ()
+        self._checked = now
+        newest = self._newest_funding()
+        statuses, reopen = list[ExchangeStatus](), set[int]()
+        for stream in self._streams.values():
+            if stream.socket in self._open:
+                statuses += self._judge(stream, newest.get(stream.socket, 0), now)
+                if stream.stale and now >= stream.reopen:
+                    stream.wait = min(2 * stream.wait, REOPENED_AT_MOST)
+                    stream.reopen = now + stream.wait
+                    reopen.add(stream.socket)
+        return [*statuses, *self._repeated(now)], sorted(reopen)
+
+    def _judge(self, stream: _Stream, newest_funding: Microseconds, now: Microseconds) -> Sequence[ExchangeStatus]:
+        came = self._came[stream.kind]
+        if self._paused.issuperset(stream.symbols) or self._waits(stream):
+            stream.since, stream.suspected, stream.stale = now, 0, 0
+            return ()
+        last = max((came.get(symbol, 0) for symbol in stream.symbols), default=0)
+        if last > stream.last:
+            return self._came_again(stream, last, now)
+        last = max(last, stream.since)
+        witness = self._witness(stream, newest_funding)
+        if witness - last < max(LEAST, FACTOR * stream.longest):
+            stream.suspected = 0
+        elif not stream.suspected:
+            stream.suspected = now
+        elif not stream.stale and now - stream.suspected >= GRACE:
+            stream.stale, stream.wait = now, REOPENED
+            stream.reopen = now + REOPENED
+            return [self._stale(stream.kind, now)]
+        return ()
+
+    def _waits(self, stream: _Stream) -> bool:
+        return stream.kind is StreamKind.BOOK and stream.symbols[0] in self.waiting
+
+    def _came_again(self, stream: _Stream, last: Microseconds, now: Microseconds) -> Sequence[ExchangeStatus]:
+        """A silence that ended by itself is one that is usual."""
+        if stream.last and not stream.stale and last - max(stream.last, stream.since) > stream.longest:
+            stream.longest = last - max(stream.last, stream.since)
+        was_stale, stream.last, stream.suspected, stream.stale = stream.stale, last, 0, 0
+        if not was_stale:
+            return ()
+        detail = f"{_named(stream.symbols)} after {(now - was_stale) / 1e6:.0f} s"
+        return [ExchangeStatus(self._exchange, stream.kind, StatusKind.RESYNCED, 0.0, detail, now)]
+
+    def _witness(self, stream: _Stream, newest_funding: Microseconds) -> Microseconds:
+        symbol = stream.symbols[0]
+        match stream.kind:
+            case StreamKind.QUOTE:
+                return self.trades.get(symbol, 0)
+            case StreamKind.BOOK:
+                return max(self.quotes.get(symbol, 0), self.trades.get(symbol, 0))
+            case StreamKind.FUNDING:
+                return max(newest_funding, self.quotes.get(symbol, 0), self.trades.get(symbol, 0))
+            case StreamKind.TRADE:
+                return max((self.quotes.get(one, 0) for one in stream.symbols), default=0)
+
+    def _newest_funding(self) -> dict[int, Microseconds]:
+        """By socket."""
+        newest = dict[int, Microseconds]()
+        for kind, socket, symbols in self._streams:
+            if kind is StreamKind.FUNDING:
+                newest[socket] = max(newest.get(socket, 0), self.funding.get(symbols[0], 0))
+        return newest
+
+    def _repeated(self, now: Microseconds) -> Sequence[ExchangeStatus]:
+        stale = {one.kind for one in self._streams.values() if one.stale and one.socket in self._open}
+        return [self._stale(kind, now) for kind in sorted(stale) if now - self._said.get(kind, 0) >= SAID_AGAIN]
+
+    def _stale(self, kind: StreamKind, now: Microseconds) -> ExchangeStatus:
+        """One for all that are stale of a kind; ``value`` is the longest silence in seconds."""
+        self._said[kind] = now
+        stale = [one for one in self._streams.values() if one.kind is kind and one.stale and one.socket in self._open]
+        symbols = [symbol for one in stale for symbol in one.symbols]
+        silent = (now - min(max(one.last, one.since) for one in stale)) / 1e6
+        detail = f"asked for and silent for {silent:.0f} s while others came: {_named(symbols)}"
+        only = symbols[0] if len(symbols) == 1 else ""
+        return ExchangeStatus(self._exchange, kind, StatusKind.STALE, silent, detail, now, only)
+
+
+def _named(symbols: Sequence[str]) -> str:
+    more = f" and {len(symbols) - NAMED} more" if len(symbols) > NAMED else ""
+    return ", ".join(symbols[:NAMED]) + more

@@ -1,0 +1,277 @@
+"""An account's stage against a server that refuses, forgets, and answers in pages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import producers.account
+import producers.asking
+import producers.due
+from neuroflux.domain import StatusKind
+from neuroflux.exchanges.base_exchange import Listing
+from neuroflux.topics import BALANCES, INSTRUMENTS, POSITIONS, STATUS
+from producers.vitals import EVERY_SECONDS
+from tests.producers.exchange import BTC, Exchange, Kept, Venue, balance, followed, instrument
+
+NEW = instrument("NEW/USDT:USDT", "NEWUSDT")
+
+
+@pytest.fixture
+def exchange() -> Exchange:
+    return Exchange()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producers.account, "SHORT_LIVED_SECONDS", 0.0)
+
+
+def positions(kept: Kept) -> dict[str, int]:
+    return {one.symbol: int(one.quantity) for one in kept.of(POSITIONS)}
+
+
+# ── the stream ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_stream_that_is_refused_is_told_and_tried_again_and_figures_go_on(
+    kept: Kept, venue: Venue, exchange: Exchange
+) -> None:
+    venue.key_status, venue.figures = 403, [{"balance": ["USDT", "5"]}]
+    async with followed(exchange, venue, kept):
+        told = await kept.until(lambda: [one.detail for one in kept.statuses(StatusKind.DISCONNECTED)][1:])
+        assert "can't be opened: HTTP 403" in told[0]
+        await kept.until(lambda: kept.of(BALANCES))
+        assert venue.sockets == [], "no socket with an empty key"
+        await kept.until(lambda: venue.asked["POST"] >= 2)
+        venue.key_status = 200
+        await kept.until(lambda: kept.statuses(StatusKind.CONNECTED))
+    assert all(key.startswith("key") for key in venue.keys)
+
+
+async def test_tries_that_are_refused_come_later_and_later(
+    kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        is_between = seconds <= producers.account.LONGEST_WAIT_SECONDS and seconds != EVERY_SECONDS
+        if is_between:
+            waits.append(seconds)
+        await sleep(0 if is_between else seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    venue.key_status = 401
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.asked["POST"] >= 9)
+    doubled = [wait for wait in waits if wait >= 1]
+    assert doubled[:7] == [1, 3, 7, 15, 31, 60, 60]
+
+
+async def test_a_key_that_is_gone_when_it_is_kept_alive_is_replaced_at_once(
+    kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producers.account, "KEEP_ALIVE_SECONDS", 0.3)
+    venue.keep_status = 400
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: len(venue.keys) == 2)
+    assert venue.keys == ["key1", "key2"]
+    assert "the key is gone" in [one.detail for one in kept.statuses(StatusKind.DISCONNECTED)]
+
+
+async def test_what_ends_the_stream_opens_it_anew_before_it_is_closed(
+    kept: Kept, venue: Venue, exchange: Exchange
+) -> None:
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.sockets)
+        await venue.push(status=["disconnected", 0.0, "listenKeyExpired"])
+        await kept.until(lambda: len(venue.keys) == 2)
+    assert venue.keys == ["key1", "key2"]
+
+
+# ── what is asked for ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_the_log_had_is_gone_though_another_list_can_not_be_read(
+    kept: Kept, venue: Venue, exchange: Exchange
+) -> None:
+    """As the fills of a symbol that was delisted: refused for ever. The figures were read to their end."""
+    venue.orders_status = 400
+    async with followed(exchange, venue, kept, balance("SOL", 10)):
+        (told,) = await kept.until(lambda: kept.of(BALANCES))
+    assert (told.asset, told.total) == ("SOL", 0)
+
+
+async def test_a_list_in_pages_is_read_to_its_end(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+    venue.figures = [{"balance": ["A", "1"]}, {"page": "2"}]
+    venue.pages = {"2": [{"balance": ["B", "2"]}, {"page": "3"}], "3": [{"balance": ["C", "3"]}]}
+    async with followed(exchange, venue, kept, balance("C", 9), balance("D", 9)):
+        await kept.until(lambda: len(kept.of(BALANCES)) >= 4)
+    assert {one.asset: int(one.total) for one in kept.of(BALANCES)} == {"A": 1, "B": 2, "C": 3, "D": 0}
+
+
+async def test_a_list_without_an_end_is_not_read_for_ever_and_takes_nothing_away(
+    kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producers.asking, "PAGES", 5)
+    venue.figures = venue.pages["1"] = [{"balance": ["A", "1"]}, {"page": "1"}]
+    async with followed(exchange, venue, kept, balance("D", 9)):
+        told = await kept.until(lambda: kept.statuses(StatusKind.MALFORMED))
+        await kept.until(lambda: kept.of(BALANCES))
+        assert venue.asked["figures"] % 6 == 0
+    assert "not read beyond 5 pages" in told[0].detail
+    assert {one.asset for one in kept.of(BALANCES)} == {"A"}
+
+
+async def test_after_a_push_that_leaves_parts_out_the_figures_alone_are_asked_for(
+    kept: Kept, venue: Venue, exchange: Exchange
+) -> None:
+    exchange.pushes_whole = False
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.asked["orders"] == 2)  # at the start, and when the socket was open
+        before = venue.asked["figures"]
+        venue.figures = [{"balance": ["USDT", "4"]}]
+        for _ in range(5):
+            await venue.push(balance=["USDT", "4"])
+        await kept.until(lambda: venue.asked["figures"] > before)
+        assert venue.asked["orders"] == 2
+
+
+async def test_where_pushes_are_whole_nothing_is_asked_for(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+    async with followed(exchange, venue, kept) as account:
+        await kept.until(lambda: venue.asked["orders"] == 2)
+        await venue.push(balance=["USDT", "4"])
+        await kept.until(lambda: kept.of(BALANCES))
+        assert account._due.wait(0.0) > producers.due.AGAIN
+
+
+async def test_figures_are_asked_for_again_also_while_nothing_is_pushed(
+    kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producers.due, "FIGURES_SECONDS", 1.0)
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.asked["figures"] >= 4)
+        assert venue.asked["orders"] == 2
+
+
+async def test_what_is_signed_is_signed_when_its_turn_has_come(
+    kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed: list[tuple[int, int]] = []
+    async with followed(exchange, venue, kept) as account:
+        await kept.until(lambda: venue.asked["orders"] == 2)
+        turn, send = account._rest.turn, account._rest.send
+
+        async def late(weight: int, *of: Any) -> None:
+            await turn(weight)
+            await asyncio.sleep(1.2)  # the waiting itself is what is tested
+
+        async def noted(request: Any) -> Any:
+            answer = await send(request)
+            signed.append((int(request.path.rpartition("=")[2]), answer.sent_at))
+            return answer
+
+        monkeypatch.setattr(account._rest, "turn", late)
+        monkeypatch.setattr(account._rest, "send", noted)
+        await account.opened()
+        await kept.until(lambda: venue.asked["orders"] == 3)
+        assert max(sent - at for at, sent in signed) < 500_000
+
+
+# ── instruments and modes ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_symbol_nobody_knows_has_the_list_read_again_and_published(
+    kept: Kept, venue: Venue, exchange: Exchange
+) -> None:
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.asked["orders"] == 2)
+        exchange.listing_now = Listing((BTC, NEW))
+        venue.figures = [{"position": ["NEWUSDT", "4"]}]
+        await venue.push(position=["NEWUSDT", "4"])
+        await kept.until(lambda: positions(kept).get(NEW.symbol))
+        await kept.until(lambda: positions(kept) == {"NEWUSDT": 0, NEW.symbol: 4})
+    assert kept.of(INSTRUMENTS) == [NEW]
+
+
+async def test_what_another_stage_read_is_learnt(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+    venue.figures = [{"position": ["NEWUSDT", "4"]}]
+    async with followed(exchange, venue, kept) as account:
+        await kept.until(lambda: positions(kept) == {"NEWUSDT": 4} and venue.asked["list"] == 2)
+        account.learn((NEW, BTC))
+        await kept.until(lambda: positions(kept) == {"NEWUSDT": 0, NEW.symbol: 4})
+    assert kept.of(INSTRUMENTS) == [], "it came from the topic"
+
+
+async def test_a_symbol_that_stays_unknown_is_asked_for_once(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.sockets)
+        for quantity in range(20):
+            await venue.push(position=["ODD", str(quantity)])
+        await kept.until(lambda: positions(kept).get("ODD") == 19)
+        await kept.until(lambda: venue.asked["list"] == 2)
+        await venue.push(position=["ODD", "99"])
+        await kept.until(lambda: positions(kept).get("ODD") == 99)
+        assert venue.asked["list"] == 2
+
+
+async def test_what_the_list_did_not_take_is_told_once(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+    exchange.listing_now = Listing((BTC,), ("row ODDUSDT: no baseAsset",))
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.sockets)
+        await venue.push(position=["ELSE", "1"])
+        await kept.until(lambda: venue.asked["list"] == 2 and venue.asked["orders"] >= 2)
+    assert ["ODDUSDT" in one.detail for one in kept.of(STATUS) if one.kind is StatusKind.UNKNOWN] == [True]
+
+
+async def test_a_mode_is_told_when_it_changes(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+    barred, free = {"status": ["mode", 1.0, "switch to one-way mode"]}, {"status": ["mode", 0.0, ""]}
+    venue.figures = [barred]
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.asked["orders"] == 2)
+        await venue.push(**barred)
+        await venue.push(**free)
+        await kept.until(lambda: len(kept.statuses(StatusKind.MODE)) == 2)
+    assert [one.value for one in kept.statuses(StatusKind.MODE)] == [1.0, 0.0]
+
+
+async def test_what_a_push_leaves_open_is_asked_for(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+    """As the fills of an order that the stream did not say as fills."""
+    venue.pages = {"7": [{"balance": ["A", "7"]}, {"page": "8"}], "8": [{"balance": ["B", "8"]}]}
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.asked["orders"] == 2)
+        await venue.push(page="7")
+        await kept.until(lambda: {one.asset for one in kept.of(BALANCES)} == {"A", "B"})
+
+
+async def test_figures_that_a_push_left_open_do_not_undo_a_push(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+    """The answer may be older than what was pushed just before: then it is asked for again."""
+    venue.pages = {"7": [{"balance": ["A", "1"]}]}
+    async with followed(exchange, venue, kept, balance("B", 3)):
+        await kept.until(lambda: venue.asked["orders"] == 2)
+        venue.figures, before = [{"balance": ["A", "9"]}], venue.asked["figures"]
+        await venue.push(balance=["A", "9"])
+        await venue.push(page="7")
+        await kept.until(lambda: venue.asked["figures"] == before + 2)
+    assert [int(one.total) for one in kept.of(BALANCES) if one.asset == "A"] == [9]
+
+
+async def test_a_row_that_a_status_names_is_not_taken_away(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+    venue.figures = [{"balance": ["A", "1"]}, {"status": ["malformed", 0.0, 'balances 1: {"asset": "D"}']}]
+    async with followed(exchange, venue, kept, balance("D", 9), balance("E", 9)):
+        await kept.until(lambda: len(kept.of(BALANCES)) == 2)
+    assert {one.asset: int(one.total) for one in kept.of(BALANCES)} == {"A": 1, "E": 0}
+
+
+async def test_what_got_no_answer_is_kept_alive_again_soon(
+    kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producers.account, "KEEP_ALIVE_SECONDS", 0.1)
+    monkeypatch.setattr(producers.account, "KEEP_ALIVE_AGAIN_SECONDS", 0.2)
+    venue.keep_status = 503
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.asked["PUT"] == 3)
+        assert venue.keys == ["key1"]

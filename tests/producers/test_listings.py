@@ -1,0 +1,73 @@
+"""From one list of instruments to the next: what changed, and what is gone."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from msgspec.structs import replace
+
+from neuroflux.exchanges.base_exchange import Listing
+from producers.listings import Listings
+from tests.producers.exchange import BTC, instrument
+
+ETH, NEW = instrument("ETH/USDT:USDT", "ETHUSDT"), instrument("NEW/USDT:USDT", "NEWUSDT")
+
+
+def test_at_first_everything_is_new_and_then_what_changed() -> None:
+    listings = Listings()
+    assert listings.read(Listing((BTC, ETH))) == [BTC, ETH]
+    assert listings.read(Listing((BTC, ETH))) == []
+    halted, finer = replace(ETH, active=False), replace(BTC, tick_size=BTC.tick_size / 10)
+    assert listings.read(Listing((finer, halted, NEW))) == [finer, halted, NEW]
+    assert listings.read(Listing((finer, ETH, NEW))) == [ETH]
+
+
+def test_what_the_list_leaves_out_is_not_active_any_more() -> None:
+    listings = Listings()
+    listings.read(Listing((BTC, ETH)))
+    assert listings.read(Listing((BTC,))) == [replace(ETH, active=False)]
+    assert listings.read(Listing((BTC,))) == []
+    assert listings.read(Listing((BTC, ETH))) == [ETH]
+
+
+def test_what_the_log_had_and_the_first_list_has_not_is_gone() -> None:
+    listings = Listings((ETH, replace(NEW, active=False)))
+    assert listings.read(Listing((BTC,))) == [BTC, replace(ETH, active=False)]
+
+
+def test_a_row_that_could_not_be_read_is_not_gone() -> None:
+    listings = Listings()
+    listings.read(Listing((BTC, ETH, NEW)))
+    assert listings.read(Listing((BTC,), ("row ETHUSDT: no baseAsset",))) == [replace(NEW, active=False)]
+
+
+def test_an_empty_list_takes_nothing_away() -> None:
+    listings = Listings()
+    listings.read(Listing((BTC,)))
+    assert listings.read(Listing(())) == ()
+    assert listings.knows(BTC.symbol)
+
+
+def test_fees_of_an_account_stand_in_the_log_and_a_list_does_not_take_them_back() -> None:
+    listings, own = Listings((replace(BTC, taker_fee=Decimal("0.1")),)), replace(BTC, taker_fee=Decimal("0.0003"))
+    assert listings.read(Listing((BTC, ETH))) == [BTC, ETH]  # of another account, perhaps
+    assert not listings.hear(own)
+    assert listings.read(Listing((BTC, ETH))) == []
+    finer = replace(BTC, tick_size=BTC.tick_size / 10)
+    assert listings.read(Listing((finer, ETH))) == [replace(finer, taker_fee=own.taker_fee)]
+    assert replace(finer, taker_fee=own.taker_fee) in listings.listed
+
+
+def test_what_another_stage_published_over_a_newer_list_is_published_again() -> None:
+    listings, halted = Listings(), replace(BTC, active=False)
+    listings.read(Listing((halted, ETH)))
+    assert listings.hear(BTC)
+    assert listings.read(Listing((halted, ETH))) == [halted]
+    assert not listings.hear(halted)
+
+
+def test_what_is_new_to_the_log_is_news_until_the_list_has_it() -> None:
+    listings = Listings()
+    listings.read(Listing((BTC, ETH)))
+    assert listings.hear(NEW)
+    assert listings.read(Listing((BTC, ETH, NEW))) == [NEW]
