@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from decimal import Decimal
+from math import inf
 
 from msgspec.structs import replace
 
@@ -22,7 +24,7 @@ from neuroflux.engine.order_state import Hedged, Order, Phase, Rerouted
 from neuroflux.engine.order_table import SECOND
 from neuroflux.engine.pair import decide_hedge, decide_pair, needed
 from neuroflux.engine.rerouting import REDUNDANT, failed, rest
-from neuroflux.engine.risk import Standing, position_fault, standing_fault
+from neuroflux.engine.risk import Standing, is_holding, position_fault, shrinks, standing_fault
 from neuroflux.engine.routing import Routed, because, decide, refused
 from neuroflux.engine.trades import decide_rebalance
 from neuroflux.exchanges.config import DEFAULT_ROUTING_STRATEGY
@@ -54,25 +56,55 @@ class Decider:
             return  # decided with what there is
 
     def _complete(self, command: OrderCommand) -> bool:
-        prospects = self._prospects(command, ()) if not command.legs else self._of_legs(command.legs, (), self._barred)
-        return self._views.knows_instruments and complete(prospects)
+        barred = self._barred
+        prospects = self._of_legs(command.legs, (), barred) if command.legs else self._prospects(command, (), barred)
+        known = self._views.knows_instruments and self._views.profit_today(wall()) is not None
+        return known and complete(prospects)
 
     def fault(self, command: OrderCommand, sent: Microseconds) -> str:
         """What speaks against a command whatever its instruments are; ``sent`` is its place in time in the log."""
         return command_fault(command) or age_fault(sent, wall(), self._limits) or self._views.halted()
 
+    def age_fault(self, at: Microseconds) -> str:
+        """Whether something of that time is too long ago for a command to be carried out."""
+        return age_fault(at, wall(), self._limits)
+
     def decide(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
-        """Choose from what is known now, within the limits of all orders; ``ours`` are those that may hold funds."""
+        """Choose from what is known now, within the limits of all orders; ``ours`` are those that may hold funds.
+
+        What the limits refuse is carried out all the same where all of it only makes smaller what is held.
+        """
+        if fault := self._views.halted():
+            return refused(command, fault, wall())
+        routed = self._within_limits(command, ours)
+        closing = None if routed.legs else self._closing(command, ours)
+        if (routed := closing or routed).legs:
+            self._taken.append(wall())
+        return routed
+
+    def _within_limits(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
         standing = self._standing(ours)
-        fault = self._views.halted() or standing_fault(standing, self._limits)
+        fault = standing_fault(standing, self._limits)
         if is_pair(command):
             fault = fault or naked_fault(self._holding(ours), self._limits, wall())
         if fault:
             return refused(command, fault, wall())
-        self._taken.append(wall())
         routed = self._choose(command, ours)
         fault = position_fault(routed.legs, standing, self._holding(ours), self._limits)
         return refused(command, fault, wall()) if fault else routed
+
+    def _closing(self, command: OrderCommand, ours: Sequence[Order]) -> Routed | None:
+        """The order where it only makes smaller what is held, on whatever exchange it does; None where it does not."""
+        lenient = replace(self._limits, max_notional_usd=inf, max_naked_usd=inf)
+        if command.legs:
+            routed = self._decide_legs(command, ours, lenient, self._unable)
+        else:
+            known = self._prospects(command, ours, self._unable)
+            prospects = [one for one in known if one.reducible or is_holding(one.instrument, command.side)]
+            closes = all(one.reducible for one in prospects)
+            routed = self._route(command, prospects, lenient if closes else self._limits)
+        found = bool(routed.legs) and all(map(shrinks, routed.legs))
+        return because(routed, "only makes smaller what is held") if found else None
 
     def _standing(self, ours: Sequence[Order]) -> Standing:
         now = wall()
@@ -83,12 +115,15 @@ class Decider:
 
     def _choose(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
         if command.legs:
-            return self._decide_legs(command, ours)
+            barred = self._barred_or_crowded if is_pair(command) else self._barred
+            return self._decide_legs(command, ours, self._limits, barred)
         command, why = moved(command, self._views.failover(command.exchange), self._inability)
-        prospects = self._prospects(command, ours)
-        market = prospects[0].instrument.market if prospects else command.market
-        routed = decide(command, prospects, self._views.price(market), self._limits, wall())
+        routed = self._route(command, self._prospects(command, ours, self._barred), self._limits)
         return routed if not why else because(routed, why)
+
+    def _route(self, command: OrderCommand, prospects: Sequence[Prospect], limits: Limits) -> Routed:
+        market = prospects[0].instrument.market if prospects else command.market
+        return decide(command, prospects, self._views.price(market), limits, wall())
 
     def _inability(self, exchange: str) -> str:
         """Why an exchange can't take orders, by our own requests and by the conditions that its failover names."""
@@ -98,17 +133,19 @@ class Decider:
         conditions = known.conditions if known is not None else CONDITIONS
         return unable(conditions, self._views.health(exchange), self._gateway.error_rate(exchange), wall())
 
-    def _decide_legs(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
-        prospects = self._of_legs(command.legs, ours, self._barred_or_crowded if is_pair(command) else self._barred)
+    def _decide_legs(
+        self, command: OrderCommand, ours: Sequence[Order], limits: Limits, barred: Callable[[str], str]
+    ) -> Routed:
+        prospects = self._of_legs(command.legs, ours, barred)
         if len(prospects) < len(command.legs):
             known = {(one.instrument.exchange, one.instrument.symbol) for one in prospects}
             gone = [one for one in command.legs if (one.exchange, one.symbol) not in known]
             return refused(command, f"symbol: nothing trades {gone[0].symbol!r} on {gone[0].exchange}", wall())
         if command.kind is CommandKind.REBALANCE:
-            return decide_rebalance(command, prospects, self._limits, wall())
+            return decide_rebalance(command, prospects, limits, wall())
         price = self._views.price(prospects[0].instrument.market)
         reference = reference_price(prospects, price, wall())
-        return decide_pair(command, prospects, reference, self._limits, wall())
+        return decide_pair(command, prospects, reference, limits, wall())
 
     def reroute(self, order: Order, ours: Sequence[Order]) -> Rerouted:
         """Where what was not taken goes: to who was not asked yet, by the command's own bounds; a halt stops it."""
@@ -116,9 +153,8 @@ class Decider:
         command = self._moved(replace(order.command, quantity=rest(order), strategy=_again(order.command)))
         if fault := self._views.halted() or self._stays(command, tried):
             return Rerouted(refused(command, fault, wall()).decision, ())
-        prospects = [one for one in self._prospects(command, ours) if one.instrument.exchange not in tried]
-        market = prospects[0].instrument.market if prospects else command.market
-        routed = decide(command, prospects, self._views.price(market), self._limits, wall())
+        prospects = self._prospects(command, ours, self._barred)
+        routed = self._route(command, [one for one in prospects if one.instrument.exchange not in tried], self._limits)
         return Rerouted(because(routed, f"not taken by {', '.join(sorted(tried))}").decision, routed.legs)
 
     def given_up(self, order: Order, leg: int, ours: Sequence[Order]) -> str:
@@ -165,7 +201,9 @@ class Decider:
     def _hedge(self, order: Order, ours: Sequence[Order], blocked: Callable[[str], str]) -> Hedged:
         side = needed(order)
         legs = [replace(leg, side=side) for leg in order.command.legs]
-        return decide_hedge(order, self._of_legs(legs, ours, blocked), self._limits, wall())
+        prospects = self._of_legs(legs, ours, blocked)
+        known = [one if one.free is not None else replace(one, free=Decimal(0)) for one in prospects]
+        return decide_hedge(order, known, self._limits, wall())
 
     def _of_legs(
         self, legs: Sequence[CommandLeg], ours: Sequence[Order], blocked: Callable[[str], str]
@@ -179,16 +217,24 @@ class Decider:
             if one is not None
         ]
 
-    def _prospects(self, command: OrderCommand, ours: Sequence[Order]) -> list[Prospect]:
+    def _prospects(self, command: OrderCommand, ours: Sequence[Order], barred: Callable[[str], str]) -> list[Prospect]:
         now, orders = wall(), self._holding(ours)
         return [
-            self._views.prospect(one, command.side, orders, self._barred(one.exchange), now)
+            self._views.prospect(one, command.side, orders, barred(one.exchange), now)
             for one in instruments_for(command, self._views.called(command.market))
         ]
 
     def _barred(self, exchange: str) -> str:
         """Why nothing new may go to an exchange."""
+        return self._unable(exchange) or self._views.mode_of(exchange) or self._risk_held(exchange)
+
+    def _unable(self, exchange: str) -> str:
+        """Why nothing may go to an exchange, not even what makes a position smaller."""
         return self._blocked(exchange) or self._views.halt_of(exchange)
+
+    def _risk_held(self, exchange: str) -> str:
+        held = self._gateway.risk_held(exchange)
+        return f"health: {exchange} takes no new risk for {held:.1f} s" if held else ""
 
     def _barred_or_crowded(self, exchange: str) -> str:
         return self._barred(exchange) or self._crowded(exchange, Urgency.ORDER)

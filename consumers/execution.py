@@ -17,6 +17,7 @@ from consumers.journal import Journal
 from consumers.leverage import Leverages
 from consumers.views import ACCOUNT, KEPT, MARKET, follow
 from neuroflux.clock import wall
+from neuroflux.domain import Microseconds
 from neuroflux.engine.daily import midnight
 from neuroflux.engine.limits import limits_of
 from neuroflux.exchanges.config import ORDER_LIMITS
@@ -30,6 +31,9 @@ from neuroflux.topics import COMMANDS, FILLS, JOURNAL, STATUS
 GROUP = "execution"
 COMMIT_SECONDS = 0.5
 """How often offsets are committed and strays looked through."""
+
+MODES_WITHIN: Microseconds = 3_600_000_000
+"""How far back an account's mode is looked for: the account stage says it at its start and as it reconciles."""
 
 Danger = asyncio.Future[None]
 
@@ -60,18 +64,22 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
     kept = await opened.enter_async_context(Reader(settings, codec, KEPT, start="beginning"))
     market = await opened.enter_async_context(Reader(settings, codec, MARKET, start="end"))
     account = await opened.enter_async_context(Reader(settings, codec, ACCOUNT, start="end"))
+    status = await opened.enter_async_context(Reader(settings, codec, (STATUS,), start="end"))
+    await status.go_back(STATUS, wall() - MODES_WITHIN)
     filled = await opened.enter_async_context(Reader(settings, codec, (FILLS,), start="end"))
     await filled.go_back(FILLS, midnight(wall()))
     executor = Executor(settings, codec, publisher, Journal(publisher, history))
-    views, journal_read, views_read = executor.views, asyncio.Event(), asyncio.Event()
+    views, journal_read = executor.views, asyncio.Event()
+    views_read, modes_read = asyncio.Event(), asyncio.Event()
     followers = [
         _follower(opened, executor.journal.follow(journal_read)),
         _follower(opened, follow(kept, views, views_read)),
+        _follower(opened, follow(status, views, modes_read)),
         _follower(opened, follow(market, views)),
         _follower(opened, follow(account, views)),
         _follower(opened, follow(filled, views)),
     ]
-    await _unless_failed(_all_set(journal_read, views_read), *followers)
+    await _unless_failed(_all_set(journal_read, views_read, modes_read), *followers)
     accounts = accounts_of(settings, views.listed)
     executor.gateway = await opened.enter_async_context(Gateway(accounts, partial(publisher.publish, STATUS)))
     views.on_bounds = executor.gateway.bound

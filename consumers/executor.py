@@ -6,15 +6,17 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Coroutine, Iterable
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from aiokafka import TopicPartition
+from msgspec.structs import replace
 
 from consumers.alarms import Alarms
 from consumers.deciding import Decider, is_pair
 from consumers.gateway import Gateway
-from consumers.journal import Journal, Saved
+from consumers.journal import Fenced, Journal, Saved, names_of
 from consumers.leverage import Leverages
 from consumers.offsets import Offsets
 from consumers.probing import is_due, probe
@@ -35,7 +37,9 @@ from neuroflux.domain import (
     OrderReport,
     OrderState,
 )
+from neuroflux.engine.bounds import MAX_WHY, order_id_fault, size_fault
 from neuroflux.engine.limits import EVERYWHERE, RESERVED_FOR
+from neuroflux.engine.order_events import order_event
 from neuroflux.engine.order_state import (
     Abandoned,
     Attempt,
@@ -52,7 +56,7 @@ from neuroflux.engine.order_state import (
 from neuroflux.engine.orders import received, step
 from neuroflux.engine.routing import refused
 from neuroflux.entries import Entry
-from neuroflux.errors import Forbidden
+from neuroflux.errors import Forbidden, Unreachable
 from neuroflux.publisher import Publisher
 from neuroflux.reader import Reader
 from neuroflux.settings import Settings
@@ -64,6 +68,9 @@ LEAVING_SECONDS = 6.0
 """How long requests under way may still take when a partition is given back: longer than an order's time-out."""
 AT_ONCE = 1_000
 """Commands that may be begun and not yet in the journal."""
+STOPPING = (Fenced, Unreachable, Forbidden)
+"""What nothing can go on after; anything else that a command raises is that command's own fault."""
+ID_USED = "another command has this order_id, which was used for an order before"
 
 
 class Executor:
@@ -89,7 +96,7 @@ class Executor:
         self._settings = settings
         self._runners: dict[str, Runner] = {}
         self._tasks: dict[asyncio.Task[None], int] = {}
-        self._starting: dict[str, asyncio.Event] = {}
+        self._starting: dict[str, tuple[asyncio.Event, OrderCommand]] = {}
         self._ended: list[tuple[Microseconds, Order]] = []
         self._ours: set[int] = set()
         self._claimed: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
@@ -159,24 +166,46 @@ class Executor:
             await self._room.wait()
 
     async def _handle(self, entry: Entry) -> None:
-        command = entry.record
+        """Take a command; one that can't be taken, for whatever reason, becomes a dead letter, and the others go on."""
         await self._claimed[entry.partition].wait()  # Kafka's client hands records over before it is done assigning
-        if entry.error or not command.order_id:
-            await self._dead_letter(entry, entry.error or "order_id is empty")
-        elif command.kind is CommandKind.CANCEL:
-            await self._cancel(command)
-        else:
-            await self._place(entry)
+        try:
+            await self._carry_out(entry)
+        except STOPPING:
+            raise
+        except Exception as error:
+            log.exception("command %s@%s was not taken", entry.partition, entry.offset)
+            await self._turn_away(entry, f"fault: {error!r}")
         self.offsets.done(_place(entry), entry.offset)
         self._room.set()
 
+    async def _carry_out(self, entry: Entry) -> None:
+        command = entry.record
+        if fault := entry.error or order_id_fault(command.order_id) or size_fault(command):
+            await self._turn_away(entry, fault)
+        elif command.kind is CommandKind.CANCEL:
+            await self._cancel(entry)
+        else:
+            await self._place(entry)
+
+    async def _turn_away(self, entry: Entry, reason: str) -> None:
+        """Keep the command as a dead letter; where its id names no other order, its sender reads the reason there."""
+        await self._dead_letter(entry, reason)
+        command = entry.record
+        if command is None or order_id_fault(command.order_id) or self._is_known(command.order_id):
+            return
+        told = replace(command, market="") if size_fault(command) else command
+        await self.publisher.write(EVENTS, _refused(told, reason[:MAX_WHY]))
+
+    def _is_known(self, order_id: str) -> bool:
+        return order_id in self._starting or self.journal.partition_of(order_id) is not None
+
     async def _place(self, entry: Entry) -> None:
         command = entry.record
-        known = command.order_id in self._starting or self.journal.partition_of(command.order_id) is not None
-        if known:
-            log.info("order %s was taken before", command.order_id)
+        if self._is_known(command.order_id):
+            await self._again(entry)
             return
-        self._starting[command.order_id] = begun = asyncio.Event()
+        begun = asyncio.Event()
+        self._starting[command.order_id] = (begun, command)
         try:
             runner = await self._begin(entry)
             begun.set()
@@ -184,11 +213,32 @@ class Executor:
         finally:
             begun.set()
             del self._starting[command.order_id]
+        if runner.failure is not None and not runner.is_journalled:
+            raise runner.failure
+
+    async def _again(self, entry: Entry) -> None:
+        """An order_id that was used before: the same command again is nothing new, any other is not carried out.
+
+        It becomes a dead letter, and an event of the order that has the id says so, with that order's state as it is:
+        neither sender may take the other's order, or the other's refusal, for its own.
+        """
+        command = entry.record
+        begun, first = self._starting.get(command.order_id, (None, None))
+        if begun is not None:
+            await begun.wait()
+        last = self.journal.last(command.order_id)
+        first = last.order.command if last is not None else first
+        if first is not None and _same(first, command):
+            log.info("order %s was taken before", command.order_id)
+            return
+        await self._dead_letter(entry, ID_USED)
+        if last is not None:
+            await self.publisher.write(EVENTS, order_event(last.order, wall(), f"not this order's: {ID_USED}"))
 
     async def _begin(self, entry: Entry) -> Runner:
         command = entry.record
         first = received(command, entry.cause, wall())
-        fault = self.decider.fault(command, entry.timestamp)
+        fault = self._forestalled(command) or self.decider.fault(command, entry.timestamp)
         if not fault:
             await self.decider.warm(command)
         routed = refused(command, fault, wall()) if fault else self.decider.decide(command, self._ours_now())
@@ -198,11 +248,17 @@ class Executor:
         self._run(runner)
         return runner
 
-    async def _cancel(self, command: OrderCommand) -> None:
+    def _forestalled(self, command: OrderCommand) -> str:
+        """Why an order is over before it began: its cancel came first, no longer ago than a command is carried out."""
+        at, why = self.journal.forestalled(command.order_id)
+        return f"cancelled: {why}, before it came" if why and not self.decider.age_fault(at) else ""
+
+    async def _cancel(self, entry: Entry) -> None:
+        command = entry.record
         if command.order_id in self._starting:
-            await self._starting[command.order_id].wait()
-        runner = self._runners.get(command.order_id)
-        wish = CancelAsked(f"cancelled by {command.issued_by}" if command.issued_by else "cancelled")
+            await self._starting[command.order_id][0].wait()
+        why = f"cancelled by {command.issued_by}" if command.issued_by else "cancelled"
+        wish, runner = CancelAsked(why), self._runners.get(command.order_id)
         if runner is not None and not runner.closed:
             await runner.settle(wish)
             return
@@ -211,10 +267,22 @@ class Executor:
             for effect in step(last.order, wish, wall()).effects:
                 if isinstance(effect, Publish):
                     await self.publisher.write(EVENTS, effect.record)
-        elif partition is not None and partition not in self._ours:
-            await self._hand_over(command, partition)
-        else:
+        elif partition is None:
+            await self.journal.forestall(entry.partition, command.order_id, why)
             await self.publisher.write(EVENTS, _nothing_to_cancel(command))
+        elif partition not in self._ours:
+            await self._hand_over(command, partition)
+        elif last is not None:
+            await self._take_up(last.order).settle(wish)
+        else:
+            await self.publisher.write(EVENTS, _nothing_to_cancel(command, "what the journal has of it can't be read"))
+
+    def _take_up(self, order: Order) -> Runner:
+        """Follow an order again that was set aside."""
+        runner = Runner(self, order)
+        runner.restore([])
+        self._run(runner)
+        return runner
 
     async def _hand_over(self, command: OrderCommand, partition: int) -> None:
         """Its sender splits topics differently: where we may, it is handed to where the order is kept."""
@@ -229,10 +297,10 @@ class Executor:
         dead_letter(self.publisher, entry, reason)
         await self.publisher.flush()
 
-    def _malformed_control(self, entry: Entry) -> None:
+    def _malformed_control(self, entry: Entry, reason: str) -> None:
         """Every executor reads it; the one that has the first partition writes it down, once it is at work."""
         if 0 in self._ours:
-            self._spawn(self._dead_letter(entry, entry.error), 0)
+            self._spawn(self._dead_letter(entry, reason), 0)
 
     def _probe(self, control: ControlCommand) -> None:
         """Likewise one answers: whoever asked waits for one answer."""
@@ -248,9 +316,34 @@ class Executor:
     async def _until_ended(self, runner: Runner) -> None:
         try:
             await runner.run()
+        except STOPPING:
+            raise
+        except Exception as error:
+            log.exception("order %s can't be followed any more", runner.order.id)
+            await self._set_aside(runner, error)
         finally:
             del self._runners[runner.order.id]
-            self._ended.append((wall(), runner.order))
+            if runner.is_journalled:
+                self._ended.append((wall(), runner.order))
+
+    async def _set_aside(self, runner: Runner, error: Exception) -> None:
+        """End the following of an order that raises. What may stand of it is cancelled, and a person is asked to look.
+
+        It stays open in the journal: its funds stay reserved, and the next start, a cancel or a fill takes it up again.
+        """
+        if runner.is_journalled:
+            await runner.cancel_all()
+            entry = self._entry_of(runner.order)
+            await self._dead_letter(entry, f"fault: {error!r}")
+            why = f"fault: {error!r}"[:MAX_WHY]
+            told = order_event(runner.order, wall(), f"{why}; the order is not followed any more: look on the exchange")
+            await self.publisher.write(EVENTS, told)
+        runner.give_up(error)
+
+    def _entry_of(self, order: Order) -> Entry:
+        """The command of an order as it stands in the log."""
+        raw = self.codec.encode(COMMANDS, order.command)
+        return Entry(COMMANDS, order.source.partition, order.source.offset, order.id, order.command, raw, "", 0)
 
     def _spawn(self, work: Coroutine[Any, Any, None], partition: int) -> None:
         task = asyncio.create_task(work)
@@ -278,16 +371,37 @@ class Executor:
         return [order for _, order in self._ended] + [runner.order for runner in self._runners.values()]
 
     def _counts(self, ended: Order, now: Microseconds) -> bool:
-        """The balances may not show it yet; a pair may stand on one leg."""
-        return is_pair(ended.command) or not self.views.shows(ended, now)
+        """The balances may not show it yet; a pair may have been left on one leg."""
+        return (is_pair(ended.command) and ended.net != 0) or not self.views.shows(ended, now)
 
     # ── news of orders ───────────────────────────────────────────────────────────────────────────────────────────
 
     def hedge(self, order: Order) -> Hedged:
-        return self.decider.hedge(order, self._ours_now())
+        """A decision that raises is a try that found nothing: it is made again, and in the end said."""
+        try:
+            return self.decider.hedge(order, self._ours_now())
+        except Exception as error:
+            log.exception("order %s: no hedge was decided", order.id)
+            return Hedged((), f"fault: {error!r}"[:MAX_WHY])
+
+    async def redecide(self, order: Order) -> Decided:
+        """The order as if it had come now: what it would have held of the account is free for it."""
+        try:
+            await self.decider.warm(order.command)
+            without = [replace(one, legs=(), attempts=()) if one.id == order.id else one for one in self._ours_now()]
+            routed = self.decider.decide(order.command, without)
+            await self.leverages.ensure(routed.legs)
+        except Exception as error:
+            log.exception("order %s was not decided again", order.id)
+            routed = refused(order.command, f"fault: {error!r}"[:MAX_WHY], wall())
+        return Decided(routed.decision, routed.legs)
 
     def reroute(self, order: Order) -> Rerouted:
-        return self.decider.reroute(order, self._ours_now())
+        try:
+            return self.decider.reroute(order, self._ours_now())
+        except Exception as error:
+            log.exception("order %s: no other way was decided", order.id)
+            return Rerouted(refused(order.command, f"fault: {error!r}"[:MAX_WHY], wall()).decision, ())
 
     def given_up(self, order: Order, leg: int) -> str:
         return self.decider.given_up(order, leg, self._ours_now())
@@ -299,15 +413,21 @@ class Executor:
     async def tend(self) -> None:
         """Now and then: take orders off exchanges that fail, sound alarms, publish the fills that were none of ours."""
         for runner in self._runners.values():
-            runner.reconsider()
-            if exchange := self.decider.abandons(runner.order):
-                runner.tell(Abandoned(exchange, f"failover: {exchange} is unable"))
+            self._look_after(runner)
         for event in self.alarms.new(self._ours_now(), wall()):
             log.warning("order %s: %s", event.order_id, event.reason)
             await self.publisher.write(EVENTS, event)
         for fill in self._strays.others(wall()):
             if 0 in self._ours:
                 await self.publisher.write(FILLS, fill)
+
+    def _look_after(self, runner: Runner) -> None:
+        try:
+            runner.reconsider()
+            if exchange := self.decider.abandons(runner.order):
+                runner.tell(Abandoned(exchange, f"failover: {exchange} is unable"))
+        except Exception:  # one order's fault; the others are looked after
+            log.exception("order %s can't be looked after", runner.order.id)
 
     def _match(self, told: OrderReport | Fill) -> bool:
         order_id = self.journal.order_of(told)
@@ -317,7 +437,8 @@ class Executor:
 
     def _may_be_ours(self, told: OrderReport | Fill) -> bool:
         """Whether an order is there whose id on the exchange nobody knows yet."""
-        return any((told.exchange, told.symbol) in unidentified(kept.order) for kept in self.journal.open())
+        called = {(told.exchange, name) for name in names_of(told)}
+        return any(called & unidentified(kept.order) for kept in self.journal.open())
 
     def _deliver(self, order_id: str, told: OrderReport | Fill) -> None:
         runner = self._runners.get(order_id)
@@ -328,34 +449,40 @@ class Executor:
         if last is None or runner is not None:
             return
         late = happening(last.order, told)
-        if step(last.order, late, wall()).effects:
+        try:
+            changes = bool(step(last.order, late, wall()).effects)
+        except Exception:
+            log.exception("order %s: %r can't be taken in", order_id, late)
+            return
+        if changes:
             revived = Runner(self, last.order)
+            revived.is_journalled = True
             revived.tell(late)
             self._run(revived)
 
 
 def unidentified(order: Order) -> set[tuple[str, str]]:
-    """Where an attempt may stand that is known there by an id which we have not been told."""
-    instruments = (
+    """Where an attempt may stand that is known there by an id which we have not been told: exchange, symbol or name."""
+    instruments = [
         order.legs[one.leg].instrument
         for one in order.attempts
         if one.client_order_id and not one.exchange_order_id and not one.phase.final
-    )
-    return {(one.exchange, one.symbol) for one in instruments}
+    ]
+    return {(one.exchange, called) for one in instruments for called in (one.symbol, one.name)}
 
 
 def happening(order: Order, told: OrderReport | Fill) -> Happening:
     """With the client order id that the order knows, which not every exchange tells."""
     named = told.client_order_id
     if not named or not any(attempt.client_order_id == named for attempt in order.attempts):
-        theirs = (told.exchange, told.symbol, told.exchange_order_id)
-        named = next((a.client_order_id for a in order.attempts if _known_there(order, a) == theirs), named)
+        theirs = {(told.exchange, name, told.exchange_order_id) for name in names_of(told)}
+        named = next((a.client_order_id for a in order.attempts if _known_there(order, a) & theirs), named)
     return FillSeen(named, told) if isinstance(told, Fill) else Reported(named, told)
 
 
-def _known_there(order: Order, attempt: Attempt) -> tuple[str, str, str]:
-    instrument = order.legs[attempt.leg].instrument
-    return instrument.exchange, instrument.symbol, attempt.exchange_order_id
+def _known_there(order: Order, attempt: Attempt) -> set[tuple[str, str, str]]:
+    one = order.legs[attempt.leg].instrument
+    return {(one.exchange, called, attempt.exchange_order_id) for called in (one.symbol, one.name)}
 
 
 def _exchanges(order: Order) -> Iterable[str]:
@@ -381,20 +508,16 @@ def _place(entry: Entry) -> TopicPartition:
 
 
 def _nothing_to_cancel(command: OrderCommand, why: str = "no order of this id is known") -> OrderEvent:
-    zero = command.quantity * 0
-    reason = f"nothing to cancel: {why}"
-    return OrderEvent(
-        command.order_id,
-        OrderState.REFUSED,
-        "",
-        command.market,
-        "",
-        "",
-        command.side,
-        zero,
-        zero,
-        zero,
-        (),
-        reason,
-        wall(),
-    )
+    return _refused(command, f"nothing to cancel: {why}")
+
+
+def _refused(command: OrderCommand, reason: str) -> OrderEvent:
+    """Of a command that became no order."""
+    state, zero = OrderState.REFUSED, Decimal(0)
+    where = ("", command.market, "", "")
+    return OrderEvent(command.order_id, state, *where, command.side, zero, zero, zero, (), reason, wall())
+
+
+def _same(first: OrderCommand, second: OrderCommand) -> bool:
+    """Whether two commands ask for the same; a sender that tries again may fill in the time anew."""
+    return replace(first, issued_at=0) == replace(second, issued_at=0)

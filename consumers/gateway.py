@@ -36,12 +36,11 @@ RECENT = 20
 """Of so many requests the share that failed is known."""
 FAILING = 2
 """So many requests in a row without an answer, or with a server's error, and the exchange counts as failing."""
+REFUSED = 400
 SERVER_ERROR = 500
 MINUTE: Microseconds = 60_000_000
 ORDER_WEIGHT = 1
 """Of a new order, on every exchange that there is."""
-HOLD_SECONDS = {418: 120.0, 429: 5.0}
-"""How long to wait where the exchange asked for it without saying how long."""
 
 
 class Unsent(Unreachable):
@@ -69,6 +68,7 @@ class Line(Struct):
     measuring: asyncio.Lock
     reached: bool = False
     offset: Microseconds = 0
+    risk_held_until: float = float("-inf")
     failures: deque[bool] = msgspec.field(default_factory=lambda: deque(maxlen=RECENT))
     failed: str = ""
     failed_in_a_row: int = 0
@@ -150,6 +150,17 @@ class Gateway:
         if longer:
             self._tell(ExchangeStatus(exchange, REST, StatusKind.LIMITED, 1.0, why, wall()))
 
+    def hold_risk(self, exchange: str, seconds: float, why: str) -> None:
+        """Send no order that opens risk for that long, and say so; everything else goes on."""
+        line, until = self._lines[exchange], asyncio.get_running_loop().time() + seconds
+        if until > line.risk_held_until:
+            line.risk_held_until = until
+            self._tell(ExchangeStatus(exchange, ORDERS, StatusKind.LIMITED, 1.0, why, wall()))
+
+    def risk_held(self, exchange: str) -> float:
+        """Seconds for which the exchange takes no order that opens risk."""
+        return max(0.0, self._lines[exchange].risk_held_until - asyncio.get_running_loop().time())
+
     def try_order(self, exchange: str, urgency: Urgency) -> bool:
         """Whether a new order may be sent at once; it then counts."""
         return self._lines[exchange].queue.try_turn(ORDER_WEIGHT, urgency, is_order=True)
@@ -220,21 +231,20 @@ class Gateway:
             allow_redirects=False,
         ) as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(request, response.status, await response.read(), headers)
+            body = await response.read()
+        return Answer(request, response.status, body, headers, received_at=wall())
 
     def _sample(self, exchange: str, line: Line, answer: Answer, seconds: float) -> None:
         usage = line.account.exchange.usage(answer)
         share = self._used(exchange, line, usage)
-        if answer.status in HOLD_SECONDS and not usage.is_full:
-            asked = answer.headers.get("retry-after", "")
-            self.hold(
-                exchange, float(asked) if asked.isdigit() else HOLD_SECONDS[answer.status], f"HTTP {answer.status}"
-            )
+        if usage.wait is not None:
+            self.hold(exchange, usage.wait, f"HTTP {answer.status}")
         now = time.monotonic()
         if now - line.sampled < SAMPLE_SECONDS:
             return
         line.sampled = now
-        self._tell_latency(exchange, REST, seconds)
+        if answer.status < REFUSED:  # a refusal proves neither that requests succeed nor how long they take
+            self._tell_latency(exchange, REST, seconds)
         if share:
             self._tell(ExchangeStatus(exchange, REST, StatusKind.LIMITED, share, "", wall()))
 

@@ -30,11 +30,14 @@ from neuroflux.topics import JOURNAL
 
 log = logging.getLogger(__name__)
 
-CLAIM, OPEN, DONE = "claim", "open", "done"
+CLAIM, OPEN, DONE, FORESTALLED = "claim", "open", "done", "forestalled"
 CLAIM_KEY = "#claim"
 """One claim a partition outlives compaction: the last. No order has this id."""
 DONE_KEPT = 10_000
 """Of so many finished orders the state stays in memory, for late fills and cancels; of all of them the id."""
+
+FORESTALLED_KEPT = 10_000
+"""So many cancels that came before their orders are remembered."""
 
 Published = OrderDecision | OrderEvent | Fill
 
@@ -78,6 +81,7 @@ class Journal:
         self._moved: dict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self._open: dict[str, Saved] = {}
         self._done: OrderedDict[str, bytes] = OrderedDict()
+        self._forestalled: OrderedDict[str, tuple[Microseconds, str]] = OrderedDict()
         self._partitions: dict[str, int] = {}
         self._by_id: dict[tuple[str, ...], str] = {}
         self._rewrites: set[asyncio.Task[None]] = set()
@@ -114,6 +118,10 @@ class Journal:
             self._keep(partition, entry)
 
     def _keep(self, partition: int, entry: JournalEntry) -> None:
+        if entry.kind == FORESTALLED:
+            self._remember(entry.order_id, entry.event_time, entry.body.decode(errors="replace"))
+            return
+        self._forestalled.pop(entry.order_id, None)
         self._partitions[entry.order_id] = partition
         if entry.kind == OPEN:
             kept = _readable(entry.order_id, entry.body)
@@ -129,6 +137,13 @@ class Journal:
             kept = _readable(order_id, body)
             for key in _names(kept) if kept is not None else ():
                 self._by_id.pop(key, None)
+
+    def _remember(self, order_id: str, at: Microseconds, why: str) -> None:
+        if order_id in self._partitions:
+            return
+        self._forestalled[order_id] = (at, why)
+        if len(self._forestalled) > FORESTALLED_KEPT:
+            self._forestalled.popitem(last=False)
 
     def _index(self, kept: Saved | None) -> None:
         if kept is not None:
@@ -153,15 +168,19 @@ class Journal:
 
     def order_of(self, told: OrderReport | Fill) -> str:
         """Our id of the order that a report or a fill is about; "" where it is nobody's."""
-        ours = (told.exchange, told.client_order_id)
-        theirs = (told.exchange, told.symbol, told.exchange_order_id)
-        return self._by_id.get(ours) or self._by_id.get(theirs) or ""
+        ours = self._by_id.get((told.exchange, told.client_order_id))
+        theirs = (self._by_id.get((told.exchange, name, told.exchange_order_id)) for name in names_of(told))
+        return ours or next(filter(None, theirs), "")
 
     def last(self, order_id: str) -> Saved | None:
         """The last state of an order, if it is open or was so lately."""
         if order_id in self._open:
             return self._open[order_id]
         return _readable(order_id, self._done[order_id]) if order_id in self._done else None
+
+    def forestalled(self, order_id: str) -> tuple[Microseconds, str]:
+        """When and why an order was cancelled that nobody has taken yet; an empty reason where none was."""
+        return self._forestalled.get(order_id, (0, ""))
 
     def open(self) -> Iterator[Saved]:
         """Every open order of every executor."""
@@ -189,6 +208,13 @@ class Journal:
         await self._append(partition, kept.order.id, DONE if done else OPEN, msgspec.msgpack.encode(kept))
         self._look(partition)
 
+    async def forestall(self, partition: int, order_id: str, why: str) -> None:
+        """Remember a cancel that came before its order, at once and across restarts. Raises Fenced."""
+        self._look(partition)
+        self._remember(order_id, wall(), why)
+        await self._append(partition, order_id, FORESTALLED, why.encode())
+        self._look(partition)
+
     async def _append(self, partition: int, order_id: str, kind: str, body: bytes) -> None:
         generation = self._ours.get(partition, -1)
         entry = JournalEntry(order_id, kind, generation, body, wall())
@@ -207,6 +233,12 @@ class Journal:
         ours = self._ours.get(partition)
         if ours is None or self._claims.get(partition) != ours:
             raise Fenced(f"partition {partition} of {JOURNAL.name} is another executor's")
+
+
+def names_of(told: OrderReport | Fill) -> tuple[str, ...]:
+    """What its instrument is called: our symbol, and the exchange's own name, which is all that an unlisted one has."""
+    own = (told.name,) if isinstance(told, Fill) and told.name else ()
+    return (told.symbol, *own)
 
 
 def decoded(body: bytes) -> Saved:
@@ -231,3 +263,4 @@ def _names(kept: Saved) -> Iterator[tuple[str, ...]]:
             yield instrument.exchange, attempt.client_order_id
         if attempt.exchange_order_id:
             yield instrument.exchange, instrument.symbol, attempt.exchange_order_id
+            yield instrument.exchange, instrument.name, attempt.exchange_order_id

@@ -10,18 +10,22 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from consumers.gateway import Gateway, Unsent
 from consumers.journal import Journal, Published, saved
 from neuroflux.budget import Urgency
 from neuroflux.clock import wall
-from neuroflux.domain import Fill, Instrument, OrderDecision, OrderEvent
+from neuroflux.domain import ExchangeStatus, Fill, Instrument, OrderDecision, OrderEvent, OrderReport, StatusKind
+from neuroflux.engine.health import ORDERS
+from neuroflux.engine.order_attempts import find
 from neuroflux.engine.order_state import (
     Ask,
     AskFills,
     Cancel,
+    Decided,
     Effect,
     GivenUp,
     Happening,
@@ -35,6 +39,7 @@ from neuroflux.engine.order_state import (
     Sending,
     Ticked,
     Told,
+    WantDecision,
     WantHedge,
     WantReroute,
     WantSend,
@@ -46,14 +51,16 @@ from neuroflux.exchanges.base_exchange import (
     Answer,
     Desk,
     InDoubt,
+    NotThere,
     Outcome,
+    PageNeeded,
     Placement,
     Reject,
     Request,
     Throttled,
 )
 from neuroflux.publisher import Publisher
-from neuroflux.topics import DECISIONS, EVENTS, FILLS, Topic
+from neuroflux.topics import DECISIONS, EVENTS, FILLS, STATUS, Topic
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +70,8 @@ SIGNED_FOR = 2.0
 """Seconds within which a signed request is sent; a later one is signed again, long before its exchange refuses it."""
 CLOCK_OFF = 500_000
 """Microseconds by which a clock must have been off for a request that was refused for its time to be sent again."""
+MAX_PAGES = 100
+"""Of a list of fills; what lies behind them is asked for again."""
 UNSENT_RETRY = 1.0
 """Seconds until a request is tried again that never left."""
 
@@ -76,6 +85,10 @@ class Shell(Protocol):
 
     def hedge(self, order: Order) -> Hedged:
         """What evens a pair out, by the books of this moment."""
+        ...
+
+    async def redecide(self, order: Order) -> Decided:
+        """Where an order of which nothing was sent goes now, by the books of this moment."""
         ...
 
     def reroute(self, order: Order) -> Rerouted:
@@ -97,15 +110,19 @@ class Runner:
     def __init__(self, shell: Shell, order: Order, effects: tuple[Effect, ...] = ()) -> None:
         self.order = order
         self.receipt = asyncio.Event()
-        """Set when the order is in the journal: its command need not be read again."""
+        """Set when the order is in the journal, or can't be: its command need not be read again."""
+        self.is_journalled = False
+        self.failure: Exception | None = None
+        """What ended the following of the order, if anything did."""
         self._shell = shell
         self.closed = False
         """Set when nothing that is told is taken any more."""
         self._inbox: asyncio.Queue[tuple[Happening, asyncio.Event]] = asyncio.Queue(INBOX)
         self._effects = effects
         self._unpublished: list[Published] = []
-        self._requests: set[asyncio.Task[None]] = set()
+        self._requests: set[asyncio.Task[object]] = set()
         self._turns: dict[int, asyncio.Task[None]] = {}
+        self._performing: list[asyncio.Event] = []
         self._leaving = False
         self._outbox_journalled = False
 
@@ -122,7 +139,30 @@ class Runner:
         """Bring a wish, and return when it is in the journal and done."""
         performed = asyncio.Event()
         await self._inbox.put((happening, performed))
-        await performed.wait()
+        if self.failure is None:
+            await performed.wait()
+
+    def give_up(self, error: Exception) -> None:
+        """Follow the order no more; whoever waits for it goes on."""
+        self.failure, self.closed = error, True
+        while not self._inbox.empty():
+            self._performing.append(self._inbox.get_nowait()[1])
+        for each in (self.receipt, *self._performing):
+            each.set()
+
+    async def cancel_all(self) -> None:
+        """Ask the exchanges to cancel whatever may stand of the order; what they answer is for a person to look at."""
+        for one in self.order.attempts:
+            if one.client_order_id and not one.phase.final:
+                await self._try_cancel(self.order.legs[one.leg].instrument, one.client_order_id)
+
+    async def _try_cancel(self, instrument: Instrument, client_order_id: str) -> None:
+        try:
+            outcome = await self._outcome(instrument, lambda d, now: d.cancel(instrument, client_order_id, now))
+        except NeuroFluxError as error:
+            log.warning("order %s: %s was not cancelled: %s", self.order.id, client_order_id, error)
+            return
+        log.warning("order %s: cancel of %s: %r", self.order.id, client_order_id, outcome)
 
     def leave(self) -> None:
         """Send nothing new; what is under way may end."""
@@ -155,11 +195,11 @@ class Runner:
             await self._perform(self._effects)
             while not self.closed:
                 while not (self.order.state.final and self.idle):
-                    news, performed = await self._news()
+                    news, self._performing = await self._news()
                     await self._perform(self._advance(news))
-                    if not performed:
+                    if not self._performing:
                         await self._note_published()
-                    for each in performed:
+                    for each in self._performing:
                         each.set()
                 await self._shell.journal.write(self.order.source.partition, saved(self.order, [], wall()), done=True)
                 self.closed = self._inbox.empty()
@@ -199,7 +239,7 @@ class Runner:
             kept = saved(self.order, self._unpublished, wall())
             await self._shell.journal.write(self.order.source.partition, kept)
             self._outbox_journalled = bool(self._unpublished)
-            self.receipt.set()
+            self._was_journalled()
         for send in sends:
             self._start(send())
         if sends:
@@ -220,28 +260,39 @@ class Runner:
             exchange = self.order.legs[effect.leg].instrument.exchange
             if why := self._shell.given_up(self.order, effect.leg):
                 performed += self._advance([GivenUp(effect.leg, why)])
-            elif self._shell.gateway.try_order(exchange, self._urgency):
+            elif not self._risk_held(effect.leg) and self._shell.gateway.try_order(exchange, self._urgency(effect.leg)):
                 performed += self._advance([self._sending(effect.leg)])
             elif effect.leg not in self._turns:
                 self._turns[effect.leg] = asyncio.create_task(self._wait_for_turn(exchange, effect.leg))
         return tuple(done)
 
-    @property
-    def _urgency(self) -> Urgency:
-        """What hedges goes before what is new."""
-        return Urgency.FIRST if self.order.hedges else Urgency.ORDER
+    def _urgency(self, leg: int) -> Urgency:
+        """What makes risk smaller goes before what is new."""
+        return Urgency.FIRST if self._is_safe(leg) else Urgency.ORDER
+
+    def _is_safe(self, leg: int) -> bool:
+        return bool(self.order.hedges) or leg >= len(self.order.legs) or self.order.legs[leg].reduces
+
+    def _risk_held(self, leg: int) -> float:
+        """Seconds for which the exchange does not take this leg, because it opens risk."""
+        if self._is_safe(leg):
+            return 0.0
+        return self._shell.gateway.risk_held(self.order.legs[leg].instrument.exchange)
 
     def _sending(self, leg: int) -> Sending:
         desk = self._shell.gateway.desk(self.order.legs[leg].instrument.exchange)
         attempt = list(self.order.of_leg(leg))[-1].number
-        return Sending(leg, desk.client_order_id(self.order.id, leg, attempt))
+        return Sending(leg, desk.client_order_id(self.order.id, leg, attempt), desk.settled_after)
 
     async def _wait_for_turn(self, exchange: str, leg: int) -> None:
         try:
-            await self._shell.gateway.order_turn(exchange, self._urgency)
+            while held := self._risk_held(leg):  # noqa: ASYNC110  # it may have been prolonged
+                await asyncio.sleep(held)
+            await self._shell.gateway.order_turn(exchange, self._urgency(leg))
         finally:
             del self._turns[leg]
-        await self._put(self._sending(leg))
+        if leg < len(self.order.legs) and any(self.order.of_leg(leg)):  # else it was decided again, without it
+            await self._put(self._sending(leg))
 
     async def _note_published(self) -> None:
         """In a quiet moment: so that whoever takes over need not look whether the last records were published."""
@@ -256,25 +307,40 @@ class Runner:
         """Publish in order, all acknowledged, so that the next entry of the journal need not hold them any more."""
         if self._unpublished:
             await self._shell.publisher.write_all([(_topic(one), one) for one in self._unpublished])
+            for one in self._unpublished:
+                self._sound(one)
             self._unpublished = []
+
+    def _sound(self, record: Published) -> None:
+        """What a person has to look at on an exchange is a status of that exchange too."""
+        if isinstance(record, OrderEvent) and record.exchange and record.reason.startswith("fault: "):
+            text = f"order {record.order_id}: {record.reason}"
+            status = ExchangeStatus(record.exchange, ORDERS, StatusKind.UNKNOWN, 0.0, text, record.event_time)
+            self._shell.publisher.publish(STATUS, status)
 
     def restore(self, missing: list[Published]) -> None:
         """Take up an order from the journal; ``missing`` are records that were never published before the crash."""
         self._unpublished = missing
-        self.receipt.set()
+        self._was_journalled()
         self.tell(Restored())
+
+    def _was_journalled(self) -> None:
+        self.is_journalled = True
+        self.receipt.set()
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _start(self, request: Coroutine[Any, Any, None]) -> None:
+    def _start(self, request: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(request)
         self._requests.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[object]) -> None:
         self._requests.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("order %s: a request failed", self.order.id, exc_info=task.exception())
+        if self.order.state.final and self.idle:
+            self.tell(Ticked())  # it was waited for, and brought no news
 
     def _begin(self, effect: Effect) -> None:
         match effect:
@@ -282,6 +348,8 @@ class Runner:
                 self._start(self._ask(instrument, client_order_id))
             case AskFills(instrument, since):
                 self._start(self._ask_fills(instrument, since))
+            case WantDecision():
+                self._start(self._redecide())
             case WantHedge():
                 self.tell(self._shell.hedge(self.order))
             case WantReroute():
@@ -328,6 +396,8 @@ class Runner:
         gateway = self._shell.gateway
         outcome = gateway.desk(exchange).outcome(answer)
         match outcome:
+            case Throttled(retry_after, reason, risk_only=True):
+                gateway.hold_risk(exchange, retry_after, reason)
             case Throttled(retry_after, reason, orders_only=False):
                 gateway.hold(exchange, retry_after, reason)
             case Reject(is_untimely=untimely):  # a clock that has gone astray is one reason
@@ -337,7 +407,26 @@ class Runner:
     async def _ask(self, instrument: Instrument, client_order_id: str) -> None:
         asked_at = wall()
         outcome = await self._outcome(instrument, lambda d, now: d.query(instrument, client_order_id, now))
+        if isinstance(outcome, NotThere):
+            outcome = await self._without_fills(instrument, client_order_id, outcome, asked_at)
         await self._answered(client_order_id, Question.QUERY, outcome, asked_at)
+
+    async def _without_fills(
+        self, instrument: Instrument, client_order_id: str, outcome: NotThere, asked_at: int
+    ) -> Outcome:
+        """An exchange may have forgotten an order that was filled: before it counts as absent its fills are asked for.
+
+        They come into the inbox before this answer, and prove that the order was there.
+        """
+        attempt = find(self.order, client_order_id)
+        if attempt is None or not attempt.can_be_absent(asked_at):
+            return outcome
+        if await self._ask_fills(instrument, attempt.sent_at):
+            return outcome
+        return InDoubt(f"{outcome.reason}; its fills could not be read")
+
+    async def _redecide(self) -> None:
+        await self._put(await self._shell.redecide(self.order))
 
     async def _cancel(self, instrument: Instrument, client_order_id: str) -> None:
         asked_at = wall()
@@ -355,18 +444,34 @@ class Runner:
     async def _answered(self, client_order_id: str, question: Question, outcome: Outcome, asked_at: int) -> None:
         await self._put(Told(client_order_id, question, outcome, asked_at))
 
-    async def _ask_fills(self, instrument: Instrument, since: int) -> None:
+    async def _ask_fills(self, instrument: Instrument, since: int) -> bool:
+        """Whether all of them were read."""
         gateway, exchange = self._shell.gateway, instrument.exchange
         skew = 60_000_000  # the exchange's clock may differ, and fills that are known already do no harm
         try:
-            answer: Answer = await gateway.call(exchange, lambda d, now: d.fills_since(instrument, since - skew, now))
-            found = gateway.desk(exchange).reports(answer)
+            build: Callable[[Desk, int], Request] = lambda d, now: d.fills_since(instrument, since - skew, now)  # noqa: E731
+            for _ in range(MAX_PAGES):
+                answer = await gateway.call(exchange, build)
+                following = self._take_page(gateway.desk(exchange).reports(answer))
+                if following is None:
+                    return True
+                build = partial(_as_it_is, following.request)
         except NeuroFluxError as error:
             log.warning("order %s: fills of %s: %s", self.order.id, instrument.symbol, error)
-            return
+            return False
+        log.warning("order %s: fills of %s go on after %d pages", self.order.id, instrument.symbol, MAX_PAGES)
+        return False
+
+    def _take_page(self, found: Sequence[OrderReport | Fill | PageNeeded]) -> PageNeeded | None:
+        """Hand on the fills; where the list goes on, what to ask for next."""
         for one in found:
             if isinstance(one, Fill):
                 self._shell.told(one)
+        return next((one for one in found if isinstance(one, PageNeeded)), None)
+
+
+def _as_it_is(request: Request, _: Desk, __: int) -> Request:
+    return request
 
 
 def _topic(record: Published) -> Topic:

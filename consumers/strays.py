@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from neuroflux.domain import Fill, Microseconds, OrderReport
+from neuroflux.domain import Fill, Microseconds, OrderReport, Side
 
 KEPT_FOR: Microseconds = 5_000_000
 """An exchange order id that we don't know yet is in the answer to our own request."""
@@ -25,7 +25,7 @@ class Strays:
     ) -> None:
         self._match, self._awaited = match, awaited
         self._waiting: deque[tuple[Microseconds, OrderReport | Fill]] = deque(maxlen=KEPT)
-        self._told: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+        self._told: OrderedDict[tuple[str, str, str, Side], None] = OrderedDict()
 
     def take(self, told: OrderReport | Fill, now: Microseconds) -> None:
         if not self._match(told):
@@ -45,10 +45,9 @@ class Strays:
         return found
 
     def _first_time(self, fill: Fill) -> bool:
-        key = (fill.exchange, fill.symbol, fill.trade_id)
-        if key in self._told:
+        if fill.identity in self._told:
             return False
-        self._told[key] = None
+        self._told[fill.identity] = None
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
         return True

@@ -13,6 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 
+from msgspec.structs import replace
+
+from neuroflux.clock import wall
 from neuroflux.domain import (
     AggregatedPrice,
     Balance,
@@ -21,6 +24,7 @@ from neuroflux.domain import (
     ControlCommand,
     ControlKind,
     ExchangeHealth,
+    ExchangeStatus,
     Failover,
     Fill,
     Instrument,
@@ -28,13 +32,26 @@ from neuroflux.domain import (
     OrderReport,
     Position,
     Side,
+    StatusKind,
 )
-from neuroflux.engine.candidates import Prospect, usd_rate
+from neuroflux.engine.bounds import MAX_WHY, control_fault, failover_fault
+from neuroflux.engine.candidates import PRICE_LIFE, Prospect, usd_rate
 from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
 from neuroflux.engine.daily import DailyProfit
-from neuroflux.engine.leverage import bounded
-from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_fault, halt_of, reserved, shown, spent_asset
+from neuroflux.engine.leverage import bounded, reducible
+from neuroflux.engine.limits import (
+    BALANCES_LIFE,
+    EVERYWHERE,
+    Seen,
+    at_margin,
+    halt_fault,
+    halt_of,
+    reserved,
+    shown,
+    spent_asset,
+)
 from neuroflux.engine.order_state import Order
+from neuroflux.engine.sound import as_received, flaw, flaw_of_health, flaw_of_price
 from neuroflux.entries import Entry
 from neuroflux.reader import Reader
 from neuroflux.topics import (
@@ -57,6 +74,9 @@ KEPT = (INSTRUMENTS, BALANCES, POSITIONS, HEALTH, CONTROL, FAILOVER)
 """Compacted: read from the beginning, to the end before the first order."""
 MARKET = (BOOKS, PRICES)
 ACCOUNT = (ACCOUNT_ORDERS, ACCOUNT_FILLS)
+MID_LIFE: Microseconds = 60_000_000
+"""How old a book may be to mark by it what was traded today."""
+NEVER = Seen(0, 0)
 FEW = 50
 """Records handed over at once: decoding them must not keep an order waiting."""
 
@@ -65,14 +85,15 @@ class Views:
     """The newest of everything. ``take`` is fed with every entry; the rest answers from memory.
 
     ``on_halt`` is told an account (``*`` for all) and the reason, ``on_account`` what the private feeds bring, and
-    ``on_malformed`` every entry of ``control.commands`` that can't be read, ``on_bounds`` an account and its limits,
+    ``on_malformed`` every entry of ``control.commands`` that can't be read or obeyed and every failover that can't be
+    followed, with the reason, ``on_bounds`` an account and its limits,
     and ``on_probe`` a request to try an account.
     """
 
     def __init__(self) -> None:
         self.on_halt: Callable[[str, str], None] = lambda account, why: None
         self.on_account: Callable[[OrderReport | Fill], None] = lambda told: None
-        self.on_malformed: Callable[[Entry], None] = lambda entry: None
+        self.on_malformed: Callable[[Entry, str], None] = lambda entry, reason: None
         self.on_bounds: Callable[[str, dict[str, float]], None] = lambda account, bounds: None
         self.on_probe: Callable[[ControlCommand], None] = lambda control: None
         self.moved = asyncio.Event()
@@ -85,7 +106,9 @@ class Views:
         self._health: dict[str, ExchangeHealth] = {}
         self._balances: dict[tuple[str, str], tuple[Balance, Microseconds]] = {}
         self._positions: dict[tuple[str, str], Position] = {}
-        self._funded: set[str] = set()
+        self._seen: dict[tuple[str, str], Seen] = {}
+        self._modes: dict[str, ExchangeStatus] = {}
+        self._funded: dict[str, Microseconds] = {}
         self._halts: dict[str, str] = {}
         self._bounds: dict[str, dict[str, float]] = {}
         self._failovers: dict[str, Failover] = {}
@@ -93,34 +116,65 @@ class Views:
         self._today = DailyProfit()
 
     def take(self, entry: Entry) -> None:
+        """Take in one record; one from which nothing can be made is passed over, whatever is wrong with it."""
+        try:
+            self._take(entry)
+        except Exception as error:
+            log.exception("%s %s@%s was not taken", entry.topic.name, entry.partition, entry.offset)
+            self._malformed(entry, f"fault: {error!r}")
+
+    def _malformed(self, entry: Entry, reason: str) -> None:
+        log.error("%s %s@%s: %s", entry.topic.name, entry.partition, entry.offset, reason)
+        if entry.topic is CONTROL or (entry.topic is FAILOVER and not entry.error):
+            self.on_malformed(entry, reason)
+
+    def _take(self, entry: Entry) -> None:
         match entry.record:
             case BookPicture() as book:
-                self._books[(book.exchange, book.symbol)] = (book, entry.cause)
-                if is_conversion_market(book.market) and book.bids and book.asks:
-                    self._conversions.update(top_of(book))
+                self._book(book, entry)
             case AggregatedPrice() as price:
-                self._prices[price.market] = price
+                if self._is_sound(flaw_of_price(price, _written(entry)), entry):
+                    self._prices[price.market] = price
             case Balance() as balance:
                 self._balances[(balance.exchange, balance.asset)] = (balance, entry.timestamp)
-                self._funded.add(balance.exchange)
+                self._funded[balance.exchange] = max(entry.timestamp, self._funded.get(balance.exchange, 0))
             case Position() as position:
                 self._positions[(position.exchange, position.symbol)] = position
+                self._seen[(position.exchange, position.symbol)] = Seen(entry.timestamp, position.event_time)
             case ExchangeHealth() as health:
-                self._health[health.exchange] = health
+                if self._is_sound(flaw_of_health(health, _written(entry)), entry):
+                    self._health[health.exchange] = health
+            case ExchangeStatus() as status:
+                if status.kind is StatusKind.MODE:
+                    self._modes[status.exchange] = status
             case Instrument() as instrument:
                 self._list(instrument)
             case ControlCommand() as control:
-                self._control(control)
+                self._obey(control, entry)
             case Failover() as failover:
-                self._failovers[failover.primary] = failover
+                self._follow(failover, entry)
             case Fill() as fill if entry.topic is FILLS:
-                self._today.take(fill)
+                if fill.order_id:  # what the account did elsewhere is no loss of ours
+                    self._today.take(fill)
             case OrderReport() | Fill() as told:
                 self.on_account(told)
             case _:
-                log.error("%s %s@%s: %s", entry.topic.name, entry.partition, entry.offset, entry.error)
-                if entry.topic is CONTROL:
-                    self.on_malformed(entry)
+                self._malformed(entry, entry.error)
+
+    def _book(self, book: BookPicture[float], entry: Entry) -> None:
+        """A book without a side was withdrawn, and replaces what it was; an unsound one does not."""
+        whole, written = bool(book.bids and book.asks), _written(entry)
+        if whole and not self._is_sound(flaw(book, written), entry):
+            return
+        book = as_received(book, written)
+        self._books[(book.exchange, book.symbol)] = (book, entry.cause)
+        if whole and is_conversion_market(book.market):
+            self._conversions.update(top_of(book))
+
+    def _is_sound(self, wrong: str, entry: Entry) -> bool:
+        if wrong:
+            log.warning("%s-%s@%s: %s", entry.topic.name, entry.partition, entry.offset, wrong)
+        return not wrong
 
     def _list(self, instrument: Instrument) -> None:
         name = instrument.exchange, instrument.symbol
@@ -133,6 +187,18 @@ class Views:
             self._called[called][name] = instrument
         self._instruments[name] = instrument
         self._listed.pop(instrument.exchange, None)
+
+    def _obey(self, control: ControlCommand, entry: Entry) -> None:
+        if fault := control_fault(control):
+            self._malformed(entry, fault)
+        else:
+            self._control(replace(control, why=control.why[:MAX_WHY]))
+
+    def _follow(self, failover: Failover, entry: Entry) -> None:
+        if fault := failover_fault(failover):
+            self._malformed(entry, fault)
+        else:
+            self._failovers[failover.primary] = failover
 
     def _control(self, control: ControlCommand) -> None:
         if control.kind is ControlKind.HALT:
@@ -189,18 +255,38 @@ class Views:
         """Why nothing new may go to an exchange, else ""."""
         return halt_of(self._halts, exchange)
 
-    def profit_today(self, now: Microseconds) -> float:
-        """What our fills of this day have come to, in USD."""
+    def mode_of(self, exchange: str) -> str:
+        """Why the account can't be traded in as it is set up on the exchange, with what to change; else ""."""
+        mode = self._modes.get(exchange)
+        return f"mode: {mode.detail}" if mode is not None and mode.value else ""
+
+    def profit_today(self, now: Microseconds) -> float | None:
+        """What our fills of this day have come to, in USD; None where a price or a rate that it needs is not known."""
 
         def rate(asset: str) -> float | None:
             known = self.rate(asset, now)
             return known.mid if known is not None else None
 
-        return self._today.usd(rate, self._mid, now)
+        def mid(exchange: str, symbol: str) -> float | None:
+            return self._mid(exchange, symbol, now)
 
-    def _mid(self, exchange: str, symbol: str) -> float | None:
+        return self._today.usd(rate, mid, now, self._position)
+
+    def _position(self, exchange: str, symbol: str) -> Decimal | None:
+        position = self._positions.get((exchange, symbol))
+        return position.quantity if position is not None else None
+
+    def _mid(self, exchange: str, symbol: str, now: Microseconds) -> float | None:
+        """The middle of a fresh book, in its quote, or else the market's price; None where neither is."""
         book, _ = self._books.get((exchange, symbol), (None, None))
-        return (book.bids[0].price + book.asks[0].price) / 2 if book and book.bids and book.asks else None
+        if book and book.bids and book.asks and now - book.received_time <= MID_LIFE:
+            return (book.bids[0].price + book.asks[0].price) / 2
+        instrument = self.instrument(exchange, symbol)
+        price = self._prices.get(instrument.market) if instrument is not None else None
+        rate = self.rate(instrument.quote, now) if instrument is not None else None
+        if instrument is None or price is None or rate is None or now - price.event_time > PRICE_LIFE:
+            return None
+        return price.price * instrument.multiplier / rate.mid
 
     def held(self) -> dict[tuple[str, str], Decimal]:
         """What each exchange holds of an asset: its balance, or of what is traded there as a perpetual the position."""
@@ -216,6 +302,11 @@ class Views:
         """USD for one unit of a quote: a stablecoin's live rate, any other asset's aggregated price."""
         return usd_rate(asset, self._conversions, self._prices, now)
 
+    def reducible(self, instrument: Instrument, side: Side, orders: Sequence[Order]) -> Decimal:
+        """How much of an order, in wire units, only makes a position smaller, beside what other orders take of it."""
+        name = (instrument.exchange, instrument.symbol)
+        return reducible(instrument, side, self._positions.get(name), orders, self._seen.get(name, NEVER))
+
     def prospect(
         self, instrument: Instrument, side: Side, orders: Sequence[Order], blocked: str, now: Microseconds
     ) -> Prospect:
@@ -224,29 +315,39 @@ class Views:
         ``blocked`` says why it can't be used, whatever its book is like.
         """
         book, cause = self._books.get((instrument.exchange, instrument.symbol), (None, None))
+        closes, free = self.reducible(instrument, side, orders), self._free(instrument, side, orders, now)
         return Prospect(
             instrument,
             book,
             cause,
             self.rate(instrument.quote, now),
             self._health.get(instrument.exchange),
-            self._free(instrument, side, orders, now),
+            Decimal(0) if free is None and closes else free,
             blocked,
+            closes,
         )
 
     def _free(self, instrument: Instrument, side: Side, orders: Sequence[Order], now: Microseconds) -> Decimal | None:
-        if instrument.exchange not in self._funded:
-            return None
+        """What may be spent; None where nobody told it lately: what makes a position smaller needs none of it."""
         asset = spent_asset(instrument, side)
-        balance, told_at = self._balances.get((instrument.exchange, asset), (None, now))
-        under_way = reserved(orders, instrument.exchange, asset, told_at, now)
+        balance, written = self._balances.get(
+            (instrument.exchange, asset), (None, self._funded.get(instrument.exchange))
+        )
+        if written is None or now - written > BALANCES_LIFE:
+            return None
+        under_way = reserved(orders, instrument.exchange, asset, self._seen_of(instrument.exchange, asset, now), now)
         free, bounds = balance.free if balance else Decimal(0), self.bounds(instrument.exchange)
         planned = at_margin(free - under_way, instrument, bounds)
         return bounded(planned, under_way, instrument, side, bounds, balance, self._on_margin(instrument))
 
     def shows(self, order: Order, now: Microseconds) -> bool:
         """Whether the balances show all that an order took."""
-        return shown(order, lambda exchange, asset: self._balances.get((exchange, asset), (None, now))[1], now)
+        return shown(order, lambda exchange, asset: self._seen_of(exchange, asset, now), now)
+
+    def _seen_of(self, exchange: str, asset: str, now: Microseconds) -> Seen:
+        """When the balance of an asset is from; where there is none, nothing is missing from it."""
+        balance, written = self._balances.get((exchange, asset), (None, now))
+        return Seen(written, balance.event_time if balance is not None else now)
 
     def _on_margin(self, instrument: Instrument) -> dict[str, Position]:
         """The positions that share an instrument's margin, by symbol."""
@@ -268,6 +369,11 @@ async def follow(reader: Reader, views: Views, loaded: asyncio.Event | None = No
             views.moved.set()
             if loaded is not None and not loaded.is_set() and await reader.caught_up():
                 loaded.set()
+
+
+def _written(entry: Entry) -> Microseconds:
+    """When a record was written to the log, as far as its writer's clock is not ahead of ours."""
+    return min(entry.timestamp, wall())
 
 
 def complete(prospects: Iterable[Prospect]) -> bool:

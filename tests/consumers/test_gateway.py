@@ -32,7 +32,8 @@ class FakeExchange:
 
     def usage(self, answer: Answer) -> Usage:
         orders = {10: int(answer.headers["x-orders"])} if "x-orders" in answer.headers else {}
-        return Usage(float(answer.headers.get("x-usage", 0)), orders, answer.body == b"too many orders")
+        wait = float(answer.headers["x-wait"]) if "x-wait" in answer.headers else None
+        return Usage(float(answer.headers.get("x-usage", 0)), orders, answer.body == b"too many orders", wait)
 
     def server_time_request(self) -> Request:
         return Request("GET", "/time")
@@ -172,13 +173,26 @@ async def test_an_exchange_fails_after_two_requests_in_a_row_until_one_is_answer
 
 async def test_who_is_asked_to_wait_waits_and_says_so() -> None:
     async def limited(_: web.Request) -> web.Response:
-        return web.Response(status=429, headers={"Retry-After": "30"})
+        return web.Response(status=429, headers={"X-Wait": "30"})
 
     async with gateway(limited) as (opened, told):
-        assert (await opened.send("x", PLACE, 1.0)).status == 429
+        answer = await opened.send("x", PLACE, 1.0)
+        assert answer.status == 429
+        assert answer.received_at == pytest.approx(time.time_ns() // 1_000, abs=200_000)
         assert 29 < opened.held("x") <= 30
         assert not opened.try_order("x", Urgency.ORDER)
     assert [one.value for one in told if one.kind is StatusKind.LIMITED] == [1.0]
+
+
+async def test_a_refusal_is_no_sign_that_requests_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def limited(_: web.Request) -> web.Response:
+        return web.Response(status=429)
+
+    monkeypatch.setattr("consumers.gateway.SAMPLE_SECONDS", 0.0)
+    async with gateway(limited) as (opened, told):
+        asked = kinds(told).count(StatusKind.LATENCY)
+        await opened.send("x", PLACE, 1.0)
+        assert kinds(told).count(StatusKind.LATENCY) == asked
 
 
 async def test_usage_is_told_and_bounds_what_is_left() -> None:

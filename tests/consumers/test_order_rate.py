@@ -34,7 +34,7 @@ async def test_a_burst_of_orders_waits_instead_of_being_refused() -> None:
     told: list[ExchangeStatus] = []
     binance = Binance()
     async with serve(0, 1) as served, Gateway({"binance": account(served)}, told.append) as gateway:
-        listed = binance.instruments(await instruments(gateway, binance))
+        listed = binance.listing(await instruments(gateway, binance)).instruments
         instrument = next(one for one in listed if one.symbol == "BTC/USDT")
 
         async def order(number: int) -> Outcome:

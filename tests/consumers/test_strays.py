@@ -35,7 +35,7 @@ def test_what_may_be_of_an_order_in_doubt_waits_for_as_long_as_that_is() -> None
 
 
 def test_an_order_in_doubt_is_one_whose_id_there_is_not_known() -> None:
-    there = {(LEG.instrument.exchange, LEG.instrument.symbol)}
+    there = {(LEG.instrument.exchange, called) for called in (LEG.instrument.symbol, LEG.instrument.name)}
     doubtful = step(sent(), Told(name(), Question.PLACE, InDoubt("no answer"), NOW), NOW).order
     assert unidentified(doubtful) == unidentified(sent()) == there
     assert unidentified(begin(LEG)) == set()
@@ -51,5 +51,22 @@ def test_what_names_no_client_id_is_not_put_to_an_attempt_that_has_none_yet() ->
         NOW,
     ).order
     told = happening(order, replace(fill(1), client_order_id=""))
+    assert isinstance(told, FillSeen)
+    assert told.client_order_id == name()
+
+
+def test_a_fill_of_what_is_not_listed_here_is_one_by_the_exchanges_own_name() -> None:
+    strays = Strays(lambda told: False, lambda told: False)
+    unlisted = replace(fill(1), symbol="NEWXUSDT", name="NEWXUSDT")
+    listed = replace(fill(1), symbol="NEWX/USDT", name="NEWXUSDT")
+    for told in (unlisted, listed):
+        strays.take(told, NOW)
+    assert strays.others(LATER) == [unlisted]
+
+
+def test_a_fill_that_has_no_client_id_finds_its_attempt_by_the_exchanges_own_name() -> None:
+    ack = Told(name(), Question.PLACE, Ack(report(OrderState.WORKING), ()), NOW)
+    order = step(sent(), ack, NOW).order
+    told = happening(order, replace(fill(1), client_order_id="", symbol="BTCUSDT", name="BTCUSDT"))
     assert isinstance(told, FillSeen)
     assert told.client_order_id == name()

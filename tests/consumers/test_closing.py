@@ -1,0 +1,221 @@
+"""A position can be made smaller whatever the account is short of; nothing that trades uses an unsound book."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from neuroflux.domain import (
+    AggregatedPrice,
+    Balance,
+    BookPicture,
+    ExchangeHealth,
+    ExchangeStatus,
+    HealthStatus,
+    InstrumentKind,
+    Level,
+    OrderCommand,
+    OrderState,
+    OrderType,
+    Position,
+    Side,
+    StatusKind,
+)
+from neuroflux.engine.limits import BALANCES_LIFE
+from neuroflux.topics import BALANCES, BOOKS, HEALTH, INSTRUMENTS, POSITIONS, PRICES, STATUS
+from tests.consumers.desk_model import SPOT, Bench, bench, filled, now, place, working
+
+PERPETUAL = replace(
+    SPOT,
+    symbol="NFX/USDC:USDC",
+    market="NFX-PERP/USD",
+    name="NFXPERP",
+    kind=InstrumentKind.PERPETUAL,
+    settle="USDC",
+)
+DAY = 86_400_000_000
+
+
+def futures(stage: Bench, held: str, free: str = "0") -> None:
+    """A perpetual at 99.9 / 100.0, a position in it, and this margin free."""
+    stage.show(INSTRUMENTS, PERPETUAL)
+    margin(stage, free)
+    hold(stage, held)
+    at, sides = now(), ((Level(99.9, 500.0),), (Level(100.0, 500.0),))
+    stage.show(BOOKS, BookPicture("binance", PERPETUAL.symbol, PERPETUAL.market, *sides, at, at, at))
+
+
+def margin(stage: Bench, free: str, at: int = 0) -> None:
+    zero, amount = Decimal(0), Decimal(free)
+    stage.show(BALANCES, Balance("binance", "USDC", amount, zero, zero, amount, at or now()), at or None)
+
+
+def hold(stage: Bench, quantity: str) -> None:
+    zero = Decimal(0)
+    stage.show(POSITIONS, Position("binance", PERPETUAL.symbol, Decimal(quantity), Decimal(100), zero, now()))
+
+
+def order(side: Side, quantity: str, **how: Any) -> OrderCommand:
+    return place("o", market=PERPETUAL.symbol, side=side, quantity=Decimal(quantity), **how)
+
+
+@pytest.mark.parametrize(("held", "side"), [("1", Side.SELL), ("-1", Side.BUY)])
+async def test_closing_needs_no_funds_and_goes_reduce_only(held: str, side: Side) -> None:
+    async with bench() as stage:
+        futures(stage, held)
+        await stage.take(order(side, "1"))
+        (sent,) = stage.gate.placed
+        assert (sent.quantity, sent.reduce_only) == (Decimal(1), True)
+
+
+async def test_what_goes_beyond_the_position_needs_funds_for_the_rest_alone() -> None:
+    async with bench() as stage:
+        futures(stage, "1", free="10.1")
+        await stage.take(order(Side.SELL, "2"))
+        (sent,) = stage.gate.placed
+        assert (sent.quantity, sent.reduce_only) == (Decimal(2), False)
+    async with bench() as stage:
+        futures(stage, "1", free="9")
+        await stage.take(order(Side.SELL, "2"))
+        assert (await stage.ends("o")).reason.startswith("funds")
+        assert not stage.gate.placed
+
+
+@pytest.mark.parametrize(("held", "side"), [("0", Side.SELL), ("1", Side.BUY), ("-1", Side.SELL)])
+async def test_what_makes_a_position_larger_needs_funds(held: str, side: Side) -> None:
+    async with bench() as stage:
+        futures(stage, held)
+        await stage.take(order(side, "1"))
+        assert (await stage.ends("o")).reason.startswith("funds")
+
+
+async def test_two_orders_do_not_reduce_the_same_position_twice() -> None:
+    async with bench() as stage:
+        futures(stage, "1")
+        stage.gate.answers["POST"] = stage.gate.answers["GET"] = working
+        await stage.take(order(Side.SELL, "0.7", type=OrderType.LIMIT, price=Decimal(110)))
+        await stage.take(replace(order(Side.SELL, "0.7"), order_id="second"))
+        assert (await stage.ends("second")).reason.startswith("funds")
+        await stage.take(replace(order(Side.SELL, "0.3"), order_id="third"))
+        assert [(one.quantity, one.reduce_only) for one in stage.gate.placed] == [
+            (Decimal("0.7"), True),
+            (Decimal("0.3"), True),
+        ]
+
+
+async def test_dust_can_be_closed_and_not_opened() -> None:
+    """The least value of an order is 5, and this is worth 2."""
+    async with bench() as stage:
+        futures(stage, "0.02", free="1000")
+        await stage.take(order(Side.BUY, "0.02"))
+        assert (await stage.ends("o")).reason.startswith("minimum")
+        await stage.take(replace(order(Side.SELL, "0.02"), order_id="close"))
+        assert [(one.quantity, one.reduce_only) for one in stage.gate.placed] == [(Decimal("0.02"), True)]
+
+
+@pytest.mark.parametrize(
+    "limit", ["max_notional_usd", "max_daily_loss_usd", "max_open_orders", "max_position_usd", "max_orders_per_second"]
+)
+async def test_no_limit_keeps_a_position_from_being_closed(limit: str) -> None:
+    async with bench() as stage:
+        futures(stage, "3", free="1000")
+        decider = stage.executor.decider
+        decider._limits = replace(decider._limits, **{limit: -1.0})
+        await stage.take(replace(order(Side.BUY, "1"), order_id="more"))
+        assert (await stage.ends("more")).state is OrderState.REFUSED
+        await stage.take(order(Side.SELL, "3"))
+        (sent,) = stage.gate.placed
+        assert sent.reduce_only
+
+
+async def test_balances_that_nobody_told_lately_stop_what_is_new_alone() -> None:
+    async with bench() as stage:
+        futures(stage, "1", free="1000")
+        old = now() - BALANCES_LIFE - 1_000_000
+        stage.executor.views._funded.clear()
+        margin(stage, "1000", old)
+        await stage.take(replace(order(Side.BUY, "1"), order_id="more"))
+        assert (await stage.ends("more")).reason.endswith("funds: the balances of binance are not known")
+        await stage.take(order(Side.SELL, "1"))
+        assert len(stage.gate.placed) == 1
+
+
+async def test_an_account_in_a_mode_that_can_not_be_traded_in() -> None:
+    def mode(value: float) -> ExchangeStatus:
+        return ExchangeStatus("binance", "account", StatusKind.MODE, value, "switch hedge mode off", now())
+
+    async with bench() as stage:
+        stage.show(STATUS, mode(1.0))
+        await stage.take(place("one"))
+        assert (await stage.ends("one")).reason == "binance NFX/USDC: mode: switch hedge mode off"
+        stage.show(STATUS, mode(0.0))
+        await stage.take(place("two"))
+        assert (await stage.ends("two")).state is OrderState.FILLED
+
+
+async def test_an_exchange_that_takes_no_new_risk_takes_what_reduces() -> None:
+    async with bench() as stage:
+        futures(stage, "1", free="1000")
+        stage.gate.risk_hold_seconds = 30.0
+        await stage.take(replace(order(Side.BUY, "1"), order_id="more"))
+        assert "takes no new risk for 30.0 s" in (await stage.ends("more")).reason
+        await stage.take(order(Side.SELL, "1"))
+        assert len(stage.gate.placed) == 1
+
+
+# ── soundness ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "ahead"),
+    [
+        (100.0, 100.0, 0),
+        (101.0, 100.0, 0),
+        (float("nan"), 100.0, 0),
+        (99.0, float("inf"), 0),
+        (0.0, 100.0, 0),
+        (-5.0, 100.0, 0),
+        (99.9, 100.0, DAY),
+    ],
+)
+async def test_an_unsound_book_is_not_traded_on(bid: float, ask: float, ahead: int) -> None:
+    async with bench() as stage:
+        before = stage.executor.views._books[("binance", "NFX/USDC")]
+        at, sides = now(), ((Level(bid, 1.0),), (Level(ask, 1.0),))
+        stage.show(BOOKS, BookPicture("binance", "NFX/USDC", "NFX/USD", *sides, at, at + ahead, at + ahead))
+        assert stage.executor.views._books[("binance", "NFX/USDC")] == before
+
+
+async def test_a_book_that_is_dated_ahead_and_written_ahead_becomes_stale_all_the_same() -> None:
+    async with bench() as stage:
+        at, sides = now(), ((Level(99.9, 1.0),), (Level(100.0, 1.0),))
+        ahead = at + 40_000_000
+        stage.show(BOOKS, BookPicture("binance", "NFX/USDC", "NFX/USD", *sides, at, ahead, ahead), at=at + DAY)
+        book, _ = stage.executor.views._books[("binance", "NFX/USDC")]
+        assert at <= book.received_time <= now()
+
+
+async def test_a_price_and_a_health_that_are_none_are_not_taken() -> None:
+    async with bench() as stage:
+        views, nan = stage.executor.views, float("nan")
+        for price, at in ((nan, now()), (0.0, now()), (100.0, now() + DAY)):
+            stage.show(PRICES, AggregatedPrice("NFX/USD", price, 99.0, 101.0, 1.0, 1.0, (), (), at))
+            assert views.price("NFX/USD") is None
+        for latency, at in ((nan, now()), (1.0, now() + DAY)):
+            stage.show(HEALTH, ExchangeHealth("binance", HealthStatus.ONLINE, latency, 100.0, 0.0, at, "", at))
+            assert views.health("binance") is None
+
+
+async def test_a_withdrawn_book_replaces_what_it_was() -> None:
+    async with bench() as stage:
+        at = now()
+        stage.show(BOOKS, BookPicture("binance", "NFX/USDC", "NFX/USD", (), (), at, at, at))
+        await stage.take(place("one"))
+        assert (await stage.ends("one")).reason.endswith("stale: no book")
+        stage.book()
+        stage.gate.answers["POST"] = filled
+        await stage.take(place("two"))
+        assert (await stage.ends("two")).state is OrderState.FILLED

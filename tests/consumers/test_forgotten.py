@@ -1,0 +1,72 @@
+"""What an exchange does not know (any more) it may have filled: the fills are asked for before it is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+
+from neuroflux.domain import Fill, OrderReport, OrderState
+from neuroflux.errors import Unreachable
+from neuroflux.exchanges.base_exchange import Answer, InDoubt, NotThere, Outcome, PageNeeded, Request
+from tests.consumers.desk_model import FakeDesk, Gate, bench, filled, place
+from tests.consumers.test_pages import execution
+
+
+class Forgetful(FakeDesk):
+    """Knows no order, and has the four fills of the first."""
+
+    settled_after = 0
+
+    def fills_since(self, instrument: object, since: int, now: int) -> Request:
+        return Request("GET", "/fills")
+
+    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
+        return [execution("o/0/0", number) for number in range(4)]
+
+
+class Unreadable(Forgetful):
+    """Its fills can be read at the third try."""
+
+    tries = 0
+
+    def fills_since(self, instrument: object, since: int, now: int) -> Request:
+        self.tries += 1
+        if self.tries < 3:
+            raise Unreachable("no answer")
+        return super().fills_since(instrument, since, now)
+
+
+def lost(named: str) -> Outcome:
+    return InDoubt("timeout")
+
+
+def unknown(named: str) -> Outcome:
+    return NotThere("unknownOid")
+
+
+@pytest.mark.parametrize("desk", [Forgetful(), Unreadable()])
+async def test_an_order_that_was_filled_and_forgotten_is_not_sent_again(desk: Forgetful) -> None:
+    gate = Gate()
+    gate._desk, gate.answers = desk, {"POST": lost, "GET": unknown}
+    async with bench(gate=gate) as stage:
+        await stage.take(place("o"))
+        end = await stage.ends("o")
+        assert (end.state, end.filled_quantity) == (OrderState.FILLED, Decimal(1))
+    assert len(gate.placed) == 1
+
+
+class Empty(Forgetful):
+    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
+        return ()
+
+
+async def test_an_order_without_a_fill_is_sent_again() -> None:
+    gate = Gate()
+    answers = iter((lost, filled))
+    gate._desk, gate.answers = Empty(), {"POST": lambda named: next(answers)(named), "GET": unknown}
+    async with bench(gate=gate) as stage:
+        await stage.take(place("o"))
+        assert (await stage.ends("o")).state is OrderState.FILLED
+    assert [one.client_order_id for one in gate.placed] == ["o/0/0", "o/0/1"]
