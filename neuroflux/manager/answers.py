@@ -71,17 +71,21 @@ class InitializationAnswer(TypedDict):
 
 
 class AssetBalance(TypedDict):
-    """Amounts in the asset. ``value_usd`` is ``nan`` where nothing prices it."""
+    """Amounts in the asset. ``value_usd`` is the wallet's, ``total - unrealised_pnl``; ``nan`` where nothing prices it.
+
+    ``unrealised_pnl`` is the part of ``total`` that was unrealised profit when the exchange reported it.
+    """
 
     total: float
     available: float
     in_positions: float
     in_orders: float
     value_usd: float
+    unrealised_pnl: float
 
 
 class ExchangeBalance(TypedDict):
-    """One account, or the sum of ``parts``. ``total_usd`` counts ``unrealised_pnl_usd`` where the balances do not."""
+    """One account, or the sum of ``parts``. ``total_usd`` is its equity: the wallets and ``unrealised_pnl_usd``."""
 
     total_usd: float
     unrealised_pnl_usd: float
@@ -90,7 +94,8 @@ class ExchangeBalance(TypedDict):
 
 
 class SyncStatus(TypedDict):
-    """``agrees`` is whether stream and REST said the same when they were last compared; None: nobody told."""
+    """``age_seconds`` is that of the oldest balance or position. ``agrees``: whether stream and REST reported the same
+    when they were last compared; None where that is not known."""
 
     status: Literal["synced", "differs", "stale", "missing"]
     age_seconds: float
@@ -163,7 +168,8 @@ class PriceRange(TypedDict):
 
 
 class InstrumentData(TypedDict):
-    """Raw, in the instrument's quote and the wire's units; ``price_usd`` and ``volume`` are per unit of the base."""
+    """Raw, in the instrument's quote and the wire's units. ``price_usd`` is per unit of the base and ``volume`` is
+    in units of it; both are ``nan`` for what has no share in the price."""
 
     bid: float
     ask: float
@@ -178,7 +184,8 @@ class InstrumentData(TypedDict):
 
 
 class ExchangeData(TypedDict):
-    """``bid``, ``ask`` (best of what is included, USD), ``price`` and ``volume`` of the exchange."""
+    """``bid`` and ``ask`` are USD per unit of the base, of the included instrument that traded most; ``price`` and
+    ``volume`` (units of the base) are of all that are included."""
 
     bid: float
     ask: float
@@ -203,7 +210,13 @@ class MarketDataAnswer(TypedDict):
 
 
 class Opportunity(TypedDict):
-    """A signal. Prices are averages of the walked books in the instruments' own quotes, ``quantity`` is of the base."""
+    """A signal. Prices are averages of the walked books in the instruments' own quotes, per unit of the base.
+
+    ``quantity`` is what the books hold and ``fundable_quantity`` what the accounts can pay for (``nan`` where their
+    funds are not known), both in units of the base. ``expected_profit`` is of ``fundable_quantity``; all other money is
+    of ``quantity``: ``market_profit = entry_edge - exit_cost`` and ``entry_edge = gross_profit - fees -
+    conversion_cost``. ``exit_cost`` is what closing both positions will cost where a perpetual is one of them.
+    """
 
     symbol: str
     expected_profit: float
@@ -223,6 +236,10 @@ class Opportunity(TypedDict):
     created_at: str
     expires_at: str
     causes: list[CauseAnswer]
+    fundable_quantity: float
+    market_profit: float
+    entry_edge: float
+    exit_cost: float
 
 
 class BackupTest(TypedDict):
@@ -260,7 +277,13 @@ class OptimizationAnswer(TypedDict):
 
 
 class RouteOrderAnswer(TypedDict):
-    """``execution_time`` is in seconds; ``chosen`` are exchange, symbol and quantity of each part."""
+    """``status``: ``failed`` is an order that ended without a fill, ``pending`` one whose state is not known yet.
+
+    ``execution_time`` is in seconds. ``chosen`` are exchange, symbol and quantity of each part. Quantities are in units
+    of the market's base. ``average_price`` is per unit of the base in ``average_price_currency``: the quote of the
+    instruments, or USD where their quotes differ; ``nan`` before the first fill and while it is not known.
+    ``estimated_costs`` are in USD against the mid price of each book at the decision, ``nan`` for a refused order.
+    """
 
     order_id: str
     exchange: str
@@ -273,10 +296,18 @@ class RouteOrderAnswer(TypedDict):
     state: str
     filled_quantity: float
     average_price: float
+    average_price_currency: str
 
 
 class ArbitrageAnswer(TypedDict):
-    """``execution_time`` is in seconds."""
+    """USD; ``execution_time`` is in seconds. ``profit_realized = entry_edge - exit_cost``.
+
+    ``entry_edge`` is what the fills brought in less what they paid and their fees: locked in, and for two spot trades
+    all of it. With a perpetual both positions stay open: ``exit_cost`` is what closing them costs by the books now
+    (taker fees, and what each book takes beyond its mid), so that the profit is what is left when the two prices have
+    converged; it is not closed yet. ``nan`` where a book is not known. What no leg has evened out is in
+    ``risk_assessment``.
+    """
 
     arbitrage_id: str
     status: Literal["executed", "partial", "failed"]
@@ -285,6 +316,8 @@ class ArbitrageAnswer(TypedDict):
     fees_paid: float
     execution_time: float
     risk_assessment: dict[str, Any]
+    entry_edge: float
+    exit_cost: float
 
 
 class RebalanceAnswer(TypedDict):

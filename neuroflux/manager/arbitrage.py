@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from math import isfinite, isnan, nan
 from typing import Any, Final, Literal
 
 from neuroflux.clock import wall
@@ -13,7 +14,7 @@ from neuroflux.manager.answers import ArbitrageAnswer, micros
 from neuroflux.manager.connection import CLIENT, Connection
 from neuroflux.manager.following import Followed
 from neuroflux.manager.mirror import Mirror
-from neuroflux.manager.settling import legs, settled
+from neuroflux.manager.settling import closing, legs, settled
 from neuroflux.ordering import new_order_id
 
 NEEDED: Final = ("symbol", "buy_exchange", "buy_symbol", "sell_exchange", "sell_symbol", "quantity")
@@ -23,19 +24,19 @@ FOLLOWED_SECONDS: Final = 60.0
 
 async def execute(connection: Connection, opportunity: Mapping[str, Any]) -> ArbitrageAnswer:
     """Publish the pair and answer when it has ended; raises UsageError for what is no opportunity."""
-    command = pair_of(opportunity)
+    command, began = pair_of(opportunity), connection.now()
     with connection.follow(command.order_id) as followed:
         await connection.command(command)
         await connection.until(lambda: followed.complete, FOLLOWED_SECONDS)
-        return answer(connection.mirror, command, followed, connection.now())
+        return answer(connection.mirror, command, followed, began, connection.now())
 
 
 def pair_of(opportunity: Mapping[str, Any]) -> OrderCommand:
-    """The command; the execution refuses it when it has expired, or when the books do not pay any more."""
+    """The command; the execution refuses it when it has expired, or when the books no longer pay for the way back."""
     missing = [key for key in NEEDED if not isinstance(opportunity, Mapping) or not opportunity.get(key)]
     if missing:
         raise UsageError(f"opportunity: {missing[0]!r} is missing; scan_arbitrage_opportunities() gives whole ones")
-    quantity = _quantity(opportunity["quantity"])
+    quantity = _fundable(opportunity)
     return OrderCommand(
         order_id=new_order_id(),
         kind=CommandKind.PAIR,
@@ -46,9 +47,25 @@ def pair_of(opportunity: Mapping[str, Any]) -> OrderCommand:
             for side in (Side.BUY, Side.SELL)
         ),
         expires_at=_time(opportunity.get("expires_at")),
+        min_profit=_exit_cost(opportunity, quantity),
         issued_by=CLIENT,
         issued_at=wall(),
     )
+
+
+def _fundable(opportunity: Mapping[str, Any]) -> Decimal:
+    """What the accounts can pay for, where that is known and less than what the books hold."""
+    quantity, funded = _quantity(opportunity["quantity"]), opportunity.get("fundable_quantity")
+    known = isinstance(funded, int | float) and not isnan(funded)
+    return min(quantity, _quantity(funded)) if known else quantity
+
+
+def _exit_cost(opportunity: Mapping[str, Any], quantity: Decimal) -> float:
+    """USD that the entry must bring at least: what closing this quantity will cost, 0 where nothing stays open."""
+    given = opportunity.get("exit_cost", 0.0)
+    if isinstance(given, bool) or not isinstance(given, int | float) or not isfinite(given) or given < 0:
+        raise UsageError(f"opportunity['exit_cost']: {given!r} is no finite number of at least 0")
+    return float(given) * float(quantity / _quantity(opportunity["quantity"]))
 
 
 def _quantity(given: Any) -> Decimal:
@@ -68,15 +85,18 @@ def _time(given: Any) -> Microseconds:
         raise UsageError(f"opportunity['expires_at']: {given!r} is no time") from None
 
 
-def answer(mirror: Mirror, command: OrderCommand, followed: Followed, now: Microseconds) -> ArbitrageAnswer:
-    """Profit and fees from the fills of both legs and of what hedged them."""
+def answer(
+    mirror: Mirror, command: OrderCommand, followed: Followed, began: Microseconds, now: Microseconds
+) -> ArbitrageAnswer:
+    """Profit and fees from the fills of both legs and of what hedged them, less what is still to be closed."""
     money, last = settled(mirror, followed.fills, now), followed.last
+    exit_cost = closing(mirror, followed.fills, now)
     return {
         "arbitrage_id": command.order_id,
         "status": _status(followed),
-        "profit_realized": money.profit,
+        "profit_realized": money.profit - exit_cost,
         "execution_details": {
-            "legs": legs(followed.fills),
+            "legs": legs(mirror, followed.fills),
             "reason": last.reason if last else "no executor has taken the order yet",
             "decision": followed.decision.reason if followed.decision else "",
             "state": last.state.value if last else "",
@@ -84,8 +104,10 @@ def answer(mirror: Mirror, command: OrderCommand, followed: Followed, now: Micro
             "unpriced": list(money.unpriced),
         },
         "fees_paid": money.fees,
-        "execution_time": _seconds(command, followed),
+        "execution_time": (now - began) / 1e6,
         "risk_assessment": _risk(mirror, followed, now),
+        "entry_edge": money.profit,
+        "exit_cost": exit_cost,
     }
 
 
@@ -94,11 +116,6 @@ def _status(followed: Followed) -> Literal["executed", "partial", "failed"]:
     if last is not None and last.state is OrderState.FILLED:
         return "executed"
     return "partial" if followed.fills else "failed"
-
-
-def _seconds(command: OrderCommand, followed: Followed) -> float:
-    last = followed.last
-    return (last.event_time - command.issued_at) / 1e6 if last else 0.0
 
 
 def _risk(mirror: Mirror, followed: Followed, now: Microseconds) -> dict[str, Any]:
@@ -110,7 +127,7 @@ def _risk(mirror: Mirror, followed: Followed, now: Microseconds) -> dict[str, An
             continue
         left += float(fill.quantity) * instrument.multiplier * (1 if fill.side is Side.BUY else -1)
         rate = mirror.rate(instrument.quote, now)
-        usd = float(fill.price) / instrument.multiplier * (rate.mid if rate is not None else 0.0)
+        usd = float(fill.price) / instrument.multiplier * (rate.mid if rate is not None else nan)
     even = abs(left) < 1e-12
     return {
         "naked_usd_max": last.naked_usd if last else 0.0,

@@ -118,11 +118,18 @@ class AsyncExchangeManager:
     async def route_order(
         self, order_request: Mapping[str, Any], routing_strategy: str = DEFAULT_ROUTING_STRATEGY
     ) -> RouteOrderAnswer:
-        """Send an order where the strategy says, and answer when the exchange has. See manager/orders.py."""
+        """Send an order where the strategy says, and answer when its state is known. See manager/orders.py.
+
+        ``quantity`` is in units of the market's base, ``price`` per unit of it: in USD for a market, in its quote for a
+        symbol. Quantities and prices of the answer are per unit of the base too.
+        """
         return await orders.route(self.connection, order_request, routing_strategy)
 
     async def execute_cross_exchange_arbitrage(self, opportunity: Mapping[str, Any]) -> ArbitrageAnswer:
-        """Take one of ``scan_arbitrage_opportunities``; both legs are one command. See manager/arbitrage.py."""
+        """Take one of ``scan_arbitrage_opportunities``; both legs are one command. See manager/arbitrage.py.
+
+        Money is in USD; what stays open is counted with what closing it will cost.
+        """
         return await arbitrage.execute(self.connection, opportunity)
 
     async def rebalance_portfolio(
@@ -138,7 +145,7 @@ class AsyncExchangeManager:
         return answer
 
     async def scan_arbitrage_opportunities(self) -> list[Opportunity]:
-        """The signals that are open, best first. See manager/opportunities.py."""
+        """The signals that are open and that the accounts can take, best first. See manager/opportunities.py."""
         return self.reading.scan_arbitrage_opportunities()
 
     async def setup_exchange_failover(self, primary_exchange: str, backup_exchanges: Sequence[str]) -> FailoverAnswer:
@@ -148,7 +155,10 @@ class AsyncExchangeManager:
     async def optimize_execution_parameters(
         self, symbol: str, order_size: float, urgency: str = "normal"
     ) -> OptimizationAnswer:
-        """How to trade a size of the base, negative to sell; ``low``, ``normal``, ``high`` or ``critical`` urgency."""
+        """How to trade a size in units of the base, negative to sell; a size above one order's limit is split.
+
+        ``urgency`` is ``low``, ``normal``, ``high`` or ``critical``.
+        """
         from neuroflux.manager import optimising  # when first asked for: so that connecting stays quick
 
         return await optimising.optimise_execution(self.connection, symbol, order_size, urgency)

@@ -1,9 +1,9 @@
 """``get_unified_balance``: what is held where, in one picture.
 
-An account's total is what its exchange says of it, and the unified balance is their sum. An open position's unrealised
-profit is part of it, at the exchange's own figure: where the balances leave it out (Binance: the wallet) it is added to
-the USD totals, and said apart as ``unrealised_pnl_usd``; where they hold it already (Hyperliquid: the account value) it
-is not added twice. Amounts of assets are the balances' alone.
+Equity is what the wallets hold, ``total - unrealised_pnl`` of each balance at its price, and the unrealised profit of
+all positions: on every exchange alike, also where the balances' totals hold the profit already (Hyperliquid). A
+position's profit is its quantity at the difference between the newest mark price and its entry price; the profit that
+the exchange reported with it stands in where no mark is fresh. Amounts of assets are the balances' alone.
 
 USD is a stablecoin's live rate, or the aggregated price of the asset's market. What has neither, or only a stale one,
 is in ``unpriced``; its ``value_usd`` is ``nan`` and no sum counts it. So is a position whose profit has no price,
@@ -16,9 +16,8 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from math import fsum, isnan, nan
 
-from neuroflux.domain import Balance, Microseconds
+from neuroflux.domain import Balance, Instrument, Microseconds, Position
 from neuroflux.errors import UsageError
-from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.manager.answers import AssetBalance, BalanceAnswer, ExchangeBalance, SyncStatus, iso
 from neuroflux.manager.initialising import BALANCES_LIFE
 from neuroflux.manager.mirror import RECENT_SPAN, Mirror
@@ -68,12 +67,14 @@ def _by_asset(mirror: Mirror, held: Iterable[Balance], now: Microseconds) -> dic
 
 def _asset(mirror: Mirror, asset: str, held: Sequence[Balance], now: Microseconds) -> AssetBalance:
     total = sum((one.total for one in held), Decimal(0))
+    unrealised = sum((one.unrealised_pnl for one in held), Decimal(0))
     return {
         "total": float(total),
         "available": float(sum((one.free for one in held), Decimal(0))),
         "in_positions": float(sum((one.in_positions for one in held), Decimal(0))),
         "in_orders": float(sum((one.in_orders for one in held), Decimal(0))),
-        "value_usd": _worth(mirror, asset, total, now),
+        "value_usd": _worth(mirror, asset, total - unrealised, now),
+        "unrealised_pnl": float(unrealised),
     }
 
 
@@ -91,8 +92,7 @@ def _account(
     assets = _by_asset(mirror, (one for one in held if one.exchange == exchange), now)
     profit = _profit(mirror, exchange, wanted, now)
     values = [one["value_usd"] for one in assets.values() if not isnan(one["value_usd"])]
-    added = 0.0 if exchange_of(exchange).BALANCE_HAS_PNL else profit
-    return {"total_usd": sum(values) + added, "unrealised_pnl_usd": profit, "assets": assets, "parts": {}}
+    return {"total_usd": sum(values) + profit, "unrealised_pnl_usd": profit, "assets": assets, "parts": {}}
 
 
 def _profit(mirror: Mirror, exchange: str, wanted: Collection[str] | None, now: Microseconds) -> float:
@@ -110,19 +110,29 @@ def _profits(
         instrument = mirror.instrument(exchange, symbol)
         settle = instrument.settle if instrument else ""
         if exchange in exchanges and (wanted is None or not settle or settle in wanted):
-            found[f"{exchange}:{symbol}"] = _worth(mirror, settle, position.unrealised_pnl, now)
+            profit = _unrealised(mirror, instrument, position, now) if instrument else position.unrealised_pnl
+            found[f"{exchange}:{symbol}"] = _worth(mirror, settle, profit, now)
     return found
+
+
+def _unrealised(mirror: Mirror, instrument: Instrument, position: Position, now: Microseconds) -> Decimal:
+    """In the asset that the position settles in."""
+    mark = mirror.mark(instrument, now)
+    if mark is None or not position.entry_price:
+        return position.unrealised_pnl
+    return position.quantity * (Decimal(str(mark)) - position.entry_price)
 
 
 # ── names that stand for several accounts ────────────────────────────────────────────────────────────────────────
 
 
 def _with_sums(accounts: dict[str, ExchangeBalance]) -> dict[str, ExchangeBalance]:
-    """Every account; the name that stands for several has their sum, and them as its parts."""
+    """Each account once, so that the values add up: those that share a name stand as parts of it."""
     shown: dict[str, ExchangeBalance] = {}
     for name, account in accounts.items():
-        parts = {part: accounts[part] for part in PARTS.get(name, ()) if part in accounts}
-        shown[name] = _sum(parts) if len(parts) > 1 else account
+        whole = next((one for one, parts in PARTS.items() if name in parts and one in accounts), name)
+        parts = {part: accounts[part] for part in PARTS.get(whole, ()) if part in accounts}
+        shown[whole] = _sum(parts) if len(parts) > 1 else account
     return shown
 
 
@@ -146,6 +156,7 @@ def _added(one: AssetBalance, other: AssetBalance) -> AssetBalance:
         "in_positions": one["in_positions"] + other["in_positions"],
         "in_orders": one["in_orders"] + other["in_orders"],
         "value_usd": one["value_usd"] + other["value_usd"],
+        "unrealised_pnl": one["unrealised_pnl"] + other["unrealised_pnl"],
     }
 
 
@@ -153,13 +164,22 @@ def _added(one: AssetBalance, other: AssetBalance) -> AssetBalance:
 
 
 def sync_status(mirror: Mirror, exchange: str, now: Microseconds) -> SyncStatus:
-    """How old an account's figures are, and whether stream and REST agreed when they were last compared."""
-    told, difference = mirror.balances_told(exchange), mirror.differences.get(exchange)
-    if not told:
-        return {"status": "missing", "age_seconds": nan, "agrees": None, "detail": "nobody told its balances"}
-    age = (now - told) / 1e6
-    if now - told > BALANCES_LIFE:
-        return {"status": "stale", "age_seconds": age, "agrees": None, "detail": f"last told {age:.0f} s ago"}
+    """``synced`` only when all that the account holds was reported lately and agreed with REST when last compared.
+
+    The age is that of the oldest balance or position.
+    """
+    reported, difference, mode = (
+        mirror.oldest_part(exchange),
+        mirror.differences.get(exchange),
+        mirror.modes.get(exchange),
+    )
+    if not reported:
+        return {"status": "missing", "age_seconds": nan, "agrees": None, "detail": "no balance was reported"}
+    age = (now - reported) / 1e6
+    if now - reported > BALANCES_LIFE:
+        return {"status": "stale", "age_seconds": age, "agrees": None, "detail": f"last reported {age:.0f} s ago"}
+    if mode is not None and mode.value:
+        return {"status": "differs", "age_seconds": age, "agrees": None, "detail": f"mode: {mode.detail}"}
     if difference is not None and now - difference.event_time <= RECENT_SPAN:
         return {"status": "differs", "age_seconds": age, "agrees": False, "detail": difference.detail}
     return {"status": "synced", "age_seconds": age, "agrees": True, "detail": ""}

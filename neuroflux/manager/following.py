@@ -57,6 +57,11 @@ class Followed:
         return next((one for one in reversed(self.events) if not one.client_order_id), None)
 
     @property
+    def legs(self) -> list[OrderEvent]:
+        """The newest event of each attempt of a leg."""
+        return list({one.client_order_id: one for one in self.events if one.client_order_id}.values())
+
+    @property
     def ended(self) -> bool:
         """Whether the order as a whole came to its end. Fills are on a topic of their own and may still be coming."""
         return self.last is not None and self.last.state.final

@@ -20,7 +20,7 @@ Overall: ``critical`` when no exchange is up, or more are down than up; ``degrad
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import nan
+from math import isnan, nan
 from typing import Final, Literal
 
 from neuroflux.domain import ExchangeHealth, HealthStatus, Microseconds
@@ -117,11 +117,12 @@ def _connectivity(known: Sequence[ExchangeHealth], now: Microseconds) -> Connect
 
 
 def _rate_limit(usage: float) -> RateLimit:
+    """``nan`` where the exchange does not say what is used."""
     usable = 100 * (1 - RATE_LIMIT_BUFFER)
     return {
         "usage_percent": usage,
         "usable_percent": usable,
-        "left_percent": max(0.0, usable - usage),
+        "left_percent": nan if isnan(usage) else max(0.0, usable - usage),
         "near_limit": usage >= usable,
     }
 

@@ -4,7 +4,8 @@ Prices and volumes are those of ``prices.aggregated`` (engine/prices.py): of eac
 of its trades of the last ``window_seconds``, or its mid while it did not trade, in USD per unit of the base. Over all
 instruments the price is that record's own; over some of them it is made from their parts in the same way: weighted by
 volume, or by the USD at the tops of their books while none traded. ``excluded`` names every other instrument, and why
-it is left out.
+it is left out. Best bid and ask of an exchange are those of one instrument, the one that traded most there: spot and
+perpetuals, and quotes in several currencies, are never mixed into one spread.
 
 ``liquidity_score`` is engine/prices.py's, from the tops of the included books: 0 to 1, rising with the USD there and
 falling with the mean spread. 0 where no book is fresh.
@@ -90,9 +91,15 @@ def _parts(
     parts = []
     for one in listed:
         rate = mirror.rate(one.quote, now)
-        source = sources.get((one.exchange, one.symbol))
-        parts.append(_Part(one, mirror.book(one), source, rate.mid if rate else nan))
+        book = mirror.book(one)
+        source = sources.get((one.exchange, one.symbol)) if _is_fresh(book, now) else None
+        parts.append(_Part(one, book, source, rate.mid if rate else nan))
     return parts
+
+
+def _is_fresh(book: BookPicture[float] | None, now: Microseconds) -> bool:
+    """Whether there is a book to show for a price. Quotes may be back before it, after a silence of the exchange."""
+    return book is not None and bool(book.bids and book.asks) and abs(now - book.received_time) <= STALE
 
 
 def _answer(
@@ -105,6 +112,7 @@ def _answer(
 ) -> MarketDataAnswer:
     sources = [part.source for part in included if part.source is not None]
     whole = price is not None and len(sources) == len(price.sources)
+    market = parts[0].instrument.market
     return {
         "symbol": symbol,
         "aggregated_price": price.price if price and whole else _weighted(included),
@@ -120,7 +128,7 @@ def _answer(
         "status": "live" if sources else "no_data",
         "window_seconds": WINDOW / 1e6,
         "excluded": {
-            f"{part.instrument.exchange}:{part.instrument.symbol}": _why_not(mirror, part, price, now)
+            f"{part.instrument.exchange}:{part.instrument.symbol}": _why_not(mirror, part, market, price, now)
             for part in parts
             if part.source is None
         },
@@ -145,21 +153,23 @@ def _score(parts: Sequence[_Part]) -> float:
     return liquidity_score(sum(part.depth for part in shown), sum(part.spread for part in shown) / len(shown))
 
 
-def _why_not(mirror: Mirror, part: _Part, price: AggregatedPrice | None, now: Microseconds) -> str:
-    """Why an instrument has no share in the price."""
+def _why_not(mirror: Mirror, part: _Part, market: str, price: AggregatedPrice | None, now: Microseconds) -> str:
+    """Why an instrument has no share in the price of the market."""
     instrument, book = part.instrument, part.book
+    if instrument.market != market:
+        return f"market: it is of {instrument.market}, and the price is of {market}"
     if not instrument.active:
         return f"inactive: {instrument.exchange} does not trade it"
     if book is None or not book.bids or not book.asks:
         return "stale: no book"
-    if now - book.received_time > STALE:
+    if not _is_fresh(book, now):
         return f"stale: the last book is {(now - book.received_time) / 1e6:.1f} s old"
     if part.rate != part.rate:
         return f"conversion: no fresh rate for {instrument.quote}"
     if price is None:
         return f"stale: no price of {instrument.market} in the last {PRICE_LIFE / 1e6:.0f} s"
-    told = mirror.exclusions.get(part.name)
-    return f"outlier: {told.detail}" if told else "the price was made before its data came"
+    excluded = mirror.exclusions.get(part.name)
+    return f"outlier: {excluded.detail}" if excluded else "the price was made before its data came"
 
 
 # ── by exchange ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -184,10 +194,11 @@ def _by_exchange(parts: Iterable[_Part]) -> dict[str, ExchangeData]:
 
 def _exchange(parts: Sequence[_Part]) -> ExchangeData:
     included = [part for part in parts if part.source is not None]
-    tops = [part.tops for part in included if part.depth > 0]
+    most = max(included, key=lambda part: (part.source.volume if part.source else 0.0, part.depth), default=None)
+    bid, ask = most.tops if most is not None else (nan, nan)
     return {
-        "bid": max((bid for bid, _ in tops), default=nan),
-        "ask": min((ask for _, ask in tops), default=nan),
+        "bid": bid,
+        "ask": ask,
         "price": _weighted(included),
         "volume": fsum(part.source.volume for part in included if part.source is not None),
         "instruments": {part.instrument.symbol: _raw(part) for part in parts},
@@ -206,6 +217,6 @@ def _raw(part: _Part) -> InstrumentData:
         "asks": [(level.price, level.quantity) for level in asks[:SHOWN_LEVELS]],
         "book_time": iso(part.book.received_time) if part.book else "",
         "price_usd": part.source.price if part.source else nan,
-        "volume": part.source.volume if part.source else 0.0,
+        "volume": part.source.volume if part.source else nan,
         "included": part.source is not None,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
+from math import isfinite
 from threading import RLock
 from typing import Final
 
@@ -24,6 +25,7 @@ from neuroflux.domain import (
     ExchangeHealth,
     ExchangeStatus,
     Failover,
+    Funding,
     Instrument,
     Microseconds,
     Position,
@@ -33,11 +35,23 @@ from neuroflux.domain import (
 from neuroflux.engine.candidates import PRICE_LIFE, Prospect, usd_rate
 from neuroflux.engine.comparable import Name
 from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
-from neuroflux.engine.leverage import bounded
-from neuroflux.engine.limits import EVERYWHERE, at_margin, halt_of, spent_asset
-from neuroflux.engine.sound import flaw
+from neuroflux.engine.leverage import bounded, reducible
+from neuroflux.engine.limits import EVERYWHERE, Seen, at_margin, halt_of, spent_asset
+from neuroflux.engine.sound import as_received, flaw, flaw_of_price
 from neuroflux.entries import Entry
-from neuroflux.topics import BALANCES, BOOKS, CONTROL, FAILOVER, HEALTH, INSTRUMENTS, POSITIONS, PRICES, SIGNALS, STATUS
+from neuroflux.topics import (
+    BALANCES,
+    BOOKS,
+    CONTROL,
+    FAILOVER,
+    FUNDING,
+    HEALTH,
+    INSTRUMENTS,
+    POSITIONS,
+    PRICES,
+    SIGNALS,
+    STATUS,
+)
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +59,16 @@ KEPT = (INSTRUMENTS, BALANCES, POSITIONS, HEALTH, CONTROL, FAILOVER)
 """Compacted: read from the beginning."""
 RECENT_SPAN: Microseconds = 120_000_000
 """Accounts are compared with REST each minute: a difference older than two comparisons says nothing any more."""
-SINCE: Final = {STATUS: RECENT_SPAN, PRICES: PRICE_LIFE, BOOKS: 2_000_000, SIGNALS: 5_000_000}
-"""Read from so long ago: what was told before is told again or no longer holds. A quiet book is told each second."""
+MARK_LIFE: Microseconds = 10_000_000
+"""How old a mark price, or the book in its place, may be to value a position with."""
+SINCE: Final = {
+    STATUS: RECENT_SPAN,
+    PRICES: PRICE_LIFE,
+    BOOKS: 2_000_000,
+    SIGNALS: 5_000_000,
+    FUNDING: MARK_LIFE,
+}
+"""Read from so long ago: older records were published again or do not hold. A quiet book is published each second."""
 
 
 class Told(Struct, frozen=True):
@@ -65,6 +87,8 @@ class Mirror:
         self.health: dict[str, ExchangeHealth] = {}
         self.balances: dict[Name, Told] = {}
         self.positions: dict[Name, Position] = {}
+        self.modes: dict[str, ExchangeStatus] = {}
+        """The newest status of an account's mode, by exchange."""
         self.differences: dict[str, ExchangeStatus] = {}
         """The newest status of an account on which stream and REST differed, by exchange."""
         self.exclusions: dict[Name, ExchangeStatus] = {}
@@ -79,6 +103,8 @@ class Mirror:
         self._named: dict[str, dict[Name, Instrument]] = {}
         self._books: dict[Name, tuple[BookPicture[float], Cause]] = {}
         self._conversions = Conversions()
+        self._marks: dict[Name, tuple[float, Microseconds]] = {}
+        self._positions_at: dict[Name, Microseconds] = {}
 
     def take(self, entry: Entry) -> None:
         with self.lock:
@@ -89,13 +115,18 @@ class Mirror:
             case BookPicture() as book:
                 self._book(book, entry)
             case AggregatedPrice() as price:
-                self.prices[price.market] = price
+                if not self._is_flawed(flaw_of_price(price, entry.timestamp), entry):
+                    self.prices[price.market] = price
             case ArbitrageSignal() as signal:
                 self._signal(signal)
             case Balance() as balance:
                 self.balances[(balance.exchange, balance.asset)] = Told(balance, entry.timestamp)
             case Position() as position:
                 self.positions[(position.exchange, position.symbol)] = position
+                self._positions_at[(position.exchange, position.symbol)] = entry.timestamp
+            case Funding() as funding:
+                if isfinite(funding.mark_price) and funding.mark_price > 0:
+                    self._marks[(funding.exchange, funding.symbol)] = (funding.mark_price, entry.timestamp)
             case ExchangeHealth() as health:
                 self.health[health.exchange] = health
             case ExchangeStatus() as status:
@@ -109,12 +140,18 @@ class Mirror:
             case _:
                 log.warning("%s-%s@%s: %s", entry.topic.name, entry.partition, entry.offset, entry.error)
 
+    @staticmethod
+    def _is_flawed(flaw: str, entry: Entry) -> bool:
+        if flaw:
+            log.warning("%s-%s@%s: %s", entry.topic.name, entry.partition, entry.offset, flaw)
+        return bool(flaw)
+
     def _book(self, book: BookPicture[float], entry: Entry) -> None:
         """A book without a side was withdrawn, and replaces what it was; an unsound one does not."""
         whole = bool(book.bids and book.asks)
-        if whole and (wrong := flaw(book, entry.timestamp)):
-            log.warning("%s-%s@%s: %s", entry.topic.name, entry.partition, entry.offset, wrong)
+        if whole and self._is_flawed(flaw(book, entry.timestamp), entry):
             return
+        book = as_received(book, entry.timestamp)
         self._books[(book.exchange, book.symbol)] = (book, entry.cause)
         if whole and is_conversion_market(book.market):
             self._conversions.update(top_of(book))
@@ -133,6 +170,8 @@ class Mirror:
             self.exclusions[(status.exchange, status.symbol)] = status
         elif status.kind is StatusKind.INCLUDED:
             self.exclusions.pop((status.exchange, status.symbol), None)
+        elif status.kind is StatusKind.MODE:
+            self.modes[status.exchange] = status
         elif status.kind is StatusKind.PROBED:
             self.probes[status.exchange] = status
 
@@ -194,6 +233,25 @@ class Mirror:
         """When a balance of this exchange was last written to the log; 0: never."""
         return max((one.at for (where, _), one in self.balances.items() if where == exchange), default=0)
 
+    def oldest_part(self, exchange: str) -> Microseconds:
+        """When the oldest balance or position that this account still has was last reported; 0: none ever was."""
+        held = [one.at for (where, _), one in self.balances.items() if where == exchange and one.balance.total]
+        held += [at for name, at in self._positions_at.items() if name[0] == exchange and self.positions[name].quantity]
+        return min(held, default=self.balances_told(exchange))
+
+    def mark(self, instrument: Instrument, now: Microseconds) -> float | None:
+        """The price that positions are valued with, in the wire's units: the exchange's mark, or the mid of its book.
+
+        None where neither is fresh.
+        """
+        price, at = self._marks.get((instrument.exchange, instrument.symbol), (0.0, 0))
+        if abs(now - at) <= MARK_LIFE:
+            return price
+        book = self.book(instrument)
+        if book is None or not book.bids or not book.asks or abs(now - book.received_time) > MARK_LIFE:
+            return None
+        return (book.bids[0].price + book.asks[0].price) / 2
+
     def free(self, instrument: Instrument, side: Side) -> Decimal | None:
         """What the account can spend on an order, in units of ``spent_asset``; None where nobody told its balances.
 
@@ -219,7 +277,8 @@ class Mirror:
 
     def prospect(self, instrument: Instrument, side: Side, now: Microseconds, blocked: str = "") -> Prospect:
         """All that is known of an instrument for an order of this side."""
-        book, cause = self._books.get((instrument.exchange, instrument.symbol), (None, None))
+        name = (instrument.exchange, instrument.symbol)
+        book, cause = self._books.get(name, (None, None))
         return Prospect(
             instrument,
             book,
@@ -228,4 +287,7 @@ class Mirror:
             self.health.get(instrument.exchange),
             self.free(instrument, side),
             blocked or self.halt_of(instrument.exchange),
+            reducible(
+                instrument, side, self.positions.get((instrument.exchange, instrument.symbol)), (), Seen(now, now)
+            ),
         )

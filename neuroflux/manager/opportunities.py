@@ -1,10 +1,17 @@
-"""``scan_arbitrage_opportunities``: the signals that are open now, the most profitable first."""
+"""``scan_arbitrage_opportunities``: the signals that are open now and that the accounts can take, the best first."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from math import isnan, nan
 
-from neuroflux.domain import ArbitrageSignal, Microseconds
+from neuroflux.domain import ArbitrageSignal, Level, Microseconds, OrderType, Side
+from neuroflux.engine.candidates import side_of
+from neuroflux.engine.crossing import Leg, cross
+from neuroflux.engine.limits import spent_amount
+from neuroflux.engine.pair import CLOSENESS
+from neuroflux.engine.rounding import round_quantity
 from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 from neuroflux.manager.answers import Opportunity, causes_answer, iso
 from neuroflux.manager.mirror import Mirror
@@ -13,50 +20,120 @@ from neuroflux.manager.mirror import Mirror
 def opportunities(
     mirror: Mirror, now: Microseconds, thresholds: Mapping[str, float] = ARBITRAGE_THRESHOLDS
 ) -> list[Opportunity]:
-    """Every signal that has not expired, promises what the thresholds ask, and whose exchanges are not halted."""
-    worth = [
-        one
+    """Every signal that has not expired, whose exchanges are not halted, and that pays what the thresholds ask on what
+    the accounts can fund. Where their funds are not known it counts as the signal says."""
+    found = [
+        (one, _opportunity(mirror, one, now))
         for one in mirror.open_signals(now)
-        if pays(mirror, one, now, thresholds)
+        if one.expected_profit >= thresholds["min_profit_usd"]  # what can be funded of it promises no more
         and not mirror.halt_of(one.buy_exchange)
         and not mirror.halt_of(one.sell_exchange)
     ]
-    worth.sort(key=lambda one: (-one.expected_profit, one.expires_at, one.signal_id))
-    return [_opportunity(one) for one in worth]
+    worth = [one for signal, one in found if pays(one, _unit_usd(mirror, signal, now), thresholds)]
+    worth.sort(key=lambda one: (-one["expected_profit"], one["expires_at"], one["signal_id"]))
+    return worth
 
 
-def pays(mirror: Mirror, signal: ArbitrageSignal, now: Microseconds, thresholds: Mapping[str, float]) -> bool:
-    """Whether a signal promises enough, in USD and as a fraction of what is bought."""
-    notional = _notional(mirror, signal, now)
-    return signal.expected_profit >= max(thresholds["min_profit_usd"], thresholds["min_profit_fraction"] * notional)
+def pays(found: Opportunity, unit_usd: float, thresholds: Mapping[str, float]) -> bool:
+    """Whether it promises enough, in USD and as a fraction of what is bought."""
+    funded = found["fundable_quantity"]
+    notional = (found["quantity"] if isnan(funded) else funded) * unit_usd
+    return found["expected_profit"] >= max(thresholds["min_profit_usd"], thresholds["min_profit_fraction"] * notional)
 
 
-def _notional(mirror: Mirror, signal: ArbitrageSignal, now: Microseconds) -> float:
-    """USD of what is bought, at the price of its book; without a rate of its quote, as if that were USD."""
+def _unit_usd(mirror: Mirror, signal: ArbitrageSignal, now: Microseconds) -> float:
+    """USD for a unit of the base, at the price of its book; without a rate of its quote, as if that were USD."""
     bought = mirror.instrument(signal.buy_exchange, signal.buy_symbol)
     if bought is None:
-        return signal.quantity * signal.buy_price
+        return signal.buy_price
     rate = mirror.rate(bought.quote, now)
-    return signal.quantity * signal.buy_price / bought.multiplier * (rate.ask if rate else 1.0)
+    return signal.buy_price / bought.multiplier * (rate.ask if rate else 1.0)
 
 
-def _opportunity(signal: ArbitrageSignal) -> Opportunity:
+def _per_base(mirror: Mirror, exchange: str, symbol: str, price: float) -> float:
+    """A price of the wire's unit as one of the base; ``nan`` where the instrument is not listed."""
+    instrument = mirror.instrument(exchange, symbol)
+    return price / instrument.multiplier if instrument is not None else nan
+
+
+# ── what the accounts can do ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def fundable(mirror: Mirror, signal: ArbitrageSignal, now: Microseconds) -> float:
+    """The units of the base that both accounts can pay for, as the execution counts it; ``nan`` where not known."""
+    wanted = Decimal(str(signal.quantity))
+    sides = (
+        (Side.BUY, mirror.instrument(signal.buy_exchange, signal.buy_symbol), signal.buy_price),
+        (Side.SELL, mirror.instrument(signal.sell_exchange, signal.sell_symbol), signal.sell_price),
+    )
+    for side, instrument, price in sides:
+        prospect = mirror.prospect(instrument, side, now) if instrument is not None else None
+        if instrument is None or prospect is None or prospect.free is None:
+            return nan
+        unit = spent_amount(instrument, side, Decimal(1), Decimal(str(price)))
+        funded = max(prospect.free, Decimal(0)) * CLOSENESS / unit + prospect.reducible
+        wanted = min(wanted, funded * instrument.multiplier)
+    for _, instrument, _ in sides:
+        if instrument is not None:
+            step = round_quantity(instrument, wanted / instrument.multiplier, OrderType.LIMIT)
+            wanted = step * instrument.multiplier
+    return float(wanted)
+
+
+def _profit(mirror: Mirror, signal: ArbitrageSignal, quantity: float, now: Microseconds) -> float:
+    """USD, net, of the first ``quantity`` units: by the books now, at most what the signal promises of the whole.
+
+    Without both books it is the signal's average, which the first units beat.
+    """
+    share = quantity / signal.quantity
+    if not quantity or share >= 1:
+        return share * signal.expected_profit
+    legs = [_leg(mirror, signal, side, quantity, now) for side in Side]
+    taken = cross(legs[0], legs[1], float("inf")) if legs[0] and legs[1] else None
+    net = taken.net - share * signal.exit_cost if taken and taken.quantity >= quantity * 0.999 else 0.0
+    return min(max(net, share * signal.expected_profit), signal.expected_profit)
+
+
+def _leg(mirror: Mirror, signal: ArbitrageSignal, side: Side, quantity: float, now: Microseconds) -> Leg | None:
+    """A side of the newest book, cut to the quantity."""
+    buys = side is Side.BUY
+    exchange, symbol = (signal.buy_exchange, signal.buy_symbol) if buys else (signal.sell_exchange, signal.sell_symbol)
+    instrument = mirror.instrument(exchange, symbol)
+    rate = mirror.rate(instrument.quote, now) if instrument else None
+    book = mirror.book(instrument) if instrument else None
+    if instrument is None or rate is None or book is None:
+        return None
+    levels, left = list[Level[float]](), quantity / instrument.multiplier
+    for level in side_of(book, side):
+        levels.append(Level(level.price, min(level.quantity, left)))
+        left -= level.quantity
+        if left <= 0:
+            break
+    return Leg(levels, instrument.quote, rate, float(instrument.taker_fee), float(instrument.multiplier))
+
+
+def _opportunity(mirror: Mirror, signal: ArbitrageSignal, now: Microseconds) -> Opportunity:
+    funded = fundable(mirror, signal, now)
     return {
         "symbol": signal.market,
-        "expected_profit": signal.expected_profit,
+        "expected_profit": signal.expected_profit if isnan(funded) else _profit(mirror, signal, funded, now),
+        "fundable_quantity": funded,
+        "market_profit": signal.expected_profit,
         "signal_id": signal.signal_id,
         "market": signal.market,
         "kind": signal.kind.value,
         "buy_exchange": signal.buy_exchange,
         "buy_symbol": signal.buy_symbol,
-        "buy_price": signal.buy_price,
+        "buy_price": _per_base(mirror, signal.buy_exchange, signal.buy_symbol, signal.buy_price),
         "sell_exchange": signal.sell_exchange,
         "sell_symbol": signal.sell_symbol,
-        "sell_price": signal.sell_price,
+        "sell_price": _per_base(mirror, signal.sell_exchange, signal.sell_symbol, signal.sell_price),
         "quantity": signal.quantity,
         "gross_profit": signal.gross_profit,
         "fees": signal.fees,
         "conversion_cost": signal.conversion_cost,
+        "entry_edge": signal.gross_profit - signal.fees - signal.conversion_cost,
+        "exit_cost": signal.exit_cost,
         "created_at": iso(signal.event_time),
         "expires_at": iso(signal.expires_at),
         "causes": causes_answer(signal.causes),

@@ -17,6 +17,7 @@ from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.manager.answers import OptimizationAnswer
 from neuroflux.manager.connection import Connection
 from neuroflux.manager.mirror import Mirror
+from neuroflux.tables import texts
 
 URGENCIES = ("low", "normal", "high", "critical")
 PAST = 200
@@ -96,7 +97,7 @@ async def optimise_execution(
 
 async def _past_errors(connection: Connection, symbol: str) -> Sequence[float]:
     mirror, now = connection.mirror, connection.now()
-    symbols = ", ".join(f"'{one.symbol}'" for one in mirror.called(symbol))
+    symbols = texts(one.symbol for one in mirror.called(symbol))
     if not symbols:
         raise UnknownSymbol(f"symbol: no instrument list names {symbol!r}")
     rows = await connection.query(ERRORS.format(symbols=symbols, past=PAST))

@@ -8,21 +8,27 @@ from typing import Any
 
 from neuroflux.domain import Instrument, Microseconds, Side
 from neuroflux.engine.equity import Holding
-from neuroflux.engine.flows import Exposure, Movement, movements
-from neuroflux.engine.performance import MINUTE, PerformanceAnswer, performance
+from neuroflux.engine.flows import MINUTE, Exposure, Movement, fee, movements, settled
+from neuroflux.engine.performance import PerformanceAnswer, performance
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.manager.connection import Connection
 from neuroflux.manager.mirror import Mirror
+from neuroflux.tables import texts
 
 HELD = """
-SELECT toUnixTimestamp(minute), exchange, asset, total, price, toUnixTimestamp64Micro(told) FROM equity ORDER BY minute
+SELECT toUnixTimestamp(minute), exchange, asset, total, price, toUnixTimestamp64Micro(told), unrealised_pnl FROM equity
+WHERE minute IN (
+    SELECT toStartOfMinute(event_time) FROM balances UNION DISTINCT
+    SELECT toStartOfMinute(event_time) FROM aggregated_prices
+) ORDER BY minute
 """
+"""Of the minutes in which anything was stored: while nothing runs, there is nothing to measure a return by."""
 FILLED = """
 SELECT toUnixTimestamp64Micro(event_time), exchange, symbol, side, price, quantity, fee, fee_asset FROM fills FINAL
 """
 OPEN = """
 SELECT toUnixTimestamp(toStartOfMinute(event_time)) AS minute, exchange, symbol, max(abs(quantity)) > 0,
-       argMax(quantity, event_time) != 0
+       argMax(quantity, (_partition, _offset)) != 0
 FROM positions FINAL GROUP BY minute, exchange, symbol ORDER BY minute
 """
 PRICED = """
@@ -30,6 +36,25 @@ SELECT market, toUnixTimestamp(toStartOfMinute(event_time)) AS minute, argMax(pr
 FROM aggregated_prices WHERE market IN ({markets}) GROUP BY market, minute ORDER BY minute
 """
 
+STORED = """
+SELECT toUnixTimestamp64Micro(greatest((SELECT max(event_time) FROM balances),
+                                       (SELECT max(event_time) FROM aggregated_prices)))
+"""
+UNFILLED = """
+SELECT exchange, toUnixTimestamp64Micro(min(said.event_time))
+FROM account_orders AS said
+LEFT JOIN (
+    SELECT exchange, client_order_id, sum(quantity) AS quantity FROM fills FINAL GROUP BY exchange, client_order_id
+) AS stored ON said.exchange = stored.exchange AND said.client_order_id = stored.client_order_id
+WHERE said.filled_quantity > stored.quantity
+  AND said.event_time > (SELECT max(event_time) FROM account_orders) - INTERVAL 10 MINUTE
+  AND said.client_order_id IN (SELECT client_order_id FROM order_events)
+GROUP BY exchange
+"""
+"""The first report of each exchange that one of our orders was filled further than the stored fills say."""
+
+SETTLING: Microseconds = 10_000_000
+"""A fill is stored at most so long after the balance that shows it, unless a report says that it is missing."""
 FOR_EVER: Microseconds = 1 << 62
 
 Named = Callable[[str, str], Instrument | None]
@@ -42,9 +67,11 @@ async def track_performance(
 ) -> PerformanceAnswer:
     """Of what these exchanges held. Raises UnknownSymbol for a benchmark, UsageError, Unreachable."""
     markets = benchmark_markets(connection.mirror, benchmark_symbols)
-    rows, filled, opened = [await connection.query(one) for one in (HELD, FILLED, OPEN)]
+    asked = (UNFILLED, STORED, HELD, FILLED, OPEN)
+    unfilled, stored, rows, filled, opened = [await connection.query(one) for one in asked]
     prices = await connection.query(priced(markets.values())) if markets else ()
-    held, named = holdings(rows, exchanges), connection.mirror.instrument
+    named = connection.mirror.instrument
+    held = settled(holdings(rows, exchanges), settled_until(stored, unfilled, exchanges))
     moved, exposed = moved_by(filled, named), exposures(opened, named)
     return await asyncio.to_thread(performance, held, benchmarks(markets, prices), moved, exposed)
 
@@ -65,27 +92,38 @@ def _market(mirror: Mirror, symbol: str) -> str:
 
 def priced(markets: Iterable[str]) -> str:
     """The question for the prices of these markets."""
-    escaped = (market.replace("\\", "\\\\").replace("'", "\\'") for market in sorted(set(markets)))
-    return PRICED.format(markets=", ".join(f"'{market}'" for market in escaped))
+    return PRICED.format(markets=texts(markets))
 
 
 def holdings(rows: Iterable[Sequence[Any]], exchanges: Collection[str]) -> list[Holding]:
-    """What was held on these exchanges, as ClickHouse tells it: minute, exchange, asset, total, price, when told."""
+    """What was held on these exchanges, in the columns of ``HELD``."""
     return [
-        Holding(int(minute) * 1_000_000, exchange, asset, float(total), None if price is None else float(price), told)
-        for minute, exchange, asset, total, price, told in rows
+        Holding(int(minute) * 1_000_000, exchange, asset, total, price, told, unrealised)
+        for minute, exchange, asset, total, price, told, unrealised in rows
         if exchange in exchanges
     ]
+
+
+def settled_until(
+    stored: Iterable[Sequence[Any]], unfilled: Iterable[Sequence[Any]], exchanges: Iterable[str]
+) -> dict[str, Microseconds]:
+    """Until when the fills that led to a balance are stored, by exchange."""
+    newest = max((one for (one,) in stored if one is not None), default=0)
+    until = dict.fromkeys(exchanges, newest - SETTLING)
+    for exchange, since in unfilled:
+        if exchange in until:
+            until[exchange] = min(until[exchange], since - 1)
+    return until
 
 
 def moved_by(rows: Iterable[Sequence[Any]], named: Named) -> list[Movement]:
     """What fills and their fees changed; of an instrument that nobody lists any more only the fee."""
     moved: list[Movement] = []
-    for time, exchange, symbol, side, price, quantity, fee, fee_asset in rows:
+    for time, exchange, symbol, side, price, quantity, paid, paid_in in rows:
         instrument = named(exchange, symbol)
         if instrument is not None:
             moved += movements(instrument, Side(side), (time, float(price), float(quantity)))
-        moved.append(Movement(time, exchange, fee_asset, -float(fee)))
+        moved.append(fee(instrument, time, exchange, (float(paid), paid_in)))
     return moved
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from math import fsum
+from math import fsum, isfinite, nan
 from typing import Any, Final, Literal
 
 import msgspec
@@ -34,6 +34,8 @@ from neuroflux.manager.settling import legs, settled
 from neuroflux.ordering import new_order_id
 
 FOLLOWED_SECONDS: Final = 60.0
+ROUNDING: Final = 1e-9
+"""What binary fractions may take from a quantity that was traded in full."""
 READ_BACK_SECONDS: Final = 10.0
 """How long the exchanges may take to tell the balances that the trades have left."""
 
@@ -47,6 +49,7 @@ async def rebalance(
     dry_run: bool,
 ) -> RebalanceAnswer:
     """Plan, trade, and read the balances back; raises UsageError for a target or slippage that makes no sense."""
+    _check_number("max_slippage", max_slippage)
     mirror, began = connection.mirror, connection.now()
     known = known_to(mirror, exchanges, target, began)
     planned = await asyncio.to_thread(plan, target, known.held, known.prospects, known.prices, max_slippage, began)
@@ -72,8 +75,15 @@ def known_to(mirror: Mirror, exchanges: Sequence[str], target: Mapping[str, floa
     """One picture of what the exchanges hold and their spot books say now."""
     if not isinstance(target, Mapping) or not target:
         raise UsageError("target_allocation: a dict of assets and shares is needed")
+    for asset, share in target.items():
+        _check_number(f"target_allocation[{asset!r}]", share)
     with mirror.lock:
         return _known(mirror, exchanges, set(target), now)
+
+
+def _check_number(name: str, given: object) -> None:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not isfinite(given):
+        raise UsageError(f"{name}: a finite number is needed, not {given!r}")
 
 
 def _known(mirror: Mirror, exchanges: Sequence[str], wanted: set[str], now: Microseconds) -> Known:
@@ -101,9 +111,8 @@ def _command(mirror: Mirror, planned: RebalancePlan, max_slippage: float) -> Ord
 
 
 def _leg(mirror: Mirror, trade: RebalanceTrade) -> CommandLeg:
-    instrument = mirror.instrument(trade.exchange, trade.symbol)
-    multiplier = instrument.multiplier if instrument is not None else 1
-    return CommandLeg(trade.exchange, trade.symbol, trade.side, trade.quantity * multiplier, trade.bound_price)
+    quantity = trade.quantity * _multiplier(mirror, trade)
+    return CommandLeg(trade.exchange, trade.symbol, trade.side, quantity, trade.bound_price)
 
 
 async def _read_back(connection: Connection, followed: Followed) -> None:
@@ -134,13 +143,13 @@ def _answer(
     *,
     dry_run: bool,
 ) -> RebalanceAnswer:
-    executed, last, now = legs(followed.fills), followed.last, wall()
+    executed, last, now = legs(mirror, followed.fills), followed.last, wall()
     slippage = [_slippage(mirror, one, executed, now) for one in planned.trades]
     lost = fsum(one["slippage_usd"] or 0.0 for one in slippage)
     spent = settled(mirror, followed.fills, now).fees + lost
     return {
         "rebalance_id": command.order_id,
-        "status": "planned" if dry_run else _status(planned, executed),
+        "status": "planned" if dry_run else _status(mirror, planned, executed),
         "orders_executed": executed,
         "final_allocation": final,
         "total_cost": planned.total_cost if dry_run else spent,
@@ -167,15 +176,29 @@ def _why(planned: RebalancePlan) -> str:
     return "; ".join(f"{one.asset}: {one.reason}" for one in planned.skipped)
 
 
-def _status(planned: RebalancePlan, executed: Sequence[Mapping[str, Any]]) -> Literal["completed", "partial", "failed"]:
+def _status(
+    mirror: Mirror, planned: RebalancePlan, executed: Sequence[Mapping[str, Any]]
+) -> Literal["completed", "partial", "failed"]:
     """``completed`` is the whole plan, traded in full, with nothing left that is more than dust."""
     done = {(one["exchange"], one["symbol"], one["side"]): one["quantity"] for one in executed}
     missing = [
-        one for one in planned.trades if done.get((one.exchange, one.symbol, one.side.value), 0.0) < float(one.quantity)
+        one
+        for one in planned.trades
+        if done.get((one.exchange, one.symbol, one.side.value), 0.0) < _quantity(mirror, one) * (1 - ROUNDING)
     ]
     if not missing:
         return "partial" if planned.partial else "completed"
     return "partial" if executed else "failed"
+
+
+def _multiplier(mirror: Mirror, trade: RebalanceTrade) -> int:
+    instrument = mirror.instrument(trade.exchange, trade.symbol)
+    return instrument.multiplier if instrument is not None else 1
+
+
+def _quantity(mirror: Mirror, trade: RebalanceTrade) -> float:
+    """In units of the base."""
+    return float(trade.quantity) * _multiplier(mirror, trade)
 
 
 def _slippage(
@@ -184,11 +207,12 @@ def _slippage(
     """Against the mid at the time of the plan: what the plan expected, and what the fills have paid beyond that."""
     name = (trade.exchange, trade.symbol, trade.side.value)
     found = next((one for one in executed if (one["exchange"], one["symbol"], one["side"]) == name), None)
+    expected_price = float(trade.price) / _multiplier(mirror, trade)
     told = {
         "exchange": trade.exchange,
         "symbol": trade.symbol,
         "side": trade.side.value,
-        "expected_price": float(trade.price),
+        "expected_price": expected_price,
         "expected_usd": trade.slippage_usd,
     }
     if found is None:
@@ -196,6 +220,6 @@ def _slippage(
     instrument = mirror.instrument(trade.exchange, trade.symbol)
     rate = mirror.rate(instrument.quote, now) if instrument is not None else None
     sign = 1 if trade.side is Side.BUY else -1
-    beyond = sign * (found["average_price"] - float(trade.price)) * found["quantity"] * (rate.mid if rate else 0.0)
-    expected = trade.slippage_usd * found["quantity"] / float(trade.quantity)
+    beyond = sign * (found["average_price"] - expected_price) * found["quantity"] * (rate.mid if rate else nan)
+    expected = trade.slippage_usd * found["quantity"] / _quantity(mirror, trade)
     return told | {"average_price": found["average_price"], "slippage_usd": expected + beyond}

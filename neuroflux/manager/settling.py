@@ -1,18 +1,21 @@
-"""What orders came to, from their fills: money in USD by the live rates."""
+"""What orders came to, from their fills, and what closing the positions costs: money in USD by the live rates."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
+from math import fsum, nan
 from typing import Any
 
 from msgspec import Struct
 
-from neuroflux.domain import Fill, Microseconds, Side
+from neuroflux.domain import Fill, Instrument, InstrumentKind, Microseconds, Side
+from neuroflux.engine.costs import closing_cost, mid_of
 from neuroflux.manager.mirror import Mirror
 
 
 class Settled(Struct, frozen=True):
-    """USD: what was paid, what was brought in, and the fees. ``unpriced`` assets had no rate and are in no sum."""
+    """USD: what was paid, what was brought in, and the fees; ``nan`` where an asset is ``unpriced``."""
 
     paid: float
     brought: float
@@ -34,8 +37,32 @@ def settled(mirror: Mirror, fills: Iterable[Fill], now: Microseconds) -> Settled
             if amount and mirror.rate(asset, now) is None:
                 unpriced[asset] = None
         sums[fill.side] += value * _usd(mirror, quote, now)
-        fees += float(fill.fee) * _usd(mirror, fill.fee_asset, now)
+        fees += float(fill.fee) * _usd(mirror, fill.fee_asset, now) if fill.fee else 0.0
     return Settled(sums[Side.BUY], sums[Side.SELL], fees, tuple(unpriced))
+
+
+def closing(mirror: Mirror, fills: Iterable[Fill], now: Microseconds) -> float:
+    """USD that closing what these fills opened costs by the books now; ``nan`` where a book or rate is not known.
+
+    0 where only spot was traded: that moved what is held, and nothing stays open.
+    """
+    opened: dict[tuple[str, str], Decimal] = {}
+    for fill in fills:
+        name = (fill.exchange, fill.symbol)
+        opened[name] = opened.get(name, Decimal(0)) + fill.quantity * (1 if fill.side is Side.BUY else -1)
+    known = {name: mirror.instrument(*name) for name in opened}
+    if all(one is not None and one.kind is InstrumentKind.SPOT for one in known.values()):
+        return 0.0
+    return fsum(_closing(mirror, known[name], float(wire), now) for name, wire in opened.items() if wire)
+
+
+def _closing(mirror: Mirror, instrument: Instrument | None, wire: float, now: Microseconds) -> float:
+    book = mirror.book(instrument) if instrument is not None else None
+    rate = mirror.rate(instrument.quote, now) if instrument is not None else None
+    if instrument is None or rate is None or book is None or not book.bids or not book.asks:
+        return nan
+    levels = book.bids if wire > 0 else book.asks
+    return closing_cost(instrument, mid_of(book), rate, levels, abs(wire) * instrument.multiplier)
 
 
 def quote_of(mirror: Mirror, fill: Fill) -> str:
@@ -46,18 +73,20 @@ def quote_of(mirror: Mirror, fill: Fill) -> str:
 
 def _usd(mirror: Mirror, asset: str, now: Microseconds) -> float:
     rate = mirror.rate(asset, now)
-    return rate.mid if rate is not None else 0.0
+    return rate.mid if rate is not None else nan
 
 
-def legs(fills: Iterable[Fill]) -> list[dict[str, Any]]:
-    """By exchange, symbol and side: quantity, average price in the quote, and fees by asset."""
+def legs(mirror: Mirror, fills: Iterable[Fill]) -> list[dict[str, Any]]:
+    """By exchange, symbol and side: quantity in units of the base, average price of one in the quote, fees by asset."""
     found: dict[tuple[str, str, str], list[Fill]] = {}
     for fill in fills:
         found.setdefault((fill.exchange, fill.symbol, fill.side.value), []).append(fill)
-    return [_leg(*name, parts) for name, parts in found.items()]
+    return [_leg(mirror, *name, parts) for name, parts in found.items()]
 
 
-def _leg(exchange: str, symbol: str, side: str, fills: list[Fill]) -> dict[str, Any]:
+def _leg(mirror: Mirror, exchange: str, symbol: str, side: str, fills: list[Fill]) -> dict[str, Any]:
+    instrument = mirror.instrument(exchange, symbol)
+    multiplier = float(instrument.multiplier) if instrument is not None else nan
     quantity = sum(fill.quantity for fill in fills)
     fees: dict[str, float] = {}
     for fill in fills:
@@ -66,8 +95,9 @@ def _leg(exchange: str, symbol: str, side: str, fills: list[Fill]) -> dict[str, 
         "exchange": exchange,
         "symbol": symbol,
         "side": side,
-        "quantity": float(quantity),
-        "average_price": float(sum(fill.price * fill.quantity for fill in fills) / quantity),
+        "quantity": float(quantity) * multiplier,
+        "average_price": float(sum(fill.price * fill.quantity for fill in fills) / quantity) / multiplier,
+        "currency": instrument.quote if instrument is not None else "",
         "fees": fees,
         "trades": [fill.trade_id for fill in fills],
     }

@@ -6,6 +6,7 @@ from math import isnan
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from neuroflux import topics
 from neuroflux.domain import StatusKind
@@ -18,6 +19,7 @@ from tests.neuroflux.manager.told import (
     all_well,
     balance,
     book,
+    funding,
     instrument,
     position,
     price,
@@ -84,10 +86,59 @@ def test_unrealised_profit_counts_once() -> None:
     mirror = all_well()
     tell(mirror, topics.POSITIONS, position("binanceusdm", "BTC/USDC:USDC", "-30"))
     tell(mirror, topics.POSITIONS, position("hyperliquid", "BTC/USDC:USDC", "7"))
+    tell(mirror, topics.BALANCES, replace(balance("hyperliquid"), unrealised_pnl=Decimal(7)))
     answer = unified_balance(mirror, ALL, None, NOW)
     assert answer["unrealised_pnl_usd"] == -23
-    assert answer["total_balance_usd"] == 300 - 30, "Hyperliquid's account value holds it already"
+    assert answer["total_balance_usd"] == 300 - 30, "the total of this balance holds the profit already"
     assert answer["exchange_breakdown"]["binance"]["total_usd"] == 170
+    held = answer["asset_breakdown"]["USDC"]
+    assert (held["total"], held["unrealised_pnl"], held["value_usd"]) == (300, 7, 293)
+
+
+def test_a_position_is_valued_at_the_newest_mark_and_not_as_it_was_last_reported() -> None:
+    """Positions of USDⓈ-M are reported each minute: the figure was up to 25 USD off, and ``synced``."""
+    mirror = all_well()
+    tell(mirror, topics.POSITIONS, replace(position("binanceusdm", "BTC/USDC:USDC", "14"), quantity=Decimal(-2)))
+    assert unified_balance(mirror, ALL, None, NOW)["unrealised_pnl_usd"] == pytest.approx(-28), "the mid of its book"
+    tell(mirror, topics.FUNDING, funding("binanceusdm", "BTC/USDC:USDC", 101.5))
+    told = unified_balance(mirror, ALL, None, NOW)
+    assert told["unrealised_pnl_usd"] == pytest.approx(-2 * (101.5 - 86))
+    assert told["total_balance_usd"] == pytest.approx(300 - 31)
+    old = unified_balance(mirror, ALL, None, NOW + 20 * SECOND)
+    assert old["unrealised_pnl_usd"] == 14, "no fresh mark: what was reported"
+
+
+def test_the_values_of_the_exchanges_add_up_to_the_account() -> None:
+    """``binanceusdm`` stood beside ``binance`` and in it: the values added up to 254,295 of 199,481."""
+    told = unified_balance(all_well(), ALL, None, NOW)
+    accounts = told["exchange_breakdown"]
+    assert set(accounts) == {"binance", "hyperliquid"}
+    assert set(accounts["binance"]["parts"]) == {"binance", "binanceusdm"}
+    assert sum(one["total_usd"] for one in accounts.values()) == pytest.approx(told["total_balance_usd"])
+    alone = unified_balance(all_well(), ("binanceusdm", "hyperliquid"), None, NOW)["exchange_breakdown"]
+    assert set(alone) == {"binanceusdm", "hyperliquid"}
+
+
+def test_synced_means_that_every_part_is_fresh() -> None:
+    mirror, later = all_well(), NOW + 200 * SECOND
+    tell(mirror, topics.BALANCES, balance("binance", "BTC", "1"), later)
+    assert sync_status(mirror, "binance", later)["status"] == "stale", "USDC was last reported 200 s ago"
+    tell(mirror, topics.BALANCES, balance("binance"), later)
+    tell(mirror, topics.BALANCES, balance("binance", "GONE", "0"), NOW)
+    assert sync_status(mirror, "binance", later)["status"] == "synced", "nothing is held of what is older"
+    tell(mirror, topics.POSITIONS, position("binanceusdm", "BTC/USDC:USDC", "1"))
+    tell(mirror, topics.BALANCES, balance("binanceusdm"), later)
+    stale = sync_status(mirror, "binanceusdm", later)
+    assert (stale["status"], stale["age_seconds"]) == ("stale", 200.0)
+
+
+def test_an_account_in_a_mode_that_is_not_read_right_is_not_synced() -> None:
+    mirror = all_well()
+    tell(mirror, topics.STATUS, status("binanceusdm", StatusKind.MODE, "hedge mode: change it", value=1.0))
+    told = sync_status(mirror, "binanceusdm", NOW)
+    assert (told["status"], told["agrees"], told["detail"]) == ("differs", None, "mode: hedge mode: change it")
+    tell(mirror, topics.STATUS, status("binanceusdm", StatusKind.MODE, ""))
+    assert sync_status(mirror, "binanceusdm", NOW)["status"] == "synced"
 
 
 def test_only_what_was_asked_for() -> None:

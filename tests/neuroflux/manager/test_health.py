@@ -1,5 +1,6 @@
 """``monitor_exchange_health``: every condition is met by what names it, and by nothing else."""
 
+from math import isnan, nan
 from typing import Any
 
 import pytest
@@ -40,6 +41,17 @@ def test_a_figure_makes_its_condition(condition: str, fields: dict[str, Any]) ->
     (action,) = exchange_health(mirror, ALL, NOW)["recommended_actions"]
     assert (action["exchange"], action["condition"], action["action"]) == ("binance", condition, DO[condition])
     assert action["reason"]
+
+
+def test_a_limit_of_which_the_exchange_says_nothing_is_unknown_and_not_unused() -> None:
+    mirror = all_well()
+    tell(mirror, topics.HEALTH, health("binance", rate_limit_usage=nan))
+    answer = exchange_health(mirror, ALL, NOW)
+    assert isnan(answer["exchange_status"]["binance"]["rate_limit_usage"])
+    limit = answer["api_rate_limits"]["binance"]
+    assert isnan(limit["usage_percent"])
+    assert isnan(limit["left_percent"])
+    assert answer["recommended_actions"] == []
 
 
 def test_an_offline_exchange_wants_a_failover_until_it_has_one() -> None:

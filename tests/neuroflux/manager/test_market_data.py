@@ -86,6 +86,38 @@ def test_what_has_no_share_is_named_with_its_reason() -> None:
     assert "11.0 s old" in excluded["binance:BTC/USDT"]
 
 
+def test_the_best_prices_of_an_exchange_are_of_one_instrument() -> None:
+    """The best of spot, perpetual and quotes together crossed itself: bid 65,130.66 above ask 65,130.14."""
+    mirror = all_well()
+    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/FDUSD"))
+    tell(mirror, topics.BOOKS, book("binance", "FDUSD/USDC", 1.001, half=0.0001))
+    tell(mirror, topics.BOOKS, book("binance", "BTC/FDUSD", 101.0))
+    sources = (source("binance", "BTC/USDC", 100.0, 2.0), source("binance", "BTC/FDUSD", 101.0, 1.0))
+    tell(mirror, topics.PRICES, price(sources=sources))
+    shown = market_data(mirror, "BTC/USD", ["binance"], NOW)["exchange_data"]["binance"]
+    assert (shown["bid"], shown["ask"]) == (99.9, 100.1)
+    assert all(one["included"] for one in shown["instruments"].values())
+
+
+def test_a_book_that_is_old_is_not_included_though_its_quotes_are_back() -> None:
+    mirror = all_well()
+    tell(mirror, topics.BOOKS, book(*HYPERLIQUID, time=NOW - 35 * SECOND))
+    answer = market_data(mirror, "BTC/USD", None, NOW)
+    assert "35.0 s old" in answer["excluded"]["hyperliquid:BTC/USDC:USDC"]
+    shown = answer["exchange_data"]["hyperliquid"]
+    assert not shown["instruments"]["BTC/USDC:USDC"]["included"]
+    assert isnan(shown["bid"])
+    assert answer["aggregated_price"] == pytest.approx((100 * 2 + 101 * 1) / 3)
+
+
+def test_an_instrument_of_another_market_is_named_as_such() -> None:
+    mirror = all_well()
+    tell(mirror, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC", market="UBTC/USD"))
+    tell(mirror, topics.BOOKS, book("hyperliquid", "BTC/USDC"))
+    excluded = market_data(mirror, "BTC/USDC", None, NOW)["excluded"]
+    assert excluded == {"hyperliquid:BTC/USDC": "market: it is of UBTC/USD, and the price is of BTC/USD"}
+
+
 def test_without_a_fresh_price_nothing_is_made_up() -> None:
     answer = market_data(all_well(), "BTC/USD", None, NOW + 60 * SECOND)
     assert answer["status"] == "no_data"

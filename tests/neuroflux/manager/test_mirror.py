@@ -9,7 +9,7 @@ from neuroflux import topics
 from neuroflux.domain import ControlCommand, ControlKind, Side
 from neuroflux.manager.answers import iso, micros
 from neuroflux.manager.mirror import Mirror
-from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, book, instrument, tell
+from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, book, instrument, price, source, tell
 
 
 def test_a_prospect_is_all_that_is_known_of_an_instrument() -> None:
@@ -97,3 +97,15 @@ def test_a_time_comes_back_from_its_text(time: int) -> None:
 def test_no_time_is_no_text() -> None:
     assert iso(0) == ""
     assert micros("") == 0
+
+
+def test_nothing_is_taken_from_a_record_that_is_dated_ahead() -> None:
+    mirror = all_well()
+    (spot,) = mirror.called("BTC/USDC")
+    tell(mirror, topics.BOOKS, book(time=NOW + 5 * SECOND), NOW)
+    ahead = mirror.book(spot)
+    assert ahead is not None
+    assert ahead.received_time == NOW, "it is as old as its place in the log"
+    before = mirror.prices["BTC/USD"]
+    tell(mirror, topics.PRICES, price(sources=(source(price=50.0),), time=NOW + 86_400 * SECOND), NOW)
+    assert mirror.prices["BTC/USD"] is before

@@ -1,15 +1,23 @@
 """``scan_arbitrage_opportunities``: open, worth it, best first."""
 
+from decimal import Decimal
+from math import isnan
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from neuroflux import topics
 from neuroflux.domain import ControlCommand, ControlKind
+from neuroflux.errors import UsageError
 from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 from neuroflux.manager.answers import micros
+from neuroflux.manager.arbitrage import pair_of
 from neuroflux.manager.mirror import Mirror
 from neuroflux.manager.opportunities import opportunities
-from tests.neuroflux.manager.told import NOW, SECOND, signal, tell
+from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, book, instrument, position, signal, tell
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(-1, 5)), max_size=8))
@@ -55,3 +63,93 @@ def test_a_signal_goes_when_a_later_one_comes() -> None:
     tell(mirror, topics.SIGNALS, signal("old", expires_in=1))
     tell(mirror, topics.SIGNALS, signal("new", expires_in=9, event_time=NOW + 2 * SECOND))
     assert [one["signal_id"] for one in opportunities(mirror, NOW)] == ["new"], "memory holds no more than is open"
+
+
+# ── what the accounts can do ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def crossed(free: str = "490", held: str = "1000") -> Mirror:
+    """Binance sells 10 at 100 and Hyperliquid buys 10 at 101, both spot; the accounts have USDC and BTC."""
+    mirror = all_well()
+    tell(mirror, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC"))
+    tell(mirror, topics.BOOKS, book("binance", "BTC/USDC", 99.9, half=0.1))
+    tell(mirror, topics.BOOKS, book("hyperliquid", "BTC/USDC", 101.1, half=0.1))
+    tell(mirror, topics.BALANCES, balance("binance", "USDC", free))
+    tell(mirror, topics.BALANCES, balance("hyperliquid", "BTC", held))
+    return mirror
+
+
+def test_it_promises_what_the_accounts_can_fund() -> None:
+    """84 USD were promised on 333 SOL, where the account could fund 58.8 SOL and 18 USD."""
+    mirror = crossed()
+    tell(mirror, topics.SIGNALS, signal(profit=8.0))
+    (found,) = opportunities(mirror, NOW)
+    assert (found["quantity"], found["market_profit"]) == (10.0, 8.0)
+    assert found["fundable_quantity"] == pytest.approx(490 * 0.98 / 100)
+    assert found["expected_profit"] == pytest.approx(found["fundable_quantity"], rel=1e-6), "1 USD a unit by the books"
+    assert pair_of(found).quantity == Decimal("4.802")
+
+
+def test_the_seller_bounds_it_too_and_rich_accounts_take_all() -> None:
+    mirror = crossed("1000000", "3")
+    tell(mirror, topics.SIGNALS, signal(profit=8.0))
+    assert opportunities(mirror, NOW)[0]["fundable_quantity"] == pytest.approx(3 * 0.98)
+    rich = crossed("1000000")
+    tell(rich, topics.SIGNALS, signal(profit=8.0))
+    (found,) = opportunities(rich, NOW)
+    assert (found["fundable_quantity"], found["expected_profit"]) == (10.0, 8.0)
+    assert pair_of(found).quantity == 10
+
+
+def test_what_can_not_be_funded_is_no_opportunity() -> None:
+    mirror = crossed("0")
+    tell(mirror, topics.SIGNALS, signal(profit=8.0))
+    assert opportunities(mirror, NOW) == []
+
+
+def test_funds_that_nobody_knows_do_not_bound_it() -> None:
+    mirror = Mirror()
+    tell(mirror, topics.SIGNALS, signal(profit=8.0, exit_cost=3.0, gross_profit=13.0))
+    (found,) = opportunities(mirror, NOW)
+    assert isnan(found["fundable_quantity"])
+    assert (found["expected_profit"], found["exit_cost"], found["entry_edge"]) == (8.0, 3.0, 11.0)
+    assert pair_of(found).quantity == 10
+
+
+def test_prices_are_of_a_unit_of_the_base() -> None:
+    mirror = all_well()
+    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/USDC", multiplier=1000))
+    tell(mirror, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC"))
+    tell(mirror, topics.SIGNALS, signal(buy_price=100_000.0))
+    for free in ("binance", "hyperliquid"):
+        tell(mirror, topics.BALANCES, balance(free, "USDC", "100000"))
+    tell(mirror, topics.BALANCES, balance("hyperliquid", "BTC", "100"))
+    (found,) = opportunities(mirror, NOW)
+    assert (found["buy_price"], found["sell_price"]) == (100.0, 101.0)
+
+
+def test_what_makes_a_position_smaller_needs_no_funds() -> None:
+    mirror = all_well()
+    tell(mirror, topics.POSITIONS, replace(position("hyperliquid", "BTC/USDC:USDC", "0"), quantity=Decimal(4)))
+    tell(mirror, topics.BALANCES, balance("hyperliquid", "USDC", "0"))
+    tell(mirror, topics.BALANCES, balance("binance", "USDC", "100000"))
+    tell(mirror, topics.SIGNALS, signal(profit=9.0, sell_symbol="BTC/USDC:USDC"))
+    assert opportunities(mirror, NOW)[0]["fundable_quantity"] == 4.0
+
+
+def test_the_execution_is_asked_for_an_edge_that_pays_for_the_way_back() -> None:
+    whole: dict[str, Any] = {"symbol": "BTC/USD", "quantity": 10, "exit_cost": 3.0, "fundable_quantity": 5.0}
+    whole |= {f"{side}_{what}": what for side in ("buy", "sell") for what in ("exchange", "symbol")}
+    assert pair_of(whole).min_profit == 1.5
+    del whole["exit_cost"]
+    assert pair_of(whole).min_profit == 0
+    for odd in (float("nan"), float("inf"), -1.0, "much", True):
+        with pytest.raises(UsageError, match="exit_cost"):
+            pair_of(whole | {"exit_cost": odd})
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -1, 0, "much", None])
+def test_a_quantity_that_is_no_number_above_0_is_refused(odd: Any) -> None:
+    whole = {f"{side}_{what}": what for side in ("buy", "sell") for what in ("exchange", "symbol")}
+    with pytest.raises(UsageError, match="quantity"):
+        pair_of(whole | {"symbol": "BTC/USD", "quantity": odd})

@@ -5,7 +5,17 @@ import pytest
 from neuroflux.engine.equity import Holding
 from neuroflux.engine.flows import Exposure, Movement
 from neuroflux.errors import UnknownSymbol, UsageError
-from neuroflux.manager.performing import FOR_EVER, benchmark_markets, benchmarks, exposures, holdings, moved_by, priced
+from neuroflux.manager.performing import (
+    FOR_EVER,
+    SETTLING,
+    benchmark_markets,
+    benchmarks,
+    exposures,
+    holdings,
+    moved_by,
+    priced,
+    settled_until,
+)
 from tests.neuroflux.manager.told import all_well
 
 
@@ -21,12 +31,12 @@ def test_a_benchmark_is_a_market_a_symbol_or_an_asset() -> None:
 
 def test_rows_become_holdings_of_the_connected_exchanges() -> None:
     rows = [
-        (60, "binance", "BTC", 2.0, 100.0, 7),
-        (60, "binance", "DUST", 1.0, None, 7),
-        (60, "other", "BTC", 1.0, 1.0, 7),
+        (60, "binance", "BTC", 2.0, 100.0, 7, 0.5),
+        (60, "binance", "DUST", 1.0, None, 7, 0.0),
+        (60, "other", "BTC", 1.0, 1.0, 7, 0.0),
     ]
     assert holdings(rows, ("binance",)) == [
-        Holding(60_000_000, "binance", "BTC", 2.0, 100.0, 7),
+        Holding(60_000_000, "binance", "BTC", 2.0, 100.0, 7, 0.5),
         Holding(60_000_000, "binance", "DUST", 1.0, None, 7),
     ]
 
@@ -49,11 +59,11 @@ def test_fills_and_fees_become_movements() -> None:
         (7, "binance", "GONE/USDC", "buy", "1", "1", "1", "BNB"),
     ]
     assert moved_by(rows, named) == [
-        Movement(5, "binance", "BTC", 2.0),
-        Movement(5, "binance", "USDC", -200.0),
-        Movement(5, "binance", "BTC", -0.001),
+        Movement(5, "binance", "BTC", 2.0, to="BTC"),
+        Movement(5, "binance", "USDC", -200.0, to="BTC"),
+        Movement(5, "binance", "BTC", -0.001, to="BTC"),
         Movement(6, "hyperliquid", "USDC", 0.0, on_margin=True),
-        Movement(6, "hyperliquid", "USDC", -0.1),
+        Movement(6, "hyperliquid", "USDC", -0.1, to="USDC"),
         Movement(7, "binance", "BNB", -1.0),
     ]
 
@@ -67,3 +77,11 @@ def test_a_position_is_open_until_it_is_told_closed() -> None:
         Exposure("hyperliquid", "USDC", 300 * second, 360 * second),
         Exposure("hyperliquid", "USDC", 600 * second, FOR_EVER),
     ]
+
+
+def test_a_balance_counts_once_the_fills_that_led_to_it_are_stored() -> None:
+    newest, names = 100 * SETTLING, ("binance", "hyperliquid")
+    assert settled_until([(newest,)], [], names) == dict.fromkeys(names, 99 * SETTLING)
+    missing = [("binance", 50 * SETTLING), ("other", 1), ("hyperliquid", newest)]
+    assert settled_until([(newest,)], missing, names) == {"binance": 50 * SETTLING - 1, "hyperliquid": 99 * SETTLING}
+    assert settled_until([(None,)], [], ("binance",)) == {"binance": -SETTLING}

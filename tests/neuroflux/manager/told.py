@@ -13,6 +13,7 @@ from neuroflux.domain import (
     Cause,
     ExchangeHealth,
     ExchangeStatus,
+    Funding,
     HealthStatus,
     Instrument,
     InstrumentKind,
@@ -72,7 +73,12 @@ def balance(
 
 
 def position(exchange: str, symbol: str, profit: str) -> Position:
-    return Position(exchange, symbol, Decimal(1), Decimal(100), Decimal(profit), NOW)
+    """One unit, that has made this profit at a price of 100, where the books of ``all_well`` stand."""
+    return Position(exchange, symbol, Decimal(1), 100 - Decimal(profit), Decimal(profit), NOW)
+
+
+def funding(exchange: str, symbol: str, mark: float) -> Funding[float]:
+    return Funding(exchange, symbol, f"{symbol.split('/')[0]}/USD", 0.0001, 8, mark, mark, NOW, NOW)
 
 
 def health(exchange: str = "binance", status: HealthStatus = HealthStatus.ONLINE, **fields: Any) -> ExchangeHealth:
@@ -87,8 +93,10 @@ def health(exchange: str = "binance", status: HealthStatus = HealthStatus.ONLINE
     return ExchangeHealth(exchange, status, **(given | fields))
 
 
-def status(exchange: str, kind: StatusKind, detail: str, symbol: str = "", time: int = NOW) -> ExchangeStatus:
-    return ExchangeStatus(exchange, "account", kind, 0.0, detail, time, symbol)
+def status(
+    exchange: str, kind: StatusKind, detail: str, symbol: str = "", time: int = NOW, value: float = 0.0
+) -> ExchangeStatus:
+    return ExchangeStatus(exchange, "account", kind, value, detail, time, symbol)
 
 
 def signal(signal_id: str = "s", profit: float = 10.0, expires_in: float = 2.0, **fields: Any) -> ArbitrageSignal:

@@ -1,0 +1,173 @@
+"""What ``route_order`` answers: one snapshot of the order, in units of the market's base.
+
+An order that has ended is described by its own last event, any other by the newest events of all its legs: never by a
+mixture of both, because a leg's end is not the order's (its rest may go to another exchange).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import fsum, nan
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+from neuroflux.domain import Allocation, OrderCommand, OrderDecision, OrderEvent, OrderState, Side
+from neuroflux.engine.candidates import rests
+from neuroflux.engine.costs import unit_price
+from neuroflux.manager.answers import RouteOrderAnswer
+from neuroflux.manager.following import Followed
+from neuroflux.manager.mirror import Mirror
+
+RESTING: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING})
+COSTS: Final = ("fee", "spread", "slippage", "conversion", "total")
+
+
+class Filled(Struct, frozen=True):
+    """Units of the base, and the average price of one in ``currency``; ``nan`` where it is not known."""
+
+    quantity: float
+    price: float
+    currency: str
+
+
+def is_settled(command: OrderCommand, followed: Followed) -> bool:
+    """Whether there is nothing to wait for: state and decision are known, and so is the price of what was filled."""
+    refused = followed.last is not None and followed.last.state is OrderState.REFUSED
+    decided = refused or followed.decision is not None
+    priced = followed.ended or all(not one.filled_quantity or one.average_price for one in followed.legs)
+    return decided and priced and _is_known(command, followed)
+
+
+def _is_known(command: OrderCommand, followed: Followed) -> bool:
+    """Whether the order has ended, or rests where its exchanges have confirmed it."""
+    if followed.ended:
+        return True
+    chosen = followed.decision.chosen if followed.decision else ()
+    live = [one for one in followed.legs if not one.state.final]
+    whole = bool(live) and len(followed.legs) >= len(chosen)
+    return rests(command) and whole and all(one.state in RESTING for one in live)
+
+
+def has_taken(followed: Followed) -> bool:
+    """Whether an order took something, has ended, or was not decided to take: one that rests has no cost but its fee.
+
+    The stream's acknowledgement of a limit order that crosses the book comes before its fills, and where these fill
+    every leg, the end of the order comes right behind them.
+    """
+    if followed.decision is None or followed.ended:
+        return True
+    if any(one.filled_quantity for one in followed.legs):
+        return any(one.filled_quantity < one.quantity for one in followed.legs)
+    chosen = {(one.exchange, one.symbol) for one in followed.decision.chosen}
+    return not any(one.spread > 0 for one in followed.decision.candidates if (one.exchange, one.symbol) in chosen)
+
+
+def answer(mirror: Mirror, command: OrderCommand, followed: Followed) -> RouteOrderAnswer:
+    """What the decision and the events say; what is not known yet is empty or ``nan``."""
+    decision, last = followed.decision, followed.last
+    chosen = decision.chosen if decision is not None else ()
+    exchanges = list(dict.fromkeys(one.exchange for one in chosen))
+    filled = filled_of(mirror, followed)
+    return {
+        "order_id": command.order_id,
+        "exchange": exchanges[0] if exchanges else "",
+        "status": _status(command, followed),
+        "routing_reason": _reason(followed),
+        "estimated_costs": costs(decision),
+        "execution_time": _seconds(decision) if decision else nan,
+        "backup_exchanges": _backups(decision, command.side, exchanges) if decision else [],
+        "chosen": [_part(mirror, one) for one in chosen],
+        "state": last.state.value if last else "",
+        "filled_quantity": filled.quantity,
+        "average_price": filled.price,
+        "average_price_currency": filled.currency,
+    }
+
+
+def _status(command: OrderCommand, followed: Followed) -> Literal["routed", "pending", "failed"]:
+    last = followed.last
+    if last is not None and last.state.final and not last.filled_quantity:
+        return "failed"
+    return "routed" if _is_known(command, followed) else "pending"
+
+
+def _reason(followed: Followed) -> str:
+    """Why it failed, where it did; else why it went where it went."""
+    decision, last = followed.decision, followed.last
+    failed = last is not None and last.state.final and not last.filled_quantity
+    told = last.reason if last is not None and failed else ""
+    return told or (decision.reason if decision else "no executor has taken the order yet")
+
+
+# ── what was filled ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def filled_of(mirror: Mirror, followed: Followed) -> Filled:
+    """From the order's own last event when it has ended, else from the newest events of its legs."""
+    legs, last = followed.legs, followed.last
+    currency = _currency(mirror, legs or (followed.decision.chosen if followed.decision else ()))
+    if last is not None and (last.state.final or not legs):
+        return Filled(float(last.filled_quantity), _price(last), currency)
+    parts = [_in_base(mirror, one, currency) for one in legs if one.filled_quantity]
+    quantity = fsum(one.quantity for one in parts)
+    return Filled(quantity, fsum(one.price * one.quantity for one in parts) / quantity if quantity else nan, currency)
+
+
+def _price(event: OrderEvent) -> float:
+    """0 is no price: it stands for "nothing filled yet"."""
+    return float(event.average_price) if event.filled_quantity and event.average_price else nan
+
+
+def _in_base(mirror: Mirror, leg: OrderEvent, currency: str) -> Filled:
+    instrument = mirror.instrument(leg.exchange, leg.symbol)
+    multiplier = float(instrument.multiplier) if instrument is not None else nan
+    rate = 1.0 if currency == _quote(mirror, leg) else _mid(mirror, _quote(mirror, leg), leg)
+    return Filled(float(leg.filled_quantity) * multiplier, _price(leg) / multiplier * rate, currency)
+
+
+def _mid(mirror: Mirror, asset: str, leg: OrderEvent) -> float:
+    """USD for one of the asset; ``nan`` where no rate was fresh at the time of the event."""
+    rate = mirror.rate(asset, leg.event_time)
+    return rate.mid if rate is not None else nan
+
+
+def _currency(mirror: Mirror, parts: Collection[OrderEvent | Allocation]) -> str:
+    """The quote of the instruments; USD where they have several, "" before any was chosen."""
+    quotes = {_quote(mirror, one) for one in parts}
+    return "USD" if len(quotes) > 1 else next(iter(quotes), "")
+
+
+def _quote(mirror: Mirror, part: OrderEvent | Allocation) -> str:
+    instrument = mirror.instrument(part.exchange, part.symbol)
+    return instrument.quote if instrument is not None else ""
+
+
+# ── what was decided ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _part(mirror: Mirror, one: Allocation) -> dict[str, Any]:
+    instrument = mirror.instrument(one.exchange, one.symbol)
+    multiplier = instrument.multiplier if instrument is not None else 0
+    quantity = float(one.quantity * multiplier) if multiplier else nan
+    return {"exchange": one.exchange, "symbol": one.symbol, "quantity": quantity}
+
+
+def costs(decision: OrderDecision | None) -> dict[str, float]:
+    """USD: the sums over what was chosen; ``nan`` where nothing was."""
+    chosen = {(one.exchange, one.symbol) for one in decision.chosen} if decision else set()
+    taken = [one for one in decision.candidates if (one.exchange, one.symbol) in chosen] if decision else []
+    return {name: fsum(getattr(one, name) for one in taken) if taken else nan for name in COSTS}
+
+
+def _seconds(decision: OrderDecision) -> float:
+    """The latency of the slowest exchange that was chosen."""
+    chosen = {(one.exchange, one.symbol) for one in decision.chosen}
+    taken = [one.latency_ms for one in decision.candidates if (one.exchange, one.symbol) in chosen]
+    return max(taken, default=nan) / 1e3
+
+
+def _backups(decision: OrderDecision, side: Side, exchanges: Collection[str]) -> list[str]:
+    """The others that could have taken it whole, the cheapest first by the price of a unit with its fee."""
+    able = sorted((one for one in decision.candidates if not one.reason), key=lambda one: unit_price(one, side))
+    return [name for name in dict.fromkeys(one.exchange for one in able) if name not in exchanges]
