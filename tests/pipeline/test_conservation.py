@@ -1,7 +1,12 @@
-"""Nothing is made and nothing is lost: whatever is traded, figures are what the exchanges say, and fills add up."""
+"""Nothing is made and nothing is lost: whatever is traded, figures are what the exchanges say, and fills add up.
+
+``python -m tests.conservation`` holds the adapters to the same laws over many seeds, without Kafka.
+"""
 
 from __future__ import annotations
 
+import os
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from random import Random
@@ -11,11 +16,16 @@ import pytest
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
 STEPS = 30
+MINUTES = 2
+"""At the ends of so many minutes the account is sampled."""
 FAULTS = ("partial_fill", "reject", "duplicate", "disconnect")
+BOUGHT = {"symbol": "BTC/USDC", "side": "buy", "quantity": 0.1, "exchange": "binance"}
+"""Some 6,500 USD: as a profit it would be seen."""
 Held = dict[tuple[str, str], float]
+Minute = str
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +50,7 @@ def told(manager: ExchangeManager) -> Held:
     parts = {name: part for one in whole.values() for name, part in one["parts"].items()}
     for name, one in (whole | parts).items():
         for asset, balance in one["assets"].items():
-            inside = one["unrealised_pnl_usd"] if (name, asset) == ("hyperliquid", "USDC") else 0.0
-            found[name, asset] = balance["total"] - inside
+            found[name, asset] = balance["total"] - balance["unrealised_pnl"]
     return found
 
 
@@ -82,6 +91,73 @@ def test_balances_and_fills_add_up_after_anything(pipeline: Pipeline) -> None:
         if exchange == "binance":
             moved = amount - before.get((exchange, asset), 0.0)
             assert moved == pytest.approx(change[exchange, asset], abs=1e-6), asset
+
+
+# ── equity, minute by minute ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.skipif(
+    os.environ.get("NEUROFLUX_AUDIT") not in ("faults", "long"), reason="minutes of the clock: NEUROFLUX_AUDIT=faults"
+)
+def test_equity_has_the_account_at_every_minute_and_no_purchase_is_a_profit(pipeline: Pipeline) -> None:
+    random = Random(20261128)
+    with ExchangeManager(pipeline.settings) as manager:
+        at_end_of(minute_of(time.time()))
+        bought = manager.route_order(BOUGHT)
+        assert bought["filled_quantity"] == pytest.approx(0.1), bought
+        sampled: dict[Minute, Held] = {}
+        for _ in range(MINUTES):
+            for _ in range(3):
+                trade(manager, pipeline, random)
+            pipeline.clear_faults()
+            wait_for(lambda: closest(manager, pipeline) == {}, 90)
+            minute = minute_of(time.time())
+            at_end_of(minute)
+            sampled[named(minute)] = said(pipeline)
+        wait_for(lambda: set(sampled) <= {row[0] for row in pipeline.query("SELECT toString(minute) FROM equity")})
+        performance = manager.track_portfolio_performance()
+        priced = {asset: one["value_usd"] for asset, one in manager.get_unified_balance()["asset_breakdown"].items()}
+    for name, wallets in sampled.items():
+        assert viewed(pipeline, name) == pytest.approx(wallets, rel=1e-9, abs=1e-4), name
+    attribution = performance["attribution_analysis"]
+    assert sum(attribution["by_asset"].values()) == pytest.approx(attribution["total"], abs=1e-6)
+    assert sum(attribution["by_exchange"].values()) == pytest.approx(attribution["total"], abs=1e-6)
+    for asset, gained in attribution["by_asset"].items():
+        assert abs(gained) <= could_gain(pipeline, asset, priced.get(asset, 0.0)), asset
+
+
+def minute_of(seconds: float) -> int:
+    return int(seconds // 60) * 60
+
+
+def named(minute: int) -> Minute:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(minute))
+
+
+def at_end_of(minute: int) -> None:
+    """Nothing is traded meanwhile, so the account is the minute's last."""
+    wait_for(lambda: time.time() >= minute + 60, 65)
+
+
+def viewed(pipeline: Pipeline, minute: Minute) -> Held:
+    """The wallets that the view has of a minute; where nothing is held none is needed."""
+    rows = pipeline.query(f"SELECT exchange, asset, total FROM equity WHERE toString(minute) = '{minute}'")
+    held = {(exchange, asset): float(total) for exchange, asset, total in rows}
+    return {name: held.get(name, 0.0) for name in said(pipeline)}
+
+
+def could_gain(pipeline: Pipeline, asset: str, worth: float) -> float:
+    """USD at most: what its price moved by, of what is held, and one percent of what was traded, for costs."""
+    (moved,) = pipeline.query(
+        f"SELECT max(high) / min(low) - 1 FROM aggregated_prices WHERE market = '{asset}/USD' AND low > 0"
+    )
+    (rate,) = pipeline.query(f"SELECT max(ask_price) / min(bid_price) - 1 FROM quotes WHERE symbol = 'USDC/{asset}'")
+    (traded,) = pipeline.query(
+        f"SELECT sum(toFloat64(price) * toFloat64(quantity)) FROM fills FINAL WHERE splitByChar('/', symbol)[1] = "
+        f"'{asset}' OR splitByChar('/', splitByChar(':', symbol)[1])[2] = '{asset}'"
+    )
+    risen = max(float(one[0]) if one[0] not in ("nan", "inf") else 0.0 for one in (moved, rate))
+    return (worth + float(traded[0])) * risen + 0.01 * float(traded[0]) + 1.0
 
 
 def orders(pipeline: Pipeline, since: int) -> list[dict[str, str]]:

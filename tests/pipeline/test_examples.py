@@ -35,6 +35,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettin
 def portfolio(pipeline: Pipeline) -> Iterator[None]:
     """What a rebalance has spent is brought back: other tests trade on the same accounts."""
     with ExchangeManager(pipeline.settings) as manager:
+        wait_for(lambda: not manager.get_unified_balance()["unpriced"])
         before = manager.get_unified_balance()["asset_breakdown"]
         total = sum(one["value_usd"] for one in before.values())
         yield

@@ -15,6 +15,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from neuroflux.domain import OrderState
 from tests.pipeline.conftest import Pipeline, wait_for
 
 pytestmark = pytest.mark.stack
@@ -251,10 +252,14 @@ def test_halt_stops_new_orders_until_resume(pipeline: Pipeline, foreign: Foreign
 
 def _refused_for_halt(foreign: Foreign) -> dict[str, Any]:
     order_id = place(foreign, quantity=Decimal("0.01"))
+    seen = []
     for record in foreign._records("orders.events", 15):
-        if record["order_id"] == order_id and record["state"] in ("refused", "filled"):
+        if record["order_id"] != order_id:
+            continue
+        seen.append((record["state"], record["reason"]))
+        if not record["client_order_id"] and OrderState(record["state"]).final:
             return record if record["state"] == "refused" else {}
-    raise AssertionError("the order never ended")
+    raise AssertionError(f"the order never ended: {seen}")
 
 
 def test_the_program_orders_and_waits(pipeline: Pipeline) -> None:

@@ -1,0 +1,1 @@
+"""The standing audit: what the running pipeline reports beside what the exchanges themselves answer."""
