@@ -16,6 +16,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from neuroflux.audit.auditing import audit
+from neuroflux.audit.printing import lines, readable
 from neuroflux.manager.connection import Connection
 from neuroflux.settings import Settings
 from neuroflux.stack import daemon
@@ -62,6 +64,11 @@ async def torture(settings: Settings, seed: int, orders: int, seconds: float) ->
     return told, left
 
 
+def audited(settings: Settings) -> list[str]:
+    """Where figures differ from the exchanges' own once everything has come to rest."""
+    return [readable(line) for line in lines(asyncio.run(audit(settings))) if line.kind == "differs"]
+
+
 @contextmanager
 def stack(home: Path) -> Iterator[Settings]:
     """A pipeline in this home, that ends with this process however it ends."""
@@ -76,8 +83,13 @@ def stack(home: Path) -> Iterator[Settings]:
         os.close(hold)
 
 
-def run_all(seeds: Sequence[int], orders: int, seconds: float, home: Path) -> list[Told]:
-    """Every seed; one that fails leaves what was found beside the logs of its stack."""
+def run_all(
+    seeds: Sequence[int], orders: int, seconds: float, home: Path, differences: list[str] | None = None
+) -> list[Told]:
+    """Every seed; one that fails leaves what was found beside the logs of its stack.
+
+    Where ``differences`` is a list, each stack is audited at its end, and what differs is added to it.
+    """
     found: list[Told] = []
     for first in range(0, len(seeds), RUNS_A_STACK):
         with stack(home / f"stack-{first}") as settings:
@@ -88,6 +100,8 @@ def run_all(seeds: Sequence[int], orders: int, seconds: float, home: Path) -> li
                 if told.verdict.faults:
                     (home / f"seed-{seed}.json").write_bytes(msgspec.json.encode([told, plan(seed, orders, seconds)]))
                     (home / f"seed-{seed}.left").write_text(repr(left))
+            if differences is not None:
+                differences += audited(settings)
         if not any(one.verdict.faults for one in found[first:]):
             shutil.rmtree(home / f"stack-{first}")
     return found
@@ -110,14 +124,17 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"for which a run sends them ({SECONDS})")
     given = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="torture-"))
-    found = run_all(range(given.seed, given.seed + given.runs), given.orders, given.seconds, home)
+    differences: list[str] = []
+    found = run_all(range(given.seed, given.seed + given.runs), given.orders, given.seconds, home, differences)
     counts = summary(one.verdict for one in found)
     totals = {name: sum(getattr(one, name) for one in found) for name in ("orders", "accepted", "fills", "seconds")}
     print(", ".join(f"{name} {value:.0f}" for name, value in totals.items()))
     print(", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items()))
-    (home / "report.json").write_bytes(msgspec.json.encode({"runs": found, "counts": counts}))
+    print("\n".join([*differences, f"figures that differ {len(differences)}"]))
+    report = {"runs": found, "counts": counts, "differences": differences}
+    (home / "report.json").write_bytes(msgspec.json.encode(report))
     print(f"report: {home / 'report.json'}")
-    return 1 if any(counts.values()) else 0
+    return 1 if any(counts.values()) or differences else 0
 
 
 if __name__ == "__main__":

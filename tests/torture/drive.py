@@ -188,10 +188,11 @@ class Run:
     async def _left(self) -> Left:
         rows = (await self._sim("GET", "orders"))[self._before :]
         log = self._log
+        asked_for = {one.order_id for one in log.commands}  # orders of earlier runs may still be written to
         return Left(
             list(log.commands),
             [_accepted(row) for row in rows],
-            dict(log.journal),
+            {order_id: kept for order_id, kept in log.journal.items() if order_id in asked_for},
             list(log.events),
             list(log.fills),
             frozenset(log.dead),

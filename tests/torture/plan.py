@@ -7,7 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
-EXCHANGES: Final = ("binance", "binanceusdm", "hyperliquid")
+from tests.faults import NEED_A_POSITION, Parameters, faults
+
 SECONDS: Final = 6.0
 """How long a run sends commands for."""
 ORDERS: Final = 200
@@ -25,22 +26,11 @@ INSTRUMENTS: Final = (
 )
 """Exchange (empty: routed), symbol or market, quantity."""
 
-COUNTED: Final = {
-    "disconnect": 1,
-    "gap": 5,
-    "duplicate": 20,
-    "http_429": 2,
-    "http_418": 1,
-    "http_5xx": 3,
-    "accept_then_timeout": 2,
-    "reject": 2,
-    "partial_fill": 3,
-    "malformed": 5,
-    "listen_key_expired": 1,
-}
-"""Faults that strike so many times at most."""
-LASTING: Final = {"mute": 2.0, "latency": 2.0, "skew": 2.0}
-"""Faults that last, for so many seconds at most."""
+LASTING: Final = 2.0
+"""Faults that last do so for so many seconds at most."""
+LEFT_OUT: Final = (*NEED_A_POSITION, "list")
+"""Refused by the simulator where there is no position, or for a symbol that is listed already."""
+DISTURBANCES: Final = tuple(one for one in faults(modes=False) if one["fault"] not in LEFT_OUT)
 SERVICES: Final = ("execution", "execution", "execution", "account", "market", "streams", "warehouse")
 
 
@@ -87,7 +77,7 @@ class Disturbing(Struct, frozen=True):
     """A fault of the simulator, as ``POST /sim/faults`` takes it."""
 
     at: float
-    fault: dict[str, str | int | float]
+    fault: Parameters
 
 
 class Killing(Struct, frozen=True):
@@ -132,15 +122,14 @@ def _placing(random: Random, seconds: float) -> Placing:
 
 
 def _disturbing(random: Random, seconds: float) -> Disturbing:
-    at, exchange = random.uniform(0, seconds), random.choice(EXCHANGES)
-    name = random.choice((*COUNTED, *LASTING))
-    fault: dict[str, str | int | float] = {"exchange": exchange, "fault": name}
-    if name in COUNTED:
-        fault |= {"count": random.randint(1, COUNTED[name])}
-    else:
-        fault |= {"seconds": random.uniform(0.3, LASTING[name]), "ms": random.choice((200, 1_500, 6_000))}
-    if name in ("http_429", "http_418"):
-        fault |= {"retry_after": random.randint(1, 2)}
+    """Any fault that the simulator knows, as often or as long as its parameters say at most."""
+    at, fault = random.uniform(0, seconds), dict(random.choice(DISTURBANCES))
+    if "count" in fault:
+        fault["count"] = random.randint(1, fault["count"])
+    if "seconds" in fault:
+        fault["seconds"] = random.uniform(0.3, LASTING)
+    if "ms" in fault:
+        fault["ms"] = random.choice((200, 1_500, 6_000))
     return Disturbing(at, fault)
 
 

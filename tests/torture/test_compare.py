@@ -23,8 +23,10 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.order_state import Attempt, Leg, Order, Phase
+from neuroflux.sim.faults import NAMES
+from tests.faults import MODES
 from tests.torture.compare import Accepted, Left, compare, summary
-from tests.torture.plan import Killing, Placing, plan
+from tests.torture.plan import LEFT_OUT, Disturbing, Killing, Placing, plan
 
 ONE = Decimal(1)
 NFX = Instrument(
@@ -92,6 +94,11 @@ def test_a_plan_is_drawn_from_its_seed_alone() -> None:
     acts = plan(7)
     assert [act.at for act in acts] == sorted(act.at for act in acts)
     assert sum(isinstance(act, Placing) for act in acts) == 200
+
+
+def test_every_fault_of_the_simulator_is_tried_but_those_that_it_may_refuse() -> None:
+    struck = {act.fault["fault"] for seed in range(200) for act in plan(seed, 20) if isinstance(act, Disturbing)}
+    assert struck == set(NAMES) - set(LEFT_OUT) - set(MODES)
 
 
 def test_kills_come_over_all_services_and_pauses() -> None:

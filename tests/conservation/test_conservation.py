@@ -1,0 +1,62 @@
+"""Some seeds of the conservation run, and the ledger that judges them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from msgspec.structs import replace
+
+from neuroflux.domain import Fill, Instrument, InstrumentKind, Liquidity, Side
+from tests.conservation.ledger import expected
+from tests.conservation.run import conserve
+
+SEEDS = (*range(1, 6), 159)
+"""In 159 an account trades with itself: one trade, and a fill of either side."""
+PERPETUAL = Instrument(
+    exchange="a",
+    symbol="X/USDC:USDC",
+    market="X/USD",
+    name="X",
+    base="X",
+    quote="USDC",
+    settle="USDC",
+    kind=InstrumentKind.PERPETUAL,
+)
+FILL = Fill(
+    order_id="",
+    exchange="a",
+    symbol="X/USDC:USDC",
+    client_order_id="",
+    exchange_order_id="1",
+    trade_id="1",
+    side=Side.BUY,
+    price=Decimal(100),
+    quantity=Decimal(2),
+    fee=Decimal("0.5"),
+    fee_asset="USDC",
+    liquidity=Liquidity.TAKER,
+    event_time=1,
+)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+async def test_nothing_is_made_and_nothing_lost(seed: int) -> None:
+    outcome = await conserve(seed)
+    assert outcome.faults == []
+    assert outcome.fills > 10
+    assert outcome.funded > 0
+    assert outcome.samples == 5
+
+
+def test_a_purchase_is_no_profit_and_a_sale_realises_one() -> None:
+    sold = replace(FILL, side=Side.SELL, price=Decimal(110), quantity=Decimal(3), trade_id="2", event_time=2)
+    moved, held = expected([sold, FILL], {("a", "X/USDC:USDC"): PERPETUAL})
+    assert moved["a", "USDC"] == Decimal(20) - Decimal(1), "two closed at 10 each, and two fees"
+    assert (held["a", "X/USDC:USDC"].quantity, held["a", "X/USDC:USDC"].entry) == (Decimal(-1), Decimal(110))
+
+
+def test_what_a_spot_trade_moves() -> None:
+    spot = replace(PERPETUAL, kind=InstrumentKind.SPOT, settle="")
+    moved, _ = expected([replace(FILL, fee_asset="X")], {("a", "X/USDC:USDC"): spot})
+    assert moved == {("a", "X"): Decimal("1.5"), ("a", "USDC"): Decimal(-200)}

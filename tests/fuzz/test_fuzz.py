@@ -1,0 +1,41 @@
+"""Some thousand mutated lines of each exchange: none ends ``decode``, and each is answered."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+
+import pytest
+
+from neuroflux.decode import Decoding
+from tests.fuzz.campaign import run
+from tests.fuzz.frames import MESSAGES
+from tests.fuzz.mutate import as_line, lines
+
+LINES = 3_000
+
+
+@pytest.mark.parametrize("exchange", [*MESSAGES])
+def test_every_line_is_answered(exchange: str) -> None:
+    counts = Counter[str]()
+    failures = [*islice(run(exchange, LINES, 17, counts), 5)]
+    assert not failures, "\n".join(f"line {one.number}: {one.what}: {one.line[:500]}" for one in failures)
+    assert counts["lines"] == LINES
+    kinds = {"quote", "trade", "book", "balance", "order", "fill", "status", "ignored", "error"}
+    assert kinds | (set() if exchange == "binance" else {"funding", "position"}) <= counts.keys()
+
+
+def test_a_seed_gives_the_same_lines() -> None:
+    first, second = (list(lines(MESSAGES["binance"], 200, 5)) for _ in range(2))
+    assert first == second
+    assert first != list(lines(MESSAGES["binance"], 200, 6))
+
+
+@pytest.mark.parametrize("exchange", [*MESSAGES])
+def test_unchanged_each_message_is_understood(exchange: str) -> None:
+    """The fixtures are messages, not noise: the fuzzer would find nothing behind what refuses them all."""
+    decoding = Decoding(exchange, 20)
+    for number, message in enumerate(MESSAGES[exchange], start=1):
+        written = "".join(decoding.line(number, as_line(message)))
+        expected = message.more.get("status", 200) != 200
+        assert expected or '"type":"error"' not in written, (message, written)
