@@ -79,7 +79,8 @@ def _opportunities(told: Any) -> None:
     for one in told:
         buy, sell = (f"{one[f'{side}_exchange']} {one[f'{side}_symbol']}" for side in ("buy", "sell"))
         prices = [f"{one[f'{side}_price']:,.8g}" for side in ("buy", "sell")]
-        profit, quantity = f"{one['expected_profit']:,.2f}", f"{one['quantity']:,.6g}"
+        funded = one["quantity"] if isnan(one["fundable_quantity"]) else one["fundable_quantity"]
+        profit, quantity = f"{one['expected_profit']:,.2f}", f"{funded:,.6g}"
         table.add_row(one["symbol"], one["kind"], profit, buy, prices[0], sell, prices[1], quantity, one["expires_at"])
     console.print(table if told else "nothing is open now")
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Coroutine
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -242,6 +243,19 @@ def performance(json: Json = False) -> None:
     _ask("performance", json)
 
 
+@app.command()
+def audit(json: Json = False) -> None:
+    """Compare what is reported here with the exchanges' own answers; exits with 1 where there is a difference."""
+    from neuroflux.audit.auditing import audit as compare
+    from neuroflux.audit.printing import differences, show
+    from neuroflux.settings import load_settings
+
+    found = _run(compare(load_settings()))
+    show(found, as_json=json)
+    if differing := len(differences(found)):
+        raise NeuroFluxError(f"{differing} figures differ from the exchanges' own")
+
+
 def _ask(question: str, as_json: bool) -> None:
     from neuroflux.asking import ask
     from neuroflux.settings import load_settings
@@ -294,8 +308,11 @@ def decode(
     """Raw frames (JSON lines) on stdin to normalised events on stdout; no network."""
     from neuroflux.decode import decode_lines
 
-    for line in decode_lines(exchange, sys.stdin, book_depth):
-        sys.stdout.write(line + "\n")
+    # Bytes both ways: whatever comes is a line, in any locale, and lines end at "\n" alone.
+    lines = TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace", newline="\n")
+    for line in decode_lines(exchange, lines, book_depth):
+        sys.stdout.buffer.write(line.encode() + b"\n")
+    sys.stdout.buffer.flush()
 
 
 @app.command()

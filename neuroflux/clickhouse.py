@@ -14,8 +14,9 @@ from neuroflux.clickhouse_errors import refusal
 from neuroflux.clickhouse_http import Inserts
 from neuroflux.kafka_admin import Extent
 from neuroflux.settings import Settings
-from neuroflux.tables import STORED, VIEWS, add_columns, create_table, insert_avro
+from neuroflux.tables import STORED, create_table, insert_avro, upgrade
 from neuroflux.topics import Topic
+from neuroflux.views import VIEWS
 
 
 class ClickHouse:
@@ -39,11 +40,12 @@ class ClickHouse:
 
     def migrate(self) -> None:
         """Make what is missing: tables, columns, views. Again does nothing."""
-        present: dict[str, set[str]] = {}
-        for table, column in self.execute("SELECT table, name FROM system.columns WHERE database = currentDatabase()"):
-            present.setdefault(table, set()).add(column)
+        present: dict[str, dict[str, str]] = {}
+        stored = self.execute("SELECT table, name, type FROM system.columns WHERE database = currentDatabase()")
+        for table, column, kept_as in stored:
+            present.setdefault(table, {})[column] = kept_as
         for topic in STORED:
-            for statement in (create_table(topic), *add_columns(topic, present.get(topic.table, ()))):
+            for statement in (create_table(topic), *upgrade(topic, present.get(topic.table, {}))):
                 self.execute(statement)
         for view in VIEWS:
             self.execute(view)

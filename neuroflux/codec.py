@@ -128,13 +128,14 @@ def _writer(name: str) -> Callable[[Any], bytes]:
 
 @cache
 def _money_of(record: Any) -> tuple[str, ...]:
-    return tuple(name for name, hint in get_type_hints(record).items() if hint is Decimal)
+    return tuple(name for name, hint in get_type_hints(record).items() if hint in (Decimal, Decimal | None))
 
 
 def _check_money(record: Any) -> None:
     """Raises ValueError for an amount that decimal(38, 18) has no room for: fastavro would write it all the same."""
     for name in _money_of(record.__class__):
-        if not -_TOO_MUCH < getattr(record, name) < _TOO_MUCH:
+        amount = getattr(record, name)
+        if amount is not None and not -_TOO_MUCH < amount < _TOO_MUCH:
             raise ValueError(f"{name} is out of range")
 
 

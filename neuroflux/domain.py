@@ -110,7 +110,8 @@ class StatusKind(StrEnum):
 
     LATENCY, SKEW and PROBED carry milliseconds in ``value``, LIMITED the used share of the limit (0 to 1), STALE the
     seconds without data, GAP the first missing sequence number, CONFLATED how many records were overtaken; the others
-    0.
+    0. UNKNOWN names a value that the exchange sent and we do not know (a status, a code, an asset, a contract type).
+    MODE says whether the account's mode can be traded in: ``value`` 0 for yes; 1 for no, with what to change.
     """
 
     CONNECTED = "connected"
@@ -127,6 +128,8 @@ class StatusKind(StrEnum):
     INCLUDED = "included"
     PROBED = "probed"
     CONFLATED = "conflated"
+    UNKNOWN = "unknown"
+    MODE = "mode"
 
 
 class ArbitrageKind(StrEnum):
@@ -222,13 +225,16 @@ class BookPicture(Struct, Generic[N], frozen=True):
 
 
 class Funding(Struct, Generic[N], frozen=True, gc=False):
-    """A perpetual's funding: ``rate`` is per ``interval_hours``, as a fraction (0.0001 is one basis point)."""
+    """A perpetual's funding: ``rate`` is per ``interval_hours``, as a fraction (0.0001 is one basis point).
+
+    ``interval_hours`` is None while the exchange has not said it.
+    """
 
     exchange: str
     symbol: str
     market: str
     rate: N
-    interval_hours: int
+    interval_hours: int | None
     mark_price: N
     index_price: N
     next_funding_time: Microseconds
@@ -239,7 +245,11 @@ class Funding(Struct, Generic[N], frozen=True, gc=False):
 
 
 class Balance(Struct, frozen=True):
-    """What an account holds of an asset; ``total = free + in_orders + in_positions``."""
+    """What an account holds of an asset; ``total = free + in_orders + in_positions``.
+
+    ``unrealised_pnl`` is the part of ``total`` that is unrealised profit of positions: 0 on exchanges whose totals
+    leave it out. ``total - unrealised_pnl`` is the wallet on every exchange.
+    """
 
     exchange: str
     asset: str
@@ -248,6 +258,7 @@ class Balance(Struct, frozen=True):
     in_positions: Decimal
     total: Decimal
     event_time: Microseconds
+    unrealised_pnl: Decimal = Decimal(0)
 
 
 class Position(Struct, frozen=True):
@@ -264,7 +275,8 @@ class Position(Struct, frozen=True):
 class Fill(Struct, frozen=True):
     """One execution of one of our orders; ``order_id`` is empty until the executor has matched it.
 
-    ``fee`` is negative when the exchange paid a rebate.
+    ``fee`` is negative when the exchange paid a rebate. ``name`` is the exchange's own name of the instrument:
+    ``(exchange, name, trade_id)`` identifies a fill also where ``symbol`` was not known yet.
     """
 
     order_id: str
@@ -280,14 +292,23 @@ class Fill(Struct, frozen=True):
     fee_asset: str
     liquidity: Liquidity
     event_time: Microseconds
+    name: str = ""
+
+    @property
+    def identity(self) -> tuple[str, str, str, Side]:
+        """What tells this fill from every other: the exchange, its own name of the instrument, its trade id, the side.
+
+        The side, since an account that trades with itself has two fills of one trade.
+        """
+        return self.exchange, self.name or self.symbol, self.trade_id, self.side
 
 
 class OrderReport(Struct, frozen=True):
     """What an exchange says of one order: an acknowledgement, an update, an answer to a query.
 
     ``state`` is one of ACKNOWLEDGED, WORKING, FILLED, CANCELLED, EXPIRED, REJECTED. ``filled_quantity`` is cumulative;
-    ``average_price`` is 0 before the first fill. ``price`` is 0 for a market order. ``client_order_id`` is empty where
-    the exchange did not say it.
+    ``average_price`` is None where the exchange did not say it, and 0 before the first fill. ``price`` is 0 for a
+    market order. ``client_order_id`` is empty where the exchange did not say it.
     """
 
     exchange: str
@@ -299,7 +320,7 @@ class OrderReport(Struct, frozen=True):
     price: Decimal
     quantity: Decimal
     filled_quantity: Decimal
-    average_price: Decimal
+    average_price: Decimal | None
     state: OrderState
     reason: str
     event_time: Microseconds
@@ -359,7 +380,12 @@ class AggregatedPrice(Struct, frozen=True):
 
 
 class ArbitrageSignal(Struct, frozen=True):
-    """An opportunity, net: prices are averages of the walked books in the instruments' own quotes, money is in USD."""
+    """An opportunity, net: prices are averages of the walked books in the instruments' own quotes, money is in USD.
+
+    ``expected_profit = gross_profit - fees - conversion_cost - exit_cost``. Fees are those of the entry. ``exit_cost``
+    is what closing both positions will cost (taker fees, and what each book takes beyond its mid) where they stay open:
+    with a perpetual. Two spot trades leave nothing to close.
+    """
 
     signal_id: str
     market: str
@@ -378,6 +404,7 @@ class ArbitrageSignal(Struct, frozen=True):
     expires_at: Microseconds
     causes: tuple[Cause, ...]
     event_time: Microseconds
+    exit_cost: float = 0.0
 
 
 class ExchangeHealth(Struct, frozen=True):
@@ -462,8 +489,10 @@ class OrderCommand(Struct, frozen=True, kw_only=True):
 class Candidate(Struct, frozen=True):
     """One instrument that could have taken the order, with every figure the choice was made from.
 
-    ``price`` is the average of the walked book and ``fee``, ``spread``, ``slippage``, ``conversion``, ``total`` are
-    costs, all in USD; ``reason`` is empty for a candidate that could be chosen, else why not.
+    All is of ``quantity`` units of the market's base: of what it takes where it was chosen, of the whole order where it
+    was not. ``price`` is the average of the walked book per unit of the base; ``fee``, ``spread``, ``slippage``,
+    ``conversion`` and their sum ``total`` are costs against the mid price of its book (engine/costs.py). All money is
+    USD, and ``nan`` where it is not known. ``reason`` says why it could not take the whole order, else empty.
     """
 
     exchange: str
@@ -483,7 +512,7 @@ class Candidate(Struct, frozen=True):
 
 
 class Allocation(Struct, frozen=True):
-    """The part of an order that one instrument takes; ``limit_price`` bounds it in the instrument's quote."""
+    """The part of an order that one instrument takes, in units of the wire; ``limit_price`` bounds it in the quote."""
 
     exchange: str
     symbol: str
@@ -511,6 +540,7 @@ class Fee(Struct, frozen=True):
 class OrderEvent(Struct, frozen=True):
     """One step in the life of an order or of one of its legs (``client_order_id``).
 
+    ``average_price`` is 0 before the first fill, and None where something was filled at a price not yet known.
     The quantities of a rebalance as a whole are USD. ``naked_usd`` and ``naked_ms`` are a pair's: the largest value
     that was bought and not yet sold, or the other way round, and how long there was any.
     """
@@ -524,7 +554,7 @@ class OrderEvent(Struct, frozen=True):
     side: Side
     quantity: Decimal
     filled_quantity: Decimal
-    average_price: Decimal
+    average_price: Decimal | None
     fees: tuple[Fee, ...]
     reason: str
     event_time: Microseconds

@@ -7,6 +7,7 @@ NeuroFluxError
 │   ├── Unreachable        a service or an exchange does not answer
 │   └── RateLimited        asked to wait; carries for how long
 ├── Refused                an exchange or a rule said no, for good; never retried
+│   ├── TooLarge           Kafka takes no record of this size
 │   └── Forbidden          Kafka knows us, or does not, and gives us no right to this
 ├── ProtocolError          the peer broke its own protocol; resync
 │   ├── MalformedFrame     bytes that are not a message of the exchange
@@ -57,6 +58,10 @@ class Refused(NeuroFluxError):
 
 class Forbidden(Refused):
     """Kafka does not let us in, or gives us no right to what we asked for."""
+
+
+class TooLarge(Refused):
+    """Kafka takes no record of this size; every other goes on."""
 
 
 class ProtocolError(NeuroFluxError):

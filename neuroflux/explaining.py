@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from math import isnan
 from typing import Any
 
 import msgspec
@@ -140,5 +141,10 @@ def _candidates(console: Console, told: Explanation) -> None:
     for one in told.candidates:
         figures = (one.price, one.fee, one.spread, one.slippage, one.conversion, one.total, one.latency_ms)
         name, share = f"{one.exchange} {one.symbol}", taken.get((one.exchange, one.symbol))
-        table.add_row(name, f"{share:f}" if share else "", *(f"{x:,.6g}" for x in figures), one.health, one.reason)
+        table.add_row(name, f"{share:f}" if share else "", *map(_shown, figures), one.health, one.reason)
     console.print(table)
+
+
+def _shown(figure: float) -> str:
+    """A dash for what is not known."""
+    return "–" if isnan(figure) else f"{figure:,.6g}"

@@ -12,11 +12,12 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
     KafkaError,
+    MessageSizeTooLargeError,
     TopicAuthorizationFailedError,
 )
 from aiokafka.helpers import create_ssl_context
 
-from neuroflux.errors import Forbidden, NeuroFluxError, Unreachable
+from neuroflux.errors import Forbidden, NeuroFluxError, TooLarge, Unreachable
 from neuroflux.settings import Settings
 
 CLOSE_SECONDS = 10.0
@@ -74,4 +75,6 @@ _FORBIDDEN = (
 def failure(error: KafkaError, what: str) -> NeuroFluxError:
     if isinstance(error, _FORBIDDEN):
         return Forbidden(f"{what}: not allowed: {error!r}")
+    if isinstance(error, MessageSizeTooLargeError):
+        return TooLarge(f"{what}: it is too large: {error!r}")
     return Unreachable(f"{what}: {error!r}")

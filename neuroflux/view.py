@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from contextlib import aclosing
+from math import isnan
 from typing import Any
 
 import msgspec
@@ -101,7 +102,7 @@ class Picture:
             figures = (
                 f"{health.latency_ms:.1f} ms",
                 f"{health.uptime_percent:.2f} %",
-                f"{health.rate_limit_usage:.0%}",
+                "" if isnan(health.rate_limit_usage) else f"{health.rate_limit_usage:.0%}",
             )
             table.add_row(name, health.status, *figures, health.reason)
         return table
@@ -121,7 +122,10 @@ class Picture:
     def _render_events(self) -> Table:
         table = Table("order", "state", "exchange", "symbol", "filled", "average", "reason", title="Orders", box=None)
         for event in self._events:
-            figures = (f"{event.filled_quantity:.6g}", f"{event.average_price:.6g}")
+            figures = (
+                f"{event.filled_quantity:.6g}",
+                "–" if event.average_price is None else f"{event.average_price:.6g}",
+            )
             table.add_row(event.order_id[-12:], event.state, event.exchange, event.symbol, *figures, event.reason)
         return table
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import pytest
@@ -34,17 +35,21 @@ class RunningStack(Struct, frozen=True):
     settings: Settings
 
 
+PORTS = range(15_000, 32_000)
+"""Below those that Linux gives to connections: one of these could be taken before its service listens."""
+
+
 def free_port(*offsets: int) -> int:
     """A port that is free, and so are those that lie above it by each of ``offsets``."""
     while True:
+        first = SystemRandom().choice(PORTS)
         with ExitStack() as held:
             try:
-                first = held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
-                for offset in offsets:
+                for offset in (0, *offsets):
                     held.enter_context(socket.create_server(("127.0.0.1", first + offset)))
-            except (OSError, OverflowError):
+            except OSError:
                 continue
-            return int(first)
+            return first
 
 
 def settings_in(home: Path) -> Settings:

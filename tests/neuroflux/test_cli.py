@@ -1,6 +1,7 @@
 """The program says what is wrong in one line and by its exit code: 2 for wrong use, 1 for failure."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,8 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["watch", "nosuch"], "nosuch"),
         (["up", "--brokers", "2"], "--brokers"),
         (["logs", "nosuch"], "nosuch"),
+        (["audit", "--nosuch"], "--nosuch"),
+        (["audit", "surplus"], "surplus"),
     ],
 )
 def test_wrong_use_is_2_and_one_line(arguments: list[str], named: str) -> None:
@@ -62,8 +65,16 @@ def test_a_stack_that_does_not_answer_is_1_and_one_line() -> None:
     assert "registry" in done.stderr
 
 
+def test_an_audit_of_nothing_is_1_and_one_line() -> None:
+    done = run("audit", NEUROFLUX_KAFKA="127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert "does not answer" in done.stderr
+
+
 @pytest.mark.parametrize(
-    "command", ["run", "up", "down", "status", "logs", "sim", "order", "cancel", "watch", "decode", "halt", "resume"]
+    "command",
+    ["run", "up", "down", "status", "logs", "sim", "order", "cancel", "watch", "decode", "halt", "resume", "audit"],
 )
 def test_every_command_has_help(command: str) -> None:
     told = CliRunner().invoke(app, [command, "--help"])
@@ -86,3 +97,18 @@ def test_decode_reads_frames_and_writes_events() -> None:
     assert (quote["line"], quote["type"], quote["symbol"], quote["bid_price"]) == (1, "quote", "BNBUSDT", "25.350")
     assert quote["received_time"] == 1_500_000
     assert (error["line"], error["type"]) == (2, "error")
+
+
+def test_decode_takes_any_bytes_in_any_locale() -> None:
+    lines = [b'{"raw":"\xff\xfe"}', b"\x00\x1c", b'{"raw":"\\ud800"}', '{"raw":"é","dir":"ü"}'.encode(), b"[" * 200_000]
+    done = subprocess.run(
+        [PROGRAM, "decode", "hyperliquid"],
+        input=b"\n".join(lines),
+        capture_output=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+    )
+    assert [json.loads(text)["line"] for text in done.stdout.splitlines()] == [1, 2, 3, 4, 5]
+    assert {json.loads(text)["type"] for text in done.stdout.splitlines()} == {"error"}
+    assert done.stderr == b""

@@ -19,7 +19,7 @@ from neuroflux.domain import Quote
 from neuroflux.errors import Refused, Unreachable
 from neuroflux.flat_reading import FRAMING
 from neuroflux.settings import Settings
-from neuroflux.tables import STORED, Column, columns, insert_avro
+from neuroflux.tables import STORED, Column, columns, insert_avro, texts
 from neuroflux.topics import QUOTES, Topic
 from tests.conftest import RunningStack, free_port
 from tests.neuroflux.test_codec import values
@@ -135,3 +135,9 @@ def test_one_bad_record_refuses_a_large_insert_wherever_it_is(database: ClickHou
     with pytest.raises(Refused, match=r"does not end where its bytes do|avro::Exception"):
         database.insert(QUOTES, many)
     assert stored(database) == 0
+
+
+@pytest.mark.parametrize("name", ["TRUMP#12/USDC", "a'b", "a\\", "\\'", "') OR 1=1 --", "'; DROP TABLE fills"])
+def test_a_name_with_a_quote_stays_a_text(database: ClickHouse, name: str) -> None:
+    """Anybody may deploy a token, and call it what he likes."""
+    assert database.execute(f"SELECT arrayJoin([{texts([name, name])}])") == [(name,)]

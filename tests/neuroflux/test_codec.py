@@ -7,6 +7,7 @@ import struct
 from decimal import Decimal
 from enum import Enum
 from functools import cache
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -54,6 +55,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return SCALARS[hint]
     if get_origin(hint) is tuple:
         return st.lists(values(get_args(hint)[0]), max_size=3).map(tuple)
+    if get_origin(hint) is UnionType:
+        return st.one_of(values(get_args(hint)[0]), st.none())
     if get_origin(hint) is dict:
         return st.dictionaries(*map(values, get_args(hint)), max_size=3)
     kind = get_origin(hint) or hint
