@@ -69,7 +69,7 @@ def _timed(work: Callable[[], int]) -> float:
 
 def _feed(name: str) -> Any:
     exchange = Binance()
-    return exchange.market_feed(exchange.instruments([frames.listing([name])]))
+    return exchange.market_feed(exchange.listing([frames.listing([name])]).instruments)
 
 
 def _ours(name: str, given: Sequence[bytes]) -> float:

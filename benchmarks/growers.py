@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import frames, local
-from neuroflux.exchanges.base_exchange import Answer, Request, SnapshotNeeded
+from neuroflux.exchanges.base_exchange import Answer, PageNeeded, Request, SnapshotNeeded
 from neuroflux.exchanges.binance import Binance
 from neuroflux.stage import spare_collector
 from neuroflux.topics import Topic
@@ -80,7 +80,7 @@ def main(symbols: int) -> None:
     names = frames.bases(symbols)
     given = list(ticks(names))
     spare_collector()
-    wanted: list[SnapshotNeeded] = []
+    wanted: list[SnapshotNeeded | PageNeeded] = []
     encoder = Encoder()
     normaliser = Normaliser(Binance(), encoder, wanted.append)
     before = local.resident()

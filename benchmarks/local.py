@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from random import SystemRandom
 from types import MappingProxyType
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -24,6 +25,8 @@ from neuroflux.stack import daemon, environment
 CHECKOUT = Path(__file__).parents[1]
 LOOK = 0.02
 PATIENCE = 60.0
+PORTS = range(15_000, 32_000)
+"""Below those that Linux gives to connections: one of these could be taken before its service listens."""
 
 
 def end_when_told() -> None:
@@ -55,13 +58,13 @@ def stack() -> Iterator[Settings]:
 def free_port() -> int:
     """A port that is free, as the one above it is, where a broker's controller listens."""
     while True:
-        with socket.create_server(("127.0.0.1", 0)) as bound:
-            port = int(bound.getsockname()[1])
-            try:
-                socket.create_server(("127.0.0.1", port + 1)).close()
-            except (OSError, OverflowError):
-                continue
-            return port
+        port = SystemRandom().choice(PORTS)
+        try:
+            for one in (port, port + 1):
+                socket.create_server(("127.0.0.1", one)).close()
+        except OSError:
+            continue
+        return port
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from benchmarks import frames
 from benchmarks.paced import MARKETS
 from neuroflux.clock import wall
 from neuroflux.domain import Microseconds, StatusKind
-from neuroflux.exchanges.base_exchange import Answer, Request, SnapshotNeeded, Subscription
+from neuroflux.exchanges.base_exchange import Answer, PageNeeded, Request, SnapshotNeeded, Subscription
 from neuroflux.exchanges.binance import Binance
 from neuroflux.exchanges.binanceusdm import BinanceUsdm
 from neuroflux.publisher import Publisher
@@ -54,10 +54,11 @@ class Market:
             self._normaliser.passed(wall())
             await self._sink.drain()
 
-    def _want(self, wish: SnapshotNeeded) -> None:
+    def _want(self, wish: SnapshotNeeded | PageNeeded) -> None:
         asyncio.get_running_loop().call_soon(self._answer, wish)
 
-    def _answer(self, wish: SnapshotNeeded) -> None:
+    def _answer(self, wish: SnapshotNeeded | PageNeeded) -> None:
+        assert isinstance(wish, SnapshotNeeded), "no list here has pages"
         sides = {
             "bids": [[f"{100 - number / 100:.2f}", "50"] for number in range(LEVELS)],
             "asks": [[f"{100.05 + number / 100:.2f}", "50"] for number in range(LEVELS)],

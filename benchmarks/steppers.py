@@ -43,7 +43,7 @@ def quotes(count: int, start: Microseconds = START) -> Iterable[Quote[Any]]:
 
 def known() -> Reference:
     """The instruments, and what USDT is worth, for as long as a run is."""
-    listed = Binance().instruments([frames.listing(NAMES)])
+    listed = Binance().listing([frames.listing(NAMES)]).instruments
     reference = Reference(listed)
     end = START + 3_600_000_000
     reference.convert(Quote("binance", "USDC/USDT", "USDC/USD", 0.999, 1.0, 1.001, 1.0, 1, end, end), arbitrage_cause())
