@@ -109,9 +109,10 @@ class StatusKind(StrEnum):
     """What an exchange, or the way to it, did: ``kind`` of ``exchange.status``.
 
     LATENCY, SKEW and PROBED carry milliseconds in ``value``, LIMITED the used share of the limit (0 to 1), STALE the
-    seconds without data, GAP the first missing sequence number, CONFLATED how many records were overtaken; the others
-    0. UNKNOWN names a value that the exchange sent and we do not know (a status, a code, an asset, a contract type).
-    MODE says whether the account's mode can be traded in: ``value`` 0 for yes; 1 for no, with what to change.
+    seconds without data, GAP the first missing sequence number, CONFLATED how many records were overtaken, DIFFERENCE
+    how much more the exchange's answer is than the stream said (0: they agree again); the others 0. UNKNOWN names a
+    value that the exchange sent and we do not know (a status, a code, an asset, a contract type). MODE says whether the
+    account's mode can be traded in: ``value`` 0 for yes; 1 for no, with what to change.
     """
 
     CONNECTED = "connected"

@@ -66,6 +66,7 @@ class Figures:
         self._publish, self._tell, self._name_of = publish, tell, name_of
         self._kept = {key_of(one): _Kept(one, 0, 0) for one in before}
         self._streamed_since: Microseconds | float = inf
+        self._difference: ExchangeStatus | None = None
         self.pushes_whole = True
 
     def connected(self, now: Microseconds) -> None:
@@ -92,7 +93,10 @@ class Figures:
         """Take what was asked for; whether to ask again, since the stream changed some of it just before."""
         named = {key_of(one): one for one in reading.figures}
         gone = self._left_out(named, reading) if reading.is_whole else []
+        before, self._difference = self._difference, None
         moving = [self._answered(one, reading) for one in (*named.values(), *gone)]
+        if before is not None and self._difference is None:
+            self._compared_again(before, reading, is_sure=reading.is_whole and not any(moving))
         return any(moving)
 
     def _left_out(self, named: Mapping[Key, Figure], reading: Reading) -> list[Figure]:
@@ -111,7 +115,7 @@ class Figures:
         if known is not None and known.pushed > reading.asked - SETTLED and self._disagree(known.figure, figure):
             return True
         if known is not None and known.heard >= self._streamed_since and _is_other(known.figure, figure):
-            self._difference(known.figure, figure, reading.received)
+            self._differ(known.figure, figure, reading.received)
         kept = self._keep(figure, reading.received)
         kept.asked = kept.heard = reading.asked
         return False
@@ -132,12 +136,21 @@ class Figures:
         known.figure = figure
         return known
 
-    def _difference(self, before: Figure, after: Figure, now: Microseconds) -> None:
+    def _compared_again(self, before: ExchangeStatus, reading: Reading, is_sure: bool) -> None:
+        """A difference holds until a whole answer has none any more, which is said with the value 0."""
+        if is_sure:
+            detail = "the stream and the exchange agree again"
+            self._tell(replace(before, value=0.0, detail=detail, event_time=reading.received))
+        else:
+            self._difference = before
+
+    def _differ(self, before: Figure, after: Figure, now: Microseconds) -> None:
         """Amounts that move with the market alone don't differ: a wallet is without unrealised profit."""
         old, new = amount_of(before), amount_of(after)
         detail = f"{key_of(after)[1]}: the stream said {old}, the exchange says {new}"
         kind, value = StatusKind.DIFFERENCE, float(new - old)
-        self._tell(ExchangeStatus(after.exchange, "account", kind, value, detail, now))
+        self._difference = ExchangeStatus(after.exchange, "account", kind, value, detail, now)
+        self._tell(self._difference)
 
 
 def last_of_each(figures: Iterable[Figure]) -> list[Figure]:

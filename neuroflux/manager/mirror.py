@@ -163,9 +163,16 @@ class Mirror:
             del self._signals[key]
         self._signals[signal.signal_id] = signal
 
+    def _compared(self, status: ExchangeStatus) -> None:
+        """A difference of 0 ends the one before."""
+        if status.value:
+            self.differences[status.exchange] = status
+        else:
+            self.differences.pop(status.exchange, None)
+
     def _status(self, status: ExchangeStatus) -> None:
         if status.kind is StatusKind.DIFFERENCE:
-            self.differences[status.exchange] = status
+            self._compared(status)
         elif status.kind is StatusKind.EXCLUDED:
             self.exclusions[(status.exchange, status.symbol)] = status
         elif status.kind is StatusKind.INCLUDED:

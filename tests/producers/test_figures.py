@@ -196,6 +196,18 @@ def test_a_difference_seen_while_the_figure_was_moving_is_told_when_it_is_still_
     assert [one.value for one in account.told] == [-1.0]
 
 
+def test_the_first_whole_answer_without_a_difference_ends_it() -> None:
+    account = Account()
+    account.read(balance("1000"), at=NOW)
+    account.read(balance("999"), at=NOW + 60 * SECOND)
+    account.push(balance("998", at=NOW + 119 * SECOND), NOW + 119 * SECOND)
+    assert account.read(balance("999"), at=NOW + 120 * SECOND)
+    assert [one.value for one in account.told] == [-1.0]
+    account.read(balance("998"), at=NOW + 180 * SECOND)
+    account.read(balance("998"), at=NOW + 240 * SECOND)
+    assert [(one.kind, one.value) for one in account.told[1:]] == [(StatusKind.DIFFERENCE, 0.0)]
+
+
 def test_a_figure_that_is_left_out_is_a_difference_where_the_stream_was_there() -> None:
     account = Account()
     account.read(position("3"), balance("1"), at=NOW)

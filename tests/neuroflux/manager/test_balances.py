@@ -162,14 +162,15 @@ def test_sync_status_tells_age_and_agreement() -> None:
         "agrees": True,
         "detail": "",
     }
-    tell(
-        mirror, topics.STATUS, status("binance", StatusKind.DIFFERENCE, "USDC: the stream said 1, the exchange says 2")
-    )
+    text = "USDC: the stream said 1, the exchange says 2"
+    tell(mirror, topics.STATUS, status("binance", StatusKind.DIFFERENCE, text, value=1.0))
     differs = sync_status(mirror, "binance", NOW + 3 * SECOND)
     assert (differs["status"], differs["agrees"]) == ("differs", False)
     assert "the exchange says 2" in differs["detail"]
     assert sync_status(mirror, "binance", NOW + 200 * SECOND)["status"] == "stale"
     assert sync_status(Mirror(), "binance", NOW)["status"] == "missing"
+    tell(mirror, topics.STATUS, status("binance", StatusKind.DIFFERENCE, "they agree again", value=0.0))
+    assert sync_status(mirror, "binance", NOW + 3 * SECOND)["status"] == "synced"
 
 
 def test_a_position_in_what_nobody_listed_is_named() -> None:

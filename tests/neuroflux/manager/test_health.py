@@ -76,7 +76,7 @@ def test_health_that_nobody_tells_any_more_is_unknown_and_counts_as_offline() ->
 
 def test_an_account_that_differs_is_to_be_compared() -> None:
     mirror = all_well()
-    tell(mirror, topics.STATUS, status("binance", StatusKind.DIFFERENCE, "USDC: 1, not 2"))
+    tell(mirror, topics.STATUS, status("binance", StatusKind.DIFFERENCE, "USDC: 1, not 2", value=1.0))
     assert conditions(mirror, "binance", NOW) == {"account": "differs: USDC: 1, not 2"}
 
 
