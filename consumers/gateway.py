@@ -15,7 +15,6 @@ from typing import Self
 
 import aiohttp
 import msgspec
-import yarl
 from msgspec import Struct
 
 from neuroflux.budget import Budget, Urgency
@@ -23,6 +22,7 @@ from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
 from neuroflux.engine.health import ORDERS, REST
 from neuroflux.errors import NeuroFluxError, Unreachable
+from neuroflux.exchange_http import FAILURES, ask, why
 from neuroflux.exchanges.base_exchange import Answer, Desk, Exchange, Request, Usage
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
 from neuroflux.queueing import Queue
@@ -215,24 +215,16 @@ class Gateway:
         try:
             return await self._exchange_bytes(line, request, timeout)
         except aiohttp.ClientConnectorError as error:
-            raise Unsent(f"{exchange}: no connection: {error.os_error or error}") from error
-        except TimeoutError as error:
-            raise Unanswered(f"{exchange}: no answer within {timeout:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unanswered(f"{exchange}: the connection broke: {error or type(error).__name__}") from error
+            raise Unsent(f"{exchange}: no connection: {why(error)}") from None
+        except TimeoutError:
+            raise Unanswered(f"{exchange}: no answer within {timeout:g} s") from None
+        except FAILURES as error:
+            raise Unanswered(f"{exchange}: the connection broke: {why(error)}") from None
 
     async def _exchange_bytes(self, line: Line, request: Request, timeout: float) -> Answer:
-        async with line.session.request(
-            request.method,
-            _exactly(line.account.address.rstrip("/") + request.path),
-            data=request.body or None,
-            headers=request.headers,
-            timeout=aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], total=timeout),
-            allow_redirects=False,
-        ) as response:
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            body = await response.read()
-        return Answer(request, response.status, body, headers, received_at=wall())
+        within = aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], total=timeout)
+        status, headers, body = await ask(line.session, line.account.address, request, within)
+        return Answer(request, status, body, headers, received_at=wall())
 
     def _sample(self, exchange: str, line: Line, answer: Answer, seconds: float) -> None:
         usage = line.account.exchange.usage(answer)
@@ -307,8 +299,3 @@ class Gateway:
             await asyncio.sleep(SAMPLE_SECONDS)
             if self.failing(exchange) or time.monotonic() - line.measured >= SKEW_SECONDS:
                 await self.measure(exchange)
-
-
-def _exactly(address: str) -> yarl.URL:
-    """The address as it was signed: nothing is quoted again."""
-    return yarl.URL(address, encoded=True)

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from neuroflux.credentials import check_private, read_credentials
 from neuroflux.errors import UsageError
+from neuroflux.exchange_addresses import address_fault, is_yes
 from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
 
     def testnet(self, exchange_id: str) -> bool:
         """Whether the exchange's testnet is meant: its addresses, unless others are set, and its signatures."""
-        return _exchange_variable(exchange_id, "TESTNET").lower() in ("1", "true", "yes")
+        return is_yes(f"NEUROFLUX_{exchange_id.upper()}_TESTNET", _exchange_variable(exchange_id, "TESTNET"))
 
     def rest_url(self, exchange_id: str) -> str:
         return _exchange_variable(exchange_id, "REST_URL") or self._addresses(exchange_id)[0]
@@ -107,12 +108,15 @@ def _exchange_variable(exchange_id: str, name: str) -> str:
 def load_settings(**overrides: Any) -> Settings:
     """Read the settings; raises UsageError that names the variable that makes no sense, or a file that is too open.
 
+    Of the exchanges that are followed no address may be in clear, or of the testnet beside the real one.
+
     Who names no user of Kafka, and can read the credentials of the local stack in its home, is its trader, and reads
     its ClickHouse.
     """
     _check_env_file()
     try:
         settings = Settings(**overrides)
+        _check_addresses(settings)
         passwords = {} if settings.kafka_user else read_credentials(settings.home)
         return settings.model_copy(update=_person(settings, passwords)) if passwords else settings
     except ValidationError as error:
@@ -131,6 +135,14 @@ def with_user(url: str, user: str, password: str) -> str:
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{place}").geturl()
+
+
+def _check_addresses(settings: Settings) -> None:
+    for one in settings.exchanges:
+        given = {name: _exchange_variable(one, name) for name in ("REST_URL", "WS_URL")}
+        set_ones = {name: address for name, address in given.items() if address}
+        if fault := address_fault(one, settings.testnet(one), set_ones, settings.sim):
+            raise UsageError(fault)
 
 
 def _check_env_file() -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from types import SimpleNamespace, TracebackType
 
 import aiohttp
-import yarl
 
 from neuroflux.budget import Budget, Urgency
 from neuroflux.clock import wall
 from neuroflux.errors import RateLimited, Unreachable
+from neuroflux.exchange_http import FAILURES, ask, why
 from neuroflux.exchanges.base_exchange import Answer, Exchange, Request
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
 from neuroflux.queueing import Queue
@@ -27,13 +27,13 @@ class Rest:
     """An async context manager. ``on_limited`` is called with the reason when the exchange asks us to wait longer."""
 
     def __init__(self, exchange: Exchange, address: str) -> None:
-        self._exchange, self._id, self._address = exchange, exchange.ID, address.rstrip("/")
+        self._exchange, self._id, self._address = exchange, exchange.ID, address
         self.on_limited: Callable[[str], None] = lambda why: None
 
     async def __aenter__(self) -> Rest:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_note_sent)
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, trace_configs=[trace])
+        self._session = aiohttp.ClientSession(trace_configs=[trace])
         now = asyncio.get_running_loop().time()
         self._queue = Queue(Budget(self._exchange.WEIGHT_PER_MINUTE, RATE_LIMIT_BUFFER, now))
         return self
@@ -61,8 +61,8 @@ class Rest:
         """Send what has its turn. Raises Unreachable for no answer or a 5xx, RateLimited where it asks us to wait."""
         try:
             answer = await self._send(request)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable(f"{self._id}: {error!r}") from error
+        except FAILURES as error:
+            raise Unreachable(f"{self._id}: {why(error)}") from None
         usage = self._exchange.usage(answer)
         self._note_used(usage.weight)
         if usage.wait is not None:
@@ -85,15 +85,10 @@ class Rest:
             self.on_limited(f"HTTP {status}: nothing is sent for {seconds:.0f} s")
 
     async def _send(self, request: Request) -> Answer:
-        url = yarl.URL(self._address + request.path, encoded=True)  # as it was signed: nothing is quoted again
-        body, headers, sent = request.body or None, request.headers, SimpleNamespace(at=wall(), clock=time.monotonic())
-        async with self._session.request(
-            request.method, url, data=body, headers=headers, trace_request_ctx=sent
-        ) as response:
-            told = {name.lower(): value for name, value in response.headers.items()}
-            read = await response.read()
+        sent = SimpleNamespace(at=wall(), clock=time.monotonic())
+        status, headers, body = await ask(self._session, self._address, request, _TIMEOUT, sent)
         took = int((time.monotonic() - sent.clock) * 1e6)  # a step of our own clock must not count as travel time
-        return Answer(request, response.status, read, told, sent.at, sent.at + took)
+        return Answer(request, status, body, headers, sent.at, sent.at + took)
 
 
 async def _note_sent(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:

@@ -9,13 +9,13 @@ from types import TracebackType
 from typing import Final
 
 import aiohttp
-import yarl
 from msgspec import Struct
 
 from neuroflux.audit.reading import Own
 from neuroflux.clock import wall
 from neuroflux.domain import Microseconds
 from neuroflux.errors import NeuroFluxError, Unreachable
+from neuroflux.exchange_http import FAILURES, ask, why
 from neuroflux.exchanges.base_exchange import Answer, Keys, Request
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.own import OwnAccount, OwnAnswers, OwnTop
@@ -88,7 +88,7 @@ class Asker:
         self._readings = 0
 
     async def __aenter__(self) -> Asker:
-        self._session = aiohttp.ClientSession(timeout=TIMEOUT)
+        self._session = aiohttp.ClientSession()
         return self
 
     async def __aexit__(
@@ -168,14 +168,11 @@ class Asker:
         return await asyncio.gather(*(self._ask(access, one) for one in requests))
 
     async def _ask(self, access: Access, request: Request) -> Answer:
-        url = yarl.URL(access.address.rstrip("/") + request.path, encoded=True)
         try:
-            async with self._session.request(
-                request.method, url, data=request.body or None, headers=request.headers
-            ) as answer:
-                return Answer(request, answer.status, await answer.read())
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable(f"{request.tag}: {error!r}") from error
+            status, headers, body = await ask(self._session, access.address, request, TIMEOUT)
+        except FAILURES as error:
+            raise Unreachable(f"{request.tag}: {why(error)}") from None
+        return Answer(request, status, body, headers)
 
 
 def _traded_first(quoted: Collection[str], traded: Collection[str]) -> list[str]:

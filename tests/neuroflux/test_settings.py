@@ -85,3 +85,57 @@ def test_the_testnet_is_other_addresses_and_other_signatures(monkeypatch: pytest
     assert settings.private_ws_url("hyperliquid") == "wss://api.hyperliquid-testnet.xyz"
     assert settings.rest_url("binance") == "https://api.binance.com"
     assert settings.keys("hyperliquid") == Keys("0xmaster", "agent", "0xdesk", testnet=True)
+
+
+@pytest.mark.parametrize("text", ["1", "true", "YES", "on", " on ", "1 ", "y"])
+def test_every_usual_yes_is_the_testnet(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("NEUROFLUX_BINANCE_TESTNET", text)
+    assert load_settings().rest_url("binance") == "https://testnet.binance.vision"
+
+
+@pytest.mark.parametrize("text", ["enabled", "testnet", "2", "yes please", "wahr"])
+def test_what_is_no_yes_or_no_does_not_mean_the_real_exchange(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("NEUROFLUX_BINANCE_TESTNET", text)
+    with pytest.raises(UsageError, match=r"NEUROFLUX_BINANCE_TESTNET: .* is no yes or no"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("variables", "why"),
+    [
+        ({"BINANCE_REST_URL": "http://api.binance.com"}, "BINANCE_REST_URL: .* is in clear"),
+        ({"BINANCE_WS_URL": "ws://stream.binance.com:9443"}, "BINANCE_WS_URL: .* is in clear"),
+        ({"BINANCE_REST_URL": "http://127.0.0.1.evil.example"}, "is in clear"),
+        ({"BINANCE_REST_URL": "http://127.0.0.1@evil.example"}, "is in clear"),
+        ({"BINANCE_REST_URL": "api.binance.com"}, "is no address"),
+        ({"BINANCE_REST_URL": "wss://api.binance.com"}, "is no address"),
+        ({"BINANCE_TESTNET": "1", "BINANCE_REST_URL": "https://api.binance.com"}, "the real exchange"),
+        ({"BINANCE_TESTNET": "1", "BINANCE_WS_URL": "wss://stream.binance.com:9443"}, "the real exchange"),
+        ({"BINANCE_REST_URL": "https://testnet.binance.vision"}, "is of NEUROFLUX_"),
+        ({"HYPERLIQUID_WS_URL": "wss://api.hyperliquid-testnet.xyz"}, "is of NEUROFLUX_"),
+    ],
+)
+def test_an_address_in_clear_or_of_the_other_net_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], why: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"NEUROFLUX_{name}", value)
+    with pytest.raises(UsageError, match=why):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"BINANCE_REST_URL": "https://proxy.example/binance", "BINANCE_WS_URL": "wss://proxy.example"},
+        {"BINANCE_REST_URL": "http://127.0.0.1:1/binance", "BINANCE_WS_URL": "ws://localhost:1/binance"},
+        {"SIM": "http://sim:8900", "BINANCE_REST_URL": "http://sim:8900/binance"},
+        {"EXCHANGES": "hyperliquid", "BINANCE_REST_URL": "http://not.followed"},
+    ],
+)
+def test_tls_loopback_and_the_exchanges_that_run_here_are_taken(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"NEUROFLUX_{name}", value)
+    load_settings()
