@@ -161,6 +161,7 @@ class HyperliquidMarketFeed:
         self._instruments = {instrument.symbol: instrument for instrument in instruments}
         self._labels = {one.name: (one.symbol, one.market) for one in self._instruments.values()}
         self._quote_times: dict[str, int] = {}
+        self._one_sided: set[str] = set()
         self._seen: dict[str, _Seen] = {}
         self._books: dict[str, _Book] = {}
         self._followed: set[bytes] = set()
@@ -258,23 +259,47 @@ class HyperliquidMarketFeed:
 
     def _top(self, wire: Bbo, received_time: Microseconds) -> Sequence[FeedEvent]:
         """The quote, and the book once more where it was last published too long ago."""
-        quote = self._quote(wire, received_time)
+        if wire.time < self._quote_times.get(wire.coin, 0):
+            return (Ignored("older bbo"),)
+        bid, ask = wire.bbo if len(wire.bbo) == 2 else (None, None)
+        if bid is None or ask is None:
+            return self._without_a_side(wire, received_time)
+        quote = self._quote(wire, bid, ask, received_time)
+        if isinstance(quote, Undecodable):
+            return (quote,)
+        again = self._two_sided(wire, received_time) if wire.coin in self._one_sided else ()
         state = self._books.get(wire.coin)
-        if state is None or wire.time - state.published < REPUBLISH_MS or not isinstance(quote, Quote):
-            return (quote,)
-        bid, ask = wire.bbo
-        if state.withdrawn or bid is None or ask is None or wire.time - state.time > BOOK_LIFE_MS:
-            return (quote,)
+        if state is None or state.withdrawn or wire.time - state.published < REPUBLISH_MS:
+            return (*again, quote)
+        if wire.time - state.time > BOOK_LIFE_MS:
+            return (*again, quote)
         state.confirmed(bid, ask)
-        return (quote, self._changed(state, wire, received_time))
+        return (*again, quote, self._changed(state, wire, received_time))
 
-    def _quote(self, wire: Bbo, received_time: Microseconds) -> FeedEvent:
-        if len(wire.bbo) != 2 or (bid := wire.bbo[0]) is None or (ask := wire.bbo[1]) is None:
-            return Ignored("bbo with one side")
+    def _without_a_side(self, wire: Bbo, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """One side is no quote: the last one counts no more, nor does a book that is older."""
+        self._quote_times[wire.coin] = wire.time
+        state, why = self._books.get(wire.coin), "a side is empty"
+        is_known = state is not None and not state.withdrawn and state.time < wire.time
+        gone = (self._withdraw(state, wire, why),) if state is not None and is_known else ()
+        if wire.coin in self._one_sided:
+            return gone or (Ignored("bbo with one side"),)
+        self._one_sided.add(wire.coin)
+        return (*gone, self._quotes(StatusKind.EXCLUDED, wire, why, received_time))
+
+    def _two_sided(self, wire: Bbo, received_time: Microseconds) -> Sequence[FeedEvent]:
+        self._one_sided.discard(wire.coin)
+        return (self._quotes(StatusKind.INCLUDED, wire, "both sides again", received_time),)
+
+    def _quotes(self, kind: StatusKind, wire: Bbo, detail: str, time: Microseconds) -> ExchangeStatus:
+        symbol = (self._labels.get(wire.coin) or (wire.coin, ""))[0]
+        return ExchangeStatus(ID, "quotes", kind, 0.0, f"{symbol}: {detail}", time, symbol)
+
+    def _quote(
+        self, wire: Bbo, bid: WireLevel, ask: WireLevel, received_time: Microseconds
+    ) -> Quote[Numeral] | Undecodable:
         if not finite_positive(bid.px, bid.sz, ask.px, ask.sz) or float(bid.px) >= float(ask.px):
             return Undecodable(f"bbo of {wire.coin}: no prices and sizes of an open market")
-        if wire.time < self._quote_times.get(wire.coin, 0):
-            return Ignored("older bbo")
         self._quote_times[wire.coin] = wire.time
         symbol, market = self._labels.get(wire.coin) or (wire.coin, wire.coin)
         return Quote(ID, symbol, market, bid.px, bid.sz, ask.px, ask.sz, wire.time, wire.time * 1000, received_time)
@@ -334,7 +359,7 @@ class HyperliquidMarketFeed:
             return (self._withdraw(state, wire, "the book is crossed"),)
         return self._proved(state, wire, received_time)
 
-    def _withdraw(self, state: _Book, wire: L2Book, why: str) -> FeedEvent:
+    def _withdraw(self, state: _Book, wire: L2Book | Bbo, why: str) -> FeedEvent:
         if state.withdrawn:
             return Ignored(f"l2Book: {why}")
         state.withdrawn = True
@@ -352,7 +377,7 @@ class HyperliquidMarketFeed:
         symbol, market = self._labels.get(wire.coin) or (wire.coin, wire.coin)
         return BookChanged(ID, symbol, market, state.book, wire.time, wire.time * 1000, received_time)
 
-    def _status(self, kind: StatusKind, wire: L2Book, detail: str) -> ExchangeStatus:
+    def _status(self, kind: StatusKind, wire: L2Book | Bbo, detail: str) -> ExchangeStatus:
         symbol = (self._labels.get(wire.coin) or (wire.coin, ""))[0]
         value = float(wire.time) if kind is StatusKind.GAP else 0.0
         return ExchangeStatus(ID, "l2Book", kind, value, f"{symbol}: {detail}", wire.time * 1000, symbol)

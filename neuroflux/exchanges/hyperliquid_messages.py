@@ -171,8 +171,11 @@ class UserEvent(Struct, frozen=True):
 
 
 class MarginSummary(Struct, frozen=True):
+    """``totalNtlPos`` is what all positions are worth, whatever their side."""
+
     accountValue: Number
     totalMarginUsed: Number
+    totalNtlPos: Number = "0"
 
 
 class WirePosition(Struct, frozen=True):
@@ -211,13 +214,14 @@ class ClearinghouseStateUpdate(Struct, frozen=True):
 class SpotBalance(Struct, frozen=True):
     """``spotHold`` is what of ``hold`` is of spot orders; only accounts with one balance for all have another.
 
-    ``coin`` is a name that several tokens may have, ``token`` the index of one.
+    With portfolio margin ``hold`` is less what may be borrowed, so that it may be negative. ``coin`` is a name that
+    several tokens may have, ``token`` the index of one; an outcome's shares (HIP-4: ``+120``) have none.
     """
 
     coin: str
-    token: int
     total: Number
     hold: Number
+    token: int | None = None
     spotHold: Number | None = None
 
 
@@ -343,6 +347,30 @@ def rows_of(rows: Iterable[Raw], decoder: Decoder[R], what: str, first: int = 0)
         except UNREADABLE as error:
             faults.append(f"{what} {number}: {error}: {bytes(row)[:120].decode(errors='replace')}")
     return read, faults
+
+
+_ANYTHING: Final[Decoder[Any]] = Decoder()
+
+
+def unread_coins(rows: Iterable[Raw], decoder: Decoder[Any]) -> set[str]:
+    """What the rows that can't be read say they are of; "" of one that does not say it."""
+    coins = set[str]()
+    for row in rows:
+        try:
+            decoder.decode(row)
+        except UNREADABLE:
+            coins.add(_coin_of(row))
+    return coins
+
+
+def _coin_of(row: Raw) -> str:
+    try:
+        fields: Any = _ANYTHING.decode(row)
+    except UNREADABLE:
+        return ""
+    fields = fields.get("position", fields) if isinstance(fields, dict) else {}
+    coin = fields.get("coin") if isinstance(fields, dict) else None
+    return coin if isinstance(coin, str) else ""
 
 
 def _first_kind(shape: _Shape, kinds: tuple[tuple[str, str], ...]) -> str:

@@ -62,7 +62,7 @@ class HyperliquidOwn:
         try:
             (mode,), (spot,), (perpetuals,) = (tagged(answers, tag) for tag in ("mode", "spot", "perpetuals"))
             positions = {row["position"]["coin"]: _position(row["position"]) for row in perpetuals["assetPositions"]}
-            balances = {asset_of(row["coin"], row["token"]): _balance(row) for row in spot["balances"]}
+            balances = {asset_of(row["coin"], row.get("token")): _balance(row) for row in spot["balances"]}
             if mode not in _ONE_ACCOUNT:
                 balances[_COLLATERAL] = _with_perpetuals(balances.get(_COLLATERAL), perpetuals, positions)
             assets = {name: two for meta in tagged(answers, "tokens") for name, two in _assets(meta)}
@@ -84,18 +84,24 @@ class HyperliquidOwn:
 
 
 def _balance(row: Mapping[str, str]) -> OwnBalance:
+    """Where what may be borrowed makes the hold negative (portfolio margin), nothing says what is held."""
     total, hold = Decimal(row["total"]), Decimal(row["hold"])
-    return OwnBalance(total, total - hold, hold)
+    return OwnBalance(total, total - hold, hold) if hold >= 0 else OwnBalance(total, None, None)
 
 
 def _with_perpetuals(
     spot: OwnBalance | None, state: Mapping[str, Any], positions: Mapping[str, OwnPosition]
 ) -> OwnBalance:
-    """The collateral of both accounts. What reserves margin for orders is not named apart, so it is not known."""
+    """The collateral of both accounts. What reserves margin for orders is not named apart, so it is not known.
+
+    A tenth of what positions are worth can't be withdrawn, though it is free where less is needed as margin.
+    """
     profit = sum((one.unrealised_pnl for one in positions.values()), ZERO)
-    wallet = Decimal(state["marginSummary"]["accountValue"]) - profit
+    margin = state["marginSummary"]
+    wallet = Decimal(margin["accountValue"]) - profit
+    stays = max(ZERO, Decimal(margin["totalNtlPos"]) / 10 - Decimal(margin["totalMarginUsed"]))
     here = spot or OwnBalance(ZERO, ZERO, ZERO)
-    return OwnBalance(here.wallet + wallet, (here.free or ZERO) + Decimal(state["withdrawable"]), None)
+    return OwnBalance(here.wallet + wallet, (here.free or ZERO) + Decimal(state["withdrawable"]) + stays, None)
 
 
 def _position(row: Mapping[str, Any]) -> OwnPosition:

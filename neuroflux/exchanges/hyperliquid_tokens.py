@@ -26,12 +26,19 @@ KNOWN: Final = {
 """The mainnet's tokens that are what their names say: its own coins, dollars, and Unit's claims on coins elsewhere."""
 
 
-def asset_of(name: str, index: int) -> str:
-    """``("HYPE", 150)`` → ``"HYPE"``; a token that is not known has its index beside its name: ``"TRUMP#12"``."""
-    return name if KNOWN.get(name) == index else f"{name}#{index}"
+def asset_of(name: str, index: int | None) -> str:
+    """``("HYPE", 150)`` → ``"HYPE"``; a token that is not known has its index beside its name: ``"TRUMP#12"``.
+
+    The shares of an outcome have no index, and a name of their own: ``"+120"``.
+    """
+    return name if index is None or KNOWN.get(name) == index else f"{name}#{index}"
 
 
 def fee_asset(token: str, symbol: str) -> str:
-    """The asset that a fill's fee is in. The fill tells its name alone, and it is one of the pair's."""
+    """The asset that a fill's fee is in. The fill tells its name alone, and it is one of the pair's.
+
+    Of a pair that is not listed yet it is ``"TRUMP#?"``, unless the name is a known token's.
+    """
     base, _, quote = symbol.partition("/")
-    return next((asset for asset in (base, quote) if asset.rpartition("#")[0] == token), token)
+    unlisted = f"{token}#?" if not quote and token not in KNOWN else token
+    return next((asset for asset in (base, quote) if asset.rpartition("#")[0] == token), unlisted)

@@ -5,13 +5,16 @@ the last of either is kept, and until both have come the sum is of the one. In a
 (``unifiedAccount``, ``portfolioMargin``) the collateral is in the spot state alone, with the margin inside its hold,
 and what the perpetuals state calls its value is counted already. There the profit of open positions comes on top.
 
+With portfolio margin ``hold`` is less what may be borrowed. What is free of an asset is its own: what could be borrowed
+for it is counted with what it would be borrowed against.
+
 Both states come whole, so what is missing from one is 0. Source:
 https://hyperliquid.gitbook.io/hyperliquid-docs/trading/account-abstraction-modes
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -29,6 +32,7 @@ from neuroflux.exchanges.hyperliquid_messages import (
     SpotState,
     WirePosition,
     rows_of,
+    unread_coins,
 )
 from neuroflux.exchanges.hyperliquid_socket import ID
 from neuroflux.exchanges.hyperliquid_tokens import asset_of
@@ -38,6 +42,10 @@ UNIFIED: Final = frozenset({"unifiedAccount", "portfolioMargin"})
 SEPARATE: Final = frozenset({"default", "disabled", "dexAbstraction"})
 MODES: Final = UNIFIED | SEPARATE
 """The answers to ``userAbstraction``."""
+
+STAYS: Final = Decimal("0.1")
+"""Of what positions are worth, this part can't be withdrawn, though less may be needed as margin. Source:
+https://hyperliquid.gitbook.io/hyperliquid-docs/trading/margining (``transfer_margin_required``)"""
 
 MOST_DEXES: Final = 20
 """So many of others' are followed; each is asked of every minute."""
@@ -60,6 +68,7 @@ class Wallet:
         self._profit = _ZERO
         self._spot: dict[str, SpotBalance] = {}
         self._positions: dict[str, set[str]] = {}
+        self._newest: dict[str, tuple[Microseconds, bytes | str]] = {}
         self.dexes: set[str] = set()
 
     @property
@@ -73,23 +82,38 @@ class Wallet:
 
     def spot_changed(self, state: SpotState, time: Microseconds) -> list[FeedEvent]:
         rows, faults = rows_of(state.balances, _BALANCE, "balance")
+        unread = unread_coins(state.balances, _BALANCE) if faults else set()
         held = {asset_of(balance.coin, balance.token): balance for balance in rows}
-        gone = [] if faults else sorted(self._spot.keys() - held.keys())  # the unreadable row may be any of them
-        kept = {asset: one for asset, one in self._spot.items() if faults and asset not in held}
+        kept = {asset: one for asset, one in self._spot.items() if asset not in held and _is_of(one.coin, unread)}
+        gone = sorted(self._spot.keys() - held.keys() - kept.keys())
         self._spot = kept | held
         self._has_spot = True
-        self._looks_unified |= _has_portfolio_margin(state) or _has_margin_in_hold(rows)
+        self._take_evidence(_has_portfolio_margin(state) or _has_margin_in_hold(rows))
         balances = [self._balance(asset, time) for asset in (*held, *gone)]
         return [*balances, *_faulty("spotState", faults, time, bool(balances))]
 
+    def _take_evidence(self, is_unified: bool) -> None:
+        """What only a unified account says ends what was said of its mode before: it can be changed at any time."""
+        self._looks_unified |= is_unified
+        if is_unified and self._mode in SEPARATE:
+            self._mode = ""
+
     def perpetuals_changed(self, body: bytes | str, dex: str, received_time: Microseconds) -> list[FeedEvent]:
-        """Read a perpetuals state. Raises ``UNREADABLE`` for what is none."""
+        """Read a perpetuals state; one that is older than another tells the newer again.
+
+        Raises ``UNREADABLE`` for what is none.
+        """
         state = _STATE.decode(body)
         time = received_time if state.time is None else state.time * 1000
         rows, faults = rows_of(state.assetPositions, _POSITION, "position")
         held = [one.position for one in rows]
         dex = dex or next((one.coin.partition(":")[0] for one in held if ":" in one.coin), "")
-        events: list[FeedEvent] = [*self._positions_changed(held, bool(faults), dex, time)]
+        newest, known = self._newest.get(dex, (time, body))
+        if time < newest:
+            return self.perpetuals_changed(known, dex, received_time)
+        self._newest[dex] = time, body
+        unread = unread_coins(state.assetPositions, _POSITION) if faults else set()
+        events: list[FeedEvent] = [*self._positions_changed(held, unread, dex, time)]
         if dex:
             events += _faulty("clearinghouseState", faults, time, bool(events))
             return [*events, *self.traded_elsewhere([dex], time)]
@@ -102,12 +126,13 @@ class Wallet:
         return [*events, *_faulty("clearinghouseState", faults, time, bool(events))]
 
     def _positions_changed(
-        self, held: list[WirePosition], unsure: bool, dex: str, time: Microseconds
+        self, held: list[WirePosition], unread: Collection[str], dex: str, time: Microseconds
     ) -> Iterable[Position]:
-        """Those held, and those no longer named, which are 0; none of the latter where a row could not be read."""
+        """Those held, and those no longer named, which are 0: not even in a row that could not be read."""
         before, now = self._positions.get(dex, set()), {one.coin for one in held}
-        gone = [] if unsure else sorted(before - now)
-        self._positions[dex] = now | (before if unsure else set())
+        kept = {coin for coin in before - now if _is_of(coin, unread)}
+        gone = sorted(before - now - kept)
+        self._positions[dex] = now | kept
         return [self._position(one, time) for one in (*held, *(WirePosition(coin, "0", "0", "0") for coin in gone))]
 
     def traded_elsewhere(self, dexes: Iterable[str], time: Microseconds) -> list[FeedEvent]:
@@ -137,15 +162,29 @@ class Wallet:
 
     def _balance(self, asset: str, time: Microseconds) -> Balance:
         spot = self._spot.get(asset)
-        total, hold = (Decimal(spot.total), Decimal(spot.hold)) if spot else (_ZERO, _ZERO)
+        total = Decimal(spot.total) if spot else _ZERO
         if asset != COLLATERAL or self._margins is None:
-            return _parts(asset, total, hold, _ZERO, _ZERO, time)
+            return _parts(asset, total, _in_orders(spot, _ZERO), _ZERO, _ZERO, time)
         margin = self._margins.marginSummary or self._margins.crossMarginSummary
         value, used = Decimal(margin.accountValue), Decimal(margin.totalMarginUsed)
         if self._unified:
-            return _parts(asset, total + self._profit, max(_ZERO, hold - used), used, self._profit, time)
-        in_orders = hold + max(_ZERO, value - used - Decimal(self._margins.withdrawable))
+            return _parts(asset, total + self._profit, _in_orders(spot, used), used, self._profit, time)
+        stays = max(used, Decimal(margin.totalNtlPos) * STAYS)
+        in_orders = _in_orders(spot, _ZERO) + max(_ZERO, value - stays - Decimal(self._margins.withdrawable))
         return _parts(asset, total + value, in_orders, used, self._profit, time)
+
+
+def _in_orders(spot: SpotBalance | None, used: Decimal) -> Decimal:
+    """What orders hold of a balance: all that is held but ``used``, the margin of positions, and no less than is said.
+
+    What may be borrowed is subtracted from ``hold``, and never from what is said of spot orders.
+    """
+    return max(_ZERO, Decimal(spot.hold) - used, Decimal(spot.spotHold or 0)) if spot else _ZERO
+
+
+def _is_of(coin: str, unread: Collection[str]) -> bool:
+    """Whether a row that could not be read may be of this coin."""
+    return coin in unread or "" in unread
 
 
 def _parts(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from neuroflux.sim.accounts import ZERO, Balance
+from neuroflux.sim.accounts import ZERO, Balance, PerpetualLedger
 from neuroflux.sim.exchange import SimExchange
 from neuroflux.sim.orders import Fill, Order
 
@@ -19,6 +19,11 @@ _FORCED = {"": "", "liquidation": "Liquidated Cross {}", "adl": "Auto-Deleveragi
 _STATUS = {"new": "open", "partially_filled": "open", "filled": "filled", "canceled": "canceled", "expired": "canceled"}
 
 PLACES = 8
+
+STAYS: Final = Decimal("0.1")
+"""The part of what positions are worth that can't be withdrawn."""
+COIN, LENT = "HYPE", Decimal("0.5")
+"""What dollars can be borrowed against in an account with portfolio margin, and the part of its worth."""
 """The exchange writes no endless fractions: an average entry price has at most so many."""
 
 
@@ -129,10 +134,16 @@ def clearinghouse(exchange: SimExchange, now: int, *, is_unified: bool = False) 
         "marginSummary": summary,
         "crossMarginSummary": summary,
         "crossMaintenanceMarginUsed": number(ledger.used("USDC") / 2),
-        "withdrawable": number(ZERO if is_unified else ledger.available("USDC")),
+        "withdrawable": number(ZERO if is_unified else _withdrawable(ledger, notional)),
         "assetPositions": [{"type": "oneWay", "position": _position(exchange, symbol)} for symbol in held],
         "time": now // 1000,
     }
+
+
+def _withdrawable(ledger: PerpetualLedger, notional: Decimal) -> Decimal:
+    """What is available, less what stays of the positions' worth where less than that is needed as margin."""
+    stays = max(ZERO, notional * STAYS - ledger.used("USDC"))
+    return max(ZERO, ledger.available("USDC") - stays)
 
 
 def _position(exchange: SimExchange, symbol: str) -> Json:
@@ -158,6 +169,8 @@ def spot_state(exchange: SimExchange, abstraction: str = "") -> Json:
     """The balances; of a unified account (``abstraction`` says which kind) with all collateral, and margin as hold."""
     balances = _pooled(exchange) if abstraction else exchange.spot.balances
     told: Json = {"balances": _rows(exchange, balances)}
+    if abstraction == "portfolioMargin":
+        told["balances"] = [_less_borrowable(exchange, row) for row in told["balances"]]
     if abstraction:
         ledger, dollars = exchange.perpetual, balances["USDC"]
         after = dollars.free + ledger.used("USDC") / 2 + ledger.profit("USDC")
@@ -173,6 +186,16 @@ def _pooled(exchange: SimExchange) -> dict[str, Balance]:
     margin = ledger.used("USDC") + ledger.margin_of_orders("USDC")
     dollars = Balance(spot.free + ledger.wallet["USDC"] - margin, spot.locked + margin)
     return exchange.spot.balances | {"USDC": dollars}
+
+
+def _less_borrowable(exchange: SimExchange, row: Json) -> Json:
+    """With portfolio margin the hold of dollars is less what may be borrowed against coins, and may be negative."""
+    spot = exchange.spot.of(row["coin"])
+    held = {**row, "spotHold": number(spot.locked)} if spot.locked else row
+    if row["coin"] != "USDC":
+        return held
+    worth = exchange.spot.of(COIN).free * exchange.perpetual.mark(COIN)
+    return {**held, "hold": number(Decimal(row["hold"]) - worth * LENT)}
 
 
 def _rows(exchange: SimExchange, balances: Mapping[str, Balance]) -> list[Json]:

@@ -104,13 +104,25 @@ def test_one_account_for_everything_is_not_counted_twice() -> None:
     """Hyperliquid's unified account: the collateral stands in the spot state and in the account value."""
     own = reader("hyperliquid")
     spot = {"balances": [{"coin": "USDC", "token": 0, "total": "1000", "hold": "200"}]}
-    perpetuals = {"marginSummary": {"accountValue": "1000"}, "withdrawable": "800", "assetPositions": []}
+    sums = {"accountValue": "1000", "totalNtlPos": "3000", "totalMarginUsed": "200"}
+    perpetuals = {"marginSummary": sums, "withdrawable": "700", "assetPositions": []}
     bodies = {"mode": "unifiedAccount", "spot": spot, "perpetuals": perpetuals}
     answers = [Answer(Request("POST", "/info", tag=tag), 200, msgspec.json.encode(one)) for tag, one in bodies.items()]
     found = own.account(answers).balances["USDC"]
     assert (found.wallet, found.free) == (Decimal(1000), Decimal(800))
     answers[0] = Answer(answers[0].request, 200, b'"default"')
-    assert own.account(answers).balances["USDC"].wallet == Decimal(2000)
+    two = own.account(answers).balances["USDC"]
+    assert (two.wallet, two.free) == (Decimal(2000), Decimal(800 + 700 + 100))
+
+
+def test_shares_of_an_outcome_and_a_negative_hold_do_not_end_the_reading() -> None:
+    """HIP-4: a row without a token; portfolio margin: what may be borrowed is subtracted from the hold."""
+    shares = {"coin": "+120", "total": "100", "hold": "0"}
+    dollars = {"coin": "USDC", "token": 0, "total": "100", "hold": "-500"}
+    bodies = {"mode": "portfolioMargin", "spot": {"balances": [shares, dollars]}, "perpetuals": {"assetPositions": []}}
+    answers = [Answer(Request("POST", "/info", tag=tag), 200, msgspec.json.encode(one)) for tag, one in bodies.items()]
+    found = reader("hyperliquid").account(answers).balances
+    assert (found["+120"].wallet, found["USDC"].wallet, found["USDC"].free) == (Decimal(100), Decimal(100), None)
 
 
 def test_an_exchange_without_a_reader_has_none() -> None:

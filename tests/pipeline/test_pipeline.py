@@ -114,7 +114,16 @@ def place(foreign: Foreign, **fields: Any) -> str:
 
 
 def final(foreign: Foreign, order_id: str, state: str) -> dict[str, Any]:
-    return foreign.find("orders.events", order_id=order_id, state=state, client_order_id="")
+    """The event with which an order ends, which must be this state."""
+    seen = []
+    for record in foreign._records("orders.events", 60):
+        if record["order_id"] != order_id:
+            continue
+        seen.append((record["client_order_id"], record["state"], record["reason"]))
+        if not record["client_order_id"] and OrderState(record["state"]).final:
+            assert record["state"] == state, seen
+            return record
+    raise AssertionError(f"the order never ended: {seen}")
 
 
 @pytest.mark.parametrize("topic", LIVE)

@@ -285,6 +285,69 @@ def test_a_bad_balance_is_no_sign_that_an_asset_is_gone(feed: HyperliquidAccount
     ]
 
 
+def test_a_row_that_names_its_coin_hides_no_other(feed: HyperliquidAccountFeed) -> None:
+    feed.answer(answer({"balances": [balance("USDC", "1000", "0"), balance("HYPE", "5", "0")]}), NOW)
+    feed.answer(answer(state("200", "0", "200")), NOW)
+    bad = balance("PURR", "x", "0")
+    events = feed.answer(answer({"balances": [bad, balance("HYPE", "5", "0")]}), NOW)
+    dollars = [one.total for one in events if isinstance(one, Balance) and one.asset == "USDC"]
+    assert dollars == [Decimal(200)]
+    feed.answer(answer(state(BTC="1", ETH="2")), NOW)
+    events = feed.answer(answer(state(ETH="much")), NOW)
+    assert [(one.symbol, one.quantity) for one in events if isinstance(one, Position)] == [
+        ("BTC/USDC:USDC", Decimal(0))
+    ]
+
+
+def test_the_shares_of_an_outcome_have_no_token(feed: HyperliquidAccountFeed) -> None:
+    shares = {"coin": "+120", "total": "100", "hold": "0.0", "entryNtl": "0.0"}
+    feed.answer(answer({"balances": [balance("HYPE", "5", "0"), shares]}), NOW)
+    events = feed.answer(answer({"balances": [shares]}), NOW)
+    assert [(one.asset, one.total) for one in events if isinstance(one, Balance)] == [
+        ("+120", Decimal(100)),
+        ("HYPE", Decimal(0)),
+    ]
+
+
+def test_what_may_be_borrowed_is_not_free(feed: HyperliquidAccountFeed) -> None:
+    feed.answer(answer("portfolioMargin", "userAbstraction"), NOW)
+    held = balance("HYPE", "100", "-50") | {"spotHold": "10"}
+    hype, _ = feed.answer(answer({"balances": [held, balance("USDC", "100", "-500")]}), NOW)
+    assert hype == Balance("hyperliquid", "HYPE", Decimal(90), Decimal(10), Decimal(0), Decimal(100), NOW)
+    usdc = feed.answer(answer(state("140", "140", "0")), NOW)[0]
+    assert isinstance(usdc, Balance)
+    assert (usdc.free, usdc.in_orders, usdc.in_positions, usdc.total) == tuple(map(Decimal, (-40, 0, 140, 100)))
+
+
+@pytest.mark.parametrize(
+    ("value", "used", "worth", "withdrawable", "in_orders", "free"),
+    [
+        ("1500", "250", "10000", "500", 0, 1250),
+        ("1000", "250", "10000", "0", 0, 750),
+        ("1500", "250", "10000", "400", 100, 1150),
+        ("1000", "200", "2000", "750", 50, 750),
+    ],
+)
+def test_what_can_not_be_withdrawn_is_not_in_orders(
+    feed: HyperliquidAccountFeed, value: str, used: str, worth: str, withdrawable: str, in_orders: int, free: int
+) -> None:
+    """A tenth of what positions are worth stays, though less is needed as margin above a leverage of 10."""
+    wire = state(value, used, withdrawable, BTC="1")
+    for sums in (wire["marginSummary"], wire["crossMarginSummary"]):
+        sums["totalNtlPos"] = worth
+    usdc = feed.answer(answer(wire), NOW)[0]
+    assert isinstance(usdc, Balance)
+    assert (usdc.in_orders, usdc.free) == (Decimal(in_orders), Decimal(free))
+
+
+def test_an_older_state_tells_the_newer_again(feed: HyperliquidAccountFeed) -> None:
+    feed.answer(answer(state("500", BTC="3") | {"time": MS + 5_000}), NOW)
+    usdc, position = feed.answer(answer(state("900")), NOW)
+    assert isinstance(usdc, Balance)
+    assert isinstance(position, Position)
+    assert (usdc.total, position.quantity) == (Decimal(500), Decimal(3))
+
+
 def test_a_bad_position_costs_that_position_alone(feed: HyperliquidAccountFeed) -> None:
     feed.answer(answer(state(BTC="1", ETH="2")), NOW)
     events = feed.answer(answer(state(BTC="1", ETH="much")), NOW)
@@ -369,6 +432,15 @@ def test_a_fee_is_in_the_token_of_the_pair(token: str, asset: str) -> None:
     (event,) = HyperliquidAccountFeed(Keys(USER, "0x01"), [pair]).frame(
         frame("userFills", {"user": USER, "fills": [fill(coin="@500", feeToken=token)]}), NOW
     )
+    assert isinstance(event, Fill)
+    assert event.fee_asset == asset
+
+
+@pytest.mark.parametrize(("token", "asset"), [("TRUMP", "TRUMP#?"), ("HYPE", "HYPE"), ("USDC", "USDC")])
+def test_a_fee_of_a_pair_that_is_not_listed_yet_is_not_a_coins(
+    feed: HyperliquidAccountFeed, token: str, asset: str
+) -> None:
+    event = feed.frame(frame("userFills", {"user": USER, "fills": [fill(coin="@777", feeToken=token)]}), NOW)[0]
     assert isinstance(event, Fill)
     assert event.fee_asset == asset
 
@@ -512,6 +584,17 @@ def test_a_change_of_mode_counts_at_once(feed: HyperliquidAccountFeed) -> None:
     assert isinstance(usdc, Balance)
     assert usdc.total == 1000
     assert len(feed.answer(answer("unifiedAccount", "userAbstraction"), NOW)) == 1
+
+
+def test_what_only_a_unified_account_says_ends_the_mode_that_was_said_before(feed: HyperliquidAccountFeed) -> None:
+    feed.answer(answer("default", "userAbstraction"), NOW)
+    feed.answer(answer(state("200", "200", "0")), NOW)
+    usdc = feed.answer(answer({"balances": [SPOT], "tokenToAvailableAfterMaintenance": [[0, "800"]]}), NOW)[0]
+    assert isinstance(usdc, Balance)
+    assert usdc.total == 1000
+    (_, again) = feed.answer(answer("default", "userAbstraction"), NOW)
+    assert isinstance(again, Balance)
+    assert again.total == 1200
 
 
 @pytest.mark.parametrize(

@@ -76,13 +76,37 @@ def test_a_quote_keeps_the_numbers_as_they_came(feed: HyperliquidMarketFeed) -> 
 
 @pytest.mark.parametrize(("bid", "ask"), [(None, ["1", "1"]), (["1", "1"], None), (None, None)])
 def test_no_quote_from_one_side(feed: HyperliquidMarketFeed, bid: list[str] | None, ask: list[str] | None) -> None:
+    (told,) = feed.frame(bbo(bid, ask), NOW)
+    assert isinstance(told, ExchangeStatus)
+    assert (told.kind, told.channel, told.symbol) == (StatusKind.EXCLUDED, "quotes", "BTC/USDC:USDC")
     assert kinds(feed.frame(bbo(bid, ask), NOW)) == [Ignored]
 
 
 def test_no_quote_from_an_array_of_one(feed: HyperliquidMarketFeed) -> None:
-    assert kinds(feed.frame(frame("bbo", {"coin": "BTC", "time": MS, "bbo": [{"px": "1", "sz": "1"}]}), NOW)) == [
-        Ignored
+    data = {"coin": "BTC", "time": MS, "bbo": [{"px": "1", "sz": "1"}]}
+    assert kinds(feed.frame(frame("bbo", data), NOW)) == [ExchangeStatus]
+
+
+def test_a_side_that_is_empty_withdraws_the_quote_and_the_older_book_until_both_are_back(
+    feed: HyperliquidMarketFeed,
+) -> None:
+    feed.frame(l2book([["99", "1"]], [["101", "1"]], MS), NOW)
+    feed.frame(bbo(["99", "1"], ["101", "1"], MS + 1), NOW)
+    gone = feed.frame(bbo(["99", "1"], None, MS + 2), NOW)
+    assert [(one.kind, one.channel) for one in gone if isinstance(one, ExchangeStatus)] == [
+        (StatusKind.GAP, "l2Book"),
+        (StatusKind.EXCLUDED, "quotes"),
     ]
+    assert kinds(feed.frame(bbo(["99", "1"], ["101", "1"], MS + 1), NOW)) == [Ignored]
+    assert kinds(feed.frame(bbo(["99", "1"], ["102", "1"], MS + 3_000), NOW)) == [ExchangeStatus, Quote]
+    back = feed.frame(l2book([["99", "1"]], [["102", "1"]], MS + 3_001), NOW)
+    assert kinds(back) == [ExchangeStatus, BookChanged]
+
+
+def test_an_older_side_that_is_empty_says_nothing_of_a_newer_book(feed: HyperliquidMarketFeed) -> None:
+    feed.frame(l2book([["99", "1"]], [["101", "1"]], MS + 5), NOW)
+    assert kinds(feed.frame(bbo(["99", "1"], None, MS), NOW)) == [ExchangeStatus]
+    assert kinds(feed.frame(l2book([["99", "2"]], [["101", "1"]], MS + 6), NOW)) == [BookChanged]
 
 
 @pytest.mark.parametrize("price", ["nan", "inf", "-1", "0", "0.0", "1e5", "1_0", " 1", "1.2.3", "", "٣", "9" * 400])

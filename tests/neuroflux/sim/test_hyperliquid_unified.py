@@ -38,7 +38,10 @@ async def test_all_collateral_is_in_the_spot_state(served: Served) -> None:
         assert spot["tokenToAvailableAfterMaintenance"][0][0] == 0
         await fault(session, "unified_account", "hyperliquid", value="portfolioMargin")
         assert await info(session, "userAbstraction", user=user) == "portfolioMargin"
-        assert (await info(session, "spotClearinghouseState", user=user))["portfolioMarginEnabled"] is True
+        margined = await info(session, "spotClearinghouseState", user=user)
+        assert margined["portfolioMarginEnabled"] is True
+        borrowable = D(next(row for row in margined["balances"] if row["coin"] == "USDC")["hold"])
+        assert borrowable < 0
         await session.delete("/sim/faults")
         assert (await info(session, "spotClearinghouseState", user=user))["balances"] == before
 
