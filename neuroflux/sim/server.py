@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -17,6 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from neuroflux.errors import PortTaken, UsageError
+from neuroflux.local_http import guarded
 from neuroflux.settings import load_settings
 from neuroflux.sim.binance_spot import BinanceSpot
 from neuroflux.sim.binance_usdm import BinanceUsdm
@@ -134,10 +136,13 @@ def _disturb(simulation: Simulation) -> Middleware:
     return middleware
 
 
-def application(simulation: Simulation, replay: Path | None = None) -> web.Application:
-    """The whole server of one simulation; ``replay`` is a recording that stands in for one of its markets."""
+def application(simulation: Simulation, replay: Path | None = None, name: str = "") -> web.Application:
+    """The whole server of one simulation; ``replay`` is a recording that stands in for one of its markets.
+
+    ``name`` is the host by which other machines ask for it, where they may.
+    """
     players = [Player(simulation, read(replay)).middleware()] if replay is not None else []
-    app = web.Application(middlewares=[_disturb(simulation), *players])
+    app = web.Application(middlewares=[guarded([name]), _disturb(simulation), *players])
     app.add_routes(_sim_routes(simulation))
     for dialect in simulation.dialects.values():
         app.add_routes(dialect.routes())
@@ -156,15 +161,21 @@ def simulation_of(seed: int, house: House | None = None, clock: Callable[[], flo
 
 @asynccontextmanager
 async def serve(
-    port: int, seed: int, host: str = "127.0.0.1", *, replay: Path | None = None, house: House | None = None
+    port: int,
+    seed: int,
+    host: str = "127.0.0.1",
+    *,
+    replay: Path | None = None,
+    house: House | None = None,
+    name: str = "",
 ) -> AsyncIterator[Served]:
     """Serve until the block is left. Port 0 takes a free one; ``replay`` is a recording, see replay.py.
 
-    ``house`` is by default one that makes its prices of the seed.
+    ``name`` is as ``application`` has it, and ``house`` is by default one that makes its prices of the seed.
     Raises PortTaken, and UsageError on a file that is no recording.
     """
     simulation = simulation_of(seed, house)
-    runner = web.AppRunner(application(simulation, replay), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(application(simulation, replay, name), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
         await _listen(runner, host, port)
@@ -215,13 +226,15 @@ async def run_forever(port: int, seed: int, host: str = "127.0.0.1", *, paper: b
 
 async def _serve_forever(port: int, seed: int, host: str, *, paper: bool) -> None:
     async with AsyncExitStack() as opened:
-        house, works, what = None, set[asyncio.Task[None]](), f"seed {seed}"
+        settings, house, works, what = load_settings(), None, set[asyncio.Task[None]](), f"seed {seed}"
         if paper:
-            house, following = await opened.enter_async_context(live_house(load_settings()))
+            house, following = await opened.enter_async_context(live_house(settings))
             works.add(following)
             counts = (f"{len(listings)} of {exchange_id}" for exchange_id, listings in house.listings.items())
             what = f"on paper: {', '.join(counts)}"
-        served = await opened.enter_async_context(serve(port, seed, host, house=house))
+        served = await opened.enter_async_context(
+            serve(port, seed, host, house=house, name=urlsplit(settings.sim).hostname or "")
+        )
         ready()
         print(f"binance, binanceusdm and hyperliquid run at {served.url} ({what})", flush=True)
         done, _ = await asyncio.wait({served.moving, *works}, return_when=asyncio.FIRST_COMPLETED)
