@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Mapping
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
@@ -39,8 +41,22 @@ CONFIG = """<clickhouse>
     <size>10M</size><count>2</count>
   </logger>
   <log-level>warning</log-level>
+  <http_options_response/>
+  <http_handlers>
+    <rule><url>/ping</url><handler><type>ping</type></handler></rule>
+    <rule><url>/play</url>{from_here}<handler><type>play</type></handler></rule>
+    <rule>
+      {from_here}
+      <handler><type>dynamic_query_handler</type><query_param_name>query</query_param_name></handler>
+    </rule>
+  </http_handlers>
 </clickhouse>
 """
+
+# A page in a browser reaches loopback as its user does. One of another site says so by Origin; one that has its own
+# name point at this machine asks for that name by Host. Preflights (OPTIONS) are not answered.
+FROM_HERE = "<headers><Host>regex:^{host}$</Host><Origin>regex:^(https?://{host})?$</Origin></headers>"
+HOST = r"(127\.0\.0\.1|localhost|\[::1\]|{name})(:[0-9]+)?"
 
 # The engine itself works as `default`, which therefore has no password, and is let in from this machine alone.
 # Where it matters who comes, `default` may do no more than the engine asks for at its start.
@@ -55,7 +71,7 @@ USERS = """<clickhouse>
       <profile>default</profile><quota>default</quota>{rights}
     </default>
     <{user}>
-      <password>{password}</password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
+      <password_sha256_hex>{password}</password_sha256_hex><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
       <profile>default</profile><quota>default</quota>
     </{user}>{reader}
   </users>
@@ -69,7 +85,7 @@ ENGINE_RIGHTS = """
       <grants><query>GRANT SYSTEM LISTEN ON *.*</query><query>GRANT SELECT ON system.numbers</query></grants>"""
 READER_USER = """
     <reader>
-      <password>{password}</password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
+      <password_sha256_hex>{password}</password_sha256_hex><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
       <profile>reader</profile><quota>default</quota>
     </reader>"""
 
@@ -103,14 +119,21 @@ def server(settings: Settings) -> Server:
 def config(made: Server, folder: Path) -> str:
     """The text of config.xml."""
     values = {"host": made.host, "port": made.port, "http_port": made.http_port, "folder": folder}
-    return CONFIG.format(**{name: escape(str(value)) for name, value in values.items()}, memory=MEMORY, marks=MARKS)
+    texts = {name: escape(str(value)) for name, value in values.items()}
+    here = FROM_HERE.format(host=HOST.format(name=escape(re.escape(made.host))))
+    return CONFIG.format(**texts, from_here=here, memory=MEMORY, marks=MARKS)
 
 
 def users(made: Server, passwords: Mapping[str, str]) -> str:
     """The text of users.xml; a secure stack has a user that can only read, and none else without a password."""
-    reader = READER_USER.format(password=escape(passwords[READER])) if passwords else ""
+    reader = READER_USER.format(password=_hashed(passwords[READER])) if passwords else ""
     rights = ENGINE_RIGHTS if passwords else RIGHTS
-    return USERS.format(user=escape(made.user), password=escape(made.password), reader=reader, rights=rights)
+    return USERS.format(user=escape(made.user), password=_hashed(made.password), reader=reader, rights=rights)
+
+
+def _hashed(password: str) -> str:
+    """Its SHA-256: SQL can read this file."""
+    return sha256(password.encode()).hexdigest()
 
 
 def clickhouse(settings: Settings) -> Service:

@@ -1,4 +1,5 @@
 import xml.etree.ElementTree as ET
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def test_the_user_of_the_setting_is_made(tmp_path: Path) -> None:
     made = server(Settings(home=tmp_path, clickhouse="clickhouse://trader:s<cret@127.0.0.1:9000/neuroflux"))
     assert (made.user, made.password) == ("trader", "s<cret")
     tree = ET.fromstring(users(made, {}))
-    assert tree.findtext("users/trader/password") == "s<cret"
+    assert tree.findtext("users/trader/password_sha256_hex") == sha256(b"s<cret").hexdigest()
     assert [ip.text for ip in tree.findall("users/default/networks/ip")] == ["127.0.0.1", "::1"]
 
 

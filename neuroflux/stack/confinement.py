@@ -1,0 +1,109 @@
+"""What a process of ours may touch from now on, by Landlock: Linux has it for files since 5.13, for TCP since 6.7.
+
+Sources: https://docs.kernel.org/userspace-api/landlock.html and the kernel's ``include/uapi/linux/landlock.h``. What is
+not named here is refused by the kernel, to this thread and to all that it starts from now on, whatever they are told.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+_CREATE, _ADD, _RESTRICT = 444, 445, 446
+"""The system calls, of the same number on every architecture."""
+_VERSION: Final = 1
+_BENEATH, _PORT = 1, 2
+_NO_NEW_PRIVILEGES: Final = 38
+
+EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+TRUNCATE = 1 << 14
+_OF_FILES: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
+_RIGHTS: Final = ((1, 13), (2, 14), (3, 15), (5, 16))
+"""From which version of Landlock on how many rights to files there are."""
+_NETWORK_SINCE: Final = 4
+BIND, CONNECT = 1 << 0, 1 << 1
+
+
+class Confined(Struct, frozen=True):
+    """``version`` of Landlock: 0 where the kernel has none, so that nothing is refused; TCP is refused from 4 on."""
+
+    version: int
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = (("files", ctypes.c_uint64), ("tcp", ctypes.c_uint64))
+
+
+class _Beneath(ctypes.Structure):
+    _pack_ = 1
+    _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
+
+
+class _Port(ctypes.Structure):
+    _fields_ = (("allowed", ctypes.c_uint64), ("port", ctypes.c_uint64))
+
+
+def confine(
+    readable: Iterable[Path], writable: Iterable[Path], binds: Iterable[int] = (), connects: Iterable[int] = ()
+) -> Confined:
+    """Refuse this thread all files but these, with what lies in them, and all TCP ports but these.
+
+    Paths that do not exist are passed over. Raises OSError where the kernel has Landlock and refuses the rules.
+    """
+    version = _call(_CREATE, None, 0, _VERSION, may_fail=True) if sys.platform == "linux" else -1
+    if version < 1:
+        return Confined(0)
+    every = (1 << max(count for since, count in _RIGHTS if since <= version)) - 1
+    ruleset = _Ruleset(every, BIND | CONNECT if version >= _NETWORK_SINCE else 0)
+    size = ctypes.sizeof(ruleset) if version >= _NETWORK_SINCE else 8
+    rules = _call(_CREATE, ctypes.byref(ruleset), size, 0)
+    try:
+        for path in readable:
+            _allow(rules, path, EXECUTE | READ_FILE | READ_DIR)
+        for path in writable:
+            _allow(rules, path, every)
+        if version >= _NETWORK_SINCE:
+            _allow_ports(rules, binds, BIND)
+            _allow_ports(rules, connects, CONNECT)
+        _no_new_privileges()
+        _call(_RESTRICT, rules, 0)
+    finally:
+        os.close(rules)
+    return Confined(version)
+
+
+def _allow(rules: int, path: Path, rights: int) -> None:
+    try:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    allowed = rights if path.is_dir() else rights & _OF_FILES
+    _call(_ADD, rules, _BENEATH, ctypes.byref(_Beneath(allowed, place)), 0)  # open for good: /proc makes inodes anew
+
+
+def _allow_ports(rules: int, ports: Iterable[int], right: int) -> None:
+    for port in ports:
+        _call(_ADD, rules, _PORT, ctypes.byref(_Port(right, port)), 0)
+
+
+def _no_new_privileges() -> None:
+    if _libc().prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _call(number: int, *arguments: object, may_fail: bool = False) -> int:
+    done = int(_libc().syscall(number, *arguments))
+    if done < 0 and not may_fail:
+        error = ctypes.get_errno()
+        raise OSError(error, f"Landlock: {os.strerror(error)}")
+    return done

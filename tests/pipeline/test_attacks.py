@@ -1,0 +1,92 @@
+"""What a web page, another user of the machine or a curious client may try on the local ClickHouse."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.pipeline.conftest import Pipeline
+
+pytestmark = pytest.mark.stack
+
+
+def asked(
+    pipeline: Pipeline, sql: str, headers: dict[str, str] | None = None, method: str = "POST"
+) -> tuple[int, str, str | None]:
+    """The status, the body, and whom the answer lets read it."""
+    url = f"{pipeline.settings.clickhouse_http}/"
+    request = urllib.request.Request(url, sql.encode(), headers or {}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode(), answer.headers.get("Access-Control-Allow-Origin")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), error.headers.get("Access-Control-Allow-Origin")
+
+
+@pytest.mark.parametrize("file", ["/etc/passwd", "/proc/self/environ", "/proc/self/cmdline", "{home}/beside"])
+def test_sql_reads_no_file_of_the_user(pipeline: Pipeline, file: str) -> None:
+    beside = pipeline.settings.home / "beside"
+    beside.write_text("canary")
+    status, told, _ = asked(pipeline, f"SELECT file('{file.format(home=pipeline.settings.home)}')")
+    assert (status >= 400, "Permission denied" in told, "canary" in told) == (True, True, False)
+
+
+def test_sql_writes_no_file_of_the_user(pipeline: Pipeline, tmp_path: Path) -> None:
+    file = tmp_path / "profile"
+    file.write_text("before")
+    sql = f"INSERT INTO FUNCTION file('{file}', 'LineAsString') SETTINGS engine_file_truncate_on_insert = 1 SELECT 'x'"
+    assert asked(pipeline, sql)[0] >= 400
+    assert file.read_text() == "before"
+
+
+def test_sql_reaches_no_other_server(pipeline: Pipeline) -> None:
+    reached: list[str] = []
+
+    class Inside(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            reached.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Inside) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        sql = f"SELECT * FROM url('http://127.0.0.1:{server.server_port}/', 'LineAsString') SETTINGS http_max_tries = 1"
+        status, told, _ = asked(pipeline, sql)
+        server.shutdown()
+    assert (status >= 400, reached) == (True, []), told
+
+
+def test_no_password_can_be_read_with_sql(pipeline: Pipeline) -> None:
+    _, told, _ = asked(pipeline, f"SELECT file('{pipeline.settings.home.absolute()}/clickhouse/run/users.xml')")
+    assert "<password>neuroflux" not in told
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "https://127.0.0.1.evil.example"},
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example:8123"},
+    ],
+)
+def test_a_web_page_of_another_site_asks_nothing(pipeline: Pipeline, headers: dict[str, str]) -> None:
+    status, told, let = asked(pipeline, "SELECT 'canary'", {"Content-Type": "text/plain", **headers})
+    assert (status, "canary" in told, let) == (404, False, None)
+
+
+def test_a_preflight_is_not_answered(pipeline: Pipeline) -> None:
+    headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
+    status, _, let = asked(pipeline, "", headers, "OPTIONS")
+    assert (status, let) == (501, None)
+
+
+def test_programs_and_pages_of_this_machine_are_answered(pipeline: Pipeline) -> None:
+    for headers in ({}, {"Host": "localhost"}, {"Origin": pipeline.settings.clickhouse_http}):
+        assert asked(pipeline, "SELECT 'told'", headers)[:2] == (200, "told\n")
