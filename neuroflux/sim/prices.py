@@ -30,6 +30,8 @@ _BASIS = 1.2e-4
 _DISLOCATION_EVERY = 3.5
 """Seconds from the end of one to the start of the next, on average."""
 _DISLOCATION_OFTEN = ("BTC", "ETH", "SOL")
+_DISLOCATION_MOST = 0.0045
+"""As a share of the price. A market order that met one of more than 0.5 % would expire, one in a thousand of all."""
 
 Place = tuple[str, Kind, str]
 """An exchange, spot or perpetual, and a base: everything there has the same price."""
@@ -116,7 +118,7 @@ class Prices:
             random = self._random
             place = random.choice(self._often if random.random() < 0.85 else self._ever)
             both_fees = 0.0025 if place[1] == "perpetual" else 0.0035
-            share = random.choice((-1, 1)) * random.uniform(both_fees, both_fees + 0.002)
+            share = random.choice((-1, 1)) * random.uniform(both_fees, _DISLOCATION_MOST)
             self.dislocation = Dislocation(place, share, self.step_number + random.randint(6, 30))
 
     def price(self, place: Place, quote: str) -> float:
