@@ -111,15 +111,22 @@ class Figures:
         balances = self._wallets.pushed(wallets.good, positions.good, time)
         for one in balances:
             self._assets.reported(one.asset, one.total != 0, time)
-        by_side = {one.s for one in positions.good if one.ps != _ONE_WAY}
-        moved = [
-            self._position(one.s, one.pa, one.ep, one.up, time, time) for one in positions.good if one.s not in by_side
-        ]
+        by_side = self._by_side((one.s, one.ps, one.pa) for one in positions.good)
+        whole = [one for one in positions.good if one.ps == _ONE_WAY and one.s not in by_side]
+        moved = [self._position(one.s, one.pa, one.ep, one.up, time, time) for one in whole]
         faults = [
             *wallets.statuses(self._exchange, "wallet", time),
             *positions.statuses(self._exchange, "position", time),
         ]
         return [*balances, *moved, *self._hedged(by_side, time), *faults]
+
+    def _by_side(self, rows: Iterable[tuple[str, str, Decimal]]) -> Collection[str]:
+        """The names whose positions are by side, of rows of name, side and quantity.
+
+        A one-way account that was in hedge mode before has rows by side of nothing, beside the position that it has:
+        https://www.binance.com/en/support/faq/930bf9127f45403182c178e9a174e6fa
+        """
+        return {name for name, side, quantity in rows if side != _ONE_WAY and (quantity or self._modes.is_hedged)}
 
     def _position(
         self, name: str, quantity: Decimal, entry: Decimal, profit: Decimal, time: Microseconds, pushed: Microseconds
@@ -183,11 +190,11 @@ class Figures:
     def _risks(
         self, found: Rows[Risk], asked: Microseconds, received: Microseconds, is_complete: bool = True
     ) -> Sequence[Event]:
-        by_side = {one.symbol for one in found.good if one.positionSide != _ONE_WAY}
-        for one in found.good:
-            self._bind(one)
-        positions = [self._risk(one, received) for one in found.good if one.symbol not in by_side]
-        named = {one.symbol for one in found.good} | found.bad_names
+        by_side = self._by_side((one.symbol, one.positionSide, one.positionAmt) for one in found.good)
+        whole = [one for one in found.good if one.positionSide == _ONE_WAY and one.symbol not in by_side]
+        self._bind(found.good)
+        positions = [self._risk(one, received) for one in whole]
+        named = {*(one.symbol for one in whole), *by_side, *found.bad_names}
         gone = self._positions.omitted(named, asked) if is_complete and found.is_whole else ()
         for name in gone:
             self._wallets.holds_none(name)
@@ -195,13 +202,15 @@ class Figures:
         faults = found.statuses(self._exchange, "position", received)
         return [*(one for one in positions if one is not None), *none, *self._hedged(by_side, received), *faults]
 
-    def _bind(self, one: Risk) -> None:
-        if one.leverage is not None:
-            self._wallets.leverage(one.symbol, one.leverage)
-        if one.positionAmt or one.value:
-            self._wallets.holds(one.symbol, one.positionSide, one.value, one.margin, one.profit)
-        else:
-            self._wallets.holds_none(one.symbol)
+    def _bind(self, found: Sequence[Risk]) -> None:
+        """An answer that names an instrument has all rows of it."""
+        for name in {one.symbol for one in found}:
+            self._wallets.holds_none(name)
+        for one in found:
+            if one.leverage is not None:
+                self._wallets.leverage(one.symbol, one.leverage)
+            if one.positionAmt or one.value:
+                self._wallets.holds(one.symbol, one.positionSide, one.value, one.margin, one.profit)
 
     def _risk(self, one: Risk, received: Microseconds) -> Position | None:
         """None where nothing says at what price it was entered: ``positionRisk`` is asked for with the account."""

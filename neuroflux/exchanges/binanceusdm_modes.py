@@ -40,8 +40,8 @@ class Modes:
 
     def __init__(self, exchange: str) -> None:
         self._exchange = exchange
-        self._is_hedged: bool | None = None
         self._may_trade: bool | None = None
+        self.is_hedged: bool | None = None
         self.is_multi: bool | None = None
 
     def requests(self, keys: Keys, now: Microseconds) -> Sequence[Request]:
@@ -53,7 +53,7 @@ class Modes:
     def take(self, flags: Flags, time: Microseconds) -> Sequence[ExchangeStatus]:
         """Take in what was said; the mode as it is then, where the decisive part of it is known."""
         if flags.dualSidePosition is not None:
-            self._is_hedged = flags.dualSidePosition
+            self.is_hedged = flags.dualSidePosition
         if flags.multiAssetsMargin is not None:
             self.is_multi = flags.multiAssetsMargin
         if flags.canTrade is not None:
@@ -61,14 +61,14 @@ class Modes:
         return self._status(time)
 
     def _status(self, time: Microseconds) -> Sequence[ExchangeStatus]:
-        if self._is_hedged is None and self._may_trade is not False:
+        if self.is_hedged is None and self._may_trade is not False:
             return ()
-        what = _FORBIDDEN if self._may_trade is False else _HEDGED if self._is_hedged else ""
+        what = _FORBIDDEN if self._may_trade is False else _HEDGED if self.is_hedged else ""
         detail = what or ("one-way mode, multi-assets margin" if self.is_multi else "one-way mode")
         return (ExchangeStatus(self._exchange, "account", StatusKind.MODE, float(bool(what)), detail, time),)
 
     def hedged(self, name: str, time: Microseconds) -> ExchangeStatus:
-        """A position of ``name`` came by its side, which is so in hedge mode alone."""
-        self._is_hedged = True
+        """A position of ``name`` that is not 0 came by its side, which is so in hedge mode alone."""
+        self.is_hedged = True
         detail = f"{name} has a position by side; {_HEDGED}"
         return ExchangeStatus(self._exchange, "account", StatusKind.MODE, 1.0, detail, time)

@@ -16,7 +16,7 @@ from neuroflux.sim.orders import AccountEvent, ConfigEvent, FundingEvent, Order,
 from neuroflux.sim.simulation import Simulation
 
 _HAPPENINGS = {"new": "NEW", "trade": "TRADE", "canceled": "CANCELED", "expired": "EXPIRED"}
-_HEDGED: tuple[Leg, ...] = ("LONG", "SHORT", "")
+_LEGS: tuple[Leg, ...] = ("", "LONG", "SHORT")
 
 
 def expiry_reason(order: Order) -> str:
@@ -72,9 +72,8 @@ class UsdmEvents:
         return {"e": "ACCOUNT_UPDATE", "T": time // 1000, "E": now, "a": body}
 
     def _positions(self, listing: Listing) -> list[dict[str, object]]:
-        """One row a symbol, in hedge mode three: both legs, and the one-way position that there can't be."""
-        legs = _HEDGED if self._exchange.perpetual.is_hedged else ("",)
-        return [self._position(listing, leg) for leg in legs]
+        """Three rows a symbol in either mode, as of an account that was once in hedge mode: what isn't held is 0."""
+        return [self._position(listing, leg) for leg in _LEGS]
 
     def _position(self, listing: Listing, leg: Leg) -> dict[str, object]:
         ledger = self._exchange.perpetual

@@ -288,6 +288,42 @@ def test_positions_by_side_never_overwrite_each_other() -> None:
     assert statuses(answered) == [(StatusKind.MODE, 1.0)]
 
 
+NONE_BY_SIDE = [moved(amount="0", ps=side) for side in ("LONG", "SHORT")]
+
+
+@pytest.mark.parametrize("is_said", [True, False])
+@pytest.mark.parametrize("rows", [[moved(amount="10"), *NONE_BY_SIDE], [*NONE_BY_SIDE, moved(amount="10")]])
+def test_rows_by_side_of_nothing_do_not_hide_the_one_position(is_said: bool, rows: list[dict[str, Any]]) -> None:
+    """A one-way account that was in hedge mode before has them in every push."""
+    at = feed()
+    if is_said:
+        told(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": False})
+    events = list(at.frame(update([], rows), NOW))
+    assert (positions(events), statuses(events)) == ({"SOLUSDT": D(10)}, [])
+    events = list(at.frame(update([], [moved(amount="0"), *NONE_BY_SIDE]), NOW))
+    assert (positions(events), statuses(events)) == ({"SOLUSDT": D(0)}, [])
+    events = list(at.frame(update([], [moved(amount="0"), moved(amount="1", ps="LONG")]), NOW))
+    assert (positions(events), statuses(events)) == ({}, [(StatusKind.MODE, 1.0)])
+
+
+def test_in_hedge_mode_a_row_of_one_side_says_nothing_of_the_other() -> None:
+    at = feed()
+    told(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": True})
+    events = list(at.frame(update([], [moved(amount="0", ps="LONG"), moved(amount="0")]), NOW))
+    assert (positions(events), statuses(events)) == ({}, [(StatusKind.MODE, 1.0)])
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_answered_rows_by_side_of_nothing_do_not_hide_the_one_position(order: int) -> None:
+    at = feed()
+    free = asset(availableBalance="925", positionInitialMargin="75")
+    rows = [row(notional="1500", positionInitialMargin="75"), row(amount="0", positionSide="LONG")][::order]
+    events = told(at, ACCOUNT, {"assets": [free], "positions": rows})
+    assert (positions(events), statuses(events)) == ({"SOLUSDT": D(10)}, [])
+    closed = list(at.frame(update([{"a": "USDT", "wb": "1000"}], [moved(amount="0")]), NOW))
+    assert balances(closed)["USDT"].free == 1000, "the margin of the position is given back"
+
+
 def test_the_mode_is_asked_for_at_the_start_and_later() -> None:
     at = feed()
     for asked in (at.opening(NOW), at.keep_alive(NOW)):
