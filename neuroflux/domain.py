@@ -112,7 +112,8 @@ class StatusKind(StrEnum):
     seconds without data, GAP the first missing sequence number, CONFLATED how many records were overtaken, DIFFERENCE
     how much more the exchange's answer is than the stream said (0: they agree again); the others 0. UNKNOWN names a
     value that the exchange sent and we do not know (a status, a code, an asset, a contract type). MODE says whether the
-    account's mode can be traded in: ``value`` 0 for yes; 1 for no, with what to change.
+    account's mode can be traded in: ``value`` 0 for yes; 1 for no, with what to change. MARGIN is a margin call: a
+    position of ``symbol`` is close to its liquidation.
     """
 
     CONNECTED = "connected"
@@ -131,6 +132,7 @@ class StatusKind(StrEnum):
     CONFLATED = "conflated"
     UNKNOWN = "unknown"
     MODE = "mode"
+    MARGIN = "margin"
 
 
 class ArbitrageKind(StrEnum):

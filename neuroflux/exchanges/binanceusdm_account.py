@@ -45,6 +45,7 @@ from neuroflux.exchanges.binance_pages import LONG_WINDOW_MS, PAGE, asked_at, ne
 from neuroflux.exchanges.binance_reports import futures_events
 from neuroflux.exchanges.binance_rest import Failure, failure, signed, signed_within
 from neuroflux.exchanges.binance_rows import keys_of, sane
+from neuroflux.exchanges.binanceusdm_calls import MarginCall, margin_call
 from neuroflux.exchanges.binanceusdm_figures import Figures
 from neuroflux.exchanges.binanceusdm_modes import Flags, Modes
 
@@ -57,8 +58,9 @@ _HEAD: Final = Decoder(Head)
 _ORDER: Final = Decoder(OrderTradeUpdate)
 _UPDATE: Final = Decoder(AccountUpdate)
 _CONFIG: Final = Decoder(ConfigUpdate)
+_CALL: Final = Decoder(MarginCall)
 _FLAGS: Final = Decoder(Flags)
-_OF_A_PRODUCT: Final = frozenset({"ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "ACCOUNT_CONFIG_UPDATE"})
+_OF_A_PRODUCT: Final = frozenset({"ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "ACCOUNT_CONFIG_UPDATE", "MARGIN_CALL"})
 _FLAG_NAMES: Final = frozenset(Flags.__struct_fields__)
 
 
@@ -145,6 +147,8 @@ class BinanceUsdmAccountFeed:
                 return self._figures.pushed(_UPDATE.decode(raw)) or (Ignored("nothing changed"),)
             case "ACCOUNT_CONFIG_UPDATE":
                 return self._configured(_CONFIG.decode(raw), received)
+            case "MARGIN_CALL":
+                return margin_call(EXCHANGE, _CALL.decode(raw), self._symbols)
             case "listenKeyExpired":
                 return (self._no_key("the listen key expired: a new one is asked for", received),)
             case "serverShutdown":

@@ -334,6 +334,31 @@ def test_the_mode_is_asked_for_at_the_start_and_later() -> None:
         ]
 
 
+# ── margin calls ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CALLED = {"s": "SOLUSDT", "ps": "BOTH", "pa": "1.327", "mt": "CROSSED", "iw": "0", "mp": "187.17127", "up": "-1.166074"}
+
+
+def called(*rows: Any, **fields: Any) -> list[FeedEvent]:
+    event = {"e": "MARGIN_CALL", "E": NOW // 1000, "cw": "3.16812045", "p": rows, **fields}
+    return list(feed().frame(json.dumps(event), NOW))
+
+
+def test_a_margin_call_is_said_with_what_it_names() -> None:
+    one, other = called({**CALLED, "mm": "1.614445"}, {**CALLED, "s": "BTCUSDT", "mm": "2", "ps": "LONG"})
+    assert isinstance(one, ExchangeStatus)
+    assert (one.kind, one.channel, one.symbol, one.event_time) == (StatusKind.MARGIN, "account", "SOLUSDT", NOW)
+    assert all(part in one.detail for part in ("SOLUSDT 1.327 ", "-1.166074", "1.614445"))
+    assert isinstance(other, ExchangeStatus)
+    assert "BTCUSDT LONG" in other.detail
+
+
+def test_a_margin_call_is_never_passed_over() -> None:
+    assert statuses(called()) == [(StatusKind.MARGIN, 0.0)]
+    assert statuses(called(CALLED)) == [(StatusKind.MALFORMED, 0.0)]
+    assert called({**CALLED, "mm": "1"}, st=2) == [Ignored("MARGIN_CALL of COIN-M")]
+
+
 # ── the listen key ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 KEY = "/fapi/v1/listenKey"
