@@ -38,18 +38,27 @@ from neuroflux.exchanges.binance_codes import (
 from neuroflux.exchanges.binance_messages import UNREADABLE
 from neuroflux.exchanges.binance_orders import Records, order_of, part_fills_of, records_of, report_of
 from neuroflux.exchanges.binance_pages import PAGE, next_page, window
-from neuroflux.exchanges.binance_rest import Failure, checked, failure, is_one_too_many, retry_after, signed
+from neuroflux.exchanges.binance_rest import (
+    ORDERS_AGAIN,
+    Failure,
+    checked,
+    failure,
+    is_one_too_many,
+    orders_again,
+    retry_after,
+    signed,
+)
 
 PLACE, CANCEL, QUERY = "place", "cancel", "query"
 
-ORDERS_AGAIN: Final = 1.0
-"""Seconds until an order is tried again that was one too many; it then waits its turn by the exchange's order rates."""
 OVERLOADED_SECONDS: Final = 10.0
 """How long new risk is held after an overload, whose answer names no time: it passes within seconds or minutes."""
 _DUPLICATE: Final = "duplicate"
 """-1010 and -2010 with this word: an order of this id stands; that may be ours."""
 _NOT_EXECUTED: Final = "service unavailable"
 """With HTTP 503: of the three that there are the one that says that the request failed."""
+_NOT_SERVED_HERE: Final = 451
+"""Turned away at the door, for the country that it came from: it never reaches the exchange."""
 
 
 class DeskPaths(Struct, frozen=True):
@@ -193,7 +202,7 @@ def _held(failed: Failure | None, answer: Answer) -> Throttled | None:
         wait = retry_after(answer) if "retry-after" in answer.headers else OVERLOADED_SECONDS
         return Throttled(wait, reason, risk_only=True)
     if is_one_too_many(failed):
-        return Throttled(ORDERS_AGAIN, f"HTTP {answer.status}: too many new orders", orders_only=True)
+        return Throttled(orders_again(answer), told, orders_only=True)
     is_walled_off = answer.status == 403 and failed is None  # by the firewall in front of the exchange
     if answer.status in (418, 429) or is_walled_off or code in THROTTLED:
         return Throttled(retry_after(answer), told)
@@ -203,7 +212,9 @@ def _held(failed: Failure | None, answer: Answer) -> Throttled | None:
 
 
 def _refused(failed: Failure | None, answer: Answer) -> Outcome:
-    """Definite only for a code of the lists, below HTTP 500: those and 408 leave open what was done."""
+    """Definite only for HTTP 451, and for a code of the lists below HTTP 500: those and 408 leave open what was done."""
+    if answer.status == _NOT_SERVED_HERE:
+        return Reject(str(answer.status), failed.msg if failed is not None else "not served from this location")
     if failed is None:
         return InDoubt(f"HTTP {answer.status}: {answer.body[:200]!r}")
     reason = f"{failed.code} {failed.msg}"

@@ -27,8 +27,8 @@ THROTTLED_SECONDS: Final = 60.0
 """How long to wait where the answer does not say; the limits are by the minute."""
 LONGEST_WAIT_SECONDS: Final = 3 * 86_400.0
 """A ban lasts three days at most."""
-
-
+ORDERS_AGAIN: Final = 1.0
+"""Seconds until an order is tried again where nothing says more; it then waits its turn by the order rates."""
 TOO_MANY_ORDERS: Final = -1015
 
 
@@ -89,6 +89,24 @@ def retry_after(answer: Answer) -> float:
     asked = answer.headers.get("retry-after")
     seconds = _ban_left(answer) if asked is None else _seconds(asked)
     return min(seconds, LONGEST_WAIT_SECONDS) if seconds >= 0 else THROTTLED_SECONDS  # also for nan
+
+
+_ORDER_LIMIT: Final = re.compile(rb"orders per ([1-9]\d{0,2}) (SECOND|MINUTE|HOUR|DAY)")
+_UNITS: Final = {b"SECOND": 1, b"MINUTE": 60, b"HOUR": 3_600, b"DAY": 86_400}
+
+
+def orders_again(answer: Answer) -> float:
+    """Seconds to wait after an order too many: as asked, or to the end of the window of the limit that is named.
+
+    Windows begin at whole multiples of their length: a day at 0:00 UTC. Only spot documents the header.
+    """
+    if "retry-after" in answer.headers:
+        return retry_after(answer)
+    limit = _ORDER_LIMIT.search(answer.body)
+    if limit is None:
+        return ORDERS_AGAIN
+    window = int(limit[1]) * _UNITS[limit[2]]
+    return min(window - _answered_at(answer) % window, LONGEST_WAIT_SECONDS)
 
 
 def _seconds(text: str) -> float:

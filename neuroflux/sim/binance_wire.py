@@ -77,7 +77,7 @@ def banned(exchange_id: str, until: int, retry_after: int) -> ApiError:
 
 
 def told_wait(exchange_id: str, seconds: int) -> int:
-    """What ``Retry-After`` says of a ban, 0 where there is none: of the two, spot alone documents the header."""
+    """What ``Retry-After`` says, 0 where there is none: of the two, spot alone documents the header."""
     return seconds if exchange_id == BINANCE else 0
 
 
@@ -231,7 +231,8 @@ class Limits:
         """Count a new order; raises ApiError -1015 when there were too many."""
         if self.recent_orders(now) >= self.orders_in_ten_seconds:
             text = f"Too many new orders; current limit is {self.orders_in_ten_seconds} orders per 10 SECOND."
-            raise ApiError(-1015, text, 429)
+            seconds = (self.orders[0] + 10_000_000 - now) // 1_000_000 + 1
+            raise ApiError(-1015, text, 429, told_wait(self._exchange_id, seconds))
         self.orders.append(now)
         self.orders_today += 1
 

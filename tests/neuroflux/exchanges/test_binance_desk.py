@@ -133,6 +133,35 @@ def test_a_wait_is_obeyed() -> None:
     assert told.retry_after == 7.0
 
 
+AT = "Sat, 28 Nov 2026 23:59:48 GMT"
+
+
+@pytest.mark.parametrize(
+    ("text", "headers", "seconds"),
+    [
+        ("Too many new orders; current limit is 200000 orders per 1 DAY.", {"date": AT}, 12.0),
+        ("Too many new orders; current limit is 1200 orders per 1 MINUTE.", {"date": AT}, 12.0),
+        ("Too many new orders; current limit is 300 orders per 10 SECOND.", {"date": AT}, 2.0),
+        ("Too many new orders; current limit is 300 orders per 10 SECOND.", {}, 10.0),
+        ("Too many new orders; current limit is 200000 orders per 1 DAY.", {"date": AT, "retry-after": "34"}, 34.0),
+        ("Too many new orders.", {"retry-after": "34"}, 34.0),
+        ("Too many new orders; current limit is 0 orders per 0 SECOND.", {}, 1.0),
+        ("Too many new orders.", {}, 1.0),
+    ],
+)
+def test_after_an_order_too_many_the_wait_is_what_was_said(text: str, headers: dict[str, str], seconds: float) -> None:
+    told = desk().outcome(answer(PLACE, 429, {"code": -1015, "msg": text}, **headers))
+    assert isinstance(told, Throttled)
+    assert (told.retry_after, told.orders_only) == (seconds, True)
+
+
+@pytest.mark.parametrize("body", [{"code": 0, "msg": "Service unavailable from a restricted location"}, b"<html>"])
+def test_what_is_not_served_in_this_country_stands_nowhere(body: Any) -> None:
+    told = desk().outcome(answer(PLACE, 451, body))
+    assert isinstance(told, Reject)
+    assert (told.code, "location" in told.reason) == ("451", True)
+
+
 DAY = 86_400_000_000
 
 
@@ -214,7 +243,8 @@ def test_an_accepted_order_brings_its_fills() -> None:
 @given(st.binary(max_size=100), st.integers(0, 599), st.sampled_from([PLACE, CANCEL, QUERY]))
 def test_what_can_not_be_read_is_in_doubt(body: bytes, status: int, tag: str) -> None:
     told = desk().outcome(answer(tag, status, body))
-    assert isinstance(told, InDoubt | Throttled)
+    assert isinstance(told, InDoubt | Throttled | Reject)
+    assert isinstance(told, Reject) == (status == 451)
 
 
 def test_the_exchanges_own_signing_vectors() -> None:
