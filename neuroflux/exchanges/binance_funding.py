@@ -29,6 +29,7 @@ class Intervals:
 
     def __init__(self) -> None:
         self._listed: dict[str, int] = {}
+        self._unread: set[str] = set()
         self._proved: dict[str, int] = {}
         self._next: dict[str, Microseconds] = {}
         self._is_listed = self._is_waiting = False
@@ -36,7 +37,8 @@ class Intervals:
 
     def hours(self, name: str) -> int | None:
         """None while nothing says it."""
-        return self._proved.get(name) or self._listed.get(name) or (STANDARD_HOURS if self._is_listed else None)
+        is_standard = self._is_listed and name not in self._unread
+        return self._proved.get(name) or self._listed.get(name) or (STANDARD_HOURS if is_standard else None)
 
     def observed(self, name: str, now: Microseconds, following: Microseconds) -> bool:
         """Take in when ``name`` is paid next; whether the list must be asked for now."""
@@ -59,9 +61,14 @@ class Intervals:
             self._proved.pop(name, None)
 
     def answered(self, body: bytes) -> Rows[FundingInterval]:
-        """Take in the list; a row that can't be read keeps what was known. Raises ``UNREADABLE``."""
+        """Take in the list; a row that can't be read keeps what was known of its symbol. Raises ``UNREADABLE``.
+
+        Of a symbol that has such a row alone nothing is known: it is listed, so its interval may be any. A row without
+        a name may be any symbol's that the list does not name.
+        """
         found = rows(body, _ROW.decode)
         kept = {name: hours for name, hours in self._listed.items() if name in found.bad_names}
         self._listed = kept | {one.symbol: one.fundingIntervalHours for one in found.good}
-        self._is_listed, self._is_waiting = True, False
+        self._unread, self._is_waiting = found.bad_names, False
+        self._is_listed = self._is_listed or found.is_whole
         return found

@@ -106,6 +106,25 @@ def test_a_bad_row_of_the_list_costs_itself() -> None:
     assert marked(at, START + 1, START + HOUR, "BUSDT")[0] == 4
 
 
+def test_what_a_bad_row_would_have_said_is_unknown_or_as_before() -> None:
+    at, bad = feed(), [{"symbol": "AUSDT", "fundingIntervalHours": None}]
+    marked(at, START, START + HOUR)
+    answered(at, bad)
+    assert [marked(at, START + 1, START + HOUR, name)[0] for name in ("AUSDT", "BUSDT")] == [None, 8]
+    answered(at, [{"symbol": "AUSDT", "fundingIntervalHours": 4}])
+    answered(at, bad)
+    assert marked(at, START + 2, START + HOUR)[0] == 4
+    answered(at, [])
+    assert marked(at, START + 3, START + HOUR)[0] == 8
+
+
+def test_a_row_without_a_name_may_be_of_any_symbol_that_is_not_named() -> None:
+    at = feed()
+    marked(at, START, START + HOUR)
+    answered(at, [{"fundingIntervalHours": 1}, {"symbol": "BUSDT", "fundingIntervalHours": 4}])
+    assert [marked(at, START + 1, START + HOUR, name)[0] for name in ("AUSDT", "BUSDT")] == [None, 4]
+
+
 def test_today_streams_are_asked_for_where_they_are_served() -> None:
     listed = {
         "symbol": "AUSDT",
