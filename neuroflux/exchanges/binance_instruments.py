@@ -24,7 +24,10 @@ SPOT_STATUSES: Final = frozenset(
     {"TRADING", "END_OF_DAY", "HALT", "BREAK", "CANCEL_ONLY", "PRE_TRADING", "POST_TRADING"}
 )
 USDM_STATUSES: Final = frozenset(
-    {"TRADING", "PENDING_TRADING", "PRE_DELIVERING", "DELIVERING", "DELIVERED", "PRE_SETTLE", "SETTLING", "CLOSE"}
+    {
+        *("TRADING", "PENDING_TRADING", "TRADING_HALT", "TRADING_CANCEL_ONLY"),
+        *("PRE_DELIVERING", "DELIVERING", "DELIVERED", "PRE_SETTLE", "SETTLING", "CLOSE"),
+    }
 )
 PERPETUALS: Final = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL", "PERPETUAL_DELIVERING", "PERPETUAL DELIVERING"})
 DATED: Final = frozenset(
@@ -60,6 +63,13 @@ class _Listed(Struct, frozen=True):
     marginAsset: str = ""
     contractType: str = ""
     contractSize: Decimal | None = None
+    isSpotTradingAllowed: bool | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Spot also lists what is traded on margin alone."""
+        is_trading = self.status == "TRADING" and not self.contractType.endswith("DELIVERING")
+        return is_trading and self.isSpotTradingAllowed is not False
 
 
 class _ExchangeInfo(Struct, frozen=True):
@@ -139,5 +149,5 @@ def _instrument(exchange: str, wire: _Listed, kind: InstrumentKind) -> Instrumen
         multiplier=multiplier,
         taker_fee=_SPOT_FEE if spot else _FUTURES_TAKER,
         maker_fee=_SPOT_FEE if spot else _FUTURES_MAKER,
-        active=wire.status == "TRADING" and not wire.contractType.endswith("DELIVERING"),
+        active=wire.is_active,
     )

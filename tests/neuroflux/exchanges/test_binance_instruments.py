@@ -73,6 +73,18 @@ def test_perpetuals_of_either_kind_are_taken(kind: str) -> None:
     assert (one.kind, one.symbol, one.settle) == (InstrumentKind.PERPETUAL, "TSLA/USDT:USDT", "USDT")
 
 
+@pytest.mark.parametrize("status", ["TRADING_HALT", "TRADING_CANCEL_ONLY"])
+def test_a_contract_that_is_halted_is_listed_and_not_active(status: str) -> None:
+    found = listed(BinanceUsdm(), changed(status=status))
+    assert [(one.active, found.faults) for one in found.instruments] == [(False, ())]
+
+
+@pytest.mark.parametrize(("allowed", "active"), [(False, False), (True, True), (None, True)])
+def test_what_is_traded_on_margin_alone_is_not_active(allowed: bool | None, active: bool) -> None:
+    (one,) = listed(Binance(), {**SPOT, "isSpotTradingAllowed": allowed}).instruments
+    assert one.active is active
+
+
 def test_a_perpetual_that_is_being_settled_is_listed_and_not_active() -> None:
     (one,) = listed(BinanceUsdm(), changed(contractType="PERPETUAL_DELIVERING", status="DELIVERING")).instruments
     assert not one.active
