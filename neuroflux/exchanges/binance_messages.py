@@ -162,12 +162,16 @@ STATES: Final = {
     "EXPIRED": OrderState.EXPIRED,
     "EXPIRED_IN_MATCH": OrderState.EXPIRED,
 }
+STATELESS: Final = frozenset({"NEW_INSURANCE", "NEW_ADL"})
+"""Statuses of what USDⓈ-M closes by itself, against its insurance fund or another account: the fills say how far."""
 
 
 class ExecutionReport(Struct, frozen=True):
     """Spot. ``c`` is the client id, on CANCELED that of the cancel, and the order's own is ``C``. Average is Z / z.
 
     ``r`` is why it was rejected, ``eR`` why it expired, ``V`` how it is kept from trading with the account itself.
+    ``gp`` is the price at which a pegged order stands, whose ``p`` is 0. ``a`` tells allocations of SOR apart, of which
+    each has the trade id -1.
     """
 
     s: str
@@ -193,6 +197,8 @@ class ExecutionReport(Struct, frozen=True):
     eR: str = ""
     V: str = "NONE"
     E: Time = 0
+    gp: Decimal | None = None
+    a: Long | None = None
 
 
 class AssetBalance(Struct, frozen=True):

@@ -21,7 +21,7 @@ from neuroflux.domain import (
     Side,
     to_scale,
 )
-from neuroflux.exchanges.binance_messages import STATES, Long, Time, microseconds
+from neuroflux.exchanges.binance_messages import STATELESS, STATES, Long, Time, microseconds
 from neuroflux.exchanges.binance_rows import Rows, keys_of, malformed, rows, sane
 
 ZERO: Final = Decimal(0)
@@ -38,6 +38,7 @@ class PartFill(Struct, frozen=True):
     commission: Decimal
     commissionAsset: str
     tradeId: Long
+    allocId: Long | None = None
 
 
 class RestOrder(Struct, frozen=True):
@@ -45,7 +46,7 @@ class RestOrder(Struct, frozen=True):
 
     Of the turnover spot says ``cummulativeQuoteQty``, below 0 where it is not known; USDⓈ-M ``cumQuote`` and
     ``avgPrice``, which the answers to placing and cancelling leave out. ``expiryReason`` is spot's, of an order that
-    expired, or NONE. Source: https://developers.binance.com/docs/binance-spot-api-docs/enums ("Expiry Reasons").
+    expired, or NONE. ``peggedPrice`` is where a pegged order stands, whose ``price`` is 0. Source: https://developers.binance.com/docs/binance-spot-api-docs/enums ("Expiry Reasons").
     """
 
     symbol: str
@@ -65,14 +66,17 @@ class RestOrder(Struct, frozen=True):
     updateTime: Time = 0
     time: Time = 0
     expiryReason: str | None = None
+    peggedPrice: Decimal | None = None
     fills: list[Raw] = []
 
 
 class RestFill(Struct, frozen=True):
-    """A row of ``myTrades`` (``isBuyer``, ``isMaker``) or ``userTrades`` (``side``, ``maker``)."""
+    """A row of ``myTrades`` (``isBuyer``, ``isMaker``) or ``userTrades`` (``side``, ``maker``).
+
+    One of ``myAllocations`` has an ``allocationId`` and no ``id``.
+    """
 
     symbol: str
-    id: Long
     orderId: Long
     price: Decimal
     qty: Decimal
@@ -83,6 +87,8 @@ class RestFill(Struct, frozen=True):
     isMaker: bool | None = None
     side: str = ""
     maker: bool | None = None
+    id: Long = -1
+    allocationId: Long | None = None
 
 
 _ORDER: Final = Decoder(RestOrder)
@@ -115,7 +121,15 @@ def state(wire: str, quantity: Decimal, filled: Decimal) -> OrderState:
 
 def unknown_status(wire: str) -> str:
     """The reason to be reported of a status that is in no list, "" of one that is."""
-    return "" if wire in STATES else f"{UNKNOWN_STATUS} {wire[:80]!r}"
+    return "" if wire in STATES or wire in STATELESS else f"{UNKNOWN_STATUS} {wire[:80]!r}"
+
+
+def trade_id(trade: int, allocation: int | None) -> str:
+    """The trade's, or where an order is allocated what others traded (SOR) the allocation's: those have the trade -1.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/faqs/sor_faq
+    """
+    return str(trade) if trade >= 0 or allocation is None else f"a{allocation}"
 
 
 def unless_none(reason: str) -> str:
@@ -145,7 +159,7 @@ def report_of(exchange: str, wire: RestOrder, symbols: Symbols) -> OrderReport:
         str(wire.orderId),
         side(wire.side),
         order_type(wire.type),
-        wire.price,
+        wire.price or wire.peggedPrice or ZERO,
         wire.origQty,
         wire.executedQty,
         average_price(wire.executedQty, wire.avgPrice, quote),
@@ -164,7 +178,7 @@ def part_fills_of(exchange: str, wire: RestOrder, symbols: Symbols) -> tuple[Fil
             symbols.get(wire.symbol, wire.symbol),
             wire.origClientOrderId or wire.clientOrderId,
             str(wire.orderId),
-            str(part.tradeId),
+            trade_id(part.tradeId, part.allocId),
             side(wire.side),
             part.price,
             part.qty,
@@ -187,7 +201,7 @@ def fill_of(exchange: str, wire: RestFill, symbols: Symbols) -> Fill:
         symbols.get(wire.symbol, wire.symbol),
         "",
         str(wire.orderId),
-        str(wire.id),
+        trade_id(wire.id, wire.allocationId),
         Side.BUY if buyer else Side.SELL,
         wire.price,
         wire.qty,
@@ -207,8 +221,10 @@ def order_of(body: bytes | Raw) -> RestOrder:
 
 
 def _fill(row: Raw) -> RestFill:
-    """Raises ``UNREADABLE``, also where no side is named."""
+    """Raises ``UNREADABLE``, also where no side is named, or nothing tells the fill from others."""
     wire = _FILL.decode(row)
+    if wire.id < 0 and wire.allocationId is None:
+        raise ValueError("no id")
     if wire.isBuyer is None:
         side(wire.side)
     return wire

@@ -8,7 +8,7 @@ from typing import Final
 
 from neuroflux.domain import ExchangeStatus, Fill, Liquidity, Microseconds, OrderReport
 from neuroflux.exchanges.binance_codes import expiry
-from neuroflux.exchanges.binance_messages import STATES, ExecutionReport, FuturesOrder, microseconds
+from neuroflux.exchanges.binance_messages import ExecutionReport, FuturesOrder, microseconds
 from neuroflux.exchanges.binance_orders import (
     ZERO,
     Symbols,
@@ -16,6 +16,7 @@ from neuroflux.exchanges.binance_orders import (
     order_type,
     side,
     state,
+    trade_id,
     unknown_status,
     unless_none,
 )
@@ -57,7 +58,7 @@ def spot_events(exchange: str, wire: ExecutionReport, symbols: Symbols) -> Seque
         str(wire.i),
         side(wire.S),
         order_type(wire.o),
-        wire.p,
+        wire.p or wire.gp or ZERO,
         wire.q,
         wire.z,
         average_price(wire.z, None, wire.Z),
@@ -68,7 +69,8 @@ def spot_events(exchange: str, wire: ExecutionReport, symbols: Symbols) -> Seque
     odd = _unknowns(exchange, wire.s, wire.x, wire.X, time)
     if wire.x not in FILLING or not wire.l:
         return (report, *odd)
-    return (report, _fill(exchange, wire, symbol, client_order_id, time), *odd)
+    number = trade_id(wire.t, wire.a)
+    return (report, _fill(exchange, wire, symbol, client_order_id, number, time), *odd)
 
 
 def futures_events(exchange: str, wire: FuturesOrder, symbols: Symbols) -> Sequence[Event]:
@@ -95,21 +97,26 @@ def futures_events(exchange: str, wire: FuturesOrder, symbols: Symbols) -> Seque
     odd = _unknowns(exchange, wire.s, wire.x, wire.X, time)
     if wire.x not in FILLING or not wire.l or wire.t <= 0:
         return (report, *odd)
-    return (report, _fill(exchange, wire, symbol, wire.c, time), *odd)
+    return (report, _fill(exchange, wire, symbol, wire.c, str(wire.t), time), *odd)
 
 
 def _fill(
-    exchange: str, wire: ExecutionReport | FuturesOrder, symbol: str, client_order_id: str, time: Microseconds
+    exchange: str,
+    wire: ExecutionReport | FuturesOrder,
+    symbol: str,
+    client_order_id: str,
+    number: str,
+    time: Microseconds,
 ) -> Fill:
     liquidity = Liquidity.MAKER if wire.m else Liquidity.TAKER
     fee: Decimal = wire.n if wire.n is not None else ZERO
     executed = (side(wire.S), wire.L, wire.l, fee, wire.N or "", liquidity, time)
-    return Fill("", exchange, symbol, client_order_id, str(wire.i), str(wire.t), *executed, name=wire.s)
+    return Fill("", exchange, symbol, client_order_id, str(wire.i), number, *executed, name=wire.s)
 
 
 def _unknowns(exchange: str, name: str, execution: str, status: str, time: Microseconds) -> Sequence[ExchangeStatus]:
     """The words of a report that are in no list."""
-    odd = [("status", status)] if status not in STATES else []
+    odd = [("status", status)] if unknown_status(status) else []
     odd += [("execution type", execution)] if execution not in FILLING | _OTHERS else []
     return [unknown(exchange, f"order of {name}: {what} {word[:80]!r} is not known", time) for what, word in odd]
 

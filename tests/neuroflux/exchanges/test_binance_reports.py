@@ -10,7 +10,17 @@ import pytest
 
 from neuroflux.domain import Balance, ExchangeStatus, Fill, OrderReport, Side, StatusKind
 from neuroflux.errors import MalformedFrame
-from neuroflux.exchanges.base_exchange import AccountFeed, Answer, Desk, FeedEvent, Ignored, Keys, PageNeeded, Request
+from neuroflux.exchanges.base_exchange import (
+    AccountFeed,
+    Ack,
+    Answer,
+    Desk,
+    FeedEvent,
+    Ignored,
+    Keys,
+    PageNeeded,
+    Request,
+)
 from neuroflux.exchanges.binance import Binance
 from neuroflux.exchanges.binanceusdm import BinanceUsdm
 
@@ -62,6 +72,19 @@ SPOT = {
     "t": 55,
     "m": True,
     "Z": "99.5",
+}
+ORDER = {
+    "symbol": "SOLUSDT",
+    "orderId": 9,
+    "clientOrderId": "mine",
+    "transactTime": 5,
+    "price": "100",
+    "origQty": "2",
+    "executedQty": "2",
+    "cummulativeQuoteQty": "200",
+    "status": "FILLED",
+    "type": "LIMIT",
+    "side": "BUY",
 }
 
 
@@ -135,6 +158,31 @@ def test_a_status_that_nobody_knows_is_reported_as_far_as_it_goes(push: Any) -> 
     assert (cancelled.state.value, cancelled.reason) == ("cancelled", "unknown status 'SYSTEM_CANCELLED'")
 
 
+@pytest.mark.parametrize("status", ["NEW_ADL", "NEW_INSURANCE"])
+@pytest.mark.parametrize(("filled", "state"), [("10", "filled"), ("4", "working")])
+def test_how_far_the_exchanges_own_orders_are_is_said_by_their_fills(status: str, filled: str, state: str) -> None:
+    events = futures(c="adl_autoclose", x="CALCULATED", X=status, l=filled, z=filled)
+    report = report_in(events)
+    assert (report.state.value, report.reason, unknowns_in(events)) == (state, "auto-deleveraging", [])
+    assert [str(one.quantity) for one in fills_in(events)] == [filled]
+
+
+def test_allocations_are_told_apart() -> None:
+    """Of an order that the exchange routes itself (SOR) each has the trade id -1."""
+    ids = [one.trade_id for number in (0, 1) for one in fills_in(spot(t=-1, a=number, b="ONE_PARTY_TRADE_REPORT"))]
+    assert ids == ["a0", "a1"]
+    assert [one.trade_id for one in fills_in(spot(a=3))] == ["55"]
+
+
+@pytest.mark.parametrize(("price", "pegged", "shown"), [("0.00", "149.9", "149.9"), ("100", None, "100"), ("0", None, "0")])
+def test_a_pegged_order_stands_at_its_pegged_price(price: str, pegged: str | None, shown: str) -> None:
+    assert str(report_in(spot(p=price, gp=pegged)).price) == shown
+    body = {**ORDER, "price": price, "peggedPrice": pegged}
+    told = desk("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
+    assert isinstance(told, Ack)
+    assert str(told.report.price) == shown
+
+
 def test_why_a_future_order_expired() -> None:
     for said in ("2", 2):
         assert report_in(futures(x="EXPIRED", X="EXPIRED", l="0", z="0", er=said)).reason.startswith("expire reason 2:")
@@ -173,6 +221,10 @@ def test_an_average_that_was_not_pushed_is_unknown(turnover: str) -> None:
 def trade(number: int, **changed: Any) -> dict[str, Any]:
     row = {"symbol": "SOLUSDT", "id": number, "orderId": 9, "price": "1", "qty": "2", "commission": "-0.1"}
     return {**row, "commissionAsset": "USDT", "time": 5, "side": "BUY", "maker": True, "isBuyer": True, **changed}
+
+
+def nameless(**changed: Any) -> dict[str, Any]:
+    return {name: value for name, value in trade(1, **changed).items() if name != "id"}
 
 
 def answered(path: str, rows: Any, tag: str = "fills") -> Answer:
@@ -218,6 +270,23 @@ def test_a_bad_row_among_fills_costs_itself(exchange: str) -> None:
     assert [one.identity for one in fills_in(events)] == [(exchange, "SOLUSDT", number, Side.BUY) for number in "14"]
     assert [one.kind for one in events if isinstance(one, ExchangeStatus)] == [StatusKind.MALFORMED] * 2
     assert len(fills_in(desk(exchange).reports(page))) == 2
+
+
+def test_allocations_are_told_apart_in_answers() -> None:
+    part = {"price": "100", "qty": "1", "commission": "0", "commissionAsset": "SOL", "tradeId": -1}
+    body = {**ORDER, "fills": [{**part, "allocId": number} for number in (0, 1)]}
+    told = desk("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
+    assert isinstance(told, Ack)
+    assert [one.trade_id for one in told.fills] == ["a0", "a1"]
+    rows = [nameless(allocationId=number) for number in (0, 1)]
+    assert [one.trade_id for one in fills_in(feed("binance").answer(answered("/x", rows), NOW))] == ["a0", "a1"]
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_a_row_that_nothing_tells_from_others_is_no_fill(exchange: str) -> None:
+    events = feed(exchange).answer(answered(FILLS[exchange], [nameless(), trade(2)]), NOW)
+    assert [one.trade_id for one in fills_in(events)] == ["2"]
+    assert [one.kind for one in events if isinstance(one, ExchangeStatus)] == [StatusKind.MALFORMED]
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
