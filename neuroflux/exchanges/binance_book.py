@@ -14,7 +14,8 @@ USDⓈ-M, "How to manage a local order book correctly":
     6. from then on pu must be the u of the event before (U is not: ids are of the whole matching engine)
 
 A snapshot has no more levels than were asked for, and those below it are told only when they change. So a book also
-ends once too little of the snapshot is left at the top.
+ends once too little of the snapshot is left at the top. Nor do the steps know of ids that start again from below, as
+after the exchange's engine was: all that follows is then old by its ids, and the book ends too.
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from neuroflux.book import OrderBook
-from neuroflux.exchanges.binance_messages import Changes, DepthSnapshot, DepthUpdate
+from neuroflux.domain import Microseconds
+from neuroflux.exchanges.binance_messages import Changes, DepthSnapshot, DepthUpdate, microseconds
 
 MAX_BUFFERED: Final = 2_000
 """Events kept while a snapshot is under way: at ten a second, three minutes."""
 PATIENCE: Final = 300
-"""Events after which a snapshot that has not come is asked for again: half a minute."""
+"""Events after which a snapshot that has not come, or that none of them follows, is asked for again: half a minute."""
+APART: Final[Microseconds] = 1_000_000
+"""By less than this the times of two events tell nothing: servers of the exchange may stamp the same one."""
 LEVELS_NEEDED: Final = 50
 """As many as are shown; of a shorter snapshot a quarter."""
 
@@ -41,6 +45,7 @@ class Verdict(Enum):
     OLD = "old"
     NEXT = "next"
     GAP = "something was missed"
+    RESTARTED = "ids are lower than before"
     CROSSED = "the best bid is not below the best ask"
     EXHAUSTED = "too little of the snapshot is left"
 
@@ -87,7 +92,7 @@ class FuturesRule:
         return Verdict.NEXT if event.U <= snapshot <= event.u or event.pu == snapshot else Verdict.GAP
 
     def later(self, last: int, event: DepthUpdate) -> Verdict:
-        """An event that ends at or before the book's id is a repetition, not a gap: ids only grow."""
+        """An event that ends at or before the book's id is a repetition, not a gap: ids only grow, see ``BookKeeper``."""
         if event.pu == last:
             return Verdict.NEXT
         return Verdict.OLD if event.u <= last else Verdict.GAP
@@ -129,7 +134,8 @@ class BookKeeper:
         self._rule = rule
         self._phase = Phase.UNPROVED
         self._buffer: deque[DepthUpdate] = deque(maxlen=MAX_BUFFERED)
-        self._waited = 0
+        self._waited = self._passed_over = 0
+        self._time: Microseconds = 0
         self._edge = _Edge(0.0, inf, 0, 0)
 
     @property
@@ -160,7 +166,7 @@ class BookKeeper:
         if self._buffer and self._rule.refetch(snapshot.lastUpdateId, self._buffer[0]):
             return None
         self.book.replace(snapshot.bids, snapshot.asks)
-        self.last, self._phase = snapshot.lastUpdateId, Phase.ANCHORED
+        self.last, self._phase, self._passed_over = snapshot.lastUpdateId, Phase.ANCHORED, 0
         self._edge = _edge(snapshot, limit)
         waiting = list(self._buffer)
         self._buffer.clear()
@@ -170,6 +176,8 @@ class BookKeeper:
         """Put one event on top, where it belongs there; after any verdict but OLD and NEXT the book is not proved."""
         judge = self._rule.later if self.proved else self._rule.first
         verdict = judge(self.last, event)
+        if verdict is Verdict.OLD:
+            return Verdict.RESTARTED if self._has_restarted(event) else verdict
         if verdict is not Verdict.NEXT:
             return verdict
         self.book.apply(event.b, event.a)
@@ -179,4 +187,11 @@ class BookKeeper:
         if not self.book.holds(edge.bids, edge.bid, edge.asks, edge.ask):
             return Verdict.EXHAUSTED
         self.last, self._phase = event.u, Phase.PROVED
+        self._time, self._passed_over = microseconds(event.E), 0
         return verdict
+
+    def _has_restarted(self, event: DepthUpdate) -> bool:
+        """Whether the ids of an event that is old by them begin anew: it is newer than the book, or many are old."""
+        self._passed_over += 1
+        is_newer = self.proved and microseconds(event.E) > self._time + APART
+        return is_newer or self._passed_over > PATIENCE

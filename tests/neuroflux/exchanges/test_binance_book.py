@@ -18,6 +18,7 @@ from neuroflux.exchanges.base_exchange import (
     Undecodable,
 )
 from neuroflux.exchanges.binance import Binance
+from neuroflux.exchanges.binance_book import PATIENCE
 from neuroflux.exchanges.binance_market import BinanceMarketFeed
 from neuroflux.exchanges.binanceusdm import BinanceUsdm
 
@@ -133,6 +134,42 @@ def test_a_repeated_event_changes_nothing(source: Source) -> None:
     again = source.change("b", 12, 1)
     assert kinds(frame(feed, again)) == ["BookChanged"]
     assert kinds(frame(feed, again)) == ["Ignored"]
+
+
+def at_time(raw: str, time: int) -> str:
+    return json.dumps({**json.loads(raw), "E": time})
+
+
+def restarted(source: Source) -> None:
+    """The exchange counts from below again."""
+    source.last = 10
+
+
+def test_ids_that_start_below_the_books_are_a_gap(source: Source) -> None:
+    feed = proved(source)
+    restarted(source)
+    first = source.change("b", 12, 1)
+    assert kinds(frame(feed, at_time(first, 900))) == ["Ignored"], "it may be a repetition, stamped by another server"
+    events = frame(feed, at_time(source.change("b", 13, 1), 1_500))
+    assert kinds(events) == [StatusKind.GAP, "SnapshotNeeded"]
+    assert kinds(list(feed.answer(source.snapshot(), 1)) + frame(feed, source.change("b", 14, 1)))[-1] == "BookChanged"
+
+
+@pytest.mark.parametrize("is_proved", [True, False])
+def test_where_nothing_but_old_events_come_a_new_snapshot_is_asked_for(source: Source, is_proved: bool) -> None:
+    feed = proved(source) if is_proved else feed_of(source.exchange)
+    feed.answer(source.snapshot(), 1)
+    restarted(source)
+    old = source.change("b", 12, 1)
+    told = [kinds(frame(feed, old)) for _ in range(PATIENCE + 1)]
+    assert told == [*([["Ignored"]] * PATIENCE), [StatusKind.GAP, "SnapshotNeeded"]]
+
+
+def test_repetitions_are_no_restart(source: Source) -> None:
+    feed = proved(source)
+    again = [at_time(source.change("b", 11, number), 1_000 * number) for number in range(1, 20)]
+    assert {kind for raw in again for kind in kinds(frame(feed, raw))} == {"BookChanged"}
+    assert {kind for raw in again for kind in kinds(frame(feed, raw))} == {"Ignored"}
 
 
 def test_a_crossed_book_is_wrong(source: Source) -> None:
