@@ -92,7 +92,7 @@ class FuturesRule:
         return Verdict.NEXT if event.U <= snapshot <= event.u or event.pu == snapshot else Verdict.GAP
 
     def later(self, last: int, event: DepthUpdate) -> Verdict:
-        """An event that ends at or before the book's id is a repetition, not a gap: ids only grow, see ``BookKeeper``."""
+        """An event that ends at or before the book's id is a repetition, not a gap; see ``BookKeeper``."""
         if event.pu == last:
             return Verdict.NEXT
         return Verdict.OLD if event.u <= last else Verdict.GAP

@@ -212,7 +212,7 @@ def _held(failed: Failure | None, answer: Answer) -> Throttled | None:
 
 
 def _refused(failed: Failure | None, answer: Answer) -> Outcome:
-    """Definite only for HTTP 451, and for a code of the lists below HTTP 500: those and 408 leave open what was done."""
+    """Definite only for HTTP 451 and, below HTTP 500, a code of the lists: those and 408 leave open what was done."""
     if answer.status == _NOT_SERVED_HERE:
         return Reject(str(answer.status), failed.msg if failed is not None else "not served from this location")
     if failed is None:

@@ -281,8 +281,11 @@ class AccountChange(Struct, frozen=True):
 
 
 class AccountUpdate(Struct, frozen=True):
+    """``T`` is when it came about, ``E`` when it was said."""
+
     E: Time
     a: AccountChange
+    T: Time = 0
 
 
 class LeverageChange(Struct, frozen=True):

@@ -46,7 +46,8 @@ class RestOrder(Struct, frozen=True):
 
     Of the turnover spot says ``cummulativeQuoteQty``, below 0 where it is not known; USDⓈ-M ``cumQuote`` and
     ``avgPrice``, which the answers to placing and cancelling leave out. ``expiryReason`` is spot's, of an order that
-    expired, or NONE. ``peggedPrice`` is where a pegged order stands, whose ``price`` is 0. Source: https://developers.binance.com/docs/binance-spot-api-docs/enums ("Expiry Reasons").
+    expired, or NONE. ``peggedPrice`` is where a pegged order of spot stands, whose ``price`` is 0. Source:
+    https://developers.binance.com/docs/binance-spot-api-docs/enums ("Expiry Reasons").
     """
 
     symbol: str

@@ -14,10 +14,11 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from neuroflux.domain import Balance, ExchangeStatus, Microseconds, Position, to_scale
-from neuroflux.exchanges.binance_messages import AccountUpdate, FuturesPosition, FuturesWallet, microseconds
+from neuroflux.exchanges.binance_messages import AccountUpdate, FuturesPosition, FuturesWallet, Time, microseconds
 from neuroflux.exchanges.binance_orders import ZERO, Symbols
 from neuroflux.exchanges.binance_rows import Rows, rows
 from neuroflux.exchanges.binanceusdm_modes import Flags, Modes
+from neuroflux.exchanges.binanceusdm_pushed import PushedPosition, PushedPositions
 from neuroflux.exchanges.binanceusdm_wallets import Asset, Wallets
 from neuroflux.exchanges.omitted import Held
 
@@ -39,6 +40,7 @@ class Risk(Struct, frozen=True):
     positionInitialMargin: Decimal | None = None
     initialMargin: Decimal | None = None
     leverage: Decimal | None = None
+    updateTime: Time = 0
 
     @property
     def profit(self) -> Decimal:
@@ -99,6 +101,7 @@ class Figures:
         self._exchange, self._symbols, self._modes = exchange, symbols, modes
         self._wallets = Wallets(exchange, settles)
         self._assets, self._positions = Held(), Held()
+        self._pushed = PushedPositions()
 
     def leverage(self, name: str, leverage: int) -> None:
         self._wallets.leverage(name, Decimal(leverage))
@@ -114,6 +117,8 @@ class Figures:
         by_side = self._by_side((one.s, one.ps, one.pa) for one in positions.good)
         whole = [one for one in positions.good if one.ps == _ONE_WAY and one.s not in by_side]
         moved = [self._position(one.s, one.pa, one.ep, one.up, time, time) for one in whole]
+        for row in whole:
+            self._pushed.take(row.s, PushedPosition(row.pa, row.ep, row.up, microseconds(wire.T)))
         faults = [
             *wallets.statuses(self._exchange, "wallet", time),
             *positions.statuses(self._exchange, "position", time),
@@ -192,8 +197,10 @@ class Figures:
     ) -> Sequence[Event]:
         by_side = self._by_side((one.symbol, one.positionSide, one.positionAmt) for one in found.good)
         whole = [one for one in found.good if one.positionSide == _ONE_WAY and one.symbol not in by_side]
-        self._bind(found.good)
-        positions = [self._risk(one, received) for one in whole]
+        newer = {one.symbol: pushed for one in whole if (pushed := self._newer(one, asked))}
+        self._bind([one for one in found.good if one.symbol not in newer])
+        positions = [self._risk(one, received) for one in whole if one.symbol not in newer]
+        positions += [self._again(name, one, received) for name, one in newer.items()]
         named = {*(one.symbol for one in whole), *by_side, *found.bad_names}
         gone = self._positions.omitted(named, asked) if is_complete and found.is_whole else ()
         for name in gone:
@@ -219,6 +226,13 @@ class Figures:
             self._positions.reported(one.symbol, is_held=True)
             return None
         return self._position(one.symbol, one.positionAmt, entry, one.profit, received, 0)
+
+    def _newer(self, one: Risk, asked: Microseconds) -> PushedPosition | None:
+        return self._pushed.newer(one.symbol, one.positionAmt, microseconds(one.updateTime), asked)
+
+    def _again(self, name: str, one: PushedPosition, received: Microseconds) -> Position:
+        """Said anew, since a position that an answer has must be among what is read of it."""
+        return self._position(name, one.quantity, one.entry, one.profit, received, one.changed)
 
     def leverages(self, body: bytes, received: Microseconds) -> Sequence[Event]:
         """The settings of symbols (``symbolConfig``). Raises ``UNREADABLE``."""

@@ -174,7 +174,9 @@ def test_allocations_are_told_apart() -> None:
     assert [one.trade_id for one in fills_in(spot(a=3))] == ["55"]
 
 
-@pytest.mark.parametrize(("price", "pegged", "shown"), [("0.00", "149.9", "149.9"), ("100", None, "100"), ("0", None, "0")])
+@pytest.mark.parametrize(
+    ("price", "pegged", "shown"), [("0.00", "149.9", "149.9"), ("100", None, "100"), ("0", None, "0")]
+)
 def test_a_pegged_order_stands_at_its_pegged_price(price: str, pegged: str | None, shown: str) -> None:
     assert str(report_in(spot(p=price, gp=pegged)).price) == shown
     body = {**ORDER, "price": price, "peggedPrice": pegged}

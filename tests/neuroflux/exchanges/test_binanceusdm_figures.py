@@ -80,6 +80,50 @@ def test_a_position_that_was_pushed_after_the_question_stays() -> None:
     assert positions(told(at, f"{RISK}?timestamp={NOW // 1000 + 5}", [])) == {"SOLUSDT": D(0)}
 
 
+MS = NOW // 1000
+LATER = f"timestamp={MS + 3_000}"
+
+
+@pytest.mark.parametrize("pushed", ["0", "25"])
+@pytest.mark.parametrize(
+    ("updated", "asked", "is_older"),
+    [
+        (MS - 1, LATER, True),
+        (MS, LATER, False),
+        (MS + 1, LATER, False),
+        (0, LATER, False),
+        (MS - 1, f"timestamp={MS + 30_000}", False),
+        (MS - 1, "", False),
+    ],
+)
+def test_an_answer_that_is_older_by_its_own_word_does_not_undo_a_push(
+    pushed: str, updated: int, asked: str, is_older: bool
+) -> None:
+    at, rows = feed(), [row(amount="10", updateTime=updated)]
+    at.frame(update([], [moved(amount=pushed)], time=MS), NOW)
+    for path, body in ((RISK, rows), (ACCOUNT, {"assets": [], "positions": rows})):
+        events = told(at, f"{path}?{asked}", body)
+        assert positions(events) == {"SOLUSDT": D(pushed if is_older else 10)}
+
+
+def test_the_row_of_the_change_that_was_pushed_is_not_older() -> None:
+    """The push itself is said some ms later than what it tells."""
+    at = feed()
+    event = json.loads(update([], [moved(amount="25")], time=MS + 8))
+    at.frame(json.dumps({**event, "T": MS}), NOW)
+    assert positions(told(at, f"{RISK}?{LATER}", [row(amount="10", updateTime=MS)])) == {"SOLUSDT": D(10)}
+    at.frame(json.dumps({name: value for name, value in event.items() if name != "T"}), NOW)
+    assert positions(told(at, f"{RISK}?{LATER}", [row(amount="10", updateTime=5)])) == {"SOLUSDT": D(10)}
+
+
+def test_an_answer_of_the_same_amount_is_taken_whatever_its_time_says() -> None:
+    at = feed()
+    at.frame(update([], [moved(amount="10", profit="1")]), NOW)
+    (event,) = told(at, f"{RISK}?{LATER}", [row(amount="10", updateTime=5, unRealizedProfit="7")])
+    assert isinstance(event, Position)
+    assert event.unrealised_pnl == D(7)
+
+
 def test_an_answer_for_one_symbol_says_nothing_of_others() -> None:
     at = feed()
     told(at, RISK, [row()])
