@@ -12,15 +12,12 @@ from aiohttp import web
 from neuroflux.sim.accounts import ZERO, Leg, key_of
 from neuroflux.sim.binance_frames import Frames
 from neuroflux.sim.binance_listen_keys import ListenKeys
-from neuroflux.sim.binance_usdm_events import UsdmEvents
+from neuroflux.sim.binance_usdm_events import MAINTENANCE, UsdmEvents
 from neuroflux.sim.binance_wire import ApiError, Params, amount, json_text
 from neuroflux.sim.connection import PRIVATE
 from neuroflux.sim.instruments import BINANCE_USDM, Listing
 from neuroflux.sim.orders import AccountEvent
 from neuroflux.sim.simulation import Simulation
-
-MAINTENANCE = 250
-"""The maintenance margin is this part of the notional."""
 
 
 class UsdmAccount:

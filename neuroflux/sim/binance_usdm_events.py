@@ -16,6 +16,8 @@ from neuroflux.sim.orders import AccountEvent, ConfigEvent, FundingEvent, Order,
 from neuroflux.sim.simulation import Simulation
 
 _HAPPENINGS = {"new": "NEW", "trade": "TRADE", "canceled": "CANCELED", "expired": "EXPIRED"}
+MAINTENANCE = 250
+"""The maintenance margin is this part of the notional."""
 _LEGS: tuple[Leg, ...] = ("", "LONG", "SHORT")
 
 
@@ -47,6 +49,8 @@ class UsdmEvents:
             case ConfigEvent():
                 yield self._config_update(event)
             case OrderEvent(order=order, fill=fill):
+                if order.forced == "liquidation" and event.happening == "new":
+                    yield self._margin_call(order)
                 if fill is not None:
                     assets = dict.fromkeys((order.listing.quote, fill.fee_asset))
                     yield self._account_update(list(assets), self._positions(order.listing), "ORDER", event.time)
@@ -59,6 +63,23 @@ class UsdmEvents:
         if event.symbol:
             return {**head, "ac": {"s": event.symbol, "l": event.leverage}}
         return {**head, "ai": {"j": event.is_multi_assets}}
+
+    def _margin_call(self, order: Order) -> dict[str, object]:
+        """Comes as late as it may: with the liquidation itself."""
+        ledger, listing, leg = self._exchange.perpetual, order.listing, order.ask.leg
+        quantity, mark = ledger.position(listing, leg).quantity, ledger.mark(listing.symbol)
+        row = {
+            "s": listing.symbol,
+            "ps": leg or "BOTH",
+            "pa": self._frames.numbers[listing.symbol].quantity_text(quantity),
+            "mt": "CROSSED",
+            "iw": "0",
+            "mp": f"{mark:.8f}",
+            "up": amount(ledger.unrealised(key_of(listing, leg))),
+            "mm": amount(abs(quantity) * mark / MAINTENANCE),
+        }
+        now, wallet = self._simulation.now(BINANCE_USDM) // 1000, amount(ledger.wallet[listing.quote])
+        return {"e": "MARGIN_CALL", "E": now, "cw": wallet, "p": [row]}
 
     def _account_update(
         self, assets: list[str], positions: list[dict[str, object]], reason: str, time: int

@@ -159,6 +159,15 @@ def test_only_spot_says_in_a_header_how_long_a_ban_lasts(exchange: str, told: in
     assert (banned.value.status, banned.value.retry_after) == (418, told)
 
 
+@pytest.mark.parametrize(("exchange", "told"), [("binance", 8), ("binanceusdm", 0)])
+def test_only_spot_says_in_a_header_when_orders_are_taken_again(exchange: str, told: int) -> None:
+    limits = Limits(100, 1, exchange)
+    limits.count_order(60_000_000)
+    with pytest.raises(ApiError, match="1 orders per 10 SECOND") as refused:
+        limits.count_order(62_500_000)
+    assert (refused.value.status, refused.value.code, refused.value.retry_after) == (429, -1015, told)
+
+
 async def test_fees_and_funding(api: Api) -> None:
     spot = await api.call("GET", f"{SPOT}/account/commission", symbol="BTCUSDT")
     assert Decimal(spot["standardCommission"]["taker"]) == Decimal("0.001")

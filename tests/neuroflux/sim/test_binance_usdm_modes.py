@@ -56,6 +56,16 @@ async def test_both_legs_are_told(served: Served) -> None:
             assert order["o"]["ps"] == "LONG"
 
 
+async def test_in_one_way_mode_rows_by_side_of_nothing_are_told_too(served: Served) -> None:
+    async with aiohttp.ClientSession(served.url) as session:
+        key = await listen_key(session, served)
+        async with session.ws_connect(f"/binance/private/ws?listenKey={key}") as socket:
+            await _order(session, served, "side=BUY&quantity=3")
+            frame = await following(socket, lambda frame: frame["e"] == "ACCOUNT_UPDATE")
+            rows = {row["ps"]: row["pa"] for row in frame["a"]["P"]}
+            assert rows == {"BOTH": "3.00", "LONG": "0.00", "SHORT": "0.00"}
+
+
 async def test_all_assets_back_a_position(served: Served) -> None:
     served.simulation.exchange("binanceusdm").perpetual.wallet["USDT"] = Decimal(10)
     async with aiohttp.ClientSession(served.url) as session:

@@ -203,6 +203,18 @@ async def test_the_exchange_closes_a_position(served: Served, name: str, client_
         assert (forced.fills[0].fee > 0) is (name == "liquidate")
 
 
+async def test_a_liquidation_of_usdm_is_preceded_by_a_margin_call(served: Served) -> None:
+    async with aiohttp.ClientSession(served.url) as session:
+        await signed(session, served, "POST", USDM + "v1/order", "symbol=SOLUSDT&side=BUY&type=MARKET&quantity=10")
+        key = await listen_key(session, served)
+        async with session.ws_connect(f"/binance/private/ws?listenKey={key}") as socket:
+            await fault(session, "liquidate", "binanceusdm", symbol="SOLUSDT")
+            told = await following(socket, lambda frame: frame["e"] != "ACCOUNT_CONFIG_UPDATE")
+        assert told["e"] == "MARGIN_CALL"
+        (row,) = told["p"]
+        assert (row["s"], row["ps"], row["pa"]) == ("SOLUSDT", "BOTH", "10.00")
+
+
 async def test_hyperliquid_liquidates(served: Served) -> None:
     exchange = served.simulation.exchange("hyperliquid")
     user = served.simulation.dialects["hyperliquid"].account().address
