@@ -16,7 +16,7 @@ from consumers.views import Views, complete
 from neuroflux.budget import Urgency
 from neuroflux.clock import wall
 from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand
-from neuroflux.engine.candidates import Prospect, instruments_for, reference_price
+from neuroflux.engine.candidates import Prospect, closing_alone, instruments_for, reference_price
 from neuroflux.engine.exposure import naked_fault
 from neuroflux.engine.failover import CONDITIONS, moved, unable
 from neuroflux.engine.limits import Limits, age_fault, command_fault
@@ -97,11 +97,13 @@ class Decider:
         """The order where it only makes smaller what is held, on whatever exchange it does; None where it does not."""
         lenient = replace(self._limits, max_notional_usd=inf, max_naked_usd=inf)
         if command.legs:
-            routed = self._decide_legs(command, ours, lenient, self._unable)
+            known = closing_alone(command, self._of_legs(command.legs, ours, self._unable), wall())
+            routed = self._decide_legs(command, known, lenient)
         else:
             known = self._prospects(command, ours, self._unable)
             prospects = [one for one in known if one.reducible or is_holding(one.instrument, command.side)]
             closes = all(one.reducible for one in prospects)
+            prospects = closing_alone(command, prospects, wall())
             routed = self._route(command, prospects, lenient if closes else self._limits)
         found = bool(routed.legs) and all(map(shrinks, routed.legs))
         return because(routed, "only makes smaller what is held") if found else None
@@ -116,14 +118,14 @@ class Decider:
     def _choose(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
         if command.legs:
             barred = self._barred_or_crowded if is_pair(command) else self._barred
-            return self._decide_legs(command, ours, self._limits, barred)
+            return self._decide_legs(command, self._of_legs(command.legs, ours, barred), self._limits)
         command, why = moved(command, self._views.failover(command.exchange), self._inability)
         routed = self._route(command, self._prospects(command, ours, self._barred), self._limits)
         return routed if not why else because(routed, why)
 
     def _route(self, command: OrderCommand, prospects: Sequence[Prospect], limits: Limits) -> Routed:
-        market = prospects[0].instrument.market if prospects else command.market
-        return decide(command, prospects, self._views.price(market), limits, wall())
+        market, now = prospects[0].instrument.market if prospects else command.market, wall()
+        return decide(command, prospects, self._views.price(market), limits, now, self._views.quoted(market, now))
 
     def _inability(self, exchange: str) -> str:
         """Why an exchange can't take orders, by our own requests and by the conditions that its failover names."""
@@ -133,19 +135,16 @@ class Decider:
         conditions = known.conditions if known is not None else CONDITIONS
         return unable(conditions, self._views.health(exchange), self._gateway.error_rate(exchange), wall())
 
-    def _decide_legs(
-        self, command: OrderCommand, ours: Sequence[Order], limits: Limits, barred: Callable[[str], str]
-    ) -> Routed:
-        prospects = self._of_legs(command.legs, ours, barred)
+    def _decide_legs(self, command: OrderCommand, prospects: Sequence[Prospect], limits: Limits) -> Routed:
         if len(prospects) < len(command.legs):
             known = {(one.instrument.exchange, one.instrument.symbol) for one in prospects}
             gone = [one for one in command.legs if (one.exchange, one.symbol) not in known]
             return refused(command, f"symbol: nothing trades {gone[0].symbol!r} on {gone[0].exchange}", wall())
         if command.kind is CommandKind.REBALANCE:
             return decide_rebalance(command, prospects, limits, wall())
-        price = self._views.price(prospects[0].instrument.market)
-        reference = reference_price(prospects, price, wall())
-        return decide_pair(command, prospects, reference, limits, wall())
+        market, now = prospects[0].instrument.market, wall()
+        reference = reference_price(prospects, self._views.price(market), now, self._views.quoted(market, now))
+        return decide_pair(command, prospects, reference, limits, now)
 
     def reroute(self, order: Order, ours: Sequence[Order]) -> Rerouted:
         """Where what was not taken goes: to who was not asked yet, by the command's own bounds; a halt stops it."""
@@ -169,7 +168,11 @@ class Decider:
                 exchanges = (order.legs[attempt.leg].instrument.exchange for attempt in order.attempts)
                 return next(filter(None, (self._crowded(one, Urgency.ORDER) for one in exchanges)), "")
             why = self._crowded(exchange, Urgency.FIRST if order.hedges else Urgency.ORDER)
-            elsewhere = why and order.net != 0 and self._hedge(order, ours, self._blocked_or_crowded).legs
+            elsewhere = (
+                why
+                and order.net != 0
+                and self._hedge(order, self._for_hedge(order, ours, self._blocked_or_crowded)).legs
+            )
             return why if elsewhere else ""
         why = self._gateway.failing(exchange)
         stays = order.command.kind is not CommandKind.PLACE or self._stays(self._moved(order.command), {exchange})
@@ -194,16 +197,22 @@ class Decider:
         return f"only {command.exchange} may take it" if command.exchange in tried else ""
 
     def hedge(self, order: Order, ours: Sequence[Order]) -> Hedged:
-        """What evens a pair out now, where nothing waits if that can be; a halt stops what is new, never this."""
-        at_once = self._hedge(order, ours, self._blocked_or_crowded)
-        return at_once if at_once.legs else self._hedge(order, ours, self._blocked)
+        """What evens a pair out now, where nothing waits if that can be; a halt stops what is new, never this.
 
-    def _hedge(self, order: Order, ours: Sequence[Order], blocked: Callable[[str], str]) -> Hedged:
-        side = needed(order)
-        legs = [replace(leg, side=side) for leg in order.command.legs]
-        prospects = self._of_legs(legs, ours, blocked)
+        Nor does a report of health that may be old: where nothing better is found, it is not asked.
+        """
+        at_once = self._hedge(order, self._for_hedge(order, ours, self._blocked_or_crowded))
+        if at_once.legs:
+            return at_once
+        return self._hedge(order, [replace(one, health=None) for one in self._for_hedge(order, ours, self._blocked)])
+
+    def _hedge(self, order: Order, prospects: Sequence[Prospect]) -> Hedged:
         known = [one if one.free is not None else replace(one, free=Decimal(0)) for one in prospects]
         return decide_hedge(order, known, self._limits, wall())
+
+    def _for_hedge(self, order: Order, ours: Sequence[Order], blocked: Callable[[str], str]) -> list[Prospect]:
+        legs = [replace(leg, side=needed(order)) for leg in order.command.legs]
+        return self._of_legs(legs, ours, blocked)
 
     def _of_legs(
         self, legs: Sequence[CommandLeg], ours: Sequence[Order], blocked: Callable[[str], str]

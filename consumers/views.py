@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 
@@ -326,6 +326,12 @@ class Views:
             blocked,
             closes,
         )
+
+    def quoted(self, market: str, now: Microseconds) -> Iterator[Prospect]:
+        """The instruments of a market with their books and rates alone: what says where the market is."""
+        for one in self.called(market):
+            book, cause = self._books.get((one.exchange, one.symbol), (None, None))
+            yield Prospect(one, book, cause, self.rate(one.quote, now))
 
     def _free(self, instrument: Instrument, side: Side, orders: Sequence[Order], now: Microseconds) -> Decimal | None:
         """What may be spent; None where nobody told it lately: what makes a position smaller needs none of it."""

@@ -77,11 +77,17 @@ class Prospect(Struct, frozen=True):
     blocked: str = ""
     reducible: Decimal = Decimal(0)
 
+    @property
+    def only_closes(self) -> bool:
+        """Whether an order there can only make a position smaller: there is one, and nothing for more."""
+        return self.reducible > 0 and self.free is not None and self.free <= 0
+
 
 class Offer(Struct, frozen=True):
     """A candidate that may be chosen: ``levels`` are what of its book may be taken, in the wire's units.
 
-    ``bound`` is the worst price at which it may trade, in its own quote.
+    ``bound`` is the worst price at which it may trade, in its own quote; ``reference`` is the price that it was
+    checked against, as ``reference_price`` has it.
     """
 
     candidate: Candidate
@@ -89,6 +95,23 @@ class Offer(Struct, frozen=True):
     rate: Rate
     levels: tuple[Level[float], ...]
     bound: float
+    reference: float = 0.0
+
+
+def closing_alone(command: OrderCommand, prospects: Sequence[Prospect], now: Microseconds) -> list[Prospect]:
+    """The same, bounded to what makes their positions smaller, which needs neither funds nor a rate.
+
+    Prices of one quote compare without a rate: where none is fresh they are counted in that quote. A limit price in USD
+    can't be kept without one.
+    """
+    one_quote = len({one.instrument.quote for one in prospects}) == 1
+
+    def closes(one: Prospect) -> Prospect:
+        in_usd = command.type is OrderType.LIMIT and not is_in_quote(command, one.instrument)
+        par = Rate(1.0, 1.0, now) if one_quote and not in_usd else None
+        return replace(one, free=Decimal(0), rate=one.rate or par)
+
+    return [closes(one) if one.reducible else one for one in prospects]
 
 
 def instruments_for(command: OrderCommand, known: Iterable[Instrument]) -> list[Instrument]:
@@ -123,7 +146,7 @@ def price_in_quote(command: OrderCommand, instrument: Instrument, rate: Rate) ->
     With a symbol the price is in the symbol's quote; with a market it is in USD and converts so that the bound holds
     after conversion. Either is per unit of the market's base.
     """
-    if command.market == instrument.symbol and command.market != instrument.market:
+    if is_in_quote(command, instrument):
         return command.price * instrument.multiplier
     usd_for_quote = rate.ask if command.side is Side.BUY else rate.bid
     return command.price * instrument.multiplier / Decimal(str(usd_for_quote))
@@ -136,20 +159,42 @@ def unit_cost(offer: Offer, side: Side, price: float) -> float:
     return per_base * offer.rate.ask * (1 + fee) if side is Side.BUY else -per_base * offer.rate.bid * (1 - fee)
 
 
-def reference_price(prospects: Sequence[Prospect], aggregated: AggregatedPrice | None, now: Microseconds) -> float:
+def is_in_quote(command: OrderCommand, instrument: Instrument) -> bool:
+    """Whether the command's price is in the instrument's quote, and not in USD."""
+    return command.market == instrument.symbol and command.market != instrument.market
+
+
+def reference_price(
+    prospects: Sequence[Prospect],
+    aggregated: AggregatedPrice | None,
+    now: Microseconds,
+    others: Iterable[Prospect] = (),
+) -> float:
     """Where the market is, in USD per unit of the base: what bounds are checked against; 0 where nothing says it.
 
-    The median of the current mids. The aggregated price is an average over the last minute, so it decides only where
-    the mids can't outvote a single wrong one: beside one mid, or an even number of them.
+    The median of the current mids, where fewer than two of the prospects have one also those of the market's
+    ``others``. The aggregated price is an average over the last minute, so it decides only where the mids can't outvote
+    a single wrong one: beside one mid, or an even number of them.
     """
-    current = [one for one in prospects if _is_current(one, now)]
-    mids = [mid for mid in map(_mid, current) if mid]
+    mids = _mids(prospects, now)
+    if len(mids) < 2:
+        known = {_name(one) for one in prospects}
+        mids += _mids((one for one in others if _name(one) not in known), now)
     if aggregated is None or not aggregated.price > 0 or now - aggregated.event_time > PRICE_LIFE:
         mids = mids or [mid for mid in map(_mid, prospects) if mid]
         return median(mids) if mids else 0.0
     if len(mids) < 2:
         return aggregated.price
     return median(mids if len(mids) % 2 else [*mids, aggregated.price])
+
+
+def _name(prospect: Prospect) -> tuple[str, str]:
+    return prospect.instrument.exchange, prospect.instrument.symbol
+
+
+def _mids(prospects: Iterable[Prospect], now: Microseconds) -> list[float]:
+    """The mids that are of now."""
+    return [mid for mid in (_mid(one) for one in prospects if _is_current(one, now)) if mid]
 
 
 def _is_current(prospect: Prospect, now: Microseconds) -> bool:
@@ -172,8 +217,12 @@ def _mid(prospect: Prospect) -> float:
 def weigh(
     command: OrderCommand, prospect: Prospect, reference: float, limits: Limits, now: Microseconds
 ) -> Offer | Candidate:
-    """The figures of one instrument: an offer, or the bare candidate with the reason why it can't be chosen."""
+    """The figures of one instrument: an offer, or the bare candidate with the reason why it can't be chosen.
+
+    What only closes is checked against the mid of its own book: that is where the position can be closed now.
+    """
     book, rate = prospect.book, prospect.rate
+    reference = reference_price([prospect], None, now) if prospect.only_closes else reference
     unsound = flaw(book, now) if book is not None else ""
     reason = _unusable(command, prospect, limits, now) or (f"unsound: {unsound}" if unsound else "")
     if book is None or rate is None or unsound:
@@ -184,7 +233,7 @@ def weigh(
     reason = reason or _unwanted(command, prospect, candidate, rate, bool(levels[0]))
     if reason:
         return replace(candidate, reason=reason)
-    return Offer(candidate, prospect, rate, *levels)
+    return Offer(candidate, prospect, rate, *levels, reference)
 
 
 def _unusable(command: OrderCommand, prospect: Prospect, limits: Limits, now: Microseconds) -> str:
@@ -193,7 +242,7 @@ def _unusable(command: OrderCommand, prospect: Prospect, limits: Limits, now: Mi
         return prospect.blocked
     if not instrument.active:
         return f"inactive: {instrument.exchange} does not trade {instrument.symbol}"
-    if prospect.health is not None and prospect.health.status is HealthStatus.OFFLINE:
+    if prospect.health is not None and prospect.health.status is HealthStatus.OFFLINE and not prospect.only_closes:
         return f"health: {instrument.exchange} is offline"
     if book is None or not book.bids or not book.asks:
         return "stale: no book"

@@ -27,6 +27,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.allocation import affordable
 from neuroflux.engine.candidates import Offer, Prospect, of_leg, reference_price, unit_cost, weigh
+from neuroflux.engine.conversion import Rate
 from neuroflux.engine.crossing import Leg as Crossed
 from neuroflux.engine.crossing import Taken, cross
 from neuroflux.engine.limits import Limits, spent_amount
@@ -168,9 +169,13 @@ def _in_turn(legs: tuple[Leg, ...], both: _Weighed) -> tuple[Leg, ...]:
 
 
 def decide_hedge(order: Order, prospects: Sequence[Prospect], limits: Limits, now: Microseconds) -> Hedged:
-    """What evens the pair out, ``prospects`` in the order of the command's legs, seen from the side needed."""
-    side = needed(order)
-    weighed = [_weigh_hedge(order, side, one, limits, now) for one in prospects]
+    """What evens the pair out, ``prospects`` in the order of the command's legs, seen from the side needed.
+
+    Where a quote has no fresh rate, the one that the pair was decided by compares the costs; it bounds nothing.
+    """
+    side, rates = needed(order), {leg.instrument.quote: Rate(leg.rate, leg.rate, leg.decided_at) for leg in order.legs}
+    rated = [replace(one, rate=one.rate or rates.get(one.instrument.quote)) for one in prospects]
+    weighed = [_weigh_hedge(order, side, one, limits, now) for one in rated]
     offers = [one for one in weighed if isinstance(one, Offer)]
     legs = [leg for leg in (_hedge(order, side, offer, now) for offer in offers) if leg is not None]
     if legs:

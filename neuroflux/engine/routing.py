@@ -12,7 +12,7 @@ is nearest to being filled, fee and conversion included, and is split only when 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from msgspec import Struct
@@ -70,28 +70,31 @@ def decide(
     aggregated: AggregatedPrice | None,
     limits: Limits,
     now: Microseconds,
+    others: Iterable[Prospect] = (),
 ) -> Routed:
-    """Choose for a ``place`` command; the same input gives the same decision."""
-    reference = reference_price(prospects, aggregated, now)
+    """Choose for a ``place`` command; the same input gives the same decision. ``others`` are of the market too."""
+    reference = reference_price(prospects, aggregated, now, others)
     weighed = [weigh(command, prospect, reference, limits, now) for prospect in prospects]
     weighed = without_namesakes(command.side, weighed, reference)
     offers = [one for one in weighed if isinstance(one, Offer)]
     candidates = tuple(one.candidate if isinstance(one, Offer) else one for one in weighed)
-    fault = _fault(command, prospects, candidates, offers, reference, limits)
+    offers = [one for one in offers if not _beyond(command, one, limits)] or offers
+    fault = _fault(command, prospects, candidates, offers, limits)
     if fault:
         return routed(command, (), fault, candidates, prospects, now)
     legs, reason = _place(command, offers, now)
-    candidates = tuple(_judged(command, one, legs, now) if isinstance(one, Offer) else one for one in weighed)
+    candidates = tuple(_judged(command, one, legs, limits, now) if isinstance(one, Offer) else one for one in weighed)
     return routed(command, legs, reason, candidates, prospects, now)
 
 
-def _judged(command: OrderCommand, offer: Offer, legs: Sequence[Leg], now: Microseconds) -> Candidate:
+def _judged(command: OrderCommand, offer: Offer, legs: Sequence[Leg], limits: Limits, now: Microseconds) -> Candidate:
     """What was chosen, with the figures of what it takes; any other, with the reason why it could not take it all."""
     leg = next((one for one in legs if one.instrument is offer.prospect.instrument), None)
     if leg is not None:
         costs = costs_of(command, offer.prospect, offer.rate, offer.levels, leg.quantity)
         return figures(offer.prospect, costs, command.side, "", now)
-    return replace(offer.candidate, reason=lacking(command, offer, _spend_price(command)))
+    reason = _beyond(command, offer, limits) or lacking(command, offer, _spend_price(command))
+    return replace(offer.candidate, reason=reason)
 
 
 def routed(
@@ -124,7 +127,6 @@ def _fault(
     prospects: Sequence[Prospect],
     candidates: Sequence[Candidate],
     offers: Sequence[Offer],
-    reference: float,
     limits: Limits,
 ) -> str:
     """Why nobody can take the order, or nobody may; "" when it can be placed."""
@@ -133,17 +135,21 @@ def _fault(
         return f"symbol: nothing trades {command.market!r}{where}"
     if not offers:
         return "; ".join(f"{one.exchange} {one.symbol}: {one.reason}" for one in candidates)
-    price = max(_price_usd(command, offer, reference) for offer in offers)
-    beyond = ""
-    if command.type is OrderType.LIMIT and reference:
-        beyond = collar_fault(command.side, price, reference, limits)
-    return beyond or notional_fault(float(command.quantity) * price, limits)
+    price = max(_price_usd(command, offer) for offer in offers)
+    return _beyond(command, offers[0], limits) or notional_fault(float(command.quantity) * price, limits)
 
 
-def _price_usd(command: OrderCommand, offer: Offer, reference: float) -> float:
+def _beyond(command: OrderCommand, offer: Offer, limits: Limits) -> str:
+    """Why a limit price is too far from the market to be sent there; "" where it is not."""
+    if command.type is OrderType.MARKET or not offer.reference:
+        return ""
+    return collar_fault(command.side, _price_usd(command, offer), offer.reference, limits)
+
+
+def _price_usd(command: OrderCommand, offer: Offer) -> float:
     """What a unit of the base is valued at for the limits: the limit price, or the walked one."""
     if command.type is OrderType.MARKET:
-        return max(offer.candidate.price, reference)
+        return max(offer.candidate.price, offer.reference)
     wire = float(price_in_quote(command, offer.prospect.instrument, offer.rate))
     return wire * offer.rate.mid / offer.prospect.instrument.multiplier
 

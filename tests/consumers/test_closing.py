@@ -15,6 +15,7 @@ from neuroflux.domain import (
     ExchangeHealth,
     ExchangeStatus,
     HealthStatus,
+    Instrument,
     InstrumentKind,
     Level,
     OrderCommand,
@@ -26,7 +27,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.limits import BALANCES_LIFE
 from neuroflux.topics import BALANCES, BOOKS, HEALTH, INSTRUMENTS, POSITIONS, PRICES, STATUS
-from tests.consumers.desk_model import SPOT, Bench, bench, filled, now, place, working
+from tests.consumers.desk_model import SPOT, Bench, Gate, bench, filled, now, place, working
 
 PERPETUAL = replace(
     SPOT,
@@ -219,3 +220,96 @@ async def test_a_withdrawn_book_replaces_what_it_was() -> None:
         stage.gate.answers["POST"] = filled
         await stage.take(place("two"))
         assert (await stage.ends("two")).state is OrderState.FILLED
+
+
+# ── in a fall, without a rate, and while health stands still ─────────────────────────────────────────────────────
+
+OTHER = replace(PERPETUAL, exchange="hyperliquid")
+TETHERED = replace(PERPETUAL, symbol="NFX/USDT:USDT", quote="USDT", settle="USDT")
+
+
+class TwoExchanges(Gate):
+    exchanges = ("binance", "hyperliquid")
+
+
+def fall(stage: Bench, *instruments: Instrument) -> None:
+    """All of these stand at 97 now, and have been traded at 100 on average in the last minute."""
+    at, sides = now(), ((Level(96.9, 500.0),), (Level(97.0, 500.0),))
+    for one in instruments:
+        stage.show(INSTRUMENTS, one)
+        stage.show(BOOKS, BookPicture(one.exchange, one.symbol, one.market, *sides, at, at, at))
+    stage.show(PRICES, AggregatedPrice(PERPETUAL.market, 100.0, 97.0, 100.0, 1e6, 1.0, (), (), at))
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"exchange": "binance"}, {"type": OrderType.LIMIT, "price": Decimal(96)}, {"market": PERPETUAL.market}]
+)
+async def test_in_a_fall_a_position_is_closed_where_its_book_is(how: dict[str, Any]) -> None:
+    async with bench() as stage:
+        futures(stage, "1", free="1000")
+        fall(stage, PERPETUAL)
+        await stage.take(replace(order(Side.SELL, "1"), order_id="new", quantity=Decimal(2)))
+        assert "within the bounds" in (await stage.ends("new")).reason, "what opens is held to the market"
+        await stage.take(replace(order(Side.SELL, "1"), **how))
+        assert [one.reduce_only for one in stage.gate.placed] == [True]
+
+
+async def test_a_limit_far_below_the_own_book_does_not_close_either() -> None:
+    async with bench() as stage:
+        futures(stage, "1")
+        await stage.take(order(Side.SELL, "1", type=OrderType.LIMIT, price=Decimal(50)))
+        assert (await stage.ends("o")).reason.startswith("collar")
+        assert not stage.gate.placed
+
+
+async def test_who_names_an_exchange_is_held_to_the_market_of_all() -> None:
+    async with bench(gate=TwoExchanges()) as stage:
+        futures(stage, "0", free="1000")
+        fall(stage, PERPETUAL)
+        await stage.take(order(Side.SELL, "1", exchange="binance"))
+        assert not stage.gate.placed, "one book alone may be wrong"
+        fall(stage, PERPETUAL, OTHER)
+        await stage.take(replace(order(Side.SELL, "1", exchange="binance"), order_id="second"))
+        assert len(stage.gate.placed) == 1
+
+
+async def test_closing_in_one_quote_needs_no_rate() -> None:
+    async with bench() as stage:
+        fall(stage, TETHERED)
+        zero = Decimal(0)
+        stage.show(POSITIONS, Position("binance", TETHERED.symbol, Decimal(1), Decimal(100), zero, now()))
+        in_usd = order(Side.SELL, "1", type=OrderType.LIMIT, price=Decimal(97))
+        await stage.take(replace(in_usd, market=TETHERED.market, order_id="usd"))
+        assert "conversion" in (await stage.ends("usd")).reason, "a bound in USD can't be kept"
+        await stage.take(replace(order(Side.SELL, "2"), market=TETHERED.symbol, order_id="more"))
+        assert "conversion" in (await stage.ends("more")).reason
+        await stage.take(replace(order(Side.SELL, "1"), market=TETHERED.symbol))
+        assert [one.reduce_only for one in stage.gate.placed] == [True]
+
+
+async def test_no_report_of_health_keeps_a_position_from_being_closed() -> None:
+    async with bench() as stage:
+        futures(stage, "1", free="1000")
+        at = now() - 3_600_000_000
+        offline = ExchangeHealth("binance", HealthStatus.OFFLINE, 1.0, 0.0, 0.0, at, "probe failed", at)
+        stage.show(HEALTH, offline, at=at)
+        await stage.take(replace(order(Side.BUY, "1"), order_id="more"))
+        assert "is offline" in (await stage.ends("more")).reason
+        await stage.take(order(Side.SELL, "1"))
+        assert [one.reduce_only for one in stage.gate.placed] == [True]
+
+
+async def test_what_only_closes_takes_from_each_exchange_no_more_than_its_position() -> None:
+    """The better price is where less is held."""
+    async with bench(gate=TwoExchanges()) as stage:
+        futures(stage, "1")
+        stage.show(INSTRUMENTS, OTHER)
+        at, sides, zero = now(), ((Level(99.8, 500.0),), (Level(99.9, 500.0),)), Decimal(0)
+        stage.show(BOOKS, BookPicture(OTHER.exchange, OTHER.symbol, OTHER.market, *sides, at, at, at))
+        stage.show(POSITIONS, Position(OTHER.exchange, OTHER.symbol, Decimal(1), Decimal(100), zero, at))
+        margin(stage, "1000")
+        decider = stage.executor.decider
+        decider._limits = replace(decider._limits, max_daily_loss_usd=-1.0)
+        await stage.take(order(Side.SELL, "2"))
+        sent = [(one.instrument.exchange, one.quantity, one.reduce_only) for one in stage.gate.placed]
+        assert sent == [("binance", Decimal(1), True), ("hyperliquid", Decimal(1), True)]

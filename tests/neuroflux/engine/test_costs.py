@@ -172,6 +172,13 @@ def test_one_wrong_book_does_not_move_the_reference() -> None:
     assert reference_price([], fair(100.0, age=60.0), NOW) == 0.0
 
 
+def test_the_others_of_the_market_are_asked_where_the_prospects_do_not_say_it() -> None:
+    others = [at("b", 105.2), at("c", 105.1)]
+    assert reference_price([at("a", 105.0)], fair(102.0), NOW, others) == pytest.approx(105.1)
+    assert reference_price([at("a", 120.0)], fair(100.0), NOW, [at("a", 120.0)]) == 100.0, "the same book is one voice"
+    assert reference_price([at("a", 105.0), at("d", 105.0)], fair(102.0), NOW, [at("b", 50.0)]) == 105.0
+
+
 def test_a_collar_follows_a_fast_market() -> None:
     """At 105 an order within 2 % of the market was refused while the minute's average stood at 102."""
     command = order("1", requirements=Requirements(max_slippage=0.01))

@@ -282,6 +282,15 @@ def test_a_cancelled_pair_is_evened_out_all_the_same() -> None:
     assert WantSend(2) in hedging.effects
 
 
+def test_a_way_back_needs_no_fresh_rate() -> None:
+    """The pair was decided when there was one; nothing that bounds a hedge depends on it."""
+    order = told(sent(decided().order), 0, "1").order
+    missed = told(order, 1, "0").order
+    unrated = [replace(one, rate=None) for one in (CHEAP, DEAR)]
+    assert hedge(missed, *unrated) == hedge(missed)
+    assert hedge(missed).legs
+
+
 FILLS = st.sampled_from(["0", "0.3", "0.57", "1"])
 
 
