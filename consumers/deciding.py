@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from math import inf
 
@@ -23,7 +23,7 @@ from neuroflux.engine.limits import Limits, age_fault, command_fault
 from neuroflux.engine.order_state import Hedged, Order, Phase, Rerouted
 from neuroflux.engine.order_table import SECOND
 from neuroflux.engine.pair import decide_hedge, decide_pair, needed
-from neuroflux.engine.rerouting import REDUNDANT, failed, rest
+from neuroflux.engine.rerouting import REDUNDANT, failed, rest, untaken
 from neuroflux.engine.risk import Standing, is_holding, position_fault, shrinks, standing_fault
 from neuroflux.engine.routing import Routed, because, decide, refused
 from neuroflux.engine.trades import decide_rebalance
@@ -119,9 +119,14 @@ class Decider:
         if command.legs:
             barred = self._barred_or_crowded if is_pair(command) else self._barred
             return self._decide_legs(command, self._of_legs(command.legs, ours, barred), self._limits)
-        command, why = moved(command, self._views.failover(command.exchange), self._inability)
-        routed = self._route(command, self._prospects(command, ours, self._barred), self._limits)
-        return routed if not why else because(routed, why)
+        to, why = moved(command, self._views.failover(command.exchange), self._inability)
+        if not why or self._reduces(command, ours):
+            return self._route(command, self._prospects(command, ours, self._barred), self._limits)
+        return because(self._route(to, self._prospects(to, ours, self._barred), self._limits), why)
+
+    def _reduces(self, command: OrderCommand, ours: Sequence[Order]) -> bool:
+        """Whether it makes a position smaller where it was meant to go: elsewhere it would open one."""
+        return any(one.reducible for one in self._prospects(command, ours, self._unable))
 
     def _route(self, command: OrderCommand, prospects: Sequence[Prospect], limits: Limits) -> Routed:
         market, now = prospects[0].instrument.market if prospects else command.market, wall()
@@ -149,7 +154,8 @@ class Decider:
     def reroute(self, order: Order, ours: Sequence[Order]) -> Rerouted:
         """Where what was not taken goes: to who was not asked yet, by the command's own bounds; a halt stops it."""
         tried = failed(order)
-        command = self._moved(replace(order.command, quantity=rest(order), strategy=_again(order.command)))
+        kept = self._kept(order, untaken(order))
+        command = replace(kept, quantity=rest(order), strategy=_again(order.command))
         if fault := self._views.halted() or self._stays(command, tried):
             return Rerouted(refused(command, fault, wall()).decision, ())
         prospects = self._prospects(command, ours, self._barred)
@@ -175,14 +181,14 @@ class Decider:
             )
             return why if elsewhere else ""
         why = self._gateway.failing(exchange)
-        stays = order.command.kind is not CommandKind.PLACE or self._stays(self._moved(order.command), {exchange})
+        stays = order.command.kind is not CommandKind.PLACE or self._stays(self._kept(order, [leg]), {exchange})
         return "" if stays else why
 
     def abandons(self, order: Order) -> str:
         """The exchange on which nothing of an order is to stay, because its failover is at work; "" for none."""
         if order.command.kind is not CommandKind.PLACE:
             return ""
-        found = (name for name in sorted(_standing(order)) if self._is_left(order.command, name))
+        found = (name for name in sorted(_movable(order)) if self._is_left(order.command, name))
         return next(found, "")
 
     def _is_left(self, command: OrderCommand, exchange: str) -> bool:
@@ -191,6 +197,11 @@ class Decider:
 
     def _moved(self, command: OrderCommand) -> OrderCommand:
         return moved(command, self._views.failover(command.exchange), self._inability)[0]
+
+    def _kept(self, order: Order, legs: Iterable[int]) -> OrderCommand:
+        """The command as a failover moves it; as it is where one of these legs makes a position smaller."""
+        stays = any(order.legs[leg].reducing for leg in legs)
+        return order.command if stays else self._moved(order.command)
 
     def _stays(self, command: OrderCommand, tried: Collection[str]) -> str:
         """Why nobody else may be asked: the command names its exchange, and no failover moves it."""
@@ -277,7 +288,8 @@ def _again(command: OrderCommand) -> str:
     return DEFAULT_ROUTING_STRATEGY if command.strategy == REDUNDANT else command.strategy
 
 
-def _standing(order: Order) -> set[str]:
-    """Where something of an order is, or may be."""
+def _movable(order: Order) -> set[str]:
+    """Where something of an order is, or may be, and nothing of it makes a position smaller: that stays."""
     legs = {one.leg for one in order.attempts if not one.phase.final} - set(order.abandoned)
-    return {order.legs[leg].instrument.exchange for leg in legs}
+    reducing = {order.legs[leg].instrument.exchange for leg in legs if order.legs[leg].reducing}
+    return {order.legs[leg].instrument.exchange for leg in legs} - reducing

@@ -14,6 +14,7 @@ from neuroflux.domain import (
     BookPicture,
     ExchangeHealth,
     ExchangeStatus,
+    Failover,
     HealthStatus,
     Instrument,
     InstrumentKind,
@@ -26,7 +27,8 @@ from neuroflux.domain import (
     StatusKind,
 )
 from neuroflux.engine.limits import BALANCES_LIFE
-from neuroflux.topics import BALANCES, BOOKS, HEALTH, INSTRUMENTS, POSITIONS, PRICES, STATUS
+from neuroflux.exchanges.base_exchange import Reject
+from neuroflux.topics import BALANCES, BOOKS, FAILOVER, HEALTH, INSTRUMENTS, POSITIONS, PRICES, STATUS
 from tests.consumers.desk_model import SPOT, Bench, Gate, bench, filled, now, place, working
 
 PERPETUAL = replace(
@@ -313,3 +315,55 @@ async def test_what_only_closes_takes_from_each_exchange_no_more_than_its_positi
         await stage.take(order(Side.SELL, "2"))
         sent = [(one.instrument.exchange, one.quantity, one.reduce_only) for one in stage.gate.placed]
         assert sent == [("binance", Decimal(1), True), ("hyperliquid", Decimal(1), True)]
+
+
+# ── where it is held ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def failing_over(stage: Bench, latency: float = 2_500.0) -> None:
+    """What is meant for binance goes to hyperliquid, where the same perpetual stands at the same price."""
+    at, sides, free = now(), ((Level(99.9, 500.0),), (Level(100.0, 500.0),)), Decimal(1000)
+    stage.show(INSTRUMENTS, OTHER)
+    stage.show(BOOKS, BookPicture(OTHER.exchange, OTHER.symbol, OTHER.market, *sides, at, at, at))
+    stage.show(BALANCES, Balance(OTHER.exchange, "USDC", free, Decimal(0), Decimal(0), free, at))
+    for exchange, one in (("binance", latency), ("hyperliquid", 10.0)):
+        stage.show(HEALTH, ExchangeHealth(exchange, HealthStatus.ONLINE, one, 100.0, 0.0, at, "", at))
+    conditions = {"latency_ms": 2_000.0}
+    backups = ("hyperliquid",)
+    stage.show(FAILOVER, Failover(primary="binance", backups=backups, config_id="f", conditions=conditions))
+
+
+async def test_a_failover_moves_what_opens_and_not_what_closes() -> None:
+    async with bench(gate=TwoExchanges()) as stage:
+        futures(stage, "1", free="1000")
+        failing_over(stage)
+        await stage.take(order(Side.SELL, "1", exchange="binance"))
+        await stage.take(replace(order(Side.BUY, "1", exchange="binance"), order_id="open"))
+        sent = [(one.instrument.exchange, one.reduce_only) for one in stage.gate.placed]
+        assert sent == [("binance", True), ("hyperliquid", False)]
+
+
+async def test_what_closes_and_waits_or_rests_stays_where_the_position_is() -> None:
+    async with bench(gate=TwoExchanges()) as stage:
+        futures(stage, "1", free="1000")
+        stage.gate.answers["POST"] = stage.gate.answers["GET"] = working
+        how: dict[str, Any] = {"type": OrderType.LIMIT, "exchange": "binance"}
+        await stage.take(order(Side.SELL, "1", price=Decimal(110), **how))
+        await stage.take(replace(order(Side.BUY, "1", price=Decimal(90), **how), order_id="open"))
+        failing_over(stage)
+        stage.gate.failing = lambda exchange: "no answer" if exchange == "binance" else ""  # type: ignore[method-assign]
+        decider = stage.executor.decider
+        closes, opens = (stage.executor._runners[name].order for name in ("o", "open"))
+        assert (decider.abandons(closes), decider.abandons(opens)) == ("", "binance")
+        assert (decider.given_up(closes, 0, []), decider.given_up(opens, 0, [])) == ("", "no answer")
+
+
+async def test_a_close_that_was_refused_is_not_opened_elsewhere_by_a_failover() -> None:
+    async with bench(gate=TwoExchanges()) as stage:
+        futures(stage, "1", free="1000")
+        failing_over(stage)
+        stage.gate.answers["POST"] = lambda _: Reject("-2022", "ReduceOnly Order is rejected.")
+        await stage.take(order(Side.SELL, "1", exchange="binance"))
+        ended = await stage.ends("o")
+        assert [one.instrument.exchange for one in stage.gate.placed] == ["binance"]
+        assert "only binance may take it" in ended.reason
