@@ -76,31 +76,39 @@ class Decider:
         """
         if fault := self._views.halted():
             return refused(command, fault, wall())
-        routed = self._within_limits(command, ours)
-        closing = None if routed.legs else self._closing(command, ours)
-        if (routed := closing or routed).legs:
+        routed = self._allowed(command, ours, self._standing(command, ours))
+        if routed.legs:
             self._taken.append(wall())
         return routed
 
-    def _within_limits(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
-        standing = self._standing(ours)
+    def _allowed(
+        self, command: OrderCommand, ours: Sequence[Order], standing: Standing, tried: Collection[str] = ()
+    ) -> Routed:
+        """The order within the limits, or else as one that only closes; not to who has tried it."""
+        routed = self._within_limits(command, ours, standing, tried)
+        closing = None if routed.legs else self._closing(command, ours, tried)
+        return closing or routed
+
+    def _within_limits(
+        self, command: OrderCommand, ours: Sequence[Order], standing: Standing, tried: Collection[str]
+    ) -> Routed:
         fault = standing_fault(standing, self._limits)
         if is_pair(command):
             fault = fault or naked_fault(self._holding(ours), self._limits, wall())
         if fault:
             return refused(command, fault, wall())
-        routed = self._choose(command, ours)
+        routed = self._choose(command, ours, tried)
         fault = position_fault(routed.legs, standing, self._holding(ours), self._limits)
         return refused(command, fault, wall()) if fault else routed
 
-    def _closing(self, command: OrderCommand, ours: Sequence[Order]) -> Routed | None:
+    def _closing(self, command: OrderCommand, ours: Sequence[Order], tried: Collection[str]) -> Routed | None:
         """The order where it only makes smaller what is held, on whatever exchange it does; None where it does not."""
         lenient = replace(self._limits, max_notional_usd=inf, max_naked_usd=inf)
         if command.legs:
             known = closing_alone(command, self._of_legs(command.legs, ours, self._unable), wall())
             routed = self._decide_legs(command, known, lenient)
         else:
-            known = self._prospects(command, ours, self._unable)
+            known = self._prospects(command, ours, self._unable, tried)
             prospects = [one for one in known if one.reducible or is_holding(one.instrument, command.side)]
             closes = all(one.reducible for one in prospects)
             prospects = closing_alone(command, prospects, wall())
@@ -108,21 +116,23 @@ class Decider:
         found = bool(routed.legs) and all(map(shrinks, routed.legs))
         return because(routed, "only makes smaller what is held") if found else None
 
-    def _standing(self, ours: Sequence[Order]) -> Standing:
+    def _standing(self, command: OrderCommand, ours: Sequence[Order]) -> Standing:
+        """Where we stand beside this order, which counts as open itself when it is decided again."""
         now = wall()
         while self._taken and self._taken[0] <= now - SECOND:
             self._taken.popleft()
-        open_orders = sum(not order.state.final for order in self._holding(ours))
+        others = (order for order in self._holding(ours) if order.id != command.order_id)
+        open_orders = sum(not order.state.final for order in others)
         return Standing(open_orders, len(self._taken), self._views.profit_today(now), self._views.held())
 
-    def _choose(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
+    def _choose(self, command: OrderCommand, ours: Sequence[Order], tried: Collection[str]) -> Routed:
         if command.legs:
             barred = self._barred_or_crowded if is_pair(command) else self._barred
             return self._decide_legs(command, self._of_legs(command.legs, ours, barred), self._limits)
         to, why = moved(command, self._views.failover(command.exchange), self._inability)
         if not why or self._reduces(command, ours):
-            return self._route(command, self._prospects(command, ours, self._barred), self._limits)
-        return because(self._route(to, self._prospects(to, ours, self._barred), self._limits), why)
+            return self._route(command, self._prospects(command, ours, self._barred, tried), self._limits)
+        return because(self._route(to, self._prospects(to, ours, self._barred, tried), self._limits), why)
 
     def _reduces(self, command: OrderCommand, ours: Sequence[Order]) -> bool:
         """Whether it makes a position smaller where it was meant to go: elsewhere it would open one."""
@@ -152,14 +162,17 @@ class Decider:
         return decide_pair(command, prospects, reference, limits, now)
 
     def reroute(self, order: Order, ours: Sequence[Order]) -> Rerouted:
-        """Where what was not taken goes: to who was not asked yet, by the command's own bounds; a halt stops it."""
+        """Where what was not taken goes: to who was not asked yet, by the bounds of the command and of all orders.
+
+        A halt stops it.
+        """
         tried = failed(order)
         kept = self._kept(order, untaken(order))
         command = replace(kept, quantity=rest(order), strategy=_again(order.command))
         if fault := self._views.halted() or self._stays(command, tried):
             return Rerouted(refused(command, fault, wall()).decision, ())
-        prospects = self._prospects(command, ours, self._barred)
-        routed = self._route(command, [one for one in prospects if one.instrument.exchange not in tried], self._limits)
+        standing = replace(self._standing(command, ours), recent_orders=0)  # it was counted when it came
+        routed = self._allowed(command, ours, standing, tried)
         return Rerouted(because(routed, f"not taken by {', '.join(sorted(tried))}").decision, routed.legs)
 
     def given_up(self, order: Order, leg: int, ours: Sequence[Order]) -> str:
@@ -237,11 +250,14 @@ class Decider:
             if one is not None
         ]
 
-    def _prospects(self, command: OrderCommand, ours: Sequence[Order], barred: Callable[[str], str]) -> list[Prospect]:
+    def _prospects(
+        self, command: OrderCommand, ours: Sequence[Order], barred: Callable[[str], str], tried: Collection[str] = ()
+    ) -> list[Prospect]:
         now, orders = wall(), self._holding(ours)
         return [
             self._views.prospect(one, command.side, orders, barred(one.exchange), now)
             for one in instruments_for(command, self._views.called(command.market))
+            if one.exchange not in tried
         ]
 
     def _barred(self, exchange: str) -> str:

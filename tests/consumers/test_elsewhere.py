@@ -1,0 +1,155 @@
+"""What an exchange did not take goes elsewhere only as the limits of all orders allow it."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from msgspec.structs import replace
+
+from neuroflux.budget import Urgency
+from neuroflux.domain import (
+    Balance,
+    BookPicture,
+    Fill,
+    Instrument,
+    InstrumentKind,
+    Level,
+    Liquidity,
+    OrderReport,
+    OrderState,
+    OrderType,
+    Position,
+    Side,
+)
+from neuroflux.exchanges.base_exchange import Ack, Answer, Outcome, Placement, Reject, Request
+from neuroflux.topics import BALANCES, BOOKS, INSTRUMENTS, POSITIONS
+from tests.consumers.desk_model import SPOT, Bench, Gate, bench, now, place
+
+PERPETUAL = replace(SPOT, symbol="NFX/USDC:USDC", kind=InstrumentKind.PERPETUAL, settle="USDC", market="NFX-PERP/USD")
+THERE = {one: replace(one, exchange="hyperliquid") for one in (SPOT, PERPETUAL)}
+REFUSAL = Reject("-2022", "ReduceOnly Order is rejected.")
+
+
+class TwoExchanges(Gate):
+    """Each takes all at its price, but ``never`` says what an exchange answers in place of that."""
+
+    exchanges = ("binance", "hyperliquid")
+
+    def __init__(self, **never: Outcome) -> None:
+        super().__init__()
+        self.never, self.risk_held_at = never, dict.fromkeys(self.exchanges, 0.0)
+
+    def place_request(self, placement: Placement) -> Request:
+        super().place_request(placement)
+        return Request("POST", placement.client_order_id, str(len(self.placed)).encode(), tag="place")
+
+    def outcome(self, answer: Answer) -> Outcome:
+        if answer.request.method != "POST":
+            return super().outcome(answer)
+        placement = self.placed[int(answer.request.body) - 1]
+        return self.never.get(placement.instrument.exchange) or all_of(placement)
+
+    def risk_held(self, exchange: str) -> float:
+        return self.risk_held_at[exchange]
+
+    def hold_risk(self, exchange: str, seconds: float, why: str) -> None:
+        self.risk_held_at[exchange] = seconds
+
+    @property
+    def sent(self) -> list[tuple[str, str, bool]]:
+        return [(one.instrument.exchange, one.side.value, one.reduce_only) for one in self.placed]
+
+
+def all_of(one: Placement) -> Outcome:
+    named, where = one.client_order_id, (one.instrument.exchange, one.instrument.symbol)
+    ids, amounts = (named, f"x{named}"), (one.price, one.quantity)
+    fill = Fill("", *where, *ids, f"t{named}", one.side, *amounts, Decimal(0), "USDC", Liquidity.TAKER, now())
+    told = OrderReport(
+        *where, *ids, one.side, OrderType.LIMIT, *amounts, one.quantity, one.price, OrderState.FILLED, "", now()
+    )
+    return Ack(told, (fill,))
+
+
+def show(stage: Bench, one: Instrument, bid: float = 99.9, free: str = "10000") -> None:
+    """An instrument with its book and with funds."""
+    at, sides, zero, amount = now(), ((Level(bid, 500.0),), (Level(bid + 0.1, 500.0),)), Decimal(0), Decimal(free)
+    stage.show(INSTRUMENTS, one)
+    stage.show(BOOKS, BookPicture(one.exchange, one.symbol, one.market, *sides, at, at, at))
+    for asset in ("USDC", "NFX"):
+        stage.show(BALANCES, Balance(one.exchange, asset, amount, zero, zero, amount, at))
+
+
+def hold(stage: Bench, one: Instrument, quantity: str) -> None:
+    stage.show(POSITIONS, Position(one.exchange, one.symbol, Decimal(quantity), Decimal(100), Decimal(0), now()))
+
+
+def limited(stage: Bench, **limits: float) -> None:
+    stage.executor.decider._limits = replace(stage.executor.decider._limits, **limits)
+
+
+@pytest.mark.parametrize("limit", ["max_daily_loss_usd", "max_open_orders"])
+async def test_a_close_that_was_refused_opens_nothing_that_the_limits_refuse(limit: str) -> None:
+    gate = TwoExchanges(binance=REFUSAL)
+    async with bench(gate=gate) as stage:
+        for one in (PERPETUAL, THERE[PERPETUAL]):
+            show(stage, one)
+        hold(stage, PERPETUAL, "1")
+        limited(stage, **{limit: -1.0})
+        await stage.take(place("o", market=PERPETUAL.market, side=Side.SELL))
+        ended = await stage.ends("o")
+        assert gate.sent == [("binance", "sell", True)]
+        assert limit.split("_")[1] in ended.reason
+
+
+async def test_a_close_that_was_refused_closes_what_is_held_elsewhere() -> None:
+    gate = TwoExchanges(binance=REFUSAL)
+    async with bench(gate=gate) as stage:
+        for one in (PERPETUAL, THERE[PERPETUAL]):
+            show(stage, one)
+            hold(stage, one, "1")
+        limited(stage, max_daily_loss_usd=-1.0)
+        await stage.take(place("o", market=PERPETUAL.market, side=Side.SELL))
+        await stage.ends("o")
+        assert gate.sent == [("binance", "sell", True), ("hyperliquid", "sell", True)]
+
+
+@pytest.mark.parametrize(("most", "sent"), [(500.0, ["binance"]), (5_000.0, ["binance", "hyperliquid"])])
+async def test_what_goes_elsewhere_is_bounded_by_what_is_held_there(most: float, sent: list[str]) -> None:
+    gate = TwoExchanges(binance=REFUSAL)
+    async with bench(gate=gate) as stage:
+        show(stage, THERE[SPOT], bid=100.1, free="0")
+        balance = Balance("hyperliquid", "USDC", Decimal(5000), Decimal(0), Decimal(0), Decimal(5000), now())
+        stage.show(BALANCES, balance)
+        zero = Balance("binance", "NFX", Decimal(0), Decimal(0), Decimal(0), Decimal(0), now())
+        stage.show(BALANCES, zero)
+        stage.show(BALANCES, replace(zero, exchange="hyperliquid", total=Decimal(4)))
+        limited(stage, max_position_usd=most)
+        await stage.take(place("o"))
+        await stage.ends("o")
+        assert [exchange for exchange, _, _ in gate.sent] == sent
+
+
+async def test_an_order_that_is_sent_elsewhere_is_not_another_order() -> None:
+    gate = TwoExchanges(binance=REFUSAL)
+    async with bench(gate=gate) as stage:
+        show(stage, THERE[SPOT])
+        limited(stage, max_open_orders=1.0, max_orders_per_second=1.0)
+        await stage.take(place("o"))
+        assert (await stage.ends("o")).state is OrderState.FILLED
+
+
+async def test_an_order_that_is_decided_again_is_not_another_order() -> None:
+    gate = TwoExchanges()
+    async with bench(gate=gate) as stage:
+        gate.try_order = lambda exchange, urgency: False  # type: ignore[method-assign]
+        gate.order_turn = never  # type: ignore[attr-defined]
+        limited(stage, max_open_orders=1.0)
+        await stage.take(place("o"))
+        decided = await stage.executor.redecide(stage.executor._runners["o"].order)
+        assert decided.legs, decided.decision.reason
+
+
+async def never(exchange: str, urgency: Urgency) -> None:
+    await asyncio.Event().wait()
