@@ -63,11 +63,11 @@ def take(
     spend_price: Callable[[Offer, float], Decimal],
 ) -> Amounts:
     """Take slices in order until the quantity is reached; no account pays more than it has, no exchange gives more than
-    its share. An immediate limit order that asks for more than there is asks its first offer for the rest."""
+    its share. An immediate limit order that asks for more than there is asks the first that can pay for the rest."""
     purses = {_purse(command, offer): affordable(offer) for offer in offers}
     shares = _shares(command, offers)
     amounts, left = Amounts({}, {}, {}), command.quantity
-    for one in slices:
+    for one in (*slices, *_beyond_the_books(command, offers, slices)):
         if left <= 0:
             break
         offer, before = offers[one.offer], amounts.quantities.get(one.offer, ZERO)
@@ -84,7 +84,6 @@ def take(
             purses[purse] += held - opening(offer, (before + part) / multiplier) * unit
             shares[exchange] -= part
             left -= part
-    _ask_for_more(command, amounts, left)
     return amounts
 
 
@@ -98,11 +97,26 @@ def _shares(command: OrderCommand, offers: Sequence[Offer]) -> dict[str, Decimal
     return {offer.prospect.instrument.exchange: most for offer in offers}
 
 
-def _ask_for_more(command: OrderCommand, amounts: Amounts, left: Decimal) -> None:
-    immediate = command.type is OrderType.LIMIT and command.time_in_force is TimeInForce.IOC
-    if left > 0 and immediate and amounts.quantities:
-        first = next(iter(amounts.quantities))
-        amounts.quantities[first] += left
+def there(offers: Sequence[Offer], slices: Sequence[Slice]) -> Decimal:
+    """What the books hold, in units of base."""
+    return sum((one.quantity * offers[one.offer].prospect.instrument.multiplier for one in slices), ZERO)
+
+
+def asks_for_more(command: OrderCommand) -> bool:
+    """Whether it is sent for all that was asked, and takes what there is when it comes."""
+    return command.type is OrderType.LIMIT and command.time_in_force is TimeInForce.IOC
+
+
+def _beyond_the_books(command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice]) -> list[Slice]:
+    """What the books lack of the quantity, from each offer in the order of its first slice."""
+    lacking = command.quantity - there(offers, slices) if asks_for_more(command) else ZERO
+    if lacking <= 0:
+        return []
+    last = {one.offer: one for one in slices}
+    return [
+        Slice(one.order, number, one.price, lacking / offers[number].prospect.instrument.multiplier)
+        for number, one in last.items()
+    ]
 
 
 def fit(command: OrderCommand, offers: Sequence[Offer], amounts: Amounts) -> tuple[dict[int, Decimal], Decimal]:

@@ -31,7 +31,7 @@ from neuroflux.domain import (
     Side,
     TimeInForce,
 )
-from neuroflux.engine.allocation import Amounts, Slice, affordable, fit, lacking, take
+from neuroflux.engine.allocation import Amounts, Slice, affordable, asks_for_more, fit, lacking, take, there
 from neuroflux.engine.candidates import (
     Offer,
     Prospect,
@@ -274,11 +274,11 @@ def _short(command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slic
     missing = command.quantity - sum(amounts.quantities.values(), Decimal(0))
     if missing <= 0:
         return ""
-    there = sum((one.quantity * offers[one.offer].prospect.instrument.multiplier for one in slices), Decimal(0))
-    if command.strategy == "redundant" and there >= command.quantity:
+    had = command.quantity if asks_for_more(command) else there(offers, slices)
+    if command.strategy == "redundant" and had >= command.quantity:
         return f"redundant: {missing.normalize():f} finds no second exchange"
-    if there < command.quantity:
-        return f"liquidity: {there.normalize():f} of {command.quantity:f} can be had within the bounds"
+    if had < command.quantity:
+        return f"liquidity: {had.normalize():f} of {command.quantity:f} can be had within the bounds"
     held = {_purse(command, offer): affordable(offer) for offer in offers}
     told = ", ".join(f"{free:,.8g} {asset} on {exchange}" for (exchange, asset), free in held.items())
     return f"funds: {missing:.8g} of {command.quantity:f} is not covered; free: {told}"

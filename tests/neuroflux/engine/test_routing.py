@@ -395,6 +395,28 @@ def test_an_immediate_limit_asks_for_everything_and_takes_what_there_is() -> Non
     assert "nothing to take within the bounds" in away.decision.reason
 
 
+@pytest.mark.parametrize(("free", "sent"), [("1000", "10"), ("999", ""), ("100", ""), ("0", "")])
+@pytest.mark.parametrize("there", [50.0, 4.0])
+@pytest.mark.parametrize("when", [TimeInForce.IOC, TimeInForce.GTC])
+def test_no_limit_order_asks_for_more_than_can_be_paid_for(
+    when: TimeInForce, there: float, free: str, sent: str
+) -> None:
+    wanted = order("10", type=OrderType.LIMIT, price=Decimal(100), time_in_force=when)
+    routed = choose(wanted, prospect(instrument("a"), [(100.0, there)], free=free))
+    assert parts(routed) == ({"a": Decimal(sent)} if sent else {})
+    assert sent or routed.decision.reason.startswith("funds: ")
+
+
+def test_what_the_books_lack_is_asked_of_who_can_pay_for_it() -> None:
+    wanted = order("10", type=OrderType.LIMIT, price=Decimal(100), time_in_force=TimeInForce.IOC)
+    thin = [prospect(instrument(name), [(100.0, 2.0)], free=free) for name, free in (("a", "300"), ("b", "900"))]
+    assert parts(choose(wanted, *thin)) == {"a": Decimal(3), "b": Decimal(7)}
+    half = choose(replace(wanted, strategy="redundant"), *thin)
+    assert not half.legs, "half of it can't be paid for at a"
+    rich = [prospect(instrument(name), [(100.0, 2.0)]) for name in "ab"]
+    assert parts(choose(replace(wanted, strategy="redundant"), *rich)) == {"a": Decimal(5), "b": Decimal(5)}
+
+
 @given(markets(), st.sampled_from(["optimal", "fastest", "cheapest", "balanced", "redundant"]))
 def test_whatever_is_chosen_keeps_the_rules(
     given: tuple[Side, list[tuple[Levels, str, float]], int], strategy: str
