@@ -157,9 +157,15 @@ class Decider:
             return refused(command, f"symbol: nothing trades {gone[0].symbol!r} on {gone[0].exchange}", wall())
         if command.kind is CommandKind.REBALANCE:
             return decide_rebalance(command, prospects, limits, wall())
-        market, now = prospects[0].instrument.market, wall()
-        reference = reference_price(prospects, self._views.price(market), now, self._views.quoted(market, now))
-        return decide_pair(command, prospects, reference, limits, now)
+        return decide_pair(command, prospects, self._references(prospects), limits, wall())
+
+    def _references(self, prospects: Sequence[Prospect]) -> list[float]:
+        """Where the market of each is, by all that trade in it."""
+        now, found = wall(), dict[str, float]()
+        for market in {one.instrument.market for one in prospects}:
+            here = [one for one in prospects if one.instrument.market == market]
+            found[market] = reference_price(here, self._views.price(market), now, self._views.quoted(market, now))
+        return [found[one.instrument.market] for one in prospects]
 
     def reroute(self, order: Order, ours: Sequence[Order]) -> Rerouted:
         """Where what was not taken goes: to who was not asked yet, by the bounds of the command and of all orders.

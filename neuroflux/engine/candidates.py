@@ -263,11 +263,12 @@ def without_namesakes(side: Side, weighed: Sequence[Offer | Candidate], referenc
     A position can be closed at any price that is offered for it.
     """
     several = sum(isinstance(one, Offer) for one in weighed) > 1
-    return [_or_candidate(side, one, reference) if several and isinstance(one, Offer) else one for one in weighed]
+    return [unless_namesake(side, one, reference) if several else one for one in weighed]
 
 
-def _or_candidate(side: Side, offer: Offer, reference: float) -> Offer | Candidate:
-    if not reference or offer.prospect.reducible:
+def unless_namesake(side: Side, offer: Offer | Candidate, reference: float) -> Offer | Candidate:
+    """The offer, or its candidate where the price is too good."""
+    if isinstance(offer, Candidate) or not reference or offer.prospect.reducible:
         return offer
     best = side_of(offer.prospect.book, side)[0].price * offer.rate.mid / offer.prospect.instrument.multiplier
     better = 1 - best / reference if side is Side.BUY else best / reference - 1

@@ -26,7 +26,7 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.allocation import affordable
-from neuroflux.engine.candidates import Offer, Prospect, of_leg, reference_price, unit_cost, weigh
+from neuroflux.engine.candidates import Offer, Prospect, of_leg, reference_price, unit_cost, unless_namesake, weigh
 from neuroflux.engine.conversion import Rate
 from neuroflux.engine.crossing import Leg as Crossed
 from neuroflux.engine.crossing import Taken, cross
@@ -52,17 +52,27 @@ class _Weighed(Struct, frozen=True):
 
 
 def decide_pair(
-    command: OrderCommand, prospects: Sequence[Prospect], reference: float, limits: Limits, now: Microseconds
+    command: OrderCommand,
+    prospects: Sequence[Prospect],
+    references: Sequence[float],
+    limits: Limits,
+    now: Microseconds,
 ) -> Routed:
-    """Choose for a ``pair`` command, ``prospects`` in the order of its legs; the same input gives the same decision."""
+    """Choose for a ``pair`` command; the same input gives the same decision.
+
+    ``prospects`` and their ``references`` (``reference_price``) are in the order of its legs.
+    """
+    known = zip(command.legs, prospects, references, strict=True)
     weighed = [
-        weigh(of_leg(command, leg), one, reference, limits, now)
-        for leg, one in zip(command.legs, prospects, strict=True)
+        unless_namesake(leg.side, weigh(of_leg(command, leg), one, reference, limits, now), reference)
+        for leg, one, reference in known
     ]
     candidates = tuple(one.candidate if isinstance(one, Offer) else one for one in weighed)
     offers = {command.legs[number].side: one for number, one in enumerate(weighed) if isinstance(one, Offer)}
     legs: tuple[Leg, ...] = ()
-    if command.expires_at and now > command.expires_at:
+    if len(bases := {one.instrument.base for one in prospects}) > 1:
+        reason = f"legs: {' and '.join(sorted(bases))} are not the same thing"
+    elif command.expires_at and now > command.expires_at:
         reason = f"expired: {(now - command.expires_at) / 1e3:.0f} ms ago"
     elif len(offers) < len(command.legs):
         reason = "; ".join(f"{one.exchange} {one.symbol}: {one.reason}" for one in candidates if one.reason)

@@ -10,13 +10,17 @@ from msgspec.structs import replace
 
 from neuroflux.budget import Urgency
 from neuroflux.domain import (
+    AggregatedPrice,
     Balance,
     BookPicture,
+    CommandKind,
+    CommandLeg,
     Fill,
     Instrument,
     InstrumentKind,
     Level,
     Liquidity,
+    OrderCommand,
     OrderReport,
     OrderState,
     OrderType,
@@ -24,7 +28,7 @@ from neuroflux.domain import (
     Side,
 )
 from neuroflux.exchanges.base_exchange import Ack, Answer, Outcome, Placement, Reject, Request
-from neuroflux.topics import BALANCES, BOOKS, INSTRUMENTS, POSITIONS
+from neuroflux.topics import BALANCES, BOOKS, INSTRUMENTS, POSITIONS, PRICES
 from tests.consumers.desk_model import SPOT, Bench, Gate, bench, now, place
 
 PERPETUAL = replace(SPOT, symbol="NFX/USDC:USDC", kind=InstrumentKind.PERPETUAL, settle="USDC", market="NFX-PERP/USD")
@@ -153,3 +157,37 @@ async def test_an_order_that_is_decided_again_is_not_another_order() -> None:
 
 async def never(exchange: str, urgency: Urgency) -> None:
     await asyncio.Event().wait()
+
+
+# ── pairs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def pair(*legs: tuple[Instrument, Side], quantity: str = "10") -> OrderCommand:
+    """All of what is bought is sold."""
+    amount = Decimal(quantity)
+    each = tuple(CommandLeg(one.exchange, one.symbol, side, amount) for one, side in legs)
+    return OrderCommand(
+        order_id="p", kind=CommandKind.PAIR, market=legs[0][0].market, quantity=amount, legs=each, issued_at=now()
+    )
+
+
+async def test_a_pair_is_of_one_thing() -> None:
+    async with bench(gate=TwoExchanges()) as stage:
+        other = replace(THERE[SPOT], symbol="ETH/USDC", market="ETH/USD", base="ETH")
+        show(stage, other, bid=103.0)
+        await stage.take(pair((SPOT, Side.BUY), (other, Side.SELL)))
+        assert (await stage.ends("p")).reason == "legs: ETH and NFX are not the same thing"
+
+
+async def test_a_leg_is_held_to_the_market_of_its_own_quote() -> None:
+    """NFX is sold for ETH at what comes to 103 USD, where that market has been at 100 for a minute."""
+    async with bench(gate=TwoExchanges()) as stage:
+        in_eth = replace(THERE[SPOT], symbol="NFX/ETH", market="NFX/ETH", quote="ETH")
+        show(stage, in_eth, bid=0.103)
+        at = now()
+        for market, price in (("ETH/USD", 1000.0), ("NFX/ETH", 120.0), ("NFX/USD", 100.0)):
+            stage.show(PRICES, AggregatedPrice(market, price, price, price, 1e6, 1.0, (), (), at))
+        sides = (Level(0.103, 500.0),), (Level(0.1031, 500.0),)
+        stage.show(BOOKS, BookPicture(in_eth.exchange, in_eth.symbol, in_eth.market, *sides, at, at, at))
+        await stage.take(pair((SPOT, Side.BUY), (in_eth, Side.SELL)))
+        assert (await stage.ends("p")).reason == "hyperliquid NFX/ETH: price: nothing to take within the bounds"

@@ -52,7 +52,7 @@ def test_beyond_the_bound_no_new_pair_begins(order: Order, now: int, limits: Lim
 
 
 def test_a_pair_is_not_larger_than_what_may_stand_on_one_leg() -> None:
-    small = decide_pair(PAIR, (CHEAP, DEAR), 1005.0, replace(LIMITS, max_naked_usd=300.0), NOW)
+    small = decide_pair(PAIR, (CHEAP, DEAR), (1005.0, 1005.0), replace(LIMITS, max_naked_usd=300.0), NOW)
     assert {leg.quantity for leg in small.legs} <= {Decimal("0.29"), Decimal("0.3")}
     assert all(leg.quantity * leg.price <= 310 for leg in small.legs)
     assert small.legs

@@ -103,7 +103,7 @@ DEAR = prospect(PERPETUAL, 1010.0, 1011.0)
 
 def decided(command: OrderCommand = PAIR, *prospects: Prospect) -> Step:
     first = received(command, Cause("orders.commands", 0, 0), NOW)
-    routed = decide_pair(command, prospects or (CHEAP, DEAR), 1005.0, LIMITS, NOW)
+    routed = decide_pair(command, prospects or (CHEAP, DEAR), (1005.0, 1005.0), LIMITS, NOW)
     return step(first.order, Decided(routed.decision, routed.legs), NOW)
 
 
@@ -166,6 +166,9 @@ def test_both_legs_go_out_at_once_with_bounds_at_which_nothing_is_lost() -> None
         (PAIR, (replace(CHEAP, blocked="halted: too hot"), DEAR), "halted"),
         (PAIR, (replace(CHEAP, book=None), DEAR), "stale"),
         (PAIR, (CHEAP, replace(DEAR, free=None)), "funds"),
+        (PAIR, (CHEAP, prospect(replace(PERPETUAL, base="ETH"), 1010.0, 1011.0)), "legs: BTC and ETH are not"),
+        (PAIR, (prospect(SPOT, 899.0, 900.0), DEAR), "10% better than the market's: not the same thing"),
+        (PAIR, (CHEAP, prospect(PERPETUAL, 1110.0, 1111.0)), "10% better than the market's: not the same thing"),
     ],
 )
 def test_one_that_does_not_pay_or_can_not_be_sent_is_refused(
@@ -181,6 +184,14 @@ def test_the_quantity_is_what_both_can_take_and_what_can_be_paid_for() -> None:
     assert {leg.quantity for leg in thin.legs} == {Decimal("0.71")}  # three levels, cut to hyperliquid's step
     poor = decided(PAIR, prospect(SPOT, 999.0, 1000.0, free=500), DEAR).order
     assert {leg.quantity for leg in poor.legs} == {Decimal("0.49")}
+
+
+def test_each_leg_is_bounded_by_the_market_of_its_own() -> None:
+    """A quote of another class is another market."""
+    buy = decide_pair(PAIR, (CHEAP, DEAR), (975.0, 1005.0), LIMITS, NOW)
+    assert "within the bounds" in buy.decision.reason
+    sell = decide_pair(PAIR, (CHEAP, DEAR), (1005.0, 1040.0), LIMITS, NOW)
+    assert "within the bounds" in sell.decision.reason
 
 
 def test_where_a_book_is_thin_the_harder_leg_goes_first_and_alone() -> None:
