@@ -127,8 +127,10 @@ class Decider:
 
     def _choose(self, command: OrderCommand, ours: Sequence[Order], tried: Collection[str]) -> Routed:
         if command.legs:
-            barred = self._barred_or_crowded if is_pair(command) else self._barred
-            return self._decide_legs(command, self._of_legs(command.legs, ours, barred), self._limits)
+            pair = is_pair(command)
+            prospects = self._of_legs(command.legs, ours, self._shut if pair else self._barred)
+            at_once = self._at_once(prospects, command.quantity, Urgency.ORDER) if pair else prospects
+            return self._decide_legs(command, at_once, self._limits)
         to, why = moved(command, self._views.failover(command.exchange), self._inability)
         if not why or self._reduces(command, ours):
             return self._route(command, self._prospects(command, ours, self._barred, tried), self._limits)
@@ -190,18 +192,18 @@ class Decider:
         exchange = order.legs[leg].instrument.exchange
         if is_pair(order.command):
             if all(attempt.phase is Phase.ROUTED for attempt in order.attempts):
-                exchanges = (order.legs[attempt.leg].instrument.exchange for attempt in order.attempts)
-                return next(filter(None, (self._crowded(one, Urgency.ORDER) for one in exchanges)), "")
-            why = self._crowded(exchange, Urgency.FIRST if order.hedges else Urgency.ORDER)
-            elsewhere = (
-                why
-                and order.net != 0
-                and self._hedge(order, self._for_hedge(order, ours, self._blocked_or_crowded)).legs
-            )
+                legs = (attempt.leg for attempt in order.attempts)
+                return next(filter(None, (self._leg_must_wait(order, one) for one in legs)), "")
+            why = self._leg_must_wait(order, leg)
+            elsewhere = why and order.net != 0 and self._hedge_at_once(order, ours).legs
             return why if elsewhere else ""
         why = self._gateway.failing(exchange)
         stays = order.command.kind is not CommandKind.PLACE or self._stays(self._kept(order, [leg]), {exchange})
         return "" if stays else why
+
+    def _leg_must_wait(self, order: Order, leg: int) -> str:
+        one, urgency = order.legs[leg], Urgency.FIRST if order.hedges else Urgency.ORDER
+        return self._must_wait(one.instrument.exchange, urgency, reduces=one.reduces)
 
     def abandons(self, order: Order) -> str:
         """The exchange on which nothing of an order is to stay, because its failover is at work; "" for none."""
@@ -231,18 +233,21 @@ class Decider:
 
         Nor does a report of health that may be old: where nothing better is found, it is not asked.
         """
-        at_once = self._hedge(order, self._for_hedge(order, ours, self._blocked_or_crowded))
+        at_once = self._hedge_at_once(order, ours)
         if at_once.legs:
             return at_once
-        return self._hedge(order, [replace(one, health=None) for one in self._for_hedge(order, ours, self._blocked)])
+        return self._hedge(order, [replace(one, health=None) for one in self._for_hedge(order, ours)])
+
+    def _hedge_at_once(self, order: Order, ours: Sequence[Order]) -> Hedged:
+        return self._hedge(order, self._at_once(self._for_hedge(order, ours), abs(order.net), Urgency.FIRST))
 
     def _hedge(self, order: Order, prospects: Sequence[Prospect]) -> Hedged:
         known = [one if one.free is not None else replace(one, free=Decimal(0)) for one in prospects]
         return decide_hedge(order, known, self._limits, wall())
 
-    def _for_hedge(self, order: Order, ours: Sequence[Order], blocked: Callable[[str], str]) -> list[Prospect]:
+    def _for_hedge(self, order: Order, ours: Sequence[Order]) -> list[Prospect]:
         legs = [replace(leg, side=needed(order)) for leg in order.command.legs]
-        return self._of_legs(legs, ours, blocked)
+        return self._of_legs(legs, ours, self._blocked)
 
     def _of_legs(
         self, legs: Sequence[CommandLeg], ours: Sequence[Order], blocked: Callable[[str], str]
@@ -268,7 +273,11 @@ class Decider:
 
     def _barred(self, exchange: str) -> str:
         """Why nothing new may go to an exchange."""
-        return self._unable(exchange) or self._views.mode_of(exchange) or self._risk_held(exchange)
+        return self._shut(exchange) or self._risk_held(exchange)
+
+    def _shut(self, exchange: str) -> str:
+        """The same, but for what passes by itself."""
+        return self._unable(exchange) or self._views.mode_of(exchange)
 
     def _unable(self, exchange: str) -> str:
         """Why nothing may go to an exchange, not even what makes a position smaller."""
@@ -278,11 +287,21 @@ class Decider:
         held = self._gateway.risk_held(exchange)
         return f"health: {exchange} takes no new risk for {held:.1f} s" if held else ""
 
-    def _barred_or_crowded(self, exchange: str) -> str:
-        return self._barred(exchange) or self._crowded(exchange, Urgency.ORDER)
+    def _at_once(self, prospects: Sequence[Prospect], quantity: Decimal, urgency: Urgency) -> list[Prospect]:
+        """The same, each barred where an order of so many units of the base would have to wait."""
+        return [
+            replace(one, blocked=why) if not one.blocked and (why := self._would_wait(one, quantity, urgency)) else one
+            for one in prospects
+        ]
 
-    def _blocked_or_crowded(self, exchange: str) -> str:
-        return self._blocked(exchange) or self._crowded(exchange, Urgency.FIRST)
+    def _would_wait(self, prospect: Prospect, quantity: Decimal, urgency: Urgency) -> str:
+        reduces = prospect.reducible * prospect.instrument.multiplier >= quantity
+        return self._must_wait(prospect.instrument.exchange, urgency, reduces=reduces)
+
+    def _must_wait(self, exchange: str, urgency: Urgency, *, reduces: bool) -> str:
+        """Why an order can't go at once: the exchange asked us to wait, takes no new risk, or has no room for it."""
+        risk = "" if reduces else self._risk_held(exchange)
+        return self._blocked(exchange) or risk or self._crowded(exchange, urgency)
 
     def _crowded(self, exchange: str, urgency: Urgency) -> str:
         """Why an order that must go at once can't: the limits of the exchange leave no room for it now."""

@@ -31,6 +31,7 @@ from neuroflux.engine.order_state import (
     Happening,
     Hedged,
     Order,
+    Phase,
     Publish,
     Question,
     Rerouted,
@@ -171,10 +172,11 @@ class Runner:
             turn.cancel()
 
     def reconsider(self) -> None:
-        """Look again whether the legs that wait for their turn are still to be sent where they were routed."""
-        for leg, turn in self._turns.items():
+        """Look again whether the legs that wait, for their turn or to be sent again, go where they were routed."""
+        for leg in {attempt.leg for attempt in self.order.attempts if attempt.phase is Phase.ROUTED}:
             if why := self._shell.given_up(self.order, leg):
-                turn.cancel()
+                if turn := self._turns.get(leg):
+                    turn.cancel()
                 self.tell(GivenUp(leg, why))
 
     async def at_rest(self) -> None:
@@ -267,15 +269,15 @@ class Runner:
         return tuple(done)
 
     def _urgency(self, leg: int) -> Urgency:
-        """What makes risk smaller goes before what is new."""
-        return Urgency.FIRST if self._is_safe(leg) else Urgency.ORDER
+        """What makes risk smaller, a hedge too, goes before what is new."""
+        return Urgency.FIRST if self.order.hedges or self._reduces(leg) else Urgency.ORDER
 
-    def _is_safe(self, leg: int) -> bool:
-        return bool(self.order.hedges) or leg >= len(self.order.legs) or self.order.legs[leg].reduces
+    def _reduces(self, leg: int) -> bool:
+        return leg >= len(self.order.legs) or self.order.legs[leg].reduces
 
     def _risk_held(self, leg: int) -> float:
-        """Seconds for which the exchange does not take this leg, because it opens risk."""
-        if self._is_safe(leg):
+        """Seconds for which the exchange does not take this leg, because there it opens risk; a hedge may, too."""
+        if self._reduces(leg):
             return 0.0
         return self._shell.gateway.risk_held(self.order.legs[leg].instrument.exchange)
 

@@ -198,9 +198,12 @@ def decide_hedge(order: Order, prospects: Sequence[Prospect], limits: Limits, no
 
 
 def _refused(order: Order) -> set[tuple[str, str]]:
-    """Where the last try was rejected: whatever it would cost there, it is more likely to be had elsewhere."""
-    last = {_name(order.legs[attempt.leg]): attempt.phase for attempt in order.attempts}
-    return {name for name, phase in last.items() if phase is Phase.REJECTED}
+    """Where the last try was not taken: rejected, thrown back, or too late to be sent.
+
+    Whatever it would cost there, it is more likely to be had elsewhere.
+    """
+    last = {_name(order.legs[attempt.leg]): attempt for attempt in order.attempts}
+    return {name for name, one in last.items() if one.phase is Phase.REJECTED or not one.accepted_at}
 
 
 def _name(leg: Leg) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from decimal import Decimal
 
 import pytest
@@ -15,7 +16,9 @@ from neuroflux.domain import (
     BookPicture,
     CommandKind,
     CommandLeg,
+    ExchangeHealth,
     Fill,
+    HealthStatus,
     Instrument,
     InstrumentKind,
     Level,
@@ -27,9 +30,11 @@ from neuroflux.domain import (
     Position,
     Side,
 )
-from neuroflux.exchanges.base_exchange import Ack, Answer, Outcome, Placement, Reject, Request
-from neuroflux.topics import BALANCES, BOOKS, INSTRUMENTS, POSITIONS, PRICES
-from tests.consumers.desk_model import SPOT, Bench, Gate, bench, now, place
+from neuroflux.engine.order_state import GivenUp, Order
+from neuroflux.engine.routing import Routed
+from neuroflux.exchanges.base_exchange import Ack, Answer, Outcome, Placement, Reject, Request, Throttled
+from neuroflux.topics import BALANCES, BOOKS, HEALTH, INSTRUMENTS, POSITIONS, PRICES
+from tests.consumers.desk_model import SPOT, Bench, Gate, bench, now, place, until
 
 PERPETUAL = replace(SPOT, symbol="NFX/USDC:USDC", kind=InstrumentKind.PERPETUAL, settle="USDC", market="NFX-PERP/USD")
 THERE = {one: replace(one, exchange="hyperliquid") for one in (SPOT, PERPETUAL)}
@@ -191,3 +196,74 @@ async def test_a_leg_is_held_to_the_market_of_its_own_quote() -> None:
         stage.show(BOOKS, BookPicture(in_eth.exchange, in_eth.symbol, in_eth.market, *sides, at, at, at))
         await stage.take(pair((SPOT, Side.BUY), (in_eth, Side.SELL)))
         assert (await stage.ends("p")).reason == "hyperliquid NFX/ETH: price: nothing to take within the bounds"
+
+
+OVERLOADED = Throttled(10.0, "-1008: only what reduces", risk_only=True)
+
+
+async def naked(stage: Bench, held: str = "0") -> Order:
+    """A pair that bought 10 on binance; its sale, on hyperliquid at 103, was thrown back for 10 s."""
+    for one, bid in ((PERPETUAL, 99.9), (THERE[PERPETUAL], 103.0)):
+        show(stage, one, bid)
+    hold(stage, THERE[PERPETUAL], held)
+    await stage.take(pair((PERPETUAL, Side.BUY), (THERE[PERPETUAL], Side.SELL)))
+    runner = stage.executor._runners["p"]
+    await until(lambda: runner.order.net == 10 and runner.order.attempts[1].ask_at > now() + 5_000_000)
+    return runner.order
+
+
+async def test_a_pair_is_evened_out_at_once_where_nothing_waits() -> None:
+    gate = TwoExchanges(hyperliquid=OVERLOADED)
+    async with bench(gate=gate) as stage:
+        await naked(stage)
+        await stage.executor.tend()
+        ended = await stage.ends("p")
+        assert gate.sent[-1] == ("binance", "sell", False)
+        assert "left open" not in ended.reason
+
+
+async def test_what_reduces_does_not_wait_where_no_new_risk_is_taken() -> None:
+    gate = TwoExchanges()
+    gate.risk_held_at["hyperliquid"] = 10.0
+    async with bench(gate=gate) as stage:
+        show(stage, THERE[PERPETUAL], bid=103.0)
+        show(stage, PERPETUAL)
+        legs = (PERPETUAL, Side.BUY), (THERE[PERPETUAL], Side.SELL)
+        await stage.take(replace(pair(*legs), order_id="opens"))
+        assert "takes no new risk" in (await stage.ends("opens")).reason
+        hold(stage, THERE[PERPETUAL], "10")
+        await stage.take(pair(*legs))
+        assert (await stage.ends("p")).state is OrderState.FILLED
+
+
+async def test_a_hedge_that_opens_waits_where_no_new_risk_is_taken() -> None:
+    """Nowhere else can it be had: it is not sent in vain."""
+    gate = TwoExchanges(hyperliquid=OVERLOADED)
+    async with bench(gate=gate) as stage:
+        order = await naked(stage)
+        stage.show(BOOKS, BookPicture(PERPETUAL.exchange, PERPETUAL.symbol, PERPETUAL.market, (), (), 1, now(), now()))
+        await stage.executor.tend()
+        runner = stage.executor._runners["p"]
+        assert stage.executor.given_up(order, 1) == "", "it can be had nowhere else"
+        runner.tell(GivenUp(1, "in vain"))
+        await until(lambda: runner.order.hedges == 1 and runner._turns)
+        assert len(gate.sent) == 2
+
+
+async def test_a_report_of_health_that_may_be_old_leaves_no_pair_open() -> None:
+    gate = TwoExchanges(hyperliquid=REFUSAL)
+    async with bench(gate=gate) as stage:
+        decide = stage.executor.decider.decide
+
+        def then_offline(command: OrderCommand, ours: Sequence[Order]) -> Routed:
+            routed, at = decide(command, ours), now()
+            for exchange in gate.exchanges:
+                stage.show(HEALTH, ExchangeHealth(exchange, HealthStatus.OFFLINE, 1.0, 0.0, 0.0, at, "", at))
+            return routed
+
+        stage.executor.decider.decide = then_offline  # type: ignore[method-assign]
+        for one, bid in ((PERPETUAL, 99.9), (THERE[PERPETUAL], 103.0)):
+            show(stage, one, bid)
+        await stage.take(pair((PERPETUAL, Side.BUY), (THERE[PERPETUAL], Side.SELL)))
+        await stage.ends("p")
+        assert gate.sent[-1] == ("binance", "sell", False)

@@ -49,7 +49,7 @@ from neuroflux.engine.order_table import HEDGE_AGAIN, MAX_HEDGES, SECOND
 from neuroflux.engine.orders import Step, decode, encode, received, step, wake_at
 from neuroflux.engine.pair import HEDGE_BOUND, decide_hedge, decide_pair, needed
 from neuroflux.engine.trades import decide_rebalance
-from neuroflux.exchanges.base_exchange import Reject
+from neuroflux.exchanges.base_exchange import Reject, Throttled
 
 NOW = 1_000 * SECOND
 LIMITS = Limits(100_000.0, 0.02, 5 * SECOND)
@@ -237,6 +237,16 @@ def test_after_a_hedge_was_rejected_the_next_goes_elsewhere_at_once() -> None:
     assert WantHedge() in rejected.effects
     back = hedge(rejected.order)
     assert [leg.instrument.exchange for leg in back.legs] == ["binance"], "dearer, and not where it was just refused"
+
+
+def test_after_a_hedge_was_thrown_back_until_it_was_too_late_the_next_goes_elsewhere() -> None:
+    order = told(sent(decided().order), 0, "1").order
+    order = told(order, 1, "0").order
+    order = sent(step(order, hedge(order), NOW).order)
+    order = step(order, Told("c2", Question.PLACE, Throttled(10.0, "-1008", risk_only=True), NOW), NOW).order
+    late = step(order, Sending(2, "c2"), NOW + 10 * SECOND)
+    assert WantHedge() in late.effects
+    assert [leg.instrument.exchange for leg in hedge(late.order).legs] == ["binance"]
 
 
 def test_a_pair_that_is_filled_after_its_end_is_hedged_again() -> None:
