@@ -30,7 +30,7 @@ from neuroflux.engine.candidates import Offer, Prospect, of_leg, reference_price
 from neuroflux.engine.conversion import Rate
 from neuroflux.engine.crossing import Leg as Crossed
 from neuroflux.engine.crossing import Taken, cross
-from neuroflux.engine.limits import Limits, spent_amount
+from neuroflux.engine.limits import Limits, spent_amount, spent_asset
 from neuroflux.engine.order_state import Hedged, Leg, Order, Phase
 from neuroflux.engine.rounding import round_price, round_quantity, violation
 from neuroflux.engine.routing import Routed, routed
@@ -113,14 +113,40 @@ def _purses(both: _Weighed) -> str:
 
 def _quantity(command: OrderCommand, both: _Weighed, promised: Taken) -> Decimal:
     """As much as was asked, pays, can be paid for, and is a multiple of both steps; in units of the base."""
-    wanted = min(command.quantity, Decimal(str(promised.quantity)))
-    for side, offer in _sides(both):
-        one = offer.prospect.instrument
-        unit = spent_amount(one, side, Decimal(1), Decimal(str(offer.levels[0].price)))
-        wanted = min(wanted, (affordable(offer) * CLOSENESS / unit + offer.prospect.reducible) * one.multiplier)
+    wanted = min(command.quantity, Decimal(str(promised.quantity)), _payable(both))
     for _, offer in _sides(both):
         wanted = _fitting(offer, wanted) * offer.prospect.instrument.multiplier
     return wanted
+
+
+class _Purse(Struct, frozen=True):
+    """What pays for a leg: ``unit`` of it for a unit of the base, less ``saved`` for the part that only reduces."""
+
+    name: tuple[str, str]
+    free: Decimal
+    unit: Decimal
+    saved: Decimal
+
+
+def _purse(offer: Offer, side: Side) -> _Purse:
+    one, price = offer.prospect.instrument, Decimal(str(offer.levels[0].price))
+    wire = spent_amount(one, side, Decimal(1), price)
+    name = (one.exchange, spent_asset(one, side))
+    return _Purse(name, affordable(offer), wire / one.multiplier, wire * offer.prospect.reducible)
+
+
+def _payable(both: _Weighed) -> Decimal:
+    """The most that can be paid for, in units of the base.
+
+    Legs that are paid by one account take shares of it, at most the whole together; what is free in it may be told
+    differently for each, because a perpetual is planned with a leverage.
+    """
+    buy, sell = (_purse(offer, side) for side, offer in _sides(both))
+    alone = min((one.free * CLOSENESS + one.saved) / one.unit for one in (buy, sell))
+    if buy.name != sell.name or not buy.free + sell.free:
+        return alone
+    together = buy.free * sell.free * CLOSENESS + buy.saved * sell.free + sell.saved * buy.free
+    return min(alone, together / (buy.unit * sell.free + sell.unit * buy.free))
 
 
 def _fitting(offer: Offer, quantity: Decimal) -> Decimal:

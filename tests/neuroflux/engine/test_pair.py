@@ -28,7 +28,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.candidates import Prospect
 from neuroflux.engine.conversion import Rate
-from neuroflux.engine.limits import Limits
+from neuroflux.engine.limits import MARGIN, Limits
 from neuroflux.engine.order_state import (
     CancelAsked,
     Decided,
@@ -184,6 +184,42 @@ def test_the_quantity_is_what_both_can_take_and_what_can_be_paid_for() -> None:
     assert {leg.quantity for leg in thin.legs} == {Decimal("0.71")}  # three levels, cut to hyperliquid's step
     poor = decided(PAIR, prospect(SPOT, 999.0, 1000.0, free=500), DEAR).order
     assert {leg.quantity for leg in poor.legs} == {Decimal("0.49")}
+
+
+HERE = replace(SPOT, exchange="hyperliquid", quantity_step=Decimal("0.01"))
+
+
+@given(
+    bought=st.integers(0, 3_000),
+    sold=st.integers(0, 300),
+    reduced=st.sampled_from(["0", "0.3", "1"]),
+    unified=st.booleans(),
+)
+def test_legs_that_one_account_pays_for_share_it(bought: int, sold: int, reduced: str, unified: bool) -> None:
+    """The purchase takes all of its price, the sale a tenth of what opens; no more than the whole together."""
+    both = [
+        prospect(HERE if unified else SPOT, 999.0, 1000.0, free=bought),
+        prospect(PERPETUAL, 1010.0, 1011.0, free=sold),
+    ]
+    both[1] = replace(both[1], reducible=Decimal(reduced))
+    command = replace(PAIR, legs=(replace(BUY, exchange=both[0].instrument.exchange), SELL))
+    legs = {leg.side: leg for leg in decided(command, *both).order.legs}
+    if not legs:
+        return
+    used = {Side.BUY: legs[Side.BUY].quantity * legs[Side.BUY].price, Side.SELL: Decimal(0)}
+    used[Side.SELL] = (legs[Side.SELL].quantity - legs[Side.SELL].reducing) * legs[Side.SELL].price * MARGIN
+    shares = [used[side] / free if free else used[side] for side, free in ((Side.BUY, bought), (Side.SELL, sold))]
+    assert sum(shares) <= 1 if unified else max(shares) <= 1
+
+
+def test_a_pair_that_one_account_pays_for_is_as_large_as_it_can_be() -> None:
+    command = replace(PAIR, legs=(replace(BUY, exchange="hyperliquid"), SELL))
+    both = prospect(HERE, 999.0, 1000.0, free=1000), prospect(PERPETUAL, 1010.0, 1011.0, free=1000)
+    assert {leg.quantity for leg in decided(command, *both).order.legs} == {Decimal("0.89")}  # 980 of 1101 each
+    apart = prospect(SPOT, 999.0, 1000.0, free=1000), both[1]
+    assert {leg.quantity for leg in decided(PAIR, *apart).order.legs} == {Decimal("0.98")}
+    closing = both[0], replace(both[1], reducible=Decimal(1))
+    assert {leg.quantity for leg in decided(command, *closing).order.legs} == {Decimal("0.98")}
 
 
 def test_each_leg_is_bounded_by_the_market_of_its_own() -> None:
