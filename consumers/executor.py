@@ -45,6 +45,7 @@ from neuroflux.engine.order_state import (
     Attempt,
     CancelAsked,
     Decided,
+    Effect,
     FillSeen,
     Happening,
     Hedged,
@@ -113,12 +114,11 @@ class Executor:
             restored += self.journal.restorable(one.partition)
         missing = await missing_records(self._settings, self.codec, restored)
         for kept in restored:
-            runner = Runner(self, kept.order)
+            runner = self._follow(kept.order)
             runner.restore(missing[kept.order.id])
             halt = self._halt_of(kept.order)
             if halt:
                 runner.tell(CancelAsked(halt))
-            self._run(runner)
         for one in partitions:
             self._ours.add(one.partition)
             self._claimed[one.partition].set()
@@ -244,9 +244,7 @@ class Executor:
         routed = refused(command, fault, wall()) if fault else self.decider.decide(command, self._ours_now())
         await self.leverages.ensure(routed.legs)
         second = step(first.order, Decided(routed.decision, routed.legs), wall())
-        runner = Runner(self, second.order, first.effects + second.effects)
-        self._run(runner)
-        return runner
+        return self._follow(second.order, first.effects + second.effects)
 
     def _forestalled(self, command: OrderCommand) -> str:
         """Why an order is over before it began: its cancel came first, no longer ago than a command is carried out."""
@@ -258,10 +256,10 @@ class Executor:
         if command.order_id in self._starting:
             await self._starting[command.order_id][0].wait()
         why = f"cancelled by {command.issued_by}" if command.issued_by else "cancelled"
-        wish, runner = CancelAsked(why), self._runners.get(command.order_id)
-        if runner is not None and not runner.closed:
-            await runner.settle(wish)
-            return
+        wish = CancelAsked(why)
+        while (runner := await self._follower(command.order_id)) is not None:
+            if await runner.settle(wish):
+                return
         partition, last = self.journal.partition_of(command.order_id), self.journal.last(command.order_id)
         if last is not None and last.order.state.final:
             for effect in step(last.order, wish, wall()).effects:
@@ -279,9 +277,8 @@ class Executor:
 
     def _take_up(self, order: Order) -> Runner:
         """Follow an order again that was set aside."""
-        runner = Runner(self, order)
+        runner = self._follow(order)
         runner.restore([])
-        self._run(runner)
         return runner
 
     async def _hand_over(self, command: OrderCommand, partition: int) -> None:
@@ -309,9 +306,17 @@ class Executor:
 
     # ── orders ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _run(self, runner: Runner) -> None:
-        self._runners[runner.order.id] = runner
-        self._spawn(self._until_ended(runner), runner.order.source.partition)
+    def _follow(self, order: Order, effects: tuple[Effect, ...] = ()) -> Runner:
+        """Give an order its runner, the only one that it has; whoever calls has looked that it has none."""
+        runner = self._runners[order.id] = Runner(self, order, effects)
+        self._spawn(self._until_ended(runner), order.source.partition)
+        return runner
+
+    async def _follower(self, order_id: str) -> Runner | None:
+        """Who follows an order, None for nobody; one that is being set aside is waited for."""
+        while (runner := self._runners.get(order_id)) is not None and runner.closed:
+            await runner.gone.wait()
+        return runner
 
     async def _until_ended(self, runner: Runner) -> None:
         try:
@@ -323,6 +328,7 @@ class Executor:
             await self._set_aside(runner, error)
         finally:
             del self._runners[runner.order.id]
+            runner.gone.set()
             if runner.is_journalled:
                 self._ended.append((wall(), runner.order))
 
@@ -442,11 +448,22 @@ class Executor:
 
     def _deliver(self, order_id: str, told: OrderReport | Fill) -> None:
         runner = self._runners.get(order_id)
-        if runner is not None and not runner.closed:
+        if runner is None:
+            self._revive(order_id, told)
+        elif runner.closed:
+            self._spawn(self._deliver_later(order_id, told), runner.order.source.partition)
+        else:
             runner.tell(happening(runner.order, told))
-            return
+
+    async def _deliver_later(self, order_id: str, told: OrderReport | Fill) -> None:
+        """What comes while an order is being set aside counts when that is done."""
+        await self._follower(order_id)
+        self._deliver(order_id, told)
+
+    def _revive(self, order_id: str, told: OrderReport | Fill) -> None:
+        """Follow an order again that had ended or was set aside, where the news changes it."""
         last = self.journal.last(order_id)
-        if last is None or runner is not None:
+        if last is None:
             return
         late = happening(last.order, told)
         try:
@@ -455,10 +472,9 @@ class Executor:
             log.exception("order %s: %r can't be taken in", order_id, late)
             return
         if changes:
-            revived = Runner(self, last.order)
+            revived = self._follow(last.order)
             revived.is_journalled = True
             revived.tell(late)
-            self._run(revived)
 
 
 def unidentified(order: Order) -> set[tuple[str, str]]:

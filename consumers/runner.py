@@ -118,6 +118,8 @@ class Runner:
         self._shell = shell
         self.closed = False
         """Set when nothing that is told is taken any more."""
+        self.gone = asyncio.Event()
+        """Set when nobody follows the order any more: ended, or set aside."""
         self._inbox: asyncio.Queue[tuple[Happening, asyncio.Event]] = asyncio.Queue(INBOX)
         self._effects = effects
         self._unpublished: list[Published] = []
@@ -136,12 +138,13 @@ class Runner:
         except asyncio.QueueFull:
             log.warning("order %s: too much at once, will ask again", self.order.id)
 
-    async def settle(self, happening: Happening) -> None:
-        """Bring a wish, and return when it is in the journal and done."""
+    async def settle(self, happening: Happening) -> bool:
+        """Bring a wish, and return when it is in the journal and done; False where the order was set aside first."""
         performed = asyncio.Event()
         await self._inbox.put((happening, performed))
         if self.failure is None:
             await performed.wait()
+        return self.failure is None
 
     def give_up(self, error: Exception) -> None:
         """Follow the order no more; whoever waits for it goes on."""

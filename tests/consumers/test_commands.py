@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
 
-from neuroflux.domain import CommandKind, CommandLeg, OrderCommand, OrderState, OrderType, Requirements, Side
-from neuroflux.engine.order_state import CancelAsked
+from consumers.runner import Runner
+from neuroflux.domain import CommandKind, CommandLeg, Fill, OrderCommand, OrderState, OrderType, Requirements, Side
+from neuroflux.engine.order_state import CancelAsked, Ticked
 from neuroflux.errors import UsageError
-from tests.consumers.desk_model import bench, cancel, filled, place, until, working
+from neuroflux.exchanges.base_exchange import Ack, Answer, Desk, Outcome, Request
+from tests.consumers.desk_model import Bench, Gate, bench, cancel, filled, place, report, until, working
 
 HUGE = "x" * 200_000
 LEG = CommandLeg("binance", "NFX/USDC", Side.BUY, Decimal("0.01"))
@@ -58,6 +62,17 @@ async def test_what_has_no_id_that_can_be_used_is_a_dead_letter(order_id: str) -
         assert not stage.log.events(order_id)
         await stage.take(place("good"))
         assert (await stage.ends("good")).state is OrderState.FILLED
+
+
+def cancelled(named: str) -> Outcome:
+    return Ack(report(named, OrderState.CANCELLED))
+
+
+def fill_of(named: str) -> Fill:
+    """All of a unit."""
+    told = filled(named)
+    assert isinstance(told, Ack)
+    return told.fills[0]
 
 
 def raising(error: Exception) -> Any:
@@ -117,6 +132,73 @@ async def test_an_order_that_raises_on_its_way_is_cancelled_and_said_and_the_oth
         stage.gate.answers["POST"] = filled
         await stage.take(place("good"))
         assert (await stage.ends("good")).state is OrderState.FILLED
+
+
+class Slow(Gate):
+    """Answers a cancel when it may; until then ``asked`` says that one is under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_answer, self.cancelling = asyncio.Event(), asyncio.Event()
+        self.answers = {"POST": working, "DELETE": working, "GET": working}
+
+    async def call(self, exchange: str, build: Callable[[Desk, int], Request]) -> Answer:
+        answer = await super().call(exchange, build)
+        if answer.request.method == "DELETE":
+            self.cancelling.set()
+            await self.may_answer.wait()
+        return answer
+
+
+@asynccontextmanager
+async def set_aside(
+    monkeypatch: pytest.MonkeyPatch, *, by_a_cancel: bool = False
+) -> AsyncIterator[tuple[Bench, Runner]]:
+    """A bench whose order raised and is being set aside, which takes until its exchange may answer."""
+    gate = Slow()
+    async with bench(gate=gate) as stage:
+        await stage.take(place("odd", type=OrderType.LIMIT, price=Decimal(90)))
+        runner = stage.executor._runners["odd"]
+        await until(lambda: runner.order.attempts[0].exchange_order_id)
+        with monkeypatch.context() as patch:
+            patch.setattr("consumers.runner.step", raising(UsageError("no room")))
+            if by_a_cancel:
+                await stage.begin(cancel("odd"))
+            else:
+                runner.tell(Ticked())
+            await gate.cancelling.wait()
+        yield stage, runner
+
+
+async def test_a_cancel_of_an_order_that_is_being_set_aside_waits_for_that_and_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with set_aside(monkeypatch) as (stage, first):
+        for _ in range(2):
+            await stage.begin(cancel("odd"))
+        await asyncio.sleep(0.01)
+        assert stage.executor._runners["odd"] is first, "an order has one runner"
+        stage.gate.answers["GET"] = cancelled
+        cast(Slow, stage.gate).may_answer.set()
+        assert (await stage.ends("odd")).state is OrderState.CANCELLED
+        await until(lambda: "odd" not in stage.executor._runners)
+        assert len(stage.log.letters) == 1
+
+
+async def test_a_cancel_with_which_an_order_raises_is_done_when_the_order_was_set_aside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with set_aside(monkeypatch, by_a_cancel=True) as (stage, _):
+        stage.gate.answers["GET"] = cancelled
+        cast(Slow, stage.gate).may_answer.set()
+        assert (await stage.ends("odd")).state is OrderState.CANCELLED
+
+
+async def test_a_fill_of_an_order_that_is_being_set_aside_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with set_aside(monkeypatch) as (stage, _):
+        stage.executor.told(fill_of("odd/0/0"))
+        cast(Slow, stage.gate).may_answer.set()
+        assert (await stage.ends("odd")).state is OrderState.FILLED
 
 
 # ── ids that were used before, and cancels that come first ───────────────────────────────────────────────────────
