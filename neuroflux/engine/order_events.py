@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from neuroflux.domain import Microseconds, OrderEvent, OrderState
+from neuroflux.domain import CommandKind, Microseconds, OrderEvent, OrderState
 from neuroflux.engine.exposure import exposure
-from neuroflux.engine.order_state import Attempt, Order, Phase, Publish, fees_of
+from neuroflux.engine.order_state import ZERO, Attempt, Order, Phase, Publish, fees_of
 
 
 def events(before: Order, after: Order, now: Microseconds) -> Iterator[OrderEvent]:
@@ -82,11 +82,17 @@ def order_event(order: Order, now: Microseconds, reason: str = "") -> OrderEvent
         order.filled,
         order.average,
         fees_of(order.attempts),
-        reason or order.reason,
+        "; ".join(filter(None, (reason or order.reason, _excess(order)))),
         now,
         stood.largest,
         stood.span / 1e3,
     )
+
+
+def _excess(order: Order) -> str:
+    """What was filled beyond what was asked, which only an attempt that was taken for absent can do."""
+    over = order.filled - order.quantity if order.command.kind is CommandKind.PLACE else ZERO
+    return f"filled {over.normalize():f} more than was asked" if over > 0 else ""
 
 
 def fault(order: Order, attempt: Attempt, text: str, now: Microseconds) -> Publish:

@@ -23,7 +23,8 @@ The rules:
     What is asked after in vain, or cancelled in vain, for ``MAX_ASKED`` or ``MAX_CANCELS`` times is a person's: it is
     said once, its funds stay held, and it is taken up again by whatever is heard of it, a cancel or a restart.
 9.  What the table does not know is a fault: published as an event, with nothing changed. An attempt that was taken for
-    absent and turns up is a fault too, and is cancelled.
+    absent and turns up is a fault too, and is cancelled where another was sent for it. When as much as was asked is
+    filled, what else stands is cancelled; what was filled beyond it is said in the order's events.
 10. What an exchange failed to take of an order goes to the others: once nothing of it is under way or in doubt, never
     more than is missing, at most ``MAX_REROUTES`` times, and within the bounds of the command.
 """
@@ -291,11 +292,12 @@ def _reopened(before: Order, after: Order) -> Order:
 
 
 def _dropped(order: Order, now: Microseconds) -> Order:
-    """What a cancelled order has not sent, or would send again, it does not send any more; but a pair's hedges."""
-    for attempt in order.attempts if order.cancel_asked else ():
+    """What a cancelled or filled order would send (again), it does not send any more; but a pair's hedges."""
+    why = order.cancel_asked or ("as much as was asked is filled" if _has_enough(order) else "")
+    for attempt in order.attempts if why else ():
         hedges = order.command.kind is CommandKind.PAIR and order.legs[attempt.leg].stage
         if attempt.phase is Phase.ROUTED and not hedges:
-            order, _ = moved(order, attempt, Input.DROP, now, order.cancel_asked)
+            order, _ = moved(order, attempt, Input.DROP, now, why)
     return order
 
 
@@ -336,7 +338,7 @@ def _next_attempts(order: Order, now: Microseconds) -> Handled:
     effects: list[Effect] = []
     for leg in {attempt.leg for attempt in order.attempts}:
         last = list(order.of_leg(leg))[-1]
-        stays_away = order.cancel_asked or leg in order.abandoned
+        stays_away = order.cancel_asked or leg in order.abandoned or _has_enough(order)
         over = order.state.final or stays_away or now > order.decided_at + SEND_WITHIN
         if last.phase is Phase.ABSENT and not over and last.number + 1 < MAX_ATTEMPTS:
             order = replace(order, attempts=(*order.attempts, Attempt(leg, last.number + 1)))
@@ -348,10 +350,8 @@ def _cancels(order: Order, now: Microseconds) -> Handled:
     """Cancel what stands on an exchange and is not wanted (any more)."""
     effects: list[Effect] = []
     for attempt in order.attempts:
-        superseded = any(other.number > attempt.number for other in order.of_leg(attempt.leg))
-        unwanted = order.cancel_asked or superseded or order.state.final or attempt.leg in order.abandoned
         standing = attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING)
-        if not (unwanted and standing) or attempt.is_unanswered:
+        if not (standing and _is_unwanted(order, attempt)) or attempt.is_unanswered:
             continue
         pause = CANCEL_AGAIN if attempt.cancels < CANCELS_QUICK else SLOW
         if now < attempt.cancelled_at + pause:
@@ -363,6 +363,27 @@ def _cancels(order: Order, now: Microseconds) -> Handled:
         order = put(order, replace(attempt, cancelled_at=now, ask_at=now + pause, cancels=attempt.cancels + 1))
         effects.append(Cancel(order.legs[attempt.leg].instrument, attempt.client_order_id))
     return order, effects
+
+
+def _is_unwanted(order: Order, attempt: Attempt) -> bool:
+    """Whether what stands of an attempt is not to be filled (any more)."""
+    ends = order.cancel_asked or order.state.final or attempt.leg in order.abandoned
+    return bool(ends) or _is_replaced(order, attempt) or _has_enough(order)
+
+
+def _is_replaced(order: Order, attempt: Attempt) -> bool:
+    """Whether another was sent for it: the leg's next attempt, or legs of a later stage, which begin only when all
+    before them has ended. It was taken for absent, and turned up."""
+    stage = order.legs[attempt.leg].stage
+    return any(
+        order.legs[other.leg].stage > stage or (other.leg == attempt.leg and other.number > attempt.number)
+        for other in order.attempts
+    )
+
+
+def _has_enough(order: Order) -> bool:
+    """Whether all that was asked is filled, by what turned up as well; what stands beside it would be too much."""
+    return order.command.kind is CommandKind.PLACE and order.filled >= order.quantity
 
 
 def _at_its_end(order: Order, now: Microseconds) -> Order:

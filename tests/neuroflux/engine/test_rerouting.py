@@ -6,14 +6,25 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from neuroflux.domain import Cause, CommandKind, OrderCommand, OrderDecision, OrderState
+from neuroflux.domain import (
+    Cause,
+    CommandKind,
+    CommandLeg,
+    OrderCommand,
+    OrderDecision,
+    OrderState,
+    Side,
+    TimeInForce,
+)
 from neuroflux.engine.order_state import (
+    SETTLED_AFTER,
     Abandoned,
     Cancel,
     CancelAsked,
     Decided,
     FillSeen,
     GivenUp,
+    Hedged,
     Leg,
     Order,
     Question,
@@ -26,16 +37,17 @@ from neuroflux.engine.order_state import (
     WantReroute,
     WantSend,
 )
-from neuroflux.engine.order_table import MAX_REROUTES, SEND_WITHIN
+from neuroflux.engine.order_table import MAX_ATTEMPTS, MAX_REROUTES, SEND_WITHIN
 from neuroflux.engine.orders import received, step
 from neuroflux.engine.rerouting import rest
-from neuroflux.exchanges.base_exchange import Ack, InDoubt, Reject
+from neuroflux.exchanges.base_exchange import Ack, InDoubt, NotThere, Reject
 from tests.neuroflux.engine.test_orders import (
     LEG,
     NOW,
     OTHER,
     RESTING,
     begin,
+    events,
     fill,
     name,
     of,
@@ -134,3 +146,74 @@ def test_what_stands_on_an_exchange_that_fails_is_cancelled_there_before_it_goes
 def test_after_a_crash_it_is_asked_for_again() -> None:
     refused = run(sent("optimal", LEG), [told(REFUSED)]).order
     assert of(WantReroute, step(refused, Restored(), NOW).effects)
+
+
+# ── what was taken for absent, moved, and turns up ───────────────────────────────────────────────────────────────
+
+GONE = InDoubt("no answer")
+PAIR = (LEG, replace(OTHER, side=Side.SELL))
+
+
+def absent(order: Order, leg: int = 0) -> Order:
+    """The order with all attempts of a leg sent, and each unknown to its exchange when it was asked after it."""
+    for number in range(MAX_ATTEMPTS):
+        named = name(leg, number)
+        asked = [about(GONE, named), Told(named, Question.QUERY, NotThere("?"), NOW + SETTLED_AFTER)]
+        order = run(order, [Sending(leg, named), *asked]).order
+    return order
+
+
+def elsewhere(state: OrderState, filled: int, named: str = name(1)) -> Reported:
+    return Reported(named, replace(report(state, filled, named), exchange="hyperliquid", symbol="BTC/USDC"))
+
+
+def turned_up(filled: int) -> Reported:
+    last = name(0, MAX_ATTEMPTS - 1)
+    return Reported(last, report(OrderState.FILLED if filled == 3 else OrderState.WORKING, filled, last))
+
+
+def moved_away() -> Order:
+    """Nothing of it was found on the first exchange, so it stands on the second."""
+    gone = absent(begin(RESTING))
+    moved = run(gone, [Rerouted(decision(), (replace(OTHER, time_in_force=TimeInForce.GTC),)), Sending(1, name(1))])
+    return run(moved.order, [elsewhere(OrderState.WORKING, 0)]).order
+
+
+def test_what_turns_up_after_it_was_moved_is_cancelled_and_what_was_filled_too_much_is_said() -> None:
+    found = run(moved_away(), [turned_up(1)])
+    assert [one.client_order_id for one in of(Cancel, found.effects)] == [name(0, MAX_ATTEMPTS - 1)]
+    assert any("no such order" in one.reason for one in events(found.effects))
+    end = run(found.order, [elsewhere(OrderState.FILLED, 3), *later_fills(3, name(1), "hyperliquid")])
+    last = name(0, MAX_ATTEMPTS - 1)
+    end = run(end.order, [Reported(last, report(OrderState.CANCELLED, 1, last)), FillSeen(last, fill(9, 1, last))])
+    (whole,) = [one for one in events(end.effects) if not one.client_order_id]
+    assert whole.filled_quantity == 4
+    assert whole.reason.endswith("filled 1 more than was asked")
+
+
+def later_fills(quantity: int, named: str, exchange: str) -> list[FillSeen]:
+    return [FillSeen(named, replace(fill(n, 1, named), exchange=exchange)) for n in range(quantity)]
+
+
+def test_when_what_turns_up_fills_the_order_the_rest_is_cancelled_where_it_stands() -> None:
+    found = run(moved_away(), [turned_up(3)])
+    assert [one.client_order_id for one in of(Cancel, found.effects)] == [name(1)]
+
+
+def test_when_what_turns_up_fills_the_order_the_rest_is_not_sent() -> None:
+    waiting = run(absent(begin(RESTING)), [Rerouted(decision(), (OTHER,)), turned_up(3)]).order
+    assert not of(Send, step(waiting, Sending(1, name(1)), NOW).effects)
+
+
+def test_of_a_pair_too_what_turns_up_after_its_hedge_is_cancelled() -> None:
+    legs = tuple(CommandLeg(one.instrument.exchange, one.instrument.symbol, one.side, Decimal(3)) for one in PAIR)
+    command = OrderCommand(
+        order_id="o", kind=CommandKind.PAIR, market="BTC/USD", quantity=Decimal(3), legs=legs, issued_at=NOW
+    )
+    order = received(command, Cause("orders.commands", 0, 7), NOW).order
+    order = run(order, [Decided(decision(), PAIR), Sending(1, name(1))]).order
+    order = absent(run(order, [elsewhere(OrderState.FILLED, 3), *later_fills(3, name(1), "hyperliquid")]).order)
+    hedged = run(order, [Hedged((replace(PAIR[1], side=Side.BUY),)), Sending(2, name(2))])
+    assert of(Send, hedged.effects)
+    found = run(hedged.order, [turned_up(0)])
+    assert [one.client_order_id for one in of(Cancel, found.effects)] == [name(0, MAX_ATTEMPTS - 1)]
