@@ -49,6 +49,7 @@ from neuroflux.engine.order_state import (
     FillSeen,
     Happening,
     Hedged,
+    Leg,
     Order,
     Publish,
     Reported,
@@ -116,7 +117,7 @@ class Executor:
         for kept in restored:
             runner = self._follow(kept.order)
             runner.restore(missing[kept.order.id])
-            halt = self._halt_of(kept.order)
+            halt = self.halt_of(kept.order)
             if halt:
                 runner.tell(CancelAsked(halt))
         for one in partitions:
@@ -367,9 +368,6 @@ class Executor:
             if account in (EVERYWHERE, *_exchanges(runner.order)):
                 self._spawn(_settle(runner, CancelAsked(f"halted: {why}")), runner.order.source.partition)
 
-    def _halt_of(self, order: Order) -> str:
-        return next((halt for halt in map(self.views.halt_of, _exchanges(order)) if halt), "")
-
     def _ours_now(self) -> list[Order]:
         """Our orders as they are, and those that have just ended and still count."""
         now = wall()
@@ -396,7 +394,7 @@ class Executor:
             await self.decider.warm(order.command)
             without = [replace(one, legs=(), attempts=()) if one.id == order.id else one for one in self._ours_now()]
             routed = self.decider.decide(order.command, without)
-            await self.leverages.ensure(routed.legs)
+            await self.leverages.ensure(_elsewhere(routed.legs, order))
         except Exception as error:
             log.exception("order %s was not decided again", order.id)
             routed = refused(order.command, f"fault: {error!r}"[:MAX_WHY], wall())
@@ -408,6 +406,9 @@ class Executor:
         except Exception as error:
             log.exception("order %s: no other way was decided", order.id)
             return Rerouted(refused(order.command, f"fault: {error!r}"[:MAX_WHY], wall()).decision, ())
+
+    def halt_of(self, order: Order) -> str:
+        return next((halt for halt in map(self.views.halt_of, _exchanges(order)) if halt), "")
 
     def given_up(self, order: Order, leg: int) -> str:
         return self.decider.given_up(order, leg, self._ours_now())
@@ -499,6 +500,12 @@ def happening(order: Order, told: OrderReport | Fill) -> Happening:
 def _known_there(order: Order, attempt: Attempt) -> set[tuple[str, str, str]]:
     one = order.legs[attempt.leg].instrument
     return {(one.exchange, called, attempt.exchange_order_id) for called in (one.symbol, one.name)}
+
+
+def _elsewhere(legs: Iterable[Leg], order: Order) -> list[Leg]:
+    """Those that trade something else than the order's legs that opened a position, for which it has asked."""
+    before = {(leg.instrument.exchange, leg.instrument.symbol) for leg in order.legs if not leg.reduces}
+    return [leg for leg in legs if (leg.instrument.exchange, leg.instrument.symbol) not in before]
 
 
 def _exchanges(order: Order) -> Iterable[str]:

@@ -25,6 +25,7 @@ from neuroflux.engine.order_state import (
     Ask,
     AskFills,
     Cancel,
+    CancelAsked,
     Decided,
     Effect,
     GivenUp,
@@ -94,6 +95,10 @@ class Shell(Protocol):
 
     def reroute(self, order: Order) -> Rerouted:
         """Where what was not taken goes now, by the books of this moment."""
+        ...
+
+    def halt_of(self, order: Order) -> str:
+        """Why nothing of an order may be sent: an exchange of its legs, or everything, is halted; "" for neither."""
         ...
 
     def given_up(self, order: Order, leg: int) -> str:
@@ -262,7 +267,10 @@ class Runner:
             done.append(effect)
             if not isinstance(effect, WantSend) or self._leaving:
                 continue
+            performed += self._advance(self._halted())
             exchange = self.order.legs[effect.leg].instrument.exchange
+            if not self._waits(effect.leg):
+                continue
             if why := self._shell.given_up(self.order, effect.leg):
                 performed += self._advance([GivenUp(effect.leg, why)])
             elif not self._risk_held(effect.leg) and self._shell.gateway.try_order(exchange, self._urgency(effect.leg)):
@@ -270,6 +278,16 @@ class Runner:
             elif effect.leg not in self._turns:
                 self._turns[effect.leg] = asyncio.create_task(self._wait_for_turn(exchange, effect.leg))
         return tuple(done)
+
+    def _halted(self) -> list[Happening]:
+        """The cancel of an order that was not yet known to trade there when its exchange was halted."""
+        halt = "" if self.order.cancel_asked else self._shell.halt_of(self.order)
+        return [CancelAsked(halt)] if halt else []
+
+    def _waits(self, leg: int) -> bool:
+        """Whether a leg is still to be sent."""
+        last = self.order.last_of(leg)
+        return last is not None and last.phase is Phase.ROUTED
 
     def _urgency(self, leg: int) -> Urgency:
         """What makes risk smaller, a hedge too, goes before what is new."""
