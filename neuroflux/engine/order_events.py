@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from neuroflux.domain import CommandKind, Microseconds, OrderEvent, OrderState
+from neuroflux.domain import CommandKind, Fee, Microseconds, OrderEvent, OrderState
 from neuroflux.engine.exposure import exposure
 from neuroflux.engine.order_state import ZERO, Attempt, Order, Phase, Publish, fees_of
 
 
 def events(before: Order, after: Order, now: Microseconds) -> Iterator[OrderEvent]:
-    """What the step changed: of each attempt, then of the order as a whole (without a client order id).
+    """What the step changed: of each attempt, then of the order as a whole (without a client order id), its state, or
+    after its end what it came to.
 
     An attempt that ended before it was sent has no id: that is said of the order, whose other legs go on.
     """
@@ -21,7 +22,7 @@ def events(before: Order, after: Order, now: Microseconds) -> Iterator[OrderEven
         if attempt.client_order_id and (old is None or _shown(old) != _shown(attempt)):
             yield leg_event(after, attempt, now)
     unsent = [_unsent(after, a) for a in after.attempts if _ended_unsent(a, known.get((a.leg, a.number)))]
-    if before.state is not after.state:
+    if before.state is not after.state or (after.state.final and _result(before) != _result(after)):
         yield order_event(after, now)
     elif unsent:
         yield order_event(after, now, "; ".join(unsent))
@@ -39,6 +40,11 @@ def _unsent(order: Order, attempt: Attempt) -> str:
 def _shown(attempt: Attempt) -> tuple[OrderState, Decimal, Decimal | None]:
     """What others see of an attempt: its state, what it filled, and at which price, which may become known later."""
     return _state(attempt), attempt.filled, attempt.average
+
+
+def _result(order: Order) -> tuple[Decimal, Decimal | None, tuple[Fee, ...]]:
+    """What an order came to; a fill that is heard of after its end changes it."""
+    return order.filled, order.average, fees_of(order.attempts)
 
 
 def _state(attempt: Attempt) -> OrderState:

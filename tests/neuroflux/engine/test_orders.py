@@ -280,6 +280,16 @@ def test_attempts_are_bounded() -> None:
     assert len(order.attempts) == MAX_ATTEMPTS
 
 
+@pytest.mark.parametrize("news", [[FillSeen("o/0/0", fill(1, 3))], [reported(OrderState.FILLED, 3)]])
+def test_what_fills_after_the_end_is_in_an_event_of_the_whole_order(news: list[Happening]) -> None:
+    ended = run(sent(), [reported(OrderState.ACKNOWLEDGED), CancelAsked("me"), reported(OrderState.CANCELLED)])
+    assert [one.filled_quantity for one in events(ended.effects) if not one.client_order_id] == [0]
+    late = run(ended.order, news)
+    (told,) = [one for one in events(late.effects) if not one.client_order_id]
+    assert (told.state, told.filled_quantity) == (OrderState.CANCELLED, Decimal(3))
+    assert not events(run(late.order, news).effects)
+
+
 def test_an_old_price_is_not_sent() -> None:
     late = step(begin(LEG), Sending(0, name()), NOW + SEND_WITHIN + 1)
     assert not of(Send, late.effects)
