@@ -10,7 +10,8 @@ The rules:
     has no such order, asked when so much time had passed since it was signed (``settled_after``) that it can't come
     any more; an answer to an earlier question may be late itself, and proves nothing.
 4.  At most ``MAX_ATTEMPTS`` attempts, and none later than ``SEND_WITHIN`` after the decision: an old price is no price.
-    What waited for longer than ``FRESH_FOR`` to be sent for the first time is decided again.
+    What waited for longer than ``FRESH_FOR`` to be sent for the first time is decided again, and what an exchange asks
+    to wait for so long at once: where nobody else takes it, it goes on waiting.
 5.  Reports never lead back: what is final stays, an older report changes nothing, cumulative figures only grow.
 6.  A fill counts once, by exchange, symbol and trade id, in whatever order fills and reports come in.
 7.  A final attempt is settled when its fills add up to what was reported filled; they are asked for, and after
@@ -65,6 +66,7 @@ from neuroflux.engine.order_state import (
     GivenUp,
     Happening,
     Hedged,
+    Leg,
     Order,
     Phase,
     Publish,
@@ -144,7 +146,7 @@ def _handle(order: Order, happening: Happening, now: Microseconds) -> Handled:
         case Sending():
             return _sending(order, happening, now)
         case Told():
-            return _about(order, happening.client_order_id, lambda o, a: told(o, a, happening, now), now)
+            return _told(order, happening, now)
         case Reported(client_order_id, news):
             return _about(order, client_order_id, lambda o, a: reported(o, a, news, now), now)
         case FillSeen(client_order_id, execution):
@@ -167,7 +169,7 @@ def _handle(order: Order, happening: Happening, now: Microseconds) -> Handled:
 
 def _decided(order: Order, happening: Decided, now: Microseconds) -> Handled:
     """The first decision, or one in its place while nothing was sent, nor given up or cancelled."""
-    if order.state.final or order.cancel_asked or not _is_unsent(order):
+    if order.state.final or order.cancel_asked or not _is_unsent(order) or _stays_waiting(order, happening.legs, now):
         return order, []
     reason = happening.decision.reason
     effects: list[Effect] = [Publish(happening.decision)]
@@ -175,6 +177,19 @@ def _decided(order: Order, happening: Decided, now: Microseconds) -> Handled:
         return replace(order, state=OrderState.REFUSED, decided_at=now, legs=(), attempts=(), reason=reason), effects
     routed = replace(order, state=OrderState.ROUTED, decided_at=now, legs=happening.legs, attempts=(), reason=reason)
     return routed, effects
+
+
+def _stays_waiting(order: Order, legs: tuple[Leg, ...], now: Microseconds) -> bool:
+    """Whether what an exchange asked to wait goes on waiting: nobody else takes all of it, and its time will come.
+
+    A pair that can't go now is refused: it goes whole or not at all.
+    """
+    waiting = [attempt for attempt in order.attempts if attempt.ask_at > now]
+    exchanges = {order.legs[attempt.leg].instrument.exchange for attempt in waiting}
+    if legs:
+        return any(leg.instrument.exchange in exchanges for leg in legs)
+    in_time = any(attempt.ask_at <= order.legs[attempt.leg].decided_at + SEND_WITHIN for attempt in waiting)
+    return in_time and order.command.kind is not CommandKind.PAIR
 
 
 def _is_unsent(order: Order) -> bool:
@@ -188,7 +203,7 @@ def _sending(order: Order, happening: Sending, now: Microseconds) -> Handled:
     if now > order.legs[leg].decided_at + SEND_WITHIN:
         return too_late(order, attempt, now)
     if _is_stale(order, attempt, now):
-        return _decide_again(order, attempt, now)
+        return _decide_again(order, attempt, f"not sent within {FRESH_FOR // SECOND} s of the decision", now)
     sent = replace(
         attempt,
         phase=Phase.SENDING,
@@ -206,11 +221,30 @@ def _is_stale(order: Order, attempt: Attempt, now: Microseconds) -> bool:
     return not (attempt.number or bounded) and now > order.legs[attempt.leg].decided_at + FRESH_FOR
 
 
-def _decide_again(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
+def _decide_again(order: Order, attempt: Attempt, why: str, now: Microseconds) -> Handled:
     if not _is_unsent(order):
-        why = f"not sent within {FRESH_FOR // SECOND} s of the decision"
         return moved(put(order, old := replace(attempt, is_stale=True)), old, Input.LATE, now, why)
     return too_late(order, attempt, now) if now > order.received_at + SEND_WITHIN else (order, [WantDecision()])
+
+
+def _told(order: Order, happening: Told, now: Microseconds) -> Handled:
+    """What must wait for longer than its decision lives is decided again at once: it may go elsewhere.
+
+    But not what evens a pair out, which has tries of its own, nor what makes a position smaller, which can do so there
+    alone.
+    """
+    order, effects = _about(order, happening.client_order_id, lambda o, a: told(o, a, happening, now), now)
+    attempt = find(order, happening.client_order_id)
+    if attempt is None or attempt.phase is not Phase.ROUTED or not _is_stale(order, attempt, attempt.ask_at):
+        return order, effects
+    if order.cancel_asked or _is_hedge(order, attempt) or order.legs[attempt.leg].reducing:
+        return order, effects
+    order, more = _decide_again(order, attempt, f"{attempt.reason}; a decision lives {FRESH_FOR // SECOND} s", now)
+    return order, effects + more
+
+
+def _is_hedge(order: Order, attempt: Attempt) -> bool:
+    return order.command.kind is CommandKind.PAIR and order.legs[attempt.leg].stage > 0
 
 
 def _given_up(order: Order, leg: int, why: str, now: Microseconds) -> Handled:
@@ -295,8 +329,7 @@ def _dropped(order: Order, now: Microseconds) -> Order:
     """What a cancelled or filled order would send (again), it does not send any more; but a pair's hedges."""
     why = order.cancel_asked or ("as much as was asked is filled" if _has_enough(order) else "")
     for attempt in order.attempts if why else ():
-        hedges = order.command.kind is CommandKind.PAIR and order.legs[attempt.leg].stage
-        if attempt.phase is Phase.ROUTED and not hedges:
+        if attempt.phase is Phase.ROUTED and not _is_hedge(order, attempt):
             order, _ = moved(order, attempt, Input.DROP, now, why)
     return order
 

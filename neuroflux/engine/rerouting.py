@@ -36,9 +36,12 @@ def _failed(order: Order, last: Attempt) -> bool:
 
 
 def failed(order: Order) -> frozenset[str]:
-    """The exchanges that failed to take a part of it; one that was not asked in time may be asked again."""
-    legs = (*order.rerouted, *untaken(order))
-    asked = (number for number in legs if not list(order.of_leg(number))[-1].is_stale)
+    """The exchanges that failed to take a part of it; one that was not asked in time may be asked again.
+
+    One that was asked, and asked to wait, has an attempt with an id.
+    """
+    last = (list(order.of_leg(number))[-1] for number in (*order.rerouted, *untaken(order)))
+    asked = (attempt.leg for attempt in last if attempt.client_order_id or not attempt.is_stale)
     return frozenset(order.legs[number].instrument.exchange for number in asked)
 
 

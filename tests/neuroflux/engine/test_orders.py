@@ -312,6 +312,68 @@ def test_throttled_is_sent_again_under_the_same_attempt_after_the_wait() -> None
     assert len(waiting.attempts) == 1
 
 
+LONG, WITHOUT_END = Throttled(30.0, "HTTP 429"), Throttled(300.0, "HTTP 418")
+
+
+@pytest.mark.parametrize("outcome", [LONG, WITHOUT_END])
+def test_what_must_wait_for_longer_than_its_decision_lives_goes_elsewhere_at_once(outcome: Throttled) -> None:
+    waiting = run(sent(), [told(outcome)])
+    assert of(WantDecision, waiting.effects)
+    elsewhere = step(waiting.order, decided(OTHER), NOW)
+    assert of(WantSend, elsewhere.effects)
+    assert elsewhere.order.legs == (OTHER,)
+
+
+@pytest.mark.parametrize("legs", [(), (LEG,), (OTHER, LEG)])
+def test_where_nobody_else_takes_it_it_waits_as_it_was_asked_to(legs: tuple[Leg, ...]) -> None:
+    waiting = run(sent(), [told(LONG)]).order
+    stays = step(waiting, decided(*legs), NOW)
+    assert (stays.order, stays.effects, wake_at(waiting)) == (waiting, (), NOW + 30 * SECOND)
+    woken = step(waiting, Ticked(), NOW + 30 * SECOND)
+    assert of(WantSend, woken.effects)
+    asked = step(woken.order, Sending(0, name()), NOW + 30 * SECOND)
+    assert of(WantDecision, asked.effects)
+    assert step(asked.order, decided(), NOW + 30 * SECOND).order.state is OrderState.REFUSED
+
+
+def test_what_would_have_to_wait_for_too_long_ends_where_nobody_else_takes_it() -> None:
+    end = step(run(sent(), [told(WITHOUT_END)]).order, decided(), NOW).order
+    assert (end.state, end.reason) == (OrderState.REFUSED, "again")
+
+
+def test_a_pair_that_must_wait_is_refused() -> None:
+    waiting = run(sent(), [told(LONG)]).order
+    pair = replace(waiting, command=replace(waiting.command, kind=CommandKind.PAIR))
+    assert step(pair, decided(), NOW).order.state is OrderState.REFUSED
+    assert step(pair, decided(LEG), NOW).order == pair
+
+
+def test_a_part_that_must_wait_is_offered_to_the_others_but_not_there() -> None:
+    resting = replace(OTHER, time_in_force=TimeInForce.GTC)
+    order = run(sent(LEG, resting), [Reported(name(1), report(OrderState.WORKING, 0, name(1)))]).order
+    left = run(order, [told(LONG)])
+    assert left.order.attempts[0].phase is Phase.EXPIRED
+    (event,) = [one for one in events(left.effects) if not one.client_order_id or one.client_order_id == name()]
+    assert event.reason == "HTTP 429; a decision lives 5 s"
+    ended = run(left.order, [Reported(name(1), report(OrderState.EXPIRED, 0, name(1)))])
+    assert of(WantReroute, ended.effects)
+    assert failed(ended.order) == {"binance"}
+
+
+@pytest.mark.parametrize("change", [{"reducing": Decimal(3)}, {"stage": 1}])
+def test_what_makes_a_position_smaller_and_what_evens_a_pair_out_waits(change: dict[str, object]) -> None:
+    kind = CommandKind.PAIR if "stage" in change else CommandKind.PLACE
+    order = begin(replace(LEG, **change))
+    order = replace(order, command=replace(order.command, kind=kind))
+    waiting = run(order, [Sending(0, name()), told(LONG)])
+    assert not of(WantDecision, waiting.effects)
+    assert wake_at(waiting.order) == NOW + 30 * SECOND
+
+
+def decided(*legs: Leg) -> Decided:
+    return Decided(OrderDecision("o", "optimal", (), "again", (), (), NOW), legs)
+
+
 def test_after_a_restart_what_was_being_sent_is_asked_after() -> None:
     restored = step(decode(encode(sent())), Restored(), NOW + SECOND)
     assert not of(Send, restored.effects)
