@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -36,6 +37,8 @@ CLAIM_KEY = "#claim"
 DONE_KEPT = 10_000
 """Of so many finished orders the state stays in memory, for late fills and cancels; of all of them the id."""
 
+LARGE = 100_000
+"""Bytes from which the body of an entry is compressed: Kafka takes 1 MB, which is some 2,800 fills uncompressed."""
 FORESTALLED_KEPT = 10_000
 """So many cancels that came before their orders are remembered."""
 
@@ -153,7 +156,7 @@ class Journal:
         """A fenced executor wrote after us. Compaction would keep its entry, so what counts is written again."""
         log.warning("a fenced executor wrote order %s", stale.order_id)
         kept = self._open.get(stale.order_id)
-        body = msgspec.msgpack.encode(kept) if kept else self._done.get(stale.order_id)
+        body = encoded(kept) if kept else self._done.get(stale.order_id)
         if partition in self._ours and body is not None:
             kind = OPEN if kept else DONE
             task = asyncio.create_task(self._append(partition, stale.order_id, kind, body))
@@ -205,7 +208,7 @@ class Journal:
     async def write(self, partition: int, kept: Saved, *, done: bool = False) -> None:
         """Write a step, and look: when this returns, the step is in the log and counts. Raises Fenced."""
         self._look(partition)
-        await self._append(partition, kept.order.id, DONE if done else OPEN, msgspec.msgpack.encode(kept))
+        await self._append(partition, kept.order.id, DONE if done else OPEN, encoded(kept))
         self._look(partition)
 
     async def forestall(self, partition: int, order_id: str, why: str) -> None:
@@ -241,16 +244,23 @@ def names_of(told: OrderReport | Fill) -> tuple[str, ...]:
     return (told.symbol, *own)
 
 
+def encoded(kept: Saved) -> bytes:
+    """The body of an entry: msgpack, of a large order compressed; its fills have most of their text in common."""
+    body = msgspec.msgpack.encode(kept)
+    return body if len(body) < LARGE else zlib.compress(body, 1)
+
+
 def decoded(body: bytes) -> Saved:
-    """The body of an entry that is no claim; raises msgspec.MsgspecError for what is none."""
-    return msgspec.msgpack.decode(body, type=Saved)
+    """The body of an entry that is no claim; raises msgspec.MsgspecError or zlib.error for what is none."""
+    is_compressed = body[:1] == b"\x78"  # zlib's first byte, with which no msgpack of ours begins
+    return msgspec.msgpack.decode(zlib.decompress(body) if is_compressed else body, type=Saved)
 
 
 def _readable(order_id: str, body: bytes) -> Saved | None:
     """None for what another release wrote in its own way; its id stays known, so that nothing is placed again."""
     try:
         return decoded(body)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, zlib.error):
         log.exception("order %s in the journal can't be read: it must be looked after by hand", order_id)
         return None
 

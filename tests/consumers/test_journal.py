@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from random import Random
 from typing import Any, cast
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
-from consumers.journal import DONE, OPEN, Fenced, Journal, decoded, saved
+from consumers.journal import DONE, OPEN, Fenced, Journal, decoded, encoded, saved
 from neuroflux.domain import (
     Cause,
     CommandKind,
@@ -167,10 +169,37 @@ async def test_an_entry_that_nothing_lies_before_counts_when_it_is_acknowledged(
     assert journal.order_of(fill("BTC/USDT", "client-a")) == "a"
 
 
+@pytest.mark.parametrize(("fills", "is_compressed"), [(0, False), (100, False), (10_000, True)])
+def test_an_order_of_many_fills_is_no_larger_than_kafka_takes(fills: int, is_compressed: bool) -> None:
+    kept = saved(filled_by(fills), [], 1)
+    body, plain = encoded(kept), msgspec.msgpack.encode(kept)
+    assert len(body) < 900_000
+    assert (body != plain) is is_compressed
+    assert decoded(body) == decoded(plain) == kept, "entries of older releases are plain"
+
+
+def filled_by(fills: int) -> Order:
+    """An order with so many fills, each with numbers of its own, as exchanges give them."""
+    random, one = Random(1), fill("BTC/USDT", "client-a")
+    parts = tuple(
+        replace(
+            one,
+            trade_id=str(random.getrandbits(40)),
+            price=Decimal(random.randrange(10**7)) / 100,
+            quantity=Decimal(random.randrange(1, 10**6)) / 10**5,
+            event_time=random.getrandbits(50),
+        )
+        for _ in range(fills)
+    )
+    first = order("a")
+    times = tuple(random.getrandbits(50) for _ in parts)
+    return replace(first, attempts=(replace(first.attempts[0], fills=parts, fills_at=times),))
+
+
 async def test_what_another_release_wrote_is_never_placed_again() -> None:
     journal = Log().journal()
     journal._take(entry(JournalEntry("a", OPEN, 0, b"\xc1", 0), 0))
-    journal._take(entry(JournalEntry("b", DONE, 0, b"\xc1", 0), 1))
+    journal._take(entry(JournalEntry("b", DONE, 0, b"\x78\x01", 0), 1))
     assert (journal.partition_of("a"), journal.partition_of("b")) == (PARTITION, PARTITION)
     assert not journal.restorable(PARTITION)
     assert journal.last("a") is journal.last("b") is None
