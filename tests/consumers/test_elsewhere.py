@@ -30,7 +30,7 @@ from neuroflux.domain import (
     Position,
     Side,
 )
-from neuroflux.engine.order_state import GivenUp, Order
+from neuroflux.engine.order_state import Hedged, Order
 from neuroflux.engine.routing import Routed
 from neuroflux.exchanges.base_exchange import Ack, Answer, Outcome, Placement, Reject, Request, Throttled
 from neuroflux.topics import BALANCES, BOOKS, HEALTH, INSTRUMENTS, POSITIONS, PRICES
@@ -201,22 +201,17 @@ async def test_a_leg_is_held_to_the_market_of_its_own_quote() -> None:
 OVERLOADED = Throttled(10.0, "-1008: only what reduces", risk_only=True)
 
 
-async def naked(stage: Bench, held: str = "0") -> Order:
-    """A pair that bought 10 on binance; its sale, on hyperliquid at 103, was thrown back for 10 s."""
+async def take_thrown_back(stage: Bench) -> None:
+    """A pair that buys 10 on binance; its sale, on hyperliquid at 103, is thrown back for 10 s."""
     for one, bid in ((PERPETUAL, 99.9), (THERE[PERPETUAL], 103.0)):
         show(stage, one, bid)
-    hold(stage, THERE[PERPETUAL], held)
     await stage.take(pair((PERPETUAL, Side.BUY), (THERE[PERPETUAL], Side.SELL)))
-    runner = stage.executor._runners["p"]
-    await until(lambda: runner.order.net == 10 and runner.order.attempts[1].ask_at > now() + 5_000_000)
-    return runner.order
 
 
 async def test_a_pair_is_evened_out_at_once_where_nothing_waits() -> None:
     gate = TwoExchanges(hyperliquid=OVERLOADED)
     async with bench(gate=gate) as stage:
-        await naked(stage)
-        await stage.executor.tend()
+        await take_thrown_back(stage)
         ended = await stage.ends("p")
         assert gate.sent[-1] == ("binance", "sell", False)
         assert "left open" not in ended.reason
@@ -240,12 +235,15 @@ async def test_a_hedge_that_opens_waits_where_no_new_risk_is_taken() -> None:
     """Nowhere else can it be had: it is not sent in vain."""
     gate = TwoExchanges(hyperliquid=OVERLOADED)
     async with bench(gate=gate) as stage:
-        order = await naked(stage)
-        stage.show(BOOKS, BookPicture(PERPETUAL.exchange, PERPETUAL.symbol, PERPETUAL.market, (), (), 1, now(), now()))
-        await stage.executor.tend()
+        hedge, one = stage.executor.hedge, PERPETUAL
+
+        def without_the_other_book(order: Order) -> Hedged:
+            stage.show(BOOKS, BookPicture(one.exchange, one.symbol, one.market, (), (), 1, now(), now()))
+            return hedge(order)
+
+        stage.executor.hedge = without_the_other_book  # type: ignore[method-assign]
+        await take_thrown_back(stage)
         runner = stage.executor._runners["p"]
-        assert stage.executor.given_up(order, 1) == "", "it can be had nowhere else"
-        runner.tell(GivenUp(1, "in vain"))
         await until(lambda: runner.order.hedges == 1 and runner._turns)
         assert len(gate.sent) == 2
 
