@@ -191,7 +191,7 @@ class Decider:
         """
         exchange = order.legs[leg].instrument.exchange
         if is_pair(order.command):
-            if all(attempt.phase is Phase.ROUTED for attempt in order.attempts):
+            if all(one.phase is Phase.ROUTED or not one.client_order_id for one in order.attempts):
                 legs = (attempt.leg for attempt in order.attempts)
                 return next(filter(None, (self._leg_must_wait(order, one) for one in legs)), "")
             why = self._leg_must_wait(order, leg)

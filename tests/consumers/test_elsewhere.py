@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 import pytest
@@ -30,7 +30,7 @@ from neuroflux.domain import (
     Position,
     Side,
 )
-from neuroflux.engine.order_state import Hedged, Order
+from neuroflux.engine.order_state import Hedged, Leg, Order
 from neuroflux.engine.routing import Routed
 from neuroflux.exchanges.base_exchange import Ack, Answer, Outcome, Placement, Reject, Request, Throttled
 from neuroflux.topics import BALANCES, BOOKS, HEALTH, INSTRUMENTS, POSITIONS, PRICES
@@ -215,6 +215,22 @@ async def test_a_pair_is_evened_out_at_once_where_nothing_waits() -> None:
         ended = await stage.ends("p")
         assert gate.sent[-1] == ("binance", "sell", False)
         assert "left open" not in ended.reason
+
+
+async def test_of_a_pair_whose_other_leg_must_wait_none_is_sent() -> None:
+    """hyperliquid takes no new risk from the decision on: the first leg is given up, and the second goes nowhere."""
+    gate = TwoExchanges()
+    async with bench(gate=gate) as stage:
+        ensure = stage.executor.leverages.ensure
+
+        async def meanwhile(legs: Iterable[Leg]) -> None:
+            gate.risk_held_at["hyperliquid"] = 10.0
+            await ensure(legs)
+
+        stage.executor.leverages.ensure = meanwhile  # type: ignore[method-assign]
+        await take_thrown_back(stage)
+        await stage.ends("p")
+        assert gate.sent == []
 
 
 async def test_what_reduces_does_not_wait_where_no_new_risk_is_taken() -> None:
