@@ -77,8 +77,8 @@ class Budget:
     def __init__(
         self, weight_per_minute: int, buffer: float, now: Seconds, orders: Iterable[tuple[int, Seconds]] = ()
     ) -> None:
-        self._per_minute = weight_per_minute
-        self._capacity = weight_per_minute * (1 - buffer)
+        self._per_minute, self._share = weight_per_minute, 1 - buffer
+        self._capacity = weight_per_minute * self._share
         self._tokens = self._capacity
         self._filled_at = now
         self._held_until = now
@@ -86,10 +86,10 @@ class Budget:
         self._windows = [Window(most, seconds, buffer) for most, seconds in orders]
 
     def bound(self, weight_per_minute: int, now: Seconds) -> None:
-        """Go on with another limit; the buffer stays."""
+        """Go on with another limit, of at least one a minute; the buffer stays."""
         self._refill(now)
-        self._capacity *= weight_per_minute / self._per_minute
-        self._per_minute = weight_per_minute
+        self._per_minute = max(weight_per_minute, 1)
+        self._capacity = self._per_minute * self._share
         self._tokens = min(self._tokens, self._capacity)
 
     def spend(self, weight: int, now: Seconds) -> bool:

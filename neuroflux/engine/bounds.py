@@ -6,7 +6,7 @@ Every function gives the rule that is broken, in a text of bounded length, or ""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Final
 
@@ -18,8 +18,12 @@ MAX_NAME: Final = 64
 MAX_WHY: Final = 1_000
 MAX_LEGS: Final = 64
 MAX_BACKUPS: Final = 64
-LIMITS: Final = ("leverage", "max_leverage", "weight_per_minute")
-"""What a ``limits`` command may bound."""
+LIMITS: Final = {"leverage": 1.0, "max_leverage": 0.01, "weight_per_minute": 100.0}
+"""What a ``limits`` command may bound, and the least it may bound it to.
+
+Of the weight a cancel and each question must have their turn: less the buffer it is the heaviest request, Binance's 80
+for all open orders.
+"""
 MAX_LIMIT: Final = 1e9
 RESERVED: Final = "#"
 """What begins the keys of the journal that are no order's."""
@@ -67,15 +71,15 @@ def failover_fault(failover: Failover) -> str:
 
 
 def _conditions_fault(failover: Failover) -> str:
-    return _numbers_fault("conditions", failover.conditions, CONDITIONS)
+    return _numbers_fault("conditions", failover.conditions, dict.fromkeys(CONDITIONS, 0.0))
 
 
-def _numbers_fault(what: str, numbers: Mapping[str, float], known: Collection[str]) -> str:
+def _numbers_fault(what: str, numbers: Mapping[str, float], least: Mapping[str, float]) -> str:
     for name, number in numbers.items():
-        if name not in known:
-            return f"{what}: {name[:MAX_NAME]!r} is none of {', '.join(known)}"
-        if not (isfinite(number) and 0 <= number <= MAX_LIMIT):
-            return f"{what}: {name} is {number}, and must be from 0 to {MAX_LIMIT:g}"
+        if name not in least:
+            return f"{what}: {name[:MAX_NAME]!r} is none of {', '.join(least)}"
+        if not (isfinite(number) and least[name] <= number <= MAX_LIMIT):
+            return f"{what}: {name} is {number}, and must be from {least[name]:g} to {MAX_LIMIT:g}"
     return ""
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import isfinite
+from math import ceil, isfinite
 from typing import Any, Final
 
 from msgspec import Struct
 
+from neuroflux.engine.bounds import LIMITS
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.manager.scope import parts
@@ -72,7 +73,8 @@ def _checked(name: str, config: Any) -> Mapping[str, Any]:
     for key, value in config.get("rate_limits", {}).items():
         if key not in RATES:
             raise UsageError(f"exchange_configs[{name!r}]['rate_limits'][{key!r}]: unknown; known: {', '.join(RATES)}")
-        _check_amount(f"exchange_configs[{name!r}]['rate_limits'][{key!r}]", value, 0.0)
+        least = LIMITS["weight_per_minute"] / RATES[key]
+        _check_amount(f"exchange_configs[{name!r}]['rate_limits'][{key!r}]", value, least)
     return config
 
 
@@ -85,8 +87,8 @@ def _check_kind(place: str, value: Any, kind: Any) -> None:
 
 def _check_amount(place: str, value: Any, least: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not isfinite(value) or value < least or not value:
-        raise UsageError(f"{place}: a number {'of at least 1' if least else 'above 0'} is wanted")
+    if not number or not isfinite(value) or value < least:
+        raise UsageError(f"{place}: a number of at least {ceil(least * 100) / 100:g} is wanted")
 
 
 def _check_leverage(name: str, config: Mapping[str, Any]) -> None:

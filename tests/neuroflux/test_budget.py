@@ -34,6 +34,17 @@ def test_what_the_exchange_says_is_used_is_not_there_again_before_its_next_minut
     assert not budget.spend(1, 130.0)
 
 
+@pytest.mark.parametrize("low", [0, 1, 100])
+def test_a_lower_limit_leaves_room_and_can_be_taken_back(low: int) -> None:
+    budget = Budget(6_000, 0.2, 0.0)
+    budget.bound(low, 0.0)
+    assert budget.spend(1, 0.0)
+    assert 0 <= budget.wait(1, 0.0) < 120
+    budget.bound(6_000, 0.0)
+    assert budget.spend(4_800, 120.0)
+    assert not budget.spend(1, 120.0)
+
+
 def test_a_hold_stops_everything() -> None:
     budget = Budget(600, 0.2, 0.0)
     budget.hold(5.0, 0.0)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from neuroflux.domain import ControlCommand, ControlKind
+from neuroflux.engine.bounds import LIMITS
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 from neuroflux.exchanges.hyperliquid import Hyperliquid
@@ -224,10 +225,15 @@ def test_a_leg_that_is_rejected_leaves_nothing_naked(manager: ExchangeManager, p
     raise AssertionError("no opportunity could be had")
 
 
-async def bound(settings: Settings, exchange: str, weight: float) -> None:
+async def bound(settings: Settings, exchange: str, weight: float, probes: int = 0) -> None:
+    """Set the exchange's limit, and take so many places of it."""
     limits = ControlCommand(kind=ControlKind.LIMITS, account=exchange, limits={"weight_per_minute": weight})
+    probe = ControlCommand(kind=ControlKind.PROBE, account=exchange, issued_at=time.time_ns() // 1_000)
     async with Publisher(settings, await load_codec(settings)) as publisher:
         await publisher.write(CONTROL, limits)
+        for _ in range(probes):
+            publisher.publish(CONTROL, probe)
+        await publisher.flush()
 
 
 def test_legs_of_a_pair_go_together_or_not_at_all(manager: ExchangeManager, pipeline: Pipeline) -> None:
@@ -239,9 +245,8 @@ def test_legs_of_a_pair_go_together_or_not_at_all(manager: ExchangeManager, pipe
         details = manager.execute_cross_exchange_arbitrage(pair)["execution_details"]
         return str(details["reason"]) if "rate: hyperliquid has no room" in details["reason"] else ""
 
-    asyncio.run(bound(pipeline.settings, "hyperliquid", 1))
+    asyncio.run(bound(pipeline.settings, "hyperliquid", LIMITS["weight_per_minute"], probes=150))
     try:
-        manager.route_order(ORDER | {"exchange": "hyperliquid"})  # takes the only place of this minute
         wait_for(refused, 20)
         before = len(accepted(pipeline, 0))
         assert refused()

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from neuroflux.domain import ControlCommand, ControlKind
+from neuroflux.engine.bounds import control_fault
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.manager.configs import Wanted, read_configs
@@ -25,6 +27,12 @@ def test_the_reference_s_structure_is_read() -> None:
         Wanted("binance", Keys("k", "s"), leverage=3.0, subaccount="desk"),
         Wanted("binanceusdm", Keys("k", "s"), leverage=3.0, subaccount="desk"),
     ]
+
+
+@pytest.mark.parametrize("rates", [{"weight_per_minute": 100}, {"requests_per_second": 1.67}])
+def test_the_lowest_rate_that_is_taken_is_one_that_the_execution_obeys(rates: dict[str, float]) -> None:
+    (wanted,) = read_configs({"hyperliquid": {"rate_limits": rates}})
+    assert control_fault(ControlCommand(kind=ControlKind.LIMITS, account="hyperliquid", limits=wanted.limits)) == ""
 
 
 def test_the_part_of_its_own_name_has_its_own_configuration() -> None:
@@ -48,7 +56,9 @@ def test_the_part_of_its_own_name_has_its_own_configuration() -> None:
         ({"binance": {"max_leverage": 2, "default_leverage": 3}}, r"\['default_leverage'\]: is above max_leverage"),
         ({"binance": {"rate_limits": 5}}, r"\['rate_limits'\]: a dict"),
         ({"binance": {"rate_limits": {"per_year": 5}}}, r"\['rate_limits'\]\['per_year'\]: unknown"),
-        ({"binance": {"rate_limits": {"weight_per_minute": 0}}}, r"\['weight_per_minute'\]: a number above 0"),
+        ({"binance": {"rate_limits": {"weight_per_minute": 0}}}, r"\['weight_per_minute'\]: a number of at least 100 is"),
+        ({"binance": {"rate_limits": {"requests_per_minute": 99}}}, r"\['requests_per_minute'\]: .* at least 100 is"),
+        ({"binance": {"rate_limits": {"requests_per_second": 0.01}}}, r"\['requests_per_second'\]: .* at least 1.67 is"),
     ],
 )
 def test_a_mistake_is_named(configs: Any, named: str) -> None:
