@@ -77,7 +77,7 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
         _follower(opened, follow(status, views, modes_read)),
         _follower(opened, follow(market, views)),
         _follower(opened, follow(account, views)),
-        _follower(opened, follow(filled, views)),
+        _follower(opened, follow(filled, views, views.fills_read)),
     ]
     await _unless_failed(_all_set(journal_read, views_read, modes_read), *followers)
     accounts = accounts_of(settings, views.listed)

@@ -98,6 +98,8 @@ class Views:
         self.on_probe: Callable[[ControlCommand], None] = lambda control: None
         self.moved = asyncio.Event()
         """Set with every batch that was taken in."""
+        self.fills_read = asyncio.Event()
+        """Set once all fills of this day have been taken in that were there at the start."""
         self._instruments: dict[tuple[str, str], Instrument] = {}
         self._called: dict[str, dict[tuple[str, str], Instrument]] = defaultdict(dict)
         self._listed: dict[str, Sequence[Instrument]] = {}
@@ -155,7 +157,7 @@ class Views:
                 self._follow(failover, entry)
             case Fill() as fill if entry.topic is FILLS:
                 if fill.order_id:  # what the account did elsewhere is no loss of ours
-                    self._today.take(fill)
+                    self._today.take(fill, _written(entry))
             case OrderReport() | Fill() as told:
                 self.on_account(told)
             case _:
@@ -261,7 +263,12 @@ class Views:
         return f"mode: {mode.detail}" if mode is not None and mode.value else ""
 
     def profit_today(self, now: Microseconds) -> float | None:
-        """What our fills of this day have come to, in USD; None where a price or a rate that it needs is not known."""
+        """What our fills of this day have come to, in USD; None where a price or a rate that it needs is not known.
+
+        It is not known either while the fills of this day are still being read.
+        """
+        if not self.fills_read.is_set():
+            return None
 
         def rate(asset: str) -> float | None:
             known = self.rate(asset, now)
@@ -270,11 +277,15 @@ class Views:
         def mid(exchange: str, symbol: str) -> float | None:
             return self._mid(exchange, symbol, now)
 
-        return self._today.usd(rate, mid, now, self._position)
+        return self._today.usd(rate, mid, now, self._position, self._unit)
 
     def _position(self, exchange: str, symbol: str) -> Decimal | None:
         position = self._positions.get((exchange, symbol))
         return position.quantity if position is not None else None
+
+    def _unit(self, exchange: str, symbol: str) -> int:
+        instrument = self.instrument(exchange, symbol)
+        return instrument.multiplier if instrument is not None else 1
 
     def _mid(self, exchange: str, symbol: str, now: Microseconds) -> float | None:
         """The middle of a fresh book, in its quote, or else the market's price; None where neither is."""

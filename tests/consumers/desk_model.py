@@ -249,6 +249,7 @@ class Bench:
         self.executor.gateway = gateway
         self.executor.decider = Decider(views, gateway, self.executor.journal, limits)
         self.executor.decider._warm_until = 0
+        views.fills_read.set()
         self.executor.alarms, self.executor.leverages = Alarms(limits), Leverages(gateway, views)
         self.offset = 0
         self.show(INSTRUMENTS, SPOT)

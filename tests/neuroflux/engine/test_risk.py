@@ -71,28 +71,34 @@ def traded(side: Side, price: str, quantity: str, at: int = MIDNIGHT, fee: str =
     return replace(fill(0), side=side, event_time=at, **figures)
 
 
+def taken(day: DailyProfit, *fills: Fill) -> None:
+    """Each was written when it happened."""
+    for one in fills:
+        day.take(one, one.event_time)
+
+
 def usd(day: DailyProfit, mid: float | None = None, now: int = MIDNIGHT) -> float | None:
     return day.usd({"USDT": 1.0}.get, lambda exchange, symbol: mid, now)
 
 
 def test_a_round_trip_is_what_it_brought_less_the_fees() -> None:
     day = DailyProfit()
-    day.take(traded(Side.BUY, "100", "2"))
-    day.take(traded(Side.SELL, "90", "2"))
+    taken(day, traded(Side.BUY, "100", "2"))
+    taken(day, traded(Side.SELL, "90", "2"))
     assert usd(day) == -22
 
 
 def test_what_is_still_held_is_marked_to_the_market_and_without_one_nothing_is_known() -> None:
     day = DailyProfit()
-    day.take(traded(Side.BUY, "100", "2"))
+    taken(day, traded(Side.BUY, "100", "2"))
     assert usd(day, 130.0) == 59
     assert usd(day) is None
 
 
 def test_without_a_rate_of_what_was_paid_nothing_is_known_and_the_limit_refuses() -> None:
     day = DailyProfit()
-    day.take(traded(Side.BUY, "70000", "2"))
-    day.take(traded(Side.SELL, "35000", "2"))
+    taken(day, traded(Side.BUY, "70000", "2"))
+    taken(day, traded(Side.SELL, "35000", "2"))
     assert usd(day) == -70_002
     assert day.usd(lambda asset: None, lambda exchange, symbol: 35_000.0, MIDNIGHT) is None
     fault = standing_fault(Standing(profit_today_usd=None), LIMITS)
@@ -103,7 +109,7 @@ def test_without_a_rate_of_what_was_paid_nothing_is_known_and_the_limit_refuses(
 @pytest.mark.parametrize("mid", [5_000.0, 10_000.0, 15_000.0, None])
 def test_who_sells_what_was_held_is_flat_whatever_the_price_does_then(mid: float | None) -> None:
     day = DailyProfit()
-    day.take(traded(Side.SELL, "10000", "1"))
+    taken(day, traded(Side.SELL, "10000", "1"))
     assert usd(day, mid) == -1
 
 
@@ -120,7 +126,7 @@ def test_a_sale_closes_what_was_long_at_midnight_and_the_rest_is_short(
 ) -> None:
     """Sold at 100, the market is at 90 now; a position that nobody knows is taken for none at midnight."""
     day = DailyProfit()
-    day.take(perpetual(Side.SELL, "100", sold))
+    taken(day, perpetual(Side.SELL, "100", sold))
 
     def held(exchange: str, symbol: str) -> Decimal | None:
         return None if held_now is None else Decimal(held_now)
@@ -131,29 +137,94 @@ def test_a_sale_closes_what_was_long_at_midnight_and_the_rest_is_short(
 def test_what_was_held_is_worth_what_the_day_first_saw() -> None:
     """Long at midnight: closed in two steps, 100 and 90; the second lost 10 against the first."""
     day = DailyProfit()
-    day.take(perpetual(Side.SELL, "100", "1"))
-    day.take(perpetual(Side.SELL, "90", "1"))
+    taken(day, perpetual(Side.SELL, "100", "1"))
+    taken(day, perpetual(Side.SELL, "90", "1"))
     flat = Decimal(0)
     assert day.usd({"USDT": 1.0}.get, lambda exchange, symbol: 50.0, MIDNIGHT, lambda exchange, symbol: flat) == -10
 
 
 def test_a_fee_in_an_asset_without_a_rate_counts_for_the_most_it_can_be() -> None:
     day = DailyProfit()
-    day.take(replace(traded(Side.BUY, "100", "2", fee="0.01"), fee_asset="BNB"))
+    taken(day, replace(traded(Side.BUY, "100", "2", fee="0.01"), fee_asset="BNB"))
     assert usd(day, 100.0) == -2
     assert day.usd({"USDT": 1.0, "BNB": 600.0}.get, lambda exchange, symbol: 100.0, MIDNIGHT) == -6
 
 
 def test_a_fee_in_what_was_bought_is_no_less_than_it_is_worth() -> None:
     day = DailyProfit()
-    day.take(replace(traded(Side.BUY, "100", "2", fee="0.5"), fee_asset="BTC"))
+    taken(day, replace(traded(Side.BUY, "100", "2", fee="0.5"), fee_asset="BTC"))
     assert usd(day, 100.0) == -50
 
 
 def test_a_new_day_begins_at_nothing_and_late_news_of_the_old_one_does_not_count() -> None:
     day = DailyProfit()
-    day.take(traded(Side.BUY, "100", "2"))
+    taken(day, traded(Side.BUY, "100", "2"))
     assert usd(day, 0.5, MIDNIGHT + DAY) == 0
-    day.take(traded(Side.SELL, "100", "1", MIDNIGHT + DAY))
-    day.take(traded(Side.BUY, "100", "2", MIDNIGHT + DAY - 1))
+    taken(day, traded(Side.SELL, "100", "1", MIDNIGHT + DAY))
+    taken(day, traded(Side.BUY, "100", "2", MIDNIGHT + DAY - 1))
     assert usd(day, 100.0, MIDNIGHT + DAY) == -1
+
+
+def on(exchange: str, symbol: str, side: Side, price: str, quantity: str) -> Fill:
+    asset = symbol.partition("/")[2].partition(":")[0]
+    return replace(traded(side, price, quantity, fee="0"), exchange=exchange, symbol=symbol, fee_asset=asset)
+
+
+@pytest.mark.parametrize("mid", [30_000.0, 60_000.0, 90_000.0])
+@pytest.mark.parametrize(
+    ("sold", "held_now"),
+    [
+        (("b", "BTC/USDC"), "0"),
+        (("a", "BTC/USDC"), "0"),
+        (("b", "BTC/USDT:USDT"), "-10"),
+        (("b", "BTC/USDT:USDT"), "0"),
+    ],
+    ids=["elsewhere", "another quote", "a new short", "a long that was held"],
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_is_bought_here_and_sold_there_has_brought_its_difference_whatever_the_price_does_then(
+    mid: float, sold: tuple[str, str], held_now: str, order: int
+) -> None:
+    day = DailyProfit()
+    taken(day, *[on("a", "BTC/USDT", Side.BUY, "60000", "10"), on(*sold, Side.SELL, "60100", "10")][::order])
+
+    def held(exchange: str, symbol: str) -> Decimal:
+        return Decimal(held_now)
+
+    assert day.usd({"USDT": 1.0, "USDC": 1.0}.get, lambda exchange, symbol: mid, MIDNIGHT, held) == 1_000
+
+
+@pytest.mark.parametrize(("bought", "profit"), [("1", 0), ("0.5", 0), ("2", -10)])
+def test_a_sale_of_what_was_held_is_none_as_far_as_a_contract_is_bought_for_it(bought: str, profit: int) -> None:
+    """1,000 sold at 100, as many bought in a contract of 1,000 at 100; the market is at 90 now."""
+    day = DailyProfit()
+    taken(day, on("a", "X/USDT", Side.SELL, "0.1", "1000"))
+    taken(day, on("b", "X/USDT:USDT", Side.BUY, "100", bought))
+
+    def mid(exchange: str, symbol: str) -> float:
+        return 0.09 if exchange == "a" else 90.0
+
+    def held(exchange: str, symbol: str) -> Decimal:
+        return Decimal(bought)
+
+    def unit(exchange: str, symbol: str) -> int:
+        return 1_000 if exchange == "b" else 1
+
+    assert day.usd({"USDT": 1.0}.get, mid, MIDNIGHT, held, unit) == pytest.approx(profit)
+
+
+@pytest.mark.parametrize("ahead", [8_000_000, DAY])
+def test_what_is_written_for_another_day_takes_nothing_from_this_one(ahead: int) -> None:
+    day, now = DailyProfit(), MIDNIGHT + DAY - 5_000_000
+    day.take(traded(Side.BUY, "100", "2"), now - 2)
+    day.take(traded(Side.BUY, "100", "1"), now + ahead)
+    day.take(traded(Side.SELL, "90", "2"), now - 1)
+    assert usd(day, 100.0, now) == -22
+    assert usd(day, 100.0, now + ahead) == -1
+
+
+def test_a_fill_counts_for_the_day_in_which_it_was_heard_of_whatever_its_exchange_s_clock_says() -> None:
+    day = DailyProfit()
+    for ahead in (-8_000_000, 8_000_000, DAY, -DAY):
+        day.take(traded(Side.BUY, "100", "1", MIDNIGHT + ahead), MIDNIGHT)
+    assert usd(day, 100.0) == -4
