@@ -352,10 +352,11 @@ class Views:
         )
         if written is None or now - written > BALANCES_LIFE:
             return None
-        under_way = reserved(orders, instrument.exchange, asset, self._seen_of(instrument.exchange, asset, now), now)
-        free, bounds = balance.free if balance else Decimal(0), self.bounds(instrument.exchange)
-        planned = at_margin(free - under_way, instrument, bounds)
-        return bounded(planned, under_way, instrument, side, bounds, balance, self._on_margin(instrument))
+        exchange, bounds = instrument.exchange, self.bounds(instrument.exchange)
+        under_way = reserved(orders, exchange, asset, self._seen_of(exchange, asset, now), now, bounds)
+        free = balance.free if balance else Decimal(0)
+        planned, holding = (at_margin(one, instrument, bounds) for one in (free - under_way, under_way))
+        return bounded(planned, holding, instrument, side, bounds, balance, self._on_margin(instrument))
 
     def shows(self, order: Order, now: Microseconds) -> bool:
         """Whether the balances show all that an order took."""

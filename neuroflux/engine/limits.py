@@ -208,10 +208,15 @@ def spent_amount(instrument: Instrument, side: Side, quantity: Decimal, price: D
 
 def at_margin(free: Decimal, instrument: Instrument, limits: Mapping[str, float]) -> Decimal:
     """Funds as they are planned with, at ``MARGIN``: who set another leverage on a perpetual has more, or less."""
+    return free * _at_leverage(instrument, limits)
+
+
+def _at_leverage(instrument: Instrument, limits: Mapping[str, float]) -> Decimal:
+    """How many times the notional of ``MARGIN`` the account can hold of the instrument by its own margin."""
     leverage = limits.get("leverage", 0.0)
     if not leverage or instrument.kind is not InstrumentKind.PERPETUAL:
-        return free
-    return free * Decimal(str(leverage)) * MARGIN
+        return Decimal(1)
+    return Decimal(str(leverage)) * MARGIN
 
 
 class Seen(Struct, frozen=True):
@@ -232,15 +237,23 @@ class Seen(Struct, frozen=True):
         return self.written >= heard_at or (self.written >= sent_at and self.event_time >= time)
 
 
-def reserved(orders: Iterable[Order], exchange: str, asset: str, balance: Seen, now: Microseconds) -> Decimal:
-    """What orders hold of an asset that its balance can't show yet."""
+def reserved(
+    orders: Iterable[Order],
+    exchange: str,
+    asset: str,
+    balance: Seen,
+    now: Microseconds,
+    limits: Mapping[str, float],
+) -> Decimal:
+    """What orders hold of an asset that its balance can't show yet, of a perpetual at the exchange's leverage."""
     total = Decimal(0)
     for order in orders:
         for number, leg in enumerate(order.legs):
             here = leg.instrument.exchange == exchange and spent_asset(leg.instrument, leg.side) == asset
             if here and _unseen(order, number, balance, now):
                 paid = max(Decimal(0), _taken(order, number) - leg.reducing)
-                total += spent_amount(leg.instrument, leg.side, paid, leg.price)
+                planned = spent_amount(leg.instrument, leg.side, paid, leg.price)
+                total += planned / _at_leverage(leg.instrument, limits)
     return total
 
 

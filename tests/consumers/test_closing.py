@@ -12,6 +12,8 @@ from neuroflux.domain import (
     AggregatedPrice,
     Balance,
     BookPicture,
+    ControlCommand,
+    ControlKind,
     ExchangeHealth,
     ExchangeStatus,
     Failover,
@@ -28,7 +30,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.limits import BALANCES_LIFE
 from neuroflux.exchanges.base_exchange import Reject
-from neuroflux.topics import BALANCES, BOOKS, FAILOVER, HEALTH, INSTRUMENTS, POSITIONS, PRICES, STATUS
+from neuroflux.topics import BALANCES, BOOKS, CONTROL, FAILOVER, HEALTH, INSTRUMENTS, POSITIONS, PRICES, STATUS
 from tests.consumers.desk_model import SPOT, Bench, Gate, bench, filled, now, place, working
 
 PERPETUAL = replace(
@@ -85,6 +87,26 @@ async def test_what_goes_beyond_the_position_needs_funds_for_the_rest_alone() ->
         await stage.take(order(Side.SELL, "2"))
         assert (await stage.ends("o")).reason.startswith("funds")
         assert not stage.gate.placed
+
+
+@pytest.mark.parametrize("leverage", [1.0, 5.0, 20.0])
+@pytest.mark.parametrize("bound", ["leverage", "max_leverage"])
+async def test_an_order_under_way_leaves_what_it_does_not_hold_at_whatever_leverage(
+    leverage: float, bound: str
+) -> None:
+    """Of 100 at this leverage all is ordered but for 10 USD."""
+    async with bench() as stage:
+        futures(stage, "0", free="100")
+        limits = {"leverage": leverage, bound: leverage}
+        stage.show(CONTROL, ControlCommand(kind=ControlKind.LIMITS, account="binance", limits=limits))
+        stage.executor.leverages._asked[("binance", PERPETUAL.symbol)] = int(leverage)
+        stage.gate.answers["POST"] = stage.gate.answers["GET"] = working
+        resting = {"type": OrderType.LIMIT, "price": Decimal(100)}
+        await stage.take(order(Side.BUY, str(leverage - 0.1), **resting))
+        await stage.take(replace(order(Side.BUY, "0.11", **resting), order_id="beyond"))
+        assert (await stage.ends("beyond")).reason.startswith("funds")
+        await stage.take(replace(order(Side.BUY, "0.1", **resting), order_id="within"))
+        assert [one.quantity for one in stage.gate.placed] == [Decimal(str(leverage - 0.1)), Decimal("0.1")]
 
 
 @pytest.mark.parametrize(("held", "side"), [("0", Side.SELL), ("1", Side.BUY), ("-1", Side.SELL)])

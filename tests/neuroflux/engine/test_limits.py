@@ -30,6 +30,7 @@ from neuroflux.engine.limits import (
     Limits,
     Seen,
     age_fault,
+    at_margin,
     collar_fault,
     command_fault,
     halt_fault,
@@ -188,16 +189,31 @@ def seen(written: int, event_time: int | None = None) -> Seen:
 )
 def test_an_open_intent_holds_what_it_may_spend(instrument: Instrument, side: Side, asset: str, held: Decimal) -> None:
     order = routed(instrument, side)
-    assert reserved([order], "binance", asset, seen(NOW), NOW) == held
-    assert reserved([order], "hyperliquid", asset, seen(NOW), NOW) == 0
-    assert reserved([order], "binance", "ETH", seen(NOW), NOW) == 0
+    assert reserved([order], "binance", asset, seen(NOW), NOW, {}) == held
+    assert reserved([order], "hyperliquid", asset, seen(NOW), NOW, {}) == 0
+    assert reserved([order], "binance", "ETH", seen(NOW), NOW, {}) == 0
 
 
 def test_what_the_balance_already_shows_is_not_reserved_again() -> None:
     working = heard(routed(SPOT), OrderState.WORKING, 0)
-    assert reserved([working], "binance", "USDT", seen(NOW - 1), NOW) == 200
-    assert reserved([working], "binance", "USDT", seen(NOW), NOW) == 0
-    assert reserved([working], "binance", "USDT", seen(NOW - 1), NOW + RESERVED_FOR) == 0
+    assert reserved([working], "binance", "USDT", seen(NOW - 1), NOW, {}) == 200
+    assert reserved([working], "binance", "USDT", seen(NOW), NOW, {}) == 0
+    assert reserved([working], "binance", "USDT", seen(NOW - 1), NOW + RESERVED_FOR, {}) == 0
+
+
+@pytest.mark.parametrize("leverage", [0, 1, 3, 20])
+@pytest.mark.parametrize(("bought", "held"), [(PERPETUAL, 200 * MARGIN), (SPOT, Decimal(200))])
+def test_the_margin_of_an_order_is_planned_with_once_at_whatever_leverage(
+    leverage: float, bought: Instrument, held: Decimal
+) -> None:
+    """What a perpetual holds is that share of all that can be had of it; what a purchase holds is money."""
+    limits = {"leverage": leverage} if leverage else {}
+    taken = reserved([routed(bought)], "binance", "USDT", seen(NOW), NOW, limits)
+    free = Decimal(1_000)
+    left = at_margin(free, PERPETUAL, limits) - at_margin(free - taken, PERPETUAL, limits)
+    planned = held if bought is PERPETUAL else at_margin(held, PERPETUAL, limits)
+    assert float(left) == pytest.approx(float(planned))
+    assert float(taken) == pytest.approx(200 / leverage if leverage and bought is PERPETUAL else float(held))
 
 
 def test_what_balances_show_counts_no_more() -> None:
@@ -216,8 +232,8 @@ def test_what_balances_show_counts_no_more() -> None:
 
 
 def test_a_fill_stays_reserved_until_the_balance_tells_and_a_rejected_order_holds_nothing() -> None:
-    assert reserved([heard(routed(SPOT), OrderState.FILLED, 2)], "binance", "USDT", seen(NOW - 1), NOW) == 200
-    assert reserved([heard(routed(SPOT), OrderState.REJECTED, 0)], "binance", "USDT", seen(NOW - 1), NOW) == 0
+    assert reserved([heard(routed(SPOT), OrderState.FILLED, 2)], "binance", "USDT", seen(NOW - 1), NOW, {}) == 200
+    assert reserved([heard(routed(SPOT), OrderState.REJECTED, 0)], "binance", "USDT", seen(NOW - 1), NOW, {}) == 0
 
 
 # ── what a balance shows ─────────────────────────────────────────────────────────────────────────────────────────
@@ -226,7 +242,7 @@ MS = 1_000
 
 
 def held(order: Order, balance: Seen, now: int = NOW + 10_000 * MS) -> Decimal:
-    return reserved([order], "binance", "USDT", balance, now)
+    return reserved([order], "binance", "USDT", balance, now, {})
 
 
 def test_a_push_that_comes_before_the_answer_shows_the_fill() -> None:

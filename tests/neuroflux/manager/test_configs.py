@@ -56,9 +56,15 @@ def test_the_part_of_its_own_name_has_its_own_configuration() -> None:
         ({"binance": {"max_leverage": 2, "default_leverage": 3}}, r"\['default_leverage'\]: is above max_leverage"),
         ({"binance": {"rate_limits": 5}}, r"\['rate_limits'\]: a dict"),
         ({"binance": {"rate_limits": {"per_year": 5}}}, r"\['rate_limits'\]\['per_year'\]: unknown"),
-        ({"binance": {"rate_limits": {"weight_per_minute": 0}}}, r"\['weight_per_minute'\]: a number of at least 100 is"),
+        (
+            {"binance": {"rate_limits": {"weight_per_minute": 0}}},
+            r"\['weight_per_minute'\]: a number of at least 100 is",
+        ),
         ({"binance": {"rate_limits": {"requests_per_minute": 99}}}, r"\['requests_per_minute'\]: .* at least 100 is"),
-        ({"binance": {"rate_limits": {"requests_per_second": 0.01}}}, r"\['requests_per_second'\]: .* at least 1.67 is"),
+        (
+            {"binance": {"rate_limits": {"requests_per_second": 0.01}}},
+            r"\['requests_per_second'\]: .* at least 1.67 is",
+        ),
     ],
 )
 def test_a_mistake_is_named(configs: Any, named: str) -> None:
