@@ -123,7 +123,8 @@ class Decider:
             self._taken.popleft()
         others = (order for order in self._holding(ours) if order.id != command.order_id)
         open_orders = sum(not order.state.final for order in others)
-        return Standing(open_orders, len(self._taken), self._views.profit_today(now), self._views.held())
+        profit, held = self._views.profit_today(now), self._views.held()
+        return Standing(open_orders, len(self._taken), profit, held, self._views.seen)
 
     def _choose(self, command: OrderCommand, ours: Sequence[Order], tried: Collection[str]) -> Routed:
         if command.legs:

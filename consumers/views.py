@@ -28,6 +28,7 @@ from neuroflux.domain import (
     Failover,
     Fill,
     Instrument,
+    InstrumentKind,
     Microseconds,
     OrderReport,
     Position,
@@ -38,10 +39,11 @@ from neuroflux.engine.bounds import MAX_WHY, control_fault, failover_fault
 from neuroflux.engine.candidates import PRICE_LIFE, Prospect, usd_rate
 from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
 from neuroflux.engine.daily import DailyProfit
-from neuroflux.engine.leverage import bounded, reducible
+from neuroflux.engine.leverage import bounded, held, reducible
 from neuroflux.engine.limits import (
     BALANCES_LIFE,
     EVERYWHERE,
+    NEVER,
     Seen,
     at_margin,
     halt_fault,
@@ -76,7 +78,6 @@ MARKET = (BOOKS, PRICES)
 ACCOUNT = (ACCOUNT_ORDERS, ACCOUNT_FILLS)
 MID_LIFE: Microseconds = 60_000_000
 """How old a book may be to mark by it what was traded today."""
-NEVER = Seen(0, 0)
 FEW = 50
 """Records handed over at once: decoding them must not keep an order waiting."""
 
@@ -315,8 +316,15 @@ class Views:
 
     def reducible(self, instrument: Instrument, side: Side, orders: Sequence[Order]) -> Decimal:
         """How much of an order, in wire units, only makes a position smaller, beside what other orders take of it."""
-        name = (instrument.exchange, instrument.symbol)
-        return reducible(instrument, side, self._positions.get(name), orders, self._seen.get(name, NEVER))
+        position = self._positions.get((instrument.exchange, instrument.symbol))
+        return reducible(instrument, side, position, orders, self.seen(instrument))
+
+    def seen(self, instrument: Instrument) -> Seen:
+        """When what is held of an instrument was told: of a perpetual its position, else the balance of its base."""
+        if instrument.kind is InstrumentKind.PERPETUAL:
+            return self._seen.get((instrument.exchange, instrument.symbol), NEVER)
+        balance, written = self._balances.get((instrument.exchange, instrument.base), (None, 0))
+        return NEVER if balance is None else Seen(written, balance.event_time)
 
     def prospect(
         self, instrument: Instrument, side: Side, orders: Sequence[Order], blocked: str, now: Microseconds
@@ -359,8 +367,8 @@ class Views:
         return bounded(planned, holding, instrument, side, bounds, balance, self._on_margin(instrument))
 
     def shows(self, order: Order, now: Microseconds) -> bool:
-        """Whether the balances show all that an order took."""
-        return shown(order, lambda exchange, asset: self._seen_of(exchange, asset, now), now)
+        """Whether balances and positions show all that an order took and brought."""
+        return shown(order, lambda exchange, asset: self._seen_of(exchange, asset, now), now) and held(order, self.seen)
 
     def _seen_of(self, exchange: str, asset: str, now: Microseconds) -> Seen:
         """When the balance of an asset is from; where there is none, nothing is missing from it."""

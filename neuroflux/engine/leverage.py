@@ -6,12 +6,12 @@ order against a position makes it smaller first. Orders that rest and do not hol
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from neuroflux.domain import Balance, Instrument, InstrumentKind, Position, Side
 from neuroflux.engine.limits import MARGIN, Seen
-from neuroflux.engine.order_state import ZERO, Leg, Order
+from neuroflux.engine.order_state import ZERO, Attempt, Order
 
 
 def reducible(
@@ -34,16 +34,27 @@ def _reducing(order: Order, instrument: Instrument, side: Side, seen: Seen) -> D
     total = ZERO
     for number, leg in enumerate(order.legs):
         if leg.reducing and (leg.instrument.exchange, leg.instrument.symbol, leg.side) == here:
-            total += min(leg.reducing, _outstanding(order, number, leg, seen))
+            total += min(leg.reducing, outstanding(order, number, seen))
     return total
 
 
-def _outstanding(order: Order, number: int, leg: Leg, seen: Seen) -> Decimal:
-    last = order.last_of(number)
+def outstanding(order: Order, number: int, seen: Seen) -> Decimal:
+    """What a leg, in wire units, may still bring, and what it has filled and a holding ``seen`` then can't show."""
+    leg, last = order.legs[number], order.last_of(number)
     if last is None:
         return ZERO if order.state.final else leg.quantity
-    missing = ZERO if seen.shows(last.sent_at, last.filled_at, last.filled_time) else last.filled
+    missing = ZERO if _shows(seen, last) else last.filled
     return missing if last.phase.final else leg.quantity - last.filled + missing
+
+
+def held(order: Order, seen: Callable[[Instrument], Seen]) -> bool:
+    """Whether the holdings, of the times that ``seen`` says, show all that an order has filled."""
+    lasts = [(leg.instrument, order.last_of(number)) for number, leg in enumerate(order.legs)]
+    return all(last is None or not last.filled or _shows(seen(one), last) for one, last in lasts)
+
+
+def _shows(seen: Seen, last: Attempt) -> bool:
+    return seen.shows(last.sent_at, last.filled_at, last.filled_time)
 
 
 def worth(position: Position) -> Decimal:

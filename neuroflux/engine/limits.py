@@ -237,6 +237,10 @@ class Seen(Struct, frozen=True):
         return self.written >= heard_at or (self.written >= sent_at and self.event_time >= time)
 
 
+NEVER = Seen(0, 0)
+"""Of what nobody has told."""
+
+
 def reserved(
     orders: Iterable[Order],
     exchange: str,

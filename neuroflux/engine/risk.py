@@ -7,14 +7,15 @@ smaller is never refused for it, and hedges are not asked at all.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from math import inf
 
 from msgspec import Struct
 
 from neuroflux.domain import Instrument, InstrumentKind, Side
-from neuroflux.engine.limits import Limits
+from neuroflux.engine.leverage import outstanding
+from neuroflux.engine.limits import NEVER, Limits, Seen
 from neuroflux.engine.order_state import Leg, Order
 from neuroflux.exchanges.markets import USD_CLASS
 
@@ -26,13 +27,15 @@ class Standing(Struct, frozen=True):
     """Where we stand when an order comes.
 
     ``recent_orders`` were taken in the last second; ``profit_today_usd`` is None where it can't be known; ``held`` is
-    what each exchange holds of an asset, in its units, and below 0 where it is short.
+    what each exchange holds of an asset, in its units, and below 0 where it is short; ``seen`` is when what is held of
+    an instrument was told.
     """
 
     open_orders: int = 0
     recent_orders: int = 0
     profit_today_usd: float | None = 0.0
     held: Mapping[Holding, Decimal] = {}
+    seen: Callable[[Instrument], Seen] = lambda instrument: NEVER
 
 
 def standing_fault(standing: Standing, limits: Limits) -> str:
@@ -67,7 +70,7 @@ def shrinks(leg: Leg) -> bool:
 def position_fault(legs: Iterable[Leg], standing: Standing, orders: Iterable[Order], limits: Limits) -> str:
     """Why these legs, with what is under way beside them, would hold too much of one asset; "" where they would not."""
     legs = list(legs)
-    coming = under_way(orders)
+    coming = _under_way(orders, {_holding(leg) for leg in legs}, standing.seen)
     for leg in legs:
         coming[_holding(leg), leg.side] += leg.quantity * leg.instrument.multiplier
     for leg in legs:
@@ -82,14 +85,16 @@ def position_fault(legs: Iterable[Leg], standing: Standing, orders: Iterable[Ord
     return ""
 
 
-def under_way(orders: Iterable[Order]) -> defaultdict[tuple[Holding, Side], Decimal]:
-    """What open orders may still bring, by exchange, asset and side, in units of the asset."""
+def _under_way(
+    orders: Iterable[Order], wanted: Collection[Holding], seen: Callable[[Instrument], Seen]
+) -> defaultdict[tuple[Holding, Side], Decimal]:
+    """What orders may still bring, and have brought and is not told yet, by holding and side, in units of the asset."""
     found: defaultdict[tuple[Holding, Side], Decimal] = defaultdict(Decimal)
     for order in orders:
-        for attempt in order.attempts:
-            leg = order.legs[attempt.leg]
-            if not attempt.phase.final:
-                found[_holding(leg), leg.side] += (leg.quantity - attempt.filled) * leg.instrument.multiplier
+        for number, leg in enumerate(order.legs):
+            if (holding := _holding(leg)) in wanted:
+                quantity = outstanding(order, number, seen(leg.instrument))
+                found[holding, leg.side] += quantity * leg.instrument.multiplier
     return found
 
 

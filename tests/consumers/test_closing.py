@@ -156,6 +156,36 @@ async def test_no_limit_keeps_a_position_from_being_closed(limit: str) -> None:
         assert sent.reduce_only
 
 
+@pytest.mark.parametrize("kind", ["spot", "perpetual"])
+@pytest.mark.parametrize("known", [True, False])
+async def test_what_was_bought_counts_to_the_position_before_anybody_tells_it(kind: str, known: bool) -> None:
+    """Each order is worth some 100 USD, and the position may be worth 150."""
+
+    def tell(quantity: str) -> None:
+        spot, zero = Decimal(quantity if kind == "spot" else 0), Decimal(0)
+        stage.show(BALANCES, Balance("binance", "NFX", spot, zero, zero, spot, now()))
+        hold(stage, quantity if kind == "perpetual" else "0")
+
+    async with bench() as stage:
+        futures(stage, "0", free="10000")
+        tell("0")
+        if not known:
+            stage.executor.views._balances.pop(("binance", "NFX"))
+            stage.executor.views._positions.clear()
+            stage.executor.views._seen.clear()
+        decider = stage.executor.decider
+        decider._limits = replace(decider._limits, max_position_usd=150.0)
+        market = PERPETUAL.symbol if kind == "perpetual" else SPOT.symbol
+        await stage.take(place("first", market=market))
+        assert (await stage.ends("first")).state is OrderState.FILLED
+        margin(stage, "9900", now() + 1_000_000)
+        await stage.take(place("second", market=market))
+        assert (await stage.ends("second")).reason.startswith("position: it would come to 2")
+        tell("0")
+        await stage.take(place("third", market=market))
+        assert (await stage.ends("third")).state is OrderState.FILLED
+
+
 async def test_balances_that_nobody_told_lately_stop_what_is_new_alone() -> None:
     async with bench() as stage:
         futures(stage, "1", free="1000")

@@ -7,12 +7,13 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from neuroflux.domain import Fill, Side
+from neuroflux.domain import Fill, OrderReport, OrderState, OrderType, Side
 from neuroflux.engine.daily import DAY, DailyProfit
-from neuroflux.engine.limits import Limits
-from neuroflux.engine.order_state import Leg
+from neuroflux.engine.limits import Limits, Seen
+from neuroflux.engine.order_state import Leg, Reported
+from neuroflux.engine.orders import step
 from neuroflux.engine.risk import Standing, position_fault, standing_fault
-from tests.neuroflux.engine.test_orders import LEG, NOW, fill, sent
+from tests.neuroflux.engine.test_orders import LEG, NOW, begin, fill, name, sent
 
 LIMITS = Limits(1e9, 1.0, 5_000_000, 1_000.0, 3.0, 10.0, 500.0)
 HERE = ("binance", "BTC")
@@ -59,6 +60,29 @@ def test_what_is_under_way_counts_to_a_position_and_what_is_elsewhere_does_not()
     assert not position_fault([leg("3", Side.SELL)], Standing(), [order], LIMITS)
     elsewhere = replace(leg("8"), instrument=replace(LEG.instrument, exchange="hyperliquid"))
     assert not position_fault([leg("3")], Standing(), [sent(elsewhere)], LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("told", "state", "left"),
+    [(NOW - 1, OrderState.FILLED, 2), (NOW, OrderState.FILLED, 10), (NOW - 1, OrderState.REJECTED, 10)],
+    ids=["filled, not told", "filled and told", "rejected"],
+)
+def test_what_was_filled_counts_until_it_is_told(told: int, state: OrderState, left: int) -> None:
+    """8 units at 100 USD, of 10 that may be held."""
+    quantity = Decimal(8) if state is OrderState.FILLED else Decimal(0)
+    what = ("binance", "BTC/USDT", name(), "1", Side.BUY, OrderType.LIMIT, Decimal(100), Decimal(8))
+    report = OrderReport(*what, quantity, Decimal(100), state, "", NOW)
+    order = step(sent(leg("8")), Reported(name(), report), NOW).order
+    standing = Standing(seen=lambda instrument: Seen(told, told))
+    assert not position_fault([leg(str(left))], standing, [order], LIMITS)
+    assert position_fault([leg(f"{left}.1")], standing, [order], LIMITS)
+
+
+def test_a_leg_that_has_not_begun_counts() -> None:
+    order = begin(replace(leg("3", Side.SELL), stage=0), replace(leg("8"), stage=1))
+    assert [one.leg for one in order.attempts] == [0]
+    assert position_fault([leg("3")], Standing(), [order], LIMITS)
+    assert not position_fault([leg("2")], Standing(), [order], LIMITS)
 
 
 # ── a day ────────────────────────────────────────────────────────────────────────────────────────────────────────
