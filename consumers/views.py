@@ -53,7 +53,7 @@ from neuroflux.engine.limits import (
     spent_asset,
 )
 from neuroflux.engine.order_state import Order
-from neuroflux.engine.sound import as_received, flaw, flaw_of_health, flaw_of_price
+from neuroflux.engine.sound import as_received, flaw, flaw_of_health, flaw_of_instrument, flaw_of_price
 from neuroflux.entries import Entry
 from neuroflux.reader import Reader
 from neuroflux.topics import (
@@ -151,7 +151,8 @@ class Views:
                 if status.kind is StatusKind.MODE:
                     self._modes[status.exchange] = status
             case Instrument() as instrument:
-                self._list(instrument)
+                if self._is_sound(flaw_of_instrument(instrument), entry):
+                    self._list(instrument)
             case ControlCommand() as control:
                 self._obey(control, entry)
             case Failover() as failover:

@@ -14,7 +14,7 @@ from neuroflux.codec import Codec
 from neuroflux.domain import Instrument, Microseconds, Quote
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.conversion import MAX_AGE, is_conversion_market
-from neuroflux.engine.sound import flaw
+from neuroflux.engine.sound import flaw, flaw_of_instrument
 from neuroflux.entries import Entry
 from neuroflux.reader import Reader
 from neuroflux.settings import Settings
@@ -23,7 +23,7 @@ from neuroflux.topics import EVENTS, INSTRUMENTS, QUOTES
 
 def take(reference: Reference, entry: Entry) -> None:
     match entry.record:
-        case Instrument() as instrument:
+        case Instrument() as instrument if not flaw_of_instrument(instrument):
             reference.list(instrument)
         case Quote() as quote if not flaw(quote, entry.timestamp):
             reference.convert(quote, entry.cause)

@@ -7,16 +7,23 @@ is no number would spread; so such a record is named, not computed with.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from math import isfinite
+from typing import Final
 
 from msgspec.structs import replace
 
-from neuroflux.domain import AggregatedPrice, BookPicture, ExchangeHealth, Level, Microseconds, Quote, Trade
+from neuroflux.domain import AggregatedPrice, BookPicture, ExchangeHealth, Instrument, Level, Microseconds, Quote, Trade
 
 SMALLEST, LARGEST = 1e-18, 1e18
 """Prices and quantities lie between; NaN and the infinities do not."""
 AHEAD: Microseconds = 60_000_000
 """How far a record's time may lie behind the moment it was written to the log: clocks differ, by less than this."""
+FEES: Final = (Decimal("-0.01"), Decimal("0.1"))
+"""Between these lie an instrument's fees; a rebate that is larger would draw every order there."""
+MOST_MULTIPLIER: Final = 1_000_000_000
+MOST_DIGITS: Final = 38
+"""Of a price: what an Avro decimal has."""
 LOG_TICK: Microseconds = 1_000
 """The log counts in milliseconds."""
 
@@ -80,3 +87,18 @@ def flaw_of_health(health: ExchangeHealth, written: Microseconds) -> str:
         return f"event_time {health.event_time}, but written at {written}"
     figures = (health.latency_ms, health.order_latency_ms)  # nothing is decided by the others, which may be unknown
     return "" if all(map(isfinite, figures)) else "a figure is no number"
+
+
+def flaw_of_instrument(instrument: Instrument) -> str:
+    """Why nothing may be traded or computed by an instrument's rules; empty for a sound one."""
+    one = instrument
+    if not 1 <= one.multiplier <= MOST_MULTIPLIER:
+        return f"multiplier is {one.multiplier}"
+    least, most = FEES
+    if not (least <= one.taker_fee <= most and least <= one.maker_fee <= most):
+        return "a fee is out of range"
+    steps = (one.tick_size, one.quantity_step, one.market_quantity_step)
+    if min(*steps, one.min_quantity, one.max_quantity, one.min_notional) < 0:
+        return "a step or a bound is below 0"
+    sound = all(0 <= digits <= MOST_DIGITS for digits in (one.price_significant_figures, one.price_decimals))
+    return "" if sound else "digits of prices are out of range"

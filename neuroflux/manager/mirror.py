@@ -37,7 +37,7 @@ from neuroflux.engine.comparable import Name
 from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
 from neuroflux.engine.leverage import bounded, reducible
 from neuroflux.engine.limits import EVERYWHERE, Seen, at_margin, halt_of, spent_asset
-from neuroflux.engine.sound import as_received, flaw, flaw_of_price
+from neuroflux.engine.sound import as_received, flaw, flaw_of_instrument, flaw_of_price
 from neuroflux.entries import Entry
 from neuroflux.topics import (
     BALANCES,
@@ -132,7 +132,8 @@ class Mirror:
             case ExchangeStatus() as status:
                 self._status(status)
             case Instrument() as instrument:
-                self._instrument(instrument)
+                if not self._is_flawed(flaw_of_instrument(instrument), entry):
+                    self._instrument(instrument)
             case ControlCommand() as control:
                 self._control(control)
             case Failover() as failover:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from msgspec.structs import replace
 
 from consumers.views import Views
@@ -43,3 +45,9 @@ def test_one_that_has_moved_is_found_where_it_is_now() -> None:
     assert list(views.called("BTC/USD")) == []
     assert list(views.called("BTCX/USD")) == list(views.called("BTC/USDT")) == [moved]
     assert views.listed("binance") == (moved,)
+
+
+def test_one_with_rules_that_are_none_is_not_taken_and_replaces_nothing() -> None:
+    views = Views()
+    listed(views, SPOT, replace(SPOT, multiplier=0), replace(ELSEWHERE, taker_fee=Decimal(-5)))
+    assert list(views.called("BTC/USD")) == [SPOT]

@@ -27,7 +27,8 @@ from neuroflux.domain import (
 from neuroflux.engine.arbitrage import Arbitrage
 from neuroflux.engine.comparable import Reference
 from neuroflux.engine.prices import Prices
-from neuroflux.engine.sound import AHEAD, flaw, flaw_of_health
+from neuroflux.engine.sound import AHEAD, flaw, flaw_of_health, flaw_of_instrument
+from tests.neuroflux.engine.test_routing import choose, instrument, order, prospect
 
 NOW = 1_800_000_000_000_000
 CAUSE = Cause("market.quotes", 0, 0)
@@ -129,3 +130,46 @@ def test_health_is_judged_by_what_orders_are_decided_by() -> None:
     assert flaw_of_health(known, NOW) == ""
     assert "no number" in flaw_of_health(replace(known, latency_ms=nan), NOW)
     assert "written" in flaw_of_health(known, NOW - 2 * AHEAD)
+
+
+LISTED = instrument("a", multiplier=1000)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reads"),
+    [
+        ({"multiplier": 0}, "multiplier is 0"),
+        ({"multiplier": -1}, "multiplier"),
+        ({"multiplier": 10**18}, "multiplier"),
+        ({"taker_fee": Decimal(-5)}, "a fee"),
+        ({"maker_fee": Decimal("0.11")}, "a fee"),
+        ({"quantity_step": Decimal(-1)}, "a step"),
+        ({"tick_size": Decimal("-0.01")}, "a step"),
+        ({"min_notional": Decimal(-1)}, "a step"),
+        ({"price_significant_figures": -1}, "digits"),
+        ({"price_decimals": 1_000_000}, "digits"),
+        ({"taker_fee": Decimal("-0.0001")}, ""),
+        ({"multiplier": 1_000_000, "price_significant_figures": 5, "price_decimals": 8}, ""),
+    ],
+)
+def test_an_instrument_that_nothing_can_be_traded_by_is_named(wrong: dict[str, Any], reads: str) -> None:
+    told = flaw_of_instrument(replace(LISTED, **wrong))
+    assert told.startswith(reads)
+    assert bool(told) is bool(reads)
+
+
+some = st.sampled_from([Decimal(text) for text in ("-5", "-0.01", "0", "1E-18", "0.001", "1", "1E+18")])
+digits = st.sampled_from([-1, 0, 5, 38, 10**6])
+rules = st.fixed_dictionaries(
+    dict.fromkeys(("taker_fee", "maker_fee", "tick_size", "quantity_step", "min_quantity", "max_quantity"), some)
+    | {"multiplier": st.sampled_from([-1, 0, 1, 1000, 10**9, 10**12])}
+    | {"price_significant_figures": digits, "price_decimals": digits}
+)
+
+
+@given(rules, st.sampled_from(Side), st.sampled_from(["optimal", "balanced", "redundant"]))
+def test_one_instrument_whatever_its_rules_stops_no_other(odd: dict[str, Any], side: Side, strategy: str) -> None:
+    one = replace(instrument("odd"), **odd)
+    others = [prospect(instrument(exchange)) for exchange in ("a", "b")]
+    sound = [*others, *([] if flaw_of_instrument(one) else [prospect(one)])]
+    assert choose(order("1", side=side, strategy=strategy), *sound).legs

@@ -53,6 +53,13 @@ def test_limits_and_a_halt_of_one_account_stand_beside_each_other() -> None:
     assert mirror.limits("binance") == {"leverage": 5.0}
 
 
+def test_an_instrument_with_rules_that_are_none_is_not_taken() -> None:
+    mirror = all_well()
+    known = mirror.called("BTC/USDC")
+    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/USDC", multiplier=0))
+    assert mirror.called("BTC/USDC") == known
+
+
 def test_an_instrument_is_found_by_market_and_by_symbol_in_its_newest_form() -> None:
     mirror = all_well()
     tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/USDC", active=False))

@@ -1,0 +1,26 @@
+"""What the workers know of instruments: those by whose rules something can be computed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from neuroflux.engine.comparable import Reference
+from neuroflux.entries import Entry
+from neuroflux.topics import INSTRUMENTS
+from streams.reference import take
+from tests.neuroflux.engine.test_routing import instrument
+
+LISTED = instrument("a")
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [({"active": False}, True), ({"multiplier": 0}, False), ({"taker_fee": Decimal(-5)}, False)]
+)
+def test_an_instrument_with_rules_that_are_none_replaces_nothing(given: dict[str, Any], taken: bool) -> None:
+    reference, told = Reference([LISTED]), replace(LISTED, **given)
+    take(reference, Entry(INSTRUMENTS, 0, 0, INSTRUMENTS.key(told), told, b"", "", 0))
+    assert reference.instrument(("a", LISTED.symbol)) is (told if taken else LISTED)
