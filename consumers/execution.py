@@ -15,11 +15,11 @@ from consumers.executor import Executor
 from consumers.gateway import Gateway
 from consumers.journal import Journal
 from consumers.leverage import Leverages
-from consumers.views import ACCOUNT, KEPT, MARKET, follow
+from consumers.views import ACCOUNT, KEPT, MARKET, Views, follow
 from neuroflux.clock import wall
 from neuroflux.domain import Microseconds
 from neuroflux.engine.daily import midnight
-from neuroflux.engine.limits import limits_of
+from neuroflux.engine.limits import EVERYWHERE, limits_of
 from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.publisher import Publisher
 from neuroflux.reader import Reader
@@ -82,14 +82,20 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
     await _unless_failed(_all_set(journal_read, views_read, modes_read), *followers)
     accounts = accounts_of(settings, views.listed)
     executor.gateway = await opened.enter_async_context(Gateway(accounts, partial(publisher.publish, STATUS)))
-    views.on_bounds = executor.gateway.bound
-    for exchange in accounts:
-        executor.gateway.bound(exchange, views.bounds(exchange))
+    views.on_bounds = partial(bound, executor.gateway, views)
+    views.on_bounds(EVERYWHERE)
     limits = limits_of(ORDER_LIMITS)
     executor.decider = Decider(views, executor.gateway, executor.journal, limits)
     executor.alarms = Alarms(limits)
     executor.leverages = Leverages(executor.gateway, views)
     return executor, followers
+
+
+def bound(gateway: Gateway, views: Views, account: str) -> None:
+    """Keep the limits that hold now of one exchange, or of all."""
+    for exchange in gateway.exchanges:
+        if account in (exchange, EVERYWHERE):
+            gateway.bound(exchange, views.bounds(exchange))
 
 
 async def _take_commands(reader: Reader, executor: Executor) -> None:

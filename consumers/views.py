@@ -46,6 +46,7 @@ from neuroflux.engine.limits import (
     NEVER,
     Seen,
     at_margin,
+    bounds_of,
     halt_fault,
     halt_of,
     reserved,
@@ -87,7 +88,7 @@ class Views:
 
     ``on_halt`` is told an account (``*`` for all) and the reason, ``on_account`` what the private feeds bring, and
     ``on_malformed`` every entry of ``control.commands`` that can't be read or obeyed and every failover that can't be
-    followed, with the reason, ``on_bounds`` an account and its limits,
+    followed, with the reason, ``on_bounds`` an account (``*`` for all) whose limits have changed,
     and ``on_probe`` a request to try an account.
     """
 
@@ -95,7 +96,7 @@ class Views:
         self.on_halt: Callable[[str, str], None] = lambda account, why: None
         self.on_account: Callable[[OrderReport | Fill], None] = lambda told: None
         self.on_malformed: Callable[[Entry, str], None] = lambda entry, reason: None
-        self.on_bounds: Callable[[str, dict[str, float]], None] = lambda account, bounds: None
+        self.on_bounds: Callable[[str], None] = lambda account: None
         self.on_probe: Callable[[ControlCommand], None] = lambda control: None
         self.moved = asyncio.Event()
         """Set with every batch that was taken in."""
@@ -216,7 +217,7 @@ class Views:
             self.on_probe(control)
         else:
             self._bounds[control.account] = control.limits
-            self.on_bounds(control.account, control.limits)
+            self.on_bounds(control.account)
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -248,8 +249,8 @@ class Views:
         return self._failovers.get(exchange)
 
     def bounds(self, exchange: str) -> dict[str, float]:
-        """The limits that were set for an exchange, by name."""
-        return self._bounds.get(exchange, {})
+        """The limits that hold for an exchange, by name."""
+        return bounds_of(self._bounds, exchange)
 
     def halted(self) -> str:
         """The rule and the reason when everything is halted, else ""."""

@@ -6,12 +6,14 @@ Every function gives the rule that is broken, in a text of bounded length, or ""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from math import isfinite
 from typing import Final
 
 from neuroflux.domain import ControlCommand, ControlKind, Failover, OrderCommand
 from neuroflux.engine.failover import CONDITIONS
+from neuroflux.engine.limits import EVERYWHERE
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 
 MAX_ID: Final = 128
 MAX_NAME: Final = 64
@@ -55,8 +57,12 @@ def size_fault(command: OrderCommand) -> str:
 
 
 def control_fault(control: ControlCommand) -> str:
-    """Whether a control command may be obeyed. A halt is obeyed whatever it gives as its reason."""
-    fault = text_fault("account", control.account, MAX_NAME) or ("" if control.account else "account is empty")
+    """Whether a control command may be obeyed. A halt is obeyed whatever it gives as its reason.
+
+    A probe of an account that is not there is answered like any other.
+    """
+    known = (*EXCHANGE_IDS, EVERYWHERE)
+    fault = "" if control.kind is ControlKind.PROBE else _name_fault("account", control.account, known)
     if fault or control.kind is ControlKind.HALT:
         return fault
     return text_fault("why", control.why, MAX_WHY) or _numbers_fault("limits", control.limits, LIMITS)
@@ -66,7 +72,7 @@ def failover_fault(failover: Failover) -> str:
     """Whether a failover names exchanges and conditions that can be followed."""
     if len(failover.backups) > MAX_BACKUPS:
         return f"backups: there are {len(failover.backups)}, {MAX_BACKUPS} may be"
-    names = _first(text_fault("exchange", one, MAX_NAME) for one in (failover.primary, *failover.backups))
+    names = _first(_name_fault("exchange", one, EXCHANGE_IDS) for one in (failover.primary, *failover.backups))
     return names or text_fault("config_id", failover.config_id, MAX_ID) or _conditions_fault(failover)
 
 
@@ -76,11 +82,16 @@ def _conditions_fault(failover: Failover) -> str:
 
 def _numbers_fault(what: str, numbers: Mapping[str, float], least: Mapping[str, float]) -> str:
     for name, number in numbers.items():
-        if name not in least:
-            return f"{what}: {name[:MAX_NAME]!r} is none of {', '.join(least)}"
+        if fault := _name_fault(what, name, least):
+            return fault
         if not (isfinite(number) and least[name] <= number <= MAX_LIMIT):
             return f"{what}: {name} is {number}, and must be from {least[name]:g} to {MAX_LIMIT:g}"
     return ""
+
+
+def _name_fault(what: str, name: str, known: Collection[str]) -> str:
+    """Whether something of this name is there."""
+    return "" if name in known else f"{what}: {name[:MAX_NAME]!r} is none of {', '.join(known)}"
 
 
 def text_fault(what: str, text: str, most: int) -> str:

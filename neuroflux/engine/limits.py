@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from math import isfinite
+from math import inf, isfinite
 
 from msgspec import Struct
 
@@ -187,6 +187,12 @@ def halt_fault(halts: Mapping[str, str]) -> str:
 def halt_of(halts: Mapping[str, str], exchange: str) -> str:
     """Why nothing new may go to an exchange, else ""."""
     return f"halted: {halts[exchange]}" if exchange in halts else halt_fault(halts)
+
+
+def bounds_of(bounds: Mapping[str, dict[str, float]], exchange: str) -> dict[str, float]:
+    """What bounds an exchange, by name: what was set for it, and for all (``*``); where both bound it, the lower."""
+    own, every = bounds.get(exchange, {}), bounds.get(EVERYWHERE)
+    return own if every is None else {name: min(own.get(name, inf), every.get(name, inf)) for name in own | every}
 
 
 # ── funds ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -174,7 +174,7 @@ async def _ready(connection: Connection, simulated: Simulated, wanted: Wanted, h
 
 async def publish_limits(connection: Connection, wanted: Wanted) -> None:
     """Write the limits that were asked for, beside those that hold, and wait until they are known; else nothing."""
-    holding = dict(connection.mirror.limits(wanted.exchange))
+    holding = dict(connection.mirror.own_limits(wanted.exchange))
     limits = holding | wanted.limits
     if limits == holding:
         return
@@ -182,7 +182,7 @@ async def publish_limits(connection: Connection, wanted: Wanted) -> None:
         account=wanted.exchange, kind=ControlKind.LIMITS, limits=limits, issued_by=CLIENT, issued_at=connection.now()
     )
     await connection.publisher.write(CONTROL, command)
-    await connection.until(lambda: connection.mirror.limits(wanted.exchange) == limits, EXCHANGE_TIMEOUTS["read"])
+    await connection.until(lambda: connection.mirror.own_limits(wanted.exchange) == limits, EXCHANGE_TIMEOUTS["read"])
 
 
 def answer(

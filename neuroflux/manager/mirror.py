@@ -32,11 +32,12 @@ from neuroflux.domain import (
     Side,
     StatusKind,
 )
+from neuroflux.engine.bounds import control_fault
 from neuroflux.engine.candidates import PRICE_LIFE, Prospect, usd_rate
 from neuroflux.engine.comparable import Name
 from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
 from neuroflux.engine.leverage import bounded, reducible
-from neuroflux.engine.limits import EVERYWHERE, Seen, at_margin, halt_of, spent_asset
+from neuroflux.engine.limits import EVERYWHERE, Seen, at_margin, bounds_of, halt_of, spent_asset
 from neuroflux.engine.sound import as_received, flaw, flaw_of_instrument, flaw_of_price
 from neuroflux.entries import Entry
 from neuroflux.topics import (
@@ -96,7 +97,7 @@ class Mirror:
         self.probes: dict[str, ExchangeStatus] = {}
         """The newest answer to a probe, by exchange."""
         self.failovers: dict[str, Failover] = {}
-        self._limits: dict[str, Mapping[str, float]] = {}
+        self._limits: dict[str, dict[str, float]] = {}
         self._halts: dict[str, str] = {}
         self._signals: dict[str, ArbitrageSignal] = {}
         self._instruments: dict[Name, Instrument] = {}
@@ -190,6 +191,8 @@ class Mirror:
             self._named.setdefault(called, {})[name] = instrument
 
     def _control(self, control: ControlCommand) -> None:
+        if control_fault(control):
+            return  # the execution does not obey it either, and names it
         if control.kind is ControlKind.HALT:
             self._halts[control.account] = control.why
         elif control.kind is ControlKind.LIMITS:
@@ -226,7 +229,11 @@ class Mirror:
         return [one for one in self._signals.values() if one.expires_at > now]
 
     def limits(self, exchange: str) -> Mapping[str, float]:
-        """What was published last on ``control.commands`` to bound this exchange."""
+        """What bounds this exchange, as it was published last on ``control.commands``, for it or for all."""
+        return bounds_of(self._limits, exchange)
+
+    def own_limits(self, exchange: str) -> Mapping[str, float]:
+        """What was published last for this exchange alone."""
         return self._limits.get(exchange, {})
 
     def halt_of(self, exchange: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
+from consumers.execution import bound
+from consumers.gateway import Gateway
 from consumers.views import Views
 from neuroflux.dead_letters import dead_letter
 from neuroflux.domain import ControlCommand, ControlKind, Failover
@@ -28,12 +31,50 @@ def taken(views: Views, topic: Topic, record: Any, error: str = "") -> list[str]
 )
 def test_limits_that_are_none_change_nothing_and_are_named(limits: dict[str, float]) -> None:
     views, told = Views(), list[Any]()
-    views.on_bounds = lambda account, bounds: told.append(bounds)
+    views.on_bounds = told.append
     control = ControlCommand(kind=ControlKind.LIMITS, account="binance", limits=limits)
     (reason,) = taken(views, CONTROL, control)
     assert reason.startswith("limits: ")
     assert len(reason) < 200
     assert (views.bounds("binance"), told) == ({}, [])
+
+
+class Lines:
+    """The gateway, as far as it keeps limits."""
+
+    exchanges = ("binance", "hyperliquid")
+
+    def __init__(self) -> None:
+        self.kept: dict[str, dict[str, float]] = {}
+
+    def bound(self, exchange: str, bounds: dict[str, float]) -> None:
+        self.kept[exchange] = bounds
+
+
+@pytest.mark.parametrize("first", ["*", "binance"])
+def test_what_is_set_for_all_bounds_each_beside_what_is_set_for_it(first: str) -> None:
+    views, lines = Views(), Lines()
+    views.on_bounds = partial(bound, cast(Gateway, lines), views)
+    every, own = {"weight_per_minute": 600.0, "max_leverage": 2.0}, {"weight_per_minute": 900.0, "leverage": 5.0}
+    for account, limits in [("*", every), ("binance", own)][:: 1 if first == "*" else -1]:
+        assert not taken(views, CONTROL, ControlCommand(kind=ControlKind.LIMITS, account=account, limits=limits))
+    assert views.bounds("binance") == lines.kept["binance"] == {**every, "leverage": 5.0}
+    assert views.bounds("hyperliquid") == lines.kept["hyperliquid"] == every
+    assert not taken(views, CONTROL, ControlCommand(kind=ControlKind.LIMITS, account="*"))
+    assert lines.kept == {"binance": own, "hyperliquid": {}}
+
+
+@pytest.mark.parametrize("kind", [ControlKind.HALT, ControlKind.RESUME, ControlKind.LIMITS])
+def test_an_account_that_is_not_there_is_named(kind: ControlKind) -> None:
+    (reason,) = taken(Views(), CONTROL, ControlCommand(kind=kind, account="Binance"))
+    assert reason == "account: 'Binance' is none of binance, binanceusdm, hyperliquid, *"
+
+
+def test_a_failover_of_no_exchange_moves_nothing() -> None:
+    views = Views()
+    everything = Failover(primary="", backups=("hyperliquid",), config_id="1")
+    assert taken(views, FAILOVER, everything) == ["exchange: '' is none of binance, binanceusdm, hyperliquid"]
+    assert views.failover("") is None
 
 
 def test_a_halt_counts_however_long_its_reason_is() -> None:

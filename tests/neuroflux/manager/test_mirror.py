@@ -53,6 +53,14 @@ def test_limits_and_a_halt_of_one_account_stand_beside_each_other() -> None:
     assert mirror.limits("binance") == {"leverage": 5.0}
 
 
+def test_what_is_set_for_all_bounds_each_and_what_can_not_be_obeyed_none() -> None:
+    mirror = all_well()
+    for account, limits in (("*", {"leverage": 2.0}), ("binance", {"leverage": 5.0}), ("binance", {"leverage": 0.0})):
+        tell(mirror, topics.CONTROL, ControlCommand(account=account, kind=ControlKind.LIMITS, limits=limits))
+    assert (mirror.limits("binance"), mirror.own_limits("binance")) == ({"leverage": 2.0}, {"leverage": 5.0})
+    assert (mirror.limits("hyperliquid"), mirror.own_limits("hyperliquid")) == ({"leverage": 2.0}, {})
+
+
 def test_an_instrument_with_rules_that_are_none_is_not_taken() -> None:
     mirror = all_well()
     known = mirror.called("BTC/USDC")
