@@ -48,6 +48,7 @@ from neuroflux.engine.order_state import (
 from neuroflux.engine.order_table import HEDGE_AGAIN, MAX_HEDGES, SECOND
 from neuroflux.engine.orders import Step, decode, encode, received, step, wake_at
 from neuroflux.engine.pair import HEDGE_BOUND, decide_hedge, decide_pair, needed
+from neuroflux.engine.routing import Routed
 from neuroflux.engine.trades import decide_rebalance
 from neuroflux.exchanges.base_exchange import Reject, Throttled
 
@@ -400,6 +401,83 @@ def test_a_trade_that_can_not_be_made_is_left_out_and_named() -> None:
     assert "1 of 2 trades; hyperliquid BTC/USDC:USDC: stale: no book" in routed.decision.reason
     none = decide_rebalance(command, (replace(CHEAP, book=None), replace(DEAR, book=None)), LIMITS, NOW)
     assert none.legs == ()
+
+
+def trades(*asked: tuple[Prospect, Side, str], limits: Limits = LIMITS) -> Routed:
+    legs = tuple(CommandLeg(p.instrument.exchange, p.instrument.symbol, side, Decimal(q)) for p, side, q in asked)
+    command = replace(PAIR, kind=CommandKind.REBALANCE, legs=legs)
+    return decide_rebalance(command, [one for one, _, _ in asked], limits, NOW)
+
+
+def coin(base: str, free: int, kind: InstrumentKind = InstrumentKind.SPOT) -> Prospect:
+    """At 99.9 and 100.0 on binance, with so much free of what is spent."""
+    here = SPOT if kind is InstrumentKind.SPOT else replace(PERPETUAL, exchange="binance")
+    symbol = f"{base}/USDC" if kind is InstrumentKind.SPOT else f"{base}/USDC:USDC"
+    return prospect(replace(here, symbol=symbol, market=f"{base}/USD", base=base), 99.9, 100.0, 1_000.0, free)
+
+
+@pytest.mark.parametrize(
+    ("asked", "quantities", "told"),
+    [
+        (
+            [(coin("A", 1_100), Side.BUY, "10"), (coin("B", 1_100), Side.BUY, "10")],
+            ["10", "0.790"],
+            "B/USDC: funds: 80",
+        ),
+        ([(coin("A", 1_023), Side.BUY, "10"), (coin("B", 1_023), Side.BUY, "10")], ["10"], "B/USDC: funds: 3.6"),
+        ([(coin("A", 0), Side.BUY, "9"), (coin("B", 10), Side.SELL, "10")], ["9", "10"], ""),
+        ([(coin("A", 0), Side.BUY, "10"), (coin("B", 10), Side.SELL, "10")], ["9.790", "10"], "A/USDC: funds: 998.001"),
+        ([(coin("B", 10), Side.SELL, "30")], ["10"], "B/USDC: funds: 10 B for 30"),
+        ([(coin("A", 100, PERPETUAL.kind), Side.BUY, "90")], ["9.8"], "A/USDC:USDC: funds: 100 USDC for 90"),
+        (
+            [(coin("A", 50, PERPETUAL.kind), Side.BUY, "2.45"), (coin("B", 100), Side.BUY, "1")],
+            ["2.45", "0.490"],
+            "B/USDC",
+        ),
+    ],
+    ids=["the rest", "nothing left", "proceeds", "proceeds alone", "what is held", "margin", "one purse of two kinds"],
+)
+def test_a_rebalance_spends_what_is_there_once(
+    asked: list[tuple[Prospect, Side, str]], quantities: list[str], told: str
+) -> None:
+    routed = trades(*asked)
+    assert [leg.quantity for leg in routed.legs] == [Decimal(one) for one in quantities]
+    assert told in routed.decision.reason
+    assert ("funds" in routed.decision.reason) is bool(told)
+
+
+def test_what_sales_bring_on_one_exchange_pays_for_nothing_on_another() -> None:
+    there = coin("A", 0)
+    elsewhere = replace(there, instrument=replace(there.instrument, exchange="hyperliquid"))
+    routed = trades((elsewhere, Side.BUY, "5"), (coin("B", 10), Side.SELL, "10"))
+    assert [leg.instrument.base for leg in routed.legs] == ["B"]
+
+
+def test_all_purchases_of_a_rebalance_are_worth_no_more_than_one_order_may_be() -> None:
+    limits = replace(LIMITS, max_notional_usd=2_500.0)
+    bought = [(coin(base, 100_000), Side.BUY, "10") for base in "ABC"]
+    routed = trades(*bought, (coin("D", 20), Side.SELL, "20"), limits=limits)
+    assert [leg.instrument.base for leg in routed.legs] == ["A", "B", "D"]
+    assert "binance C/USDC: notional: 3,0" in routed.decision.reason
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("ABCD"), st.sampled_from(list(Side)), st.integers(1, 40)),
+        max_size=8,
+        unique_by=lambda one: one[:2],
+    ),
+    st.integers(0, 3_000),
+)
+def test_no_account_pays_more_than_it_has_and_is_brought(asked: list[tuple[str, Side, int]], free: int) -> None:
+    held = dict.fromkeys("ABCD", 20)
+    routed = trades(
+        *((coin(base, held[base] if side is Side.SELL else free), side, str(much)) for base, side, much in asked)
+    )
+    sold = [leg for leg in routed.legs if leg.side is Side.SELL]
+    bought = [leg for leg in routed.legs if leg.side is Side.BUY]
+    assert all(leg.quantity <= held[leg.instrument.base] for leg in sold)
+    assert sum(leg.quantity * leg.price for leg in bought) <= free + sum(leg.quantity * Decimal("99.9") for leg in sold)
 
 
 def test_nothing_is_sent_without_a_price() -> None:
