@@ -1,9 +1,9 @@
 """What must hold before an order leaves, and what open orders hold reserved; every refusal names its rule first.
 
-Rules: ``kind``, ``strategy``, ``legs``, ``quantity``, ``price``, ``min_profit``, ``requirements``, ``late``,
-``halted``, ``symbol``, ``stale``, ``health``, ``conversion``, ``keys``, ``inactive``, ``fee``, ``liquidity``,
-``slippage``, ``collar``, ``notional``, ``funds``, ``minimum``. Those of one instrument stand in engine/candidates.py,
-and exclude it; those of the whole order stand here.
+Rules: ``kind``, ``strategy``, ``legs``, ``quantity``, ``price``, ``type``, ``time_in_force``, ``exchange``,
+``expires_at``, ``min_profit``, ``requirements``, ``late``, ``halted``, ``symbol``, ``stale``, ``health``,
+``conversion``, ``keys``, ``inactive``, ``fee``, ``liquidity``, ``slippage``, ``collar``, ``notional``, ``funds``,
+``minimum``. Those of one instrument stand in engine/candidates.py, and exclude it; those of the whole order stand here.
 """
 
 from __future__ import annotations
@@ -39,6 +39,15 @@ RESERVED_FOR: Microseconds = 60_000_000
 BALANCES_LIFE: Microseconds = 150_000_000
 """A balance is told at least each two minutes: an older one says nothing of what is free."""
 
+_PLAIN = OrderCommand(order_id="", kind=CommandKind.PLACE)
+_OF_ONE = ("price", "type", "time_in_force", "strategy", "exchange")
+_OF_A_PAIR = ("expires_at", "min_profit")
+UNUSED = {
+    CommandKind.PLACE: _OF_A_PAIR,
+    CommandKind.PAIR: _OF_ONE,
+    CommandKind.REBALANCE: (*_OF_ONE, *_OF_A_PAIR),
+}
+"""The fields of a command that its kind does not look at."""
 ROUNDING = 1e-9
 """What binary fractions may add to a ratio that is exactly at its bound."""
 EVERYWHERE = "*"
@@ -78,7 +87,13 @@ def limits_of(config: Mapping[str, float]) -> Limits:
 
 
 def command_fault(command: OrderCommand) -> str:
-    """What makes a command senseless whatever the market is; "" where nothing does."""
+    """What makes a command senseless whatever the market is; "" where nothing does.
+
+    Whoever fills in a field expects it to bind: one that the kind does not look at is refused.
+    """
+    for field in UNUSED.get(command.kind, ()):
+        if getattr(command, field) != getattr(_PLAIN, field):
+            return f"{field}: a command of kind {command.kind} has none"
     if command.kind is CommandKind.PAIR:
         return _pair_fault(command)
     if command.kind is CommandKind.REBALANCE:
@@ -99,6 +114,8 @@ def _pair_fault(command: OrderCommand) -> str:
         return "legs: a pair has two, one bought and one sold"
     if (legs[0].exchange, legs[0].symbol) == (legs[1].exchange, legs[1].symbol):
         return "legs: both are of the same instrument"
+    if any(leg.price for leg in legs):
+        return "price: the legs of a pair have none; min_profit bounds both together"
     uneven = {leg.quantity for leg in legs} != {command.quantity}
     fault = "legs: not of the order's quantity" if uneven else ""
     return _amount_fault("quantity", command.quantity) or fault or _bounds_fault(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,6 +49,14 @@ GOOD = OrderCommand(order_id="o", kind=CommandKind.PLACE, market="BTC/USD", quan
 BUY = CommandLeg("binance", "BTC/USDT", Side.BUY, Decimal("0.1"))
 SELL = CommandLeg("hyperliquid", "BTC/USDC:USDC", Side.SELL, Decimal("0.1"))
 PAIR = replace(GOOD, kind=CommandKind.PAIR, legs=(BUY, SELL))
+REBALANCE = replace(GOOD, kind=CommandKind.REBALANCE, legs=(BUY, SELL))
+OF_ONE: list[dict[str, Any]] = [
+    {"price": Decimal(1)},
+    {"type": OrderType.LIMIT},
+    {"time_in_force": TimeInForce.IOC},
+    {"strategy": "cheapest"},
+    {"exchange": "binance"},
+]
 NAN, INFINITE = float("nan"), float("inf")
 LIMIT = replace(GOOD, type=OrderType.LIMIT, price=Decimal(60_000))
 SPOT = Instrument(
@@ -76,6 +85,17 @@ NOW = 1_000_000_000
         (replace(GOOD, kind=CommandKind.REBALANCE), "legs: there are none"),
         (replace(GOOD, kind=CommandKind.REBALANCE, legs=(BUY,)), ""),
         (replace(GOOD, kind=CommandKind.REBALANCE, legs=(replace(BUY, quantity=Decimal(0)),)), "quantity: 0 is not"),
+        (replace(GOOD, expires_at=NOW), "expires_at: a command of kind place has none"),
+        (replace(GOOD, min_profit=1.0), "min_profit: a command of kind place has none"),
+        (replace(GOOD, min_profit=NAN), "min_profit: a command of kind place has none"),
+        (replace(PAIR, expires_at=NOW, min_profit=1.0), ""),
+        (replace(PAIR, legs=(BUY, replace(SELL, price=Decimal(1_020)))), "price: the legs of a pair have none"),
+        (replace(PAIR, legs=(replace(BUY, price=Decimal(-5)), SELL)), "price: the legs of a pair have none"),
+        *((replace(PAIR, **one), f"{next(iter(one))}: a command of kind pair has none") for one in OF_ONE),
+        *((replace(REBALANCE, **one), f"{next(iter(one))}: a command of kind rebalance") for one in OF_ONE),
+        (replace(REBALANCE, expires_at=NOW), "expires_at: a command of kind rebalance has none"),
+        (replace(REBALANCE, min_profit=1.0), "min_profit: a command of kind rebalance has none"),
+        (replace(REBALANCE, legs=(replace(BUY, price=Decimal(1_000)),)), ""),
         (replace(GOOD, strategy="luckiest"), "strategy: 'luckiest' is none of"),
         (replace(GOOD, quantity=Decimal(0)), "quantity: 0 is not above 0"),
         (replace(GOOD, quantity=Decimal("0E-18")), "quantity: 0 is not above 0"),
