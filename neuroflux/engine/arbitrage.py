@@ -27,8 +27,8 @@ from neuroflux.domain import (
     Microseconds,
     Quote,
 )
-from neuroflux.engine.comparable import Name, Reference
-from neuroflux.engine.conversion import Rate
+from neuroflux.engine.comparable import Reference
+from neuroflux.engine.conversion import Name, Rate
 from neuroflux.engine.costs import closing_cost
 from neuroflux.engine.crossing import Leg, Taken, cross
 from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from neuroflux.domain import Cause, Instrument, Microseconds, Quote
-from neuroflux.engine.conversion import ANCHOR, Conversions, Rate
-
-Name = tuple[str, str]
-"""An instrument: exchange and symbol."""
+from neuroflux.engine.conversion import Conversions, Name, Rate
 
 
 class Reference:
@@ -17,7 +14,7 @@ class Reference:
     def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
         self._instruments = {(one.exchange, one.symbol): one for one in instruments}
         self._conversions = Conversions()
-        self._causes: dict[str, Cause] = {}
+        self._causes: dict[Name, Cause] = {}
 
     def list(self, instrument: Instrument) -> None:
         self._instruments[(instrument.exchange, instrument.symbol)] = instrument
@@ -25,9 +22,7 @@ class Reference:
     def convert(self, quote: Quote[float], cause: Cause) -> None:
         """Take in a quote of a conversion market, and where it stood."""
         self._conversions.update(quote)
-        for asset in quote.symbol.split("/"):
-            if asset != ANCHOR:
-                self._causes[asset] = cause
+        self._causes[(quote.exchange, quote.symbol)] = cause
 
     def instrument(self, name: Name) -> Instrument | None:
         return self._instruments.get(name)
@@ -38,4 +33,5 @@ class Reference:
 
     def causes(self, *assets: str) -> tuple[Cause, ...]:
         """The quotes that told the rates of these assets."""
-        return tuple(self._causes[asset] for asset in assets if asset in self._causes)
+        told = map(self._conversions.told_by, assets)
+        return tuple(self._causes[name] for name in told if name is not None)

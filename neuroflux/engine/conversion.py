@@ -7,6 +7,8 @@ quote of its pair with the anchor, and not at all when that quote is stale.
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from msgspec import Struct
 
 from neuroflux.domain import BookPicture, Microseconds, Quote
@@ -20,6 +22,11 @@ Source: Binance, "Futures Credits Trading Mode": 1 BNFCR is 1 USD, and is not tr
 """
 MAX_AGE: Microseconds = 30_000_000
 """A stablecoin pair is quiet; an unchanged quote of half a minute still holds."""
+
+MAX_SPREAD = 0.1
+"""Of a stablecoin's quote, as a fraction of its mid: beyond that it says nothing of what the coin is worth."""
+Name = tuple[str, str]
+"""An instrument: exchange and symbol."""
 
 
 class Rate(Struct, frozen=True, gc=False):
@@ -48,25 +55,60 @@ def top_of(book: BookPicture[float]) -> Quote[float]:
     return Quote(*name, *tops, book.sequence, book.event_time, book.received_time)
 
 
+class _Told(Struct, frozen=True, gc=False):
+    """What one instrument says a quote asset is worth, and how much of it stands behind that."""
+
+    name: Name
+    rate: Rate
+    size: float
+
+
 class Conversions:
-    """The newest rate of each quote asset."""
+    """The rate of each quote asset: of what its instruments say, the median by size, so that no thin market sets it."""
 
     def __init__(self) -> None:
-        self._rates: dict[str, Rate] = {}
+        self._told: dict[str, dict[Name, _Told]] = defaultdict(dict)
+        self._chosen: dict[str, _Told] = {}
 
     def update(self, quote: Quote[float]) -> None:
         """Take in a quote of a conversion market; one that is crossed, empty or without the anchor is passed over."""
         base, _, counter = quote.symbol.partition("/")
-        if not 0 < quote.bid_price < quote.ask_price:
+        if not 0 < quote.bid_price < quote.ask_price or ANCHOR not in (base, counter):
             return
-        if counter == ANCHOR:
-            self._rates[base] = Rate(quote.bid_price, quote.ask_price, quote.received_time)
-        elif base == ANCHOR:
-            self._rates[counter] = Rate(1 / quote.ask_price, 1 / quote.bid_price, quote.received_time)
+        asset, name = base if counter == ANCHOR else counter, (quote.exchange, quote.symbol)
+        bid, ask = quote.bid_price, quote.ask_price
+        if counter != ANCHOR:
+            bid, ask = 1 / ask, 1 / bid
+        self._told[asset].pop(name, None)
+        if (ask - bid) * 2 <= MAX_SPREAD * (ask + bid):
+            rate = Rate(bid, ask, quote.received_time)
+            self._told[asset][name] = _Told(name, rate, min(quote.bid_size, quote.ask_size))
+        self._choose(asset, quote.received_time)
+
+    def _choose(self, asset: str, now: Microseconds) -> None:
+        fresh = sorted(
+            (one for one in self._told[asset].values() if now - one.rate.time <= MAX_AGE),
+            key=lambda one: (one.rate.mid, one.name),
+        )
+        self._chosen.pop(asset, None)
+        behind = sum(one.size for one in fresh) / 2
+        for one in fresh:
+            behind -= one.size
+            if behind <= 0:
+                self._chosen[asset] = one
+                return
 
     def to_usd(self, asset: str, now: Microseconds) -> Rate | None:
-        """The live rate, or None where there is none, or only one older than ``MAX_AGE``."""
+        """The live rate, or None where there is none, or only those older than ``MAX_AGE``."""
         if asset in AT_PAR:
             return Rate(1.0, 1.0, now)
-        rate = self._rates.get(asset)
-        return rate if rate is not None and now - rate.time <= MAX_AGE else None
+        known = self._chosen.get(asset)
+        if known is not None and now - known.rate.time > MAX_AGE:
+            self._choose(asset, now)
+            known = self._chosen.get(asset)
+        return known.rate if known is not None else None
+
+    def told_by(self, asset: str) -> Name | None:
+        """The instrument whose quote is the rate: exchange and symbol."""
+        known = self._chosen.get(asset)
+        return known.name if known is not None else None

@@ -31,7 +31,8 @@ from neuroflux.domain import (
     StatusKind,
     Trade,
 )
-from neuroflux.engine.comparable import Name, Reference
+from neuroflux.engine.comparable import Reference
+from neuroflux.engine.conversion import Name
 
 WINDOW: Microseconds = 60_000_000
 BUCKET: Microseconds = 1_000_000

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from neuroflux.domain import AggregatedPrice, BookPicture, Instrument, Microseconds, PriceSource
 from neuroflux.engine.candidates import PRICE_LIFE
-from neuroflux.engine.comparable import Name
+from neuroflux.engine.conversion import Name
 from neuroflux.engine.prices import STALE, WINDOW, liquidity_score
 from neuroflux.errors import UnknownSymbol
 from neuroflux.manager.answers import ExchangeData, InstrumentData, MarketDataAnswer, causes_answer, iso

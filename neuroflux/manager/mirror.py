@@ -34,8 +34,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.bounds import control_fault
 from neuroflux.engine.candidates import PRICE_LIFE, Prospect, usd_rate
-from neuroflux.engine.comparable import Name
-from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
+from neuroflux.engine.conversion import Conversions, Name, Rate, is_conversion_market, top_of
 from neuroflux.engine.leverage import bounded, reducible
 from neuroflux.engine.limits import EVERYWHERE, Seen, at_margin, bounds_of, halt_of, spent_asset
 from neuroflux.engine.sound import as_received, flaw, flaw_of_instrument, flaw_of_price

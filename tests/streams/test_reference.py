@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from neuroflux.domain import Cause, Quote
 from neuroflux.engine.comparable import Reference
 from neuroflux.entries import Entry
 from neuroflux.topics import INSTRUMENTS
@@ -24,3 +25,10 @@ def test_an_instrument_with_rules_that_are_none_replaces_nothing(given: dict[str
     reference, told = Reference([LISTED]), replace(LISTED, **given)
     take(reference, Entry(INSTRUMENTS, 0, 0, INSTRUMENTS.key(told), told, b"", "", 0))
     assert reference.instrument(("a", LISTED.symbol)) is (told if taken else LISTED)
+
+
+def test_a_rate_names_the_quote_that_it_is() -> None:
+    reference, deep, thin = Reference(), Cause("market.quotes", 0, 1), Cause("market.quotes", 1, 7)
+    reference.convert(Quote("a", "USDC/USDT", "USDC/USD", 0.9995, 1e6, 1.0005, 1e6, 1, 1, 1), deep)
+    reference.convert(Quote("b", "USDT/USDC", "USDC/USD", 0.599, 1, 0.601, 1, 1, 2, 2), thin)
+    assert reference.causes("USDT", "USDC") == (deep,)
