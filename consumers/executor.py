@@ -38,6 +38,7 @@ from neuroflux.domain import (
     OrderState,
 )
 from neuroflux.engine.bounds import MAX_WHY, order_id_fault, size_fault
+from neuroflux.engine.exposure import DUST_USD, exposure
 from neuroflux.engine.limits import EVERYWHERE, RESERVED_FOR
 from neuroflux.engine.order_events import order_event
 from neuroflux.engine.order_state import (
@@ -121,6 +122,7 @@ class Executor:
             if halt:
                 runner.tell(CancelAsked(halt))
         for one in partitions:
+            self._ended += self.journal.naked(one.partition)
             self._ours.add(one.partition)
             self._claimed[one.partition].set()
         self.at_work = True
@@ -371,12 +373,15 @@ class Executor:
     def _ours_now(self) -> list[Order]:
         """Our orders as they are, and those that have just ended and still count."""
         now = wall()
-        self._ended = [(at, one) for at, one in self._ended if at >= now - RESERVED_FOR and self._counts(one, now)]
+        last = {one.id: (at, one) for at, one in self._ended if one.id not in self._runners}
+        self._ended = [(at, one) for at, one in last.values() if self._counts(at, one, now)]
         return [order for _, order in self._ended] + [runner.order for runner in self._runners.values()]
 
-    def _counts(self, ended: Order, now: Microseconds) -> bool:
-        """The balances may not show it yet; a pair may have been left on one leg."""
-        return (is_pair(ended.command) and ended.net != 0) or not self.views.shows(ended, now)
+    def _counts(self, at: Microseconds, ended: Order, now: Microseconds) -> bool:
+        """The balances may not show it yet; a pair that was left on one leg counts until somebody says to go on."""
+        if is_pair(ended.command) and ended.net != 0 and at > self.views.resumed_at:
+            return at >= now - RESERVED_FOR or exposure(ended, now).usd > DUST_USD
+        return at >= now - RESERVED_FOR and not self.views.shows(ended, now)
 
     # ── news of orders ───────────────────────────────────────────────────────────────────────────────────────────
 

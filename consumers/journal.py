@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from neuroflux.clock import wall
-from neuroflux.domain import Fill, JournalEntry, Microseconds, OrderDecision, OrderEvent, OrderReport
+from neuroflux.domain import CommandKind, Fill, JournalEntry, Microseconds, OrderDecision, OrderEvent, OrderReport
 from neuroflux.engine.order_state import Order
 from neuroflux.entries import Entry
 from neuroflux.errors import NeuroFluxError
@@ -191,6 +191,12 @@ class Journal:
 
     def restorable(self, partition: int) -> list[Saved]:
         return [kept for kept in self._open.values() if self._partitions[kept.order.id] == partition]
+
+    def naked(self, partition: int) -> list[tuple[Microseconds, Order]]:
+        """The pairs of a partition that ended lately and were left on one leg, and when."""
+        ended = [_readable(name, body) for name, body in self._done.items() if self._partitions[name] == partition]
+        pairs = (kept for kept in ended if kept is not None and kept.order.command.kind is CommandKind.PAIR)
+        return [(kept.event_time, kept.order) for kept in pairs if kept.order.net != 0]
 
     # ── writing ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -100,6 +100,8 @@ class Views:
         self.on_probe: Callable[[ControlCommand], None] = lambda control: None
         self.moved = asyncio.Event()
         """Set with every batch that was taken in."""
+        self.resumed_at: Microseconds = 0
+        """When everything was resumed last."""
         self.fills_read = asyncio.Event()
         """Set once all fills of this day have been taken in that were there at the start."""
         self._instruments: dict[tuple[str, str], Instrument] = {}
@@ -196,8 +198,10 @@ class Views:
     def _obey(self, control: ControlCommand, entry: Entry) -> None:
         if fault := control_fault(control):
             self._malformed(entry, fault)
-        else:
-            self._control(replace(control, why=control.why[:MAX_WHY]))
+            return
+        if control.kind is ControlKind.RESUME and control.account == EVERYWHERE:
+            self.resumed_at = max(self.resumed_at, _written(entry))
+        self._control(replace(control, why=control.why[:MAX_WHY]))
 
     def _follow(self, failover: Failover, entry: Entry) -> None:
         if fault := failover_fault(failover):

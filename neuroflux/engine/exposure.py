@@ -58,7 +58,10 @@ def naked_fault(orders: Iterable[Order], limits: Limits, now: Microseconds) -> s
 
 
 def _flows(order: Order) -> list[tuple[int, Decimal, Decimal]]:
-    """Our time, signed quantity in units of the base, and USD a unit, of every fill in the order of their times."""
+    """Our time, signed quantity in units of the base, and USD a unit, of every fill in the order of their times.
+
+    What the exchange reported and no fill was found of, at the leg's price: it is there all the same.
+    """
     flows = []
     for attempt in order.attempts:
         leg = order.legs[attempt.leg]
@@ -67,4 +70,7 @@ def _flows(order: Order) -> list[tuple[int, Decimal, Decimal]]:
         for fill, at in zip(attempt.fills, (*attempt.fills_at, *unknown), strict=True):
             unit = fill.price * Decimal(str(leg.rate)) / leg.instrument.multiplier
             flows.append((at, sign * fill.quantity * leg.instrument.multiplier, unit))
+        if missing := attempt.filled - attempt.seen:
+            unit = leg.price * Decimal(str(leg.rate)) / leg.instrument.multiplier
+            flows.append((attempt.filled_at or attempt.heard_at, sign * missing * leg.instrument.multiplier, unit))
     return sorted(flows)

@@ -7,9 +7,10 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from neuroflux.domain import OrderReport, OrderState, OrderType, Side
 from neuroflux.engine.exposure import DUST_USD, exposure, naked_fault
 from neuroflux.engine.limits import Limits
-from neuroflux.engine.order_state import FillSeen, Order
+from neuroflux.engine.order_state import FillSeen, Order, Reported
 from neuroflux.engine.order_table import SECOND
 from neuroflux.engine.orders import step
 from neuroflux.engine.pair import decide_pair
@@ -65,3 +66,15 @@ def test_the_clock_of_one_exchange_makes_no_exposure() -> None:
     late = tuple(replace(one, event_time=one.event_time + 8 * SECOND) for one in second.fills)
     skewed = replace(even, attempts=(first, replace(second, fills=late)))
     assert exposure(skewed, LATER).span == exposure(even, LATER).span == 30
+
+
+def test_what_was_reported_and_found_no_fill_of_stands_on_one_leg_too() -> None:
+    order = sent(decided().order)
+    one = order.legs[0]
+    what = ("binance", "BTC/USDC", "c0", "1", Side.BUY, OrderType.LIMIT, one.price, one.quantity)
+    reported = OrderReport(*what, one.quantity, Decimal(1_000), OrderState.FILLED, "", NOW)
+    naked = step(order, Reported("c0", reported), NOW).order
+    assert naked.attempts[0].fills == ()
+    assert exposure(naked, NOW + 7).usd == pytest.approx(float(one.quantity * one.price))
+    assert (exposure(naked, NOW + 7).since, exposure(naked, NOW + 7).span) == (NOW, 7)
+    assert naked_fault([naked], BOUND, LATER).startswith("naked: ")
