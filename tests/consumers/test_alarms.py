@@ -58,7 +58,7 @@ async def test_a_pair_left_on_one_leg_counts_until_somebody_resumes_and_dust_doe
     async with bench() as stage:
         stage.executor._ended = [(long_ago, naked), (long_ago, dust)]
         assert stage.executor._ours_now() == [naked]
-        assert stage.executor.decider._within_limits(PAIR, [naked]).decision.reason.startswith("naked: 1,000.00 USD")
+        assert stage.executor.decider.decide(PAIR, [naked]).decision.reason.startswith("naked: 1,000.00 USD")
         stage.executor.views.take(resume(long_ago - SECOND))
         assert stage.executor._ours_now() == [naked]
         stage.executor.views.take(resume(long_ago + SECOND))
