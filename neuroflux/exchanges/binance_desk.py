@@ -48,6 +48,7 @@ from neuroflux.exchanges.binance_rest import (
     retry_after,
     signed,
 )
+from neuroflux.exchanges.wire_numbers import wire_number
 
 PLACE, CANCEL, QUERY = "place", "cancel", "query"
 
@@ -101,7 +102,7 @@ class BinanceDesk:
             symbol=placement.instrument.name,
             side=placement.side.value.upper(),
             **self._terms(placement),
-            quantity=f"{placement.quantity:f}",
+            quantity=wire_number(placement.quantity),
             newClientOrderId=placement.client_order_id,
             newOrderRespType="RESULT" if placement.instrument.settle else "FULL",
             reduceOnly="true" if placement.reduce_only else None,
@@ -110,7 +111,7 @@ class BinanceDesk:
     def _terms(self, placement: Placement) -> dict[str, str]:
         if placement.type is OrderType.MARKET and placement.price == 0:
             return {"type": "MARKET"}
-        price = f"{placement.price:f}"
+        price = wire_number(placement.price)
         if placement.type is OrderType.MARKET:
             return {"type": "LIMIT", "timeInForce": "IOC", "price": price}
         if placement.time_in_force is TimeInForce.POST_ONLY:

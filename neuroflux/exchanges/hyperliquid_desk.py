@@ -29,8 +29,9 @@ from neuroflux.exchanges.hyperliquid_rest import (
     info_request,
     next_page,
 )
-from neuroflux.exchanges.hyperliquid_signing import MAINNET, TESTNET, Nonces, Signer, action_hash, wire_number
+from neuroflux.exchanges.hyperliquid_signing import MAINNET, TESTNET, Nonces, Signer, action_hash
 from neuroflux.exchanges.hyperliquid_socket import ID
+from neuroflux.exchanges.wire_numbers import wire_number
 
 _TIFS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc", TimeInForce.POST_ONLY: "Alo"}
 _ORDER_LIFE: Final = int(EXCHANGE_TIMEOUTS["order"] * 1000)

@@ -7,7 +7,6 @@ EIP-712 hash that never change are computed once, which is why a signature takes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
@@ -35,12 +34,6 @@ _DOMAIN = keccak(
     + (1337).to_bytes(32, "big")
     + bytes(32)
 )
-
-
-def wire_number(number: Decimal) -> str:
-    """The one text of a number that the signature is made over: no exponent, no trailing zeros."""
-    text = format(number, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def action_hash(

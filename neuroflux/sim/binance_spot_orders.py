@@ -19,6 +19,7 @@ from neuroflux.sim.binance_wire import (
     amount,
     client_id_of,
     decimal_of,
+    decimals_of,
     integer_of,
     overloaded,
     required,
@@ -30,6 +31,7 @@ from neuroflux.sim.orders import Ask, Fill, Order, Reason, Rejected
 from neuroflux.sim.simulation import Simulation
 
 _MOST_PRICE, _LEAST_PRICE = Decimal(5), Decimal("0.2")
+_MOST_DECIMALS = 8
 
 
 def order_type(order: Order) -> str:
@@ -307,7 +309,7 @@ class SpotDesk:
 def _precise(params: Params, name: str) -> Decimal:
     """A positive number with at most eight decimals; raises ApiError -1111, -1013."""
     value = decimal_of(params, name)
-    if value != round(value, 8):
+    if decimals_of(params, name) > _MOST_DECIMALS:
         raise ApiError(-1111, f"Parameter '{name}' has too much precision.")
     if not value:
         raise ApiError(-1013, f"Invalid {name}.")

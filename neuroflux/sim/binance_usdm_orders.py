@@ -22,6 +22,7 @@ from neuroflux.sim.binance_wire import (
     amount,
     client_id_of,
     decimal_of,
+    decimals_of,
     integer_of,
     overloaded,
     required,
@@ -34,6 +35,9 @@ from neuroflux.sim.simulation import Simulation
 PRICE_BAND = Decimal("0.05")
 """How far through the mark price a limit order may reach."""
 
+_MOST_DECIMALS = 8
+"""Of a price. A quantity has as many as its instrument says, and zeros at the end count:
+https://github.com/veighna-global/vnpy_binance/pull/43"""
 _CONDITIONAL = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
 _ONLY_IN_QUERIES = ("avgPrice", "cumQuote", "time")
 _TIMES_IN_FORCE = {"GTC": "GTC", "IOC": "IOC", "FOK": "FOK", "GTX": "POST"}
@@ -131,9 +135,12 @@ class UsdmDesk:
         quantity = decimal_of(params, "quantity")
         if not quantity:
             raise ApiError(-4003, "Quantity less than or equal to zero.")
-        if quantity != round(quantity, self._frames.numbers[symbol].quantity_digits):
-            raise ApiError(-1111, "Precision is over the maximum defined for this asset.")
+        self._check_decimals(params, "quantity", self._frames.numbers[symbol].quantity_digits)
         return quantity
+
+    def _check_decimals(self, params: Params, name: str, most: int) -> None:
+        if decimals_of(params, name) > most:
+            raise ApiError(-1111, "Precision is over the maximum defined for this asset.")
 
     def _price(self, params: Params, symbol: str) -> Decimal:
         price = decimal_of(params, "price")
@@ -142,6 +149,7 @@ class UsdmDesk:
         mark = self._exchange.perpetual.mark(symbol)
         highest, lowest = mark * (1 + PRICE_BAND), mark * (1 - PRICE_BAND)
         numbers = self._frames.numbers[symbol]
+        self._check_decimals(params, "price", _MOST_DECIMALS)
         if params["side"] == "BUY" and price > highest:
             raise ApiError(-4016, f"Limit price can't be higher than {numbers.price_text(highest)}.")
         if params["side"] == "SELL" and price < lowest:

@@ -108,6 +108,11 @@ def decimal_of(params: Params, name: str) -> Decimal:
     return Decimal(text)
 
 
+def decimals_of(params: Params, name: str) -> int:
+    """How many decimals a number is written with: zeros at its end are counted too."""
+    return len(required(params, name).partition(".")[2])
+
+
 def client_id_of(params: Params) -> str:
     """The order's client id, "" where none is given; raises ApiError -1100 for one that isn't allowed."""
     client_id = params.get("newClientOrderId", "")

@@ -68,14 +68,25 @@ def test_an_order_is_sent_as_it_was_signed() -> None:
     payload, _, signed = urlsplit(request.path).query.partition("&signature=")
     assert signed == signature(Keys("the-key", "the-secret"), payload)
     asked = query_of(request)
-    assert (asked["symbol"], asked["side"], asked["quantity"], asked["price"]) == ("BTCUSDT", "BUY", "0.5", "100.10")
+    assert (asked["symbol"], asked["side"], asked["quantity"], asked["price"]) == ("BTCUSDT", "BUY", "0.5", "100.1")
     assert (asked["timestamp"], asked["newClientOrderId"]) == (str(NOW // 1000), "nf1")
     assert "the-secret" not in request.path
 
 
 def test_a_market_order_goes_out_with_its_bound() -> None:
     asked = query_of(desk().place(placement(type=OrderType.MARKET), NOW))
-    assert (asked["type"], asked["timeInForce"], asked["price"]) == ("LIMIT", "IOC", "100.10")
+    assert (asked["type"], asked["timeInForce"], asked["price"]) == ("LIMIT", "IOC", "100.1")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [("0.500000000000000000", "0.5"), ("10.000000000000000000", "10"), ("1E+2", "100"), ("7", "7")]
+)
+@pytest.mark.parametrize("exchange", [Binance(), BinanceUsdm()])
+def test_no_zeros_are_sent_that_binance_would_count(exchange: Binance | BinanceUsdm, number: str, text: str) -> None:
+    """Amounts have 18 decimals where they came through Kafka; -1111 refuses more than an asset has, zeros too."""
+    sent = placement(quantity=Decimal(number), price=Decimal(number))
+    asked = query_of(exchange.desk(Keys("the-key", "the-secret"), [INSTRUMENT]).place(sent, NOW))
+    assert (asked["quantity"], asked["price"]) == (text, text)
 
 
 def test_post_only_is_a_type_of_spot_and_a_time_in_force_of_futures() -> None:

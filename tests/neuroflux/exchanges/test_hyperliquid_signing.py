@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroflux.errors import UsageError
-from neuroflux.exchanges.hyperliquid_signing import Signer, action_hash, wire_number
+from neuroflux.exchanges.hyperliquid_signing import Signer, action_hash
+from neuroflux.exchanges.wire_numbers import wire_number
 
 KEY = "0x" + "2b" * 32
 VECTORS = Path(__file__).parents[4] / "shared" / "wire" / "signing.dev.json"
