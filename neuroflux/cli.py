@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Coroutine
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -18,6 +19,8 @@ from neuroflux.errors import NeuroFluxError, UsageError
 
 if TYPE_CHECKING:
     from neuroflux.stack.plan import Venue
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 app = typer.Typer(
     name="neuroflux", help="Trade on several exchanges from one place.", no_args_is_help=True, add_completion=False
@@ -184,13 +187,10 @@ async def _order(command: OrderCommand, *, wait: bool, as_json: bool) -> None:
 
 
 def _decimal(name: str, text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise UsageError(f"{name}: {text!r} is not a number") from None
-    if not number.is_finite():
+    """Python also reads ``1_000``, ``nan`` and the digits of other scripts, which may be slips of the hand."""
+    if not _NUMBER.fullmatch(text):
         raise UsageError(f"{name}: {text!r} is not a number")
-    return number
+    return Decimal(text)
 
 
 @app.command()

@@ -138,6 +138,8 @@ class Mirror:
                 self._control(control)
             case Failover() as failover:
                 self.failovers[failover.primary] = failover
+            case _ if entry.topic is CONTROL:
+                pass  # the execution keeps it as a dead letter: who reads it here can do nothing about it
             case _:
                 log.warning("%s-%s@%s: %s", entry.topic.name, entry.partition, entry.offset, entry.error)
 

@@ -98,7 +98,9 @@ def test_what_can_t_be_read_is_named(caplog: pytest.LogCaptureFixture) -> None:
     mirror = all_well()
     with caplog.at_level(logging.WARNING):
         tell(mirror, topics.BALANCES, None)
+        tell(mirror, topics.CONTROL, None)
     assert "account.balances-0@7: unreadable" in caplog.text
+    assert "control.commands" not in caplog.text
     tell(mirror, topics.BALANCES, balance("binance", "USDC", "5"), NOW + SECOND)
     assert mirror.balances_told("binance") == NOW + SECOND
 
