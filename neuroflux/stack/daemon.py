@@ -105,7 +105,7 @@ def _spawn(settings: Settings, order: Order, report: Report) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     told, tell = os.pipe()
     given = msgspec.structs.replace(order, tell=tell)
-    with log.open("ab") as output, os.fdopen(told) as lines:
+    with open(log, "ab", opener=_private) as output, os.fdopen(told) as lines:
         subprocess.run(
             (sys.executable, "-m", "neuroflux.stack.daemon", msgspec.json.encode(given).decode()),
             env=dict(os.environ) | environment.spelled_out(settings),
@@ -124,6 +124,10 @@ def _spawn(settings: Settings, order: Order, report: Report) -> None:
                 raise StackError(message.error)
             report(message.progress)
     raise StackError(f"the supervisor died; {log} tells why")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def down(settings: Settings) -> None:
@@ -187,7 +191,9 @@ def main() -> int:
     if os.fork():
         os._exit(0)  # whoever waits for this process may go on; the supervisor is nobody's child
     os.setsid()
+    os.umask(0o077)  # for all services: what they write is its owner's alone
     settings = load_settings()
+    settings.home.chmod(0o700)
     try:
         asyncio.run(supervise(settings, order))
     except asyncio.CancelledError:

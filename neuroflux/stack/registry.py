@@ -44,11 +44,12 @@ def registry(settings: Settings) -> Service:
         raise UsageError(f"{SETTING}: {settings.registry!r} names no host and port")
     (app,) = artifacts("registry")
     folder = settings.home.absolute() / "registry"
+    temporary = folder / "tmp"  # Vert.x opens its own folder there to everybody
     jar = settings.cache.absolute() / app.stem / "quarkus-run.jar"
     loaded = archive("registry", settings.cache.absolute(), str(jar))
     return Service(
         name="registry",
-        command=(java(), *FLAGS, HEAP, f"{READ}{loaded}", "-jar", str(jar)),
+        command=(java(), *FLAGS, HEAP, f"-Djava.io.tmpdir={temporary}", f"{READ}{loaded}", "-jar", str(jar)),
         readiness=Readiness.CHECK,
         env=base(settings) | environment(address.hostname, address.port, folder),
         cwd=settings.home.absolute(),
@@ -57,5 +58,5 @@ def registry(settings: Settings) -> Service:
         downloads=(app,),
         archive=loaded,
         check=partial(serves, f"{settings.registry}/subjects"),
-        prepare=partial(folder.mkdir, parents=True, exist_ok=True),
+        prepare=partial(temporary.mkdir, parents=True, exist_ok=True),
     )

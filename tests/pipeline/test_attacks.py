@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,6 +60,14 @@ def test_sql_reaches_no_other_server(pipeline: Pipeline) -> None:
         status, told, _ = asked(pipeline, sql)
         server.shutdown()
     assert (status >= 400, reached) == (True, []), told
+
+
+def test_the_files_of_a_home_are_its_owners_alone(pipeline: Pipeline) -> None:
+    home = pipeline.settings.home
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    others = [str(path) for path in home.rglob("*") if not path.is_symlink() and path.lstat().st_mode & 0o007]
+    mine = {str(home / "run"), str(home / "logs"), str(home / "beside")}  # made by who starts the stack, before it
+    assert [path for path in others if path not in mine and "vertx-cache" not in path] == []
 
 
 def test_no_password_can_be_read_with_sql(pipeline: Pipeline) -> None:
