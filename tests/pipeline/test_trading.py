@@ -151,6 +151,9 @@ def test_the_account_s_leverage_is_bounded_and_set_on_the_exchange(manager: Exch
     assert "funds" in refused["routing_reason"]
     assert held(trading)["leverage"]["value"] == 20, "nothing left, so nothing was set"
     assert (closing := ordered("sell", 20_000))["status"] == "routed", closing
+    assert held(trading)["leverage"]["value"] == 20, "what makes a position smaller waits for no leverage"
+    wait_for(lambda: float(held(trading)["szi"]) < 45_000 / price)
+    wait_for(lambda: (again := ordered("buy", 5_000))["status"] == "routed" and again, 30)
     assert held(trading)["leverage"]["value"] == 1
 
 
