@@ -76,8 +76,7 @@ def confine_engine(made: Server, folder: Path) -> None:
     import clickhouse_driver  # noqa: F401  # read here, since `ask` comes when little can be read any more
 
     code = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    confined = confine([*code, *SYSTEM], [folder, *DEVICES], [made.port, made.http_port], [made.port])
-    if not confined.version:
+    if not confine([*code, *SYSTEM], [folder, *DEVICES], [made.port, made.http_port], [made.port]):
         print("this kernel has no Landlock: SQL can read and write every file of this user", file=sys.stderr)
 
 

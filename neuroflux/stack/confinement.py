@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
-
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 """The system calls, of the same number on every architecture."""
 _VERSION: Final = 1
@@ -26,14 +24,8 @@ TRUNCATE = 1 << 14
 _OF_FILES: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
 _RIGHTS: Final = ((1, 13), (2, 14), (3, 15), (5, 16))
 """From which version of Landlock on how many rights to files there are."""
-_NETWORK_SINCE: Final = 4
+TCP_SINCE: Final = 4
 BIND, CONNECT = 1 << 0, 1 << 1
-
-
-class Confined(Struct, frozen=True):
-    """``version`` of Landlock: 0 where the kernel has none, so that nothing is refused; TCP is refused from 4 on."""
-
-    version: int
 
 
 class _Ruleset(ctypes.Structure):
@@ -49,33 +41,38 @@ class _Port(ctypes.Structure):
     _fields_ = (("allowed", ctypes.c_uint64), ("port", ctypes.c_uint64))
 
 
+def version() -> int:
+    """Of this kernel's Landlock; 0 where it has none. TCP is refused from ``TCP_SINCE`` on."""
+    return max(_call(_CREATE, None, 0, _VERSION, may_fail=True), 0) if sys.platform == "linux" else 0
+
+
 def confine(
     readable: Iterable[Path], writable: Iterable[Path], binds: Iterable[int] = (), connects: Iterable[int] = ()
-) -> Confined:
+) -> int:
     """Refuse this thread all files but these, with what lies in them, and all TCP ports but these.
 
-    Paths that do not exist are passed over. Raises OSError where the kernel has Landlock and refuses the rules.
+    Paths that do not exist are passed over. Returns the ``version`` by which it is refused: 0 refuses nothing. Raises
+    OSError where the kernel has Landlock and refuses the rules.
     """
-    version = _call(_CREATE, None, 0, _VERSION, may_fail=True) if sys.platform == "linux" else -1
-    if version < 1:
-        return Confined(0)
-    every = (1 << max(count for since, count in _RIGHTS if since <= version)) - 1
-    ruleset = _Ruleset(every, BIND | CONNECT if version >= _NETWORK_SINCE else 0)
-    size = ctypes.sizeof(ruleset) if version >= _NETWORK_SINCE else 8
+    if not (known := version()):
+        return 0
+    every = (1 << max(count for since, count in _RIGHTS if since <= known)) - 1
+    ruleset = _Ruleset(every, BIND | CONNECT if known >= TCP_SINCE else 0)
+    size = ctypes.sizeof(ruleset) if known >= TCP_SINCE else 8
     rules = _call(_CREATE, ctypes.byref(ruleset), size, 0)
     try:
         for path in readable:
             _allow(rules, path, EXECUTE | READ_FILE | READ_DIR)
         for path in writable:
             _allow(rules, path, every)
-        if version >= _NETWORK_SINCE:
+        if known >= TCP_SINCE:
             _allow_ports(rules, binds, BIND)
             _allow_ports(rules, connects, CONNECT)
         _no_new_privileges()
         _call(_RESTRICT, rules, 0)
     finally:
         os.close(rules)
-    return Confined(version)
+    return known
 
 
 def _allow(rules: int, path: Path, rights: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from neuroflux.stack.confinement import confine
+from neuroflux.stack.confinement import TCP_SINCE, confine, version
 
 TRY = """
 import os, socket, sys
@@ -26,7 +26,7 @@ def tried(work):
     except OSError as error:
         return type(error).__name__
     return "done"
-print(confined.version > 0)
+print(confined > 0)
 print(tried(lambda: (inside / "readable" / "file").read_text()))
 print(tried(lambda: (inside / "readable" / "file").write_text("x")))
 print(tried(lambda: (inside / "writable" / "new").write_text("x")))
@@ -41,17 +41,8 @@ print(tried(lambda: socket.create_server(("127.0.0.1", 0)).close()))
 """
 
 
-def _version() -> int:
-    """Of this kernel's Landlock; told by a process that is confined for it."""
-    code = "from pathlib import Path; from neuroflux.stack.confinement import confine; print(confine([Path('/')], []))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    return int(told.removeprefix("Confined(version=").removesuffix(")\n"))
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="Landlock is Linux's")
+@pytest.mark.skipif(version() < TCP_SINCE, reason="this kernel's Landlock does not refuse TCP, or there is none")
 def test_only_what_is_named_can_be_touched(tmp_path: Path) -> None:
-    if (version := _version()) < 4:
-        pytest.skip(f"this kernel's Landlock has version {version}; TCP is refused from 4 on")
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     for folder in (inside / "readable", inside / "writable", outside):
         folder.mkdir(parents=True)
@@ -80,5 +71,5 @@ def test_where_the_kernel_has_no_landlock_nothing_is_refused_and_it_is_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert confine([], []).version == 0
+    assert confine([], []) == 0
     (tmp_path / "file").write_text("still written")
