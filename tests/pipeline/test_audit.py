@@ -63,8 +63,11 @@ def of_kind(lines: list[dict[str, Any]], kind: str) -> list[str]:
     "mode", [one for one in faults() if one["fault"] in MODES], ids=lambda one: f"{one['exchange']}-{one['fault']}"
 )
 def test_each_mode_of_an_account_leaves_no_difference(pipeline: Pipeline, mode: Parameters) -> None:
-    """First, while nothing is open: an exchange changes a mode of an account that is at rest alone."""
-    pipeline.sim("/sim/faults", mode)
+    """First, while nothing is open: an exchange changes a mode of an account that is at rest alone.
+
+    It lasts until the audit is over: that a mode has changed back is only known when it is asked for, within a minute.
+    """
+    pipeline.sim("/sim/faults", mode | ({"seconds": 180} if "seconds" in mode else {}))
     try:
         lines = audited(pipeline)
     finally:
