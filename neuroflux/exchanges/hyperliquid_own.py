@@ -94,14 +94,16 @@ def _with_perpetuals(
 ) -> OwnBalance:
     """The collateral of both accounts. What reserves margin for orders is not named apart, so it is not known.
 
-    A tenth of what positions are worth can't be withdrawn, though it is free where less is needed as margin.
+    A tenth of what positions are worth can't be withdrawn, though it is free where less is needed as margin. Where
+    nothing can be withdrawn it is not said how much of that tenth the account still has.
     """
     profit = sum((one.unrealised_pnl for one in positions.values()), ZERO)
     margin = state["marginSummary"]
     wallet = Decimal(margin["accountValue"]) - profit
     stays = max(ZERO, Decimal(margin["totalNtlPos"]) / 10 - Decimal(margin["totalMarginUsed"]))
-    here = spot or OwnBalance(ZERO, ZERO, ZERO)
-    return OwnBalance(here.wallet + wallet, (here.free or ZERO) + Decimal(state["withdrawable"]) + stays, None)
+    here, withdrawable = spot or OwnBalance(ZERO, ZERO, ZERO), Decimal(state["withdrawable"])
+    free = (here.free or ZERO) + withdrawable + stays if withdrawable else None
+    return OwnBalance(here.wallet + wallet, free, None)
 
 
 def _position(row: Mapping[str, Any]) -> OwnPosition:

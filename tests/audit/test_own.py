@@ -113,6 +113,8 @@ def test_one_account_for_everything_is_not_counted_twice() -> None:
     answers[0] = Answer(answers[0].request, 200, b'"default"')
     two = own.account(answers).balances["USDC"]
     assert (two.wallet, two.free) == (Decimal(2000), Decimal(800 + 700 + 100))
+    none = msgspec.json.encode(perpetuals | {"withdrawable": "0"})
+    assert own.account([*answers[:2], Answer(answers[2].request, 200, none)]).balances["USDC"].free is None
 
 
 def test_shares_of_an_outcome_and_a_negative_hold_do_not_end_the_reading() -> None:
