@@ -304,7 +304,7 @@ class Runner:
 
     def _sending(self, leg: int) -> Sending:
         desk = self._shell.gateway.desk(self.order.legs[leg].instrument.exchange)
-        attempt = list(self.order.of_leg(leg))[-1].number
+        attempt = self.order.last[leg].number
         return Sending(leg, desk.client_order_id(self.order.id, leg, attempt), desk.settled_after)
 
     async def _wait_for_turn(self, exchange: str, leg: int) -> None:

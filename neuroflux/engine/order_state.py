@@ -181,9 +181,14 @@ class Order(Struct, frozen=True, kw_only=True):
     def of_leg(self, leg: int) -> Iterator[Attempt]:
         return (attempt for attempt in self.attempts if attempt.leg == leg)
 
+    @property
+    def last(self) -> dict[int, Attempt]:
+        """The last attempt of each leg that was begun."""
+        return {attempt.leg: attempt for attempt in self.attempts}
+
     def last_of(self, leg: int) -> Attempt | None:
         """The last attempt of a leg; None where it was not begun."""
-        return next((attempt for attempt in reversed(self.attempts) if attempt.leg == leg), None)
+        return self.last.get(leg)
 
     def base_of(self, attempt: Attempt) -> Decimal:
         """What an attempt has filled, in units of the base; negative for what was sold."""

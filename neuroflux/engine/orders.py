@@ -369,8 +369,7 @@ def _hedge_pause(order: Order) -> Microseconds:
 def _next_attempts(order: Order, now: Microseconds) -> Handled:
     """Where the last attempt of a leg never arrived, the next begins: rule 4."""
     effects: list[Effect] = []
-    for leg in {attempt.leg for attempt in order.attempts}:
-        last = list(order.of_leg(leg))[-1]
+    for leg, last in sorted(order.last.items()):
         stays_away = order.cancel_asked or leg in order.abandoned or _has_enough(order)
         over = order.state.final or stays_away or now > order.decided_at + SEND_WITHIN
         if last.phase is Phase.ABSENT and not over and last.number + 1 < MAX_ATTEMPTS:
@@ -424,7 +423,7 @@ def _at_its_end(order: Order, now: Microseconds) -> Order:
         return order
     if _is_naked(order) or is_short(order, now):
         return order
-    last = [list(order.of_leg(leg))[-1] for leg in sorted({attempt.leg for attempt in order.attempts})]
+    last = [attempt for _, attempt in sorted(order.last.items())]
     state = _final_state(order, {attempt.phase for attempt in last})
     reasons = "; ".join(dict.fromkeys(attempt.reason for attempt in last if attempt.reason))
     told = "; ".join(filter(None, (order.cancel_asked or reasons, order.left_open, order.stuck)))

@@ -20,9 +20,7 @@ def untaken(order: Order) -> tuple[int, ...]:
     Of a ``redundant`` order that is also what an exchange took and did not fill.
     """
     return tuple(
-        number
-        for number in sorted({attempt.leg for attempt in order.attempts})
-        if number not in order.rerouted and _failed(order, list(order.of_leg(number))[-1])
+        number for number, last in sorted(order.last.items()) if number not in order.rerouted and _failed(order, last)
     )
 
 
@@ -40,7 +38,7 @@ def failed(order: Order) -> frozenset[str]:
 
     One that was asked, and asked to wait, has an attempt with an id.
     """
-    last = (list(order.of_leg(number))[-1] for number in (*order.rerouted, *untaken(order)))
+    last = (order.last[number] for number in (*order.rerouted, *untaken(order)))
     asked = (attempt.leg for attempt in last if attempt.client_order_id or not attempt.is_stale)
     return frozenset(order.legs[number].instrument.exchange for number in asked)
 

@@ -139,7 +139,7 @@ class World:
 
     def takes_a_turn(self) -> None:
         leg = self.turns.pop(0)
-        self.tell(Sending(leg, name(leg, list(self.order.of_leg(leg))[-1].number)))
+        self.tell(Sending(leg, name(leg, self.order.last[leg].number)))
 
     def gives_a_leg_up(self) -> None:
         self.tell(GivenUp(self.turns.pop(0), "it fails"))
