@@ -10,6 +10,7 @@ from benchmarks.feeders import BRIDGE, CRYPTOFEED
 from benchmarks.turns import Contender, Goal, Row, in_turns
 from neuroflux.settings import Settings
 from neuroflux.topics import QUOTES
+from tests.ports import free_port
 
 MANY, FEW = 200_000, 20_000
 """Ticks of a turn; cryptofeed is given few, since it keeps what it has read in memory until Kafka has had its turn."""
@@ -19,7 +20,7 @@ def rows(rounds: int) -> list[Row]:
     with local.stack() as settings:
         for topic in (BRIDGE, CRYPTOFEED):
             local.make_topic(settings, topic)
-        port = str(local.free_port())
+        port = str(free_port())
         with local.process(settings, "benchmarks.fountain", port):
             contenders = [
                 Contender("neuroflux", "ours", lambda: _rate(settings, "ours", port, QUOTES.name, MANY)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from random import SystemRandom
 from types import MappingProxyType
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -21,12 +19,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from neuroflux.settings import Settings
 from neuroflux.stack import daemon, environment
+from tests.ports import free_port
 
 CHECKOUT = Path(__file__).parents[1]
 LOOK = 0.02
 PATIENCE = 60.0
-PORTS = range(15_000, 32_000)
-"""Below those that Linux gives to connections: one of these could be taken before its service listens."""
 
 
 def end_when_told() -> None:
@@ -40,7 +37,7 @@ def stack() -> Iterator[Settings]:
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(
             home=Path(home),
-            kafka=f"127.0.0.1:{free_port()}",
+            kafka=f"127.0.0.1:{free_port(1)}",  # its controller listens on the port above
             registry=f"http://127.0.0.1:{free_port()}/apis/ccompat/v7",
             clickhouse=f"clickhouse://127.0.0.1:{free_port()}/neuroflux",
             clickhouse_http=f"http://127.0.0.1:{free_port()}",
@@ -53,18 +50,6 @@ def stack() -> Iterator[Settings]:
             daemon.down(settings)
             os.close(tie)
             os.close(hold)
-
-
-def free_port() -> int:
-    """A port that is free, as the one above it is, where a broker's controller listens."""
-    while True:
-        port = SystemRandom().choice(PORTS)
-        try:
-            for one in (port, port + 1):
-                socket.create_server(("127.0.0.1", one)).close()
-        except OSError:
-            continue
-        return port
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from neuroflux.topics import BOOKS, STATUS, Topic
 from producers.market import SNAPSHOT_WORKERS, ExchangeMarket
 from producers.rest import Rest
 from producers.sockets import SHORT_LIVED_SECONDS
+from tests.ports import free_port
 
 EXCHANGE = "binance"
 SYMBOLS = 10
@@ -45,7 +46,7 @@ def rows(rounds: int) -> list[Row]:
 
 def _with_exchange(measure: Measure) -> float:
     """On an exchange of its own: what the rounds before have used of a minute's weight would be waited for."""
-    port = local.free_port()
+    port = free_port()
     with local.running(sys.executable, "-m", "neuroflux.sim", "--port", str(port)):
         return uvloop.run(_measured(f"http://127.0.0.1:{port}", measure))
 

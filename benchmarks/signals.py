@@ -20,6 +20,7 @@ from neuroflux.reader import Reader
 from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.topics import SIGNALS
+from tests.ports import free_port
 
 RATE = 5_000
 WARM, SECONDS = 4.0, 10.0
@@ -38,7 +39,7 @@ def rows(rounds: int) -> list[Row]:
 
 
 def _ours(settings: Settings) -> list[float]:
-    port = str(local.free_port())
+    port = str(free_port())
     with ExitStack() as running:
         running.enter_context(local.process(settings, "benchmarks.paced", port, str(RATE)))
         running.enter_context(local.process(settings, "benchmarks.market", f"ws://127.0.0.1:{port}"))

@@ -25,6 +25,7 @@ from neuroflux.reader import Reader
 from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.topics import QUOTES, SIGNALS
+from tests.ports import free_port
 
 RATE = 10_000
 EVERY = 10.0
@@ -85,7 +86,7 @@ def summary(samples: list[Sample]) -> None:
 def main(minutes: float) -> None:
     local.end_when_told()
     with local.stack() as settings, ExitStack() as running:
-        port = str(local.free_port())
+        port = str(free_port())
         running.enter_context(local.process(settings, "benchmarks.paced", port, str(RATE)))
         stages = {
             "market": running.enter_context(local.process(settings, "benchmarks.market", f"ws://127.0.0.1:{port}")),

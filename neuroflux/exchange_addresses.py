@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.catalogue import exchange
+from neuroflux.hosts import LOOPBACK
 
 YES: Final = frozenset({"1", "true", "yes", "on", "y", "t"})
 NO: Final = frozenset({"0", "false", "no", "off", "n", "f", ""})
-_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _PLAIN: Final = {"REST_URL": "http", "WS_URL": "ws"}
 """The scheme that says all in clear, by what is set; the other is the same with an ``s``."""
 
@@ -39,7 +39,7 @@ def _fault(exchange_id: str, is_testnet: bool, name: str, address: str, sim: str
     parts, plain = urlsplit(address), _PLAIN[name]
     if parts.scheme not in (plain, f"{plain}s") or not parts.hostname:
         return f"{address!r} is no address that begins with {plain}s://"
-    if parts.scheme == plain and parts.hostname not in _LOOPBACK and parts.netloc != sim:
+    if parts.scheme == plain and parts.hostname not in LOOPBACK and parts.netloc != sim:
         return f"{address!r} is in clear: orders and keys need {plain}s://"
     on, testnet = exchange(exchange_id), f"NEUROFLUX_{exchange_id.upper()}_TESTNET"
     others = (on.REST_URL, on.WS_URL, on.PRIVATE_WS_URL) if is_testnet else on.TESTNET

@@ -8,13 +8,12 @@ ask for this machine.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+from neuroflux.hosts import LOOPBACK
 
 
 def guarded(names: Collection[str] = ()) -> Middleware:

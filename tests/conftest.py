@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from random import SystemRandom
 from typing import Any
 
 import pytest
@@ -23,6 +21,7 @@ from neuroflux.stack.install import install
 from neuroflux.stack.plan import infrastructure
 from neuroflux.stack.services import ServiceStatus
 from neuroflux.stack.setup import set_up
+from tests.ports import free_port
 
 CONTAINERS = os.environ.get("NEUROFLUX_TEST_STACK", "local") == "containers"
 COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
@@ -33,23 +32,6 @@ class RunningStack(Struct, frozen=True):
     """A stack that answers. Each test makes topics, groups and keys of its own."""
 
     settings: Settings
-
-
-PORTS = range(15_000, 32_000)
-"""Below those that Linux gives to connections: one of these could be taken before its service listens."""
-
-
-def free_port(*offsets: int) -> int:
-    """A port that is free, and so are those that lie above it by each of ``offsets``."""
-    while True:
-        first = SystemRandom().choice(PORTS)
-        with ExitStack() as held:
-            try:
-                for offset in (0, *offsets):
-                    held.enter_context(socket.create_server(("127.0.0.1", first + offset)))
-            except OSError:
-                continue
-            return first
 
 
 def settings_in(home: Path) -> Settings:

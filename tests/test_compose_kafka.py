@@ -34,7 +34,8 @@ from neuroflux.stack.jvm import FLAGS, java
 from neuroflux.stack.lock import artifacts
 from neuroflux.stack.setup import make_topics
 from neuroflux.topics import COMMANDS
-from tests.conftest import CONTAINERS, RunningStack, free_port
+from tests.conftest import CONTAINERS, RunningStack
+from tests.ports import free_port
 
 pytestmark = [
     pytest.mark.stack,

@@ -6,12 +6,12 @@ import os
 import socket
 from urllib.parse import urlsplit
 
+from neuroflux.hosts import LOOPBACK
 from neuroflux.settings import Settings
 from neuroflux.stack import daemon
 
 TIMEOUT = 2.0
 """Seconds that an address may take to answer."""
-LOOPBACK = frozenset({"localhost", "::1"})
 
 
 class OwnStack:

@@ -32,8 +32,6 @@ from neuroflux.domain import (
     ControlCommand,
     ControlKind,
     Fill,
-    Instrument,
-    InstrumentKind,
     Level,
     Liquidity,
     OrderCommand,
@@ -61,6 +59,7 @@ from neuroflux.topics import (
     JOURNAL,
     ORDER_DEAD_LETTERS,
 )
+from tests.consumers.desk_model import SPOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -68,19 +67,6 @@ ROOT = Path(__file__).parents[2]
 HALT_SECONDS = 1.0
 """Within which a halt has reached every executor."""
 OUTPUTS = (EVENTS, FILLS, DECISIONS, JOURNAL, ORDER_DEAD_LETTERS)
-NFX = Instrument(
-    exchange="binance",
-    symbol="NFX/USDC",
-    market="NFX/USD",
-    name="NFXUSDC",
-    base="NFX",
-    quote="USDC",
-    kind=InstrumentKind.SPOT,
-    tick_size=Decimal("0.01"),
-    quantity_step=Decimal("0.001"),
-    min_notional=Decimal(5),
-    taker_fee=Decimal("0.001"),
-)
 DIE_BEFORE_SENDING = """
 import os, signal, sys
 from consumers.gateway import Gateway
@@ -244,7 +230,7 @@ class World:
         self.publisher.publish(BOOKS, book)
 
     async def publish_account(self) -> None:
-        await self.publisher.write(INSTRUMENTS, NFX)
+        await self.publisher.write(INSTRUMENTS, SPOT)
         for asset, amount in (("USDC", 1_000_000), ("NFX", 10_000)):
             free = Decimal(amount)
             balance = Balance("binance", asset, free, Decimal(0), Decimal(0), free, time.time_ns() // 1_000)

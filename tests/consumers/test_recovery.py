@@ -31,7 +31,7 @@ from neuroflux.publisher import Publisher
 from neuroflux.reader import Reader
 from neuroflux.registry import load_codec
 from neuroflux.topics import JOURNAL
-from tests.consumers.test_execution import NFX
+from tests.consumers.desk_model import SPOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -52,7 +52,7 @@ def kept(number: int) -> Saved:
         Decimal("0.1"), "USDC", Liquidity.TAKER, number,
     )  # fmt: skip
     command = OrderCommand(order_id=order_id, kind=CommandKind.PLACE, market="NFX/USD", quantity=one)
-    leg = Leg(NFX, Side.BUY, one, Decimal(101), TimeInForce.IOC, 1.0, number)
+    leg = Leg(SPOT, Side.BUY, one, Decimal(101), TimeInForce.IOC, 1.0, number)
     attempt = Attempt(0, 0, Phase.FILLED, f"nf{number}", str(number), reported=one, fills=(fill,))
     source = Cause("orders.commands", number % 4, number)
     return Saved(

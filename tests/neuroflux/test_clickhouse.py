@@ -21,8 +21,9 @@ from neuroflux.flat_reading import FRAMING
 from neuroflux.settings import Settings
 from neuroflux.tables import STORED, Column, columns, insert_avro, texts
 from neuroflux.topics import QUOTES, Topic
-from tests.conftest import RunningStack, free_port
+from tests.conftest import RunningStack
 from tests.neuroflux.test_codec import values
+from tests.ports import free_port
 from tests.stored import CODEC, Row, own_database, rows
 
 pytestmark = pytest.mark.stack
