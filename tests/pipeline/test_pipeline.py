@@ -39,7 +39,8 @@ class Foreign:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._kafka = pipeline.settings.kafka
-        self.registry = SchemaRegistryClient({"url": pipeline.settings.registry})
+        # Its default is to wait for ever; an answer was lost once in CI, and it asks again after a timeout.
+        self.registry = SchemaRegistryClient({"url": pipeline.settings.registry, "timeout": 10})
 
     def read(self, topic: str, enough: int = 1, seconds: float = 60) -> list[dict[str, Any]]:
         """The first ``enough`` records of a topic, decoded."""

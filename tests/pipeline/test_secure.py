@@ -54,7 +54,7 @@ def test_an_order_goes_through_from_the_program_and_the_facade(pipeline: Pipelin
         order = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.01}
         assert wait_for(lambda: manager.route_order(order)["state"] == "filled", 30)
     wait_for(lambda: int(ask(pipeline, "SELECT count() FROM order_events WHERE state = 'filled'")) >= 2)
-    order_id = ask(pipeline, "SELECT order_id FROM order_decisions LIMIT 1").strip()
+    order_id = wait_for(lambda: ask(pipeline, "SELECT order_id FROM order_decisions LIMIT 1").strip())
     assert pipeline.program("explain", order_id).returncode == 0
 
 
