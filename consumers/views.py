@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 
@@ -54,6 +54,7 @@ from neuroflux.engine.limits import (
     spent_asset,
 )
 from neuroflux.engine.order_state import Order
+from neuroflux.engine.pool import Pools, Price, amount_in, positions_in
 from neuroflux.engine.sound import as_received, flaw, flaw_of_health, flaw_of_instrument, flaw_of_price
 from neuroflux.entries import Entry
 from neuroflux.reader import Reader
@@ -115,6 +116,7 @@ class Views:
         self._seen: dict[tuple[str, str], Seen] = {}
         self._modes: dict[str, ExchangeStatus] = {}
         self._funded: dict[str, Microseconds] = {}
+        self._pools = Pools()
         self._halts: dict[str, str] = {}
         self._bounds: dict[str, dict[str, float]] = {}
         self._failovers: dict[str, Failover] = {}
@@ -144,6 +146,7 @@ class Views:
             case Balance() as balance:
                 self._balances[(balance.exchange, balance.asset)] = (balance, entry.timestamp)
                 self._funded[balance.exchange] = max(entry.timestamp, self._funded.get(balance.exchange, 0))
+                self._pools.take(balance, entry.timestamp)
             case Position() as position:
                 self._positions[(position.exchange, position.symbol)] = position
                 self._seen[(position.exchange, position.symbol)] = Seen(entry.timestamp, position.event_time)
@@ -277,14 +280,10 @@ class Views:
         if not self.fills_read.is_set():
             return None
 
-        def rate(asset: str) -> float | None:
-            known = self.rate(asset, now)
-            return known.mid if known is not None else None
-
         def mid(exchange: str, symbol: str) -> float | None:
             return self._mid(exchange, symbol, now)
 
-        return self._today.usd(rate, mid, now, self._position, self._unit)
+        return self._today.usd(self._price_at(now), mid, now, self._position, self._unit)
 
     def _position(self, exchange: str, symbol: str) -> Decimal | None:
         position = self._positions.get((exchange, symbol))
@@ -360,36 +359,78 @@ class Views:
 
     def _free(self, instrument: Instrument, side: Side, orders: Sequence[Order], now: Microseconds) -> Decimal | None:
         """What may be spent; None where nobody told it lately: what makes a position smaller needs none of it."""
-        asset = spent_asset(instrument, side)
-        balance, written = self._balances.get(
-            (instrument.exchange, asset), (None, self._funded.get(instrument.exchange))
-        )
+        exchange, asset = instrument.exchange, spent_asset(instrument, side)
+        if instrument.kind is InstrumentKind.PERPETUAL and exchange in self._pools:
+            return self._free_of_pool(instrument, side, orders, now)
+        balance, written = self._balances.get((exchange, asset), (None, self._funded.get(exchange)))
         if written is None or now - written > BALANCES_LIFE:
             return None
-        exchange, bounds = instrument.exchange, self.bounds(instrument.exchange)
-        under_way = reserved(orders, exchange, asset, self._seen_of(exchange, asset, now), now, bounds)
-        free = balance.free if balance else Decimal(0)
+        under_way = self._reserved(exchange, asset, orders, now)
+        return self._planned(instrument, side, balance, under_way, self._on_margin(instrument))
+
+    def _free_of_pool(
+        self, instrument: Instrument, side: Side, orders: Sequence[Order], now: Microseconds
+    ) -> Decimal | None:
+        """The same of an account whose assets are margin together."""
+        exchange, asset, price = instrument.exchange, instrument.settle, self._price_at(now)
+        spent = {spent_asset(leg.instrument, leg.side) for one in orders for leg in one.legs}
+        under_way = amount_in(asset, {name: self._reserved(exchange, name, orders, now) for name in spent}, price)
+        balance = self._pools.balance(exchange, asset, price)
+        positions = positions_in(asset, self._settled(exchange), price)
+        if under_way is None or balance is None or positions is None:
+            return None
+        if now - self._pools.written(exchange) > BALANCES_LIFE:
+            return None
+        return self._planned(instrument, side, balance, under_way, positions)
+
+    def _planned(
+        self,
+        instrument: Instrument,
+        side: Side,
+        balance: Balance | None,
+        under_way: Decimal,
+        positions: Mapping[str, Position],
+    ) -> Decimal:
+        """What a balance has for an order, as the engine counts it."""
+        free, bounds = balance.free if balance else Decimal(0), self.bounds(instrument.exchange)
         planned, holding = (at_margin(one, instrument, bounds) for one in (free - under_way, under_way))
-        return bounded(planned, holding, instrument, side, bounds, balance, self._on_margin(instrument))
+        return bounded(planned, holding, instrument, side, bounds, balance, positions)
+
+    def _reserved(self, exchange: str, asset: str, orders: Sequence[Order], now: Microseconds) -> Decimal:
+        """What orders hold of an asset and its balance can't show yet."""
+        return reserved(orders, exchange, asset, self._seen_of(exchange, asset, now), now, self.bounds(exchange))
+
+    def _price_at(self, now: Microseconds) -> Price:
+        def price(asset: str) -> float | None:
+            known = self.rate(asset, now)
+            return known.mid if known is not None else None
+
+        return price
 
     def shows(self, order: Order, now: Microseconds) -> bool:
         """Whether balances and positions show all that an order took and brought."""
         return shown(order, lambda exchange, asset: self._seen_of(exchange, asset, now), now) and held(order, self.seen)
 
     def _seen_of(self, exchange: str, asset: str, now: Microseconds) -> Seen:
-        """When the balance of an asset is from; where there is none, nothing is missing from it."""
+        """When the balance of an asset is from; where there is none, nothing is missing from it.
+
+        What settles in an asset that a pooled account does not have changes another of its balances.
+        """
         balance, written = self._balances.get((exchange, asset), (None, now))
+        if (balance is None or not balance.total) and exchange in self._pools:
+            return self._pools.seen(exchange)
         return Seen(written, balance.event_time if balance is not None else now)
 
     def _on_margin(self, instrument: Instrument) -> dict[str, Position]:
         """The positions that share an instrument's margin, by symbol."""
-        return {
-            symbol: one
-            for (exchange, symbol), one in self._positions.items()
-            if exchange == instrument.exchange
-            and (known := self.instrument(exchange, symbol))
-            and known.settle == instrument.settle
-        }
+        settled = self._settled(instrument.exchange)
+        return {one.symbol: one for one, settle in settled if settle == instrument.settle}
+
+    def _settled(self, exchange: str) -> Iterator[tuple[Position, str]]:
+        """The positions of an exchange, each with what it settles in."""
+        for (where, symbol), one in self._positions.items():
+            if where == exchange and (known := self.instrument(exchange, symbol)):
+                yield one, known.settle
 
 
 async def follow(reader: Reader, views: Views, loaded: asyncio.Event | None = None) -> None:

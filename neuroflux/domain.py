@@ -251,7 +251,8 @@ class Balance(Struct, frozen=True):
     """What an account holds of an asset; ``total = free + in_orders + in_positions``.
 
     ``unrealised_pnl`` is the part of ``total`` that is unrealised profit of positions: 0 on exchanges whose totals
-    leave it out. ``total - unrealised_pnl`` is the wallet on every exchange.
+    leave it out. ``total - unrealised_pnl`` is the wallet on every exchange. ``pooled``: together with the account's
+    other pooled assets it is margin for all perpetuals, whatever they settle in; ``free`` may then be below 0.
     """
 
     exchange: str
@@ -262,6 +263,7 @@ class Balance(Struct, frozen=True):
     total: Decimal
     event_time: Microseconds
     unrealised_pnl: Decimal = Decimal(0)
+    pooled: bool = False
 
 
 class Position(Struct, frozen=True):

@@ -27,6 +27,7 @@ from neuroflux.exchanges.binance_messages import FuturesPosition, FuturesWallet
 from neuroflux.exchanges.binance_orders import ZERO
 
 _ONE: Final = Decimal(1)
+_CREDITS: Final = "BNFCR"
 
 
 class Asset(Struct, frozen=True):
@@ -39,6 +40,7 @@ class Asset(Struct, frozen=True):
     unrealizedProfit: Decimal | None = None
     positionInitialMargin: Decimal = ZERO
     openOrderInitialMargin: Decimal = ZERO
+    marginAvailable: bool = True
 
     @property
     def profit(self) -> Decimal:
@@ -51,11 +53,13 @@ class Asset(Struct, frozen=True):
         return self.walletBalance + self.profit - self.positionInitialMargin - self.openOrderInitialMargin
 
     @property
-    def is_shared(self) -> bool:
-        """Whether more is available than this wallet could have: that of other assets is counted in."""
-        return self.availableBalance is not None and self.availableBalance > max(self.walletBalance, ZERO) + max(
-            self.profit, ZERO
-        )
+    def is_pooled(self) -> bool:
+        """Whether it says that all assets are margin together: more is available than it has, or it is the credits.
+
+        Source: Binance, "Futures Credits Trading Mode": profit, loss and fees are in BNFCR, all assets are margin.
+        """
+        most = max(self.walletBalance, ZERO) + max(self.profit, ZERO)
+        return self.asset == _CREDITS or (self.availableBalance is not None and self.availableBalance > most)
 
 
 class Bound(Struct, frozen=True):
@@ -69,11 +73,20 @@ class _Wallet(Struct, frozen=True):
     wallet: Decimal
     free: Decimal
     in_orders: Decimal = ZERO
-    may_owe: bool = False
+    pooled: bool = False
 
     def balance(self, exchange: str, asset: str, time: Microseconds) -> Balance:
-        free = self.free if self.may_owe else max(self.free, ZERO)
-        return Balance(exchange, asset, free, self.in_orders, self.wallet - free - self.in_orders, self.wallet, time)
+        free = self.free if self.pooled else max(self.free, ZERO)
+        return Balance(
+            exchange,
+            asset,
+            free,
+            self.in_orders,
+            self.wallet - free - self.in_orders,
+            self.wallet,
+            time,
+            pooled=self.pooled,
+        )
 
 
 class Wallets:
@@ -89,17 +102,17 @@ class Wallets:
 
     def answered(self, assets: Sequence[Asset], is_multi: bool | None, time: Microseconds) -> list[Balance]:
         """Take in the account; ``is_multi`` is None where the mode is not known, and is then told by the figures."""
-        is_shared = any(one.is_shared for one in assets) if is_multi is None else is_multi
+        pooled = any(one.is_pooled for one in assets) if is_multi is None else is_multi
         for one in assets:
-            self._wallets[one.asset] = _read(one, is_shared)
+            self._wallets[one.asset] = _read(one, pooled)
         return [self._wallets[one.asset].balance(self._exchange, one.asset, time) for one in assets]
 
     def available(self, asset: str, wallet: Decimal, available: Decimal, time: Microseconds) -> Balance:
         """Take in a row of ``balance``, which names no margins."""
         before = self._wallets.get(asset, _Wallet(wallet, available))
-        shared = before.may_owe or available > max(wallet, ZERO)
-        free = min(before.free + wallet - before.wallet, available) if shared else available
-        self._wallets[asset] = _Wallet(wallet, free, before.in_orders, before.may_owe)
+        pooled = before.pooled or available > max(wallet, ZERO)
+        free = min(before.free + wallet - before.wallet, available) if pooled else available
+        self._wallets[asset] = _Wallet(wallet, free, before.in_orders, before.pooled)
         return self._wallets[asset].balance(self._exchange, asset, time)
 
     def forget(self, asset: str) -> None:
@@ -131,13 +144,13 @@ class Wallets:
             change = self._moved(position)
             before = changed.get(asset) or self._wallets.get(asset)
             if before is not None:
-                changed[asset] = _Wallet(before.wallet, before.free + change, before.in_orders, before.may_owe)
+                changed[asset] = _Wallet(before.wallet, before.free + change, before.in_orders, before.pooled)
         self._wallets |= {asset: self._capped(asset, one) for asset, one in changed.items()}
         return [self._wallets[asset].balance(self._exchange, asset, time) for asset in changed]
 
     def _paid(self, wire: FuturesWallet) -> _Wallet:
         before = self._wallets.get(wire.a) or _Wallet(ZERO, sum(self._effects(wire.a), ZERO))
-        return _Wallet(wire.wb, before.free + wire.wb - before.wallet, before.in_orders, before.may_owe)
+        return _Wallet(wire.wb, before.free + wire.wb - before.wallet, before.in_orders, before.pooled)
 
     def _moved(self, wire: FuturesPosition) -> Decimal:
         """By how much a position changes what is free."""
@@ -158,7 +171,7 @@ class Wallets:
     def _capped(self, asset: str, one: _Wallet) -> _Wallet:
         """At most what there is without any margin: where a margin was not known it can't be given back."""
         most = one.wallet + sum((max(bound.profit, ZERO) for bound in self._of(asset)), ZERO) - one.in_orders
-        return _Wallet(one.wallet, min(one.free, most), one.in_orders, one.may_owe)
+        return _Wallet(one.wallet, min(one.free, most), one.in_orders, one.pooled)
 
     def _effects(self, asset: str) -> Iterable[Decimal]:
         """By how much each position changes what is free."""
@@ -175,8 +188,7 @@ class Wallets:
         return next(iter(changed), settle)
 
 
-def _read(one: Asset, is_shared: bool) -> _Wallet:
-    if one.availableBalance is None:
-        return _Wallet(one.walletBalance, one.own, one.openOrderInitialMargin, may_owe=True)
-    free = min(one.own, one.availableBalance) if is_shared else one.availableBalance
-    return _Wallet(one.walletBalance, free, one.openOrderInitialMargin, may_owe=is_shared)
+def _read(one: Asset, pooled: bool) -> _Wallet:
+    free = one.own if one.availableBalance is None else one.availableBalance
+    pooled = pooled and one.marginAvailable
+    return _Wallet(one.walletBalance, min(one.own, free) if pooled else free, one.openOrderInitialMargin, pooled)

@@ -6,7 +6,7 @@ A pure fold over entries. ``lock`` makes a reading that takes several looks one 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from math import isfinite
 from threading import RLock
@@ -27,6 +27,7 @@ from neuroflux.domain import (
     Failover,
     Funding,
     Instrument,
+    InstrumentKind,
     Microseconds,
     Position,
     Side,
@@ -37,6 +38,7 @@ from neuroflux.engine.candidates import PRICE_LIFE, Prospect, usd_rate
 from neuroflux.engine.conversion import Conversions, Name, Rate, is_conversion_market, top_of
 from neuroflux.engine.leverage import bounded, reducible
 from neuroflux.engine.limits import EVERYWHERE, Seen, at_margin, bounds_of, halt_of, spent_asset
+from neuroflux.engine.pool import Pools, positions_in
 from neuroflux.engine.sound import as_received, flaw, flaw_of_instrument, flaw_of_price
 from neuroflux.entries import Entry
 from neuroflux.topics import (
@@ -105,6 +107,7 @@ class Mirror:
         self._conversions = Conversions()
         self._marks: dict[Name, tuple[float, Microseconds]] = {}
         self._positions_at: dict[Name, Microseconds] = {}
+        self._pools = Pools()
 
     def take(self, entry: Entry) -> None:
         with self.lock:
@@ -121,6 +124,7 @@ class Mirror:
                 self._signal(signal)
             case Balance() as balance:
                 self.balances[(balance.exchange, balance.asset)] = Told(balance, entry.timestamp)
+                self._pools.take(balance, entry.timestamp)
             case Position() as position:
                 self.positions[(position.exchange, position.symbol)] = position
                 self._positions_at[(position.exchange, position.symbol)] = entry.timestamp
@@ -268,28 +272,48 @@ class Mirror:
             return None
         return (book.bids[0].price + book.asks[0].price) / 2
 
-    def free(self, instrument: Instrument, side: Side) -> Decimal | None:
+    def free(self, instrument: Instrument, side: Side, now: Microseconds) -> Decimal | None:
         """What the account can spend on an order, in units of ``spent_asset``; None where nobody told its balances.
+
+        Nor where its assets are margin together and a price for that is missing.
 
         For a perpetual it is scaled so that the notional it carries at the account's leverage is counted at ``MARGIN``,
         as the engine counts it.
         """
         if not self.balances_told(instrument.exchange):
             return None
+        if instrument.kind is InstrumentKind.PERPETUAL and instrument.exchange in self._pools:
+            return self._free_of_pool(instrument, side, now)
         told = self.balances.get((instrument.exchange, spent_asset(instrument, side)))
-        balance, limits = told.balance if told else None, self.limits(instrument.exchange)
-        planned = at_margin(balance.free if balance else Decimal(0), instrument, limits)
-        return bounded(planned, Decimal(0), instrument, side, limits, balance, self._on_margin(instrument))
+        settled = self._settled(instrument.exchange)
+        positions = {one.symbol: one for one, settle in settled if settle == instrument.settle}
+        return self._planned(instrument, side, told.balance if told else None, positions)
 
-    def _on_margin(self, instrument: Instrument) -> dict[str, Position]:
-        """The positions that share an instrument's margin, by symbol."""
-        return {
-            symbol: one
-            for (exchange, symbol), one in self.positions.items()
-            if exchange == instrument.exchange
-            and (known := self._instruments.get((exchange, symbol)))
-            and known.settle == instrument.settle
-        }
+    def _free_of_pool(self, instrument: Instrument, side: Side, now: Microseconds) -> Decimal | None:
+        """The same of an account whose assets are margin together."""
+
+        def price(asset: str) -> float | None:
+            known = self.rate(asset, now)
+            return known.mid if known is not None else None
+
+        balance = self._pools.balance(instrument.exchange, instrument.settle, price)
+        positions = positions_in(instrument.settle, self._settled(instrument.exchange), price)
+        if balance is None or positions is None:
+            return None
+        return self._planned(instrument, side, balance, positions)
+
+    def _planned(
+        self, instrument: Instrument, side: Side, balance: Balance | None, positions: Mapping[str, Position]
+    ) -> Decimal:
+        limits = self.limits(instrument.exchange)
+        planned = at_margin(balance.free if balance else Decimal(0), instrument, limits)
+        return bounded(planned, Decimal(0), instrument, side, limits, balance, positions)
+
+    def _settled(self, exchange: str) -> Iterator[tuple[Position, str]]:
+        """The positions of an exchange, each with what it settles in."""
+        for (where, symbol), one in self.positions.items():
+            if where == exchange and (known := self._instruments.get((exchange, symbol))):
+                yield one, known.settle
 
     def prospect(self, instrument: Instrument, side: Side, now: Microseconds, blocked: str = "") -> Prospect:
         """All that is known of an instrument for an order of this side."""
@@ -301,7 +325,7 @@ class Mirror:
             cause,
             self.rate(instrument.quote, now),
             self.health.get(instrument.exchange),
-            self.free(instrument, side),
+            self.free(instrument, side, now),
             blocked or self.halt_of(instrument.exchange),
             reducible(
                 instrument, side, self.positions.get((instrument.exchange, instrument.symbol)), (), Seen(now, now)

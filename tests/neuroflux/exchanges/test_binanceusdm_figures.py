@@ -292,6 +292,17 @@ def test_credits_may_be_owed_and_the_sum_is_what_the_account_has() -> None:
     assert (found["BNFCR"].total, sum(one.free for one in found.values())) == (D("-12.4"), D("437.6"))
     events = list(at.frame(update([{"a": "BNFCR", "wb": "-13.1"}], []), NOW))
     assert (balances(events)["BNFCR"].total, balances(events)["BNFCR"].free) == (D("-13.1"), D("-63.1"))
+    assert all(one.pooled for one in (*found.values(), *balances(events).values()))
+
+
+def test_an_asset_that_is_no_margin_is_not_in_the_pool_and_of_one_asset_mode_none_is() -> None:
+    at = feed()
+    rows = [asset("USDC", "100", availableBalance="100"), asset("XYZ", "5", marginAvailable=False)]
+    told(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": True})
+    found = balances(told(at, ACCOUNT, {"assets": rows, "positions": []}))
+    assert (found["USDC"].pooled, found["XYZ"].pooled) == (True, False)
+    told(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": False})
+    assert not balances(told(at, ACCOUNT, {"assets": rows, "positions": []}))["USDC"].pooled
 
 
 # ── modes ────────────────────────────────────────────────────────────────────────────────────────────────────────────

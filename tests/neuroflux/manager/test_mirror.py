@@ -4,6 +4,7 @@ import logging
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from neuroflux import topics
 from neuroflux.domain import ControlCommand, ControlKind, Side
@@ -29,17 +30,28 @@ def test_a_prospect_is_all_that_is_known_of_an_instrument() -> None:
 def test_funds_that_nobody_told_are_unknown_and_not_none() -> None:
     mirror = Mirror()
     tell(mirror, topics.INSTRUMENTS, instrument())
-    assert mirror.free(mirror.called("BTC/USD")[0], Side.BUY) is None
+    assert mirror.free(mirror.called("BTC/USD")[0], Side.BUY, NOW) is None
 
 
 def test_leverage_scales_what_a_perpetual_can_carry() -> None:
     mirror = all_well()
     perpetual = mirror.instrument("binanceusdm", "BTC/USDC:USDC")
     assert perpetual is not None
-    assert mirror.free(perpetual, Side.BUY) == 100
+    assert mirror.free(perpetual, Side.BUY, NOW) == 100
     limits = ControlCommand(account="binanceusdm", kind=ControlKind.LIMITS, limits={"leverage": 5.0})
     tell(mirror, topics.CONTROL, limits)
-    assert mirror.free(perpetual, Side.BUY) == Decimal(50), "of the tenth that is planned with, half"
+    assert mirror.free(perpetual, Side.BUY, NOW) == Decimal(50), "of the tenth that is planned with, half"
+
+
+def test_a_pooled_account_carries_a_perpetual_with_all_its_assets() -> None:
+    mirror = all_well()
+    perpetual = mirror.instrument("binanceusdm", "BTC/USDC:USDC")
+    assert perpetual is not None
+    for asset, free in (("USDC", "0"), ("BNFCR", "70"), ("BTC", "1")):
+        tell(mirror, topics.BALANCES, replace(balance("binanceusdm", asset, free), pooled=True))
+    assert mirror.free(perpetual, Side.BUY, NOW) == Decimal("170.75"), "BTC is at 100.75"
+    tell(mirror, topics.BALANCES, replace(balance("binanceusdm", "XYZ", "-1"), pooled=True))
+    assert mirror.free(perpetual, Side.BUY, NOW) is None
 
 
 def test_limits_and_a_halt_of_one_account_stand_beside_each_other() -> None:
