@@ -128,10 +128,8 @@ class Decider:
 
     def _choose(self, command: OrderCommand, ours: Sequence[Order], tried: Collection[str]) -> Routed:
         if command.legs:
-            pair = is_pair(command)
-            prospects = self._of_legs(command.legs, ours, self._shut if pair else self._barred)
-            at_once = self._at_once(prospects, command.quantity, Urgency.ORDER) if pair else prospects
-            return self._decide_legs(command, at_once, self._limits)
+            prospects = self._of_pair(command, ours) if is_pair(command) else self._of_rebalance(command, ours)
+            return self._decide_legs(command, prospects, self._limits)
         to, why = moved(command, self._views.failover(command.exchange), self._inability)
         if not why or self._reduces(command, ours):
             return self._route(command, self._prospects(command, ours, self._barred, tried), self._limits)
@@ -262,6 +260,18 @@ class Decider:
             if one is not None
         ]
 
+    def _of_pair(self, command: OrderCommand, ours: Sequence[Order]) -> list[Prospect]:
+        """Barred where a leg would have to wait: both go at once."""
+        return self._at_once(self._of_legs(command.legs, ours, self._shut), command.quantity, Urgency.ORDER)
+
+    def _of_rebalance(self, command: OrderCommand, ours: Sequence[Order]) -> list[Prospect]:
+        """Barred where the exchange takes no new risk, but for what makes a position smaller."""
+        known = self._of_legs(command.legs, ours, self._unable)
+        return [
+            one if one.blocked or _closes(one, leg) else replace(one, blocked=self._barred(leg.exchange))
+            for one, leg in zip(known, command.legs, strict=False)
+        ]
+
     def _prospects(
         self, command: OrderCommand, ours: Sequence[Order], barred: Callable[[str], str], tried: Collection[str] = ()
     ) -> list[Prospect]:
@@ -319,6 +329,11 @@ class Decider:
         """Ours as they are now, others' as their journal has them."""
         others = {kept.order.id: kept.order for kept in self._journal.open()}
         return list((others | {order.id: order for order in ours}).values())
+
+
+def _closes(prospect: Prospect, leg: CommandLeg) -> bool:
+    """Whether all of a leg makes a position smaller."""
+    return prospect.reducible * prospect.instrument.multiplier >= leg.quantity
 
 
 def is_pair(command: OrderCommand) -> bool:

@@ -247,6 +247,20 @@ async def test_what_reduces_does_not_wait_where_no_new_risk_is_taken() -> None:
         assert (await stage.ends("p")).state is OrderState.FILLED
 
 
+async def test_a_rebalance_keeps_the_trade_that_reduces_where_no_new_risk_is_taken() -> None:
+    gate = TwoExchanges()
+    gate.risk_held_at["hyperliquid"] = 10.0
+    async with bench(gate=gate) as stage:
+        show(stage, THERE[PERPETUAL])
+        show(stage, SPOT)
+        hold(stage, THERE[PERPETUAL], "10")
+        legs = (SPOT, Side.BUY), (THERE[PERPETUAL], Side.SELL), (THERE[SPOT], Side.BUY)
+        show(stage, THERE[SPOT])
+        await stage.take(replace(pair(*legs), kind=CommandKind.REBALANCE, expires_at=0, min_profit=0.0))
+        await stage.ends("p")
+        assert sorted(gate.sent) == [("binance", "buy", False), ("hyperliquid", "sell", True)]
+
+
 async def test_a_hedge_that_opens_waits_where_no_new_risk_is_taken() -> None:
     """Nowhere else can it be had: it is not sent in vain."""
     gate = TwoExchanges(hyperliquid=OVERLOADED)
