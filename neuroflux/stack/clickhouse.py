@@ -26,6 +26,8 @@ SETTING, HTTP_SETTING = "NEUROFLUX_CLICKHOUSE", "NEUROFLUX_CLICKHOUSE_HTTP"
 MEMORY = 2 << 30
 """Bytes that queries and merges may take together."""
 MARKS = 128 << 20
+READER_BYTES, READER_SECONDS = 1 << 30, 60
+"""What the queries of a reader may take together and bring, in bytes, and how long one may run; it can set neither."""
 
 CONFIG = """<clickhouse>
   <listen_host>{host}</listen_host>
@@ -63,7 +65,13 @@ HOST = r"(127\.0\.0\.1|localhost|\[::1\]|{name})(:[0-9]+)?"
 USERS = """<clickhouse>
   <profiles>
     <default><implicit_select>0</implicit_select></default>
-    <reader><readonly>1</readonly></reader>
+    <reader>
+      <readonly>1</readonly>
+      <max_memory_usage>{reader_bytes}</max_memory_usage>
+      <max_memory_usage_for_user>{reader_bytes}</max_memory_usage_for_user>
+      <max_result_bytes>{reader_bytes}</max_result_bytes>
+      <max_execution_time>{reader_seconds}</max_execution_time>
+    </reader>
   </profiles>
   <users>
     <default>
@@ -128,7 +136,14 @@ def users(made: Server, passwords: Mapping[str, str]) -> str:
     """The text of users.xml; a secure stack has a user that can only read, and none else without a password."""
     reader = READER_USER.format(password=_hashed(passwords[READER])) if passwords else ""
     rights = ENGINE_RIGHTS if passwords else RIGHTS
-    return USERS.format(user=escape(made.user), password=_hashed(made.password), reader=reader, rights=rights)
+    return USERS.format(
+        user=escape(made.user),
+        password=_hashed(made.password),
+        reader=reader,
+        rights=rights,
+        reader_bytes=READER_BYTES,
+        reader_seconds=READER_SECONDS,
+    )
 
 
 def _hashed(password: str) -> str:

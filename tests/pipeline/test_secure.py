@@ -23,6 +23,7 @@ from neuroflux.reader import Reader
 from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.access import READER, TRADER
+from neuroflux.stack.clickhouse import READER_SECONDS
 from neuroflux.stack.home import log_path
 from neuroflux.topics import COMMANDS, JOURNAL, QUOTES, Topic
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
@@ -117,6 +118,21 @@ def test_clickhouses_reader_reads_and_writes_nothing(pipeline: Pipeline) -> None
     assert int(ask(pipeline, "SELECT count() FROM quotes")) >= 0
     with pytest.raises(urllib.error.HTTPError):
         ask(pipeline, "TRUNCATE TABLE quotes")
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("SELECT groupArray(number) FROM numbers(300000000)", "MEMORY_LIMIT_EXCEEDED"),
+        ("SELECT number FROM numbers(300000000) FORMAT Null", "TOO_MANY_ROWS_OR_BYTES"),
+        ("SELECT sleepEachRow(1) FROM numbers(9) SETTINGS max_execution_time = 0", "READONLY"),
+    ],
+)
+def test_clickhouses_reader_can_not_take_all_of_the_machine(pipeline: Pipeline, sql: str, why: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(pipeline, sql)
+    assert why in refused.value.read().decode()
+    assert int(ask(pipeline, "SELECT getSetting('max_execution_time')")) == READER_SECONDS
 
 
 @pytest.mark.parametrize(
