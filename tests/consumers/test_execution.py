@@ -567,7 +567,11 @@ async def test_killed_between_intent_and_send(world: World) -> None:
         order_id = await world.order()
         async with asyncio.timeout(30):
             assert await dying.wait() == -9
-    assert world.journal(order_id)[-1].order.attempts[0].phase is Phase.SENDING
+
+    def last_phase() -> list[Phase]:
+        return [attempt.phase for saved in world.journal(order_id)[-1:] for attempt in saved.order.attempts]
+
+    await until(lambda: last_phase() == [Phase.SENDING])
     assert not world.exchange.placed
     async with executor(world):
         end = await world.end(order_id, 60)
