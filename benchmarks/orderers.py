@@ -29,6 +29,7 @@ from neuroflux.domain import (
     OrderCommand,
     Side,
 )
+from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.ordering import new_order_id
 from neuroflux.publisher import Publisher
 from neuroflux.registry import load_codec
@@ -140,6 +141,7 @@ class Ours:
             "NEUROFLUX_BINANCE_REST_URL": self._venue.address,
             "NEUROFLUX_BINANCE_API_KEY": "key",
             "NEUROFLUX_BINANCE_SECRET_KEY": "secret",
+            "NEUROFLUX_MAX_NOTIONAL_USD": str(ORDER_LIMITS["max_notional_usd"]),
         }
         self._publisher = await self._opened.enter_async_context(
             Publisher(self._settings, await load_codec(self._settings))

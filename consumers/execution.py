@@ -20,7 +20,6 @@ from neuroflux.clock import wall
 from neuroflux.domain import Microseconds
 from neuroflux.engine.daily import midnight
 from neuroflux.engine.limits import EVERYWHERE, limits_of
-from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.publisher import Publisher
 from neuroflux.reader import Reader
 from neuroflux.registry import load_codec
@@ -84,7 +83,7 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
     executor.gateway = await opened.enter_async_context(Gateway(accounts, partial(publisher.publish, STATUS)))
     views.on_bounds = partial(bound, executor.gateway, views)
     views.on_bounds(EVERYWHERE)
-    limits = limits_of(ORDER_LIMITS)
+    limits = limits_of(settings.order_limits(live=not all(map(settings.is_simulated, accounts))))
     executor.decider = Decider(views, executor.gateway, executor.journal, limits)
     executor.alarms = Alarms(limits)
     executor.leverages = Leverages(executor.gateway, views)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from neuroflux.credentials import check_private, read_credentials
@@ -17,6 +17,7 @@ from neuroflux.errors import UsageError
 from neuroflux.exchange_addresses import address_fault, is_yes
 from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
+from neuroflux.exchanges.config import LIVE_ORDER_LIMITS, ORDER_LIMITS
 
 ENV_FILE = ".env"
 TRADER, READER = "trader", "reader"
@@ -25,6 +26,10 @@ _SECRET = ("_SECRET_KEY", "_PASSWORD")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """A list in one variable, separated by commas."""
+
+_EMPTY_IS_NONE = BeforeValidator(lambda given: None if given == "" else given)
+UsdLimit = Annotated[float | None, Field(gt=0, allow_inf_nan=False), _EMPTY_IS_NONE]
+"""A limit that somebody sets; None, or an empty variable, leaves the one that holds anyway."""
 
 
 class Settings(BaseSettings):
@@ -45,6 +50,9 @@ class Settings(BaseSettings):
     kafka_user: str = ""
     kafka_password: SecretStr = SecretStr("")
     kafka_tls: bool = False
+    max_notional_usd: UsdLimit = None
+    max_daily_loss_usd: UsdLimit = None
+    """In place of those of ``ORDER_LIMITS`` and, where orders go to a real exchange, of ``LIVE_ORDER_LIMITS``."""
     recording: Path | None = None
     """What ``record`` writes, and ``replay`` runs through again."""
     replay_speed: float = Field(default=0.0, ge=0)
@@ -86,6 +94,16 @@ class Settings(BaseSettings):
 
     def private_ws_url(self, exchange_id: str) -> str:
         return _exchange_variable(exchange_id, "WS_URL") or self._addresses(exchange_id)[2]
+
+    def is_simulated(self, exchange_id: str) -> bool:
+        """Whether its address is that of the exchanges that run here."""
+        return f"{self.rest_url(exchange_id)}/".startswith(f"{self.sim.rstrip('/')}/")
+
+    def order_limits(self, *, live: bool) -> dict[str, float]:
+        """``ORDER_LIMITS`` with what is set; ``live`` where an order goes to a real exchange."""
+        chosen = {"max_notional_usd": self.max_notional_usd, "max_daily_loss_usd": self.max_daily_loss_usd}
+        own = {name: limit for name, limit in chosen.items() if limit is not None}
+        return (LIVE_ORDER_LIMITS if live else ORDER_LIMITS) | own
 
     def _addresses(self, exchange_id: str) -> tuple[str, str, str]:
         """The exchange's own: REST, public and private sockets."""

@@ -50,5 +50,9 @@ long ago its command was sent. And what all of them may come to: the worth of on
 open, how many a second, and the loss of a day (UTC) with what is held marked to market, beyond which only hedges are
 sent. A pair is never larger than what may stand on one leg, and while one does so for longer, no new one begins."""
 
+LIVE_ORDER_LIMITS: Final = ORDER_LIMITS | {"max_notional_usd": 100.0, "max_daily_loss_usd": 1_000.0}
+"""The same where an order goes to a real exchange. These two are small until somebody sets others, in
+NEUROFLUX_MAX_NOTIONAL_USD and NEUROFLUX_MAX_DAILY_LOSS_USD."""
+
 REBALANCE_FREQUENCY: Final[timedelta | None] = None
 """How often drift from the target of the last rebalance is looked at; None: never. See manager/drift.py."""

@@ -54,7 +54,7 @@ def find_simulated(settings: Settings) -> Simulated:
 
     Nothing is simulated where no simulator answers, or the stack that runs here trades on the real exchanges.
     """
-    if _trades_for_real(settings):
+    if trades_for_real(settings):
         return Simulated()
     try:
         offered = accounts(settings.sim)
@@ -76,7 +76,7 @@ def _elsewhere(settings: Settings, exchange: str) -> bool:
     return not chosen.startswith(settings.sim) and chosen not in (on.REST_URL, on.TESTNET[0])
 
 
-def _trades_for_real(settings: Settings) -> bool:
+def trades_for_real(settings: Settings) -> bool:
     """Whether the stack of this home has no exchanges that run here: then a simulator is somebody else's."""
     names = {one.name for one in home.saved(settings).services}
     return bool(home.Lock(settings).holder() and "execution" in names and SIM not in names)

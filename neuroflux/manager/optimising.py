@@ -9,13 +9,13 @@ from typing import Any
 
 from neuroflux.domain import CommandKind, Microseconds, OrderCommand, Side
 from neuroflux.engine.candidates import instruments_for
-from neuroflux.engine.limits import limits_of
+from neuroflux.engine.limits import Limits, limits_of
 from neuroflux.engine.optimise import OptimisedExecution, optimise
 from neuroflux.engine.prices import WINDOW
 from neuroflux.errors import UnknownSymbol, UsageError
-from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.manager.answers import OptimizationAnswer
 from neuroflux.manager.connection import Connection
+from neuroflux.manager.initialising import trades_for_real
 from neuroflux.manager.mirror import Mirror
 from neuroflux.tables import texts
 
@@ -52,7 +52,12 @@ def read_order(symbol: str, order_size: float, urgency: str) -> OrderCommand:
 
 
 def advise(
-    mirror: Mirror, command: OrderCommand, urgency: str, past_errors: Sequence[float], now: Microseconds
+    mirror: Mirror,
+    command: OrderCommand,
+    limits: Limits,
+    urgency: str,
+    past_errors: Sequence[float],
+    now: Microseconds,
 ) -> OptimizationAnswer:
     """The advice on the books as they are. Raises UnknownSymbol."""
     instruments = instruments_for(command, mirror.called(command.market))
@@ -61,7 +66,6 @@ def advise(
     prospects = [mirror.prospect(one, command.side, now) for one in instruments]
     aggregated = mirror.prices.get(instruments[0].market)
     volume = aggregated.volume * MINUTE / WINDOW if aggregated else 0.0
-    limits = limits_of(ORDER_LIMITS)
     return _answer(optimise(command, prospects, aggregated, limits, urgency, volume, past_errors, now))
 
 
@@ -91,8 +95,9 @@ async def optimise_execution(
     """Advice on a size of the base, negative to sell. Raises UsageError, UnknownSymbol, Unreachable."""
     command = read_order(symbol, order_size, urgency)
     errors = await _past_errors(connection, symbol)
+    limits = limits_of(connection.settings.order_limits(live=trades_for_real(connection.settings)))
     with connection.mirror.lock:
-        return advise(connection.mirror, command, urgency, errors, connection.now())
+        return advise(connection.mirror, command, limits, urgency, errors, connection.now())
 
 
 async def _past_errors(connection: Connection, symbol: str) -> Sequence[float]:

@@ -35,6 +35,8 @@ def spelled_out(settings: Settings) -> dict[str, str]:
         "clickhouse_http": settings.clickhouse_http,
         "sim": settings.sim,
     }
+    bounds = {"max_notional_usd": settings.max_notional_usd, "max_daily_loss_usd": settings.max_daily_loss_usd}
+    plain |= {name: limit for name, limit in bounds.items() if limit is not None}
     if settings.recording is not None:
         plain |= {"recording": settings.recording.absolute(), "replay_speed": settings.replay_speed}
     named = {name: str(value) for name, value in plain.items()} | {name: ",".join(text) for name, text in lists.items()}

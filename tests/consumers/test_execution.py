@@ -42,6 +42,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.order_state import Phase
 from neuroflux.entries import Entry
+from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.publisher import Publisher, partition_of
 from neuroflux.reader import Reader
 from neuroflux.registry import load_codec
@@ -253,7 +254,8 @@ async def world(stack: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wo
     runner = web.AppRunner(application, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    settings = stack.settings.model_copy(update={"exchanges": ("binance",)})
+    bounds = {name: ORDER_LIMITS[name] for name in ("max_notional_usd", "max_daily_loss_usd")}
+    settings = stack.settings.model_copy(update={"exchanges": ("binance",), **bounds})
     chosen = {
         "NEUROFLUX_BINANCE_REST_URL": f"http://127.0.0.1:{runner.addresses[0][1]}",
         "NEUROFLUX_BINANCE_API_KEY": "key",
@@ -261,6 +263,7 @@ async def world(stack: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wo
         "NEUROFLUX_KAFKA": settings.kafka,
         "NEUROFLUX_REGISTRY": settings.registry,
         "NEUROFLUX_EXCHANGES": "binance",
+        **{f"NEUROFLUX_{name.upper()}": str(limit) for name, limit in bounds.items()},
     }
     for name, value in chosen.items():
         monkeypatch.setenv(name, value)
@@ -321,6 +324,14 @@ async def test_a_market_order_is_filled_and_everything_is_told(world: World) -> 
     (decision,) = await until(lambda: [e.record for e in world.entries if e.topic is DECISIONS and e.key == order_id])
     assert decision.causes[0].topic == BOOKS.name
     assert decision.candidates[0].exchange == "binance"
+
+
+async def test_on_a_real_exchange_an_order_is_small_until_somebody_sets_another_limit(world: World) -> None:
+    world.settings = world.settings.model_copy(update={"max_notional_usd": None})
+    async with executor(world):
+        end = await world.end(await world.order("2"))
+    assert (end.state, world.exchange.orders) == (OrderState.REFUSED, {})
+    assert "above the limit of 100.00 USD" in end.reason
 
 
 async def test_the_intent_is_in_the_journal_before_the_order_reaches_the_exchange(world: World) -> None:

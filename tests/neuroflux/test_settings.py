@@ -6,6 +6,7 @@ import pytest
 
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.base_exchange import Keys
+from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.settings import load_settings, port_of
 
 
@@ -139,3 +140,38 @@ def test_tls_loopback_and_the_exchanges_that_run_here_are_taken(
     for name, value in variables.items():
         monkeypatch.setenv(f"NEUROFLUX_{name}", value)
     load_settings()
+
+
+def test_limits_are_small_on_real_exchanges_until_others_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().order_limits(live=False) == ORDER_LIMITS
+    live = load_settings().order_limits(live=True)
+    assert (live["max_notional_usd"], live["max_daily_loss_usd"]) == (100.0, 1_000.0)
+    assert live.keys() == ORDER_LIMITS.keys()
+    monkeypatch.setenv("NEUROFLUX_MAX_NOTIONAL_USD", "2500.5")
+    monkeypatch.setenv("NEUROFLUX_MAX_DAILY_LOSS_USD", "")
+    set_ones = load_settings().order_limits(live=True)
+    assert (set_ones["max_notional_usd"], set_ones["max_daily_loss_usd"]) == (2500.5, 1_000.0)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "much"])
+def test_a_limit_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("NEUROFLUX_MAX_NOTIONAL_USD", value)
+    with pytest.raises(UsageError, match="NEUROFLUX_MAX_NOTIONAL_USD"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("address", "is_simulated"),
+    [
+        ("http://127.0.0.1:8900/binance", True),
+        ("http://127.0.0.1:8900", True),
+        ("http://127.0.0.1:89001/binance", False),
+        ("http://127.0.0.1:8901/binance", False),
+        ("", False),
+    ],
+)
+def test_what_runs_here_is_told_apart_by_its_address(
+    monkeypatch: pytest.MonkeyPatch, address: str, is_simulated: bool
+) -> None:
+    monkeypatch.setenv("NEUROFLUX_BINANCE_REST_URL", address)
+    assert load_settings().is_simulated("binance") is is_simulated

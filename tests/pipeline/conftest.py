@@ -65,7 +65,7 @@ MakeSettings = Callable[[Path], Settings]
 def run_pipeline(home: Path, make_settings: MakeSettings, *options: str) -> Iterator[Pipeline]:
     """A pipeline with accounts of its own, from ``up`` with these options to ``down``."""
     settings = make_settings(home)
-    plain = settings.model_dump(mode="json", exclude={"kafka_user", "kafka_password", "instance"})
+    plain = settings.model_dump(mode="json", exclude={"kafka_user", "kafka_password", "instance"}, exclude_none=True)
     chosen = {f"NEUROFLUX_{name.upper()}": value for name, value in plain.items()}
     text = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in chosen.items()}
     running = Pipeline(settings, {**os.environ, **text})

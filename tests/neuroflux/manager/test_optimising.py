@@ -6,9 +6,13 @@ import pytest
 
 from neuroflux import topics
 from neuroflux.domain import Side
+from neuroflux.engine.limits import limits_of
 from neuroflux.errors import UnknownSymbol, UsageError
+from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.manager.optimising import advise, read_order
 from tests.neuroflux.manager.told import NOW, all_well, balance, tell
+
+LIMITS = limits_of(ORDER_LIMITS)
 
 
 def test_the_sign_of_the_size_is_the_side() -> None:
@@ -35,7 +39,7 @@ def test_wrong_use_names_the_argument(size: Any, urgency: str, named: str) -> No
 def test_the_advice_is_plain_numbers_on_what_is_known() -> None:
     mirror = all_well()
     tell(mirror, topics.BALANCES, balance("binance", "USDC", "10000"))
-    answer = advise(mirror, read_order("BTC/USDC", 1.0, "critical"), "critical", (0.001,), NOW)
+    answer = advise(mirror, read_order("BTC/USDC", 1.0, "critical"), LIMITS, "critical", (0.001,), NOW)
     assert answer["recommended_exchange"] == "binance"
     (part,) = answer["order_splitting"].values()
     assert part["quantity"] == 1.0
@@ -46,4 +50,4 @@ def test_the_advice_is_plain_numbers_on_what_is_known() -> None:
 
 def test_an_unknown_symbol_is_named() -> None:
     with pytest.raises(UnknownSymbol, match="NO/USD"):
-        advise(all_well(), read_order("NO/USD", 1.0, "normal"), "normal", (), NOW)
+        advise(all_well(), read_order("NO/USD", 1.0, "normal"), LIMITS, "normal", (), NOW)

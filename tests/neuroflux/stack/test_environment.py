@@ -7,7 +7,8 @@ from neuroflux.stack import environment
 
 
 def test_settings_survive_the_way_through_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings(home=tmp_path, kafka="127.0.0.1:1", markets=("BTC/USD", "ETH/USD"), exchanges=("binance",))
+    chosen = {"markets": ("BTC/USD", "ETH/USD"), "exchanges": ("binance",), "max_notional_usd": 7.5}
+    settings = Settings(home=tmp_path, kafka="127.0.0.1:1", **chosen)  # type: ignore[arg-type]
     for name, value in environment.spelled_out(settings).items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
