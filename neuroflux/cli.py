@@ -18,6 +18,7 @@ from neuroflux.domain import CommandKind, ControlKind, OrderCommand, OrderEvent,
 from neuroflux.errors import NeuroFluxError, UsageError
 
 if TYPE_CHECKING:
+    from neuroflux.settings import Settings
     from neuroflux.stack.plan import Venue
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
@@ -29,6 +30,10 @@ app = typer.Typer(
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Live = Annotated[bool, typer.Option("--live", help="Real exchanges' public feeds; orders on paper.")]
 Trade = Annotated[bool, typer.Option("--trade", help="With --live: orders go to the real exchanges, with your keys.")]
+Yes = Annotated[bool, typer.Option("--yes", help="With --trade: do not ask whether orders may go there.")]
+Withdrawals = Annotated[
+    bool, typer.Option("--allow-withdrawals", help="With --trade: take keys that may also withdraw.")
+]
 T = TypeVar("T")
 
 
@@ -63,19 +68,32 @@ def _venue(live: bool, trade: bool) -> Venue:
     return Venue.REAL if trade else Venue.PAPER if live else Venue.SIMULATED
 
 
+def _confirm(settings: Settings, *, yes: bool, allow_withdrawals: bool) -> None:
+    from neuroflux.live.accounts import live_accounts
+    from neuroflux.live.confirming import check_askable, confirm
+
+    check_askable(yes=yes)
+    confirm(settings, _run(live_accounts(settings)), yes=yes, allow_withdrawals=allow_withdrawals)
+
+
 @app.command()
 def run(
     seconds: Annotated[float, typer.Option(help="Stop by itself and print a summary; 0 runs until Ctrl-C.", min=0)] = 0,
     seed: Annotated[int, typer.Option(help="Of the exchanges that run here.")] = 1,
     live: Live = False,
     trade: Trade = False,
+    yes: Yes = False,
+    allow_withdrawals: Withdrawals = False,
     json: Json = False,
 ) -> None:
     """Local stack, exchanges that run here, and the whole pipeline, with a live view."""
     from neuroflux.running import run as run_pipeline
     from neuroflux.settings import load_settings
 
-    _run(run_pipeline(load_settings(), seconds=seconds, seed=seed, as_json=json, venue=_venue(live, trade)))
+    settings, venue = load_settings(), _venue(live, trade)
+    if trade:
+        _confirm(settings, yes=yes, allow_withdrawals=allow_withdrawals)
+    _run(run_pipeline(settings, seconds=seconds, seed=seed, as_json=json, venue=venue))
 
 
 @app.command()
@@ -85,6 +103,8 @@ def up(
     secure: Annotated[bool, typer.Option("--secure", help="Kafka asks who comes, and who may do what.")] = False,
     live: Live = False,
     trade: Trade = False,
+    yes: Yes = False,
+    allow_withdrawals: Withdrawals = False,
 ) -> None:
     """The same in the background: returns when everything answers."""
     from neuroflux.settings import load_settings
@@ -92,7 +112,10 @@ def up(
 
     if brokers not in (1, 3):
         raise UsageError("--brokers is 1 or 3")
-    daemon.up(load_settings(), brokers=brokers, seed=seed, secure=secure, venue=_venue(live, trade))
+    settings, venue = load_settings(), _venue(live, trade)
+    if trade:
+        _confirm(settings, yes=yes, allow_withdrawals=allow_withdrawals)
+    daemon.up(settings, brokers=brokers, seed=seed, secure=secure, venue=venue)
 
 
 @app.command()

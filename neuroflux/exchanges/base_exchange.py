@@ -243,6 +243,20 @@ class Keys(Struct, frozen=True):
         return "Keys(***)"
 
 
+class KeyQuestion(Struct, frozen=True):
+    """The request by which an exchange tells what a key may do; ``at`` is the exchange whose address answers it."""
+
+    at: str
+    request: Request
+
+
+class KeyRights(Struct, frozen=True):
+    """Whether a key may withdraw, None where that is not known; ``detail`` says why, or what to change."""
+
+    withdraws: bool | None
+    detail: str
+
+
 class Listing(Struct, frozen=True):
     """What an exchange lists. ``faults`` has what was not taken and why: a row that can't be read, a kind not known."""
 
@@ -419,3 +433,18 @@ class Exchange(Protocol):
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> AccountFeed: ...
 
     def desk(self, keys: Keys, instruments: Sequence[Instrument]) -> Desk: ...
+
+    def account_name(self, keys: Keys) -> str:
+        """What a person knows the account by; nobody can act for it who reads this."""
+        ...
+
+    def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
+        """How to ask what a key may do; None where nobody is asked: the key itself tells it, or nobody does."""
+        ...
+
+    def key_rights(self, keys: Keys, answer: Answer | None) -> KeyRights:
+        """Read the answer to ``key_question``, None where there is no question.
+
+        Raises UsageError for what is no key, and what a refused or malformed answer means.
+        """
+        ...

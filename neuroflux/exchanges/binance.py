@@ -9,8 +9,17 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from neuroflux.domain import Instrument, InstrumentKind, Microseconds
-from neuroflux.exchanges import binance_instruments, binance_rest
-from neuroflux.exchanges.base_exchange import Answer, Keys, Listing, OrderRate, Request, Usage
+from neuroflux.exchanges import binance_instruments, binance_keys, binance_rest
+from neuroflux.exchanges.base_exchange import (
+    Answer,
+    KeyQuestion,
+    KeyRights,
+    Keys,
+    Listing,
+    OrderRate,
+    Request,
+    Usage,
+)
 from neuroflux.exchanges.binance_account import EXCHANGE, BinanceAccountFeed
 from neuroflux.exchanges.binance_book import SpotRule
 from neuroflux.exchanges.binance_books import SnapshotPath
@@ -79,3 +88,12 @@ class Binance:
 
     def desk(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceDesk:
         return BinanceDesk(_DESK, keys, instruments)
+
+    def account_name(self, keys: Keys) -> str:
+        return binance_keys.account_name(keys)
+
+    def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
+        return binance_keys.question(keys, now)
+
+    def key_rights(self, keys: Keys, answer: Answer | None) -> KeyRights:
+        return binance_keys.rights(answer)

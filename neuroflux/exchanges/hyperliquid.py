@@ -17,13 +17,22 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import Instrument, InstrumentKind, Microseconds
 from neuroflux.errors import MalformedFrame
-from neuroflux.exchanges.base_exchange import Answer, Keys, Listing, OrderRate, Request, Usage
+from neuroflux.exchanges.base_exchange import (
+    Answer,
+    KeyQuestion,
+    KeyRights,
+    Keys,
+    Listing,
+    OrderRate,
+    Request,
+    Usage,
+)
 from neuroflux.exchanges.hyperliquid_account import HyperliquidAccountFeed
 from neuroflux.exchanges.hyperliquid_desk import HyperliquidDesk
 from neuroflux.exchanges.hyperliquid_market import HyperliquidMarketFeed
 from neuroflux.exchanges.hyperliquid_messages import UNREADABLE, Milliseconds, kind_of, rows_of
-from neuroflux.exchanges.hyperliquid_rest import WEIGHT_PER_MINUTE, checked, info_request, retry_after
-from neuroflux.exchanges.hyperliquid_signing import NONCE_STRIDE, Nonces
+from neuroflux.exchanges.hyperliquid_rest import WEIGHT_PER_MINUTE, account_of, checked, info_request, retry_after
+from neuroflux.exchanges.hyperliquid_signing import NONCE_STRIDE, Nonces, Signer
 from neuroflux.exchanges.hyperliquid_socket import ID
 from neuroflux.exchanges.hyperliquid_tokens import asset_of
 from neuroflux.exchanges.markets import market_of, perpetual_symbol, split_multiplier, spot_symbol
@@ -155,6 +164,21 @@ class Hyperliquid:
 
     def desk(self, keys: Keys, instruments: Sequence[Instrument]) -> HyperliquidDesk:
         return HyperliquidDesk(keys, instruments, self._nonces)
+
+    def account_name(self, keys: Keys) -> str:
+        return account_of(keys)
+
+    def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
+        return None
+
+    def key_rights(self, keys: Keys, answer: Answer | None) -> KeyRights:
+        """An agent trades and can't withdraw; the account's own key can sign anything. Source:
+        https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/nonces-and-api-wallets
+        """
+        agent = Signer(keys.secret).address
+        if agent == keys.key.lower():
+            return KeyRights(True, "it is the account's own key: make an API wallet (agent), and set the agent's")
+        return KeyRights(False, f"signed by the agent {agent}")
 
 
 def _listing(body: bytes) -> Listing:

@@ -84,6 +84,11 @@ class Signer:
             raise UsageError("the Hyperliquid agent's private key must be 32 bytes in hex") from None
         self._source = keccak(source.encode())
 
+    @property
+    def address(self) -> str:
+        """Of the key, in lower case: the end of the hash of its public half."""
+        return "0x" + bytes(keccak(self._key.public_key.format(compressed=False)[1:]))[-20:].hex()
+
     def sign(self, hashed: bytes) -> dict[str, str | int]:
         """The signature over an ``action_hash``: ``{"r", "s", "v"}``, numbers in hex as the SDK writes them."""
         agent = keccak(_AGENT_TYPE + self._source + hashed)

@@ -125,6 +125,7 @@ class BinanceSpot:
             Endpoint("GET", f"{api}/allOrders", desk.all_orders, 20, "signed"),
             Endpoint("GET", f"{api}/myTrades", desk.my_trades, 20, "signed"),
             Endpoint("GET", f"{sapi}/capital/config/getall", self.coins, 10, "signed"),
+            Endpoint("GET", f"{sapi}/account/apiRestrictions", self.restrictions, 1, "signed"),
             Endpoint("GET", f"{sapi}/margin/allPairs", lambda params, now: [], 1, "key"),
             Endpoint("GET", f"{sapi}/margin/isolated/allPairs", lambda params, now: [], 10, "signed"),
         ]
@@ -147,6 +148,25 @@ class BinanceSpot:
             {**rate_limit("ORDERS", "SECOND", 10, ORDERS_IN_TEN_SECONDS), "count": self._limits.recent_orders(now)},
             {**rate_limit("ORDERS", "DAY", 1, ORDERS_A_DAY), "count": self._limits.orders_today},
         ]
+
+    def restrictions(self, _: Params, now: int) -> object:
+        """What the key may do. Only one that is bound to IP addresses can be let withdraw."""
+        withdraws = self._simulation.faults.is_active(BINANCE, "withdrawals")
+        return {
+            "ipRestrict": withdraws,
+            "createTime": 1_698_645_219_000,
+            "enableReading": True,
+            "enableWithdrawals": withdraws,
+            "enableInternalTransfer": False,
+            "enableMargin": False,
+            "enableFutures": True,
+            "permitsUniversalTransfer": False,
+            "enableVanillaOptions": False,
+            "enableFixApiTrade": False,
+            "enableFixReadOnly": False,
+            "enableSpotAndMarginTrading": True,
+            "enablePortfolioMarginTrading": False,
+        }
 
     def coins(self, _: Params, now: int) -> object:
         """Every asset, without any network."""

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 _BINANCES = (BINANCE, BINANCE_USDM)
 _PERPETUALS = (BINANCE_USDM, HYPERLIQUID)
 
-SETTINGS = ("page_size", "stream_delay", "unified_account", "fees", "unknown_contract_type", "empty_side")
+SETTINGS = (
+    "page_size",
+    "stream_delay",
+    "unified_account",
+    "fees",
+    "unknown_contract_type",
+    "empty_side",
+    "withdrawals",
+)
 """Faults that last until they are cleared or set anew: how the account or its answers are, not what goes wrong once."""
 
 AT_ONCE = (
@@ -63,6 +71,7 @@ RULES: dict[str, Rule] = {
     "malformed_row": Rule(takes=("symbol", "value")),
     "empty_side": Rule(needs=("symbol",), takes=("value",), values=("buy", "sell")),
     "server_shutdown": Rule((BINANCE,)),
+    "withdrawals": Rule((BINANCE,)),
     "hedge_mode": Rule((BINANCE_USDM,), takes=("value",), values=("true", "false")),
     "multi_assets": Rule((BINANCE_USDM,), takes=("value",), values=("true", "false")),
     "unknown_asset": Rule(takes=("asset", "amount")),

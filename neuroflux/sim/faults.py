@@ -42,6 +42,7 @@ FaultName = Literal[
     "unknown_contract_type",
     "malformed_row",
     "empty_side",
+    "withdrawals",
     "server_shutdown",
     "hedge_mode",
     "multi_assets",

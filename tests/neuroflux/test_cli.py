@@ -44,6 +44,9 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["logs", "nosuch"], "nosuch"),
         (["audit", "--nosuch"], "--nosuch"),
         (["audit", "surplus"], "surplus"),
+        (["up", "--trade"], "--live"),
+        (["up", "--live", "--trade"], "--yes"),
+        (["run", "--live", "--trade"], "--yes"),
     ],
 )
 def test_wrong_use_is_2_and_one_line(arguments: list[str], named: str) -> None:

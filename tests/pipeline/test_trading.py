@@ -30,6 +30,7 @@ from tests.pipeline.conftest import PROGRAM, ROOT, Pipeline, wait_for
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 WRONG = {"api_key": "WRONG-KEY-1f0c", "secret_key": "WRONG-SECRET-77aa"}
+LIMITS = {"NEUROFLUX_MAX_NOTIONAL_USD": "30000", "NEUROFLUX_MAX_DAILY_LOSS_USD": "50000"}
 Config = dict[str, dict[str, Any]]
 
 
@@ -58,11 +59,15 @@ def trading(
     exchanges: Pipeline, tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[[Path], Settings]
 ) -> Iterator[Trading]:
     settings = make_settings(tmp_path_factory.mktemp("trading"))
-    chosen = {f"NEUROFLUX_{name.upper()}": value for name, value in settings.model_dump(mode="json").items()}
+    chosen = {
+        f"NEUROFLUX_{name.upper()}": value
+        for name, value in settings.model_dump(mode="json", exclude_none=True).items()
+    }
     text = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in chosen.items()}
     away = simulated_addresses(exchanges.settings.sim)
-    running = Pipeline(settings, {**os.environ, **text, **away, "NEUROFLUX_MARKETS": "BTC/USD,USDC/USD"})
-    started = running.program("up", "--live", "--trade", timeout=120)
+    chosen = {"NEUROFLUX_MARKETS": "BTC/USD,USDC/USD", **LIMITS}
+    running = Pipeline(settings, {**os.environ, **text, **away, **chosen})
+    started = running.program("up", "--live", "--trade", "--yes", timeout=120)
     try:
         assert started.returncode == 0, started.stderr
         yield Trading(running, exchanges, keys_of(exchanges))
@@ -186,6 +191,14 @@ async def test_one_that_is_unreachable_does_not_hold_the_others_and_what_is_gone
         name for name, one in manager.get_unified_balance()["asset_breakdown"].items() if one["total"]
     }
     wait_for(lambda: manager.initialize_exchanges(configs)["status"] == "full_success", 60)
+
+
+def test_the_limit_of_an_order_is_the_one_that_was_set(manager: ExchangeManager) -> None:
+    price = manager.get_market_data_aggregated("BTC/USD")["aggregated_price"]
+    order = {"symbol": "BTC/USD", "side": "buy", "quantity": round(31_000 / price, 4)}
+    refused = manager.route_order(order)
+    assert refused["status"] == "failed"
+    assert "is above the limit of 30,000.00 USD" in refused["routing_reason"]
 
 
 def execution(trading: Trading) -> int:

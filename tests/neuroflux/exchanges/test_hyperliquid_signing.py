@@ -89,3 +89,7 @@ def test_a_bad_key_is_the_users_mistake_and_is_not_shown(key: str) -> None:
         Signer(key)
     assert not key or key not in str(raised.value)
     assert raised.value.__suppress_context__
+
+
+def test_the_address_is_that_of_the_key() -> None:
+    assert Signer(KEY).address == Account.from_key(KEY).address.lower()

@@ -182,3 +182,15 @@ async def test_small_pages_are_served_by_every_exchange(served: Served) -> None:
             assert page == every[1:3]
         assert "above 0" in await refusal(session, "page_size", value="0")
         assert "needs value" in await refusal(session, "page_size")
+
+
+async def test_a_key_tells_what_it_may_do(served: Served) -> None:
+    """Only one that is bound to IP addresses can be let withdraw."""
+    path = "/binance/sapi/v1/account/apiRestrictions"
+    async with aiohttp.ClientSession(served.url) as session:
+        first = await signed(session, served, "GET", path)
+        assert (first["enableWithdrawals"], first["enableSpotAndMarginTrading"]) == (False, True)
+        await fault(session, "withdrawals")
+        told = await signed(session, served, "GET", path)
+        assert (told["enableWithdrawals"], told["ipRestrict"]) == (True, True)
+        assert await refusal(session, "withdrawals", "hyperliquid") != ""

@@ -1,0 +1,1 @@
+"""What is shown, checked and confirmed before orders go to real exchanges."""
