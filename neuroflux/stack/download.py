@@ -84,14 +84,22 @@ def _go_on(address: str, part: Path, artifact: Artifact, advance: Advance, stop:
             if answer.status_code == 416 or (answer.ok and have and not goes_on):
                 advance(-have)
             _refuse(answer, part, artifact)
-            with part.open("ab" if goes_on else "wb") as file:
-                for chunk in answer.iter_content(CHUNK):
-                    file.write(chunk)
-                    advance(len(chunk))
-                    if stop.is_set():
-                        return
+            _keep(answer, part, artifact, have if goes_on else 0, advance, stop)
     except requests.RequestException as error:
         raise Unreachable(_reason(error)) from error
+
+
+def _keep(answer: requests.Response, part: Path, artifact: Artifact, have: int, advance: Advance, stop: Event) -> None:
+    """Write what comes behind the ``have`` bytes that there are, as far as the locked size."""
+    with part.open("ab" if have else "wb") as file:
+        for chunk in answer.iter_content(CHUNK):
+            have += len(chunk)
+            if have > artifact.size:
+                raise _other(part, artifact, f"it is longer than {artifact.size} bytes")
+            file.write(chunk)
+            advance(len(chunk))
+            if stop.is_set():
+                return
 
 
 def _refuse(answer: requests.Response, part: Path, artifact: Artifact) -> None:
@@ -106,11 +114,18 @@ def _refuse(answer: requests.Response, part: Path, artifact: Artifact) -> None:
 
 
 def _check(part: Path, artifact: Artifact) -> None:
+    if (size := _length(part)) != artifact.size:
+        raise _other(part, artifact, f"it has {size} bytes and not {artifact.size}")
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != artifact.sha256:
-        part.unlink()
-        raise DownloadFailed(f"{artifact.file_name} is not the file that was locked: its SHA-256 is {found}")
+        raise _other(part, artifact, f"its SHA-256 is {found}")
+
+
+def _other(part: Path, artifact: Artifact, how: str) -> DownloadFailed:
+    """The error for what is no part of the locked file, which is not kept."""
+    part.unlink()
+    return DownloadFailed(f"{artifact.file_name} is not the file that was locked: {how}")
 
 
 def _length(path: Path) -> int:

@@ -128,6 +128,39 @@ async def test_a_wrong_checksum_is_refused_and_not_kept(repository: Repository, 
     assert names(tmp_path) == []
 
 
+async def test_more_than_was_locked_is_read_no_further(repository: Repository, tmp_path: Path) -> None:
+    """A server that goes on for ever would fill the disk before any checksum was looked at."""
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(64):
+            await response.write(CONTENT)
+            sent += len(CONTENT)
+        return response
+
+    repository.answer = endless
+    with pytest.raises(DownloadFailed, match=r"part-1\.jar is not the file that was locked: it is longer than 1048576"):
+        await fetch(repository, tmp_path, artifact())
+    assert names(tmp_path) == []
+    assert sent < 64 * len(CONTENT)
+
+
+@pytest.mark.parametrize("size", [len(CONTENT) - 1, len(CONTENT) + 1])
+async def test_another_size_than_the_locked_one_is_refused(repository: Repository, tmp_path: Path, size: int) -> None:
+    body = (CONTENT + b"x")[:size]
+
+    async def other(request: web.Request) -> web.Response:
+        return web.Response(body=body)
+
+    repository.answer = other
+    with pytest.raises(DownloadFailed, match=r"part-1\.jar is not the file that was locked: it"):
+        await fetch(repository, tmp_path, artifact(sha256=hashlib.sha256(body).hexdigest()))
+    assert names(tmp_path) == []
+
+
 async def test_a_missing_file_is_one_clear_line(repository: Repository, tmp_path: Path) -> None:
     async def absent(request: web.Request) -> web.Response:
         return web.Response(status=404)
