@@ -3,7 +3,8 @@ FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /opt/neuroflux
 RUN python -m venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH
-COPY requirements.lock ./
+COPY requirements-pip.lock requirements.lock ./
+RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements-pip.lock && pip uninstall --yes setuptools
 RUN pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY schemas schemas

@@ -3,8 +3,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+PIP := -m pip --disable-pip-version-check
+LOCKED := --quiet --require-hashes --no-deps
 
-.PHONY: run test check unit torture kills bench passwords lock audit clean
+# The locked pip in place of the one that comes with Python, and no setuptools, which Python 3.11 puts beside it.
+define own_pip
+	$(1)/bin/python $(PIP) install $(LOCKED) -r requirements-pip.lock
+	$(1)/bin/python $(PIP) uninstall --quiet --yes setuptools
+endef
+
+.PHONY: run test check unit torture kills bench passwords lock digests audit clean
 
 run: .venv/ready
 	$(BIN)/neuroflux run $(ARGS)
@@ -44,33 +52,55 @@ passwords: .venv/ready
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "NeuroFlux needs Python 3.11 or newer: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
 
-.venv/ready: requirements.lock pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+.venv/pip: requirements-pip.lock | .venv/bin/python
+	$(call own_pip,.venv)
+	touch $@
+
+.venv/ready: requirements.lock pyproject.toml .venv/pip
+	$(BIN)/python $(PIP) install $(LOCKED) -r requirements.lock
+	$(BIN)/python $(PIP) install --quiet --no-deps --no-build-isolation -e .
 	touch $@
 
 .venv/ready-dev: requirements-dev.lock .venv/ready
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	$(BIN)/python $(PIP) install $(LOCKED) -r requirements-dev.lock
 	touch $@
 
-.venv-bench/ready: requirements-bench.lock pyproject.toml
+.venv-bench/ready: requirements-bench.lock requirements-pip.lock pyproject.toml
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.lock
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(call own_pip,.venv-bench)
+	.venv-bench/bin/python $(PIP) install $(LOCKED) -r requirements-bench.lock
+	.venv-bench/bin/python $(PIP) install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv-audit/ready: requirements-audit.lock requirements-pip.lock
+	$(PYTHON) -m venv .venv-audit
+	$(call own_pip,.venv-audit)
+	.venv-audit/bin/python $(PIP) install $(LOCKED) -r requirements-audit.lock
 	touch $@
 
 # Resolve the dependencies anew and pin them with their hashes.
+COMPILE := $(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url
 lock: .venv/ready-dev
-	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --universal --python-version 3.11 --no-header \
-		--no-emit-index-url --upgrade --extra stack --extra build --extra test -o requirements-dev.lock
-	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --universal --python-version 3.11 --no-header \
-		--no-emit-index-url --extra stack --extra build -c requirements-dev.lock -o requirements.lock
-	$(BIN)/uv pip compile -q pyproject.toml --generate-hashes --universal --python-version 3.11 --no-header \
-		--no-emit-index-url --extra stack --extra build --extra bench -o requirements-bench.lock
+	$(COMPILE) pyproject.toml --upgrade --extra stack --extra build --extra test -o requirements-dev.lock
+	$(COMPILE) pyproject.toml --extra stack --extra build -c requirements-dev.lock -o requirements.lock
+	$(COMPILE) pyproject.toml --extra stack --extra build --extra bench -o requirements-bench.lock
+	echo pip | $(COMPILE) - --upgrade -o requirements-pip.lock
+	echo pip-audit | $(COMPILE) - --upgrade -o requirements-audit.lock
+
+# Name the images by what they hold, not only by what they are called. It asks the registries, so it needs Docker.
+digests:
+	sed -nE 's/^ *image: *([^ ]+)$$/\1/p; s/^FROM ([^ ]+).*/\1/p' docker-compose.yml Dockerfile | grep -v '^neuroflux:' | sort -u | \
+		while read -r image; do \
+			digest=$$(docker buildx imagetools inspect "$${image%@*}" --format '{{.Manifest.Digest}}') || exit 1; \
+			sed -i.before -E "s#$$image( |$$)#$${image%@*}@$$digest\1#" docker-compose.yml Dockerfile; \
+		done
+	rm -f docker-compose.yml.before Dockerfile.before
 
 # Ask PyPI whether a pinned version has a known hole. Fails also where a package could not be asked about.
-audit: .venv/ready-dev
-	$(BIN)/uvx pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements-dev.lock
+audit: .venv-audit/ready
+	for lock in requirements*.lock; do \
+		.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$lock || exit 1; \
+	done
 
 clean:
-	rm -rf .venv .venv-bench data
+	rm -rf .venv .venv-bench .venv-audit data
