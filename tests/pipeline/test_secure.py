@@ -26,6 +26,7 @@ from neuroflux.stack.access import READER, TRADER
 from neuroflux.stack.clickhouse import READER_SECONDS
 from neuroflux.stack.home import log_path
 from neuroflux.topics import COMMANDS, JOURNAL, QUOTES, Topic
+from tests.pipeline.canary import command_lines
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
@@ -155,20 +156,12 @@ def test_clickhouses_default_user_has_no_right_that_is_worth_anything(pipeline: 
 def test_no_password_is_in_a_log_a_command_line_or_the_state(pipeline: Pipeline) -> None:
     passwords = read_credentials(pipeline.settings.home).values()
     logs = [one.read_text(errors="replace") for one in log_path(pipeline.settings, "x").parent.iterdir()]
-    lines = [path.read_text(errors="replace") for path in Path("/proc").glob("[0-9]*/cmdline") if _is_there(path)]
+    lines = [text.decode(errors="replace") for _, text in command_lines()]
     state = pipeline.program("status", "--json").stdout
     assert len(json.loads(state.splitlines()[0])) > 1
     assert not [one for one in passwords for text in (*logs, *lines, state) if one in text]
     private = [credentials_path(pipeline.settings.home), pipeline.settings.home / "kafka" / "1" / "server.properties"]
     assert {one.stat().st_mode & 0o777 for one in private} == {0o600}
-
-
-def _is_there(path: Path) -> bool:
-    """A process may end while it is looked at."""
-    try:
-        return bool(path.read_bytes())
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def test_a_home_that_was_made_without_stays_without(

@@ -1,0 +1,65 @@
+"""Where a secret could have got to: every file of a home, every record, every row, every command line."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+from neuroflux.clickhouse import ClickHouse
+from neuroflux.reader import Reader
+from neuroflux.registry import load_codec
+from neuroflux.settings import Settings
+from neuroflux.topics import ALL
+
+Place = tuple[str, bytes]
+"""What it is, and what stands there."""
+
+
+async def places(settings: Settings) -> AsyncIterator[Place]:
+    async for place in _records(settings):
+        yield place
+    for place in (*_rows(settings), *_files(settings.home), *command_lines()):
+        yield place
+
+
+async def _records(settings: Settings) -> AsyncIterator[Place]:
+    """Every record of every topic, as it came."""
+    async with Reader(settings, await load_codec(settings), ALL, start="beginning") as reader:
+        async with aclosing(reader.batches()) as batches:
+            async for batch in batches:
+                for entry in batch:
+                    yield entry.topic.name, entry.raw + entry.key.encode()
+                if await reader.caught_up():
+                    return
+
+
+def _rows(settings: Settings) -> Iterator[Place]:
+    """Every row of every table, as text: in files they are compressed."""
+    database = ClickHouse(settings)
+    try:
+        names = [name for (name,) in database.execute("SELECT name FROM system.tables WHERE database = 'neuroflux'")]
+        assert {"exchange_status", "balances", "order_events"} <= set(names)
+        for name in names:
+            yield name, repr(database.execute(f"SELECT * FROM {name}")).encode()
+    finally:
+        database.close()
+
+
+def _files(home: Path) -> Iterator[Place]:
+    """Of a stack that runs, so that some are gone when they are read."""
+    for path in home.rglob("*"):
+        try:
+            if path.is_file():
+                yield str(path), path.read_bytes()
+        except FileNotFoundError:
+            continue
+
+
+def command_lines() -> Iterator[Place]:
+    """Of every process of the machine."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield str(path), path.read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
