@@ -111,7 +111,7 @@ class Figures:
     def pushed(self, wire: AccountUpdate) -> Sequence[Event]:
         time = microseconds(wire.E)
         wallets, positions = Rows(wire.a.B, _WALLET.decode), Rows(wire.a.P, _POSITION.decode)
-        balances = self._wallets.pushed(wallets.good, positions.good, time)
+        balances = self._wallets.pushed(wallets.good, positions.good, time, microseconds(wire.T))
         for one in balances:
             self._assets.reported(one.asset, one.total != 0, time)
         by_side = self._by_side((one.s, one.ps, one.pa) for one in positions.good)
@@ -145,12 +145,19 @@ class Figures:
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def account(self, body: bytes, asked: Microseconds, received: Microseconds) -> Sequence[Event]:
-        """The whole account. Raises ``UNREADABLE``."""
+        """The whole account. Raises ``UNREADABLE``.
+
+        Wallets and margins are of one moment: where a push came after it, none of them is taken, and what the pushes
+        have made of them holds until the next answer.
+        """
         wire = _ACCOUNT.decode(body)
         mode = self._modes.take(Flags(None, wire.multiAssetsMargin, wire.canTrade), received)
-        assets = Rows(wire.assets, _ASSET.decode)
-        balances = self._wallets.answered(assets.good, self._modes.is_multi, received)
-        positions = () if wire.positions is None else self._risks(Rows(wire.positions, _RISK.decode), asked, received)
+        assets, risks = Rows(wire.assets, _ASSET.decode), Rows(wire.positions or [], _RISK.decode)
+        if self._is_overtaken(assets.good, risks.good if wire.positions is not None else None, asked):
+            balances = self._wallets.again(assets.good, received)
+        else:
+            balances = self._wallets.answered(assets.good, self._modes.is_multi, received)
+        positions = () if wire.positions is None else self._risks(risks, asked, received)
         gone = self._no_more(assets, [one.asset for one in assets.good], balances, asked, received)
         return [
             *balances,
@@ -159,6 +166,12 @@ class Figures:
             *positions,
             *(one for one in mode if one.value),
         ]
+
+    def _is_overtaken(self, assets: Sequence[Asset], risks: Sequence[Risk] | None, asked: Microseconds) -> bool:
+        if self._wallets.overtakes(assets, asked):
+            return True
+        whole = {one.symbol: (one.positionAmt, microseconds(one.updateTime)) for one in risks or ()}
+        return risks is not None and self._pushed.overtakes(whole, asked)
 
     def funds(self, body: bytes, asked: Microseconds, received: Microseconds) -> Sequence[Event]:
         """All wallets (``balance``). Raises ``UNREADABLE``."""

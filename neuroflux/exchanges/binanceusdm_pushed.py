@@ -1,4 +1,4 @@
-"""Positions of USDⓈ-M as they were pushed last: they hold against an answer that by its own word is older.
+"""What of USDⓈ-M was pushed last: positions hold against an answer that by its own word is older.
 
 A row of an answer has the time of the position's last change (``updateTime``), a push that of the change it tells
 (``T``). Both are the matching engine's; ``E``, the time of the push itself, is later, so that the row of the very same
@@ -7,6 +7,7 @@ change would be older than it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -38,6 +39,18 @@ class PushedPositions:
     def newer(self, name: str, quantity: Decimal, updated: Microseconds, asked: Microseconds) -> PushedPosition | None:
         """What holds instead of an answered quantity; times are the exchange's, 0 where they are not known."""
         last = self._last.get(name)
-        if last is None or last.quantity == quantity or not 0 < updated < last.changed:
+        if last is None or last.quantity == quantity:
             return None
-        return last if 0 < asked < last.changed + LAGS_AT_MOST else None
+        return last if is_overtaken(updated, asked, last.changed) else None
+
+    def overtakes(self, answered: Mapping[str, tuple[Decimal, Microseconds]], asked: Microseconds) -> bool:
+        """Whether an answer of all positions, by name quantity and ``updated``, lacks one that was pushed."""
+        if any(self.newer(name, *told, asked) for name, told in answered.items()):
+            return True
+        left_out = (last for name, last in self._last.items() if last.quantity and name not in answered)
+        return any(0 < asked < last.changed for last in left_out)
+
+
+def is_overtaken(updated: Microseconds, asked: Microseconds, changed: Microseconds) -> bool:
+    """Whether a row of this ``updateTime`` is older than a push, by times of the exchange; False where one is 0."""
+    return 0 < updated < changed and 0 < asked < changed + LAGS_AT_MOST

@@ -23,8 +23,9 @@ from typing import Final
 from msgspec import Struct
 
 from neuroflux.domain import Balance, Microseconds, to_scale
-from neuroflux.exchanges.binance_messages import FuturesPosition, FuturesWallet
+from neuroflux.exchanges.binance_messages import FuturesPosition, FuturesWallet, Time, microseconds
 from neuroflux.exchanges.binance_orders import ZERO
+from neuroflux.exchanges.binanceusdm_pushed import is_overtaken
 
 _ONE: Final = Decimal(1)
 _CREDITS: Final = "BNFCR"
@@ -41,6 +42,7 @@ class Asset(Struct, frozen=True):
     positionInitialMargin: Decimal = ZERO
     openOrderInitialMargin: Decimal = ZERO
     marginAvailable: bool = True
+    updateTime: Time = 0
 
     @property
     def profit(self) -> Decimal:
@@ -97,6 +99,7 @@ class Wallets:
         self._wallets: dict[str, _Wallet] = {}
         self._bound: dict[tuple[str, str], Bound] = {}  # by name and side
         self._leverages: dict[str, Decimal] = {}
+        self._changed: dict[str, Microseconds] = {}  # when a push last changed a wallet, by the exchange
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -105,7 +108,21 @@ class Wallets:
         pooled = any(one.is_pooled for one in assets) if is_multi is None else is_multi
         for one in assets:
             self._wallets[one.asset] = _read(one, pooled)
-        return [self._wallets[one.asset].balance(self._exchange, one.asset, time) for one in assets]
+        return self.again(assets, time)
+
+    def overtakes(self, assets: Iterable[Asset], asked: Microseconds) -> bool:
+        """Whether a wallet of an answer is older than what was pushed of it."""
+        return any(
+            one.walletBalance != self._wallets[one.asset].wallet
+            and is_overtaken(microseconds(one.updateTime), asked, self._changed.get(one.asset, 0))
+            for one in assets
+            if one.asset in self._wallets
+        )
+
+    def again(self, assets: Iterable[Asset], time: Microseconds) -> list[Balance]:
+        """Those that are known, as they are."""
+        named = (one.asset for one in assets if one.asset in self._wallets)
+        return [self._wallets[asset].balance(self._exchange, asset, time) for asset in named]
 
     def available(self, asset: str, wallet: Decimal, available: Decimal, time: Microseconds) -> Balance:
         """Take in a row of ``balance``, which names no margins."""
@@ -135,9 +152,14 @@ class Wallets:
     # ── pushes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def pushed(
-        self, wallets: Sequence[FuturesWallet], positions: Sequence[FuturesPosition], time: Microseconds
+        self,
+        wallets: Sequence[FuturesWallet],
+        positions: Sequence[FuturesPosition],
+        time: Microseconds,
+        changed_at: Microseconds = 0,
     ) -> list[Balance]:
-        """Take in an update; the balances that it changes."""
+        """Take in an update; the balances that it changes. ``changed_at`` is when that came about, 0 if not known."""
+        self._changed |= {one.a: changed_at for one in wallets}
         changed = {one.a: self._paid(one) for one in wallets}
         for position in positions:
             asset = self._asset_of(position.s, changed)

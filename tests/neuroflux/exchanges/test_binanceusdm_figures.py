@@ -462,3 +462,32 @@ def test_a_refusal_is_never_passed_over() -> None:
     (event,) = told(feed(), ACCOUNT, {"code": -2015, "msg": "Invalid API-key"})
     assert isinstance(event, Undecodable)
     assert "-2015" in event.reason
+
+
+# ── answers that a push has overtaken ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("fee", ["0", "1"])
+@pytest.mark.parametrize("named", [True, False])
+def test_an_account_that_was_answered_before_the_last_fill_gives_back_no_margin(fee: str, named: bool) -> None:
+    """It is asked for after the first of three fills, and answered after the second (or before the first)."""
+    at, ms = feed(), NOW // 1000
+    told(at, ACCOUNT, {"assets": [asset(availableBalance="1000", updateTime=ms)], "positions": []})
+    at.frame(json.dumps({"e": "ACCOUNT_CONFIG_UPDATE", "E": ms, "T": ms, "ac": {"s": "SOLUSDT", "l": 10}}), NOW)
+    at.frame(update([{"a": "USDT", "wb": "1000"}], [moved(amount="20")], ms + 40), NOW)
+    wallet = str(1000 - int(fee))
+    at.frame(update([{"a": "USDT", "wb": wallet}], [moved(amount="40")], ms + 60), NOW)
+    old = asset(availableBalance="700" if named else "1000", positionInitialMargin="300", updateTime=ms + 40)
+    rows = [row("SOLUSDT", "20", notional="3000", initialMargin="300", updateTime=ms + 40)] if named else []
+    found = told(at, f"{ACCOUNT}?timestamp={ms + 45}", {"assets": [old], "positions": rows})
+    assert balances(found)["USDT"].free == 400 - int(fee)
+    events = list(at.frame(update([{"a": "USDT", "wb": wallet}], [moved(amount="41")], ms + 300), NOW))
+    assert balances(events)["USDT"].free == 385 - int(fee)
+
+
+def test_an_account_that_was_asked_for_later_counts_whatever_its_rows_say() -> None:
+    at, ms = feed(), NOW // 1000
+    at.frame(update([{"a": "USDT", "wb": "1000"}], [moved(amount="20")], ms), NOW)
+    rows = [asset(wallet="900", availableBalance="800", updateTime=ms - 5)]
+    found = told(at, f"{ACCOUNT}?timestamp={ms + 31_000}", {"assets": rows, "positions": []})
+    assert (balances(found)["USDT"].total, balances(found)["USDT"].free) == (D(900), D(800))
