@@ -71,13 +71,20 @@ def told(order: Order, attempt: Attempt, answer: Told, now: Microseconds) -> Han
 
 
 def reported(order: Order, attempt: Attempt, report: OrderReport, now: Microseconds) -> Handled:
+    """What an order that the exchange replaced under a new id of its own came to is no end of the attempt.
+
+    That is so where somebody else changed it (Hyperliquid's ``modify``): it stands under the id that was reported open
+    last, and is asked for.
+    """
+    if report.state.final and _is_replaced(attempt, report):
+        return _later(order, attempt, now + _back_off(attempt))
     newer = report.filled_quantity > attempt.reported
     average = report.average_price or (ZERO if not report.filled_quantity else None)
     by_fills = 0 < report.filled_quantity <= attempt.seen  # which say the average themselves
     said = average is not None and report.filled_quantity >= attempt.reported and not by_fills
     heard = replace(
         _accepted(attempt, report.filled_quantity, report.event_time, now),
-        exchange_order_id=attempt.exchange_order_id or report.exchange_order_id,
+        exchange_order_id=report.exchange_order_id or attempt.exchange_order_id,
         reported=max(attempt.reported, report.filled_quantity),
         reported_average=average if newer or said else attempt.reported_average,
         heard_at=now,
@@ -85,6 +92,11 @@ def reported(order: Order, attempt: Attempt, report: OrderReport, now: Microseco
         is_unanswered=attempt.is_unanswered and attempt.cancels >= MAX_CANCELS,
     )
     return moved(put(order, heard), heard, Input(report.state.value), now, report.reason)
+
+
+def _is_replaced(attempt: Attempt, report: OrderReport) -> bool:
+    ids = attempt.exchange_order_id, report.exchange_order_id
+    return all(ids) and ids[0] != ids[1] and not attempt.phase.final
 
 
 def filled(order: Order, attempt: Attempt, fill: Fill, now: Microseconds) -> Handled:

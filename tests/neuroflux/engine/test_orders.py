@@ -780,3 +780,29 @@ def test_a_fill_is_one_whether_it_names_its_instrument_or_not() -> None:
         sent(), [FillSeen(name(), fill(1)), FillSeen(name(), replace(fill(1), name="BTCUSDT", symbol="BTCUSDT"))]
     )
     assert len(order.order.attempts[0].fills) == 1
+
+
+def test_an_order_that_somebody_else_replaced_goes_on_under_its_new_id() -> None:
+    """Hyperliquid's ``modify`` tells ``open`` of the new order, then ``canceled`` of the old, of one client id."""
+    stands = run(sent(RESTING), [reported(OrderState.ACKNOWLEDGED)])
+    renamed = replace(report(OrderState.ACKNOWLEDGED), exchange_order_id="78")
+    gone = run(stands.order, [Reported(name(), renamed), reported(OrderState.CANCELLED)])
+    (attempt,) = gone.order.attempts
+    assert (attempt.phase, attempt.exchange_order_id) == (Phase.ACKNOWLEDGED, "78")
+    assert of(Cancel, step(gone.order, CancelAsked("halt"), NOW).effects)
+    asked = step(gone.order, Ticked(), wake_at(gone.order) or 0)
+    assert [one.client_order_id for one in of(Ask, asked.effects)] == [name()]
+    ended = step(asked.order, Reported(name(), replace(renamed, state=OrderState.CANCELLED)), NOW)
+    assert ended.order.state is OrderState.CANCELLED
+
+
+def test_an_end_under_an_id_that_nobody_confirms_becomes_a_persons() -> None:
+    order, now = run(sent(RESTING), [reported(OrderState.ACKNOWLEDGED)]).order, NOW
+    other, effects = replace(report(OrderState.CANCELLED), exchange_order_id="78"), list[Effect]()
+    while (at := wake_at(order)) and not order.attempts[0].is_unanswered:
+        now = max(now, at)
+        for happening in (Ticked(), Reported(name(), other)):
+            taken = step(order, happening, now)
+            order, effects = taken.order, [*effects, *taken.effects]
+    assert not order.state.final
+    assert "look on the exchange" in events(effects)[-1].reason
