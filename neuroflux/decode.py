@@ -17,6 +17,7 @@ from neuroflux.decoded import Fields, an_error, fields_of, is_ignored, outcome_l
 from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKind
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.base_exchange import (
+    UNREADABLE_ANSWER,
     Answer,
     Feed,
     FeedEvent,
@@ -106,7 +107,8 @@ class Decoding:
             return self._events(lambda feed: feed.answer(answer, received))
         outcome = self._desk.outcome(answer)
         chosen = self._chosen(lambda feed: feed.answer(answer, received))
-        if isinstance(outcome, InDoubt) and not any(isinstance(one, Undecodable) for one in chosen):
+        is_unread = isinstance(outcome, InDoubt) and outcome.reason.startswith(UNREADABLE_ANSWER)
+        if is_unread and not any(isinstance(one, Undecodable) for one in chosen):
             return self._written(chosen)  # an answer that only its request explains is no doubt
         return list(outcome_lines(outcome, self._exchange.ID, received))
 

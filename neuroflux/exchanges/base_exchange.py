@@ -180,6 +180,10 @@ class InDoubt(Struct, frozen=True):
     reason: str
 
 
+UNREADABLE_ANSWER = "unreadable answer"
+"""How the reason begins where an answer is none to an order, or can't be read without the request that it answers."""
+
+
 class NotThere(Struct, frozen=True):
     """The exchange says that it has no such order."""
 

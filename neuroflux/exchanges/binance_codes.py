@@ -17,6 +17,8 @@ THROTTLED: Final = frozenset({-1003})
 DUPLICATES: Final = frozenset({-4116})
 """An order of this client id stands, which may be ours."""
 NO_ORDER: Final = -2013
+ARCHIVED: Final = -2026
+"""Ended with nothing executed, more than 90 days ago."""
 UNKNOWN_ORDER: Final = frozenset({-2011, NO_ORDER})
 BAD_LISTEN_KEY: Final = -1125
 

@@ -5,6 +5,7 @@ Sources: the pages "New order", "Cancel order" and "Query order" of each, and "E
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -14,6 +15,7 @@ from msgspec import Struct
 from neuroflux.domain import Fill, Instrument, Microseconds, OrderReport, OrderType, TimeInForce
 from neuroflux.errors import MalformedFrame, NeuroFluxError
 from neuroflux.exchanges.base_exchange import (
+    UNREADABLE_ANSWER,
     Ack,
     Answer,
     InDoubt,
@@ -27,6 +29,7 @@ from neuroflux.exchanges.base_exchange import (
     Throttled,
 )
 from neuroflux.exchanges.binance_codes import (
+    ARCHIVED,
     DEFINITE,
     DUPLICATES,
     NO_ORDER,
@@ -56,6 +59,8 @@ OVERLOADED_SECONDS: Final = 10.0
 """How long new risk is held after an overload, whose answer names no time: it passes within seconds or minutes."""
 _DUPLICATE: Final = "duplicate"
 """-1010 and -2010 with this word: an order of this id stands; that may be ours."""
+_STANDS: Final = re.compile("restriction|may not", re.IGNORECASE)
+"""-2011 with one of these: the order stands, and may not be cancelled."""
 _NOT_EXECUTED: Final = "service unavailable"
 """With HTTP 503: of the three that there are the one that says that the request failed."""
 _NOT_SERVED_HERE: Final = 451
@@ -168,8 +173,10 @@ class BinanceDesk:
             return Ack(report, part_fills_of(self.exchange, order, self._symbols))
         except UNREADABLE as error:
             failed = failure(answer.body)
+            if failed is not None and failed.code < 0:  # what a code says holds whatever HTTP status it came with
+                return _held(failed, answer) or _refused(failed, answer)
             said = f"{failed.code} {failed.msg}" if failed is not None else str(error)
-            return InDoubt(f"an answer that can't be read: {said}")
+            return InDoubt(f"{UNREADABLE_ANSWER}: {said}")
 
     def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
         """Raises what ``checked`` raises, and MalformedFrame: an answer that says nothing is no empty list.
@@ -228,4 +235,7 @@ def _refused(failed: Failure | None, answer: Answer) -> Outcome:
 
 
 def _is_no_such_order(failed: Failure, tag: str) -> bool:
-    return (tag == QUERY and failed.code == NO_ORDER) or (tag == CANCEL and failed.code in UNKNOWN_ORDER)
+    """By code and, of a cancel, by text too: -2011 says also that an order stands which may not be cancelled."""
+    if tag == QUERY:
+        return failed.code in (NO_ORDER, ARCHIVED)
+    return tag == CANCEL and failed.code in UNKNOWN_ORDER and not _STANDS.search(failed.msg)

@@ -133,6 +133,11 @@ def trade_id(trade: int, allocation: int | None) -> str:
     return str(trade) if trade >= 0 or allocation is None else f"a{allocation}"
 
 
+def prevented(wire: str) -> str:
+    """The reason where a status says that an order would have traded with one of the same account."""
+    return "self-trade prevention" if wire == "EXPIRED_IN_MATCH" else ""
+
+
 def unless_none(reason: str) -> str:
     return "" if reason == "NONE" else reason
 
@@ -165,7 +170,7 @@ def report_of(exchange: str, wire: RestOrder, symbols: Symbols) -> OrderReport:
         wire.executedQty,
         average_price(wire.executedQty, wire.avgPrice, quote),
         became,
-        unknown_status(wire.status) or expiry,
+        unknown_status(wire.status) or expiry or prevented(wire.status),
         microseconds(wire.transactTime or wire.updateTime or wire.time),
     )
 

@@ -14,7 +14,16 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import Instrument, OrderReport, OrderState, OrderType, Side
 from neuroflux.errors import MalformedFrame
-from neuroflux.exchanges.base_exchange import Ack, Answer, InDoubt, NotThere, Outcome, Reject, Throttled
+from neuroflux.exchanges.base_exchange import (
+    UNREADABLE_ANSWER,
+    Ack,
+    Answer,
+    InDoubt,
+    NotThere,
+    Outcome,
+    Reject,
+    Throttled,
+)
 from neuroflux.exchanges.hyperliquid_messages import UNREADABLE, Number, OrderUpdate
 from neuroflux.exchanges.hyperliquid_orders import Symbols, is_known, report_of
 from neuroflux.exchanges.hyperliquid_rest import THROTTLED_SECONDS, retry_after
@@ -149,7 +158,7 @@ def outcome_of(answer: Answer, listed: Mapping[int, Instrument], symbols: Symbol
     try:
         return _asked(answer, symbols) if _is_question(answer) else _acted(answer, listed)
     except (*UNREADABLE, MalformedFrame) as error:
-        return InDoubt(f"unreadable answer: {error}")
+        return InDoubt(f"{UNREADABLE_ANSWER}: {error}")
 
 
 def _is_question(answer: Answer) -> bool:

@@ -156,6 +156,8 @@ def refused(text: str) -> dict[str, Any]:
         (rest(refused("Price must be divisible by tick size."), tag="place"), "rejected", {"code": "tickRejected"}),
         (rest(refused("Order was never placed, already canceled, or filled."), tag="cancel"), "not_there", {}),
         (rest("", tag="place", status=503), "in_doubt", {}),
+        (rest({"status": "err", "response": "Duplicate cloid"}, tag="place", url="/exchange"), "in_doubt", {}),
+        (rest(refused("Internal error"), tag="cancel"), "in_doubt", {}),
         (rest("", url="/exchange", status=429), "limited", {"retry_after": 10.0}),
         (rest({"status": "unknownOid"}, tag="orderStatus", url="/info"), "not_there", {}),
         (rest({"status": "unknownOid"}, tag="query"), "not_there", {}),

@@ -213,6 +213,8 @@ def test_a_status_that_nobody_knows_is_read_as_far_as_it_goes(word: str, filled:
     [
         ("EXPIRED", "INSUFFICIENT_LIQUIDITY", "INSUFFICIENT_LIQUIDITY"),
         ("EXPIRED_IN_MATCH", "INSUFFICIENT_LIQUIDITY", "INSUFFICIENT_LIQUIDITY"),
+        ("EXPIRED_IN_MATCH", "NONE", "self-trade prevention"),
+        ("EXPIRED_IN_MATCH", None, "self-trade prevention"),
         ("EXPIRED", "NONE", ""),
         ("EXPIRED", None, ""),
         ("CANCELED", "INSUFFICIENT_LIQUIDITY", ""),
@@ -236,7 +238,9 @@ def test_an_expiry_reason_keeps_the_exchanges_number() -> None:
     assert expiry(99) == "expire reason 99: not documented"
 
 
-def test_a_refusal_under_http_200_is_in_doubt_and_named() -> None:
-    told = DESKS["binanceusdm"].outcome(Answer(Request("POST", "/x", tag=PLACE), 200, b'{"code":-4400,"msg":"only"}'))
-    assert isinstance(told, InDoubt)
-    assert "-4400" in told.reason
+@pytest.mark.parametrize(("code", "is_known"), [(-4400, True), (-2019, True), (-9999, False), (200, False)])
+def test_a_refusal_under_http_200_is_what_its_code_says(code: int, is_known: bool) -> None:
+    body = json.dumps({"code": code, "msg": "only"}).encode()
+    outcome = DESKS["binanceusdm"].outcome(Answer(Request("POST", "/x", tag=PLACE), 200, body))
+    assert isinstance(outcome, Reject if is_known else InDoubt)
+    assert isinstance(outcome, Reject) or str(code) in outcome.reason

@@ -125,12 +125,21 @@ def answer(tag: str, status: int, body: Any, **headers: str) -> Answer:
         (PLACE, 418, -1003, Throttled),
         (PLACE, 400, -1015, Throttled),
         (QUERY, 400, -2013, NotThere),
+        (QUERY, 400, -2026, NotThere),
         (CANCEL, 400, -2011, NotThere),
         (PLACE, 400, -2013, InDoubt),
     ],
 )
 def test_only_what_is_on_the_list_is_a_reject(tag: str, status: int, code: int, outcome: type) -> None:
     assert type(desk().outcome(answer(tag, status, {"code": code, "msg": "text"}))) is outcome
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Order was not canceled due to cancel restrictions.", "This account may not place or cancel orders."],
+)
+def test_an_order_that_may_not_be_cancelled_is_there(text: str) -> None:
+    assert not isinstance(desk().outcome(answer(CANCEL, 400, {"code": -2011, "msg": text})), NotThere)
 
 
 @pytest.mark.parametrize(("code", "text"), [(-2010, "Duplicate order sent."), (-4116, "ClientOrderId is duplicated.")])
