@@ -18,6 +18,8 @@ from neuroflux.sim.binance_routes import MARKET, PUBLIC, is_served
 from neuroflux.sim.binance_spot import rate_limit
 from neuroflux.sim.binance_streams import Streams, names_in
 from neuroflux.sim.binance_usdm_account import UsdmAccount
+from neuroflux.sim.binance_usdm_income import WEIGHT as INCOME_WEIGHT
+from neuroflux.sim.binance_usdm_income import Incomes
 from neuroflux.sim.binance_usdm_modes import Modes
 from neuroflux.sim.binance_usdm_orders import PRICE_BAND, UsdmDesk
 from neuroflux.sim.binance_wire import ApiError, Limits, Numbers, Params, Signer, error_answer, fault_error, integer_of
@@ -81,6 +83,7 @@ class BinanceUsdm:
         self._modes = Modes(simulation.exchange(BINANCE_USDM))
         self._desk = UsdmDesk(simulation, self._market, self._frames, self._modes)
         self._keys = ListenKeys(simulation)
+        self._incomes = Incomes(simulation.exchange(BINANCE_USDM), simulation.faults)
         self._account = UsdmAccount(simulation, self._frames, self._keys)
 
     def publish(self, changes: Sequence[Change], now: int) -> None:
@@ -149,6 +152,7 @@ class BinanceUsdm:
             Endpoint("GET", f"{v1}/userTrades", desk.user_trades, 5, "signed"),
             Endpoint("POST", f"{v1}/leverage", desk.set_leverage, 1, "signed"),
             Endpoint("POST", f"{v1}/marginType", desk.set_margin_type, 1, "signed"),
+            Endpoint("GET", f"{v1}/income", self._incomes.income, INCOME_WEIGHT, "signed"),
             Endpoint("GET", f"{v1}/commissionRate", desk.commission, 20, "signed"),
             Endpoint("GET", f"{v1}/leverageBracket", desk.brackets, 1, "signed"),
             Endpoint("GET", f"{v1}/positionSide/dual", modes.position_side, 30, "signed"),

@@ -6,6 +6,7 @@ Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/us
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from neuroflux.sim.accounts import ZERO, Leg, key_of
 from neuroflux.sim.binance_frames import Frames
@@ -42,10 +43,10 @@ class UsdmEvents:
         """What an event is told with, in order."""
         match event:
             case FundingEvent(listing=listing):
-                yield self._account_update([listing.quote], [], "FUNDING_FEE", event.time)
+                yield self._account_update([listing.quote], [], "FUNDING_FEE", event.time, event.amount)
             case TransferEvent(asset=asset):
                 reason = "DEPOSIT" if event.amount > 0 else "WITHDRAW"
-                yield self._account_update([asset], [], reason, event.time)
+                yield self._account_update([asset], [], reason, event.time, event.amount)
             case ConfigEvent():
                 yield self._config_update(event)
             case OrderEvent(order=order, fill=fill):
@@ -82,11 +83,13 @@ class UsdmEvents:
         return {"e": "MARGIN_CALL", "E": now, "cw": wallet, "p": [row]}
 
     def _account_update(
-        self, assets: list[str], positions: list[dict[str, object]], reason: str, time: int
+        self, assets: list[str], positions: list[dict[str, object]], reason: str, time: int, change: Decimal = ZERO
     ) -> dict[str, object]:
+        """``change`` is what wallets changed by but for the profit and fees of trades."""
         wallet = self._exchange.perpetual.wallet
         balances = [
-            {"a": asset, "wb": amount(wallet[asset]), "cw": amount(wallet[asset]), "bc": "0"} for asset in assets
+            {"a": asset, "wb": amount(wallet[asset]), "cw": amount(wallet[asset]), "bc": amount(change)}
+            for asset in assets
         ]
         body = {"B": balances, "P": positions, "m": reason}
         now = self._simulation.now(BINANCE_USDM) // 1000

@@ -31,7 +31,7 @@ from neuroflux.sim.orders import (
 class SimExchange:
     """Takes orders, matches and settles them. Reads no clock: ``now`` is in µs, the exchange's.
 
-    ``listeners`` are called with every AccountEvent, in order.
+    ``listeners`` are called with every AccountEvent, in order; ``moved`` keeps those that are of money alone.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class SimExchange:
         self.on_list: list[Callable[[Listing], None]] = []
         self.orders: dict[int, Order] = {}
         self.open_orders: dict[int, Order] = {}
+        self.moved: list[FundingEvent | TransferEvent] = []
         self.listeners: list[Callable[[AccountEvent], None]] = []
         self.on_accept: Callable[[Order], None] = lambda order: None
         self.on_partial: Callable[[Order], None] = lambda order: None
@@ -289,7 +290,7 @@ class SimExchange:
         for listing, position in self.perpetual.held():
             if listing.symbol == symbol:
                 amount = self.perpetual.fund(listing, position, rate)
-                self.announce(FundingEvent(listing, rate, position.quantity, amount, now))
+                self._move(FundingEvent(listing, rate, position.quantity, amount, now))
 
     def transfer(self, asset: str, amount: Decimal, now: int, *, is_spot: bool) -> None:
         """Receive (negative: send away) an amount of an asset."""
@@ -297,7 +298,11 @@ class SimExchange:
             self.spot.of(asset).free += amount
         else:
             self.perpetual.charge(asset, -amount)
-        self.announce(TransferEvent(asset, amount, is_spot, now))
+        self._move(TransferEvent(asset, amount, is_spot, now))
+
+    def _move(self, event: FundingEvent | TransferEvent) -> None:
+        self.moved.append(event)
+        self.announce(event)
 
     def announce(self, event: AccountEvent) -> None:
         """Tell every listener."""

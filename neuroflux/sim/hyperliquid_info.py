@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from neuroflux.sim import hyperliquid_account as account
+from neuroflux.sim import hyperliquid_ledger as ledger
 from neuroflux.sim.hyperliquid_account import Json, number
 from neuroflux.sim.hyperliquid_limits import AddressLimit
 from neuroflux.sim.instruments import Listing
@@ -65,7 +66,8 @@ class Info:
             "historicalOrders": self.history,
             "userFills": lambda asked: account.fills(self._exchange, user)[: self.rows()] if self._ours(asked) else [],
             "userFillsByTime": self.fills_by_time,
-            "userFunding": lambda _: [],
+            "userFunding": lambda asked: self.since(asked, ledger.funding(self._exchange)),
+            "userNonFundingLedgerUpdates": lambda asked: self.since(asked, self.ledger(user)),
             "extraAgents": lambda _: [],
             "maxBuilderFee": lambda _: 100,
         }
@@ -234,6 +236,16 @@ class Info:
             return []
         known = account.fills(self._exchange, self._user, start * 1000)[:REACH]
         return [one for one in reversed(known) if one["time"] <= end][: self.rows()]
+
+    def ledger(self, user: str) -> list[Json]:
+        """What came to the account and left it, the oldest first."""
+        return ledger.updates(self._exchange, user) if user == self._user else []
+
+    def since(self, asked: Json, rows: list[Json]) -> list[Json]:
+        """A page of what happened to the account, the oldest first."""
+        start, end = int(asked.get("startTime") or 0), int(asked.get("endTime") or 1 << 60)
+        found = [one for one in rows if start <= one["time"] <= end] if self._ours(asked) else []
+        return found[: min(self.rows(), ledger.ROWS)]
 
     def rows(self) -> int:
         """How many an answer has at most; a fault makes pages small."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from neuroflux.sim import hyperliquid_account as account
+from neuroflux.sim import hyperliquid_ledger as ledger
 from neuroflux.sim.connection import Connection
 from neuroflux.sim.hyperliquid_account import Json, number
 from neuroflux.sim.hyperliquid_info import Info
@@ -29,11 +30,12 @@ STATE_EVERY = 5_000_000
 REPLAYED = 30
 """Trades that a new subscriber is told again."""
 _OF_COIN = ("l2Book", "bbo", "trades", "activeAssetCtx")
+_LEDGER = "userNonFundingLedgerUpdates"
 _OF_USER = (
     "userFills",
     "orderUpdates",
     "userEvents",
-    "userNonFundingLedgerUpdates",
+    _LEDGER,
     "clearinghouseState",
     "spotState",
     "openOrders",
@@ -64,6 +66,7 @@ class Feeds:
             "activeAssetCtx": lambda coin: self._context(self._exchange.listings[coin]),
             "allMids": lambda _: frame("allMids", {"mids": self._info.mids()}),
             "userFills": self._first_fills,
+            _LEDGER: self._first_updates,
             "clearinghouseState": lambda user: self._state("clearinghouseState", user),
             "spotState": lambda user: self._state("spotState", user),
             "openOrders": lambda user: self._state("openOrders", user),
@@ -190,13 +193,8 @@ class Feeds:
 
     def _moved(self, event: TransferEvent, user: str) -> None:
         """A deposit, a withdrawal, or a token that somebody sent."""
-        kind = "spotTransfer" if event.is_spot else "deposit" if event.amount > 0 else "withdraw"
-        names = {"token": event.asset, "amount": number(event.amount)} if event.is_spot else {}
-        delta = {"type": kind, **(names or {"usdc": number(abs(event.amount))})}
-        update = {"time": event.time // 1000, "hash": "0x" + f"{event.time:064x}", "delta": delta}
-        told = {"user": user, "nonFundingLedgerUpdates": [update]}
-        name = "userNonFundingLedgerUpdates"
-        self._send(f"{name}:{user}", lambda: frame(name, told), is_private=True)
+        told = {"user": user, "nonFundingLedgerUpdates": [ledger.update(event, user)]}
+        self._send(f"{_LEDGER}:{user}", lambda: frame(_LEDGER, told), is_private=True)
 
     def _due(self, name: str, now: int, every: int) -> bool:
         if now - self._sent.get(name, 0) < every:
@@ -230,6 +228,11 @@ class Feeds:
     def _first_fills(self, user: str) -> str:
         fills = self._info.answer({"type": "userFills", "user": user})
         return frame("userFills", {"isSnapshot": True, "user": user, "fills": fills})
+
+    def _first_updates(self, user: str) -> str:
+        """The newest; the older ones can be asked for."""
+        rows = self._info.ledger(user)[-ledger.ROWS :]
+        return frame(_LEDGER, {"isSnapshot": True, "user": user, "nonFundingLedgerUpdates": rows})
 
     def _state(self, kind: str, user: str) -> str:
         if kind == "clearinghouseState":

@@ -1,0 +1,44 @@
+"""Hyperliquid's ledger of an account: deposits, withdrawals and tokens that were sent, and beside it its funding.
+
+Source: https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/info-endpoint/perpetuals ("Retrieve a user's
+funding history or non-funding ledger updates"); answers have 500 rows: …/info-endpoint ("Pagination").
+"""
+
+from __future__ import annotations
+
+from neuroflux.sim.exchange import SimExchange
+from neuroflux.sim.hyperliquid_account import Json, number
+from neuroflux.sim.orders import FundingEvent, TransferEvent
+
+ROWS = 500
+NO_HASH = "0x" + "0" * 64
+SOMEBODY = "0x" + "5" * 40
+
+
+def update(event: TransferEvent, user: str) -> Json:
+    """A row of it. A withdrawal has its fee in it."""
+    milliseconds, size = event.time // 1000, number(abs(event.amount))
+    delta: Json = {"type": "deposit", "usdc": size}
+    if event.is_spot:
+        sender, receiver = (SOMEBODY, user) if event.amount > 0 else (user, SOMEBODY)
+        names = {"token": event.asset, "amount": size, "usdcValue": "0.0", "user": sender, "destination": receiver}
+        fees = {"fee": "0.0", "nativeTokenFee": "0.0", "nonce": None, "feeToken": ""}
+        delta = {"type": "spotTransfer", **names, **fees}
+    elif event.amount < 0:
+        delta = {"type": "withdraw", "usdc": size, "nonce": milliseconds, "fee": "1.0"}
+    return {"time": milliseconds, "hash": "0x" + f"{event.time:064x}", "delta": delta}
+
+
+def updates(exchange: SimExchange, user: str) -> list[Json]:
+    """The oldest first."""
+    return [update(event, user) for event in exchange.moved if isinstance(event, TransferEvent)]
+
+
+def funding(exchange: SimExchange) -> list[Json]:
+    return [_funding(event) for event in exchange.moved if isinstance(event, FundingEvent)]
+
+
+def _funding(event: FundingEvent) -> Json:
+    paid = {"usdc": number(event.amount), "szi": number(event.quantity), "fundingRate": number(event.rate)}
+    delta = {"type": "funding", "coin": event.listing.symbol, **paid, "nSamples": None}
+    return {"time": event.time // 1000, "hash": NO_HASH, "delta": delta}
