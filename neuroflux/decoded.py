@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from neuroflux.domain import (
+    AccountTransfer,
     Balance,
     ExchangeStatus,
     Fill,
@@ -45,6 +46,7 @@ _TYPES: Final = {
     Position: "position",
     OrderReport: "order",
     Fill: "fill",
+    AccountTransfer: "transfer",
     ExchangeStatus: "status",
 }
 _MOST_DIGITS: Final = 60

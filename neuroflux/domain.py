@@ -135,6 +135,18 @@ class StatusKind(StrEnum):
     MARGIN = "margin"
 
 
+class TransferKind(StrEnum):
+    """What an amount is that came to an account, or left it, otherwise than by trading and funding.
+
+    TRANSFER came from outside or went there. RESULT is the account's own gain or loss: a reward, a rebate, a conversion
+    of one asset into another. UNKNOWN has a word that we do not know; it counts as a transfer.
+    """
+
+    TRANSFER = "transfer"
+    RESULT = "result"
+    UNKNOWN = "unknown"
+
+
 class ArbitrageKind(StrEnum):
     SPOT = "spot"
     PERPETUAL = "perpetual"
@@ -264,6 +276,29 @@ class Balance(Struct, frozen=True):
     event_time: Microseconds
     unrealised_pnl: Decimal = Decimal(0)
     pooled: bool = False
+
+
+class AccountTransfer(Struct, frozen=True):
+    """What came to an account (negative: left it), as the exchange names it; trades, their fees and funding are none.
+
+    ``reason`` is the exchange's own word, ``transfer_id`` its id, made of time and amount where it gives none. An
+    exchange may tell the same one again, over its stream and in answers: then all fields are the same. ``quantity`` is
+    0 where the word is not known and has no sign.
+    """
+
+    exchange: str
+    asset: str
+    quantity: Decimal
+    kind: TransferKind
+    reason: str
+    transfer_id: str
+    event_time: Microseconds
+
+    @property
+    def identity(self) -> str:
+        """What tells it from every other, as text."""
+        told = (self.exchange, self.asset, self.reason, self.transfer_id, self.event_time)
+        return ":".join((*map(str, told), f"{to_scale(self.quantity).normalize():f}"))
 
 
 class Position(Struct, frozen=True):

@@ -22,7 +22,17 @@ _SCALARS = {
 }
 _LOGICAL = {"decimal": "Decimal(38, 18)", "timestamp-micros": "DateTime64(6, 'UTC')"}
 _FREE_TEXT = frozenset(
-    {"order_id", "client_order_id", "exchange_order_id", "trade_id", "signal_id", "reason", "detail", "why"}
+    {
+        "order_id",
+        "client_order_id",
+        "exchange_order_id",
+        "trade_id",
+        "signal_id",
+        "transfer_id",
+        "reason",
+        "detail",
+        "why",
+    }
 )
 """Strings of many values; every other one repeats, and is kept as LowCardinality."""
 _SORTED_BY = ("market", "exchange", "symbol", "asset", "account", "order_id")

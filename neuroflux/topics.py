@@ -49,6 +49,10 @@ def _asset(record: Any) -> str:
     return f"{record.exchange}:{record.asset}"
 
 
+def _identity(record: Any) -> str:
+    return str(record.identity)
+
+
 def _order(record: Any) -> str:
     return str(record.order_id)
 
@@ -79,6 +83,7 @@ BALANCES = Topic("account.balances", d.Balance, _asset, 1, COMPACT, "balances")
 POSITIONS = Topic("account.positions", d.Position, _instrument, 1, COMPACT, "positions")
 ACCOUNT_ORDERS = Topic("account.orders", d.OrderReport, _instrument, 1, DELETE, "account_orders")
 ACCOUNT_FILLS = Topic("account.fills", d.Fill, _instrument, 1, DELETE)
+TRANSFERS = Topic("account.transfers", d.AccountTransfer, _identity, 1, COMPACT, "transfers")
 PRICES = Topic("prices.aggregated", d.AggregatedPrice, _market, MARKET_PARTITIONS, BOTH, "aggregated_prices")
 SIGNALS = Topic("arbitrage.signals", d.ArbitrageSignal, _market, MARKET_PARTITIONS, DELETE, "arbitrage_signals")
 COMMANDS = Topic("orders.commands", d.OrderCommand, _order, ORDER_PARTITIONS, DELETE, "order_commands")
@@ -104,6 +109,7 @@ ALL = (
     POSITIONS,
     ACCOUNT_ORDERS,
     ACCOUNT_FILLS,
+    TRANSFERS,
     PRICES,
     SIGNALS,
     COMMANDS,

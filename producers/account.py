@@ -1,4 +1,4 @@
-"""Private feeds to topics: balances, positions, and what the exchanges say of our orders and fills.
+"""Private feeds to topics: balances, positions, transfers, and what the exchanges say of our orders and fills.
 
 Reports and fills go to ``account.orders`` and ``account.fills`` as the exchange sends them; the execution, which knows
 the client ids, matches them to orders.
@@ -14,6 +14,7 @@ from typing import Any
 
 from neuroflux.clock import wall
 from neuroflux.domain import (
+    AccountTransfer,
     Balance,
     ExchangeStatus,
     Fill,
@@ -43,7 +44,7 @@ from neuroflux.publisher import Publisher
 from neuroflux.registry import load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.notify import ready
-from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, POSITIONS, STATUS
+from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, POSITIONS, STATUS, TRANSFERS
 from producers.account_fees import AccountFees
 from producers.asking import Asking, Told, listed, subject_of
 from producers.due import Due, What
@@ -64,6 +65,9 @@ OVERLAP: Microseconds = 60_000_000
 """How far behind what was seen last the exchange is asked again: fills are told apart by their ids."""
 FURTHEST: Microseconds = 24 * 3_600_000_000
 """How far back it is asked at most, where something could not be read for long."""
+
+NAMED_FURTHEST: Microseconds = 80 * 24 * 3_600_000_000
+"""The same for transfers: an exchange may keep their names for three months."""
 
 LISTED_AGAIN_SECONDS = 10.0
 
@@ -91,6 +95,8 @@ class ExchangeAccount:
         self._exchange, self._keys, self._publisher, self._rest = exchange, keys, publisher, rest
         self._vitals = Vitals(exchange, rest, self._tell, REST)
         self._listings, self._notices = Listings(), Notices()
+        before = list(before)
+        self._named = min(max((one.event_time for one in before), default=wall()), wall())
         self._figures = Figures(before, self._publish_figure, self._tell, self._listings.name_of)
         self._fees = AccountFees(self._listings, self._ask_fees, publisher, markets)
         self._due, self._hurry = Due(time.monotonic()), asyncio.Event()
@@ -205,7 +211,17 @@ class ExchangeAccount:
         self._take_answers(told, is_whole=self._has_all_figures(told))
         if what is What.EVERYTHING and not told.partial:
             self._seen = began
+        if what is What.EVERYTHING:
+            await self._read_transfers(began)
         return not told.partial
+
+    async def _read_transfers(self, began: Microseconds) -> None:
+        """Apart from all else, which an account that may not ask for them has none the less."""
+        since = max(self._named - OVERLAP, began - NAMED_FURTHEST) + self._vitals.offset
+        told = await self._ask(lambda now: self._feed.transfers(since, now))
+        self._take(told.events)
+        if not told.partial:
+            self._named = began
 
     async def _ask(self, build: Build) -> Told:
         return await Asking(self._rest, self._feed, self._vitals.now).all(build)
@@ -324,6 +340,8 @@ class ExchangeAccount:
                     publish(ACCOUNT_FILLS, event)
                     self._fees.charged(event)
                     self._note_symbol(event.symbol)
+                case AccountTransfer():
+                    publish(TRANSFERS, event)
                 case ExchangeStatus():
                     self._happened(event)
                 case PageNeeded():

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from neuroflux.book import OrderBook
 from neuroflux.domain import (
+    AccountTransfer,
     Balance,
     BookPicture,
     ExchangeStatus,
@@ -227,7 +228,7 @@ class Usage(Struct, frozen=True):
 Outcome = Ack | Reject | InDoubt | NotThere | Throttled
 
 MarketEvent = Quote[Numeral] | Trade[Numeral] | BookChanged | Funding[Numeral]
-AccountEvent = Balance | Position | OrderReport | Fill
+AccountEvent = Balance | Position | OrderReport | Fill | AccountTransfer
 FeedEvent = MarketEvent | AccountEvent | ExchangeStatus | FeeRates | SnapshotNeeded | PageNeeded | Ignored | Undecodable
 
 
@@ -341,6 +342,13 @@ class AccountFeed(Feed, Protocol):
 
     def figures(self, now: Microseconds) -> Sequence[Request]:
         """The part of ``resync`` that tells every balance and position, and nothing else."""
+        ...
+
+    def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        """Requests that name what came to the account and left it since then; none where no answer could.
+
+        Made after every (re)connect, at the start for the time that nothing ran, and regularly.
+        """
         ...
 
     def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:

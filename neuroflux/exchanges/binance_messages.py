@@ -215,6 +215,14 @@ class AccountPosition(Struct, frozen=True):
     E: Time = 0
 
 
+class BalanceChange(Struct, frozen=True):
+    """``balanceUpdate``: what a deposit, a withdrawal or a transfer changed an asset by, at ``T``."""
+
+    a: str
+    d: Decimal
+    T: Time
+
+
 class ExternalLock(Struct, frozen=True):
     """``externalLockUpdate``: by how much another system locked more of an asset, or less."""
 

@@ -1,4 +1,4 @@
-"""Binance USDⓈ-M's private feed: reports, fills, balances and positions over a listen key.
+"""Binance USDⓈ-M's private feed: reports, fills, balances, positions and transfers over a listen key.
 
 Positions and assets that a complete answer omits are held no more; how balances are counted is in
 ``binanceusdm_wallets``. COIN-M has the same listen key and address, and its events are dropped: its quantities are
@@ -44,10 +44,11 @@ from neuroflux.exchanges.binance_orders import Records, records_of
 from neuroflux.exchanges.binance_pages import LONG_WINDOW_MS, PAGE, asked_at, next_page, query_of
 from neuroflux.exchanges.binance_reports import futures_events
 from neuroflux.exchanges.binance_rest import Failure, failure, signed, signed_within
-from neuroflux.exchanges.binance_rows import keys_of, sane
+from neuroflux.exchanges.binance_rows import keys_of, sane, unknown
 from neuroflux.exchanges.binanceusdm_calls import MarginCall, margin_call
 from neuroflux.exchanges.binanceusdm_figures import Figures
 from neuroflux.exchanges.binanceusdm_modes import Flags, Modes
+from neuroflux.exchanges.binanceusdm_transfers import OF_TRADING, REASONS, history, pushed, transfers
 
 EXCHANGE: Final = "binanceusdm"
 LISTEN_KEY: Final = "/fapi/v1/listenKey"
@@ -122,6 +123,9 @@ class BinanceUsdmAccountFeed:
             signed(self._keys, "GET", "/fapi/v3/positionRisk", now, 5, "positionRisk"),
         )
 
+    def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        return (history(self._keys, since, now),)
+
     def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
         return fees_requests(self._keys, USDM_FEES, self._symbols, symbols, now)
 
@@ -144,7 +148,7 @@ class BinanceUsdmAccountFeed:
             case "ORDER_TRADE_UPDATE":
                 return self._order(_ORDER.decode(raw))
             case "ACCOUNT_UPDATE":
-                return self._figures.pushed(_UPDATE.decode(raw)) or (Ignored("nothing changed"),)
+                return self._updated(_UPDATE.decode(raw)) or (Ignored("nothing changed"),)
             case "ACCOUNT_CONFIG_UPDATE":
                 return self._configured(_CONFIG.decode(raw), received)
             case "MARGIN_CALL":
@@ -154,6 +158,14 @@ class BinanceUsdmAccountFeed:
             case "serverShutdown":
                 return (closing(EXCHANGE, "account", received),)
         return (Ignored(head.e or "reply"),)  # TRADE_LITE among them: it says a fill a second time
+
+    def _updated(self, wire: AccountUpdate) -> Sequence[FeedEvent]:
+        """The figures; and where money came or went, the wish for what names it."""
+        figures, reason, time = self._figures.pushed(wire), wire.a.m, microseconds(wire.E)
+        if reason in OF_TRADING:
+            return figures
+        strange = () if reason in REASONS else (unknown(EXCHANGE, f"an account update for {reason[:80]!r}", time),)
+        return (*figures, *strange, pushed(self._keys, time))
 
     def _order(self, wire: OrderTradeUpdate) -> Sequence[FeedEvent]:
         order = sane(wire.o)
@@ -209,6 +221,8 @@ class BinanceUsdmAccountFeed:
             return (usdm_rates(body, self._symbols),)
         if not is_list:
             return self._modes.take(_FLAGS.decode(body), received) if _FLAG_NAMES & set(keys) else ()
+        if kind == "income" or {"incomeType", "income"} <= set(keys):
+            return transfers(EXCHANGE, self._keys, answer, received)
         if kind == "positionRisk" or {"positionAmt", "symbol"} <= set(keys):
             return figures.risks(body, "symbol" not in query_of(answer), asked, received)
         if kind == "balance" or {"asset", "balance"} <= set(keys):

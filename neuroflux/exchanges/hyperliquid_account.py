@@ -1,4 +1,4 @@
-"""Hyperliquid's private feed: fills, orders, positions and balances of one address.
+"""Hyperliquid's private feed: fills, orders, positions, balances and transfers of one address.
 
 ``userEvents`` is read but not subscribed: of what matters here it has only the fills, which ``userFills`` brings.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from msgspec import Raw
 from msgspec.json import Decoder
 
 from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKind
 from neuroflux.exchanges.base_exchange import Answer, FeedEvent, Ignored, Keys, Request, Subscription, Undecodable
 from neuroflux.exchanges.hyperliquid_fees import rates_of
+from neuroflux.exchanges.hyperliquid_ledger import LEDGER, Ledger, LedgerFrame, ledger_of
 from neuroflux.exchanges.hyperliquid_messages import (
     UNREADABLE,
     AccountFrame,
@@ -28,24 +30,33 @@ from neuroflux.exchanges.hyperliquid_messages import (
     kind_of,
 )
 from neuroflux.exchanges.hyperliquid_orders import PAGE_BYTES, Records, fills_of, records_of, updates_of
-from neuroflux.exchanges.hyperliquid_rest import account_of, fills_request, info_request, next_page
+from neuroflux.exchanges.hyperliquid_rest import account_of, fills_request, info_request, ledger_request, next_page
 from neuroflux.exchanges.hyperliquid_socket import ID, error_event, not_a_frame, socket, subscribe_frame
 from neuroflux.exchanges.hyperliquid_wallet import MODES, Wallet, mode_of, mode_status
 
 QUIET_SECONDS: Final = 60.0
 """The states of the accounts are pushed about every 5 s."""
 
-_SUBSCRIBED: Final = ("userFills", "orderUpdates", "clearinghouseState", "spotState")
+_SUBSCRIBED: Final = ("userFills", "orderUpdates", "clearinghouseState", "spotState", LEDGER)
 _ASKED: Final = frozenset(
-    {"clearinghouseState", "spotClearinghouseState", "frontendOpenOrders", "userFills", "userAbstraction", "userRole"}
+    {
+        "clearinghouseState",
+        "spotClearinghouseState",
+        "frontendOpenOrders",
+        "userFills",
+        "userAbstraction",
+        "userRole",
+        LEDGER,
+    }
 )
 _OF_DEX: Final = "clearinghouseState of "
 """Begins the tag of a request for another dex's state: the answer does not name the dex."""
 
-_LISTS: Final = frozenset({"frontendOpenOrders", "userFills"})
+_LISTS: Final = frozenset({"frontendOpenOrders", "userFills", LEDGER})
 _ROLES: Final = frozenset({"user", "agent", "vault", "subAccount", "missing"})
-_FRAMES: Final[Decoder[AccountFrame]] = Decoder(AccountFrame)
-_CHANNELS: Final = channels_of(AccountFrame)
+_FRAMES: Final[Decoder[AccountFrame | LedgerFrame]] = Decoder(AccountFrame | LedgerFrame)
+_CHANNELS: Final = channels_of(AccountFrame | LedgerFrame)
+_ROWS: Final = Decoder(list[Raw])
 _SPOT: Final = Decoder(SpotState)
 _ROLE: Final = Decoder(Role)
 
@@ -99,6 +110,9 @@ class HyperliquidAccountFeed:
             ),
         )
 
+    def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        return (ledger_request(self._user, since // 1000),)
+
     def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
         return (info_request("userFees", user=self._user),)
 
@@ -113,7 +127,7 @@ class HyperliquidAccountFeed:
         except UNREADABLE as error:
             return (Undecodable(f"clearinghouseState: {error}"),)
 
-    def _framed(self, frame: AccountFrame, received_time: Microseconds) -> Sequence[FeedEvent]:
+    def _framed(self, frame: AccountFrame | LedgerFrame, received_time: Microseconds) -> Sequence[FeedEvent]:
         match frame:
             case UserFillsFrame():
                 return self._records(fills_of(frame.data.fills, self._symbols), received_time) or (Ignored("no fill"),)
@@ -127,6 +141,9 @@ class HyperliquidAccountFeed:
                 return self._wallet.perpetuals_changed(body, frame.data.dex, received_time) or (Ignored("no margin"),)
             case SpotStateFrame():
                 return self._wallet.spot_changed(frame.data.spotState, received_time) or (Ignored("no balance"),)
+            case LedgerFrame():
+                rows, user = frame.data.nonFundingLedgerUpdates or (), frame.data.user.lower() or self._user
+                return self._ledger(ledger_of(rows, user, self._wallet.asset_named), received_time)
             case ErrorFrame():
                 return (error_event(frame.data, received_time),)
 
@@ -143,7 +160,17 @@ class HyperliquidAccountFeed:
             return self._fees_answered(answer.body)
         if asked.startswith(_OF_DEX):
             return self._state_of_dex(answer.body, asked.removeprefix(_OF_DEX), received_time)
+        if asked == LEDGER:
+            return self._ledger_answered(answer, received_time)
         return (*self._payload(answer.body, received_time, otherwise), *self._next_page(answer))
+
+    def _ledger_answered(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
+        try:
+            found = ledger_of(_ROWS.decode(answer.body), self._user, self._wallet.asset_named)
+        except UNREADABLE as error:
+            return (Undecodable(f"{LEDGER}: {error}"),)
+        more = next_page(answer, self._user, found.next_start, ledger_request)
+        return (*self._ledger(found, received_time), *more)
 
     def _fees_answered(self, body: bytes) -> Sequence[FeedEvent]:
         try:
@@ -183,6 +210,9 @@ class HyperliquidAccountFeed:
                     return self._wallet.spot_changed(_SPOT.decode(body), received_time) or (Ignored("no balance"),)
                 case "userRole":
                     return self._role_answered(body, received_time)
+                case "userNonFundingLedgerUpdates":
+                    found = ledger_of(_ROWS.decode(body), self._user, self._wallet.asset_named)
+                    return self._ledger(found, received_time)
             records = records_of(body, self._symbols)
         except UNREADABLE as error:
             return (Undecodable(str(error)),)
@@ -200,6 +230,14 @@ class HyperliquidAccountFeed:
             *(self._status(StatusKind.UNKNOWN, unknown, received_time) for unknown in records.unknown),
             *self._wallet.traded_elsewhere(_dexes_of(records), received_time),
         ]
+
+    def _ledger(self, found: Ledger, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """All that could be read; a status for each row that could not, or whose type is not known."""
+        if found.faults and not found.transfers:
+            return [Undecodable("; ".join(found.faults)[:500])]
+        faults = [self._status(StatusKind.MALFORMED, fault, received_time) for fault in found.faults]
+        unknown = [self._status(StatusKind.UNKNOWN, word, received_time) for word in found.unknown]
+        return [*found.transfers, *faults, *unknown] or [Ignored("no transfer")]
 
     def _next_page(self, answer: Answer) -> Sequence[FeedEvent]:
         if len(answer.body) < PAGE_BYTES:

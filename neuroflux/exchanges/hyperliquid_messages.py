@@ -276,6 +276,12 @@ def channels_of(union: Any) -> frozenset[str]:
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+class _Delta(Struct, frozen=True):
+    """What a row of a ledger did. The history of a delegator has deltas without a type."""
+
+    type: Raw | UnsetType = UNSET
+
+
 class _Shape(Struct, frozen=True):
     """The keys that tell what an answer, or a row of it, is."""
 
@@ -291,7 +297,12 @@ class _Shape(Struct, frozen=True):
     limitPx: Raw | UnsetType = UNSET
     oid: Raw | UnsetType = UNSET
     tid: Raw | UnsetType = UNSET
+    delta: _Delta | UnsetType = UNSET
     role: Raw | UnsetType = UNSET
+
+    @property
+    def ledger(self) -> Raw | UnsetType:
+        return UNSET if self.delta is UNSET else self.delta.type
 
 
 _SHAPES = Decoder(_Shape | list[Raw])
@@ -314,6 +325,7 @@ _ROW_KINDS: tuple[tuple[str, str], ...] = (
     ("order", "historicalOrders"),
     ("oid", "userFills"),
     ("tid", "recentTrades"),
+    ("ledger", "userNonFundingLedgerUpdates"),
 )
 
 

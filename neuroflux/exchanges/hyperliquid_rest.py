@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -18,11 +19,11 @@ _LIGHT: Final = frozenset({"l2Book", "clearinghouseState", "spotClearinghouseSta
 knows before."""
 
 
-class _FillsAsked(Struct, frozen=True):
+class _Asked(Struct, frozen=True):
     startTime: int
 
 
-_FILLS_ASKED: Final = msgspec.json.Decoder(_FillsAsked)
+_ASKED: Final = msgspec.json.Decoder(_Asked)
 
 THROTTLED_SECONDS: Final = 10.0
 """How long to wait where the exchange does not say: an address over its limit may act once in 10 s."""
@@ -46,8 +47,15 @@ def fills_request(user: str, start: int) -> Request:
     return info_request("userFillsByTime", tag="userFills", user=user, startTime=start)
 
 
-def next_page(answer: Answer, user: str, start: int | None) -> tuple[PageNeeded, ...]:
-    """The page of fills after this answer, none where ``start`` is None.
+def ledger_request(user: str, start: int) -> Request:
+    """What came to the account and left it from ``start`` (ms) on: 500 rows at most, the oldest first."""
+    return info_request("userNonFundingLedgerUpdates", user=user, startTime=start)
+
+
+def next_page(
+    answer: Answer, user: str, start: int | None, build: Callable[[str, int], Request] = fills_request
+) -> tuple[PageNeeded, ...]:
+    """The page of fills, or of what ``build`` asks for, after this answer, none where ``start`` is None.
 
     It begins in the last row's own millisecond, where more may have happened; with the next one where a whole page
     was of that millisecond, since the same page would come again.
@@ -55,10 +63,10 @@ def next_page(answer: Answer, user: str, start: int | None) -> tuple[PageNeeded,
     if start is None:
         return ()
     try:
-        asked = _FILLS_ASKED.decode(answer.request.body).startTime
+        asked = _ASKED.decode(answer.request.body).startTime
     except (msgspec.MsgspecError, ValueError):
         asked = -1
-    return (PageNeeded(fills_request(user, start + (start == asked))),)
+    return (PageNeeded(build(user, start + (start == asked))),)
 
 
 def exchange_request(body: bytes, tag: str) -> Request:

@@ -20,7 +20,7 @@ HEARTBEAT_SECONDS: Final = 30.0
 MARKET_QUIET_SECONDS: Final = 30.0
 
 ACCOUNT_SUBSCRIPTIONS: Final = 10
-"""Left for the private feed, which has four, and for a moment eight when its socket is opened anew."""
+"""Left for the private feed, which has five, and for a moment ten when its socket is opened anew."""
 
 MARKET_SUBSCRIPTIONS: Final = 1000 - ACCOUNT_SUBSCRIPTIONS
 """An IP address may have 1,000 on all its sockets together. Source:

@@ -35,7 +35,7 @@ from neuroflux.exchanges.hyperliquid_messages import (
     unread_coins,
 )
 from neuroflux.exchanges.hyperliquid_socket import ID
-from neuroflux.exchanges.hyperliquid_tokens import asset_of
+from neuroflux.exchanges.hyperliquid_tokens import KNOWN, asset_of
 
 COLLATERAL: Final = "USDC"
 UNIFIED: Final = frozenset({"unifiedAccount", "portfolioMargin"})
@@ -74,6 +74,12 @@ class Wallet:
     @property
     def _unified(self) -> bool:
         return self._mode in UNIFIED if self._mode in MODES else self._looks_unified
+
+    def asset_named(self, token: str) -> str:
+        """What a name stands for where its index is not said: one that is held or known, ``"TRUMP#?"`` if not one."""
+        held = {asset for asset in self._spot if asset.rpartition("#")[0] == token}
+        named = held | ({token} & KNOWN.keys())
+        return named.pop() if len(named) == 1 else f"{token}#?"
 
     def mode_changed(self, mode: str, time: Microseconds) -> list[FeedEvent]:
         """The collateral as it counts in this mode, where that is another than before."""

@@ -106,6 +106,22 @@ def test_an_adapter_that_raises_ends_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert json.loads(line) == {"line": 1, "type": "error", "reason": f"{RAISED} KeyError: 'x'"}
 
 
+def test_what_came_and_went_is_written_with_the_exchanges_own_word() -> None:
+    moved = {"e": "balanceUpdate", "E": 1573200697110, "a": "BTC", "d": "100.00000000", "T": 1573200697068}
+    income = {"incomeType": "TRANSFER", "income": "-0.375", "asset": "USDT", "time": 1570608000000, "tranId": 96}
+    sent = {"type": "internalTransfer", "usdc": "5.0", "user": "0xab", "destination": "0xcd", "fee": "1.0"}
+    update = {"time": 1724762307531, "hash": "0x62", "delta": sent}
+    ledger = {"channel": "userNonFundingLedgerUpdates", "data": {"user": "0xAB", "nonFundingLedgerUpdates": [update]}}
+    for exchange, line, told in (
+        ("binance", ws(moved), ("BTC", "100.00000000", "balanceUpdate")),
+        ("binanceusdm", rest([income], url="/fapi/v1/income"), ("USDT", "-0.375", "TRANSFER")),
+        ("hyperliquid", ws(ledger), ("USDC", "-6.0", "internalTransfer")),
+    ):
+        (only,) = decoded(exchange, line)
+        assert only["type"] == "transfer"
+        assert (only["asset"], only["quantity"], only["reason"]) == told
+
+
 def test_a_diff_that_waits_for_its_snapshot_is_ignored_with_that_reason() -> None:
     diff = {"e": "depthUpdate", "E": 1, "s": "BTCUSDT", "U": 5, "u": 7, "b": [], "a": []}
     first, second = decoded("binance", ws(diff), ws(diff | {"U": 8, "u": 9}))

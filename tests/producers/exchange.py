@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from neuroflux.clock import wall
 from neuroflux.domain import (
+    AccountTransfer,
     Balance,
     ExchangeStatus,
     Fill,
@@ -27,6 +28,7 @@ from neuroflux.domain import (
     Position,
     Side,
     StatusKind,
+    TransferKind,
 )
 from neuroflux.exchanges.base_exchange import (
     Answer,
@@ -60,7 +62,8 @@ BTC = instrument("BTC/USDT:USDT", "BTCUSDT")
 
 class Feed:
     """Reads ``{"balance": [asset, total]}``, ``{"position": [name, quantity]}``, ``{"status": [kind, value, text]}``,
-    ``{"fees": [name, taker, maker]}``, ``{"fill": [name, fee, fee asset]}`` of one unit at a price of 100.
+    ``{"fees": [name, taker, maker]}``, ``{"fill": [name, fee, fee asset]}`` of one unit at a price of 100, and
+    ``{"transfer": [asset, quantity]}``.
 
     An answer is a list of such; ``{"page": n}`` asks for another.
     """
@@ -89,6 +92,9 @@ class Feed:
 
     def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
         return (Request("GET", f"/fees?symbols={','.join(symbols)}"),)
+
+    def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        return (Request("GET", f"/transfers?since={since}&signed={now}"),)
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
         return (*self.figures(now), Request("GET", f"/orders?since={since}&signed={now}"))
@@ -120,6 +126,9 @@ class Feed:
             return FeeRates(self.symbols[of[0]], Decimal(of[1]), Decimal(of[2]))
         if kind == "fill":
             return fill(self.symbols[of[0]], of[1], of[2], now)
+        if kind == "transfer":
+            word = (TransferKind.TRANSFER, "word", "1")
+            return AccountTransfer(ID, of[0], Decimal(of[1]), *word, now)
         if kind == "page":
             return PageNeeded(Request("GET", f"/figures?page={of}"))
         return ExchangeStatus(ID, "account", StatusKind(of[0]), of[1], of[2], now)
@@ -193,7 +202,10 @@ class Venue:
         self.pages: dict[str, list[dict[str, Any]]] = {}
         self.orders: list[dict[str, Any]] = []
         self.fees: list[dict[str, Any]] = []
+        self.transfers: list[dict[str, Any]] = []
+        self.since: list[int] = []
         self.key_status = self.keep_status = self.orders_status = self.fees_status = 200
+        self.transfers_status = 200
         self.keys: list[str] = []
         self.sockets: list[web.WebSocketResponse] = []
         self.app = web.Application()
@@ -203,6 +215,7 @@ class Venue:
         route("GET", "/figures", self._figures)
         route("GET", "/orders", self._orders)
         route("GET", "/fees", self._fees)
+        route("GET", "/transfers", self._transfers)
         route("GET", "/ws", self._stream)
 
     def _count(self, what: str) -> None:
@@ -231,6 +244,12 @@ class Venue:
     async def _fees(self, _: web.Request) -> web.Response:
         self._count("fees")
         return web.json_response(self.fees, status=self.fees_status)
+
+    async def _transfers(self, request: web.Request) -> web.Response:
+        """``since`` has from when on it was asked for."""
+        self.since.append(int(request.query["since"]))
+        self._count("transfers")
+        return web.json_response(self.transfers, status=self.transfers_status)
 
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()

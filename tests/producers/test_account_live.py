@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+import neuroflux.exchanges.binanceusdm_transfers
+import neuroflux.exchanges.hyperliquid_ledger
 import producers.account
 import producers.due
 import producers.figures
@@ -18,11 +20,12 @@ from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.exchanges.catalogue import exchange
 from neuroflux.sim.orders import Ask
 from neuroflux.sim.server import Served, serve
-from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, STATUS, Topic
+from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, STATUS, TRANSFERS, Topic
 from producers.account import ExchangeAccount
 from producers.rest import Rest
 
 PATIENCE = 20
+D = Decimal
 
 
 class Kept:
@@ -129,6 +132,48 @@ async def test_instruments_get_the_fees_that_this_account_pays(name: str) -> Non
             listed = await kept.until(lambda: kept.of(INSTRUMENTS))
     assert {(one.taker_fee, one.maker_fee) for one in listed} == {(Decimal("0.0002"), Decimal("-0.0001"))}
     assert {one.exchange for one in listed} == {name}
+
+
+@pytest.mark.parametrize(("name", "asset"), [("binance", "USDT"), ("binanceusdm", "USDT"), ("hyperliquid", "USDC")])
+async def test_what_comes_and_goes_is_named_once(name: str, asset: str) -> None:
+    kept = Kept()
+    async with serve(0, 1) as served, following(served, name, kept):
+        await kept.until(lambda: kept.of(BALANCES))
+        for amount in (D(250), D(-30)):
+            spot = name == "binance"
+            served.simulation.exchange(name).transfer(asset, amount, served.simulation.now(name), is_spot=spot)
+            served.simulation.flush(name)
+        await kept.until(lambda: len(named(kept)) == 2)
+    assert sorted(one.quantity for one in named(kept)) == [D(-30), D(250)]
+    assert {(one.exchange, one.asset) for one in named(kept)} == {(name, asset)}
+
+
+@pytest.mark.parametrize(("name", "asset"), [("binanceusdm", "USDT"), ("hyperliquid", "USDC")])
+async def test_what_came_and_went_while_the_stream_was_away_is_named_to_the_last_page(
+    name: str, asset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producers.account, "SHORT_LIVED_SECONDS", 0)
+    monkeypatch.setattr(neuroflux.exchanges.hyperliquid_ledger, "PAGE_ROWS", 3)
+    monkeypatch.setattr(neuroflux.exchanges.binanceusdm_transfers, "PAGE", 3)
+    kept = Kept()
+    async with serve(0, 1) as served, following(served, name, kept):
+        simulation = served.simulation
+        simulation.faults.add(b'{"exchange": "%s", "fault": "page_size", "value": "3"}' % name.encode())
+        simulation.faults.add(b'{"exchange": "%s", "fault": "mute"}' % name.encode())
+        start = simulation.now(name)
+        for number in range(10):
+            traded = simulation.exchange(name)
+            traded.transfer(asset, D(number + 1), start + number * 2_000, is_spot=False)
+        simulation.flush(name)
+        assert not kept.of(TRANSFERS)
+        simulation.disconnect(name)
+        await kept.until(lambda: len(named(kept)) == 10)
+    assert sorted(one.quantity for one in named(kept)) == [D(number + 1) for number in range(10)]
+
+
+def named(kept: Kept) -> set[Any]:
+    """What is told again is the same."""
+    return set(kept.of(TRANSFERS))
 
 
 def filled(kept: Kept) -> Decimal:

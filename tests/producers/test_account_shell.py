@@ -6,13 +6,15 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import producers.account
 import producers.asking
 import producers.due
+from neuroflux.clock import wall
 from neuroflux.domain import StatusKind
 from neuroflux.exchanges.base_exchange import Listing
-from neuroflux.topics import BALANCES, INSTRUMENTS, POSITIONS, STATUS
+from neuroflux.topics import BALANCES, INSTRUMENTS, POSITIONS, STATUS, TRANSFERS
 from producers.vitals import EVERY_SECONDS
 from tests.producers.exchange import BTC, Exchange, Kept, Venue, balance, followed, instrument
 
@@ -275,3 +277,33 @@ async def test_what_got_no_answer_is_kept_alive_again_soon(
     async with followed(exchange, venue, kept):
         await kept.until(lambda: venue.asked["PUT"] == 3)
         assert venue.keys == ["key1"]
+
+
+async def test_what_came_and_went_is_named_also_of_the_time_that_nothing_ran(
+    kept: Kept, venue: Venue, exchange: Exchange
+) -> None:
+    """From a minute before the last figure in the log on; later from the last reading on."""
+    venue.transfers = [{"transfer": ["USDT", "500"]}]
+    old = replace(balance("USDT", 1), event_time=wall() - 3 * 86_400_000_000)
+    async with followed(exchange, venue, kept, old):
+        await kept.until(lambda: venue.asked["transfers"] == 2)  # at the start, and when the socket was open
+        (told, *_) = await kept.until(lambda: kept.of(TRANSFERS))
+    assert (told.asset, told.quantity) == ("USDT", 500)
+    assert venue.since[0] == old.event_time - producers.account.OVERLAP
+    assert venue.since[1] > wall() - 2 * producers.account.OVERLAP
+
+
+async def test_an_account_that_may_not_ask_what_came_and_went_has_all_else(
+    kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told, and asked for again from the same time on; the figures come as regularly as ever."""
+    monkeypatch.setattr(producers.due, "FIGURES_SECONDS", 0)
+    monkeypatch.setattr(producers.due, "APART", 0)
+    venue.transfers_status = 403
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.asked["transfers"] == 2)
+        before = venue.asked["figures"]
+        await kept.until(lambda: venue.asked["figures"] > before + 3)
+        assert venue.asked["transfers"] == 2
+    assert venue.since[0] == venue.since[1]
+    assert kept.statuses(StatusKind.MALFORMED)

@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroflux.domain import Balance, ExchangeStatus, Fill, Liquidity, OrderReport, OrderState, Position, Side
+from neuroflux.domain import (
+    AccountTransfer,
+    Balance,
+    ExchangeStatus,
+    Fill,
+    Liquidity,
+    OrderReport,
+    OrderState,
+    Position,
+    Side,
+)
 from neuroflux.exchanges.base_exchange import AccountFeed, Answer, Ignored, Keys, PageNeeded, Request, Undecodable
 from neuroflux.exchanges.binance import Binance
 from neuroflux.exchanges.binanceusdm import BinanceUsdm
@@ -83,7 +93,7 @@ def test_balances_are_absolute_and_a_delta_is_not_added() -> None:
     (balance,) = spot().frame(json.dumps(position), NOW)
     assert balance == Balance("binance", "BTC", D(1), D(2), D(0), D(3), NOW)
     (event,) = spot().frame('{"e":"balanceUpdate","E":1,"a":"BTC","d":"5","T":1}', NOW)
-    assert isinstance(event, Ignored)
+    assert isinstance(event, AccountTransfer)
 
 
 def test_after_an_external_lock_the_balances_are_asked_for() -> None:

@@ -137,7 +137,7 @@ def test_subscribes_for_the_account_in_lower_case(feed: HyperliquidAccountFeed) 
     assert socket.path == "/ws"
     assert [json.loads(one)["subscription"] for one in socket.frames] == [
         {"type": kind, "user": USER.lower()}
-        for kind in ("userFills", "orderUpdates", "clearinghouseState", "spotState")
+        for kind in ("userFills", "orderUpdates", "clearinghouseState", "spotState", "userNonFundingLedgerUpdates")
     ]
 
 
