@@ -43,7 +43,10 @@ class Holding(Struct, frozen=True):
 
 
 class Flow(Struct, frozen=True):
-    """What came into an account in a minute from outside, in units of the asset; negative: what left it."""
+    """What came into an account from outside, in units of the asset; negative: what left it.
+
+    ``time`` is the minute; of what an exchange names it is the exchange's.
+    """
 
     time: Microseconds
     exchange: str

@@ -1,11 +1,12 @@
-"""Deposits and withdrawals: what a balance changed by beyond the fills and fees of that time.
+"""Deposits and withdrawals: those that the exchange names, and what else a balance changed by beyond fills and fees.
 
-Between two balances of an asset, each with the time it was told, fills and fees explain a part of the change; the rest
-came from outside, or went there. A balance that lags behind a fill leaves a rest that the next one takes back: such two
-are none. What margin is kept in also moves with what a position realises when it is traded, and with its funding, which
-is paid at full hours: while a position is open, the rest around such a time can't be distinguished from those, and
-counts as profit. At any other time a wallet, which is without unrealised profit, moves by what comes and goes alone. A
-balance that is newer than the fills that led to it (``settled``) is not asked at all yet.
+What an exchange names is a flow, exactly, in the change between two balances of its time. One that nobody named, as
+before exchanges were asked or while nothing ran, is deduced: fills, fees and what was named explain a part of a
+change; the rest came from outside, or went there. A balance that lags behind a fill leaves a rest that the next one
+takes back: such two are none. What margin is kept in also moves with what a position realises when it is traded, and
+with its funding, which is paid at full hours: while a position is open, the rest around such a time can't be
+distinguished from those, and counts as profit. At any other time a wallet, which is without unrealised profit, moves by
+what comes and goes alone. A balance that is newer than the fills that led to it (``settled``) is not asked at all yet.
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import inf
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from neuroflux.domain import Instrument, InstrumentKind, Microseconds, Side
 from neuroflux.engine.equity import CENT, Flow, Holding, Name, Transfer
+
+M = TypeVar("M", "Movement", Flow)
 
 MINUTE: Final[Microseconds] = 60_000_000
 """An ``Exposure`` ends with the minute in which its position was closed."""
@@ -30,7 +33,7 @@ HOUR: Final[Microseconds] = 3_600_000_000
 PAID_WITHIN: Final[Microseconds] = 120_000_000
 """How long after the hour a wallet may show it: Binance settles within the first minute."""
 LAG: Final[Microseconds] = 10_000_000
-"""How far a wallet's time may be from that of a fill which it shows: two clocks, and answers that come late."""
+"""How far a wallet's time may be from that of a fill or transfer which it shows: two clocks, and late answers."""
 
 
 class Movement(Struct, frozen=True):
@@ -108,28 +111,44 @@ def _told(holding: Holding) -> Microseconds:
 
 
 def flows(
-    holdings: Sequence[Holding], moved: Iterable[Movement], exposures: Collection[Exposure]
+    holdings: Sequence[Holding],
+    moved: Iterable[Movement],
+    exposures: Collection[Exposure],
+    named: Collection[Flow] = (),
 ) -> tuple[list[Flow], list[Name]]:
-    """What flowed in (negative: out), and the assets of which that could not be told all of the time."""
-    told, explained = _by_name(holdings), defaultdict[Name, list[Movement]](list)
-    for one in sorted(moved, key=_time):
-        explained[(one.exchange, one.asset)].append(one)
+    """What flowed in (negative: out), by the minute, and the assets of which that could not be told all of the time.
+
+    ``named`` are those that exchanges named, each once, with its own time. From the first one of an exchange on it is
+    known to name them.
+    """
+    told, explained, given = _by_name(holdings), _grouped(moved), _grouped(named)
+    since = {exchange: min(one.time for one in named if one.exchange == exchange) for exchange, _ in given}
     found: list[Flow] = []
     untold: list[Name] = []
     for name, samples in told.items():
         open_then = [one for one in exposures if (one.exchange, one.asset) == name]
-        rests = [_rest(before, after, explained[name], open_then) for before, after in pairwise(samples)]
-        known = [0.0 if rest is None else rest for rest in rests]
+        changes = [_change(*pair, explained[name]) for pair in pairwise(samples)]
+        hidden = [_is_hidden(*pair, explained[name], open_then) for pair in pairwise(samples)]
+        shown = _shown(samples, changes, given[name])
+        rests = [0.0 if hides else change - one for change, one, hides in zip(changes, shown, hidden, strict=True)]
         prices = [inf if one.price is None else one.price for one in samples[1:]]
-        kept = zip(samples[1:], _without_lags(known, prices), strict=True)
-        found += [Flow(one.time, *name, rest) for one, rest in kept if rest]
-        if None in rests:
+        kept = zip(samples[1:], shown, _without_lags(rests, prices), strict=True)
+        found += [Flow(one.time, *name, flowed) for one, known, rest in kept if (flowed := known + rest)]
+        if any(hides and before.told < since.get(name[0], inf) for before, hides in zip(samples, hidden, strict=False)):
             untold.append(name)
     return sorted(found, key=lambda one: one.time), untold
 
 
-def _time(movement: Movement) -> Microseconds:
-    return movement.time
+def _grouped(moved: Iterable[M]) -> defaultdict[Name, list[M]]:
+    """By asset, in order of time."""
+    found = defaultdict[Name, list[M]](list)
+    for one in sorted(moved, key=_time):
+        found[(one.exchange, one.asset)].append(one)
+    return found
+
+
+def _time(moved: Movement | Flow) -> Microseconds:
+    return moved.time
 
 
 def _by_name(holdings: Sequence[Holding]) -> dict[Name, list[Holding]]:
@@ -147,14 +166,39 @@ def _by_name(holdings: Sequence[Holding]) -> dict[Name, list[Holding]]:
     return told
 
 
-def _rest(before: Holding, after: Holding, moved: Sequence[Movement], exposures: Iterable[Exposure]) -> float | None:
-    """What nothing explains; None where a position may."""
+def _between(before: Holding, after: Holding, moved: Sequence[Movement]) -> Sequence[Movement]:
     first, end = (bisect_right(moved, one.told, key=_time) for one in (before, after))
-    between = moved[first:end]
+    return moved[first:end]
+
+
+def _change(before: Holding, after: Holding, moved: Sequence[Movement]) -> float:
+    """What fills and fees do not explain."""
+    return after.quantity - before.quantity - sum(one.quantity for one in _between(before, after, moved))
+
+
+def _is_hidden(before: Holding, after: Holding, moved: Sequence[Movement], exposures: Iterable[Exposure]) -> bool:
+    """Whether a position may explain the rest of the change."""
     exposed = [one for one in exposures if one.begin <= after.told and one.end > before.told]
-    if any(one.on_margin for one in between) or (exposed and _may_realise(before.told, after.told, moved, exposed)):
-        return None
-    return after.quantity - before.quantity - sum(one.quantity for one in between)
+    traded = any(one.on_margin for one in _between(before, after, moved))
+    return traded or (bool(exposed) and _may_realise(before.told, after.told, moved, exposed))
+
+
+def _shown(samples: Sequence[Holding], changes: Sequence[float], named: Iterable[Flow]) -> list[float]:
+    """What was named of each change: of its time, or of one up to ``LAG`` away that shows it and its own does not.
+
+    What was there at the first balance, or is in none yet, is in no change.
+    """
+    shown = [0.0] * len(changes)
+    for one in named:
+        if not samples[0].told < one.time <= samples[-1].told:
+            continue
+        own = bisect_left(samples, one.time, key=_told) - 1
+        first, end = (bisect_left(samples, one.time + late, key=_told) for late in (-LAG, LAG))
+        near = {own, *range(max(first - 1, 0), min(end, len(changes)))}
+        lacks = {at: abs(changes[at] - shown[at] - one.quantity) for at in near}
+        best = min(lacks, key=lacks.__getitem__)
+        shown[best if lacks[own] - lacks[best] > abs(one.quantity) / 2 else own] += one.quantity
+    return shown
 
 
 def _may_realise(

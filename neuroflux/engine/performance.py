@@ -15,6 +15,7 @@ from typing import Any, Final, TypedDict
 
 from neuroflux.domain import Microseconds
 from neuroflux.engine.equity import (
+    Flow,
     Holding,
     Name,
     Picture,
@@ -54,10 +55,14 @@ def performance(
     benchmarks: Mapping[str, Series],
     moved: Iterable[Movement] = (),
     exposures: Collection[Exposure] = (),
+    named: Collection[Flow] = (),
 ) -> PerformanceAnswer:
-    """Everything that the history of holdings can say; what it can't is None, and a note tells why."""
+    """Everything that the history of holdings can say; what it can't is None, and a note tells why.
+
+    ``named`` is what exchanges say that came and went, each with its own time.
+    """
     moved = list(moved)
-    flowed, untold = flows(holdings, moved, exposures)
+    flowed, untold = flows(holdings, moved, exposures, named)
     pictures = history(holdings, flowed, transfers(holdings, moved))
     steps = returns(pictures)
     span = pictures[-1].time - pictures[0].time if pictures else 0
@@ -238,7 +243,7 @@ def _notes(pictures: Sequence[Picture], steps: Sequence[float], span: Microsecon
 def _untold(names: Iterable[Name]) -> list[str]:
     return [
         f"{asset} on {exchange}: while positions were open, what came and went within minutes of a trade of theirs, or "
-        "of a full hour (funding), counts as their profit"
+        "of a full hour (funding), and the exchange did not name, counts as their profit"
         for exchange, asset in names
     ]
 

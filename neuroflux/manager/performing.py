@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from neuroflux.domain import Instrument, Microseconds, Side
-from neuroflux.engine.equity import Holding
+from neuroflux.domain import Instrument, Microseconds, Side, TransferKind
+from neuroflux.engine.equity import Flow, Holding
 from neuroflux.engine.flows import MINUTE, Exposure, Movement, fee, movements, settled
 from neuroflux.engine.performance import PerformanceAnswer, performance
 from neuroflux.errors import UnknownSymbol, UsageError
@@ -26,6 +26,12 @@ WHERE minute IN (
 FILLED = """
 SELECT toUnixTimestamp64Micro(event_time), exchange, symbol, side, price, quantity, fee, fee_asset FROM fills FINAL
 """
+NAMED = """
+SELECT toUnixTimestamp64Micro(event_time), exchange, asset, quantity, kind FROM (
+    SELECT DISTINCT exchange, asset, quantity, kind, reason, transfer_id, event_time FROM transfers
+)
+"""
+"""What exchanges name that came and went, each once: they may be told again."""
 OPEN = """
 SELECT toUnixTimestamp(toStartOfMinute(event_time)) AS minute, exchange, symbol, max(abs(quantity)) > 0,
        argMax(quantity, (_partition, _offset)) != 0
@@ -67,13 +73,14 @@ async def track_performance(
 ) -> PerformanceAnswer:
     """Of what these exchanges held. Raises UnknownSymbol for a benchmark, UsageError, Unreachable."""
     markets = benchmark_markets(connection.mirror, benchmark_symbols)
-    asked = (UNFILLED, STORED, HELD, FILLED, OPEN)
-    unfilled, stored, rows, filled, opened = [await connection.query(one) for one in asked]
+    asked = (UNFILLED, STORED, HELD, FILLED, OPEN, NAMED)
+    unfilled, stored, rows, filled, opened, told = [await connection.query(one) for one in asked]
     prices = await connection.query(priced(markets.values())) if markets else ()
     named = connection.mirror.instrument
     held = settled(holdings(rows, exchanges), settled_until(stored, unfilled, exchanges))
-    moved, exposed = moved_by(filled, named), exposures(opened, named)
-    return await asyncio.to_thread(performance, held, benchmarks(markets, prices), moved, exposed)
+    flowed, earned = named_by(told)
+    moved, exposed = [*moved_by(filled, named), *earned], exposures(opened, named)
+    return await asyncio.to_thread(performance, held, benchmarks(markets, prices), moved, exposed, flowed)
 
 
 def benchmark_markets(mirror: Mirror, symbols: Sequence[str] | None) -> dict[str, str]:
@@ -125,6 +132,17 @@ def moved_by(rows: Iterable[Sequence[Any]], named: Named) -> list[Movement]:
             moved += movements(instrument, Side(side), (time, float(price), float(quantity)))
         moved.append(fee(instrument, time, exchange, (float(paid), paid_in)))
     return moved
+
+
+def named_by(rows: Iterable[Sequence[Any]]) -> tuple[list[Flow], list[Movement]]:
+    """What exchanges say that came and went, and what they say that the account gained or lost beside its trades."""
+    flowed, earned = list[Flow](), list[Movement]()
+    for time, exchange, asset, quantity, kind in rows:
+        if kind == TransferKind.RESULT:
+            earned.append(Movement(time, exchange, asset, float(quantity)))
+        else:
+            flowed.append(Flow(time, exchange, asset, float(quantity)))
+    return flowed, earned
 
 
 def exposures(rows: Iterable[Sequence[Any]], named: Named) -> list[Exposure]:

@@ -260,6 +260,35 @@ async def everything(settings: Settings) -> list[bytes]:
     return found
 
 
+BESIDE = {"binanceusdm": ("SOL/USDT:USDT", "USDT"), "hyperliquid": ("SOL/USDC:USDC", "USDC")}
+"""A perpetual, and what it is settled in."""
+
+
+@pytest.mark.timeout(300)
+def test_a_deposit_beside_a_trade_of_a_perpetual_is_no_profit(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    """Both in a later minute than the first one of the account: that one's worth is what it began with."""
+    wait_for(lambda: int(pipeline.query("SELECT count(DISTINCT minute) FROM equity")[0][0]) > 2, 150)
+    wait_for(lambda: time.time() % 60 < 40, 25)
+    before = manager.track_portfolio_performance()["performance_metrics"]
+    for name, (symbol, asset) in BESIDE.items():
+        traded = manager.route_order({"symbol": symbol, "side": "buy", "quantity": 1.0, "exchange": name})
+        assert traded["filled_quantity"] == 1.0, traded
+        pipeline.sim("/sim/faults", {"exchange": name, "fault": "transfer", "asset": asset, "amount": "5000"})
+        manager.route_order({"symbol": symbol, "side": "sell", "quantity": 1.0, "exchange": name})
+    after = wait_for(
+        lambda: (
+            (one := manager.track_portfolio_performance()["performance_metrics"])["equity_usd"]
+            > before["equity_usd"] + 9_000
+            and one
+        ),
+        60,
+    )
+    assert after["flows_usd"] - before["flows_usd"] == pytest.approx(10_000, rel=0.01)
+    assert abs(after["profit_usd"] - before["profit_usd"]) < 1_000
+    rows = pipeline.query("SELECT DISTINCT exchange, asset, toFloat64(quantity), kind FROM transfers")
+    assert {tuple(row) for row in rows} >= {(name, asset, "5000", "transfer") for name, (_, asset) in BESIDE.items()}
+
+
 @pytest.mark.timeout(300)
 def test_where_no_stack_answers_it_starts_one_and_stops_it(
     tmp_path: Path, make_settings: Callable[[Path], Settings]

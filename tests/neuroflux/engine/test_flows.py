@@ -137,6 +137,74 @@ def test_what_a_wallet_changes_by_when_a_position_is_traded_counts_as_profit_and
     assert any(note.startswith("USDC on hyperliquid: while positions") for note in told["notes"])
 
 
+# ── what the exchange names ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def named(*flows_of: tuple[float, float], exchange: str = "hyperliquid", asset: str = "USDC") -> list[Flow]:
+    """Of these minutes and quantities."""
+    return [Flow(NOW + int(minute * MINUTE), exchange, asset, quantity) for minute, quantity in flows_of]
+
+
+def test_a_named_deposit_seconds_beside_a_trade_of_a_position_is_no_profit_of_it() -> None:
+    """The position is closed with a profit of 100 while 500 arrive."""
+    holdings = held("USDC", 1000, 1000, 1600, 1600, exchange="hyperliquid")
+    assert performance(holdings, {}, [CLOSED], [OPEN])["performance_metrics"]["profit_usd"] == pytest.approx(600)
+    told = performance(holdings, {}, [CLOSED], [OPEN], named((1.95, 500)))
+    figures = told["performance_metrics"]
+    assert (figures["profit_usd"], figures["flows_usd"]) == (pytest.approx(100), pytest.approx(500))
+    assert figures["total_return"] == pytest.approx(0.1)
+
+
+def test_a_named_withdrawal_at_the_time_of_funding_is_a_flow() -> None:
+    start = 3_600_000_000 - NOW % 3_600_000_000  # the first minute of an hour
+    holdings = [replace(one, time=one.time + start, told=one.told + start) for one in held("USDC", 1000, 899, 899)]
+    flow = Flow(holdings[1].told, "binance", "USDC", -100.0)
+    exposed = [Exposure("binance", "USDC", 0, NOW + start + 99 * MINUTE)]
+    assert not flows(holdings, (), exposed)[0]
+    (only,) = flows(holdings, (), exposed, [flow])[0]
+    assert (only.time, only.quantity) == (holdings[1].time, -100.0), "the other dollar is what funding cost"
+
+
+@pytest.mark.parametrize("minute", [1.4, 1.6])
+def test_what_is_named_is_in_the_change_that_shows_it(minute: float) -> None:
+    """Two clocks: it is named seconds before, or after, the balance that has it, whose time is that of the half."""
+    for holdings, at in (
+        (held("USDC", 1000, 1500, 1510, exchange="hyperliquid"), 1),
+        (held("USDC", 1000, 1000, 1510, exchange="hyperliquid"), 2),
+    ):
+        (only,) = flows(holdings, [CLOSED], [OPEN], named((minute, 500)))[0]
+        assert (only.time, only.quantity) == (NOW + at * MINUTE, 500)
+
+
+def test_what_is_named_is_not_deduced_again_and_what_is_not_still_is() -> None:
+    holdings = held("USDC", 1000, 1700, 1700, 1600, exchange="hyperliquid")
+    assert [one.quantity for one in flows(holdings, (), (), named((0.9, 500)))[0]] == [700, -100]
+
+
+def test_a_named_deposit_that_is_withdrawn_at_once_is_no_balance_that_came_late() -> None:
+    holdings = held("USDC", 1000, 1500, 1000, exchange="hyperliquid")
+    assert not flows(holdings, (), ())[0]
+    found, _ = flows(holdings, (), (), named((0.9, 500), (1.9, -500)))
+    assert [one.quantity for one in found] == [500, -500]
+
+
+def test_what_was_there_at_first_or_is_in_no_balance_yet_is_no_flow() -> None:
+    holdings = held("USDC", 1500, 1500, exchange="hyperliquid")
+    assert not flows(holdings, (), (), named((0.2, 500), (1.8, 300)))[0]
+
+
+def test_what_the_account_earned_beside_its_trades_is_profit() -> None:
+    holdings, rebate = held("USDC", 1000, 1003), Movement(NOW + MINUTE, "binance", "USDC", 3.0)
+    assert performance(holdings, {}, [rebate])["performance_metrics"]["profit_usd"] == pytest.approx(3)
+
+
+def test_of_an_exchange_that_names_them_no_note_says_that_they_could_not_be_told() -> None:
+    holdings = held("USDC", 1000, 1000, 1100, 1600, exchange="hyperliquid")
+    assert flows(holdings, [CLOSED], [OPEN], named((0.1, 1)))[1] == []
+    assert flows(holdings, [CLOSED], [OPEN], named((0.1, 1), exchange="binance"))[1] == [("hyperliquid", "USDC")]
+    assert flows(holdings, [CLOSED], [OPEN], named((2.9, 500)))[1] == [("hyperliquid", "USDC")], "not yet, then"
+
+
 @pytest.mark.parametrize("seconds", [-9, 9])
 def test_a_wallet_that_shows_a_fill_early_or_late_saw_no_deposit(seconds: int) -> None:
     """The fill's own time is nine seconds outside of the two balances between which the wallet changed."""

@@ -9,21 +9,34 @@ import pytest
 from msgspec.structs import replace
 
 from neuroflux.clickhouse import ClickHouse
-from neuroflux.domain import Fill, Instrument, Liquidity, OrderEvent, OrderReport, OrderState, OrderType, Side
+from neuroflux.domain import (
+    AccountTransfer,
+    Fill,
+    Instrument,
+    Liquidity,
+    OrderEvent,
+    OrderReport,
+    OrderState,
+    OrderType,
+    Side,
+    TransferKind,
+)
 from neuroflux.engine.flows import settled
 from neuroflux.engine.performance import PerformanceAnswer, performance
 from neuroflux.manager.performing import (
     FILLED,
     HELD,
+    NAMED,
     OPEN,
     STORED,
     UNFILLED,
     exposures,
     holdings,
     moved_by,
+    named_by,
     settled_until,
 )
-from neuroflux.topics import ACCOUNT_ORDERS, BALANCES, EVENTS, FILLS, POSITIONS, PRICES, QUOTES
+from neuroflux.topics import ACCOUNT_ORDERS, BALANCES, EVENTS, FILLS, POSITIONS, PRICES, QUOTES, TRANSFERS
 from tests.neuroflux.views.records import (
     MINUTE,
     SECOND,
@@ -62,10 +75,12 @@ def named(exchange: str, symbol: str) -> Instrument:
 
 def answer(database: ClickHouse) -> PerformanceAnswer:
     """As the façade computes it."""
-    unfilled, stored, rows, filled, opened = [database.execute(one) for one in (UNFILLED, STORED, HELD, FILLED, OPEN)]
+    asked = (UNFILLED, STORED, HELD, FILLED, OPEN, NAMED)
+    unfilled, stored, rows, filled, opened, told = [database.execute(one) for one in asked]
     known = ("binance",)
     held = settled(holdings(rows, known), settled_until(stored, unfilled, known))
-    return performance(held, {}, moved_by(filled, named), exposures(opened, named))
+    flowed, earned = named_by(told)
+    return performance(held, {}, [*moved_by(filled, named), *earned], exposures(opened, named), flowed)
 
 
 def report(client_order_id: str, filled: str) -> OrderReport:
@@ -100,6 +115,17 @@ def test_a_trade_whose_fill_is_stored_is_profit_of_what_was_traded(bought: Click
     figures = told["performance_metrics"]
     assert (figures["flows_usd"], figures["profit_usd"]) == (0, pytest.approx(1 + 1 + 3 + 2 * 2 - 1))
     assert told["attribution_analysis"]["by_asset"] == {"BTC": pytest.approx(8), "USDC": pytest.approx(0)}
+
+
+def test_what_an_exchange_names_again_counts_once(database: ClickHouse) -> None:
+    """50 came from outside and 10 were earned, and both are told twice."""
+    insert(database, BALANCES, balance("USDC", "1000", START), balance("USDC", "1060", AT))
+    insert(database, PRICES, *(price(100, START + minute * MINUTE) for minute in range(4)))
+    came = AccountTransfer("binance", "USDC", Decimal(50), TransferKind.TRANSFER, "TRANSFER", "1", AT - SECOND)
+    earned = replace(came, quantity=Decimal(10), kind=TransferKind.RESULT, reason="API_REBATE")
+    insert(database, TRANSFERS, came, earned, came, earned)
+    figures = answer(database)["performance_metrics"]
+    assert (figures["flows_usd"], figures["profit_usd"]) == (pytest.approx(50), pytest.approx(10))
 
 
 def test_minutes_in_which_nothing_was_stored_are_missing_and_no_samples(bought: ClickHouse) -> None:
