@@ -124,7 +124,7 @@ class BinanceUsdmAccountFeed:
         )
 
     def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        return (history(self._keys, since, now),)
+        return history(self._keys, since, now)
 
     def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
         return fees_requests(self._keys, USDM_FEES, self._symbols, symbols, now)

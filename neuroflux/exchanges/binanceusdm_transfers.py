@@ -9,6 +9,7 @@ user-data-streams/Event-Balance-and-Position-Update
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -26,6 +27,8 @@ INCOME: Final = "/fapi/v1/income"
 WEIGHT: Final = 30
 BEFORE_MS: Final = 60_000
 """How far before a push the history is asked for: its times are not those of the stream."""
+
+LONG: Final[Microseconds] = 24 * 3_600_000_000
 
 OF_TRADING: Final = frozenset({"", "ORDER", "FUNDING_FEE", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE", "INSURANCE_CLEAR"})
 """Reasons of the stream with which no money comes or goes but by trades, liquidations and funding."""
@@ -57,10 +60,14 @@ class Income(Struct, frozen=True):
 _INCOME: Final = Decoder(Income)
 
 
-def history(keys: Keys, since: Microseconds, now: Microseconds) -> Request:
-    """What came and went from ``since`` on."""
+def history(keys: Keys, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+    """What came and went from ``since`` on.
+
+    Of more than a day it is the transfers alone, type by type: with what was traded it may be more than can be read.
+    """
+    types = ("",) if now - since <= LONG else tuple(sorted(_TRANSFERS))
     span = {"startTime": since // 1000, "endTime": now // 1000, "page": 1, "limit": PAGE}
-    return signed(keys, "GET", INCOME, now, WEIGHT, "income", **span)
+    return [signed(keys, "GET", INCOME, now, WEIGHT, "income", incomeType=kind, **span) for kind in types]
 
 
 def pushed(keys: Keys, now: Microseconds) -> PageNeeded:
@@ -90,6 +97,8 @@ def _next_page(keys: Keys, answer: Answer, found: Rows[Income], now: Microsecond
     page, limit = asked.get("page", ""), asked.get("limit", "")
     if not (page.isdecimal() and limit.isdecimal()) or len(found.good) + len(found.faults) < int(limit):
         return []
-    span = {name: asked.get(name, "") for name in ("startTime", "endTime", "limit")} | {"page": str(int(page) + 1)}
+    span = {name: asked.get(name, "") for name in ("incomeType", "startTime", "endTime", "limit")} | {
+        "page": str(int(page) + 1)
+    }
     time = asked_at(answer) or now
     return [PageNeeded(signed_within(keys, "GET", INCOME, time, WEIGHT, "income", LONG_WINDOW_MS, **span))]

@@ -129,6 +129,17 @@ def test_a_full_page_of_income_is_followed_by_the_next_one_of_the_same_span() ->
     assert len(at.answer(Answer(more.request, 200, json.dumps(page[:999]).encode()), NOW)) == 999
 
 
+def test_of_more_than_a_day_the_transfers_alone_are_asked_for_and_read_to_the_end() -> None:
+    at = feed("binanceusdm")
+    requests = at.transfers(NOW - 25 * 3_600_000_000, NOW)
+    asked = [query(PageNeeded(one)) for one in requests]
+    assert "TRANSFER" in {one["incomeType"] for one in asked}
+    assert {one["startTime"] for one in asked} == {str(MS - 25 * 3_600_000)}
+    page = json.dumps([income(number=number) for number in range(1000)]).encode()
+    *_, more = at.answer(Answer(requests[0], 200, page), NOW)
+    assert query(more)["incomeType"] == asked[0]["incomeType"]
+
+
 @pytest.mark.parametrize("reason", ["DEPOSIT", "WITHDRAW", "ADMIN_DEPOSIT", "ASSET_TRANSFER", "COIN_SWAP_DEPOSIT"])
 def test_a_push_of_money_that_came_or_went_has_its_name_asked_for(reason: str) -> None:
     balance, page = feed("binanceusdm").frame(update(reason), NOW)
