@@ -17,11 +17,12 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
-from fastavro.read import SchemaResolutionError
+from fastavro.read import LOGICAL_READERS, SchemaResolutionError
 
 from neuroflux import flat_reading, flat_writing
 from neuroflux.errors import MalformedFrame, UsageError
 from neuroflux.flat_reading import FRAMING
+from neuroflux.foreign_schemas import bounded, without_times
 from neuroflux.topics import BY_NAME, Topic
 
 Plain = dict[str, Any]
@@ -44,10 +45,26 @@ _UNREADABLE = (
     ArithmeticError,
     MemoryError,
     AssertionError,
+    AttributeError,
     struct.error,
     SchemaResolutionError,
 )
 """What reading bytes that are no record ends in."""
+
+
+_DECIMAL_BYTES = 16
+"""Of decimal(38, 18), as ClickHouse has it."""
+_READ_DECIMAL: Callable[..., Any] = LOGICAL_READERS["bytes-decimal"]
+
+
+def _read_decimal(raw: bytes, written: Any = None, wanted: Any = None) -> Any:
+    """As fastavro does, which takes minutes for a number of a megabyte."""
+    if len(raw) > _DECIMAL_BYTES:
+        raise ValueError(f"a decimal of {len(raw)} bytes")
+    return _READ_DECIMAL(raw, written, wanted)
+
+
+LOGICAL_READERS["bytes-decimal"] = LOGICAL_READERS["fixed-decimal"] = _read_decimal
 
 
 def schema_text(topic: Topic) -> str:
@@ -71,8 +88,7 @@ class Codec:
         self._writers = {name: (headers[name], _writer(name)) for name in ids}
         self._readers = {name: (headers[name], read) for name, read in flat_reading.BY_HAND.items() if name in ids}
         self._own = {(name, schema_id) for name, schema_id in ids.items()}  # topics may share a schema, and its id
-        self._ids = frozenset(ids.values())
-        self._learned: dict[int, Any] = {}
+        self._learned: dict[tuple[str, int], Any] = {}
 
     def encode(self, topic: Topic, record: Any) -> bytes:
         """The bytes of one record. Raises UsageError for a value that the schema has no room for."""
@@ -88,21 +104,11 @@ class Codec:
         if raw.startswith(header) and (record := read(raw)) is not None:
             return record
         schema_id = self.schema_id(raw)
-        body = BytesIO(raw)
-        body.seek(FRAMING)
-        own = _reader_schema(topic.name)
-        written, wanted = (own, None) if (topic.name, schema_id) in self._own else (self._learned.get(schema_id), own)
-        if written is None:
-            raise MalformedFrame(f"schema {schema_id} is not known")
-        try:
-            fields = schemaless_reader(body, written, wanted)
-            record = msgspec.convert(fields, _read_type(topic.record), builtin_types=(bytes, Decimal))
-            _check_money(record)
-        except _UNREADABLE as error:
-            raise MalformedFrame(f"no record of {topic.name}: {error!r}") from error
-        if body.tell() != len(raw):
-            raise MalformedFrame(f"{len(raw) - body.tell()} bytes behind the record")
-        return record
+        if (topic.name, schema_id) in self._own:
+            return _read(topic, raw, _own_fields)
+        if (written := self._learned.get((topic.name, schema_id))) is not None:
+            return _read(topic, raw, partial(_foreign_fields, written))
+        raise MalformedFrame(f"schema {schema_id} is not known for {topic.name}")
 
     def header(self, topic: Topic) -> bytes:
         """What the bytes of a record begin with that is written with the schema of its topic."""
@@ -114,12 +120,36 @@ class Codec:
             raise MalformedFrame("not in Confluent framing")
         return int(_HEADER.unpack_from(raw)[1])
 
-    def knows(self, schema_id: int) -> bool:
-        return schema_id in self._ids or schema_id in self._learned
+    def knows(self, topic: Topic, schema_id: int) -> bool:
+        return (topic.name, schema_id) in self._own or (topic.name, schema_id) in self._learned
 
-    def learn(self, schema_id: int, text: str) -> None:
-        """Take in a schema that somebody else wrote with."""
-        self._learned[schema_id] = parse_schema(_without_times(json.loads(text)))
+    def learn(self, topic: Topic, schema_id: int, text: str) -> None:
+        """Take in a schema that somebody else writes a topic with. Raises ValueError for one not to be read with."""
+        self._learned[topic.name, schema_id] = bounded(text)
+
+
+def _read(topic: Topic, raw: bytes, fields_of: Callable[[Topic, BytesIO], Any]) -> Any:
+    body = BytesIO(raw)
+    body.seek(FRAMING)
+    try:
+        record = msgspec.convert(fields_of(topic, body), _read_type(topic.record), builtin_types=(bytes, Decimal))
+        _check_money(record)
+    except _UNREADABLE as error:
+        raise MalformedFrame(f"no record of {topic.name}: {error!r}") from error
+    if body.tell() != len(raw):
+        raise MalformedFrame(f"{len(raw) - body.tell()} bytes behind the record")
+    return record
+
+
+def _own_fields(topic: Topic, body: BytesIO) -> Any:
+    return schemaless_reader(body, _reader_schema(topic.name), None)
+
+
+def _foreign_fields(written: Any, topic: Topic, body: BytesIO) -> Any:
+    """Read twice: what is left out for our schema is passed over, and that may go on behind the end of the bytes."""
+    schemaless_reader(body, written, None)
+    body.seek(FRAMING)
+    return schemaless_reader(body, written, _reader_schema(topic.name))
 
 
 def _writer(name: str) -> Callable[[Any], bytes]:
@@ -146,18 +176,7 @@ def _writer_schema(name: str) -> Any:
 
 @cache
 def _reader_schema(name: str) -> Any:
-    return parse_schema(_without_times(json.loads((_SCHEMAS / f"{name}.avsc").read_text())))
-
-
-def _without_times(schema: Any) -> Any:
-    """The same schema in which times are plain longs: a datetime a field would cost more than the rest of a record."""
-    if isinstance(schema, list):
-        return [_without_times(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if schema.get("logicalType") == "timestamp-micros":
-        return "long"
-    return {key: _without_times(part) for key, part in schema.items()}
+    return parse_schema(without_times(json.loads((_SCHEMAS / f"{name}.avsc").read_text())))
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,12 +10,11 @@ from msgspec import Struct
 
 from neuroflux.codec import Codec
 from neuroflux.domain import Cause
-from neuroflux.errors import MalformedFrame, NeuroFluxError
-from neuroflux.registry import learn
+from neuroflux.errors import MalformedFrame
+from neuroflux.learning import Learning
 from neuroflux.settings import Settings
 from neuroflux.topics import BY_NAME, Topic
 
-log = logging.getLogger(__name__)
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -53,19 +51,25 @@ def _text(key: bytes) -> str:
 
 
 class Decoder:
-    """What aiokafka fetched to entries; a schema that somebody else wrote with is asked of the registry, once."""
+    """What aiokafka fetched to entries.
+
+    A schema that somebody else wrote with is asked of the registry, once a topic: it counts for records of the topic
+    under whose subject it is registered, and for no others.
+    """
 
     def __init__(self, settings: Settings, codec: Codec) -> None:
-        self._settings, self._codec = settings, codec
-        self._unknown: set[int] = set()
+        self._codec, self._learning = codec, Learning(settings, codec)
+        self._unknown: set[tuple[str, int]] = set()
 
     async def entries(self, fetched: Sequence[Any]) -> list[Entry]:
         decoded = [self.entry(message) for message in fetched]
-        if new := {number for entry in decoded if entry.error and (number := self._new(entry.raw))}:
-            for number in new:
-                await self._learn(number)
-            return await self.entries(fetched)
-        return decoded
+        asked = {one for entry in decoded if entry.error and (one := self._new(entry))}
+        if not asked:
+            return decoded
+        for topic in {topic for topic, _ in asked}:
+            await self._learning.learn(topic)
+        self._unknown |= {(topic.name, number) for topic, number in asked if not self._codec.knows(topic, number)}
+        return [self.entry(message) for message in fetched]
 
     def entry(self, message: Any) -> Entry:
         """By the schemas that are known."""
@@ -79,17 +83,11 @@ class Decoder:
         key, at = key_of(message), message.timestamp * 1000
         return Entry(topic, message.partition, message.offset, key, record, raw, error, at, tuple(message.headers))
 
-    def _new(self, raw: bytes) -> int:
-        """The schema these bytes were written with, where it was never asked for; else 0."""
+    def _new(self, entry: Entry) -> tuple[Topic, int] | None:
+        """The schema this record was written with, where it was never asked for."""
         try:
-            number = self._codec.schema_id(raw)
+            number = self._codec.schema_id(entry.raw)
         except MalformedFrame:
-            return 0
-        return 0 if self._codec.knows(number) or number in self._unknown else number
-
-    async def _learn(self, number: int) -> None:
-        try:
-            await learn(self._settings, self._codec, number)
-        except NeuroFluxError as error:
-            self._unknown.add(number)
-            log.warning("records written with schema %d are not read: %s", number, error)
+            return None
+        is_old = self._codec.knows(entry.topic, number) or (entry.topic.name, number) in self._unknown
+        return None if is_old else (entry.topic, number)

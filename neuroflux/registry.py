@@ -1,8 +1,9 @@
-"""The schema registry over its Confluent API: register, look up, read by id."""
+"""The schema registry over its Confluent API: register, look up, read what others registered."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from types import TracebackType
 from typing import Any
 
@@ -10,24 +11,32 @@ import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from neuroflux.codec import Codec, schema_text
-from neuroflux.errors import NeuroFluxError, Refused, Transient, Unreachable
+from neuroflux.errors import Refused, Transient, Unreachable
 from neuroflux.settings import Settings
 from neuroflux.topics import ALL, Topic
 
 PATIENCE = 10.0
 """Seconds that a registry which does not answer is asked again."""
 
+MOST_BYTES = 1 << 20
+"""Of one answer."""
+MOST_WHY = 300
+"""Bytes of a refusal that are told."""
+
 _RECORDED = tuple(topic for topic in ALL if topic.record is not bytes)
 
 
 class Registry:
-    """One session with the registry; an async context manager. Raises Unreachable, and Refused for its own no."""
+    """One session with the registry; an async context manager. Raises Unreachable, and Refused for its own no.
 
-    def __init__(self, address: str) -> None:
-        self._address = address.rstrip("/")
+    ``patience``: seconds for which one that does not answer is asked again.
+    """
+
+    def __init__(self, address: str, patience: float = PATIENCE) -> None:
+        self._address, self._patience = address.rstrip("/"), patience
 
     async def __aenter__(self) -> Registry:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._patience))
         return self
 
     async def __aexit__(
@@ -41,21 +50,27 @@ class Registry:
         body = {"schema": schema_text(topic), "schemaType": "AVRO"}
         answer = await self._ask("POST", f"/subjects/{subject}/versions", body)
         await self._ask("PUT", f"/config/{subject}", {"compatibility": "BACKWARD"})
-        return int(answer["id"])
+        return _id_in(answer)
 
     async def schema_id(self, topic: Topic) -> int:
         """The id under which the topic's schema, as we have it, is registered."""
         body = {"schema": schema_text(topic), "schemaType": "AVRO"}
-        return int((await self._ask("POST", f"/subjects/{topic.subject}", body))["id"])
+        return _id_in(await self._ask("POST", f"/subjects/{topic.subject}", body))
 
-    async def schema(self, schema_id: int) -> str:
-        """The text of a schema that anybody registered."""
-        return str((await self._ask("GET", f"/schemas/ids/{schema_id}"))["schema"])
+    async def versions(self, topic: Topic) -> list[int]:
+        """The versions of a topic's subject, whoever registered them."""
+        answer = await self._ask("GET", f"/subjects/{topic.subject}/versions")
+        return [one for one in answer if isinstance(one, int)] if isinstance(answer, list) else []
 
-    async def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+    async def version(self, topic: Topic, version: int) -> tuple[int, str]:
+        """The id and the text of one of them."""
+        answer = await self._ask("GET", f"/subjects/{topic.subject}/versions/{version}")
+        return _id_in(answer), str(answer.get("schema"))
+
+    async def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Transient),
-            stop=stop_after_delay(PATIENCE),
+            stop=stop_after_delay(self._patience),
             wait=wait_random_exponential(multiplier=0.1, max=2),
             reraise=True,
         ):
@@ -63,19 +78,39 @@ class Registry:
                 return await self._ask_once(method, path, body)
         raise AssertionError("the retry loop returns or raises")
 
-    async def _ask_once(self, method: str, path: str, body: dict[str, str] | None) -> dict[str, Any]:
+    async def _ask_once(self, method: str, path: str, body: dict[str, str] | None) -> Any:
+        address = self._address + path
         try:
-            async with self._session.request(method, self._address + path, json=body) as answer:
+            async with self._session.request(method, address, json=body, allow_redirects=False) as answer:
                 if answer.status >= 500:
                     raise Unreachable(f"the registry at {self._address} answered {answer.status}")
-                if answer.status >= 400:
-                    raise Refused(f"the registry refused {method} {path}: {answer.status} {await answer.text()}")
-                said: dict[str, Any] = await answer.json(content_type=None)
-                return said
+                said = await _bounded(answer)
+                if answer.status >= 300:
+                    why = said[:MOST_WHY].decode(errors="replace")
+                    raise Refused(f"the registry refused {method} {path}: {answer.status} {why}")
+                return json.loads(said)
+        except (ValueError, RecursionError) as error:
+            raise Refused(f"the registry at {self._address} answered {method} {path} with no JSON") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(
                 f"the registry at {self._address} does not answer: {error or type(error).__name__}"
             ) from error
+
+
+def _id_in(answer: object) -> int:
+    number = answer.get("id") if isinstance(answer, dict) else None
+    if not isinstance(number, int) or not 0 <= number < 1 << 32:
+        raise Refused("the registry answered with no id of a schema")
+    return number
+
+
+async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
+    said = bytearray()
+    async for piece in answer.content.iter_any():
+        said += piece
+        if len(said) > MOST_BYTES:
+            raise Refused(f"the registry answered with more than {MOST_BYTES} bytes")
+    return bytes(said)
 
 
 async def register_schemas(settings: Settings) -> None:
@@ -89,13 +124,3 @@ async def load_codec(settings: Settings) -> Codec:
     async with Registry(settings.registry) as registry:
         ids = await asyncio.gather(*(registry.schema_id(topic) for topic in _RECORDED))
     return Codec({topic.name: schema_id for topic, schema_id in zip(_RECORDED, ids, strict=True)})
-
-
-async def learn(settings: Settings, codec: Codec, schema_id: int) -> None:
-    """Let the codec know a schema that somebody else wrote with; raises where the registry does not know it."""
-    async with Registry(settings.registry) as registry:
-        text = await registry.schema(schema_id)
-    try:
-        codec.learn(schema_id, text)
-    except (ValueError, KeyError, TypeError) as error:
-        raise NeuroFluxError(f"schema {schema_id} can't be used: {error!r}") from error

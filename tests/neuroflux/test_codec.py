@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from decimal import Decimal
 from enum import Enum
 from functools import cache
@@ -17,7 +18,17 @@ from hypothesis import strategies as st
 
 from neuroflux import flat_reading, flat_writing
 from neuroflux.codec import Codec, schema_text, written
-from neuroflux.domain import Balance, BookPicture, ExchangeStatus, Fill, Level, Liquidity, Quote, Side, StatusKind
+from neuroflux.domain import (
+    Balance,
+    BookPicture,
+    ExchangeStatus,
+    Fill,
+    Level,
+    Liquidity,
+    Quote,
+    Side,
+    StatusKind,
+)
 from neuroflux.errors import MalformedFrame, UsageError
 from neuroflux.topics import ALL, BALANCES, BOOKS, BY_NAME, FILLS, QUOTES, STATUS, TRADES, Topic
 
@@ -214,7 +225,7 @@ def test_bytes_without_framing_are_malformed(raw: bytes) -> None:
 def test_an_unknown_schema_is_malformed() -> None:
     codec = _codec()
     raw = struct.pack(">bI", 0, FOREIGN) + codec.encode(QUOTES, _quote())[5:]
-    assert not codec.knows(FOREIGN)
+    assert not codec.knows(QUOTES, FOREIGN)
     with pytest.raises(MalformedFrame, match=f"schema {FOREIGN} is not known"):
         codec.decode(QUOTES, raw)
 
@@ -229,10 +240,10 @@ def test_a_record_of_a_newer_schema_is_read_without_what_we_do_not_know() -> Non
     codec = _codec()
     newer = json.loads(schema_text(QUOTES))
     newer["fields"].append({"name": "venue", "type": "string", "default": ""})
-    codec.learn(FOREIGN, json.dumps(newer))
+    codec.learn(QUOTES, FOREIGN, json.dumps(newer))
     ours = codec.encode(QUOTES, _quote())
     raw = struct.pack(">bI", 0, FOREIGN) + ours[5:] + b"\x08east"
-    assert codec.knows(FOREIGN)
+    assert codec.knows(QUOTES, FOREIGN)
     assert codec.decode(QUOTES, raw) == codec.decode(QUOTES, ours)
 
 
@@ -240,7 +251,7 @@ def test_a_record_of_an_older_schema_gets_our_default() -> None:
     codec = _codec()
     older = json.loads(schema_text(STATUS))
     assert older["fields"].pop()["name"] == "symbol"
-    codec.learn(FOREIGN, json.dumps(older))
+    codec.learn(STATUS, FOREIGN, json.dumps(older))
     status = ExchangeStatus("binance", "quotes", StatusKind.STALE, 5.0, "no data", 3)
     ours = codec.encode(STATUS, status)
     assert ours.endswith(b"\x00")  # the symbol, empty
@@ -249,9 +260,58 @@ def test_a_record_of_an_older_schema_gets_our_default() -> None:
 
 def test_a_record_of_a_schema_that_can_not_be_resolved_is_malformed() -> None:
     codec = _codec()
-    codec.learn(FOREIGN, '{"type": "record", "name": "Quote", "namespace": "neuroflux", "fields": []}')
+    fields = '[{"name": "other", "type": "int"}]'
+    codec.learn(QUOTES, FOREIGN, f'{{"type": "record", "name": "Quote", "namespace": "neuroflux", "fields": {fields}}}')
     with pytest.raises(MalformedFrame):
-        codec.decode(QUOTES, struct.pack(">bI", 0, FOREIGN))
+        codec.decode(QUOTES, struct.pack(">bI", 0, FOREIGN) + b"\x02")
+
+
+def test_a_schema_counts_for_the_topic_that_it_was_learned_for_alone() -> None:
+    codec = _codec()
+    codec.learn(TRADES, FOREIGN, schema_text(QUOTES))
+    assert not codec.knows(QUOTES, FOREIGN)
+    with pytest.raises(MalformedFrame, match=f"not known for {QUOTES.name}"):
+        codec.decode(QUOTES, struct.pack(">bI", 0, FOREIGN) + codec.encode(QUOTES, _quote())[5:])
+
+
+FEW_SECONDS = 2.0
+HOSTILE_COUNT = b"\x80\x80\x80\x80\x80\x80\x80\x80\x20"
+"""2^60."""
+
+
+@pytest.mark.parametrize(
+    "items", ["boolean", "float", "double", {"type": "fixed", "name": "F", "size": 4}], ids=lambda items: str(items)[:9]
+)
+def test_a_count_beyond_the_bytes_ends_also_in_what_is_passed_over(items: Any) -> None:
+    codec = _codec()
+    newer = json.loads(schema_text(QUOTES))
+    newer["fields"].append({"name": "junk", "type": {"type": "array", "items": items}})
+    codec.learn(QUOTES, FOREIGN, json.dumps(newer))
+    raw = struct.pack(">bI", 0, FOREIGN) + codec.encode(QUOTES, _quote())[5:] + HOSTILE_COUNT
+    began = time.monotonic()
+    with pytest.raises(MalformedFrame):
+        codec.decode(QUOTES, raw)
+    assert time.monotonic() - began < FEW_SECONDS
+
+
+def test_a_count_beyond_the_bytes_ends_in_our_own_schema() -> None:
+    codec = _codec()
+    picture = BookPicture("binance", "BTC/USDT", "BTC/USD", (), (), 9, 3, 4)
+    raw = codec.encode(BOOKS, picture)
+    assert raw.count(b"BTC/USD\x00\x00") == 1
+    with pytest.raises(MalformedFrame):
+        codec.decode(BOOKS, raw.replace(b"BTC/USD\x00", b"BTC/USD" + HOSTILE_COUNT))
+
+
+def test_a_decimal_of_a_megabyte_is_malformed_at_once() -> None:
+    codec = _codec()
+    head, foot = codec.encode(BALANCES, _balance(Decimal(1))), b"\x7f" * 900_000
+    free = head.index(b"BTC") + len(b"BTC")
+    length = b"\xc0\xee\x6d"  # 900,000 as a long
+    began = time.monotonic()
+    with pytest.raises(MalformedFrame, match="a decimal of 900000 bytes"):
+        codec.decode(BALANCES, head[:free] + length + foot)
+    assert time.monotonic() - began < FEW_SECONDS
 
 
 def test_sides_and_money_of_a_fill_come_back_typed() -> None:
@@ -294,7 +354,7 @@ OF_READ_BY_HAND = pytest.mark.parametrize("name", list(flat_reading.BY_HAND))
 def _general(topic: Topic) -> Codec:
     """A codec that has the topic's schema under another id, and so reads it by no other way than the general one."""
     codec = Codec({})
-    codec.learn(IDS[topic.name], schema_text(topic))
+    codec.learn(topic, IDS[topic.name], schema_text(topic))
     return codec
 
 

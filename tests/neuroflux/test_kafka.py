@@ -33,6 +33,7 @@ pytestmark = pytest.mark.stack
 
 PATIENCE = 30
 NOBODYS_SCHEMA = 2_000_000_000
+FEW_SECONDS = 3.0
 
 
 @pytest.fixture
@@ -154,16 +155,41 @@ async def test_bytes_that_are_no_record_come_with_the_reason(settings: Settings,
 
 
 async def test_a_schema_that_somebody_else_registered_is_learned(settings: Settings, codec: Codec, own: str) -> None:
-    newer = json.loads(schema_text(QUOTES))
-    newer["fields"].append({"name": own, "type": "string", "default": ""})
-    schema_id = await register(settings, f"{own}-value", json.dumps(newer))
-    assert not codec.knows(schema_id)
+    schema_id = await register(settings, QUOTES.subject, newer_quotes(own))
+    assert not codec.knows(QUOTES, schema_id)
     raw = struct.pack(">bI", 0, schema_id) + codec.encode(QUOTES, quote(own, 7))[5:] + b"\x08east"
     async with Publisher(settings, codec) as publisher, Reader(settings, codec, (QUOTES,), start="end") as reader:
         publisher.publish_raw(QUOTES, own.encode(), raw)
         (found,) = await until(reader, lambda entry: entry.key == own, 1)
     assert found.error == ""
     assert found.record == Quote("binance", own, own, 1.5, 2.0, 1.75, 3.0, 7, 5, 6)
+
+
+async def test_a_schema_of_another_subject_is_not(settings: Settings, codec: Codec, own: str) -> None:
+    schema_id = await register(settings, f"{own}-value", newer_quotes(own))
+    raw = struct.pack(">bI", 0, schema_id) + codec.encode(QUOTES, quote(own, 7))[5:] + b"\x08east"
+    async with Publisher(settings, codec) as publisher, Reader(settings, codec, (QUOTES,), start="end") as reader:
+        publisher.publish_raw(QUOTES, own.encode(), raw)
+        (found,) = await until(reader, lambda entry: entry.key == own, 1)
+    assert found.error == f"schema {schema_id} is not known for {QUOTES.name}"
+
+
+async def test_a_thousand_unknown_schemas_cost_one_question(settings: Settings, codec: Codec, own: str) -> None:
+    async with Publisher(settings, codec) as publisher, Reader(settings, codec, (QUOTES,), start="end") as reader:
+        for number in range(1_000):
+            publisher.publish_raw(QUOTES, own.encode(), struct.pack(">bI", 0, NOBODYS_SCHEMA + number))
+        await publisher.flush()
+        began = time.monotonic()
+        found = await until(reader, lambda entry: entry.key == own, 1_000)
+        assert time.monotonic() - began < FEW_SECONDS
+    assert all(entry.error for entry in found)
+
+
+def newer_quotes(field: str) -> str:
+    """The schema of quotes with a text behind it."""
+    newer = json.loads(schema_text(QUOTES))
+    newer["fields"].append({"name": field, "type": "string", "default": ""})
+    return json.dumps(newer)
 
 
 async def register(settings: Settings, subject: str, schema: str) -> int:
