@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from functools import cache, partial
 from io import BytesIO
@@ -20,10 +21,11 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import LOGICAL_READERS, SchemaResolutionError
 
 from neuroflux import flat_reading, flat_writing
+from neuroflux.domain import CommandKind, ControlKind
 from neuroflux.errors import MalformedFrame, UsageError
 from neuroflux.flat_reading import FRAMING
 from neuroflux.foreign_schemas import bounded, without_times
-from neuroflux.topics import BY_NAME, Topic
+from neuroflux.topics import BY_NAME, COMMANDS, CONTROL, Topic
 
 Plain = dict[str, Any]
 _HEADER = struct.Struct(">bI")
@@ -35,6 +37,9 @@ _SCHEMAS = _HERE / "schemas" if (_HERE / "schemas").is_dir() else _HERE.parent /
 
 _GENERAL: tuple[bytes, Callable[[bytes], Any]] = (b"", lambda _: None)
 """Of a topic that is not read by hand."""
+
+_STOPPING, _STOPPING_KINDS = (CONTROL, COMMANDS), (ControlKind.HALT, CommandKind.CANCEL)
+"""What stops trading is read by our schema where its own is not known: it must need nothing but Kafka."""
 
 _UNREADABLE = (
     EOFError,
@@ -81,13 +86,18 @@ def written(topic: Topic, record: Any) -> bytes:
 
 
 class Codec:
-    """Writes and reads the records of every topic. ``ids`` are the registry's, by the name of the topic."""
+    """Writes and reads the records of every topic.
 
-    def __init__(self, ids: Mapping[str, int]) -> None:
-        headers = {name: _HEADER.pack(_MAGIC, schema_id) for name, schema_id in ids.items()}
+    ``ids`` are the registry's, by the name of the topic: one, or the one to write with and others that the same schema
+    had before the registry was emptied.
+    """
+
+    def __init__(self, ids: Mapping[str, int | Sequence[int]]) -> None:
+        all_ids = {name: (few,) if isinstance(few, int) else few for name, few in ids.items()}
+        headers = {name: _HEADER.pack(_MAGIC, few[0]) for name, few in all_ids.items()}
         self._writers = {name: (headers[name], _writer(name)) for name in ids}
         self._readers = {name: (headers[name], read) for name, read in flat_reading.BY_HAND.items() if name in ids}
-        self._own = {(name, schema_id) for name, schema_id in ids.items()}  # topics may share a schema, and its id
+        self._own = {(name, schema_id) for name, few in all_ids.items() for schema_id in few}  # topics may share an id
         self._learned: dict[tuple[str, int], Any] = {}
 
     def encode(self, topic: Topic, record: Any) -> bytes:
@@ -108,6 +118,9 @@ class Codec:
             return _read(topic, raw, _own_fields)
         if (written := self._learned.get((topic.name, schema_id))) is not None:
             return _read(topic, raw, partial(_foreign_fields, written))
+        with suppress(MalformedFrame):
+            if topic in _STOPPING and (record := _read(topic, raw, _own_fields)).kind in _STOPPING_KINDS:
+                return record
         raise MalformedFrame(f"schema {schema_id} is not known for {topic.name}")
 
     def header(self, topic: Topic) -> bytes:

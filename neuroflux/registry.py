@@ -11,12 +11,15 @@ import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from neuroflux.codec import Codec, schema_text
-from neuroflux.errors import Refused, Transient, Unreachable
+from neuroflux.errors import NeuroFluxError, Refused, Transient, Unreachable
+from neuroflux.kept_ids import keep, kept_ids
 from neuroflux.settings import Settings
 from neuroflux.topics import ALL, Topic
 
 PATIENCE = 10.0
 """Seconds that a registry which does not answer is asked again."""
+HURRY = 2.0
+"""Seconds that it may take where this home knows the ids: who stops trading waits for it."""
 
 MOST_BYTES = 1 << 20
 """Of one answer."""
@@ -116,11 +119,33 @@ async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
 async def register_schemas(settings: Settings) -> None:
     """Register the schema of every topic; again does nothing. Raises Refused for one that breaks compatibility."""
     async with Registry(settings.registry) as registry:
-        await asyncio.gather(*(registry.register(topic) for topic in _RECORDED))
+        ids = await asyncio.gather(*(registry.register(topic) for topic in _RECORDED))
+    keep(settings, dict(zip(_RECORDED, ids, strict=True)))
 
 
 async def load_codec(settings: Settings) -> Codec:
-    """A codec with the registry's ids. Asked once: a registry that goes later stops nobody."""
-    async with Registry(settings.registry) as registry:
-        ids = await asyncio.gather(*(registry.schema_id(topic) for topic in _RECORDED))
-    return Codec({topic.name: schema_id for topic, schema_id in zip(_RECORDED, ids, strict=True)})
+    """A codec with the registry's ids; what it does not tell is as this home has it, and then it is not waited for.
+
+    Asked once: a registry that goes later stops nobody. Raises Unreachable, or Refused, where neither knows an id.
+    """
+    kept = kept_ids(settings)
+    patience = HURRY if all(map(kept.ids, _RECORDED)) else PATIENCE
+    async with Registry(settings.registry, patience) as registry:
+        answers = await asyncio.gather(*(_answer(registry, topic, patience) for topic in _RECORDED))
+    told = {topic: answer for topic, answer in zip(_RECORDED, answers, strict=True) if isinstance(answer, int)}
+    kept = keep(settings, told)
+    for topic, answer in zip(_RECORDED, answers, strict=True):
+        if not kept.ids(topic) and isinstance(answer, NeuroFluxError):
+            raise answer
+    return Codec({topic.name: kept.ids(topic) for topic in _RECORDED})
+
+
+async def _answer(registry: Registry, topic: Topic, patience: float) -> int | NeuroFluxError:
+    """The id of a topic's schema, or why there is none."""
+    try:
+        async with asyncio.timeout(patience):
+            return await registry.schema_id(topic)
+    except TimeoutError:
+        return Unreachable(f"the registry has not answered in {patience:.0f} s")
+    except NeuroFluxError as error:
+        return error

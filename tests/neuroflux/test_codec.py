@@ -21,16 +21,20 @@ from neuroflux.codec import Codec, schema_text, written
 from neuroflux.domain import (
     Balance,
     BookPicture,
+    CommandKind,
+    ControlCommand,
+    ControlKind,
     ExchangeStatus,
     Fill,
     Level,
     Liquidity,
+    OrderCommand,
     Quote,
     Side,
     StatusKind,
 )
 from neuroflux.errors import MalformedFrame, UsageError
-from neuroflux.topics import ALL, BALANCES, BOOKS, BY_NAME, FILLS, QUOTES, STATUS, TRADES, Topic
+from neuroflux.topics import ALL, BALANCES, BOOKS, BY_NAME, COMMANDS, CONTROL, FILLS, QUOTES, STATUS, TRADES, Topic
 
 TOPICS = [topic for topic in ALL if topic.record is not bytes]
 IDS = {topic.name: number for number, topic in enumerate(TOPICS, 1)}
@@ -272,6 +276,40 @@ def test_a_schema_counts_for_the_topic_that_it_was_learned_for_alone() -> None:
     assert not codec.knows(QUOTES, FOREIGN)
     with pytest.raises(MalformedFrame, match=f"not known for {QUOTES.name}"):
         codec.decode(QUOTES, struct.pack(">bI", 0, FOREIGN) + codec.encode(QUOTES, _quote())[5:])
+
+
+def test_an_id_that_our_schema_had_before_is_read_and_not_written() -> None:
+    codec = Codec({QUOTES.name: [7, 3]})
+    new = codec.encode(QUOTES, _quote())
+    assert new[:5] == b"\x00\x00\x00\x00\x07"
+    assert codec.decode(QUOTES, b"\x00\x00\x00\x00\x03" + new[5:]) == codec.decode(QUOTES, new)
+
+
+def _halt(kind: ControlKind = ControlKind.HALT) -> ControlCommand:
+    return ControlCommand(kind=kind, why="", issued_by="t", issued_at=1)
+
+
+def _command(kind: CommandKind) -> OrderCommand:
+    return OrderCommand(order_id="o", kind=kind, issued_by="t", issued_at=1)
+
+
+@pytest.mark.parametrize(
+    ("topic", "record"), [(CONTROL, _halt()), (COMMANDS, _command(CommandKind.CANCEL))], ids=["halt", "cancel"]
+)
+def test_what_stops_trading_is_read_whatever_schema_it_names(topic: Topic, record: Any) -> None:
+    codec = _codec()
+    assert codec.decode(topic, struct.pack(">bI", 0, FOREIGN) + codec.encode(topic, record)[5:]) == record
+
+
+@pytest.mark.parametrize(
+    ("topic", "record"),
+    [(CONTROL, _halt(ControlKind.RESUME)), (COMMANDS, _command(CommandKind.PLACE))],
+    ids=["resume", "place"],
+)
+def test_what_trades_is_read_by_a_schema_that_is_known_alone(topic: Topic, record: Any) -> None:
+    codec = _codec()
+    with pytest.raises(MalformedFrame, match=f"schema {FOREIGN} is not known for {topic.name}"):
+        codec.decode(topic, struct.pack(">bI", 0, FOREIGN) + codec.encode(topic, record)[5:])
 
 
 FEW_SECONDS = 2.0
