@@ -11,6 +11,7 @@ from msgspec import Struct
 from neuroflux.codec import Codec
 from neuroflux.domain import Cause
 from neuroflux.errors import MalformedFrame
+from neuroflux.kafka_batches import Unread
 from neuroflux.learning import Learning
 from neuroflux.settings import Settings
 from neuroflux.topics import BY_NAME, Topic
@@ -75,7 +76,9 @@ class Decoder:
         """By the schemas that are known."""
         topic, raw = BY_NAME[message.topic], message.value or b""
         record, error = None, ""
-        if topic.record is not bytes:
+        if isinstance(message.value, Unread):
+            error = message.value.why
+        elif topic.record is not bytes:
             try:
                 record = self._codec.decode(topic, raw)
             except MalformedFrame as malformed:

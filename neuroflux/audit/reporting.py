@@ -138,17 +138,20 @@ async def dead_letters(settings: Settings) -> set[Cause]:
     async with Reader(settings, await load_codec(settings), letters, start="beginning") as reader:
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
-                found |= {source for entry in batch if (source := _source(dict(entry.headers)))}
+                found |= {source for entry in batch if (source := source_of(dict(entry.headers)))}
                 if await reader.caught_up():
                     return found
     return found
 
 
-def _source(headers: Mapping[str, bytes]) -> Cause | None:
-    """None for one that does not say where it came from."""
-    if not {"topic", "partition", "offset"} <= headers.keys():
+def source_of(headers: Mapping[str, bytes | None]) -> Cause | None:
+    """None for one that does not say where it came from, or not so that it can be read."""
+    topic, *place = (headers.get(name) or b"" for name in ("topic", "partition", "offset"))
+    try:
+        partition, offset = map(int, place)
+        return Cause(topic.decode(), partition, offset)
+    except ValueError:
         return None
-    return Cause(headers["topic"].decode(), int(headers["partition"]), int(headers["offset"]))
 
 
 async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microseconds) -> Reported:
