@@ -11,6 +11,7 @@ import aiohttp
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from neuroflux.codec import Codec, schema_text
+from neuroflux.credentials import read_credentials
 from neuroflux.errors import NeuroFluxError, Refused, Transient, Unreachable
 from neuroflux.kept_ids import keep, kept_ids
 from neuroflux.settings import Settings
@@ -32,14 +33,14 @@ _RECORDED = tuple(topic for topic in ALL if topic.record is not bytes)
 class Registry:
     """One session with the registry; an async context manager. Raises Unreachable, and Refused for its own no.
 
-    ``patience``: seconds for which one that does not answer is asked again.
+    ``patience``: seconds for which one that does not answer is asked again. ``login``: as whom to come, if any.
     """
 
-    def __init__(self, address: str, patience: float = PATIENCE) -> None:
-        self._address, self._patience = address.rstrip("/"), patience
+    def __init__(self, address: str, patience: float = PATIENCE, login: aiohttp.BasicAuth | None = None) -> None:
+        self._address, self._patience, self._login = address.rstrip("/"), patience, login
 
     async def __aenter__(self) -> Registry:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._patience))
+        self._session = aiohttp.ClientSession(auth=self._login, timeout=aiohttp.ClientTimeout(total=self._patience))
         return self
 
     async def __aexit__(
@@ -118,9 +119,16 @@ async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
 
 async def register_schemas(settings: Settings) -> None:
     """Register the schema of every topic; again does nothing. Raises Refused for one that breaks compatibility."""
-    async with Registry(settings.registry) as registry:
+    async with Registry(settings.registry, login=_login(settings)) as registry:
         ids = await asyncio.gather(*(registry.register(topic) for topic in _RECORDED))
     keep(settings, dict(zip(_RECORDED, ids, strict=True)))
+
+
+def _login(settings: Settings) -> aiohttp.BasicAuth | None:
+    """The registry of a secure local stack is written to by one principal alone; any other asks nobody who he is."""
+    if not settings.kafka_user or not read_credentials(settings.home):
+        return None
+    return aiohttp.BasicAuth(settings.kafka_user, settings.kafka_password.get_secret_value())
 
 
 async def load_codec(settings: Settings) -> Codec:

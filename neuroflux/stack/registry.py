@@ -6,8 +6,10 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from neuroflux.credentials import read_credentials
 from neuroflux.errors import UsageError
 from neuroflux.settings import Settings
+from neuroflux.stack.access import SETUP
 from neuroflux.stack.checks import serves
 from neuroflux.stack.environment import base
 from neuroflux.stack.jvm import FLAGS, READ, archive, java
@@ -37,6 +39,22 @@ def environment(host: str, port: int, folder: Path) -> dict[str, str]:
     }
 
 
+def access(password: str) -> dict[str, str]:
+    """Everybody may read; who writes must be the step that makes what the stages find.
+
+    Source: Apicurio Registry 3, "Configuring role-based authorization" and "anonymous read access"; Quarkus, "Using
+    security with .properties file".
+    """
+    return {
+        "APICURIO_AUTH_ROLE_BASED_AUTHORIZATION": "true",
+        "APICURIO_AUTH_ANONYMOUS_READ_ACCESS_ENABLED": "true",
+        "QUARKUS_HTTP_AUTH_BASIC": "true",
+        "QUARKUS_SECURITY_USERS_EMBEDDED_PLAIN_TEXT": "true",
+        f"QUARKUS_SECURITY_USERS_EMBEDDED_USERS_{SETUP.upper()}": password,
+        f"QUARKUS_SECURITY_USERS_EMBEDDED_ROLES_{SETUP.upper()}": "sr-admin",
+    }
+
+
 def registry(settings: Settings) -> Service:
     """The service behind NEUROFLUX_REGISTRY."""
     address = urlsplit(settings.registry)
@@ -44,6 +62,8 @@ def registry(settings: Settings) -> Service:
         raise UsageError(f"{SETTING}: {settings.registry!r} names no host and port")
     (app,) = artifacts("registry")
     folder = settings.home.absolute() / "registry"
+    passwords = read_credentials(settings.home)
+    rules = access(passwords[SETUP]) if passwords else {}
     temporary = folder / "tmp"  # Vert.x opens its own folder there to everybody
     jar = settings.cache.absolute() / app.stem / "quarkus-run.jar"
     loaded = archive("registry", settings.cache.absolute(), str(jar))
@@ -51,7 +71,7 @@ def registry(settings: Settings) -> Service:
         name="registry",
         command=(java(), *FLAGS, HEAP, f"-Djava.io.tmpdir={temporary}", f"{READ}{loaded}", "-jar", str(jar)),
         readiness=Readiness.CHECK,
-        env=base(settings) | environment(address.hostname, address.port, folder),
+        env=base(settings) | environment(address.hostname, address.port, folder) | rules,
         cwd=settings.home.absolute(),
         address=settings.registry,
         ports=(Port(address.hostname, address.port, SETTING),),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import urllib.error
 import urllib.request
@@ -20,7 +21,7 @@ from neuroflux.exchanges.exchange_manager import ExchangeManager
 from neuroflux.ordering import new_order_id
 from neuroflux.publisher import Publisher
 from neuroflux.reader import Reader
-from neuroflux.registry import load_codec
+from neuroflux.registry import Registry, load_codec
 from neuroflux.settings import Settings
 from neuroflux.stack.access import READER, TRADER
 from neuroflux.stack.clickhouse import READER_SECONDS
@@ -174,3 +175,45 @@ def test_a_home_that_was_made_without_stays_without(
     refused = Pipeline(pipeline.settings, environment).program("up", "--secure")
     assert refused.returncode == 2
     assert "was made without --secure" in refused.stderr
+
+
+WRITES = [
+    ("POST", "/subjects/orders.commands-value/versions", {"schema": '{"type": "string"}'}),
+    ("POST", "/subjects/evil-value/versions", {"schema": '{"type": "string"}'}),
+    ("PUT", "/config/orders.commands-value", {"compatibility": "NONE"}),
+    ("PUT", "/config", {"compatibility": "NONE"}),
+    ("PUT", "/mode", {"mode": "READONLY"}),
+    ("DELETE", "/subjects/orders.commands-value", None),
+    ("DELETE", "/subjects/orders.commands-value/versions/1", None),
+    ("POST", "/../../registry/v3/groups/default/artifacts", {"artifactId": "evil"}),
+    ("DELETE", "/../../registry/v3/groups/default", None),
+    ("PUT", "/../../registry/v3/admin/config/properties/apicurio.auth.role-based-authorization", {"value": "false"}),
+    ("GET", "/../../registry/v3/admin/export", None),
+    ("POST", "/../../registry/v3/admin/rules", {"ruleType": "VALIDITY", "config": "FULL"}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), WRITES, ids=[f"{method} {path}" for method, path, _ in WRITES])
+@pytest.mark.parametrize("name", ["", TRADER, "execution"])
+def test_the_registry_is_read_by_all_and_written_by_nobody_else(
+    pipeline: Pipeline, name: str, method: str, path: str, body: object
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    if name:
+        headers |= {"Authorization": basic(name, read_credentials(pipeline.settings.home)[name])}
+    address = (pipeline.settings.registry + path).replace("/ccompat/v7/../..", "")
+    data = None if body is None else json.dumps(body).encode()
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(address, data, headers, method=method), timeout=10)
+    with caught.value as refusal:
+        assert refusal.code == 401
+    assert len(asyncio.run(versions(pipeline))) == 1
+
+
+async def versions(pipeline: Pipeline) -> list[int]:
+    async with Registry(pipeline.settings.registry) as registry:
+        return await registry.versions(COMMANDS)
+
+
+def basic(name: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{name}:{password}'.encode()).decode()}"
