@@ -240,8 +240,8 @@ async def test_what_was_written_with_another_schema_is_stored_too(
     stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = json.loads(schema_text(QUOTES))
-    newer["fields"].insert(0, {"name": "region", "type": "string"})
-    schema_id = await register(stack.settings, f"{symbol.partition('/')[0]}-value", json.dumps(newer))
+    newer["fields"].insert(0, {"name": "region", "type": "string", "default": ""})
+    schema_id = await register(stack.settings, QUOTES.subject, json.dumps(newer))
     ours, theirs = quotes(symbol, 2)
     async with Publisher(stack.settings, codec) as publisher:
         publisher.publish(QUOTES, ours)
