@@ -37,6 +37,9 @@ from neuroflux.exchanges.hyperliquid_wallet import MODES, Wallet, mode_of, mode_
 QUIET_SECONDS: Final = 60.0
 """The states of the accounts are pushed about every 5 s."""
 
+NEWS: Final[Microseconds] = 600_000_000
+"""What the exchange did to the account is told of fills that are no older: each connection brings old ones again."""
+
 _SUBSCRIBED: Final = ("userFills", "orderUpdates", "clearinghouseState", "spotState", LEDGER)
 _ASKED: Final = frozenset(
     {
@@ -228,6 +231,7 @@ class HyperliquidAccountFeed:
             *records.events,
             *(self._status(StatusKind.MALFORMED, fault, received_time) for fault in records.faults),
             *(self._status(StatusKind.UNKNOWN, unknown, received_time) for unknown in records.unknown),
+            *(one for one in records.acted if received_time - one.event_time < NEWS),
             *self._wallet.traded_elsewhere(_dexes_of(records), received_time),
         ]
 

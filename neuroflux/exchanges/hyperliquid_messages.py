@@ -143,7 +143,9 @@ class OrderUpdate(Struct, frozen=True):
 class WireFill(Struct, frozen=True):
     """``fee`` includes ``builderFee`` and is negative for a rebate; ``crossed`` says that we took.
 
-    ``tid`` is 0 for conversions of dust and was absent in 2023.
+    ``tid`` is 0 for conversions of dust and was absent in 2023. ``dir`` is for people: ``Open Long``, and where the
+    exchange itself traded for the account ``Liquidated Cross Long``, ``Auto-Deleveraging``, ``Settlement``; of another
+    type than text it costs no fill.
     """
 
     coin: str
@@ -158,6 +160,7 @@ class WireFill(Struct, frozen=True):
     tid: int = 0
     feeToken: str = "USDC"
     cloid: str | None = None
+    dir: Raw = Raw(b'""')
 
 
 class UserFills(Struct, frozen=True):

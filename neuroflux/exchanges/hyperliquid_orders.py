@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from neuroflux.domain import Fill, Liquidity, OrderReport, OrderState, OrderType
+from neuroflux.domain import ExchangeStatus, Fill, Liquidity, OrderReport, OrderState, OrderType, StatusKind
 from neuroflux.exchanges.hyperliquid_messages import SIDES, OrderUpdate, WireFill, WireOrder, kind_of, rows_of
 from neuroflux.exchanges.hyperliquid_socket import ID
 from neuroflux.exchanges.hyperliquid_tokens import fee_asset
@@ -21,6 +22,8 @@ _ORDER: Final = Decoder(WireOrder)
 _UPDATE: Final = Decoder(OrderUpdate)
 _FILL: Final = Decoder(WireFill)
 _LIST: Final = Decoder(list[Raw])
+_ITS_OWN: Final = re.compile(rb"liquidat|deleverag|settlement", re.IGNORECASE)
+"""In ``dir``: the exchange itself traded for the account."""
 
 PAGE_ROWS: Final = 2000
 """Most fills of one answer to ``userFillsByTime``, the oldest first."""
@@ -33,12 +36,16 @@ Symbols = Mapping[str, str]
 
 
 class Records(Struct, frozen=True):
-    """What a list brought: the readable rows, the faults of the others, and where its next page begins (ms)."""
+    """What a list brought: the readable rows, the faults of the others, and where its next page begins (ms).
+
+    ``acted`` says of fills that the exchange itself traded for the account.
+    """
 
     events: list[OrderReport | Fill]
     faults: list[str]
     unknown: list[str] = []
     next_start: int | None = None
+    acted: list[ExchangeStatus] = []
 
 
 def state_of(status: str, filled: Decimal) -> OrderState | None:
@@ -129,7 +136,15 @@ def fills_of(rows: Sequence[Raw], symbols: Symbols) -> Records:
     """Read fills; what they repeat is told apart by their identity."""
     fills, faults = rows_of(rows, _FILL, "fill")
     last = max((one.time for one in fills), default=None) if len(rows) >= PAGE_ROWS else None
-    return Records([fill_of(one, symbols) for one in fills], faults, next_start=last)
+    acted = [_acted(one, symbols) for one in fills if _ITS_OWN.search(bytes(one.dir))]
+    return Records([fill_of(one, symbols) for one in fills], faults, next_start=last, acted=acted)
+
+
+def _acted(fill: WireFill, symbols: Symbols) -> ExchangeStatus:
+    what = bytes(fill.dir).decode()[:80].strip('"')
+    detail = f"{what}: {fill.sz} {fill.coin} at {fill.px}"
+    symbol = symbols.get(fill.coin, fill.coin)
+    return ExchangeStatus(ID, "account", StatusKind.MARGIN, 0.0, detail, fill.time * 1000, symbol)
 
 
 def records_of(body: bytes | str, symbols: Symbols) -> Records | None:

@@ -638,8 +638,9 @@ def test_a_full_page_of_fills_asks_for_the_next(feed: HyperliquidAccountFeed) ->
     ],
 )
 def test_what_the_exchange_closed_is_a_fill_too(feed: HyperliquidAccountFeed, dir_: str, more: Any) -> None:
-    (event,) = feed.frame(frame("userFills", {"fills": [fill(dir=dir_, cloid=None, **more)]}), NOW)
+    event, status = feed.frame(frame("userFills", {"fills": [fill(dir=dir_, cloid=None, **more)]}), MS * 1000)
     assert isinstance(event, Fill)
+    assert isinstance(status, ExchangeStatus)
     assert event.client_order_id == ""
 
 
@@ -678,3 +679,25 @@ def test_control_frames(feed: HyperliquidAccountFeed) -> None:
     assert [type(one) for one in feed.frame(frame("userFills", {"fills": []}), NOW)] == [Ignored]
     assert [type(one) for one in feed.frame(frame("orderUpdates", []), NOW)] == [Ignored]
     assert [type(one) for one in feed.frame(frame("error", "Invalid subscription"), NOW)] == [ExchangeStatus]
+
+
+@pytest.mark.parametrize(
+    ("word", "is_told"),
+    [("Liquidated Cross Long", True), ("Auto-Deleveraging", True), ("Settlement", True), ("Close Long", False)],
+)
+def test_what_the_exchange_itself_traded_for_the_account_is_said(
+    feed: HyperliquidAccountFeed, word: str, is_told: bool
+) -> None:
+    data = {"user": USER, "fills": [fill(dir=word)]}
+    events = feed.frame(frame("userFills", data), MS * 1000)
+    assert [type(one) for one in events if isinstance(one, Fill)] == [Fill]
+    told = [one for one in events if isinstance(one, ExchangeStatus)]
+    assert [(one.kind, one.symbol) for one in told] == ([(StatusKind.MARGIN, BTC.symbol)] if is_told else [])
+    assert all(one.detail.startswith(word) for one in told)
+    later = feed.frame(frame("userFills", data), (MS + 3_600_000) * 1000)
+    assert [type(one) for one in later] == [Fill], "each connection brings old fills again"
+
+
+def test_a_dir_that_is_no_text_costs_no_fill(feed: HyperliquidAccountFeed) -> None:
+    events = feed.frame(frame("userFills", {"user": USER, "fills": [fill(dir=7)]}), MS * 1000)
+    assert [type(one) for one in events] == [Fill]
