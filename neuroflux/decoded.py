@@ -25,6 +25,7 @@ from neuroflux.exchanges.base_exchange import (
     BookChanged,
     FeedEvent,
     FeeRates,
+    Hold,
     Ignored,
     InDoubt,
     NotThere,
@@ -80,6 +81,9 @@ def fields_of(event: FeedEvent, depth: int) -> Fields:
             return is_ignored(event.kind)
         case FeeRates():
             return is_ignored(f"fees of {event.symbol}: taker {_text(event.taker)}, maker {_text(event.maker)}")
+        case Hold():
+            limited = {"kind": StatusKind.LIMITED, "retry_after": event.seconds}
+            return {"type": "status", **limited, "detail": event.reason, "reason": event.reason}
         case SnapshotNeeded():
             return is_ignored(f"waits for its snapshot: {event.symbol or event.request.path}")
         case PageNeeded():

@@ -31,6 +31,7 @@ from neuroflux.exchanges.base_exchange import (
     Exchange,
     FeedEvent,
     FeeRates,
+    Hold,
     Keys,
     Listing,
     PageNeeded,
@@ -146,7 +147,7 @@ class ExchangeAccount:
                 await self._follow(address, sockets)
             lasted = sockets and time.monotonic() - began >= SHORT_LIVED_SECONDS
             short = 0 if lasted else short + 1
-            await asyncio.sleep(min(2**short - 1, LONGEST_WAIT_SECONDS))
+            await asyncio.sleep(max(min(2**short - 1, LONGEST_WAIT_SECONDS), self._rest.held))
 
     async def _open(self) -> Sequence[Subscription]:
         """What has to be asked for before it (a listen key), and then the sockets; none where that was refused."""
@@ -346,6 +347,8 @@ class ExchangeAccount:
                     self._happened(event)
                 case PageNeeded():
                     self._pages.put_nowait(event.request)
+                case Hold():
+                    self._rest.hold(event.seconds, event.reason)
                 case Undecodable():
                     self._say(StatusKind.MALFORMED, 0.0, event.reason)
 

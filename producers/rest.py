@@ -66,7 +66,7 @@ class Rest:
         usage = self._exchange.usage(answer)
         self._note_used(usage.weight)
         if usage.wait is not None:
-            self._hold(usage.wait, answer.status)
+            self.hold(usage.wait, f"HTTP {answer.status}")
             raise RateLimited(f"{self._id}: HTTP {answer.status}", usage.wait)
         if answer.status >= 500:
             raise Unreachable(f"{self._id}: HTTP {answer.status}")
@@ -78,11 +78,12 @@ class Rest:
             resets_in = MINUTE - time.time() % MINUTE + CLOCKS_DIFFER
             self._queue.budget.told(used, resets_in, asyncio.get_running_loop().time())
 
-    def _hold(self, seconds: float, status: int) -> None:
+    def hold(self, seconds: float, why: str) -> None:
+        """Send nothing for so long."""
         longer = seconds > self.held
         self._queue.budget.hold(seconds, asyncio.get_running_loop().time())
         if longer:
-            self.on_limited(f"HTTP {status}: nothing is sent for {seconds:.0f} s")
+            self.on_limited(f"{why}: nothing is sent for {seconds:.0f} s")
 
     async def _send(self, request: Request) -> Answer:
         sent = SimpleNamespace(at=wall(), clock=time.monotonic())

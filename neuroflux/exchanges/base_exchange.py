@@ -157,6 +157,13 @@ class Undecodable(Struct, frozen=True):
     reason: str
 
 
+class Hold(Struct, frozen=True):
+    """The exchange said on a socket that nothing may be sent for so many seconds, by REST either."""
+
+    seconds: float
+    reason: str
+
+
 class Ack(Struct, frozen=True):
     """The exchange took the order: definite."""
 
@@ -229,7 +236,9 @@ Outcome = Ack | Reject | InDoubt | NotThere | Throttled
 
 MarketEvent = Quote[Numeral] | Trade[Numeral] | BookChanged | Funding[Numeral]
 AccountEvent = Balance | Position | OrderReport | Fill | AccountTransfer
-FeedEvent = MarketEvent | AccountEvent | ExchangeStatus | FeeRates | SnapshotNeeded | PageNeeded | Ignored | Undecodable
+FeedEvent = (
+    MarketEvent | AccountEvent | ExchangeStatus | FeeRates | SnapshotNeeded | PageNeeded | Hold | Ignored | Undecodable
+)
 
 
 class Keys(Struct, frozen=True):

@@ -33,6 +33,7 @@ from neuroflux.domain import (
 from neuroflux.exchanges.base_exchange import (
     Answer,
     FeedEvent,
+    Hold,
     Ignored,
     Keys,
     PageNeeded,
@@ -40,6 +41,7 @@ from neuroflux.exchanges.base_exchange import (
     Subscription,
     Undecodable,
 )
+from neuroflux.exchanges.binance_codes import THROTTLED
 from neuroflux.exchanges.binance_fees import SPOT_FEES, fees_requests, is_spot, spot_rates
 from neuroflux.exchanges.binance_market import closing
 from neuroflux.exchanges.binance_messages import (
@@ -170,7 +172,7 @@ class BinanceAccountFeed:
             case "serverShutdown":
                 return (closing(EXCHANGE, "account", received),)
             case "":
-                return (_reply(head, received),)
+                return _reply(head, received)
         return (Ignored(head.e),)
 
     def _changed(self, wire: AccountPosition) -> Sequence[FeedEvent]:
@@ -232,6 +234,22 @@ class BinanceAccountFeed:
         return (ExchangeStatus(EXCHANGE, "account", StatusKind.MODE, float(not may_trade), detail, received),)
 
 
+class _Again(Struct, frozen=True):
+    retryAfter: int = 0
+
+
+class _Refused(Struct, frozen=True):
+    """``data`` says (ms) when something may be asked again."""
+
+    code: int
+    data: _Again | None = None
+
+
+_REFUSED: Final = Decoder(_Refused)
+LONGEST_BAN: Final = 3 * 86_400.0
+"""Seconds: "from 2 minutes to 3 days"."""
+
+
 def _transfer(wire: BalanceChange) -> AccountTransfer:
     """Named by its time and amount: it has no id."""
     number, time = f"{wire.T}:{wire.d.normalize():f}", microseconds(wire.T)
@@ -242,8 +260,20 @@ def _ended(detail: str, received: Microseconds) -> ExchangeStatus:
     return ExchangeStatus(EXCHANGE, "account", StatusKind.DISCONNECTED, 0.0, detail, received)
 
 
-def _reply(head: Head, received: Microseconds) -> FeedEvent:
-    """A refused subscription brings nothing, for ever: the stream must be opened again."""
+def _reply(head: Head, received: Microseconds) -> Sequence[FeedEvent]:
+    """A refused subscription brings nothing, for ever: the stream must be opened again, after a ban where there is one.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/websocket-api/rate-limits ("IP limits")
+    """
     if head.error is UNSET:
-        return Ignored("reply")
-    return _ended(bytes(head.error).decode(errors="replace"), received)
+        return (Ignored("reply"),)
+    text = bytes(head.error).decode(errors="replace")
+    try:
+        refused = _REFUSED.decode(head.error)
+    except UNREADABLE:
+        return (_ended(text, received),)
+    until = refused.data.retryAfter if refused.data is not None else 0
+    seconds = until / 1e3 - received / 1e6
+    if refused.code not in THROTTLED or not 0 < seconds < LONGEST_BAN:
+        return (_ended(text, received),)
+    return (Hold(seconds, text), _ended(text, received))

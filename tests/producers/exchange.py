@@ -34,6 +34,7 @@ from neuroflux.exchanges.base_exchange import (
     Answer,
     FeedEvent,
     FeeRates,
+    Hold,
     Keys,
     Listing,
     PageNeeded,
@@ -122,6 +123,8 @@ class Feed:
             return Balance(ID, of[0], total, zero, zero, total, now)
         if kind == "position":
             return Position(ID, self.symbols.get(of[0], of[0]), Decimal(of[1]), zero, zero, now)
+        if kind == "hold":
+            return Hold(*of)
         if kind == "fees":
             return FeeRates(self.symbols[of[0]], Decimal(of[1]), Decimal(of[2]))
         if kind == "fill":

@@ -94,6 +94,20 @@ async def test_what_ends_the_stream_opens_it_anew_before_it_is_closed(
     assert venue.keys == ["key1", "key2"]
 
 
+async def test_a_ban_that_the_stream_says_holds_what_is_asked_and_the_stream(
+    kept: Kept, venue: Venue, exchange: Exchange
+) -> None:
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.sockets)
+        began = wall()
+        await venue.push(hold=[1.0, "IP banned"])
+        await venue.push(status=["disconnected", 0.0, "IP banned"])
+        await kept.until(lambda: len(venue.keys) == 2)
+        assert wall() - began >= 1_000_000
+    (limited,) = kept.statuses(StatusKind.LIMITED)
+    assert limited.detail == "IP banned: nothing is sent for 1 s"
+
+
 # ── what is asked for ────────────────────────────────────────────────────────────────────────────────────────────
 
 

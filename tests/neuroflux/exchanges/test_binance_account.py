@@ -20,7 +20,7 @@ from neuroflux.domain import (
     Position,
     Side,
 )
-from neuroflux.exchanges.base_exchange import AccountFeed, Answer, Ignored, Keys, PageNeeded, Request, Undecodable
+from neuroflux.exchanges.base_exchange import AccountFeed, Answer, Hold, Ignored, Keys, PageNeeded, Request, Undecodable
 from neuroflux.exchanges.binance import Binance
 from neuroflux.exchanges.binanceusdm import BinanceUsdm
 
@@ -125,6 +125,18 @@ def test_the_end_of_a_stream_is_told(feed: AccountFeed, raw: str) -> None:
     (event,) = feed.frame(raw, NOW)
     assert isinstance(event, ExchangeStatus)
     assert event.kind == "disconnected"
+
+
+@pytest.mark.parametrize(
+    ("code", "again", "held"),
+    [(-1003, 600_000, 600.0), (-1003, -5, None), (-1003, 10**12, None), (-1003, None, None), (-1022, 600_000, None)],
+)
+def test_a_ban_on_the_stream_holds_everything(code: int, again: int | None, held: float | None) -> None:
+    data = {} if again is None else {"data": {"retryAfter": NOW // 1000 + again}}
+    raw = json.dumps({"id": "account", "status": 418, "error": {"code": code, "msg": "IP banned", **data}})
+    events = spot().frame(raw, NOW // 1000 * 1000)
+    assert [one.seconds for one in events if isinstance(one, Hold)] == ([] if held is None else [held])
+    assert isinstance(events[-1], ExchangeStatus)
 
 
 def test_a_listen_key_opens_the_stream() -> None:
