@@ -8,11 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKind
-from neuroflux.exchanges.base_exchange import Answer, FeedEvent, Ignored, Keys, Request, Subscription, Undecodable
+from neuroflux.exchanges.base_exchange import (
+    Answer,
+    FeedEvent,
+    Ignored,
+    Keys,
+    PageNeeded,
+    Request,
+    Subscription,
+    Undecodable,
+)
 from neuroflux.exchanges.hyperliquid_fees import rates_of
 from neuroflux.exchanges.hyperliquid_ledger import LEDGER, Ledger, LedgerFrame, ledger_of
 from neuroflux.exchanges.hyperliquid_messages import (
@@ -55,6 +64,9 @@ _ASKED: Final = frozenset(
 _OF_DEX: Final = "clearinghouseState of "
 """Begins the tag of a request for another dex's state: the answer does not name the dex."""
 
+_META_OF: Final = "meta of "
+"""Begins the tag of a request for what another dex settles in."""
+
 _LISTS: Final = frozenset({"frontendOpenOrders", "userFills", LEDGER})
 _ROLES: Final = frozenset({"user", "agent", "vault", "subAccount", "missing"})
 _FRAMES: Final[Decoder[AccountFrame | LedgerFrame]] = Decoder(AccountFrame | LedgerFrame)
@@ -62,6 +74,15 @@ _CHANNELS: Final = channels_of(AccountFrame | LedgerFrame)
 _ROWS: Final = Decoder(list[Raw])
 _SPOT: Final = Decoder(SpotState)
 _ROLE: Final = Decoder(Role)
+
+
+class _Meta(Struct, frozen=True):
+    """``collateralToken`` is a token's index."""
+
+    collateralToken: int
+
+
+_META: Final = Decoder(_Meta)
 
 
 class HyperliquidAccountFeed:
@@ -163,6 +184,8 @@ class HyperliquidAccountFeed:
             return self._fees_answered(answer.body)
         if asked.startswith(_OF_DEX):
             return self._state_of_dex(answer.body, asked.removeprefix(_OF_DEX), received_time)
+        if asked.startswith(_META_OF):
+            return self._meta_of_dex(answer.body, asked.removeprefix(_META_OF), received_time)
         if asked == LEDGER:
             return self._ledger_answered(answer, received_time)
         return (*self._payload(answer.body, received_time, otherwise), *self._next_page(answer))
@@ -182,10 +205,20 @@ class HyperliquidAccountFeed:
             return (Undecodable(f"userFees: {error}"),)
 
     def _state_of_dex(self, body: bytes, dex: str, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """What it settles in is asked for, until it is known: in one account with others it changes a balance."""
         try:
-            return self._wallet.perpetuals_changed(body, dex, received_time) or (Ignored(f"no position on {dex}"),)
+            events = self._wallet.perpetuals_changed(body, dex, received_time) or (Ignored(f"no position on {dex}"),)
         except UNREADABLE as error:
             return (Undecodable(f"{_OF_DEX}{dex}: {error}"),)
+        meta = info_request("meta", tag=f"{_META_OF}{dex}", dex=dex)
+        return (*events, PageNeeded(meta)) if self._wallet.wants_settlement(dex) else events
+
+    def _meta_of_dex(self, body: bytes, dex: str, received_time: Microseconds) -> Sequence[FeedEvent]:
+        try:
+            token = _META.decode(body).collateralToken
+        except UNREADABLE as error:
+            return (Undecodable(f"{_META_OF}{dex}: {error}"),)
+        return self._wallet.settles_in(dex, token, received_time) or (Ignored(f"{_META_OF}{dex}"),)
 
     def _mode_answered(self, body: bytes, received_time: Microseconds) -> Sequence[FeedEvent]:
         try:

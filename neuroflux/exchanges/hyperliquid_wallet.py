@@ -23,6 +23,7 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import Balance, ExchangeStatus, Microseconds, Position, StatusKind
 from neuroflux.exchanges.base_exchange import FeedEvent, Undecodable
+from neuroflux.exchanges.hyperliquid_dexes import Bound, Dexes
 from neuroflux.exchanges.hyperliquid_messages import (
     UNREADABLE,
     AssetPosition,
@@ -69,6 +70,7 @@ class Wallet:
         self._spot: dict[str, SpotBalance] = {}
         self._positions: dict[str, set[str]] = {}
         self._newest: dict[str, tuple[Microseconds, bytes | str]] = {}
+        self._others = Dexes()
         self.dexes: set[str] = set()
 
     @property
@@ -120,14 +122,15 @@ class Wallet:
         self._newest[dex] = time, body
         unread = unread_coins(state.assetPositions, _POSITION) if faults else set()
         events: list[FeedEvent] = [*self._positions_changed(held, unread, dex, time)]
-        if dex:
-            events += _faulty("clearinghouseState", faults, time, bool(events))
-            return [*events, *self.traded_elsewhere([dex], time)]
         try:
-            self._margins = _MARGINS.decode(body)
+            margins = _MARGINS.decode(body)
         except UNREADABLE as error:
             return [*events, *_faulty("clearinghouseState", [*faults, str(error)], time, bool(events))]
-        self._profit = sum((Decimal(one.unrealizedPnl) for one in held), _ZERO)
+        profit = sum((Decimal(one.unrealizedPnl) for one in held), _ZERO)
+        if dex:
+            events += _faulty("clearinghouseState", faults, time, bool(events))
+            return [*self._bound_elsewhere(dex, margins, profit, time), *events, *self.traded_elsewhere([dex], time)]
+        self._margins, self._profit = margins, profit
         events = [*self._collateral(time), *events]
         return [*events, *_faulty("clearinghouseState", faults, time, bool(events))]
 
@@ -141,10 +144,31 @@ class Wallet:
         self._positions[dex] = now | kept
         return [self._position(one, time) for one in (*held, *(WirePosition(coin, "0", "0", "0") for coin in gone))]
 
+    def _bound_elsewhere(self, dex: str, margins: Margins, profit: Decimal, time: Microseconds) -> list[FeedEvent]:
+        """The balance that the state of another dex changes, in an account with one balance for all."""
+        sums = margins.marginSummary or margins.crossMarginSummary
+        asset = self._others.changed(dex, Bound(Decimal(sums.totalMarginUsed), profit))
+        return [self._balance(asset, time)] if asset and self._unified and self._has_spot else []
+
+    def wants_settlement(self, dex: str) -> bool:
+        """Whether it matters what a dex settles in, and is not known."""
+        return self._unified and not self._others.is_known(dex)
+
+    def settles_in(self, dex: str, token: int, time: Microseconds) -> list[FeedEvent]:
+        """Take in what a dex settles in, by the token's index; an asset that is neither known nor held is none."""
+        held = {one.token: asset for asset, one in self._spot.items()}
+        asset = next((name for name, index in KNOWN.items() if index == token), held.get(token, ""))
+        if not asset:
+            return []
+        self._others.settles_in(dex, asset)
+        return [self._balance(asset, time)] if self._unified and self._has_spot else []
+
     def traded_elsewhere(self, dexes: Iterable[str], time: Microseconds) -> list[FeedEvent]:
-        """Follow the positions on these dexes, too, and say once of each that its collateral is in no balance."""
+        """Follow positions on these dexes, too; of separate accounts say once that no balance has their collateral."""
         new = sorted(set(dexes) - self.dexes)[: MOST_DEXES - len(self.dexes)]
         self.dexes |= set(new)
+        if self._unified:
+            return []
         details = (
             f"perpetuals of dex {dex[:40]}: positions are reported; its collateral is in no balance" for dex in new
         )
@@ -169,15 +193,24 @@ class Wallet:
     def _balance(self, asset: str, time: Microseconds) -> Balance:
         spot = self._spot.get(asset)
         total = Decimal(spot.total) if spot else _ZERO
+        if self._unified:
+            bound = self._bound(asset)
+            return _parts(asset, total + bound.profit, _in_orders(spot, bound.used), bound.used, bound.profit, time)
         if asset != COLLATERAL or self._margins is None:
             return _parts(asset, total, _in_orders(spot, _ZERO), _ZERO, _ZERO, time)
         margin = self._margins.marginSummary or self._margins.crossMarginSummary
         value, used = Decimal(margin.accountValue), Decimal(margin.totalMarginUsed)
-        if self._unified:
-            return _parts(asset, total + self._profit, _in_orders(spot, used), used, self._profit, time)
         stays = max(used, Decimal(margin.totalNtlPos) * STAYS)
         in_orders = _in_orders(spot, _ZERO) + max(_ZERO, value - stays - Decimal(self._margins.withdrawable))
         return _parts(asset, total + value, in_orders, used, self._profit, time)
+
+    def _bound(self, asset: str) -> Bound:
+        """What all dexes bind of an asset in an account with one balance for all."""
+        others = self._others.of(asset)
+        if asset != COLLATERAL or self._margins is None:
+            return others
+        margin = self._margins.marginSummary or self._margins.crossMarginSummary
+        return Bound(Decimal(margin.totalMarginUsed) + others.used, self._profit + others.profit)
 
 
 def _in_orders(spot: SpotBalance | None, used: Decimal) -> Decimal:

@@ -481,6 +481,35 @@ def test_positions_of_another_dex_are_reported_and_its_collateral_is_said_not_to
     assert (gone.symbol, gone.quantity) == ("xyz:XYZ100", Decimal(0))
 
 
+def test_what_another_dex_binds_of_a_unified_account_is_in_the_balance_that_it_settles_in(
+    feed: HyperliquidAccountFeed,
+) -> None:
+    feed.answer(answer("unifiedAccount", "userAbstraction"), NOW)
+    feed.answer(answer({"balances": [balance("USDC", "1000", "20"), balance("USDH", "50", "5")]}), NOW)
+    of_dex = {"dex": "xyz", "clearinghouseState": state("0", "20", "0", **{"xyz:XYZ100": "0.5"})}
+    (position,) = feed.frame(frame("clearinghouseState", of_dex), NOW)
+    assert isinstance(position, Position), "of one account it is not said that its collateral is in no balance"
+    request = feed.figures(NOW)[-1]
+    raw = json.dumps(of_dex["clearinghouseState"]).encode()
+    *_, asked = feed.answer(Answer(request, 200, raw), NOW)
+    assert isinstance(asked, PageNeeded)
+    assert json.loads(asked.request.body) == {"type": "meta", "dex": "xyz"}
+    (usdc,) = feed.answer(Answer(asked.request, 200, b'{"universe":[],"collateralToken":0}'), NOW)
+    assert isinstance(usdc, Balance)
+    assert (usdc.total, usdc.free, usdc.in_orders, usdc.in_positions) == (
+        Decimal("998.75"),
+        Decimal("978.75"),
+        Decimal(0),
+        Decimal(20),
+    )
+    assert usdc.unrealised_pnl == Decimal("-1.25")
+    again = feed.answer(Answer(request, 200, raw), NOW)
+    assert not [one for one in again if isinstance(one, PageNeeded)]
+    assert usdc in again
+    of_usdh = Answer(replace(asked.request, tag="meta of flx"), 200, b'{"collateralToken":360}')
+    assert [one.asset for one in feed.answer(of_usdh, NOW) if isinstance(one, Balance)] == ["USDH"]
+
+
 def test_a_fill_on_another_dex_has_its_positions_asked_for(feed: HyperliquidAccountFeed) -> None:
     fill_, status = feed.frame(frame("userFills", {"fills": [fill(coin="xyz:XYZ100")]}), NOW)
     assert isinstance(fill_, Fill)
