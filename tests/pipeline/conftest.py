@@ -69,13 +69,23 @@ def run_pipeline(home: Path, make_settings: MakeSettings, *options: str) -> Iter
     chosen = {f"NEUROFLUX_{name.upper()}": value for name, value in plain.items()}
     text = {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in chosen.items()}
     running = Pipeline(settings, {**os.environ, **text})
-    started = running.program("up", *options, timeout=120)
     try:
+        started = running.program("up", *options, timeout=120)
         assert started.returncode == 0, started.stderr
         yield running
     finally:
         stopped = running.program("down", timeout=60)
         assert stopped.returncode == 0, stopped.stderr
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what shares the session's pipeline last: it lives until the end, and two of them are more than two cores."""
+    items.sort(key=_shares_the_pipeline)
+
+
+def _shares_the_pipeline(item: pytest.Item) -> bool:
+    assert isinstance(item, pytest.Function)
+    return "pipeline" in item.fixturenames and not hasattr(item.module, "pipeline")
 
 
 @pytest.fixture(scope="session")
