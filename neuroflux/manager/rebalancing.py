@@ -179,15 +179,18 @@ def _why(planned: RebalancePlan) -> str:
 def _status(
     mirror: Mirror, planned: RebalancePlan, executed: Sequence[Mapping[str, Any]]
 ) -> Literal["completed", "partial", "failed"]:
-    """``completed`` is the whole plan, traded in full, with nothing left that is more than dust."""
+    """``completed`` is the whole plan, traded in full, with nothing left that is more than dust.
+
+    ``failed``: more is left, and nothing was traded.
+    """
     done = {(one["exchange"], one["symbol"], one["side"]): one["quantity"] for one in executed}
     missing = [
         one
         for one in planned.trades
         if done.get((one.exchange, one.symbol, one.side.value), 0.0) < _quantity(mirror, one) * (1 - ROUNDING)
     ]
-    if not missing:
-        return "partial" if planned.partial else "completed"
+    if not missing and not planned.partial:
+        return "completed"
     return "partial" if executed else "failed"
 
 
