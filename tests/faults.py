@@ -56,6 +56,7 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
     "malformed_row": _on(_ANY, count=1),
     "empty_side": _with_symbol(_LISTED, seconds=4, value="buy"),
     "server_shutdown": _on(("binance",), count=1),
+    "withdrawals": _on(("binance",), seconds=4),
     "unknown_asset": _on(_ANY, asset="NEWCOIN", amount="12.5"),
     "transfer": _on(_ANY, asset="USDC", amount="250"),
     "liquidate": _with_symbol(_HELD),

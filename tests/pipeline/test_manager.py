@@ -63,15 +63,26 @@ def test_a_subaccount_that_is_not_there_is_a_failed_exchange(pipeline: Pipeline)
         assert set(accounts["binance"]["parts"]) == {"binance", "binanceusdm"}
 
 
-def test_the_unified_balance_is_what_the_exchanges_hold(manager: ExchangeManager, pipeline: Pipeline) -> None:
-    answer = manager.get_unified_balance()
+def stored(pipeline: Pipeline) -> dict[str, float]:
+    """The balances as ClickHouse has them, by asset."""
     said: dict[str, float] = {}
     for exchange, asset, total in pipeline.query(
         "SELECT exchange, asset, argMax(total, _offset) FROM balances GROUP BY exchange, asset"
     ):
         assert exchange in IDS
         said[asset] = said.get(asset, 0.0) + float(total)
-    assert {asset: one["total"] for asset, one in answer["asset_breakdown"].items()} == pytest.approx(said, rel=1e-6)
+    return said
+
+
+def test_the_unified_balance_is_what_the_exchanges_hold(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    """What others have traded just before may be in the one already and not in the other."""
+
+    def is_stored() -> bool:
+        totals = {asset: one["total"] for asset, one in manager.get_unified_balance()["asset_breakdown"].items()}
+        return bool(totals == pytest.approx(stored(pipeline), rel=1e-6))
+
+    wait_for(is_stored)
+    answer = manager.get_unified_balance()
     assert {one["status"] for one in answer["sync_status"].values()} <= {"synced", "differs"}
     assert answer["unpriced"] == []
     top = sum(answer["exchange_breakdown"][name]["total_usd"] for name in answer["exchange_breakdown"])
