@@ -192,11 +192,15 @@ class HyperliquidAccountFeed:
 
     def _ledger_answered(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
         try:
-            found = ledger_of(_ROWS.decode(answer.body), self._user, self._wallet.asset_named)
+            found = self._read_ledger(answer.body)
         except UNREADABLE as error:
             return (Undecodable(f"{LEDGER}: {error}"),)
         more = next_page(answer, self._user, found.next_start, ledger_request)
         return (*self._ledger(found, received_time), *more)
+
+    def _read_ledger(self, body: bytes | str) -> Ledger:
+        """Raises ``UNREADABLE``."""
+        return ledger_of(_ROWS.decode(body), self._user, self._wallet.asset_named)
 
     def _fees_answered(self, body: bytes) -> Sequence[FeedEvent]:
         try:
@@ -247,8 +251,7 @@ class HyperliquidAccountFeed:
                 case "userRole":
                     return self._role_answered(body, received_time)
                 case "userNonFundingLedgerUpdates":
-                    found = ledger_of(_ROWS.decode(body), self._user, self._wallet.asset_named)
-                    return self._ledger(found, received_time)
+                    return self._ledger(self._read_ledger(body), received_time)
             records = records_of(body, self._symbols)
         except UNREADABLE as error:
             return (Undecodable(str(error)),)
@@ -262,8 +265,7 @@ class HyperliquidAccountFeed:
             return [Undecodable("; ".join(records.faults)[:500])]
         return [
             *records.events,
-            *(self._status(StatusKind.MALFORMED, fault, received_time) for fault in records.faults),
-            *(self._status(StatusKind.UNKNOWN, unknown, received_time) for unknown in records.unknown),
+            *self._odd(records, received_time),
             *(one for one in records.acted if received_time - one.event_time < NEWS),
             *self._wallet.traded_elsewhere(_dexes_of(records), received_time),
         ]
@@ -272,9 +274,11 @@ class HyperliquidAccountFeed:
         """All that could be read; a status for each row that could not, or whose type is not known."""
         if found.faults and not found.transfers:
             return [Undecodable("; ".join(found.faults)[:500])]
-        faults = [self._status(StatusKind.MALFORMED, fault, received_time) for fault in found.faults]
-        unknown = [self._status(StatusKind.UNKNOWN, word, received_time) for word in found.unknown]
-        return [*found.transfers, *faults, *unknown] or [Ignored("no transfer")]
+        return [*found.transfers, *self._odd(found, received_time)] or [Ignored("no transfer")]
+
+    def _odd(self, found: Records | Ledger, time: Microseconds) -> Sequence[ExchangeStatus]:
+        faults = [self._status(StatusKind.MALFORMED, fault, time) for fault in found.faults]
+        return [*faults, *(self._status(StatusKind.UNKNOWN, word, time) for word in found.unknown)]
 
     def _next_page(self, answer: Answer) -> Sequence[FeedEvent]:
         if len(answer.body) < PAGE_BYTES:

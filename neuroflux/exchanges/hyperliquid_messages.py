@@ -199,6 +199,10 @@ class Margins(Struct, frozen=True):
     crossMarginSummary: MarginSummary
     marginSummary: MarginSummary | None = None
 
+    @property
+    def sums(self) -> MarginSummary:
+        return self.marginSummary or self.crossMarginSummary
+
 
 class ClearinghouseState(Struct, frozen=True):
     """The perpetuals account; its ``Margins`` are read from the same bytes, so that neither costs the other."""

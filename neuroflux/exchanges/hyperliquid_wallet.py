@@ -146,8 +146,7 @@ class Wallet:
 
     def _bound_elsewhere(self, dex: str, margins: Margins, profit: Decimal, time: Microseconds) -> list[FeedEvent]:
         """The balance that the state of another dex changes, in an account with one balance for all."""
-        sums = margins.marginSummary or margins.crossMarginSummary
-        asset = self._others.changed(dex, Bound(Decimal(sums.totalMarginUsed), profit))
+        asset = self._others.changed(dex, Bound(Decimal(margins.sums.totalMarginUsed), profit))
         return [self._balance(asset, time)] if asset and self._unified and self._has_spot else []
 
     def wants_settlement(self, dex: str) -> bool:
@@ -198,7 +197,7 @@ class Wallet:
             return _parts(asset, total + bound.profit, _in_orders(spot, bound.used), bound.used, bound.profit, time)
         if asset != COLLATERAL or self._margins is None:
             return _parts(asset, total, _in_orders(spot, _ZERO), _ZERO, _ZERO, time)
-        margin = self._margins.marginSummary or self._margins.crossMarginSummary
+        margin = self._margins.sums
         value, used = Decimal(margin.accountValue), Decimal(margin.totalMarginUsed)
         stays = max(used, Decimal(margin.totalNtlPos) * STAYS)
         in_orders = _in_orders(spot, _ZERO) + max(_ZERO, value - stays - Decimal(self._margins.withdrawable))
@@ -209,7 +208,7 @@ class Wallet:
         others = self._others.of(asset)
         if asset != COLLATERAL or self._margins is None:
             return others
-        margin = self._margins.marginSummary or self._margins.crossMarginSummary
+        margin = self._margins.sums
         return Bound(Decimal(margin.totalMarginUsed) + others.used, self._profit + others.profit)
 
 
