@@ -268,7 +268,7 @@ class Decider:
         """Barred where the exchange takes no new risk, but for what makes a position smaller."""
         known = self._of_legs(command.legs, ours, self._unable)
         return [
-            one if one.blocked or _closes(one, leg) else replace(one, blocked=self._barred(leg.exchange))
+            one if one.blocked or _reduces_all(one, leg.quantity) else replace(one, blocked=self._barred(leg.exchange))
             for one, leg in zip(known, command.legs, strict=False)
         ]
 
@@ -306,8 +306,7 @@ class Decider:
         ]
 
     def _would_wait(self, prospect: Prospect, quantity: Decimal, urgency: Urgency) -> str:
-        reduces = prospect.reducible * prospect.instrument.multiplier >= quantity
-        return self._must_wait(prospect.instrument.exchange, urgency, reduces=reduces)
+        return self._must_wait(prospect.instrument.exchange, urgency, reduces=_reduces_all(prospect, quantity))
 
     def _must_wait(self, exchange: str, urgency: Urgency, *, reduces: bool) -> str:
         """Why an order can't go at once: the exchange asked us to wait, takes no new risk, or has no room for it."""
@@ -331,9 +330,9 @@ class Decider:
         return list((others | {order.id: order for order in ours}).values())
 
 
-def _closes(prospect: Prospect, leg: CommandLeg) -> bool:
-    """Whether all of a leg makes a position smaller."""
-    return prospect.reducible * prospect.instrument.multiplier >= leg.quantity
+def _reduces_all(prospect: Prospect, quantity: Decimal) -> bool:
+    """Whether an order of so many units of the base only makes a position smaller."""
+    return prospect.reducible * prospect.instrument.multiplier >= quantity
 
 
 def is_pair(command: OrderCommand) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 
@@ -37,15 +37,14 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.bounds import MAX_WHY, control_fault, failover_fault
 from neuroflux.engine.candidates import PRICE_LIFE, Prospect, usd_rate
-from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, top_of
+from neuroflux.engine.conversion import Conversions, Rate, is_conversion_market, mids, top_of
 from neuroflux.engine.daily import DailyProfit
-from neuroflux.engine.leverage import bounded, held, reducible
+from neuroflux.engine.leverage import free_for, held, reducible
 from neuroflux.engine.limits import (
     BALANCES_LIFE,
     EVERYWHERE,
     NEVER,
     Seen,
-    at_margin,
     bounds_of,
     halt_fault,
     halt_of,
@@ -366,7 +365,8 @@ class Views:
         if written is None or now - written > BALANCES_LIFE:
             return None
         under_way = self._reserved(exchange, asset, orders, now)
-        return self._planned(instrument, side, balance, under_way, self._on_margin(instrument))
+        positions = self._on_margin(instrument)
+        return free_for(instrument, side, self.bounds(exchange), balance, positions, under_way)
 
     def _free_of_pool(
         self, instrument: Instrument, side: Side, orders: Sequence[Order], now: Microseconds
@@ -381,31 +381,14 @@ class Views:
             return None
         if now - self._pools.written(exchange) > BALANCES_LIFE:
             return None
-        return self._planned(instrument, side, balance, under_way, positions)
-
-    def _planned(
-        self,
-        instrument: Instrument,
-        side: Side,
-        balance: Balance | None,
-        under_way: Decimal,
-        positions: Mapping[str, Position],
-    ) -> Decimal:
-        """What a balance has for an order, as the engine counts it."""
-        free, bounds = balance.free if balance else Decimal(0), self.bounds(instrument.exchange)
-        planned, holding = (at_margin(one, instrument, bounds) for one in (free - under_way, under_way))
-        return bounded(planned, holding, instrument, side, bounds, balance, positions)
+        return free_for(instrument, side, self.bounds(exchange), balance, positions, under_way)
 
     def _reserved(self, exchange: str, asset: str, orders: Sequence[Order], now: Microseconds) -> Decimal:
         """What orders hold of an asset and its balance can't show yet."""
         return reserved(orders, exchange, asset, self._seen_of(exchange, asset, now), now, self.bounds(exchange))
 
     def _price_at(self, now: Microseconds) -> Price:
-        def price(asset: str) -> float | None:
-            known = self.rate(asset, now)
-            return known.mid if known is not None else None
-
-        return price
+        return mids(lambda asset: self.rate(asset, now))
 
     def shows(self, order: Order, now: Microseconds) -> bool:
         """Whether balances and positions show all that an order took and brought."""

@@ -8,6 +8,7 @@ quote of its pair with the anchor, and not at all when that quote is stale.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -39,6 +40,16 @@ class Rate(Struct, frozen=True, gc=False):
     @property
     def mid(self) -> float:
         return (self.bid + self.ask) / 2
+
+
+def mids(rate: Callable[[str], Rate | None]) -> Callable[[str], float | None]:
+    """The middle of each asset's rate; None where there is no rate."""
+
+    def mid(asset: str) -> float | None:
+        known = rate(asset)
+        return known.mid if known is not None else None
+
+    return mid
 
 
 def is_conversion_market(market: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from neuroflux.domain import Balance, Instrument, InstrumentKind, Position, Side
-from neuroflux.engine.limits import MARGIN, Seen
+from neuroflux.engine.limits import MARGIN, Seen, at_margin
 from neuroflux.engine.order_state import ZERO, Attempt, Order
 
 
@@ -95,6 +95,20 @@ def bounded(
     symbol, equity = instrument.symbol, _equity(balance, positions)
     allowed = room(symbol, side, positions, equity, Decimal(str(most))) - _opposite(symbol, side, positions)
     return min(planned, allowed * MARGIN - under_way)
+
+
+def free_for(
+    instrument: Instrument,
+    side: Side,
+    limits: Mapping[str, float],
+    balance: Balance | None,
+    positions: Mapping[str, Position],
+    under_way: Decimal = ZERO,
+) -> Decimal:
+    """What a balance has for an order, as it is planned with: beside what is ``under_way`` of its asset."""
+    free = balance.free if balance else ZERO
+    planned, holding = (at_margin(one, instrument, limits) for one in (free - under_way, under_way))
+    return bounded(planned, holding, instrument, side, limits, balance, positions)
 
 
 def _equity(balance: Balance | None, positions: Mapping[str, Position]) -> Decimal:

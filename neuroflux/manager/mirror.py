@@ -35,9 +35,9 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.bounds import control_fault
 from neuroflux.engine.candidates import PRICE_LIFE, Prospect, usd_rate
-from neuroflux.engine.conversion import Conversions, Name, Rate, is_conversion_market, top_of
-from neuroflux.engine.leverage import bounded, reducible
-from neuroflux.engine.limits import EVERYWHERE, Seen, at_margin, bounds_of, halt_of, spent_asset
+from neuroflux.engine.conversion import Conversions, Name, Rate, is_conversion_market, mids, top_of
+from neuroflux.engine.leverage import free_for, reducible
+from neuroflux.engine.limits import EVERYWHERE, Seen, bounds_of, halt_of, spent_asset
 from neuroflux.engine.pool import Pools, positions_in
 from neuroflux.engine.sound import as_received, flaw, flaw_of_instrument, flaw_of_price
 from neuroflux.entries import Entry
@@ -287,27 +287,17 @@ class Mirror:
         told = self.balances.get((instrument.exchange, spent_asset(instrument, side)))
         settled = self._settled(instrument.exchange)
         positions = {one.symbol: one for one, settle in settled if settle == instrument.settle}
-        return self._planned(instrument, side, told.balance if told else None, positions)
+        limits = self.limits(instrument.exchange)
+        return free_for(instrument, side, limits, told.balance if told else None, positions)
 
     def _free_of_pool(self, instrument: Instrument, side: Side, now: Microseconds) -> Decimal | None:
         """The same of an account whose assets are margin together."""
-
-        def price(asset: str) -> float | None:
-            known = self.rate(asset, now)
-            return known.mid if known is not None else None
-
+        price = mids(lambda asset: self.rate(asset, now))
         balance = self._pools.balance(instrument.exchange, instrument.settle, price)
         positions = positions_in(instrument.settle, self._settled(instrument.exchange), price)
         if balance is None or positions is None:
             return None
-        return self._planned(instrument, side, balance, positions)
-
-    def _planned(
-        self, instrument: Instrument, side: Side, balance: Balance | None, positions: Mapping[str, Position]
-    ) -> Decimal:
-        limits = self.limits(instrument.exchange)
-        planned = at_margin(balance.free if balance else Decimal(0), instrument, limits)
-        return bounded(planned, Decimal(0), instrument, side, limits, balance, positions)
+        return free_for(instrument, side, self.limits(instrument.exchange), balance, positions)
 
     def _settled(self, exchange: str) -> Iterator[tuple[Position, str]]:
         """The positions of an exchange, each with what it settles in."""
