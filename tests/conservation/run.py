@@ -142,7 +142,7 @@ class Account:
                 case PageNeeded():
                     await self._take(event.request, reader)
                 case Balance():
-                    self.balances[_called(event.asset)] = event
+                    self.balances[called(event.asset)] = event
                 case Position():
                     self.positions[event.symbol] = event
                 case Fill():
@@ -151,7 +151,7 @@ class Account:
                     pass
 
 
-def _called(asset: str) -> str:
+def called(asset: str) -> str:
     """As the exchange calls it: a token of Hyperliquid that is no known one is reported with its index behind it."""
     return asset.partition("#")[0]
 
