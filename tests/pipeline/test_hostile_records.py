@@ -9,7 +9,7 @@ import signal
 import struct
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from decimal import Decimal
 from functools import partial
@@ -42,9 +42,16 @@ from neuroflux.topics import (
 )
 from tests.conftest import service
 from tests.hostile import HEAD, ZSTD, Headers, batch, bomb, sealed, send, with_bad_header
-from tests.pipeline.conftest import Pipeline, wait_for
+from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 
 pytestmark = pytest.mark.stack
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
+    """One of this module's own: what is written here stays on the topics, where others would read it."""
+    yield from run_pipeline(tmp_path_factory.mktemp("hostile"), make_settings)
+
 
 HUGE = b"\x80\x80\x80\x80\x80\x80\x80\x80\x20"
 """2^60 as a count."""
