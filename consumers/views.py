@@ -171,13 +171,13 @@ class Views:
                 self._malformed(entry, entry.error)
 
     def _book(self, book: BookPicture[float], entry: Entry) -> None:
-        """A book without a side was withdrawn, and replaces what it was; an unsound one does not."""
-        whole, written = bool(book.bids and book.asks), _written(entry)
-        if whole and not self._is_sound(flaw(book, written), entry):
+        """A book that lost a side replaces what it was; an unsound one does not."""
+        written = _written(entry)
+        if book.has_both_sides and not self._is_sound(flaw(book, written), entry):
             return
         book = as_received(book, written)
         self._books[(book.exchange, book.symbol)] = (book, entry.cause)
-        if whole and is_conversion_market(book.market):
+        if book.has_both_sides and is_conversion_market(book.market):
             self._conversions.update(top_of(book))
 
     def _is_sound(self, wrong: str, entry: Entry) -> bool:
@@ -295,7 +295,7 @@ class Views:
     def _mid(self, exchange: str, symbol: str, now: Microseconds) -> float | None:
         """The middle of a fresh book, in its quote, or else the market's price; None where neither is."""
         book, _ = self._books.get((exchange, symbol), (None, None))
-        if book and book.bids and book.asks and now - book.received_time <= MID_LIFE:
+        if book and book.has_both_sides and now - book.received_time <= MID_LIFE:
             return (book.bids[0].price + book.asks[0].price) / 2
         instrument = self.instrument(exchange, symbol)
         price = self._prices.get(instrument.market) if instrument is not None else None

@@ -227,7 +227,10 @@ class Level(Struct, Generic[N], frozen=True, gc=False):
 
 
 class BookPicture(Struct, Generic[N], frozen=True):
-    """The best levels of a proved book at one moment, best first."""
+    """The best levels of a proved book at one moment, best first.
+
+    A book that lost a side is published once more without it: it replaces the last, and nothing is traded on it.
+    """
 
     exchange: str
     symbol: str
@@ -237,6 +240,10 @@ class BookPicture(Struct, Generic[N], frozen=True):
     sequence: int
     event_time: Microseconds
     received_time: Microseconds
+
+    @property
+    def has_both_sides(self) -> bool:
+        return bool(self.bids and self.asks)
 
 
 class Funding(Struct, Generic[N], frozen=True, gc=False):

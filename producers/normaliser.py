@@ -125,8 +125,7 @@ class Normaliser:
         """Take that time has passed: publish the pictures that are due, and look after the streams."""
         for pictures in self._pictures:
             for picture in pictures.due(now):
-                if picture.bids and picture.asks:
-                    self._sink.publish(BOOKS, picture)
+                self._sink.publish(BOOKS, picture)
         statuses, silent = self._liveness.check(now)
         for status in statuses:
             self._sink.publish(STATUS, status)

@@ -25,10 +25,14 @@ class ArbitrageStream:
             record = entry.record
             if record is None:
                 continue
+            is_book = isinstance(record, BookPicture)
+            if is_book and not record.has_both_sides:
+                self._arbitrage.withdraw(record)
+                continue
             if wrong := flaw(record, entry.timestamp):
                 if entry.topic is BOOKS:
                     dead_letter(self._sink, entry, wrong)
                 continue
-            look = self._arbitrage.book if isinstance(record, BookPicture) else self._arbitrage.quote
+            look = self._arbitrage.book if is_book else self._arbitrage.quote
             for signal in look(record, entry.cause):
                 self._sink.publish(SIGNALS, signal)

@@ -39,7 +39,7 @@ def _published(reported: Reported, name: Name, first: OwnTop, last: OwnTop) -> I
     if quote is not None:
         yield _key("bid", name, "market.quotes"), _moving(quote.bid_price, first.bid, last.bid)
         yield _key("ask", name, "market.quotes"), _moving(quote.ask_price, first.ask, last.ask)
-    if book is not None and book.bids and book.asks:
+    if book is not None and book.has_both_sides:
         yield _key("bid", name, "market.books"), _moving(book.bids[0].price, first.bid, last.bid)
         yield _key("ask", name, "market.books"), _moving(book.asks[0].price, first.ask, last.ask)
 

@@ -161,6 +161,12 @@ class Arbitrage:
         place.quote, place.quote_cause = quote, cause
         return self._look(market, place, quote.received_time, cause)
 
+    def withdraw(self, book: BookPicture[float]) -> None:
+        """A book that lost a side: no route leads over it until there is another."""
+        _, place = self._find(book.market, (book.exchange, book.symbol))
+        place.book = None
+        place.changed()
+
     def _find(self, name: str, instrument: Name) -> tuple[_Market, _Place]:
         market = self._markets.get(name)
         if market is None:

@@ -200,7 +200,7 @@ def _mids(prospects: Iterable[Prospect], now: Microseconds) -> list[float]:
 def _is_current(prospect: Prospect, now: Microseconds) -> bool:
     """Whether the book is of now, and close enough for its mid to be a price."""
     book = prospect.book
-    if book is None or not book.bids or not book.asks or abs(now - book.received_time) > MID_LIFE:
+    if book is None or not book.has_both_sides or abs(now - book.received_time) > MID_LIFE:
         return False
     bid, ask = book.bids[0].price, book.asks[0].price
     return 0 < bid < ask and (ask - bid) / ((ask + bid) / 2) <= MID_SPREAD
@@ -209,7 +209,7 @@ def _is_current(prospect: Prospect, now: Microseconds) -> bool:
 def _mid(prospect: Prospect) -> float:
     """USD per unit of the base; 0 where it is not known."""
     book, rate = prospect.book, prospect.rate
-    if book is None or rate is None or not book.bids or not book.asks:
+    if book is None or rate is None or not book.has_both_sides:
         return 0.0
     return (book.bids[0].price + book.asks[0].price) / 2 * rate.mid / prospect.instrument.multiplier
 
@@ -244,7 +244,7 @@ def _unusable(command: OrderCommand, prospect: Prospect, limits: Limits, now: Mi
         return f"inactive: {instrument.exchange} does not trade {instrument.symbol}"
     if prospect.health is not None and prospect.health.status is HealthStatus.OFFLINE and not prospect.only_closes:
         return f"health: {instrument.exchange} is offline"
-    if book is None or not book.bids or not book.asks:
+    if book is None or not book.has_both_sides:
         return "stale: no book"
     if now - book.received_time > limits.max_book_age:
         return f"stale: the book is {(now - book.received_time) / 1e6:.1f} s old"

@@ -49,7 +49,7 @@ def _flaw_of_quote(quote: Quote[float]) -> str:
 
 
 def _flaw_of_book(book: BookPicture[float]) -> str:
-    if not book.bids or not book.asks:
+    if not book.has_both_sides:
         return "a side is empty"
     if book.bids[0].price >= book.asks[0].price:
         return "crossed"

@@ -162,7 +162,14 @@ class BinanceMarketFeed:
             case "":
                 if head.u is not UNSET and head.B is not UNSET:
                     return self._quote(_BOOK_TICKER.decode(raw), received)
+                if head.error is not UNSET:
+                    return (self._refused(bytes(head.error), received),)
         return (Ignored(head.e or stream or _kind(head)),)
+
+    def _refused(self, error: bytes, received: Microseconds) -> FeedEvent:
+        """What was asked for on this socket does not come: people and the health see it."""
+        why = error.decode(errors="replace")[:500]
+        return ExchangeStatus(self.exchange, "error", StatusKind.MALFORMED, 0.0, why, received)
 
     def _quote(self, wire: BookTicker, received: Microseconds) -> Sequence[FeedEvent]:
         symbol, market = self._labels[wire.s]
@@ -271,6 +278,6 @@ def _shape(document: object) -> str:
 def _kind(head: Head) -> str:
     if head.lastUpdateId is not UNSET:
         return "partial depth"
-    if head.id is not UNSET or head.result is not UNSET or head.error is not UNSET:
+    if head.id is not UNSET or head.result is not UNSET:
         return "reply"
     return "message"

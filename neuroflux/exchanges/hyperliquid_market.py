@@ -75,6 +75,8 @@ TRADES_REMEMBERED: Final = 512
 REPUBLISH_MS: Final = 1_000
 BOOK_LIFE_MS: Final = 10_000
 """Two intervals of the slow ``l2Book``."""
+LATEST_MS: Final = 60_000
+"""No frame comes this late: one frame dated far ahead must not make all that follow look overtaken."""
 
 _KINDS: Final = {
     "bbo": StreamKind.QUOTE,
@@ -259,7 +261,7 @@ class HyperliquidMarketFeed:
 
     def _top(self, wire: Bbo, received_time: Microseconds) -> Sequence[FeedEvent]:
         """The quote, and the book once more where it was last published too long ago."""
-        if wire.time < self._quote_times.get(wire.coin, 0):
+        if _is_older(wire.time, self._quote_times.get(wire.coin, 0)):
             return (Ignored("older bbo"),)
         bid, ask = wire.bbo if len(wire.bbo) == 2 else (None, None)
         if bid is None or ask is None:
@@ -277,11 +279,11 @@ class HyperliquidMarketFeed:
         return (*again, quote, self._changed(state, wire, received_time))
 
     def _without_a_side(self, wire: Bbo, received_time: Microseconds) -> Sequence[FeedEvent]:
-        """One side is no quote: the last one counts no more, nor does a book that is older."""
+        """One side is no quote: the last one counts no more, nor does a book that is older, which is emptied."""
         self._quote_times[wire.coin] = wire.time
         state, why = self._books.get(wire.coin), "a side is empty"
         is_known = state is not None and not state.withdrawn and state.time < wire.time
-        gone = (self._withdraw(state, wire, why),) if state is not None and is_known else ()
+        gone = self._emptied(state, wire, why, received_time) if state is not None and is_known else ()
         if wire.coin in self._one_sided:
             return gone or (Ignored("bbo with one side"),)
         self._one_sided.add(wire.coin)
@@ -349,15 +351,22 @@ class HyperliquidMarketFeed:
         if (bids or asks) and not finite_positive(*chain.from_iterable(bids + asks)):
             return (Undecodable(f"l2Book of {wire.coin}: a level without price and size"),)
         state = self._books.setdefault(wire.coin, _Book())
-        if wire.time < state.time:
+        if _is_older(wire.time, state.time):
             return (Ignored("older l2Book"),)
         state.time = wire.time
         state.book.replace(bids, asks)
         if not bids and not asks:
-            return (self._withdraw(state, wire, "both sides are empty"),)
+            return self._emptied(state, wire, "both sides are empty", received_time)
         if state.book.crossed:
             return (self._withdraw(state, wire, "the book is crossed"),)
         return self._proved(state, wire, received_time)
+
+    def _emptied(self, state: _Book, wire: L2Book | Bbo, why: str, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """Withdraw the book, and publish it without levels, so that nobody trades on what it was."""
+        if state.withdrawn:
+            return (Ignored(f"l2Book: {why}"),)
+        state.book.replace([], [])
+        return (self._withdraw(state, wire, why), self._changed(state, wire, received_time))
 
     def _withdraw(self, state: _Book, wire: L2Book | Bbo, why: str) -> FeedEvent:
         if state.withdrawn:
@@ -390,6 +399,11 @@ class HyperliquidMarketFeed:
         return Funding(
             ID, symbol, market, context.funding, 1, context.markPx, context.oraclePx, next_hour, received_time
         )
+
+
+def _is_older(time: int, last: int) -> bool:
+    """Whether a frame was overtaken; where it is older by more than ``LATEST_MS``, the last one was misdated."""
+    return last - LATEST_MS <= time < last
 
 
 def _subscribing(kind: str, coin: str) -> bytes:

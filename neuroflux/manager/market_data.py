@@ -46,7 +46,7 @@ class _Part(Struct, frozen=True):
     @property
     def tops(self) -> tuple[float, float]:
         """Best bid and ask in USD per unit of the base; ``nan`` without a book."""
-        if self.book is None or not self.book.bids or not self.book.asks:
+        if self.book is None or not self.book.has_both_sides:
             return nan, nan
         scale = self.rate / self.instrument.multiplier
         return self.book.bids[0].price * scale, self.book.asks[0].price * scale
@@ -54,7 +54,7 @@ class _Part(Struct, frozen=True):
     @property
     def depth(self) -> float:
         """USD at both tops of the book."""
-        if self.book is None or not self.book.bids or not self.book.asks:
+        if self.book is None or not self.book.has_both_sides:
             return 0.0
         bid, ask = self.book.bids[0], self.book.asks[0]
         return (bid.price * bid.quantity + ask.price * ask.quantity) * self.rate
@@ -99,7 +99,7 @@ def _parts(
 
 def _is_fresh(book: BookPicture[float] | None, now: Microseconds) -> bool:
     """Whether there is a book to show for a price. Quotes may be back before it, after a silence of the exchange."""
-    return book is not None and bool(book.bids and book.asks) and abs(now - book.received_time) <= STALE
+    return book is not None and book.has_both_sides and abs(now - book.received_time) <= STALE
 
 
 def _answer(
@@ -160,7 +160,7 @@ def _why_not(mirror: Mirror, part: _Part, market: str, price: AggregatedPrice | 
         return f"market: it is of {instrument.market}, and the price is of {market}"
     if not instrument.active:
         return f"inactive: {instrument.exchange} does not trade it"
-    if book is None or not book.bids or not book.asks:
+    if book is None or not book.has_both_sides:
         return "stale: no book"
     if not _is_fresh(book, now):
         return f"stale: the last book is {(now - book.received_time) / 1e6:.1f} s old"

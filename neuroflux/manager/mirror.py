@@ -154,13 +154,12 @@ class Mirror:
         return bool(flaw)
 
     def _book(self, book: BookPicture[float], entry: Entry) -> None:
-        """A book without a side was withdrawn, and replaces what it was; an unsound one does not."""
-        whole = bool(book.bids and book.asks)
-        if whole and self._is_flawed(flaw(book, entry.timestamp), entry):
+        """A book that lost a side replaces what it was; an unsound one does not."""
+        if book.has_both_sides and self._is_flawed(flaw(book, entry.timestamp), entry):
             return
         book = as_received(book, entry.timestamp)
         self._books[(book.exchange, book.symbol)] = (book, entry.cause)
-        if whole and is_conversion_market(book.market):
+        if book.has_both_sides and is_conversion_market(book.market):
             self._conversions.update(top_of(book))
 
     def _signal(self, signal: ArbitrageSignal) -> None:
@@ -268,7 +267,7 @@ class Mirror:
         if abs(now - at) <= MARK_LIFE:
             return price
         book = self.book(instrument)
-        if book is None or not book.bids or not book.asks or abs(now - book.received_time) > MARK_LIFE:
+        if book is None or not book.has_both_sides or abs(now - book.received_time) > MARK_LIFE:
             return None
         return (book.bids[0].price + book.asks[0].price) / 2
 

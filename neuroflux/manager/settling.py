@@ -59,7 +59,7 @@ def closing(mirror: Mirror, fills: Iterable[Fill], now: Microseconds) -> float:
 def _closing(mirror: Mirror, instrument: Instrument | None, wire: float, now: Microseconds) -> float:
     book = mirror.book(instrument) if instrument is not None else None
     rate = mirror.rate(instrument.quote, now) if instrument is not None else None
-    if instrument is None or rate is None or book is None or not book.bids or not book.asks:
+    if instrument is None or rate is None or book is None or not book.has_both_sides:
         return nan
     levels = book.bids if wire > 0 else book.asks
     return closing_cost(instrument, mid_of(book), rate, levels, abs(wire) * instrument.multiplier)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -260,6 +261,16 @@ async def test_a_book_is_pictured_when_it_is_proved(venue: Venue, told: Recorder
 
 
 @pytest.mark.usefixtures("market")
+async def test_a_book_that_loses_a_side_is_pictured_without_it(venue: Venue, told: Recorder) -> None:
+    venue.depth(100, 101)
+    await told.until(lambda: told.of(BOOKS))
+    for update, bid in enumerate(("99", "98"), 102):
+        venue.depth(update, update, bid, "0")
+    await told.until(lambda: told.of(BOOKS)[-1].sequence == 103)
+    assert (told.of(BOOKS)[-1].bids, told.of(BOOKS)[-1].asks) == ((), (Level("101", "2"),))
+
+
+@pytest.mark.usefixtures("market")
 async def test_after_a_gap_there_is_no_picture_until_the_book_is_proved_again(venue: Venue, told: Recorder) -> None:
     venue.depth(100, 101)
     await told.until(lambda: told.of(BOOKS))
@@ -438,20 +449,28 @@ async def test_a_stream_that_stays_silent_on_a_lively_socket_is_stale_and_its_so
     for name in ("LEAST", "GRACE", "REOPENED", "EVERY"):
         monkeypatch.setattr(producers.liveness, name, 20_000)
 
-    async def quote() -> None:
-        while True:
-            venue.quote("99", "100")
-            await asyncio.sleep(0.01)
-
-    quoting = asyncio.create_task(quote())
-    await told.until(lambda: [one for one in told.of(STATUS) if one.channel == "trade"])
-    await told.until(lambda: len(venue.streams) == 2)
-    quoting.cancel()
-    await asyncio.gather(quoting, return_exceptions=True)
+    async with every_10_ms(lambda: venue.quote("99", "100")):
+        await told.until(lambda: [one for one in told.of(STATUS) if one.channel == "trade"])
+        await told.until(lambda: len(venue.streams) >= 2)
     stale = next(one for one in told.of(STATUS) if one.channel == "trade")
     assert (stale.kind, stale.symbol) == (StatusKind.STALE, SYMBOL)
-    venue.trade(1)
-    await told.until(lambda: [one for one in told.of(STATUS) if one.kind is StatusKind.RESYNCED])
+    async with every_10_ms(lambda: venue.trade(1)):
+        await told.until(lambda: [one for one in told.of(STATUS) if one.kind is StatusKind.RESYNCED])
+
+
+@asynccontextmanager
+async def every_10_ms(say: Callable[[], None]) -> AsyncIterator[None]:
+    async def again_and_again() -> None:
+        while True:
+            say()
+            await asyncio.sleep(0.01)
+
+    saying = asyncio.create_task(again_and_again())
+    try:
+        yield
+    finally:
+        saying.cancel()
+        await asyncio.gather(saying, return_exceptions=True)
 
 
 async def test_a_list_in_pages_is_asked_for_to_its_end_but_not_for_ever(

@@ -217,6 +217,15 @@ def test_a_stale_book_is_not_traded_on() -> None:
     assert log.take(cheap()) == []  # what comes late is as old as it is
 
 
+def test_a_book_that_lost_a_side_is_not_traded_on() -> None:
+    log = Log()
+    log.take(cheap())
+    log.engine.withdraw(book(A, ((99.0, 5.0),), ()))
+    assert log.take(dear()) == []
+    assert log.take(quote(A, 99.0, 100.0)) == []
+    assert log.take(cheap(sequence=3)) != []
+
+
 def test_a_quote_that_is_newer_than_the_book_takes_levels_away() -> None:
     log = Log()
     deep = book(B, ((102.0, 5.0), (101.5, 5.0), (101.0, 5.0)), ((103.0, 5.0),))

@@ -160,6 +160,13 @@ def test_of_one_side_there_is_no_quote_and_it_is_said_once(changed: dict[str, st
     assert len(at.frame(json.dumps(TICKER), 9)) == 1
 
 
+def test_a_refused_subscription_is_said() -> None:
+    (told,) = feed().frame('{"error":{"code":2,"msg":"Invalid request"},"id":1}', 9)
+    assert isinstance(told, ExchangeStatus)
+    assert (told.kind, told.channel) == (StatusKind.MALFORMED, "error")
+    assert "Invalid request" in told.detail
+
+
 @pytest.mark.parametrize(
     "raw", ['{"e":"serverShutdown","E":1}', '{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}']
 )

@@ -97,6 +97,8 @@ def test_a_side_that_is_empty_withdraws_the_quote_and_the_older_book_until_both_
         (StatusKind.GAP, "l2Book"),
         (StatusKind.EXCLUDED, "quotes"),
     ]
+    (emptied,) = (one.picture(5) for one in gone if isinstance(one, BookChanged))
+    assert (emptied.bids, emptied.asks, emptied.sequence) == ((), (), MS + 2)
     assert kinds(feed.frame(bbo(["99", "1"], ["101", "1"], MS + 1), NOW)) == [Ignored]
     assert kinds(feed.frame(bbo(["99", "1"], ["102", "1"], MS + 3_000), NOW)) == [ExchangeStatus, Quote]
     back = feed.frame(l2book([["99", "1"]], [["102", "1"]], MS + 3_001), NOW)
@@ -176,10 +178,19 @@ def test_an_older_book_is_not_used_and_an_equally_old_one_is(feed: HyperliquidMa
     assert event.picture(1).bids == (Level("98", "1"),)
 
 
+def test_a_frame_that_is_dated_far_ahead_silences_no_coin(feed: HyperliquidMarketFeed) -> None:
+    ahead = MS + 3_600_000
+    feed.frame(bbo(["99", "1"], ["100", "1"], ahead), NOW)
+    feed.frame(l2book([["99", "1"]], [["100", "1"]], ahead), NOW)
+    assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS), NOW))[0] is Quote
+    assert kinds(feed.frame(l2book([["99", "1"]], [["100", "1"]], MS), NOW)) == [BookChanged]
+
+
 @pytest.mark.parametrize("wrong", [([], []), ([["101", "1"]], [["100", "1"]]), ([["100", "1"]], [["100", "1"]])])
 def test_a_wrong_book_is_withdrawn_until_a_good_one(feed: HyperliquidMarketFeed, wrong: Any) -> None:
     feed.frame(l2book([["99", "1"]], [["100", "1"]]), NOW)
-    (gap,) = feed.frame(l2book(wrong[0], wrong[1], MS + 1), NOW)
+    gap, *emptied = feed.frame(l2book(wrong[0], wrong[1], MS + 1), NOW)
+    assert [one.picture(1).bids for one in emptied if isinstance(one, BookChanged)] == ([] if wrong[0] else [()])
     assert isinstance(gap, ExchangeStatus)
     assert (gap.kind, gap.channel) == (StatusKind.GAP, "l2Book")
     assert gap.detail.startswith("BTC/USDC:USDC")
@@ -423,7 +434,7 @@ def test_what_is_shown_is_what_the_exchange_had(history: list[tuple[tuple[set[in
                 assert (event.kind is StatusKind.RESYNCED) == withdrawn
                 withdrawn = not withdrawn
             if isinstance(event, BookChanged):
-                assert not withdrawn
+                assert not withdrawn or sides_of(event) == (set(), set())
                 assert event.sequence >= newest
                 newest = event.sequence
                 assert sides_of(event) == truth[newest]
