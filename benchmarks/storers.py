@@ -15,6 +15,7 @@ from clickhouse_driver import Client
 
 from consumers.warehouse import BATCH_ROWS, Warehouse, reading, store_all
 from neuroflux.clickhouse import ClickHouse
+from neuroflux.clickhouse_login import with_login
 from neuroflux.entries import Entry
 from neuroflux.publisher import Publisher
 from neuroflux.reader import Fetched, Reader
@@ -84,7 +85,7 @@ async def bare(settings: Settings, count: int) -> float:
             if len(entries) >= count:
                 break
     blocks = [_columns(entries[at : at + BATCH_ROWS]) for at in range(0, count, BATCH_ROWS)]
-    client, sql = Client.from_url(settings.clickhouse), f"INSERT INTO {QUOTES.table} VALUES"
+    client, sql = Client.from_url(with_login(settings)), f"INSERT INTO {QUOTES.table} VALUES"
     began = time.perf_counter()
     for block in blocks:
         client.execute(sql, block, columnar=True)

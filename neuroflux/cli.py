@@ -128,13 +128,21 @@ def down() -> None:
 
 
 @app.command()
-def status(json: Json = False) -> None:
+def status(
+    connect: Annotated[bool, typer.Option("--connect", help="Addresses and logins for other clients instead.")] = False,
+    json: Json = False,
+) -> None:
     """Each process, its address and its health."""
+    from neuroflux.connecting import connections
     from neuroflux.settings import load_settings
     from neuroflux.stack import daemon
-    from neuroflux.view import print_status
+    from neuroflux.view import print_connections, print_status
 
-    print_status(daemon.status(load_settings()), as_json=json)
+    settings = load_settings()
+    if connect:
+        print_connections(connections(settings), as_json=json)
+    else:
+        print_status(daemon.status(settings), as_json=json)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from clickhouse_driver.errors import Error as ClickHouseError
 from neuroflux.avro_file import MARK_BYTES, Row, avro_file
 from neuroflux.clickhouse_errors import refusal
 from neuroflux.clickhouse_http import Inserts
+from neuroflux.clickhouse_login import with_login
 from neuroflux.kafka_admin import Extent
 from neuroflux.settings import Settings
 from neuroflux.tables import STORED, create_table, insert_avro, upgrade
@@ -24,7 +25,7 @@ class ClickHouse:
 
     def __init__(self, settings: Settings) -> None:
         self._address = _without_password(settings.clickhouse)
-        self._client = Client.from_url(settings.clickhouse)
+        self._client = Client.from_url(with_login(settings))
         self._inserts = Inserts(settings)
 
     def close(self) -> None:

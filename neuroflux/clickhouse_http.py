@@ -10,6 +10,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import unquote, urlencode, urlsplit
 
 from neuroflux.clickhouse_errors import refusal
+from neuroflux.clickhouse_login import with_login
 from neuroflux.errors import Unreachable
 from neuroflux.settings import Settings
 
@@ -21,7 +22,7 @@ class Inserts:
     """As whom and into which database NEUROFLUX_CLICKHOUSE says. A connection each: an idle one is soon closed."""
 
     def __init__(self, settings: Settings) -> None:
-        who, where = urlsplit(settings.clickhouse), urlsplit(settings.clickhouse_http)
+        who, where = urlsplit(with_login(settings)), urlsplit(settings.clickhouse_http)
         self._address = settings.clickhouse_http
         self._connect = HTTPSConnection if where.scheme == "https" else HTTPConnection
         self._host, self._port = where.hostname or "", where.port

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import aclosing
 from math import isnan
 from typing import Any
@@ -49,6 +49,16 @@ def print_status(services: Iterable[ServiceStatus], *, as_json: bool) -> None:
             service.name, service.address, service.state, str(service.pid), str(service.restarts), service.detail
         )
     console.print(table)
+
+
+def print_connections(connections: Mapping[str, str], *, as_json: bool) -> None:
+    """Never cut to the width of a terminal: they are there to be copied."""
+    if as_json:
+        console.out(msgspec.json.encode(connections).decode(), highlight=False)
+        return
+    width = max(map(len, connections))
+    for name, value in connections.items():
+        console.out(f"{name:{width}}  {value}", highlight=False)
 
 
 async def watch_topic(settings: Settings, topic: Topic, *, as_json: bool) -> None:

@@ -32,7 +32,7 @@ def rows(topic: Topic, records: Sequence[Any]) -> list[Row]:
 @contextmanager
 def own_database(settings: Settings) -> Iterator[Settings]:
     """Empty, with the tables and views: what other tests stored would be among it."""
-    name = f"own_{uuid.uuid4().hex}"
+    name = f"neuroflux_{uuid.uuid4().hex}"
     maker = ClickHouse(settings)
     maker.execute(f"CREATE DATABASE {name}")
     own = settings.model_copy(update={"clickhouse": f"{settings.clickhouse.rpartition('/')[0]}/{name}"})

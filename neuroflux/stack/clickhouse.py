@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Mapping
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from msgspec import Struct
 
+from neuroflux.clickhouse_login import make_login, with_login
 from neuroflux.credentials import read_credentials
 from neuroflux.errors import UsageError
-from neuroflux.settings import Settings
+from neuroflux.settings import Settings, with_user
 from neuroflux.stack.access import READER, WAREHOUSE
 from neuroflux.stack.checks import listens
 from neuroflux.stack.environment import base
@@ -60,8 +60,9 @@ CONFIG = """<clickhouse>
 FROM_HERE = "<headers><Host>regex:^{host}$</Host><Origin>regex:^(https?://{host})?$</Origin></headers>"
 HOST = r"(127\.0\.0\.1|localhost|\[::1\]|{name})(:[0-9]+)?"
 
-# The engine itself works as `default`, which therefore has no password, and is let in from this machine alone.
-# Where it matters who comes, `default` may do no more than the engine asks for at its start.
+# The engine itself works as `default`, which therefore has no password. It is let in from this machine alone, and may
+# do no more than the engine asks for at its start. Applications own their database, and such beside it whose names
+# begin with its name; they may also end queries, since that is how the engine is stopped.
 USERS = """<clickhouse>
   <profiles>
     <default><implicit_select>0</implicit_select></default>
@@ -76,11 +77,17 @@ USERS = """<clickhouse>
   <users>
     <default>
       <password></password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
-      <profile>default</profile><quota>default</quota>{rights}
+      <profile>default</profile><quota>default</quota>
+      <grants><query>GRANT SYSTEM LISTEN ON *.*</query><query>GRANT SELECT ON system.numbers</query></grants>
     </default>
     <{user}>
       <password_sha256_hex>{password}</password_sha256_hex><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
       <profile>default</profile><quota>default</quota>
+      <grants>
+        <query>GRANT ALL ON {database}*.*</query><query>GRANT SELECT ON system.*</query>
+        <query>GRANT TABLE ENGINE ON MergeTree</query><query>GRANT TABLE ENGINE ON ReplacingMergeTree</query>
+        <query>GRANT TABLE ENGINE ON Memory</query><query>GRANT KILL QUERY ON *.*</query>
+      </grants>
     </{user}>{reader}
   </users>
   <quotas><default></default></quotas>
@@ -88,9 +95,6 @@ USERS = """<clickhouse>
 """
 
 
-RIGHTS = "<access_management>1</access_management>"
-ENGINE_RIGHTS = """
-      <grants><query>GRANT SYSTEM LISTEN ON *.*</query><query>GRANT SELECT ON system.numbers</query></grants>"""
 READER_USER = """
     <reader>
       <password_sha256_hex>{password}</password_sha256_hex><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
@@ -99,15 +103,11 @@ READER_USER = """
 
 
 class Server(Struct, frozen=True):
-    """Where it listens, and as whom applications come: the user of NEUROFLUX_CLICKHOUSE, else ``neuroflux``; on a
-    secure stack the warehouse.
-    """
+    """Where it listens."""
 
     host: str
     port: int
     http_port: int
-    user: str
-    password: str
 
 
 def server(settings: Settings) -> Server:
@@ -117,11 +117,13 @@ def server(settings: Settings) -> Server:
         raise UsageError(f"{SETTING}: {settings.clickhouse!r} names no host and port")
     if http.port is None:
         raise UsageError(f"{HTTP_SETTING}: {settings.clickhouse_http!r} names no port")
-    named = native.username not in (None, "default")
-    user, password = (native.username or "", native.password or "") if named else ("neuroflux", "neuroflux")
-    if passwords := read_credentials(settings.home):
-        user, password = WAREHOUSE, passwords[WAREHOUSE]
-    return Server(native.hostname, native.port, http.port, user, password)
+    return Server(native.hostname, native.port, http.port)
+
+
+def as_owner(settings: Settings) -> str:
+    """NEUROFLUX_CLICKHOUSE as whom applications write: its user, else the home's; on a secure stack the warehouse."""
+    passwords = read_credentials(settings.home)
+    return with_user(settings.clickhouse, WAREHOUSE, passwords[WAREHOUSE]) if passwords else with_login(settings)
 
 
 def config(made: Server, folder: Path) -> str:
@@ -132,15 +134,14 @@ def config(made: Server, folder: Path) -> str:
     return CONFIG.format(**texts, from_here=here, memory=MEMORY, marks=MARKS)
 
 
-def users(made: Server, passwords: Mapping[str, str]) -> str:
-    """The text of users.xml; a secure stack has a user that can only read, and none else without a password."""
-    reader = READER_USER.format(password=_hashed(passwords[READER])) if passwords else ""
-    rights = ENGINE_RIGHTS if passwords else RIGHTS
+def users(settings: Settings) -> str:
+    """The text of users.xml: who owns the database, and on a secure stack who can only read."""
+    owner, passwords = urlsplit(as_owner(settings)), read_credentials(settings.home)
     return USERS.format(
-        user=escape(made.user),
-        password=_hashed(made.password),
-        reader=reader,
-        rights=rights,
+        user=escape(unquote(owner.username or "")),
+        password=_hashed(unquote(owner.password or "")),
+        database=escape(owner.path.strip("/")),
+        reader=READER_USER.format(password=_hashed(passwords[READER])) if passwords else "",
         reader_bytes=READER_BYTES,
         reader_seconds=READER_SECONDS,
     )
@@ -162,32 +163,34 @@ def clickhouse(settings: Settings) -> Service:
         cwd=settings.home.absolute(),
         address=f"{made.host}:{made.port}",
         ports=(Port(made.host, made.port, SETTING), Port(made.host, made.http_port, HTTP_SETTING)),
-        check=partial(answers, made),
-        prepare=partial(_prepare, made, folder, read_credentials(settings.home)),
+        check=partial(answers, settings),
+        prepare=partial(_prepare, settings, made, folder),
         stop_timeout=30.0,
     )
 
 
-def _prepare(made: Server, folder: Path, passwords: Mapping[str, str]) -> None:
+def _prepare(settings: Settings, made: Server, folder: Path) -> None:
     (folder / "run").mkdir(parents=True, exist_ok=True)
+    if not read_credentials(settings.home):
+        make_login(settings)
     (folder / "run" / "config.xml").write_text(config(made, folder))
-    (folder / "run" / "users.xml").write_text(users(made, passwords))
+    (folder / "run" / "users.xml").write_text(users(settings))
     (folder / "run" / "users.xml").chmod(0o600)
 
 
-async def answers(made: Server) -> bool:
+async def answers(settings: Settings) -> bool:
     """Whether a query over the native protocol is answered."""
-    return await listens(made.host, made.port) and await asyncio.to_thread(ask, made, "SELECT 1")
+    made = server(settings)
+    return await listens(made.host, made.port) and await asyncio.to_thread(ask, as_owner(settings), "SELECT 1")
 
 
-def ask(made: Server, sql: str) -> bool:
-    """Whether a query of the application's user is carried out."""
+def ask(url: str, sql: str) -> bool:
+    """Whether a query is carried out, outside of the database, which may be still to be made."""
     from clickhouse_driver import Client  # here, because most commands of the program never ask
     from clickhouse_driver.errors import Error
 
-    client = Client(
-        made.host, made.port, user=made.user, password=made.password, connect_timeout=2, send_receive_timeout=5
-    )
+    outside = urlsplit(url)._replace(path="/default", query="connect_timeout=2&send_receive_timeout=5")
+    client = Client.from_url(outside.geturl())
     try:
         client.execute(sql)
         return True

@@ -20,7 +20,7 @@ from threading import Thread
 from types import ModuleType
 
 from neuroflux.settings import load_settings
-from neuroflux.stack.clickhouse import Server, ask, server
+from neuroflux.stack.clickhouse import Server, as_owner, ask, server
 from neuroflux.stack.confinement import confine
 
 RTLD_DEEPBIND = 0x8
@@ -86,7 +86,8 @@ def main() -> None:
         os.setpgrp()  # SYSTEM SHUTDOWN signals the whole group
     (folder / "db" / "metadata").mkdir(parents=True, exist_ok=True)  # else the first start has no background tasks
     os.chdir(folder / "run")
-    made = server(load_settings())
+    settings = load_settings()
+    made, owner = server(settings), as_owner(settings)
     ended: SimpleQueue[str] = SimpleQueue()
     engine = load_engine()
     confine_engine(made, folder)
@@ -97,7 +98,7 @@ def main() -> None:
     reason = ended.get()
     if reason != STOP:
         print(reason, file=sys.stderr, flush=True)
-    elif ask(made, f"KILL QUERY WHERE query = '{WAIT}' SYNC"):
+    elif ask(owner, f"KILL QUERY WHERE query = '{WAIT}' SYNC"):
         ended.get()
     else:
         print("it answers nobody: left without a goodbye", file=sys.stderr, flush=True)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from clickhouse_driver import Client
 
+from neuroflux.clickhouse_login import with_login
 from neuroflux.errors import NeuroFluxError
 from neuroflux.kafka_admin import create_topics, grant
 from neuroflux.registry import register_schemas
@@ -34,7 +35,7 @@ async def make_topics(settings: Settings, replication: int) -> None:
 
 def create_database(settings: Settings) -> None:
     """The database that NEUROFLUX_CLICKHOUSE names. Its tables are the warehouse's to make."""
-    address = urlsplit(settings.clickhouse)
+    address = urlsplit(with_login(settings))
     name = address.path.strip("/")
     client = Client.from_url(address._replace(path="/default").geturl())
     try:

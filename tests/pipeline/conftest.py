@@ -9,10 +9,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 from msgspec import Struct
 
+from neuroflux.clickhouse_login import with_login
 from neuroflux.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -43,10 +45,15 @@ class Pipeline(Struct, frozen=True):
         with urllib.request.urlopen(request, timeout=10):
             pass
 
+    def login(self) -> dict[str, str]:
+        """The headers by which ClickHouse knows its owner over HTTP."""
+        who = urlsplit(with_login(self.settings))
+        return {"X-ClickHouse-User": who.username or "", "X-ClickHouse-Key": who.password or ""}
+
     def query(self, sql: str) -> list[list[str]]:
         """Ask ClickHouse over HTTP, as any client would."""
         url = f"{self.settings.clickhouse_http}/?database=neuroflux"
-        with urllib.request.urlopen(urllib.request.Request(url, sql.encode()), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, sql.encode(), self.login()), timeout=10) as answer:
             return [line.split("\t") for line in answer.read().decode().splitlines()]
 
 

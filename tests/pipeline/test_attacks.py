@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,9 +23,9 @@ confined = pytest.mark.skipif(version() < TCP_SINCE, reason="this kernel's Landl
 def asked(
     pipeline: Pipeline, sql: str, headers: dict[str, str] | None = None, method: str = "POST"
 ) -> tuple[int, str, str | None]:
-    """The status, the body, and whom the answer lets read it."""
+    """As the owner of the database: the status, the body, and whom the answer lets read it."""
     url = f"{pipeline.settings.clickhouse_http}/"
-    request = urllib.request.Request(url, sql.encode(), headers or {}, method=method)
+    request = urllib.request.Request(url, sql.encode(), pipeline.login() | (headers or {}), method=method)
     try:
         with urllib.request.urlopen(request, timeout=20) as answer:
             return answer.status, answer.read().decode(), answer.headers.get("Access-Control-Allow-Origin")
@@ -77,9 +79,34 @@ def test_the_files_of_a_home_are_its_owners_alone(pipeline: Pipeline) -> None:
     assert [str(path) for path in open_to_others if "vertx-cache" not in str(path)] == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="who is not root can't become another user")
+def test_another_user_of_the_machine_reads_and_writes_no_file(pipeline: Pipeline) -> None:
+    home = pipeline.settings.home
+    before = stat.S_IMODE(home.parent.stat().st_mode)
+    home.parent.chmod(0o711)  # the folder of the tests lets nobody through
+    try:
+        command = ["find", home.name, "-readable", "-print", "-o", "-writable", "-print"]
+        found = subprocess.run(command, cwd=home.parent, user="nobody", capture_output=True, text=True, check=False)
+    finally:
+        home.parent.chmod(before)
+    assert (found.stdout, "Permission denied" in found.stderr) == ("", True)
+
+
 def test_no_password_can_be_read_with_sql(pipeline: Pipeline) -> None:
     _, told, _ = asked(pipeline, f"SELECT file('{pipeline.settings.home.absolute()}/clickhouse/run/users.xml')")
-    assert "<password>neuroflux" not in told
+    assert pipeline.login()["X-ClickHouse-Key"] not in told
+
+
+@pytest.mark.parametrize("user", ["", "default", "neuroflux"])
+def test_without_the_password_nothing_is_read_or_written(pipeline: Pipeline, user: str) -> None:
+    anybody = {"X-ClickHouse-User": user, "X-ClickHouse-Key": ""}
+    for sql in (
+        "SELECT 'canary' FROM neuroflux.quotes LIMIT 1",
+        "DROP DATABASE neuroflux",
+        "SELECT * FROM system.parts",
+    ):
+        status, told, _ = asked(pipeline, sql, anybody)
+        assert (status >= 400, "canary" in told) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,8 @@ def _events(pipeline: Pipeline, order_id: str) -> list[dict[str, str]]:
 
 
 def _native(pipeline: Pipeline, sql: str) -> list[tuple[Any, ...]]:
-    client = Client.from_url(pipeline.settings.clickhouse)
+    told = pipeline.program("status", "--connect", "--json")
+    client = Client.from_url(json.loads(told.stdout)["clickhouse"])
     try:
         rows: list[tuple[Any, ...]] = client.execute(sql)
         return rows

@@ -6,13 +6,18 @@ import signal
 import subprocess
 import time
 import urllib.request
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
 
+from neuroflux.clickhouse_login import with_login
+from neuroflux.connecting import connections
 from neuroflux.settings import Settings
 from neuroflux.stack import daemon, home
 from neuroflux.stack.services import ServiceStatus, State
@@ -20,6 +25,14 @@ from neuroflux.topics import ALL, COMMANDS
 
 pytestmark = pytest.mark.stack
 
+OTHERS = (
+    "CREATE DATABASE other",
+    "CREATE USER somebody",
+    "SYSTEM STOP LISTEN HTTP",
+    "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+    "SELECT * FROM url('http://127.0.0.1:1', 'LineAsString')",
+    "CREATE TABLE linked (x String) ENGINE = URL('http://127.0.0.1:1', 'LineAsString')",
+)
 WARM_START = 30.0
 """A loose bound, in seconds: other tests may keep the machine busy. Alone it is under half of that."""
 
@@ -73,7 +86,11 @@ async def keys(settings: Settings) -> list[bytes]:
 
 
 def query(settings: Settings, text: str) -> list[tuple[object, ...]]:
-    client = Client.from_url(settings.clickhouse)
+    return ask(with_login(settings), text)
+
+
+def ask(url: str, text: str) -> list[tuple[object, ...]]:
+    client = Client.from_url(url)
     try:
         rows: list[tuple[object, ...]] = client.execute(text)
         return rows
@@ -101,12 +118,32 @@ async def test_up_brings_all_that_the_stages_find(settings: Settings) -> None:
 
 
 def test_the_application_has_a_user_of_its_own(settings: Settings) -> None:
-    as_user = settings.clickhouse.replace("//", "//neuroflux:neuroflux@")
-    assert query(settings.model_copy(update={"clickhouse": as_user}), "SELECT currentUser()") == [("neuroflux",)]
+    assert query(settings, "SELECT currentUser()") == [("neuroflux",)]
 
 
-def test_clickhouse_speaks_http_too(settings: Settings) -> None:
-    with urllib.request.urlopen(f"{settings.clickhouse_http}/?query=SELECT%201") as answer:
+@pytest.mark.parametrize("sql", OTHERS)
+def test_the_application_owns_its_database_and_nothing_else(settings: Settings, sql: str) -> None:
+    with pytest.raises(ServerException, match="Not enough privileges"):
+        query(settings, sql)
+
+
+@pytest.mark.parametrize("login", ["", "default:@", "neuroflux:neuroflux@", "neuroflux:@"])
+@pytest.mark.parametrize("sql", ["SELECT * FROM system.parts", "CREATE TABLE t (x Int8)", "DROP DATABASE neuroflux"])
+def test_nobody_without_the_password_reads_or_writes(settings: Settings, login: str, sql: str) -> None:
+    with pytest.raises(ServerException, match=r"Not enough privileges|Authentication failed"):
+        ask(settings.clickhouse.replace("//", f"//{login}"), sql)
+
+
+def test_what_other_clients_connect_with_is_told(settings: Settings) -> None:
+    told = connections(settings)
+    assert (told["kafka"], told["registry"]) == (settings.kafka, settings.registry)
+    assert ask(told["clickhouse"], "SELECT currentUser(), currentDatabase()") == [("neuroflux", "neuroflux")]
+    http = urlsplit(told["clickhouse_http"])
+    asked = urllib.request.Request(
+        f"{settings.clickhouse_http}/?{http.query}&query=SELECT%201",
+        headers={"Authorization": f"Basic {b64encode(f'{http.username}:{http.password}'.encode()).decode()}"},
+    )
+    with urllib.request.urlopen(asked) as answer:
         assert answer.read() == b"1\n"
 
 
