@@ -154,6 +154,15 @@ def test_clickhouses_default_user_has_no_right_that_is_worth_anything(pipeline: 
     assert "Not enough privileges" in refused.value.read().decode()
 
 
+def test_a_person_is_told_to_connect_as_trader_and_reader(pipeline: Pipeline) -> None:
+    passwords = read_credentials(pipeline.settings.home)
+    told = json.loads(pipeline.program("status", "--connect", "--json").stdout)
+    assert (told["kafka_security_protocol"], told["kafka_sasl_mechanism"]) == ("SASL_PLAINTEXT", "SCRAM-SHA-512")
+    login = told["kafka_sasl_plain_username"], told["kafka_sasl_plain_password"]
+    assert login == (TRADER, passwords[TRADER])
+    assert told["clickhouse"].startswith(f"clickhouse://{READER}:{passwords[READER]}@127.0.0.1:")
+
+
 def test_no_password_is_in_a_log_a_command_line_or_the_state(pipeline: Pipeline) -> None:
     passwords = read_credentials(pipeline.settings.home).values()
     logs = [one.read_text(errors="replace") for one in log_path(pipeline.settings, "x").parent.iterdir()]
