@@ -167,7 +167,7 @@ class Runner:
 
     async def _try_cancel(self, instrument: Instrument, client_order_id: str) -> None:
         try:
-            outcome = await self._outcome(instrument, lambda d, now: d.cancel(instrument, client_order_id, now))
+            outcome = await self._cancelled(instrument, client_order_id)
         except NeuroFluxError as error:
             log.warning("order %s: %s was not cancelled: %s", self.order.id, client_order_id, error)
             return
@@ -429,7 +429,9 @@ class Runner:
 
     async def _ask(self, instrument: Instrument, client_order_id: str) -> None:
         asked_at = wall()
-        outcome = await self._outcome(instrument, lambda d, now: d.query(instrument, client_order_id, now))
+        outcome = await self._by_either_id(
+            instrument, client_order_id, lambda d, now, known: d.query(instrument, client_order_id, now, known)
+        )
         if isinstance(outcome, NotThere):
             outcome = await self._without_fills(instrument, client_order_id, outcome, asked_at)
         await self._answered(client_order_id, Question.QUERY, outcome, asked_at)
@@ -453,8 +455,24 @@ class Runner:
 
     async def _cancel(self, instrument: Instrument, client_order_id: str) -> None:
         asked_at = wall()
-        outcome = await self._outcome(instrument, lambda d, now: d.cancel(instrument, client_order_id, now))
+        outcome = await self._cancelled(instrument, client_order_id)
         await self._answered(client_order_id, Question.CANCEL, outcome, asked_at)
+
+    async def _cancelled(self, instrument: Instrument, client_order_id: str) -> Outcome:
+        return await self._by_either_id(
+            instrument, client_order_id, lambda d, now, known: d.cancel(instrument, client_order_id, now, known)
+        )
+
+    async def _by_either_id(
+        self, instrument: Instrument, client_order_id: str, build: Callable[[Desk, int, str], Request]
+    ) -> Outcome:
+        """By the client id; where the exchange does not know it any more, by its own: others can amend an order."""
+        outcome = await self._outcome(instrument, lambda d, now: build(d, now, ""))
+        attempt = find(self.order, client_order_id)
+        known = attempt.exchange_order_id if attempt is not None else ""
+        if not isinstance(outcome, NotThere) or not known:
+            return outcome
+        return await self._outcome(instrument, lambda d, now: build(d, now, known))
 
     async def _outcome(self, instrument: Instrument, build: Callable[[Desk, int], Request]) -> Outcome:
         asked = time.monotonic()

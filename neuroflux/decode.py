@@ -26,6 +26,7 @@ from neuroflux.exchanges.base_exchange import (
     Keys,
     Request,
     SnapshotNeeded,
+    Throttled,
     Undecodable,
 )
 from neuroflux.exchanges.catalogue import exchange as exchange_of
@@ -40,6 +41,8 @@ _FAULTS: Final = (
 _ORDER_TAGS: Final = frozenset(
     {"place", "cancel", "query", "order", "order limit", "order market", "cancelByCloid", "orderStatus"}
 )
+_SENT_TAGS: Final = frozenset({"place", "cancel"})
+"""Of an answer to one of these something is always said: the order may stand."""
 _ORDER_PATHS: Final = ("/order", "/exchange")
 _KEYS: Final = Keys("0x" + "0" * 40, "0x" + "01" * 32)
 _LATEST: Final = 4_102_444_800_000_000
@@ -104,13 +107,22 @@ class Decoding:
         if listed:
             return listed
         if not _is_of_an_order(answer.request):
-            return self._events(lambda feed: feed.answer(answer, received))
+            return [*self._held(answer, received), *self._events(lambda feed: feed.answer(answer, received))]
         outcome = self._desk.outcome(answer)
         chosen = self._chosen(lambda feed: feed.answer(answer, received))
         is_unread = isinstance(outcome, InDoubt) and outcome.reason.startswith(UNREADABLE_ANSWER)
-        if is_unread and not any(isinstance(one, Undecodable) for one in chosen):
+        is_said = answer.request.tag in _SENT_TAGS or any(isinstance(one, Undecodable) for one in chosen)
+        if is_unread and not is_said:
             return self._written(chosen)  # an answer that only its request explains is no doubt
         return list(outcome_lines(outcome, self._exchange.ID, received))
+
+    def _held(self, answer: Answer, received: Microseconds) -> list[Fields]:
+        """How long the exchange refuses any request after this answer; nothing where it refuses none."""
+        wait = self._exchange.usage(answer).wait if answer.status in (418, 429) else None
+        if wait is None:
+            return []
+        held = Throttled(wait, f"HTTP {answer.status}: {answer.body[:200]!r}")
+        return list(outcome_lines(held, self._exchange.ID, received))
 
     def _lists(self, answer: Answer, received: Microseconds) -> list[Fields]:
         """What a list of instruments says; nothing where this is none. Later lines have the names that it gives."""
@@ -141,13 +153,17 @@ class Decoding:
         return min((ask(feed) for feed in self._feeds), key=_rank)
 
 
-_SAYS_MOST: Final = 0
-
-
 def _rank(events: Sequence[FeedEvent]) -> int:
-    if any(not isinstance(event, Ignored | Undecodable) for event in events):
-        return _SAYS_MOST
-    return 1 if any(isinstance(event, Undecodable) for event in events) else 2
+    """0 says most. That a frame is malformed says less than what another feed makes of it."""
+    return min((_rank_of(event) for event in events), default=3)
+
+
+def _rank_of(event: FeedEvent) -> int:
+    if isinstance(event, Ignored):
+        return 3
+    if isinstance(event, Undecodable):
+        return 2
+    return int(isinstance(event, ExchangeStatus) and event.kind is StatusKind.MALFORMED)
 
 
 def _answer(line: _Line, received: Microseconds) -> Answer:

@@ -161,7 +161,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
     of the market (1000 for ``kPEPE``): prices and quantities of records are per unit of the *wire's* instrument, and
     ``multiplier`` says how to compare them. A step of 0 means the rule does not apply. Prices are bound by
     ``tick_size``; where ``price_significant_figures`` is not 0 (Hyperliquid: 5) by that and ``price_decimals`` too.
-    Fees are fractions of the notional.
+    Fees are fractions of the notional. ``closing_only``: it is settled within a day, so positions may only be reduced.
     """
 
     exchange: str
@@ -185,6 +185,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
     maker_fee: Decimal = Decimal(0)
     asset_id: int = -1
     active: bool = True
+    closing_only: bool = False
 
 
 # ── market data ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -100,4 +100,4 @@ def test_today_reads_what_the_last_release_wrote() -> None:
             )
             if shown.returncode == 0:  # a topic that is newer than the release has nothing to be compatible with
                 assert compatible(text_of(topic.name), shown.stdout), f"{topic.name} since {tag}"
-    assert last or "unreleased" in (ROOT / "CHANGELOG.md").read_text()
+    assert last or "Nothing has been released yet" in (ROOT / "CHANGELOG.md").read_text()

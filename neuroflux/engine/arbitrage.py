@@ -92,7 +92,8 @@ class _Place:
     def changed(self) -> None:
         """Work the top out anew."""
         book, quote = self.book, self.quote
-        if book is None or self.instrument is None or not self.instrument.active:
+        one = self.instrument
+        if book is None or one is None or not one.active or one.closing_only:
             self.cost = self.gain = 0.0
             return
         bid, ask, self.received, self.newer = book.bids[0].price, book.asks[0].price, book.received_time, None

@@ -242,6 +242,8 @@ def _unusable(command: OrderCommand, prospect: Prospect, limits: Limits, now: Mi
         return prospect.blocked
     if not instrument.active:
         return f"inactive: {instrument.exchange} does not trade {instrument.symbol}"
+    if instrument.closing_only and not prospect.reducible:
+        return f"inactive: {instrument.exchange} settles {instrument.symbol} within a day: it is only closed"
     if prospect.health is not None and prospect.health.status is HealthStatus.OFFLINE and not prospect.only_closes:
         return f"health: {instrument.exchange} is offline"
     if book is None or not book.has_both_sides:

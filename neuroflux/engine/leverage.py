@@ -105,7 +105,12 @@ def free_for(
     positions: Mapping[str, Position],
     under_way: Decimal = ZERO,
 ) -> Decimal:
-    """What a balance has for an order, as it is planned with: beside what is ``under_way`` of its asset."""
+    """What a balance has for an order, as it is planned with: beside what is ``under_way`` of its asset.
+
+    Nothing for an instrument on which positions may only be reduced.
+    """
+    if instrument.closing_only:
+        return ZERO
     free = balance.free if balance else ZERO
     planned, holding = (at_margin(one, instrument, limits) for one in (free - under_way, under_way))
     return bounded(planned, holding, instrument, side, limits, balance, positions)

@@ -384,9 +384,17 @@ class Desk(Protocol):
 
     def place(self, placement: Placement, now: Microseconds) -> Request: ...
 
-    def cancel(self, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request: ...
+    def cancel(
+        self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
+    ) -> Request:
+        """Name the order by the exchange's id where that is given: its client id may have been changed by others."""
+        ...
 
-    def query(self, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request: ...
+    def query(
+        self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
+    ) -> Request:
+        """Name the order likewise."""
+        ...
 
     def open_orders(self, now: Microseconds) -> Request: ...
 

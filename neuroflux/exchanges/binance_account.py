@@ -57,7 +57,15 @@ from neuroflux.exchanges.binance_messages import (
 from neuroflux.exchanges.binance_orders import ZERO, records_of
 from neuroflux.exchanges.binance_pages import LONG_WINDOW_MS, PAGE, asked_at, next_page
 from neuroflux.exchanges.binance_reports import spot_events
-from neuroflux.exchanges.binance_rest import failure, signature, signed, signed_within
+from neuroflux.exchanges.binance_rest import (
+    LONGEST_WAIT_SECONDS,
+    THROTTLED_SECONDS,
+    ban_end,
+    failure,
+    signature,
+    signed,
+    signed_within,
+)
 from neuroflux.exchanges.binance_rows import Rows, keys_of, sane
 from neuroflux.exchanges.omitted import Held
 
@@ -101,6 +109,8 @@ class BinanceAccountFeed:
         self._keys = keys
         self._symbols = {one.name: one.symbol for one in instruments}
         self._active: set[str] = set()
+        self._amended: dict[tuple[str, int], str] = {}
+        """By symbol and exchange's id, the client ids that orders had before somebody amended them."""
         self._held = Held()
         self._may_trade: bool | None = None
 
@@ -160,7 +170,7 @@ class BinanceAccountFeed:
             case "executionReport":
                 wire = sane(_REPORT.decode(raw))
                 self._active.add(wire.s)
-                return spot_events(EXCHANGE, wire, self._symbols)
+                return spot_events(EXCHANGE, wire, self._symbols, self._first_id(wire))
             case "outboundAccountPosition":
                 return self._changed(_POSITION.decode(raw))
             case "balanceUpdate":
@@ -174,6 +184,17 @@ class BinanceAccountFeed:
             case "":
                 return _reply(head, received)
         return (Ignored(head.e),)
+
+    def _first_id(self, wire: ExecutionReport) -> str:
+        """The client id that an order was placed with: whoever amends it gives it another, under the same ``i``.
+
+        Source: https://developers.binance.com/docs/binance-spot-api-docs/faqs/order_amend_keep_priority
+        """
+        place = wire.s, wire.i
+        if wire.x == "REPLACED":
+            self._amended.setdefault(place, wire.C)
+        is_over = wire.X in ("FILLED", "CANCELED", "EXPIRED", "REJECTED")
+        return (self._amended.pop(place, "") if is_over else self._amended.get(place, "")) or wire.C or wire.c
 
     def _changed(self, wire: AccountPosition) -> Sequence[FeedEvent]:
         """Absolute figures of what changed."""
@@ -235,19 +256,19 @@ class BinanceAccountFeed:
 
 
 class _Again(Struct, frozen=True):
+    """When requests are accepted again, by the exchange's clock, and what that clock shows; both in ms."""
+
     retryAfter: int = 0
+    serverTime: int = 0
 
 
 class _Refused(Struct, frozen=True):
-    """``data`` says (ms) when something may be asked again."""
-
     code: int
+    msg: str = ""
     data: _Again | None = None
 
 
 _REFUSED: Final = Decoder(_Refused)
-LONGEST_BAN: Final = 3 * 86_400.0
-"""Seconds: "from 2 minutes to 3 days"."""
 
 
 def _transfer(wire: BalanceChange) -> AccountTransfer:
@@ -272,8 +293,13 @@ def _reply(head: Head, received: Microseconds) -> Sequence[FeedEvent]:
         refused = _REFUSED.decode(head.error)
     except UNREADABLE:
         return (_ended(text, received),)
-    until = refused.data.retryAfter if refused.data is not None else 0
-    seconds = until / 1e3 - received / 1e6
-    if refused.code not in THROTTLED or not 0 < seconds < LONGEST_BAN:
+    if refused.code not in THROTTLED:
         return (_ended(text, received),)
-    return (Hold(seconds, text), _ended(text, received))
+    return (Hold(_wait(refused, received), text), _ended(text, received))
+
+
+def _wait(refused: _Refused, received: Microseconds) -> float:
+    """Seconds until the end that is named, from the exchange's time to the exchange's time where it says both."""
+    again = refused.data or _Again()
+    until, now = again.retryAfter or ban_end(refused.msg.encode()), again.serverTime or received / 1e3
+    return min((until - now) / 1e3, LONGEST_WAIT_SECONDS) if until > now else THROTTLED_SECONDS

@@ -57,6 +57,7 @@ DEFINITE: Final = frozenset(
         -4403,  # leverage of this region
         -4411,  # the agreement on TradFi perpetuals is not signed
         -4531,  # position mode out of step with COIN-M
+        -5000,  # no such path
         -5021,  # fill-or-kill could not be filled
         -5022,  # post-only would have taken
         *range(-5029, -5023),  # amendments, limit orders only, matching engine's window

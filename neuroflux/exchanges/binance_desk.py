@@ -5,7 +5,6 @@ Sources: the pages "New order", "Cancel order" and "Query order" of each, and "E
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -59,10 +58,10 @@ OVERLOADED_SECONDS: Final = 10.0
 """How long new risk is held after an overload, whose answer names no time: it passes within seconds or minutes."""
 _DUPLICATE: Final = "duplicate"
 """-1010 and -2010 with this word: an order of this id stands; that may be ours."""
-_STANDS: Final = re.compile("restriction|may not", re.IGNORECASE)
-"""-2011 with one of these: the order stands, and may not be cancelled."""
-_NOT_EXECUTED: Final = "service unavailable"
-"""With HTTP 503: of the three that there are the one that says that the request failed."""
+_NOT_FOUND: Final = "unknown order"
+"""-2011 with this text: there is no such order. With any other the cancel was refused, and the order may stand."""
+UNAVAILABLE: Final = "service unavailable"
+"""With HTTP 503: the request failed, so it may be sent again."""
 _NOT_SERVED_HERE: Final = 451
 """Turned away at the door, for the country that it came from: it never reaches the exchange."""
 
@@ -86,6 +85,8 @@ class DeskPaths(Struct, frozen=True):
     settled_after: Microseconds
     fills_window: int = 0
     fills_kept: int = 0
+    not_executed: frozenset[str] = frozenset({UNAVAILABLE})
+    """Texts of HTTP 503, in small letters without the full stop, that say that the request failed."""
 
 
 class BinanceDesk:
@@ -123,12 +124,16 @@ class BinanceDesk:
             return {**self._paths.post_only, "price": price}
         return {"type": "LIMIT", "timeInForce": placement.time_in_force.value.upper(), "price": price}
 
-    def cancel(self, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request:
-        asked = {"symbol": instrument.name, "origClientOrderId": client_order_id}
+    def cancel(
+        self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
+    ) -> Request:
+        asked = _named(instrument, client_order_id, exchange_order_id)
         return self._signed("DELETE", self._paths.order, now, 1, CANCEL, **asked)
 
-    def query(self, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request:
-        asked = {"symbol": instrument.name, "origClientOrderId": client_order_id}
+    def query(
+        self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
+    ) -> Request:
+        asked = _named(instrument, client_order_id, exchange_order_id)
         return self._signed("GET", self._paths.order, now, self._paths.query_weight, QUERY, **asked)
 
     def open_orders(self, now: Microseconds) -> Request:
@@ -163,8 +168,7 @@ class BinanceDesk:
         """What came of ``place``, ``cancel`` or ``query``; what can't be told is InDoubt."""
         if answer.status == 200:
             return self._accepted(answer)
-        failed = failure(answer.body)
-        return _held(failed, answer) or _refused(failed, answer)
+        return self._denied(failure(answer.body), answer)
 
     def _accepted(self, answer: Answer) -> Outcome:
         try:
@@ -174,9 +178,14 @@ class BinanceDesk:
         except UNREADABLE as error:
             failed = failure(answer.body)
             if failed is not None and failed.code < 0:  # what a code says holds whatever HTTP status it came with
-                return _held(failed, answer) or _refused(failed, answer)
+                return self._denied(failed, answer)
             said = f"{failed.code} {failed.msg}" if failed is not None else str(error)
             return InDoubt(f"{UNREADABLE_ANSWER}: {said}")
+
+    def _denied(self, failed: Failure | None, answer: Answer) -> Outcome:
+        if failed is not None and answer.status == 503 and failed.msg.lower().strip(". ") in self._paths.not_executed:
+            return Throttled(ORDERS_AGAIN, f"HTTP {answer.status}: {failed.code} {failed.msg}")
+        return _held(failed, answer) or _refused(failed, answer)
 
     def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
         """Raises what ``checked`` raises, and MalformedFrame: an answer that says nothing is no empty list.
@@ -202,6 +211,15 @@ class BinanceDesk:
         return signed(self._keys, method, path, now, weight, tag, **parameters)
 
 
+def _named(instrument: Instrument, client_order_id: str, exchange_order_id: str) -> dict[str, str]:
+    """By the exchange's id once it is known: an amendment by somebody else gives a spot order another client id.
+
+    Source: https://developers.binance.com/docs/binance-spot-api-docs/faqs/order_amend_keep_priority
+    """
+    known = {"orderId": exchange_order_id} if exchange_order_id else {"origClientOrderId": client_order_id}
+    return {"symbol": instrument.name, **known}
+
+
 def _held(failed: Failure | None, answer: Answer) -> Throttled | None:
     """Refused before anything was done, and may be sent again: for its rate, or while the exchange is overloaded."""
     code, reason = (failed.code, f"{failed.code} {failed.msg}") if failed is not None else (0, "")
@@ -214,8 +232,6 @@ def _held(failed: Failure | None, answer: Answer) -> Throttled | None:
     is_walled_off = answer.status == 403 and failed is None  # by the firewall in front of the exchange
     if answer.status in (418, 429) or is_walled_off or code in THROTTLED:
         return Throttled(retry_after(answer), told)
-    if failed is not None and answer.status == 503 and failed.msg.lower().strip(". ") == _NOT_EXECUTED:
-        return Throttled(ORDERS_AGAIN, told)
     return None
 
 
@@ -235,7 +251,11 @@ def _refused(failed: Failure | None, answer: Answer) -> Outcome:
 
 
 def _is_no_such_order(failed: Failure, tag: str) -> bool:
-    """By code and, of a cancel, by text too: -2011 says also that an order stands which may not be cancelled."""
+    """By code and, of a cancel, by text too: -2011 is the code of every cancel that is refused.
+
+    Source: https://developers.binance.com/docs/binance-spot-api-docs/errors ("Messages for -1010, -2010, -2011").
+    """
     if tag == QUERY:
         return failed.code in (NO_ORDER, ARCHIVED)
-    return tag == CANCEL and failed.code in UNKNOWN_ORDER and not _STANDS.search(failed.msg)
+    is_said = failed.code == NO_ORDER or _NOT_FOUND in failed.msg.lower()
+    return tag == CANCEL and failed.code in UNKNOWN_ORDER and is_said

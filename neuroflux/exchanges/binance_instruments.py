@@ -6,13 +6,14 @@ are for display, the steps are in the filters.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
-from neuroflux.domain import Instrument, InstrumentKind
+from neuroflux.domain import Instrument, InstrumentKind, Microseconds
 from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.base_exchange import Answer, Listing
 from neuroflux.exchanges.binance_messages import UNREADABLE
@@ -38,6 +39,10 @@ DATED: Final = frozenset(
     }
 )
 """Known, and not taken: a dated future is another market than a perpetual."""
+_NEVER: Final = 4_133_404_800_000
+"""``deliveryDate`` of a perpetual whose delisting was not announced: 2100-12-25."""
+CLOSING_MS: Final = 86_400_000
+"""Before it is settled a perpetual is only closed: the other leg of a pair would stay."""
 _ZERO: Final = Decimal(0)
 _SPOT_FEE: Final = Decimal("0.001")
 _FUTURES_TAKER: Final = Decimal("0.0005")
@@ -63,6 +68,7 @@ class _Listed(Struct, frozen=True):
     marginAsset: str = ""
     contractType: str = ""
     contractSize: Decimal | None = None
+    deliveryDate: int = 0
     isSpotTradingAllowed: bool | None = None
 
     @property
@@ -70,6 +76,12 @@ class _Listed(Struct, frozen=True):
         """Spot also lists what is traded on margin alone."""
         is_trading = self.status == "TRADING" and not self.contractType.endswith("DELIVERING")
         return is_trading and self.isSpotTradingAllowed is not False
+
+    @property
+    def settled_at(self) -> int:
+        """When a perpetual that is delisted is settled by force, in ms; 0 where none is."""
+        is_dated = self.contractType in PERPETUALS and self.deliveryDate not in (0, _NEVER)
+        return self.deliveryDate if is_dated else 0
 
 
 class _ExchangeInfo(Struct, frozen=True):
@@ -97,7 +109,17 @@ def listing(exchange: str, kind: InstrumentKind, answer: Answer) -> Listing:
     kept = [one for one in listed if spot or one.contractType in PERPETUALS]
     odd = [one for one in listed if not spot and one.contractType not in PERPETUALS | DATED]
     types = [f"{one.symbol}: unknown contract type {one.contractType[:80]!r}, not taken" for one in odd]
-    return Listing(tuple(_instrument(exchange, one, kind) for one in kept), (*rows.faults, *types, *unknown))
+    ends = [f"{one.symbol}: is delisted, and settled at {_utc(one.settled_at)}" for one in kept if one.settled_at]
+    listed_now = tuple(_instrument(exchange, one, kind, answer.received_at) for one in kept)
+    return Listing(listed_now, (*rows.faults, *types, *unknown, *ends))
+
+
+def _utc(milliseconds: int) -> str:
+    """The minute; what is no time of this century as it came."""
+    try:
+        return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    except (OverflowError, ValueError, OSError):
+        return str(milliseconds)
 
 
 def _row(row: Raw) -> _Listed:
@@ -122,7 +144,7 @@ def _amounts(one: _Filter) -> tuple[Decimal, ...]:
     return one.tickSize, one.stepSize, one.minQty, one.maxQty, one.minNotional, one.notional
 
 
-def _instrument(exchange: str, wire: _Listed, kind: InstrumentKind) -> Instrument:
+def _instrument(exchange: str, wire: _Listed, kind: InstrumentKind, now: Microseconds) -> Instrument:
     spot = kind is InstrumentKind.SPOT
     settle = "" if spot else wire.marginAsset or wire.quoteAsset
     base, multiplier = (wire.baseAsset, 1) if spot else split_multiplier(wire.baseAsset)
@@ -150,4 +172,5 @@ def _instrument(exchange: str, wire: _Listed, kind: InstrumentKind) -> Instrumen
         taker_fee=_SPOT_FEE if spot else _FUTURES_TAKER,
         maker_fee=_SPOT_FEE if spot else _FUTURES_MAKER,
         active=wire.is_active,
+        closing_only=0 < wire.settled_at < now // 1000 + CLOSING_MS,
     )

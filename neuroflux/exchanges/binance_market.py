@@ -59,7 +59,9 @@ _LIST: Final = Decoder(list[Raw])
 
 _ENVELOPE: Final = b'{"stream":"'
 _STREAM_AT: Final = len(_ENVELOPE)
-_PARTIAL: Final = re.compile(r"@(?:depth|rpiDepth)(?:5|10|20)(?:@|$)")
+_NO_BOOK: Final = re.compile(r"@(?:depth(?:5|10|20)(?:@|$)|rpiDepth)")
+"""Streams of ``depthUpdate`` that change no book of ours: tops of a few levels, and books with retail orders (RPI),
+which no order by API can meet."""
 
 
 class Paths(Struct, frozen=True):
@@ -152,8 +154,8 @@ class BinanceMarketFeed:
             case "trade":
                 return self._trade(_TAPE.decode(raw), received)
             case "depthUpdate":
-                if _PARTIAL.search(stream):
-                    return (Ignored("partial depth"),)  # a whole top, not a change: never applied
+                if _NO_BOOK.search(stream):
+                    return (Ignored("partial depth"),)
                 return self._books.update(_DEPTH.decode(raw), received)
             case "markPriceUpdate":
                 return self._funding(_MARK_PRICE.decode(raw))
@@ -164,6 +166,8 @@ class BinanceMarketFeed:
                     return self._quote(_BOOK_TICKER.decode(raw), received)
                 if head.error is not UNSET:
                     return (self._refused(bytes(head.error), received),)
+                if head.code is not UNSET and head.msg is not UNSET:
+                    return (self._refused(bytes(raw), received),)
         return (Ignored(head.e or stream or _kind(head)),)
 
     def _refused(self, error: bytes, received: Microseconds) -> FeedEvent:

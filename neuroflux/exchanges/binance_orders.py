@@ -97,8 +97,13 @@ _PART: Final = Decoder(PartFill)
 _FILL: Final = Decoder(RestFill)
 
 
-def order_type(wire: str) -> OrderType:
-    return OrderType.MARKET if "MARKET" in wire else OrderType.LIMIT
+def order_type(wire: str, price: Decimal) -> OrderType:
+    """What it is once it trades: spot's ``STOP_LOSS`` and ``TAKE_PROFIT`` are market orders, USDⓈ-M's have a price.
+
+    Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints ("New order").
+    """
+    is_market = "MARKET" in wire or (wire in ("STOP_LOSS", "TAKE_PROFIT") and not price)
+    return OrderType.MARKET if is_market else OrderType.LIMIT
 
 
 def side(wire: str) -> Side:
@@ -164,7 +169,7 @@ def report_of(exchange: str, wire: RestOrder, symbols: Symbols) -> OrderReport:
         wire.origClientOrderId or wire.clientOrderId,
         str(wire.orderId),
         side(wire.side),
-        order_type(wire.type),
+        order_type(wire.type, wire.price),
         wire.price or wire.peggedPrice or ZERO,
         wire.origQty,
         wire.executedQty,

@@ -14,6 +14,7 @@ from neuroflux.exchanges.binance_orders import (
     Symbols,
     average_price,
     order_type,
+    prevented,
     side,
     state,
     trade_id,
@@ -48,16 +49,16 @@ _BY_THE_EXCHANGE: Final = (
 Event = OrderReport | Fill | ExchangeStatus
 
 
-def spot_events(exchange: str, wire: ExecutionReport, symbols: Symbols) -> Sequence[Event]:
-    """``c`` of a cancelled order is the cancel's id, and the order's own is ``C``."""
-    symbol, client_order_id, time = symbols.get(wire.s, wire.s), wire.C or wire.c, microseconds(wire.T)
+def spot_events(exchange: str, wire: ExecutionReport, symbols: Symbols, client_order_id: str) -> Sequence[Event]:
+    """``client_order_id`` is the order's own: ``c`` of a cancelled order is the cancel's id."""
+    symbol, time = symbols.get(wire.s, wire.s), microseconds(wire.T)
     report = OrderReport(
         exchange,
         symbol,
         client_order_id,
         str(wire.i),
         side(wire.S),
-        order_type(wire.o),
+        order_type(wire.o, wire.p),
         wire.p or wire.gp or ZERO,
         wire.q,
         wire.z,
@@ -85,13 +86,13 @@ def futures_events(exchange: str, wire: FuturesOrder, symbols: Symbols) -> Seque
         wire.c,
         str(wire.i),
         side(wire.S),
-        order_type(wire.o),
+        order_type(wire.o, wire.p),
         wire.p,
         wire.q,
         wire.z,
         average_price(wire.z, wire.ap, None),
         state(wire.X, wire.q, wire.z),
-        _first(unknown_status(wire.X), expiry(wire.er), _own_doing(wire.c)),
+        _first(unknown_status(wire.X), expiry(wire.er), prevented(wire.X), _own_doing(wire.c)),
         time,
     )
     odd = _unknowns(exchange, wire.s, wire.x, wire.X, time)

@@ -27,6 +27,10 @@ THROTTLED_SECONDS: Final = 60.0
 """How long to wait where the answer does not say; the limits are by the minute."""
 LONGEST_WAIT_SECONDS: Final = 3 * 86_400.0
 """A ban lasts three days at most."""
+LEAST_WAIT_SECONDS: Final = 1.0
+"""Where the exchange says 0: it refused this very request, so one that is sent at once is refused too."""
+UNREAD_LIMIT_SECONDS: Final = 10.0
+"""The wait for a limit of orders whose window can't be read: the shortest window that there is."""
 ORDERS_AGAIN: Final = 1.0
 """Seconds until an order is tried again where nothing says more; it then waits its turn by the order rates."""
 TOO_MANY_ORDERS: Final = -1015
@@ -87,12 +91,15 @@ def retry_after(answer: Answer) -> float:
     https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
     """
     asked = answer.headers.get("retry-after")
-    seconds = _ban_left(answer) if asked is None else _seconds(asked)
-    return min(seconds, LONGEST_WAIT_SECONDS) if seconds >= 0 else THROTTLED_SECONDS  # also for nan
+    named = [_seconds(asked)] if asked is not None else []
+    longest = max((one for one in (*named, _ban_left(answer)) if one > 0), default=None)  # neither 0 nor nan
+    if longest is None:
+        return LEAST_WAIT_SECONDS if named == [0.0] else THROTTLED_SECONDS
+    return min(max(longest, LEAST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)
 
 
-_ORDER_LIMIT: Final = re.compile(rb"orders per ([1-9]\d{0,2}) (SECOND|MINUTE|HOUR|DAY)")
-_UNITS: Final = {b"SECOND": 1, b"MINUTE": 60, b"HOUR": 3_600, b"DAY": 86_400}
+_ORDER_LIMIT: Final = re.compile(rb"orders per (?:([1-9]\d{0,2}) )?(TEN_SECONDS|SECOND|MINUTE|HOUR|DAY)")
+_UNITS: Final = {b"TEN_SECONDS": 10, b"SECOND": 1, b"MINUTE": 60, b"HOUR": 3_600, b"DAY": 86_400}
 
 
 def orders_again(answer: Answer) -> float:
@@ -104,8 +111,8 @@ def orders_again(answer: Answer) -> float:
         return retry_after(answer)
     limit = _ORDER_LIMIT.search(answer.body)
     if limit is None:
-        return ORDERS_AGAIN
-    window = int(limit[1]) * _UNITS[limit[2]]
+        return UNREAD_LIMIT_SECONDS if b"orders per" in answer.body else ORDERS_AGAIN
+    window = int(limit[1] or 1) * _UNITS[limit[2]]
     return min(window - _answered_at(answer) % window, LONGEST_WAIT_SECONDS)
 
 
@@ -116,11 +123,16 @@ def _seconds(text: str) -> float:
         return THROTTLED_SECONDS
 
 
+def ban_end(text: bytes) -> int:
+    """The end of the ban that a text names, in ms since the epoch; 0 where it names none."""
+    until = _BANNED_UNTIL.search(text)
+    return int(until[1]) if until is not None else 0
+
+
 def _ban_left(answer: Answer) -> float:
-    """Seconds until the end of the ban that the body names; an end that has passed says nothing."""
-    until, now = _BANNED_UNTIL.search(answer.body), _answered_at(answer)
-    left = int(until[1]) / 1e3 - now if until is not None and now else 0.0
-    return left if left > 0 else THROTTLED_SECONDS
+    """Seconds until the end of the ban that the body names; 0 where it names none, or one that has passed."""
+    until, now = ban_end(answer.body), _answered_at(answer)
+    return max(until / 1e3 - now, 0.0) if until and now else 0.0
 
 
 def _answered_at(answer: Answer) -> float:

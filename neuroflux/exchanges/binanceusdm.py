@@ -24,7 +24,7 @@ from neuroflux.exchanges.base_exchange import (
 )
 from neuroflux.exchanges.binance_book import FuturesRule
 from neuroflux.exchanges.binance_books import SnapshotPath
-from neuroflux.exchanges.binance_desk import BinanceDesk, DeskPaths
+from neuroflux.exchanges.binance_desk import UNAVAILABLE, BinanceDesk, DeskPaths
 from neuroflux.exchanges.binance_market import BinanceMarketFeed, Paths
 from neuroflux.exchanges.binanceusdm_account import EXCHANGE, BinanceUsdmAccountFeed
 
@@ -36,6 +36,10 @@ _PATHS: Final = Paths(
     snapshots=SnapshotPath("/fapi/v1/depth", weight=20),
     intervals="/fapi/v1/fundingInfo",
 )
+_TRY_AGAIN: Final = "internal error; unable to process your request. please try again"
+"""With HTTP 503. Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info: "This is a
+failure API operation and you can resend your request if you need"."""
+
 # 7 days and 6 months are the exchange's bounds, by its clock: a little less is asked for.
 _DESK: Final = DeskPaths(
     exchange=EXCHANGE,
@@ -51,6 +55,7 @@ _DESK: Final = DeskPaths(
     settled_after=6_000_000,  # recvWindow, which the book checks too (-5028), and 1 s for the way and the clocks
     fills_window=6 * DAY_MS,
     fills_kept=180 * DAY_MS,
+    not_executed=frozenset({UNAVAILABLE, _TRY_AGAIN}),
 )
 
 

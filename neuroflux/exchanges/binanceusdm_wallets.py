@@ -203,9 +203,10 @@ class Wallets:
         return (bound for (name, _), bound in self._bound.items() if self._settles.get(name, asset) == asset)
 
     def _asset_of(self, name: str, changed: Iterable[str]) -> str:
-        """Where it is settled; of an account that settles in credits that is what its update changes."""
+        """Where it is settled: of an account in credits, or of an unlisted symbol, that is what its update changes."""
         settle = self._settles.get(name, "")
-        if settle in self._wallets or settle in changed:
+        in_credits = _CREDITS in self._wallets or _CREDITS in changed
+        if settle in self._wallets or settle in changed or (settle and not in_credits):
             return settle
         return next(iter(changed), settle)
 

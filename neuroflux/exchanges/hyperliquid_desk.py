@@ -92,12 +92,20 @@ class HyperliquidDesk:
         action = {"type": "order", "orders": [order], "grouping": "na"}
         return self._signed(action, now, PLACE_MARKET if market else PLACE_LIMIT, now // 1000 + _ORDER_LIFE)
 
-    def cancel(self, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request:
+    def cancel(
+        self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
+    ) -> Request:
+        if exchange_order_id:
+            named: dict[str, object] = {"a": instrument.asset_id, "o": int(exchange_order_id)}
+            return self._signed({"type": "cancel", "cancels": [named]}, now, CANCEL)
         wanted = {"asset": instrument.asset_id, "cloid": client_order_id}
         return self._signed({"type": "cancelByCloid", "cancels": [wanted]}, now, CANCEL)
 
-    def query(self, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request:
-        return info_request("orderStatus", user=self._user, oid=client_order_id)
+    def query(
+        self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
+    ) -> Request:
+        oid = int(exchange_order_id) if exchange_order_id else client_order_id
+        return info_request("orderStatus", user=self._user, oid=oid)
 
     def open_orders(self, now: Microseconds) -> Request:
         return info_request("frontendOpenOrders", user=self._user)

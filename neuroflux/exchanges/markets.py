@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-USD_CLASS = frozenset({"USD", "USDT", "USDC", "FDUSD", "TUSD", "USDP", "DAI", "USDE", "USDH", "USDT0", "USD1"})
+USD_CLASS = frozenset({"USD", "USDT", "USDC", "FDUSD", "TUSD", "USDP", "DAI", "USDE", "USDH", "USDT0", "USD1", "RLUSD"})
 """Quotes of one class. They are comparable, never equal: see engine/conversion.py."""
 
 _THOUSANDS = re.compile(r"^(?:(1000000|10000|1000)(?=[A-Z])|(k)(?=[A-Z]))")

@@ -140,10 +140,10 @@ class FakeDesk:
     def place(self, placement: Placement, now: int) -> Request:
         return Request("POST", placement.client_order_id, msgspec.json.encode(placement.quantity), tag="place")
 
-    def cancel(self, instrument: Instrument, client_order_id: str, now: int) -> Request:
+    def cancel(self, instrument: Instrument, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
         return Request("DELETE", client_order_id)
 
-    def query(self, instrument: Instrument, client_order_id: str, now: int) -> Request:
+    def query(self, instrument: Instrument, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
         return Request("GET", client_order_id)
 
     settled_after = 6_000_000

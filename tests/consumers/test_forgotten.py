@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from neuroflux.domain import Fill, OrderReport, OrderState
+from neuroflux.domain import Fill, OrderReport, OrderState, OrderType
 from neuroflux.errors import Unreachable
-from neuroflux.exchanges.base_exchange import Answer, InDoubt, NotThere, Outcome, PageNeeded, Request
-from tests.consumers.desk_model import FakeDesk, Gate, bench, filled, place
+from neuroflux.exchanges.base_exchange import Ack, Answer, InDoubt, NotThere, Outcome, PageNeeded, Request
+from tests.consumers.desk_model import FakeDesk, Gate, bench, cancel, filled, place, report
 from tests.consumers.test_pages import execution
 
 
@@ -55,6 +55,35 @@ async def test_an_order_that_was_filled_and_forgotten_is_not_sent_again(desk: Fo
         end = await stage.ends("o")
         assert (end.state, end.filled_quantity) == (OrderState.FILLED, Decimal(1))
     assert len(gate.placed) == 1
+
+
+class Amended(FakeDesk):
+    """Knows its orders by the exchange's ids alone, as Binance does after somebody has amended them."""
+
+    def query(self, instrument: object, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
+        return Request("GET", exchange_order_id or "nobody")
+
+    def cancel(self, instrument: object, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
+        return Request("DELETE", exchange_order_id or "nobody")
+
+
+async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_asked_for_by_the_exchanges_id() -> None:
+    gate, cancelled = Gate(), list[str]()
+
+    def cancels(named: str) -> Outcome:
+        cancelled.append(named)
+        return unknown(named) if named == "nobody" else Ack(report("o/0/0", OrderState.CANCELLED))
+
+    def asked(named: str) -> Outcome:
+        return unknown(named) if named == "nobody" else Ack(report("o/0/0", OrderState.CANCELLED))
+
+    gate._desk = Amended()
+    gate.answers = {"POST": lambda named: Ack(report(named, OrderState.ACKNOWLEDGED)), "DELETE": cancels, "GET": asked}
+    async with bench(gate=gate) as stage:
+        await stage.take(place("o", type=OrderType.LIMIT, price=Decimal(90)))
+        await stage.take(cancel("o"))
+        assert (await stage.ends("o")).state is OrderState.CANCELLED
+    assert cancelled == ["nobody", "xo/0/0"]
 
 
 class Empty(Forgetful):

@@ -211,3 +211,32 @@ def test_the_next_page_is_named() -> None:
     assert page["type"] == "ignored"
     assert "next page" in page["reason"]
     assert '"startTime":7' in page["reason"]
+
+
+BANNED = {"code": -1003, "msg": "IP banned until 1796083201000."}
+
+
+@pytest.mark.parametrize("exchange", ["binance", "binanceusdm"])
+@pytest.mark.parametrize("path", ["/api/v3/account", "/api/v3/exchangeInfo", "/api/v3/depth"])
+def test_after_a_ban_the_wait_is_written(exchange: str, path: str) -> None:
+    held, *_ = decoded(exchange, rest(BANNED, url=path, status=418, ts_recv=1796083101))
+    assert (held["type"], held["kind"], held["retry_after"]) == ("status", "limited", 100.0)
+
+
+def test_a_ban_on_the_private_stream_is_written_and_its_end() -> None:
+    error = {**BANNED, "data": {"serverTime": 1796083191000, "retryAfter": 1796083201000}}
+    held, ended = decoded("binance", ws({"id": "account", "status": 418, "error": error}, ts_recv=1796083191))
+    assert (held["kind"], held["retry_after"], ended["kind"]) == ("limited", 10.0, "disconnected")
+
+
+@pytest.mark.parametrize("body", [{}, {"symbol": "BTCUSDT", "orderId": 28, "clientOrderId": "nf1", "transactTime": 1}])
+@pytest.mark.parametrize("tag", ["place", "cancel"])
+def test_an_answer_to_an_order_that_does_not_say_its_state_leaves_it_in_doubt(tag: str, body: Any) -> None:
+    (line,) = decoded("binance", rest(body, tag=tag, url="/api/v3/order"))
+    assert (line["type"], line["kind"]) == ("status", "in_doubt")
+
+
+def test_a_book_with_retail_orders_changes_no_book() -> None:
+    diff = {"e": "depthUpdate", "E": 1, "T": 1, "s": "BTCUSDT", "U": 1, "u": 2, "pu": 0, "b": [["9", "1"]], "a": []}
+    (line,) = decoded("binanceusdm", ws({"stream": "btcusdt@rpiDepth@500ms", "data": diff}))
+    assert line["type"] == "ignored"

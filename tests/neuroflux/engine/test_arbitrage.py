@@ -275,6 +275,10 @@ def test_rules_that_change_count_from_the_next_record_on() -> None:
     assert signal.fees < 0
 
 
+def test_an_instrument_that_is_only_closed_is_no_opportunity() -> None:
+    assert Log(A, listed("b", closing_only=True)).take(cheap(), dear()) == []
+
+
 def test_an_instrument_that_was_halted_is_no_opportunity() -> None:
     log = Log(A, B)
     log.take(cheap())

@@ -129,14 +129,23 @@ def test_the_end_of_a_stream_is_told(feed: AccountFeed, raw: str) -> None:
 
 @pytest.mark.parametrize(
     ("code", "again", "held"),
-    [(-1003, 600_000, 600.0), (-1003, -5, None), (-1003, 10**12, None), (-1003, None, None), (-1022, 600_000, None)],
+    [(-1003, 600_000, 600.0), (-1003, -5, 60.0), (-1003, 10**12, 259_200.0), (-1003, None, 60.0), (-1022, 9, None)],
 )
-def test_a_ban_on_the_stream_holds_everything(code: int, again: int | None, held: float | None) -> None:
-    data = {} if again is None else {"data": {"retryAfter": NOW // 1000 + again}}
+@pytest.mark.parametrize("skew", [0, -2_000, 130_000])
+def test_a_ban_on_the_stream_holds_everything(code: int, again: int | None, held: float | None, skew: int) -> None:
+    """By the exchange's clock alone, however far ours is off it."""
+    its = NOW // 1000 + skew
+    data = {} if again is None else {"data": {"serverTime": its, "retryAfter": its + again}}
     raw = json.dumps({"id": "account", "status": 418, "error": {"code": code, "msg": "IP banned", **data}})
     events = spot().frame(raw, NOW // 1000 * 1000)
     assert [one.seconds for one in events if isinstance(one, Hold)] == ([] if held is None else [held])
     assert isinstance(events[-1], ExchangeStatus)
+
+
+def test_a_ban_on_the_stream_that_names_its_end_in_the_text_alone() -> None:
+    error = {"code": -1003, "msg": f"Way too much request weight used; IP banned until {NOW // 1000 + 90_000}."}
+    events = spot().frame(json.dumps({"id": "account", "status": 418, "error": error}), NOW // 1000 * 1000)
+    assert [one.seconds for one in events if isinstance(one, Hold)] == [90.0]
 
 
 def test_a_listen_key_opens_the_stream() -> None:

@@ -75,11 +75,16 @@ def test_a_rate_that_was_passed_holds_everything(status: int) -> None:
     [
         ("Unknown error, please check your request or try again later.", InDoubt),
         ("Service Unavailable.", Throttled),
-        ("Internal error; unable to process your request. Please try again.", InDoubt),
+        ("Internal error; unable to process your request. Please try again.", Throttled),
     ],
 )
-def test_of_http_503_only_one_says_that_nothing_was_done(text: str, kind: type) -> None:
-    assert type(outcome(-1000, 503, text)) is kind
+def test_what_http_503_says_was_done_is_in_its_text(text: str, kind: type) -> None:
+    assert type(outcome(-1001, 503, text)) is kind
+
+
+def test_on_spot_an_internal_error_leaves_open_what_was_done() -> None:
+    body = b'{"code":-1001,"msg":"Internal error; unable to process your request. Please try again."}'
+    assert isinstance(DESKS["binance"].outcome(Answer(Request("POST", "/x", tag=PLACE), 503, body)), InDoubt)
 
 
 def test_a_firewall_answers_before_the_exchange_does() -> None:
@@ -102,7 +107,22 @@ def test_an_id_that_is_taken_may_be_ours(code: int, text: str) -> None:
 
 @pytest.mark.parametrize(("tag", "code"), [(QUERY, -2013), (CANCEL, -2011), (CANCEL, -2013)])
 def test_no_such_order(tag: str, code: int) -> None:
-    assert isinstance(outcome(code, tag=tag), NotThere)
+    assert isinstance(outcome(code, text="Unknown order sent.", tag=tag), NotThere)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Market is closed.",
+        "This symbol is restricted for this account.",
+        "Rest API trading is not enabled.",
+        "Cancel order is invalid. Check origClOrdId and orderId.",
+        "CANCEL_REJECTED",
+        "",
+    ],
+)
+def test_a_cancel_that_is_refused_says_nothing_of_the_order(text: str) -> None:
+    assert isinstance(outcome(-2011, text=text, tag=CANCEL), Reject)
 
 
 def test_a_wait_is_never_a_number_that_is_none() -> None:
@@ -126,7 +146,10 @@ AT_HALF_PAST = "Mon, 21 Sep 2026 14:43:20 GMT"  # 1,790,001,800 s: half an hour 
         (BANNED, {"date": AT_HALF_PAST}, UNTIL * 1_000 - 7_000_000, 1_800),
         (BANNED, {"date": "today"}, UNTIL * 1_000 - 7_000_000, 7),
         (BANNED, {}, UNTIL * 1_000 - 7_000_000, 7),
-        (BANNED, {"date": AT_HALF_PAST, "retry-after": "30"}, 0, 30),
+        (BANNED, {"date": AT_HALF_PAST, "retry-after": "30"}, 0, 1_800),
+        (BANNED, {"date": AT_HALF_PAST, "retry-after": "0"}, 0, 1_800),
+        (BANNED, {"date": AT_HALF_PAST, "retry-after": "9000"}, 0, 9_000),
+        ("no", {"retry-after": "0"}, 0, 1),
         (BANNED, {}, 1_000_000, 3 * 86_400),
         (BANNED, {}, UNTIL * 1_000 + 1, 60),
         (BANNED, {}, 0, 60),

@@ -126,7 +126,8 @@ def answer(tag: str, status: int, body: Any, **headers: str) -> Answer:
         (PLACE, 400, -1015, Throttled),
         (QUERY, 400, -2013, NotThere),
         (QUERY, 400, -2026, NotThere),
-        (CANCEL, 400, -2011, NotThere),
+        (CANCEL, 400, -2011, Reject),
+        (CANCEL, 400, -2013, NotThere),
         (PLACE, 400, -2013, InDoubt),
     ],
 )
@@ -165,7 +166,9 @@ AT = "Sat, 28 Nov 2026 23:59:48 GMT"
         ("Too many new orders; current limit is 300 orders per 10 SECOND.", {}, 10.0),
         ("Too many new orders; current limit is 200000 orders per 1 DAY.", {"date": AT, "retry-after": "34"}, 34.0),
         ("Too many new orders.", {"retry-after": "34"}, 34.0),
-        ("Too many new orders; current limit is 0 orders per 0 SECOND.", {}, 1.0),
+        ("Too many new orders; current limit is 0 orders per 0 SECOND.", {}, 10.0),
+        ("Too many new orders; current limit is 1200 orders per MINUTE.", {"date": AT}, 12.0),
+        ("Too many new orders; current limit is 300 orders per TEN_SECONDS.", {"date": AT}, 2.0),
         ("Too many new orders.", {}, 1.0),
     ],
 )

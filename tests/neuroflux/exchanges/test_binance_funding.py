@@ -160,8 +160,16 @@ def test_of_one_side_there_is_no_quote_and_it_is_said_once(changed: dict[str, st
     assert len(at.frame(json.dumps(TICKER), 9)) == 1
 
 
-def test_a_refused_subscription_is_said() -> None:
-    (told,) = feed().frame('{"error":{"code":2,"msg":"Invalid request"},"id":1}', 9)
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"error":{"code":2,"msg":"Invalid request"},"id":1}',
+        '{"code":2,"msg":"Invalid request: unknown variant","id":3}',
+        '{"code":3,"msg":"Invalid request"}',
+    ],
+)
+def test_a_refused_subscription_is_said(raw: str) -> None:
+    (told,) = feed().frame(raw, 9)
     assert isinstance(told, ExchangeStatus)
     assert (told.kind, told.channel) == (StatusKind.MALFORMED, "error")
     assert "Invalid request" in told.detail

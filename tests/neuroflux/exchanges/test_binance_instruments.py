@@ -124,6 +124,24 @@ def test_a_status_that_nobody_knows_is_not_traded_and_named(exchange: Binance | 
     assert found.faults == ("ABCUSDT: unknown status 'MOON_PHASE'",)
 
 
+def test_a_perpetual_whose_delisting_is_announced_is_named_and_only_closed_on_its_last_day() -> None:
+    settled = 1_790_000_000_000
+
+    def asked(before: float, date: int) -> Listing:
+        body = json.dumps({"symbols": [{**GOOD, "deliveryDate": date}]}).encode()
+        at = int(settled * 1_000 - before * 3_600e6)
+        return BinanceUsdm().listing([Answer(Request("GET", "/exchangeInfo"), 200, body, received_at=at)])
+
+    for hours, closing in ((72.0, False), (23.9, True), (0.1, True)):
+        found = asked(hours, settled)
+        assert found.faults == ("ABCUSDT: is delisted, and settled at 2026-09-21 14:13 UTC",)
+        assert [(one.active, one.closing_only) for one in found.instruments] == [(True, closing)]
+    for never in (4_133_404_800_000, 0):
+        found = asked(1.0, never)
+        assert (found.faults, found.instruments[0].closing_only) == ((), False)
+    assert asked(1.0, 10**18).faults == (f"ABCUSDT: is delisted, and settled at {10**18}",)
+
+
 def test_the_exchange_decides_what_an_instrument_is() -> None:
     (one,) = listed(Binance(), SPOT).instruments
     assert (one.kind, one.symbol, one.settle) == (InstrumentKind.SPOT, "ABC/USDT", "")

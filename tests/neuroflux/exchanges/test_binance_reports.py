@@ -167,6 +167,36 @@ def test_how_far_the_exchanges_own_orders_are_is_said_by_their_fills(status: str
     assert [str(one.quantity) for one in fills_in(events)] == [filled]
 
 
+def test_an_order_that_somebody_amends_keeps_its_client_id() -> None:
+    """Source: the page "Order Amend Keep Priority" of spot: the order gets a new, random client id."""
+    at = feed("binance")
+
+    def pushed(**changed: Any) -> list[str]:
+        events = at.frame(json.dumps({**SPOT, **changed}), NOW)
+        return [one.client_order_id for one in events if isinstance(one, OrderReport | Fill)]
+
+    assert pushed(x="REPLACED", X="NEW", c="amended", C="mine", l="0", z="0") == ["mine"]
+    assert pushed(x="REPLACED", X="NEW", c="again", C="amended", l="0", z="0") == ["mine"]
+    assert pushed(c="again") == ["mine", "mine"]
+    assert pushed(c="another", i=8) == ["another", "another"], "other orders are themselves"
+    assert pushed(c="again", X="FILLED") == ["mine", "mine"]
+    assert pushed(c="mine", s="ETHUSDT") == ["mine", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "kind", "price", "shown"),
+    [
+        (spot, "STOP_LOSS", "0.00", "market"),
+        (spot, "TAKE_PROFIT", "0.00", "market"),
+        (spot, "STOP_LOSS_LIMIT", "99", "limit"),
+        (futures, "TAKE_PROFIT", "99", "limit"),
+        (futures, "STOP_MARKET", "0", "market"),
+    ],
+)
+def test_an_order_is_of_the_type_that_it_trades_as(exchange: Any, kind: str, price: str, shown: str) -> None:
+    assert report_in(exchange(o=kind, p=price)).type == shown
+
+
 def test_allocations_are_told_apart() -> None:
     """Of an order that the exchange routes itself (SOR) each has the trade id -1."""
     ids = [one.trade_id for number in (0, 1) for one in fills_in(spot(t=-1, a=number, b="ONE_PARTY_TRADE_REPORT"))]
@@ -183,6 +213,10 @@ def test_a_pegged_order_stands_at_its_pegged_price(price: str, pegged: str | Non
     told = desk("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
     assert isinstance(told, Ack)
     assert str(told.report.price) == shown
+
+
+def test_a_future_order_that_met_its_own_account_says_so() -> None:
+    assert report_in(futures(x="EXPIRED", X="EXPIRED_IN_MATCH", er="0", l="0", z="0")).reason == "self-trade prevention"
 
 
 def test_why_a_future_order_expired() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from neuroflux.domain import Balance, ExchangeStatus, Position, StatusKind
+from neuroflux.domain import Balance, ExchangeStatus, Instrument, InstrumentKind, Position, StatusKind
 from neuroflux.exchanges.base_exchange import AccountFeed, Answer, FeedEvent, Ignored, Keys, Request, Undecodable
 from neuroflux.exchanges.binanceusdm import BinanceUsdm
 
@@ -238,6 +238,16 @@ def test_a_leverage_that_was_pushed_counts() -> None:
     assert at.frame(json.dumps(changed), NOW) == (Ignored("ACCOUNT_CONFIG_UPDATE"),)
     events = list(at.frame(update([{"a": "USDT", "wb": "999"}], [moved(amount="2")]), NOW))
     assert balances(events)["USDT"].free == 999 - 30
+
+
+def test_a_margin_in_one_asset_binds_nothing_of_another() -> None:
+    """A push before the first answer, that names the BNB of a fee and not what the position settles in."""
+    at = feed()
+    names: dict[str, Any] = {"symbol": "SOL/USDT:USDT", "market": "SOL/USD", "name": "SOLUSDT"}
+    terms: dict[str, Any] = {"base": "SOL", "quote": "USDT", "settle": "USDT", "kind": InstrumentKind.PERPETUAL}
+    at.learn([Instrument(exchange="binanceusdm", **names, **terms)])
+    changed = balances(list(at.frame(update([{"a": "BNB", "wb": "2"}], [moved()]), NOW)))
+    assert (changed["BNB"].free, changed["BNB"].in_positions) == (Decimal(2), Decimal(0))
 
 
 def test_a_margin_that_was_not_known_is_not_given_back() -> None:
