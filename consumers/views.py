@@ -282,15 +282,11 @@ class Views:
         def mid(exchange: str, symbol: str) -> float | None:
             return self._mid(exchange, symbol, now)
 
-        return self._today.usd(self._price_at(now), mid, now, self._position, self._unit)
+        return self._today.usd(self._price_at(now), mid, now, self.instrument, self._position)
 
     def _position(self, exchange: str, symbol: str) -> Decimal | None:
         position = self._positions.get((exchange, symbol))
         return position.quantity if position is not None else None
-
-    def _unit(self, exchange: str, symbol: str) -> int:
-        instrument = self.instrument(exchange, symbol)
-        return instrument.multiplier if instrument is not None else 1
 
     def _mid(self, exchange: str, symbol: str, now: Microseconds) -> float | None:
         """The middle of a fresh book, in its quote, or else the market's price; None where neither is."""

@@ -8,10 +8,20 @@ import pytest
 
 from consumers.views import Views
 from neuroflux.clock import wall
-from neuroflux.domain import Fill, Liquidity, Side
+from neuroflux.domain import Fill, Instrument, InstrumentKind, Liquidity, Side
 from neuroflux.engine.daily import DAY
 from neuroflux.entries import Entry
-from neuroflux.topics import FILLS
+from neuroflux.topics import FILLS, INSTRUMENTS
+
+LISTED = Instrument(
+    exchange="binance",
+    symbol="BTC/USDC",
+    market="BTC/USD",
+    name="BTCUSDC",
+    base="BTC",
+    quote="USDC",
+    kind=InstrumentKind.SPOT,
+)
 
 
 def lost(views: Views, event_time: int, written: int) -> None:
@@ -37,4 +47,6 @@ def test_a_fill_counts_today_whatever_clock_it_was_dated_by(event: int, ahead: i
     views = Views()
     views.fills_read.set()
     lost(views, wall() + event, wall() + ahead)
+    assert views.profit_today(wall()) is None, "what was traded is not known yet"
+    views.take(Entry(INSTRUMENTS, 0, 0, "k", LISTED, b"", "", wall()))
     assert views.profit_today(wall()) == -10

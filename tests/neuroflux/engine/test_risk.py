@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from neuroflux.domain import Fill, OrderReport, OrderState, OrderType, Side
-from neuroflux.engine.daily import DAY, DailyProfit
+from neuroflux.domain import Fill, Instrument, InstrumentKind, OrderReport, OrderState, OrderType, Side
+from neuroflux.engine.daily import DAY, DailyProfit, Holding
 from neuroflux.engine.limits import Limits, Seen
 from neuroflux.engine.order_state import Leg, Reported
 from neuroflux.engine.orders import step
@@ -102,7 +103,17 @@ def taken(day: DailyProfit, *fills: Fill) -> None:
 
 
 def usd(day: DailyProfit, mid: float | None = None, now: int = MIDNIGHT) -> float | None:
-    return day.usd({"USDT": 1.0}.get, lambda exchange, symbol: mid, now)
+    return day.usd({"USDT": 1.0}.get, lambda exchange, symbol: mid, now, find)
+
+
+def find(exchange: str, symbol: str, base: str = "", quote: str = "", multiplier: int = 1) -> Instrument:
+    """What a symbol says of its instrument where nothing else is said."""
+    pair, _, settle = symbol.partition(":")
+    named = pair.split("/")
+    kind = InstrumentKind.PERPETUAL if settle else InstrumentKind.SPOT
+    assets: dict[str, Any] = {"base": base or named[0], "quote": quote or named[1], "settle": settle}
+    names: dict[str, Any] = {"exchange": exchange, "symbol": symbol, "market": f"{named[0]}/USD", "name": symbol}
+    return Instrument(**names, **assets, kind=kind, multiplier=multiplier)
 
 
 def test_a_round_trip_is_what_it_brought_less_the_fees() -> None:
@@ -124,7 +135,7 @@ def test_without_a_rate_of_what_was_paid_nothing_is_known_and_the_limit_refuses(
     taken(day, traded(Side.BUY, "70000", "2"))
     taken(day, traded(Side.SELL, "35000", "2"))
     assert usd(day) == -70_002
-    assert day.usd(lambda asset: None, lambda exchange, symbol: 35_000.0, MIDNIGHT) is None
+    assert day.usd(lambda asset: None, lambda exchange, symbol: 35_000.0, MIDNIGHT, find) is None
     fault = standing_fault(Standing(profit_today_usd=None), LIMITS)
     assert fault.startswith("daily loss: it is not known")
     assert standing_fault(Standing(profit_today_usd=None), replace(LIMITS, max_daily_loss_usd=float("inf"))) == ""
@@ -155,7 +166,7 @@ def test_a_sale_closes_what_was_long_at_midnight_and_the_rest_is_short(
     def held(exchange: str, symbol: str) -> Decimal | None:
         return None if held_now is None else Decimal(held_now)
 
-    assert day.usd({"USDT": 1.0}.get, lambda exchange, symbol: 90.0, MIDNIGHT, held) == profit
+    assert day.usd({"USDT": 1.0}.get, lambda exchange, symbol: 90.0, MIDNIGHT, find, held) == profit
 
 
 def test_what_was_held_is_worth_what_the_day_first_saw() -> None:
@@ -163,15 +174,15 @@ def test_what_was_held_is_worth_what_the_day_first_saw() -> None:
     day = DailyProfit()
     taken(day, perpetual(Side.SELL, "100", "1"))
     taken(day, perpetual(Side.SELL, "90", "1"))
-    flat = Decimal(0)
-    assert day.usd({"USDT": 1.0}.get, lambda exchange, symbol: 50.0, MIDNIGHT, lambda exchange, symbol: flat) == -10
+    flat: Holding = lambda exchange, symbol: Decimal(0)  # noqa: E731
+    assert day.usd({"USDT": 1.0}.get, lambda exchange, symbol: 50.0, MIDNIGHT, find, flat) == -10
 
 
 def test_a_fee_in_an_asset_without_a_rate_counts_for_the_most_it_can_be() -> None:
     day = DailyProfit()
     taken(day, replace(traded(Side.BUY, "100", "2", fee="0.01"), fee_asset="BNB"))
     assert usd(day, 100.0) == -2
-    assert day.usd({"USDT": 1.0, "BNB": 600.0}.get, lambda exchange, symbol: 100.0, MIDNIGHT) == -6
+    assert day.usd({"USDT": 1.0, "BNB": 600.0}.get, lambda exchange, symbol: 100.0, MIDNIGHT, find) == -6
 
 
 def test_a_fee_in_what_was_bought_is_no_less_than_it_is_worth() -> None:
@@ -215,7 +226,7 @@ def test_what_is_bought_here_and_sold_there_has_brought_its_difference_whatever_
     def held(exchange: str, symbol: str) -> Decimal:
         return Decimal(held_now)
 
-    assert day.usd({"USDT": 1.0, "USDC": 1.0}.get, lambda exchange, symbol: mid, MIDNIGHT, held) == 1_000
+    assert day.usd({"USDT": 1.0, "USDC": 1.0}.get, lambda exchange, symbol: mid, MIDNIGHT, find, held) == 1_000
 
 
 @pytest.mark.parametrize(("bought", "profit"), [("1", 0), ("0.5", 0), ("2", -10)])
@@ -231,10 +242,61 @@ def test_a_sale_of_what_was_held_is_none_as_far_as_a_contract_is_bought_for_it(b
     def held(exchange: str, symbol: str) -> Decimal:
         return Decimal(bought)
 
-    def unit(exchange: str, symbol: str) -> int:
-        return 1_000 if exchange == "b" else 1
+    def listed(exchange: str, symbol: str) -> Instrument:
+        return find(exchange, symbol, multiplier=1_000 if exchange == "b" else 1)
 
-    assert day.usd({"USDT": 1.0}.get, mid, MIDNIGHT, held, unit) == pytest.approx(profit)
+    assert day.usd({"USDT": 1.0}.get, mid, MIDNIGHT, listed, held) == pytest.approx(profit)
+
+
+def test_a_wrapped_coin_is_not_the_coin_whichever_was_bought_first() -> None:
+    """UBTC trades as BTC/USDC on Hyperliquid; it lost half of its value, and BTC did not."""
+    bought = [on("a", "BTC/USDT", Side.BUY, "60000", "0.001"), on("hl", "BTC/USDC", Side.BUY, "60000", "1")]
+
+    def listed(exchange: str, symbol: str) -> Instrument:
+        return find(exchange, symbol, base="UBTC" if exchange == "hl" else "")
+
+    def mid(exchange: str, symbol: str) -> float:
+        return 30_000.0 if exchange == "hl" else 60_000.0
+
+    for fills in (bought, bought[::-1]):
+        day = DailyProfit()
+        taken(day, *fills)
+        assert day.usd({"USDT": 1.0, "USDC": 1.0}.get, mid, MIDNIGHT, listed) == pytest.approx(-30_000)
+
+
+def test_what_was_sold_for_a_bridged_dollar_is_worth_its_rate() -> None:
+    """HYPE bought for USDC and sold for USDT0, whose symbol says USDT."""
+    day = DailyProfit()
+    taken(day, on("hl", "HYPE/USDC", Side.BUY, "40", "100"), on("hl", "HYPE/USDT", Side.SELL, "40", "100"))
+
+    def listed(exchange: str, symbol: str) -> Instrument:
+        return find(exchange, symbol, quote="USDT0" if symbol.endswith("USDT") else "")
+
+    rates = {"USDT": 1.0, "USDC": 1.0, "USDT0": 0.5}
+    assert day.usd(rates.get, lambda exchange, symbol: 40.0, MIDNIGHT, listed) == -2_000
+
+
+def test_a_coin_and_its_contract_of_a_thousand_are_one_asset() -> None:
+    """100,000,000 held are sold, and 100,000 contracts of 1,000 bought for them; then the price halves."""
+    day = DailyProfit()
+    taken(day, on("a", "PEPE/USDT", Side.SELL, "0.00001", "100000000"))
+    taken(day, on("hl", "KPEPE/USDC:USDC", Side.BUY, "0.01", "100000"))
+
+    def listed(exchange: str, symbol: str) -> Instrument:
+        return find(exchange, symbol, base="PEPE", multiplier=1_000 if exchange == "hl" else 1)
+
+    def mid(exchange: str, symbol: str) -> float:
+        return 0.005 if exchange == "hl" else 0.000005
+
+    rates = {"USDT": 1.0, "USDC": 1.0}
+    held: Holding = lambda exchange, symbol: Decimal(100_000)  # noqa: E731
+    assert day.usd(rates.get, mid, MIDNIGHT, listed, held) == pytest.approx(0)
+
+
+def test_of_an_instrument_that_nobody_lists_nothing_is_known() -> None:
+    day = DailyProfit()
+    taken(day, traded(Side.BUY, "100", "2"))
+    assert day.usd({"USDT": 1.0}.get, lambda exchange, symbol: 100.0, MIDNIGHT, lambda exchange, symbol: None) is None
 
 
 @pytest.mark.parametrize("ahead", [8_000_000, DAY])
