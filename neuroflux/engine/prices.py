@@ -2,7 +2,9 @@
 
 An instrument's price is the volume-weighted average of its trades of the last ``WINDOW`` (sum of price x quantity by
 sum of quantity), or its mid while it did not trade. The market's is their average, weighted by the volume that each
-traded; while none traded, by the USD at its top. All is per unit of the base and at the live rates of the quotes.
+traded; while none traded, by the USD at its top. All is per unit of the base and at the live rates of the quotes. A
+trade that was older than ``WINDOW`` when it came is history: Hyperliquid repeats its last trades to whoever subscribes,
+and those of a quiet coin are hours old.
 
 Left out are instruments without a fresh quote, without a rate to USD, and those further than ``OUTLIER`` from the
 median, which is weighted by the USD at the tops: so two instruments that share a ticker and nothing else are told
@@ -65,8 +67,14 @@ class _Source:
         number = time // BUCKET
         if not self.buckets or number > self.buckets[-1][0]:
             self.buckets.append([number, 0.0, 0.0])
-        self.buckets[-1][1] += quantity
-        self.buckets[-1][2] += price * quantity
+        at = len(self.buckets)
+        while at and self.buckets[at - 1][0] > number:
+            at -= 1
+        if not at or self.buckets[at - 1][0] < number:
+            self.buckets.insert(at, [number, 0.0, 0.0])
+            at += 1
+        self.buckets[at - 1][1] += quantity
+        self.buckets[at - 1][2] += price * quantity
 
     def sums(self, since: Microseconds) -> tuple[float, float]:
         """Volume and notional of the trades since then; older ones are forgotten."""
@@ -135,6 +143,8 @@ class Prices:
         if instrument is None:
             return None
         market = self._market(trade.market)
+        if trade.received_time - trade.event_time > WINDOW:
+            return market
         source = market.source(name, trade.received_time)
         source.trade_cause = cause
         source.traded(trade.received_time, trade.price / instrument.multiplier, trade.quantity * instrument.multiplier)

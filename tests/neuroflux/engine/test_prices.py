@@ -105,6 +105,27 @@ def test_trades_leave_the_window() -> None:
     assert (price.price, price.volume) == (101, 1)
 
 
+def test_trades_that_an_exchange_repeats_to_who_subscribes_are_no_price_of_now() -> None:
+    """Hyperliquid's first frame has some 30 trades, which of a quiet coin are hours old."""
+    old = [
+        replace(trade("a", 250 - number, 1000), event_time=NOW - 86_400_000_000 // (number + 1)) for number in range(30)
+    ]
+    price = last(Prices(reference()), quote("a", 200), *old, quote("a", 200, at=NOW + EVERY))
+    assert (price.price, price.volume) == (200, 0)
+    price = last(Prices(reference()), replace(trade("a", 210, 2), event_time=NOW - WINDOW), quote("a", 200, at=NOW + 1))
+    assert (price.price, price.volume) == (210, 2), "what is as old as the window counts"
+
+
+def test_a_trade_that_comes_out_of_order_counts_for_its_own_second() -> None:
+    market = Prices(reference())
+    for one in (trade("a", 100, 1), trade("a", 90, 1, at=NOW - 29_000_000), trade("a", 10, 100, at=NOW - 62_000_000)):
+        market.trade(one, RATE)
+    price = last(market, quote("a", 200, at=NOW + EVERY))
+    assert (price.price, price.volume) == (95, 2)
+    price = last(market, quote("a", 200, at=NOW + WINDOW - 20_000_000))
+    assert (price.price, price.volume) == (100, 1)
+
+
 def test_no_error_stays_of_what_left_the_window() -> None:
     later = NOW + WINDOW + 1_000_000
     price = last(
