@@ -57,13 +57,18 @@ CODES: Final = (
     ("tick size", "tickRejected"),
     ("minimum value", "minTradeNtlRejected"),
     ("Insufficient margin", "perpMarginRejected"),
-    ("Insufficient spot balance", "insufficientSpotBalanceRejected"),
+    ("insufficient spot balance", "insufficientSpotBalanceRejected"),
     ("Reduce only", "reduceOnlyRejected"),
     ("Post only", "badAloPxRejected"),
     ("could not immediately match", "iocCancelRejected"),
     ("Invalid TP/SL price", "badTriggerPxRejected"),
     ("No liquidity available", "marketOrderNoLiquidityRejected"),
     ("away from the reference price", "oracleRejected"),
+    ("too far from oracle", "oracleRejected"),
+    ("more aggressive than oracle while at open interest cap", "tooAggressiveAtOpenInterestCapRejected"),
+    ("while open interest is capped", "positionIncreaseAtOpenInterestCapRejected"),
+    ("increase open interest too quickly", "openInterestIncreaseRejected"),
+    ("exceed margin tier limit", "perpMaxPositionRejected"),
 )
 """An error is a sentence; the exchange's own names for the reasons are those of its order statuses."""
 
@@ -207,7 +212,7 @@ def _error(text: str) -> Outcome:
     if any(word in text.lower() for word in UNCERTAIN_WORDS):
         return InDoubt(text)
     untimely = any(word in text.lower() for word in UNTIMELY_WORDS)
-    return Reject(next((code for words, code in CODES if words in text), "rejected"), text, untimely)
+    return Reject(next((code for words, code in CODES if words.lower() in text.lower()), "rejected"), text, untimely)
 
 
 def _placed(status: _Status | str, sent: _Sent, listed: Mapping[int, Instrument], market: bool) -> Outcome:

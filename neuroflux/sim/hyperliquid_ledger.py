@@ -6,6 +6,8 @@ funding history or non-funding ledger updates"); answers have 500 rows: …/info
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from neuroflux.sim.exchange import SimExchange
 from neuroflux.sim.hyperliquid_account import Json, number
 from neuroflux.sim.orders import FundingEvent, TransferEvent
@@ -13,10 +15,11 @@ from neuroflux.sim.orders import FundingEvent, TransferEvent
 ROWS = 500
 NO_HASH = "0x" + "0" * 64
 SOMEBODY = "0x" + "5" * 40
+WITHDRAWAL_FEE = Decimal(1)
 
 
 def update(event: TransferEvent, user: str) -> Json:
-    """A row of it. A withdrawal has its fee in it."""
+    """A row of it. A withdrawal pays its fee beside its amount; one that is smaller than the fee pays none."""
     milliseconds, size = event.time // 1000, number(abs(event.amount))
     delta: Json = {"type": "deposit", "usdc": size}
     if event.is_spot:
@@ -25,7 +28,9 @@ def update(event: TransferEvent, user: str) -> Json:
         fees = {"fee": "0.0", "nativeTokenFee": "0.0", "nonce": None, "feeToken": ""}
         delta = {"type": "spotTransfer", **names, **fees}
     elif event.amount < 0:
-        delta = {"type": "withdraw", "usdc": size, "nonce": milliseconds, "fee": "1.0"}
+        fee = WITHDRAWAL_FEE if -event.amount > WITHDRAWAL_FEE else Decimal(0)
+        left = {"usdc": number(-event.amount - fee), "fee": number(fee)}
+        delta = {"type": "withdraw", "nonce": milliseconds, **left}
     return {"time": milliseconds, "hash": "0x" + f"{event.time:064x}", "delta": delta}
 
 

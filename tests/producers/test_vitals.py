@@ -68,7 +68,8 @@ async def test_an_answer_that_is_none_moves_no_clock_and_is_no_latency(status: i
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "seconds"), [(418, {}, 300), (418, {"Retry-After": "7"}, 7), (429, {"Retry-After": "5"}, 5)]
+    ("status", "headers", "seconds"),
+    [(418, {}, 300), (418, {"Retry-After": "7"}, 300), (429, {"Retry-After": "900"}, 900)],
 )
 async def test_who_asks_us_to_wait_is_limited_and_left_alone(
     status: int, headers: dict[str, str], seconds: int

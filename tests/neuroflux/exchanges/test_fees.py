@@ -11,6 +11,7 @@ import pytest
 from neuroflux.domain import Instrument, InstrumentKind
 from neuroflux.exchanges.base_exchange import AccountFeed, Answer, FeeRates, Keys, Undecodable
 from neuroflux.exchanges.catalogue import exchange
+from neuroflux.exchanges.hyperliquid_fees import rates_of
 
 NOW = 1_760_000_000_000_000
 USER = "0x00000000000000000000000000000000000000Ab"
@@ -103,3 +104,25 @@ def test_hyperliquids_answer_is_of_all_it_lists() -> None:
 def test_what_is_no_rate_is_undecodable(on: str, body: Any) -> None:
     (event,) = told(on, body, (SPOT_SYMBOL,) if on == "binance" else (PERPETUAL_SYMBOL,))
     assert isinstance(event, Undecodable)
+
+
+def pair(base: str, quote: str) -> Instrument:
+    names = {
+        "symbol": f"{base}/{quote}",
+        "market": f"{base}/USD",
+        "name": f"@{base}{quote}",
+        "base": base,
+        "quote": quote,
+    }
+    return Instrument(exchange="hyperliquid", kind=InstrumentKind.SPOT, **names)
+
+
+@pytest.mark.parametrize(("maker", "between"), [("0.0004", "0.0004"), ("-0.0001", "-0.00002")])
+def test_between_two_assets_that_others_are_quoted_in_hyperliquid_takes_a_fifth(maker: str, between: str) -> None:
+    """Source: https://hyperliquid.gitbook.io/hyperliquid-docs/trading/fees."""
+    perpetual = {"userCrossRate": "0.00045", "userAddRate": "0.00015"}
+    body = json.dumps({**perpetual, "userSpotCrossRate": "0.0007", "userSpotAddRate": maker}).encode()
+    found = rates_of(body, [pair("USDH", "USDC"), pair("PURR", "USDC"), pair("PURR", "USDH")])
+    taker, usual = Decimal("0.00014"), Decimal("0.0007")
+    assert found[0] == FeeRates("USDH/USDC", taker, Decimal(between))
+    assert [(one.taker, one.maker) for one in found[1:]] == [(usual, Decimal(maker))] * 2

@@ -182,7 +182,7 @@ WITHDRAWN = {"requestedUsd": "50.0", "commission": "1.0", "closingCost": "0.0", 
     ("delta", "expected"),
     [
         ({"type": "deposit", "usdc": "50.5"}, {"USDC": "50.5"}),
-        ({"type": "withdraw", "usdc": "10.0", "nonce": 5, "fee": "1.0"}, {"USDC": "-10"}),
+        ({"type": "withdraw", "usdc": "10.0", "nonce": 5, "fee": "1.0"}, {"USDC": "-11"}),
         ({"type": "internalTransfer", "usdc": "5.0", **BETWEEN}, {"USDC": "-6"}),
         ({"type": "internalTransfer", "usdc": "5.0", **BETWEEN, **TO_US}, {"USDC": "5"}),
         ({"type": "subAccountTransfer", "usdc": "5.0", "user": OTHER.upper(), "destination": USER}, {"USDC": "5"}),
