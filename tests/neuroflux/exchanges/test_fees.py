@@ -107,7 +107,7 @@ def test_what_is_no_rate_is_undecodable(on: str, body: Any) -> None:
 
 
 def pair(base: str, quote: str) -> Instrument:
-    names = {
+    names: dict[str, Any] = {
         "symbol": f"{base}/{quote}",
         "market": f"{base}/USD",
         "name": f"@{base}{quote}",
