@@ -99,7 +99,7 @@ class Share(Struct, frozen=True):
 
 
 def unpriced(holdings: Iterable[Holding]) -> tuple[str, ...]:
-    """Assets for which there never was a price: they are in no figure."""
+    """Assets that never had a price: they are worth nothing here, so what was paid for them counts as lost."""
     priced: dict[str, bool] = {}
     for one in holdings:
         if one.quantity or one.unrealised:

@@ -249,8 +249,11 @@ def _untold(names: Iterable[Name]) -> list[str]:
 
 
 def _unvalued(holdings: Sequence[Holding]) -> list[str]:
-    return [f"{asset}: nobody knows a price: it is in no figure" for asset in unpriced(holdings)] + [
-        f"{asset}: nobody knows its price now: the last one values it" for asset in outdated(holdings)
+    never = "no price is known: it counts as worth nothing, and what was paid for it as a loss"
+    now = "no price is known now: the last one values it"
+    return [
+        *(f"{asset}: {never}" for asset in unpriced(holdings)),
+        *(f"{asset}: {now}" for asset in outdated(holdings)),
     ]
 
 

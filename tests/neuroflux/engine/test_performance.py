@@ -60,10 +60,10 @@ def test_what_has_no_price_any_more_is_valued_by_its_last_and_that_is_said() -> 
     gone = [*rows(100.0, 110.0), Holding(NOW + 2 * MINUTE, "binance", "BTC", 2.0, None)]
     told = performance(gone, {})
     assert told["performance_metrics"]["equity_usd"] == pytest.approx(220.0)
-    assert any("BTC: nobody knows its price now" in note for note in told["notes"])
+    assert any("BTC: no price is known now" in note for note in told["notes"])
     assert not any("BTC" in note for note in performance(rows(100.0, 110.0), {})["notes"])
     odd = performance([Holding(NOW, "binance", "ODD", 7.0, None)], {})
-    assert any("ODD: nobody knows a price" in note for note in odd["notes"])
+    assert any("ODD: no price is known:" in note for note in odd["notes"])
 
 
 def test_the_history_begins_when_everything_held_is_priced() -> None:
