@@ -28,9 +28,9 @@ Held = dict[tuple[str, str], float]
 Minute = str
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
-    """One of this module's own: what is traded here spends money that others need."""
+    """One of each test's own: what is traded here spends money that others need."""
     yield from run_pipeline(tmp_path_factory.mktemp("own"), make_settings)
 
 
