@@ -85,6 +85,8 @@ def _finding(key: Key, readings: Sequence[Figure], rounds: int) -> Finding:
 
 def _reason(readings: Sequence[Figure], rounds: int, *, moves: bool) -> str:
     """Why a figure that never agreed is in flight; "" where it is not."""
+    if moves and rounds == 1 and None not in (readings[0].reported, *_own(readings)):
+        return "it moves, and could be read once only"
     if len(readings) < rounds:
         return f"there in {len(readings)} of {rounds} readings"
     answers = list(dict.fromkeys(_own(readings)))

@@ -72,6 +72,15 @@ def test_what_moves_agrees_within_the_band_of_its_answers(reported: str, verdict
     assert only(rounds)[0] is verdict
 
 
+def test_what_moves_and_was_read_once_proves_nothing() -> None:
+    """The exchange's limit may leave no room for a second reading."""
+    assert only(readings((d("9"), d("1"), d("1")), moves=True)) == (
+        Verdict.IN_FLIGHT,
+        "it moves, and could be read once only",
+    )
+    assert only(readings((d("9"), d("1"), d("1")), (d("9"), d("1"), d("1")), moves=True))[0] is Verdict.DIFFERS
+
+
 def test_what_moves_and_is_reported_by_nobody_differs() -> None:
     assert only(readings((None, d("1"), d("2")), moves=True))[0] is Verdict.DIFFERS
     assert only(readings((d("1"), None, None), moves=True))[0] is Verdict.DIFFERS
