@@ -1,4 +1,4 @@
-"""As whom programs of ours come to the local ClickHouse: a login that the stack makes and keeps in its home.
+"""Authentication of our programs at the local ClickHouse: a login that the stack generates and keeps in its home.
 
 A secure stack has a password for each (credentials.py); here one serves all. It is in no environment and on no command
 line: whoever may read the home reads it when it connects.
@@ -6,12 +6,11 @@ line: whoever may read the home reads it when it connects.
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from neuroflux.credentials import check_private
+from neuroflux.credentials import check_private, write_private
 from neuroflux.settings import Settings, with_user
 
 NAME, USER = "clickhouse.url", "neuroflux"
@@ -32,13 +31,9 @@ def make_login(settings: Settings) -> None:
     """A login for this address, with the password that there was, or a new one; none where the setting has a user."""
     if _names_a_user(settings):
         return
-    kept, path = _kept(settings.home), login_path(settings.home)
+    kept = _kept(settings.home)
     password = kept.password if kept is not None and kept.password else secrets.token_urlsafe(24)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(with_user(settings.clickhouse, USER, password))
-    fresh.replace(path)
+    write_private(login_path(settings.home), with_user(settings.clickhouse, USER, password).encode())
 
 
 def login_path(home: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What other people's clients need to come to the local stack: addresses, and the logins that go with them."""
+"""What other people's clients need to connect to the local stack: addresses, and the logins that go with them."""
 
 from __future__ import annotations
 

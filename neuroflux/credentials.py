@@ -40,10 +40,14 @@ def make_credentials(home: Path, principals: Iterable[str]) -> Mapping[str, str]
     known = dict(read_credentials(home))
     missing = {name: secrets.token_urlsafe(24) for name in principals if name not in known}
     if missing:
-        path = credentials_path(home)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(known | missing))
-        fresh.replace(path)
+        write_private(credentials_path(home), msgspec.json.encode(known | missing))
     return known | missing
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that its owner alone may read: as a whole, whoever else writes it at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    fresh.replace(path)

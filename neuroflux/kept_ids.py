@@ -7,7 +7,6 @@ another id after the registry was emptied: then the new one is written with, and
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
@@ -17,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from neuroflux.codec import schema_text
+from neuroflux.credentials import write_private
 from neuroflux.settings import Settings
 from neuroflux.topics import Topic
 
@@ -64,18 +64,10 @@ def keep(settings: Settings, told: Mapping[Topic, int]) -> KeptIds:
     kept = before.with_ids(told)
     if kept != before and settings.home.is_dir():
         try:
-            _write(_path(settings), msgspec.json.encode(kept))
+            write_private(_path(settings), msgspec.json.encode(kept))
         except OSError as error:
             log.warning("the ids of the schemas are not kept: %s", error)
     return kept
-
-
-def _write(path: Path, content: bytes) -> None:
-    """As a whole, whoever else writes it at the same time."""
-    fresh = path.with_name(f"{NAME}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-    fresh.replace(path)
 
 
 def _path(settings: Settings) -> Path:
