@@ -65,8 +65,6 @@ class _Source:
 
     def traded(self, time: Microseconds, price: float, quantity: float) -> None:
         number = time // BUCKET
-        if not self.buckets or number > self.buckets[-1][0]:
-            self.buckets.append([number, 0.0, 0.0])
         at = len(self.buckets)
         while at and self.buckets[at - 1][0] > number:
             at -= 1

@@ -8,28 +8,19 @@ import pytest
 
 from consumers.views import Views
 from neuroflux.clock import wall
-from neuroflux.domain import Fill, Instrument, InstrumentKind, Liquidity, Side
+from neuroflux.domain import Fill, Liquidity, Side
 from neuroflux.engine.daily import DAY
 from neuroflux.entries import Entry
 from neuroflux.topics import FILLS, INSTRUMENTS
-
-LISTED = Instrument(
-    exchange="binance",
-    symbol="BTC/USDC",
-    market="BTC/USD",
-    name="BTCUSDC",
-    base="BTC",
-    quote="USDC",
-    kind=InstrumentKind.SPOT,
-)
+from tests.consumers.desk_model import SPOT
 
 
 def lost(views: Views, event_time: int, written: int) -> None:
     """10 USD, in a purchase and a sale."""
     for number, (side, price) in enumerate(((Side.BUY, 100), (Side.SELL, 90))):
         made = Fill(
-            "o", "binance", "BTC/USDC", "c", "e", str(number), side, Decimal(price), Decimal(1), Decimal(0), "USDC",
-            Liquidity.TAKER, event_time,
+            "o", SPOT.exchange, SPOT.symbol, "c", "e", str(number), side, Decimal(price), Decimal(1), Decimal(0),
+            SPOT.quote, Liquidity.TAKER, event_time,
         )  # fmt: skip
         views.take(Entry(FILLS, 0, number, "o", made, b"", "", written))
 
@@ -48,5 +39,5 @@ def test_a_fill_counts_today_whatever_clock_it_was_dated_by(event: int, ahead: i
     views.fills_read.set()
     lost(views, wall() + event, wall() + ahead)
     assert views.profit_today(wall()) is None, "what was traded is not known yet"
-    views.take(Entry(INSTRUMENTS, 0, 0, "k", LISTED, b"", "", wall()))
+    views.take(Entry(INSTRUMENTS, 0, 0, "k", SPOT, b"", "", wall()))
     assert views.profit_today(wall()) == -10
