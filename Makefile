@@ -37,7 +37,7 @@ torture: .venv/ready-dev
 
 # The executor killed before and after every await of its code.
 kills: .venv/ready-dev
-	NEUROFLUX_KILLS=all $(BIN)/pytest -q -s tests/consumers/test_kills.py $(ARGS)
+	NEUROFLUX_KILLS=all $(BIN)/pytest -q -s tests/consumers/execution/test_kills.py $(ARGS)
 
 # Ours, its peers and the bare limit, in turns: ARGS="codec book" for some of them. Peers have a venv of their own.
 bench: .venv-bench/ready

@@ -15,7 +15,7 @@ from order_book import OrderBook as COrderBook
 from sortedcontainers import SortedDict
 
 from benchmarks.turns import Contender, Goal, Row, in_turns
-from neuroflux.book import OrderBook
+from neuroflux.exchanges.kit.order_book import OrderBook
 
 DEPTH = 20
 DIFFS, CHANGES = 500, 10

@@ -23,12 +23,12 @@ from yapic import json as yapic
 
 from benchmarks import frames
 from benchmarks.turns import Contender, Goal, Row, in_turns
-from neuroflux import topics
-from neuroflux.codec import schema_text
-from neuroflux.exchanges.base_exchange import Answer, Request
-from neuroflux.exchanges.binance import Binance
-from neuroflux.topics import QUOTES, Topic
-from neuroflux.topics import TRADES as TRADES_TOPIC
+from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.records import topics
+from neuroflux.records.codec import schema_text
+from neuroflux.records.topics import QUOTES, Topic
+from neuroflux.records.topics import TRADES as TRADES_TOPIC
 
 RECEIVED = 1_700_000_000_000_000
 TIMES = 60

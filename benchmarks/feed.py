@@ -8,8 +8,8 @@ from __future__ import annotations
 from benchmarks import local
 from benchmarks.feeders import BRIDGE, CRYPTOFEED
 from benchmarks.turns import Contender, Goal, Row, in_turns
-from neuroflux.settings import Settings
-from neuroflux.topics import QUOTES
+from neuroflux.records.topics import QUOTES
+from neuroflux.runtime.settings import Settings
 from tests.ports import free_port
 
 MANY, FEW = 200_000, 20_000

@@ -12,18 +12,18 @@ from typing import Any
 import uvloop
 
 from benchmarks import frames
-from neuroflux.clock import wall
-from neuroflux.codec import schema_text
 from neuroflux.domain import Microseconds, StatusKind
-from neuroflux.exchanges.base_exchange import Subscription
-from neuroflux.exchanges.binance import Binance
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings, load_settings
-from neuroflux.stage import spare_collector
-from neuroflux.topics import QUOTES
+from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.exchanges.kit.requests import Subscription
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.codec import schema_text
+from neuroflux.records.topics import QUOTES
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings, load_settings
+from neuroflux.runtime.stage import spare_collector
 from producers.normaliser import Normaliser
-from producers.sockets import Socket
+from producers.socket import Socket
 
 BRIDGE = "bench.bridge"
 CRYPTOFEED = "ticker-BINANCE-BTC-USDT"

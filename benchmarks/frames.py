@@ -7,9 +7,9 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from neuroflux import topics
-from neuroflux.codec import Codec
-from neuroflux.exchanges.base_exchange import Answer, Request
+from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.records import topics
+from neuroflux.records.codec import Codec
 
 CAPTURED = Path(__file__).parents[2] / "shared" / "wire" / "binance_spot" / "seq_spot_NKNUSDT.jsonl"
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import frames, local
-from neuroflux.exchanges.base_exchange import Answer, PageNeeded, Request, SnapshotNeeded
-from neuroflux.exchanges.binance import Binance
-from neuroflux.stage import spare_collector
-from neuroflux.topics import Topic
+from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.exchanges.kit.events import PageNeeded, SnapshotNeeded
+from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.records.topics import Topic
+from neuroflux.runtime.stage import spare_collector
 from producers.normaliser import Normaliser
 
 START = 1_700_000_000_000_000

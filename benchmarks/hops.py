@@ -10,12 +10,12 @@ import time
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from neuroflux.clock import wall
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings, load_settings
-from neuroflux.stage import spare_collector
-from neuroflux.topics import DELETE, Topic
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import DELETE, Topic
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings, load_settings
+from neuroflux.runtime.stage import spare_collector
 
 FIRST, SECOND = "bench.first", "bench.second"
 STAMP = struct.Struct(">q")

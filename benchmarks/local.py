@@ -17,7 +17,7 @@ from types import MappingProxyType
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import daemon, environment
 from tests.ports import free_port
 

@@ -14,19 +14,20 @@ import uvloop
 
 from benchmarks import frames
 from benchmarks.paced import MARKETS
-from neuroflux.clock import wall
 from neuroflux.domain import Microseconds, StatusKind
-from neuroflux.exchanges.base_exchange import Answer, PageNeeded, Request, SnapshotNeeded, Subscription
-from neuroflux.exchanges.binance import Binance
-from neuroflux.exchanges.binanceusdm import BinanceUsdm
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import load_settings
-from neuroflux.stage import spare_collector
+from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.exchanges.binance.usdm import BinanceUsdm
+from neuroflux.exchanges.kit.events import PageNeeded, SnapshotNeeded
+from neuroflux.exchanges.kit.requests import Answer, Request, Subscription
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import load_settings
+from neuroflux.runtime.stage import spare_collector
+from producers.book_schedule import INTERVAL
 from producers.conflation import Conflated
 from producers.normaliser import Normaliser
-from producers.pictures import INTERVAL
-from producers.sockets import Socket
+from producers.socket import Socket
 
 LEVELS = 50
 

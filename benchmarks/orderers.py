@@ -17,7 +17,6 @@ from aiohttp import web
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from benchmarks.local import process
-from neuroflux.clock import wall
 from neuroflux.domain import (
     Balance,
     BookPicture,
@@ -30,12 +29,13 @@ from neuroflux.domain import (
     Side,
 )
 from neuroflux.exchanges.config import ORDER_LIMITS
-from neuroflux.ordering import new_order_id
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings, load_settings
-from neuroflux.stage import spare_collector
-from neuroflux.topics import BALANCES, BOOKS, COMMANDS, INSTRUMENTS
+from neuroflux.kafka.commands import new_order_id
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import BALANCES, BOOKS, COMMANDS, INSTRUMENTS
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings, load_settings
+from neuroflux.runtime.stage import spare_collector
 
 Send = Callable[[int], Awaitable[None]]
 """Orders something that becomes so many requests."""

@@ -15,7 +15,7 @@ import uvloop
 from benchmarks import local
 from benchmarks.orderers import BARE, WRITTEN, Bare, Ccxt, Ours, Send, Venue
 from benchmarks.turns import Goal, Role, Row, delays
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 
 ORDERS = 30
 PAUSES = {1: 0.35, 2: 0.6}

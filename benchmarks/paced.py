@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from benchmarks.fountain import accepted, framed
 from benchmarks.frames import bases
-from neuroflux.clock import wall
+from neuroflux.runtime.clock import wall
 
 MARKETS = bases(10)
 DIPS = 20

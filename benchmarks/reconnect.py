@@ -21,12 +21,12 @@ from websockets.asyncio.client import connect
 from benchmarks import local
 from benchmarks.turns import Contender, Row, in_turns
 from neuroflux.domain import StatusKind
-from neuroflux.exchanges.binance import Binance
-from neuroflux.stack.checks import serves
-from neuroflux.topics import BOOKS, STATUS, Topic
+from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.records.topics import BOOKS, STATUS, Topic
+from neuroflux.stack.supervise.checks import serves
 from producers.market import SNAPSHOT_WORKERS, ExchangeMarket
 from producers.rest import Rest
-from producers.sockets import SHORT_LIVED_SECONDS
+from producers.socket import SHORT_LIVED_SECONDS
 from tests.ports import free_port
 
 EXCHANGE = "binance"

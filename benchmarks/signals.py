@@ -15,11 +15,11 @@ from aiokafka import AIOKafkaConsumer
 from benchmarks import local
 from benchmarks.hops import FIRST, SECOND, STAMP
 from benchmarks.turns import Goal, Role, Row, delays
-from neuroflux.clock import wall
-from neuroflux.reader import Reader
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
-from neuroflux.topics import SIGNALS
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import SIGNALS
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings
 from tests.ports import free_port
 
 RATE = 5_000

@@ -20,11 +20,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from msgspec import Struct
 
 from benchmarks import local
-from neuroflux.clock import wall
-from neuroflux.reader import Reader
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
-from neuroflux.topics import QUOTES, SIGNALS
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import QUOTES, SIGNALS
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings
 from tests.ports import free_port
 
 RATE = 10_000

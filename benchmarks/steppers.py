@@ -16,18 +16,18 @@ import uvloop
 
 from benchmarks import frames
 from neuroflux.domain import Microseconds, Quote
-from neuroflux.engine.comparable import Reference
-from neuroflux.entries import Decoder, Entry
-from neuroflux.exchanges.binance import Binance
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings, load_settings
-from neuroflux.stage import spare_collector
-from neuroflux.topics import QUOTES
-from streams.app import Worker
+from neuroflux.engine.markets.comparable import Reference
+from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.entries import Decoder, Entry
+from neuroflux.records.topics import QUOTES
+from neuroflux.runtime.settings import Settings, load_settings
+from neuroflux.runtime.stage import spare_collector
 from streams.arbitrage import ArbitrageStream
 from streams.markets import Markets
 from streams.prices import PriceStream
+from streams.worker import Worker
 
 START = 1_700_000_000_000_000
 NAMES = ["BTC", "ETH", "SOL", "XRP"]

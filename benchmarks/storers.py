@@ -14,16 +14,16 @@ from aiokafka import TopicPartition
 from clickhouse_driver import Client
 
 from consumers.warehouse import BATCH_ROWS, Warehouse, reading, store_all
-from neuroflux.clickhouse import ClickHouse
-from neuroflux.clickhouse_login import with_login
-from neuroflux.entries import Entry
-from neuroflux.publisher import Publisher
-from neuroflux.reader import Fetched, Reader
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings, load_settings
-from neuroflux.stage import spare_collector
-from neuroflux.tables import fields
-from neuroflux.topics import QUOTES
+from neuroflux.clickhouse.client import ClickHouse
+from neuroflux.clickhouse.login import with_login
+from neuroflux.clickhouse.tables import fields
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.reader import Fetched, Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.entries import Entry
+from neuroflux.records.topics import QUOTES
+from neuroflux.runtime.settings import Settings, load_settings
+from neuroflux.runtime.stage import spare_collector
 
 
 def empty(settings: Settings) -> None:

@@ -12,11 +12,11 @@ from benchmarks import local
 from benchmarks.steppers import START, quotes
 from benchmarks.turns import Contender, Goal, Role, Row, in_turns
 from neuroflux.domain import Microseconds
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import QUOTES
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import environment
-from neuroflux.topics import QUOTES
 
 COUNT = 60_000
 CONTENDERS: tuple[tuple[str, Role], ...] = (

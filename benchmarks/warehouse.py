@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchmarks import local
 from benchmarks.streams import fill
 from benchmarks.turns import Contender, Goal, Row, in_turns
-from neuroflux.clock import wall
-from neuroflux.settings import Settings
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import environment
 
 COUNT = 800_000

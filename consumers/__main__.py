@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from consumers.execution import main as execution
+from consumers.execution.stage import main as execution
 from consumers.warehouse import main as warehouse
-from neuroflux.stage import run_stage
+from neuroflux.runtime.stage import run_stage
 
 run_stage("consumers", {"execution": execution, "warehouse": warehouse})

@@ -22,18 +22,18 @@ from typing import Any, TypeVar
 from aiokafka import TopicPartition
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
-from neuroflux.clickhouse import ClickHouse
-from neuroflux.codec import Codec
-from neuroflux.dead_letters import dead_letter
-from neuroflux.entries import Decoder, Entry
+from neuroflux.clickhouse.client import ClickHouse
+from neuroflux.clickhouse.tables import STORED
 from neuroflux.errors import Refused, Transient, Unreachable, UsageError
-from neuroflux.publisher import Publisher
-from neuroflux.reader import Fetched, Reader
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
-from neuroflux.stack.notify import ready
-from neuroflux.tables import STORED
-from neuroflux.topics import BY_NAME, COMMANDS, CONTROL, Topic
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.reader import Fetched, Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.codec import Codec
+from neuroflux.records.dead_letters import dead_letter
+from neuroflux.records.entries import Decoder, Entry
+from neuroflux.records.topics import BY_NAME, COMMANDS, CONTROL, Topic
+from neuroflux.runtime.readiness import ready
+from neuroflux.runtime.settings import Settings
 
 GROUP = "warehouse"
 BATCH_ROWS = 50_000

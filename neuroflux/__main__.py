@@ -1,5 +1,5 @@
 """``python -m neuroflux`` is the program."""
 
-from neuroflux.cli import main
+from neuroflux.cli.app import main
 
 main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuroflux.stage import run_stage
+from neuroflux.runtime.stage import run_stage
 from producers import account, capture, market, replay
 
 run_stage("producers", {"market": market.main, "account": account.main, "capture": capture.main, "replay": replay.main})

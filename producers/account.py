@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from neuroflux.clock import wall
 from neuroflux.domain import (
     AccountTransfer,
     Balance,
@@ -24,38 +23,29 @@ from neuroflux.domain import (
     Position,
     StatusKind,
 )
-from neuroflux.engine.health import ACCOUNT, REST
+from neuroflux.engine.health.state import ACCOUNT, REST
 from neuroflux.errors import NeuroFluxError
-from neuroflux.exchanges.base_exchange import (
-    AccountFeed,
-    Exchange,
-    FeedEvent,
-    FeeRates,
-    Hold,
-    Keys,
-    Listing,
-    PageNeeded,
-    Request,
-    Subscription,
-    Undecodable,
-)
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.config import INSTRUMENTS_SECONDS
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
-from neuroflux.stack.notify import ready
-from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, POSITIONS, STATUS, TRANSFERS
+from neuroflux.exchanges.kit.events import FeedEvent, FeeRates, Hold, Listing, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.interface import AccountFeed, Exchange
+from neuroflux.exchanges.kit.requests import Keys, Request, Subscription
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, POSITIONS, STATUS, TRANSFERS
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.readiness import ready
+from neuroflux.runtime.settings import Settings
 from producers.account_fees import AccountFees
 from producers.asking import Asking, Told, listed, subject_of
+from producers.clock_probe import Vitals
 from producers.due import Due, What
 from producers.figures import Figure, Figures, Reading, last_of_each
 from producers.listings import Listings
 from producers.logged import follow_listings, listings_reader, logged
 from producers.notices import Notices
 from producers.rest import Rest
-from producers.sockets import Socket
-from producers.vitals import Vitals
+from producers.socket import Socket
 
 KEEP_ALIVE_SECONDS = 20 * 60.0
 KEEP_ALIVE_AGAIN_SECONDS = 60.0

@@ -14,9 +14,9 @@ from decimal import Decimal
 from math import inf
 
 from neuroflux.domain import Fill, Instrument, Liquidity
-from neuroflux.exchanges.base_exchange import FeeRates
-from neuroflux.sink import Sink
-from neuroflux.topics import INSTRUMENTS
+from neuroflux.exchanges.kit.events import FeeRates
+from neuroflux.records.sink import Sink
+from neuroflux.records.topics import INSTRUMENTS
 from producers.asking import Told
 from producers.listings import Listings, paying
 

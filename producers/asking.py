@@ -10,19 +10,12 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
 
-from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
 from neuroflux.errors import RateLimited, Transient
-from neuroflux.exchanges.base_exchange import (
-    Answer,
-    Exchange,
-    Feed,
-    FeedEvent,
-    Listing,
-    PageNeeded,
-    Request,
-    Undecodable,
-)
+from neuroflux.exchanges.kit.events import FeedEvent, Listing, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.interface import Exchange, Feed
+from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.runtime.clock import wall
 from producers.rest import Rest
 
 PAGES = 100

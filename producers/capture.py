@@ -9,13 +9,14 @@ from typing import Any
 
 from neuroflux.domain import Instrument, Microseconds, StatusKind
 from neuroflux.errors import UsageError
-from neuroflux.exchanges.base_exchange import Answer, Exchange, Subscription
-from neuroflux.settings import Settings
-from neuroflux.sink import Sink
-from neuroflux.topics import Topic
+from neuroflux.exchanges.kit.interface import Exchange
+from neuroflux.exchanges.kit.requests import Answer, Subscription
+from neuroflux.records.sink import Sink
+from neuroflux.records.topics import Topic
+from neuroflux.runtime.settings import Settings
 from producers.market import follow_all
 from producers.normaliser import Normaliser, Want
-from producers.recording import Chosen, Happened, Recording, frame, told
+from producers.recording_file import Chosen, Happened, Recording, frame, told
 
 
 class Nowhere:

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, StatusKind
-from neuroflux.publisher import BUFFER_RECORDS
-from neuroflux.sink import Drained
-from neuroflux.topics import BOOKS, QUOTES, STATUS, Topic
+from neuroflux.kafka.publisher import BUFFER_RECORDS
+from neuroflux.records.sink import Drained
+from neuroflux.records.topics import BOOKS, QUOTES, STATUS, Topic
+from neuroflux.runtime.clock import wall
 
 MUCH = BUFFER_RECORDS // 2
 """Records that wait for Kafka, beyond which pictures are conflated; half a second at full speed."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from neuroflux.domain import Instrument
-from neuroflux.exchanges.base_exchange import Listing
+from neuroflux.exchanges.kit.events import Listing
 
 
 class Listings:

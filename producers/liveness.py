@@ -17,8 +17,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
-from neuroflux.exchanges.base_exchange import StreamKind
+from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind, StreamKind
 
 EVERY: Microseconds = 1_000_000
 LEAST: Microseconds = 30_000_000

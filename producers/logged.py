@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from neuroflux.codec import Codec
 from neuroflux.domain import Instrument
-from neuroflux.reader import Reader
-from neuroflux.settings import Settings
-from neuroflux.topics import INSTRUMENTS, Topic
+from neuroflux.kafka.reader import Reader
+from neuroflux.records.codec import Codec
+from neuroflux.records.topics import INSTRUMENTS, Topic
+from neuroflux.runtime.settings import Settings
 
 
 async def logged(settings: Settings, codec: Codec, topics: Sequence[Topic]) -> list[Any]:

@@ -7,27 +7,29 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
-from neuroflux.clock import wall
 from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKind
-from neuroflux.engine.health import MARKET
+from neuroflux.engine.health.state import MARKET
 from neuroflux.errors import NeuroFluxError
-from neuroflux.exchanges.base_exchange import Exchange, PageNeeded, SnapshotNeeded, Subscription
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.config import INSTRUMENTS_SECONDS
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
-from neuroflux.sink import Drained, Sink
-from neuroflux.stack.notify import ready
-from neuroflux.topics import INSTRUMENTS, STATUS
+from neuroflux.exchanges.kit.events import PageNeeded, SnapshotNeeded
+from neuroflux.exchanges.kit.interface import Exchange
+from neuroflux.exchanges.kit.requests import Subscription
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.sink import Drained, Sink
+from neuroflux.records.topics import INSTRUMENTS, STATUS
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.readiness import ready
+from neuroflux.runtime.settings import Settings
 from producers.asking import PAGES, patiently
+from producers.book_schedule import INTERVAL
+from producers.clock_probe import Vitals
 from producers.conflation import Conflated
 from producers.logged import follow_listings, listings_reader, logged
 from producers.normaliser import Normaliser, Want
-from producers.pictures import INTERVAL
 from producers.rest import Rest
-from producers.sockets import Socket
-from producers.vitals import Vitals
+from producers.socket import Socket
 
 SNAPSHOT_WORKERS = 4
 LISTED_AGAIN_SECONDS = 10.0

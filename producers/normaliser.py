@@ -1,6 +1,6 @@
 """One exchange's public data, from what came to the records of the topics: reads no clock and opens no socket.
 
-The same calls give the same records, in the same order. So what came can be kept (producers/recording.py) and run
+The same calls give the same records, in the same order. So what came can be kept (producers/recording_file.py) and run
 through again (producers/replay.py).
 """
 
@@ -9,25 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from neuroflux.domain import ExchangeStatus, Funding, Instrument, Microseconds, Numeral, Quote, StatusKind, Trade
-from neuroflux.engine.health import MARKET
-from neuroflux.exchanges.base_exchange import (
-    Answer,
-    BookChanged,
-    Exchange,
-    FeedEvent,
-    MarketFeed,
-    PageNeeded,
-    SnapshotNeeded,
-    Subscription,
-    Undecodable,
-)
-from neuroflux.sink import Sink
-from neuroflux.topics import BOOKS, FUNDING, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES
+from neuroflux.engine.health.state import MARKET
+from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, PageNeeded, SnapshotNeeded, Undecodable
+from neuroflux.exchanges.kit.interface import Exchange, MarketFeed
+from neuroflux.exchanges.kit.requests import Answer, Subscription
+from neuroflux.records.sink import Sink
+from neuroflux.records.topics import BOOKS, FUNDING, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES
+from producers.book_schedule import Pictures
+from producers.clock_probe import Seldom
 from producers.listings import Listings
 from producers.liveness import Liveness
 from producers.notices import Notices
-from producers.pictures import Pictures
-from producers.vitals import Seldom
 
 Want = Callable[[SnapshotNeeded | PageNeeded], None]
 """Is told to fetch a snapshot or a page, whose answer goes to ``Normaliser.answer``."""

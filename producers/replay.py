@@ -14,19 +14,20 @@ from collections.abc import Iterable
 
 from neuroflux.domain import Microseconds, ReplayMark
 from neuroflux.errors import NeuroFluxError, UsageError
-from neuroflux.exchanges.base_exchange import Answer, PageNeeded, SnapshotNeeded
 from neuroflux.exchanges.catalogue import exchange
-from neuroflux.kafka_admin import extents
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.resuming import Resumed
-from neuroflux.settings import Settings
-from neuroflux.sink import Sink
-from neuroflux.stack.notify import ready
-from neuroflux.topics import ALL, BOOKS, INSTRUMENTS, MARKS, QUOTES, TRADES
+from neuroflux.exchanges.kit.events import PageNeeded, SnapshotNeeded
+from neuroflux.exchanges.kit.requests import Answer
+from neuroflux.kafka.admin import extents
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.kafka.resumed import Resumed
+from neuroflux.records.sink import Sink
+from neuroflux.records.topics import ALL, BOOKS, INSTRUMENTS, MARKS, QUOTES, TRADES
+from neuroflux.runtime.readiness import ready
+from neuroflux.runtime.settings import Settings
+from producers.book_schedule import INTERVAL
 from producers.normaliser import Normaliser
-from producers.pictures import INTERVAL
-from producers.recording import Chosen, Frame, Happened, Line, Told, read
+from producers.recording_file import Chosen, Frame, Happened, Line, Told, read
 
 MARK: Microseconds = 200_000
 TICK: Microseconds = INTERVAL // 4

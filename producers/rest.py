@@ -9,13 +9,14 @@ from types import SimpleNamespace, TracebackType
 
 import aiohttp
 
-from neuroflux.budget import Budget, Urgency
-from neuroflux.clock import wall
 from neuroflux.errors import RateLimited, Unreachable
-from neuroflux.exchange_http import FAILURES, ask, why
-from neuroflux.exchanges.base_exchange import Answer, Exchange, Request
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
-from neuroflux.queueing import Queue
+from neuroflux.exchanges.kit.interface import Exchange
+from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.http.budget import Budget, Urgency
+from neuroflux.http.exchange_http import FAILURES, ask, why
+from neuroflux.http.queue import Queue
+from neuroflux.runtime.clock import wall
 
 _TIMEOUT = aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], total=EXCHANGE_TIMEOUTS["read"])
 MINUTE = 60.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuroflux.stage import run_stage
-from streams import app, replay
+from neuroflux.runtime.stage import run_stage
+from streams import replay, worker
 
-run_stage("streams", {"": app.main, "replay": replay.main})
+run_stage("streams", {"": worker.main, "replay": replay.main})

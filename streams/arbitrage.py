@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from neuroflux.dead_letters import dead_letter
 from neuroflux.domain import BookPicture
-from neuroflux.engine.arbitrage import Arbitrage
-from neuroflux.engine.comparable import Reference
-from neuroflux.engine.sound import flaw
-from neuroflux.entries import Entry
-from neuroflux.sink import Sink
-from neuroflux.topics import BOOKS, QUOTES, SIGNALS
+from neuroflux.engine.markets.arbitrage import Arbitrage
+from neuroflux.engine.markets.comparable import Reference
+from neuroflux.engine.markets.soundness import flaw
+from neuroflux.records.dead_letters import dead_letter
+from neuroflux.records.entries import Entry
+from neuroflux.records.sink import Sink
+from neuroflux.records.topics import BOOKS, QUOTES, SIGNALS
 
 TOPICS = (QUOTES, BOOKS)
 

@@ -13,15 +13,15 @@ from contextlib import aclosing
 
 from aiokafka import TopicPartition
 
-from neuroflux.codec import Codec
 from neuroflux.domain import ExchangeHealth, ExchangeStatus, OrderEvent
-from neuroflux.engine.health import Health
-from neuroflux.engine.uptime import DAY
-from neuroflux.entries import Entry
-from neuroflux.publisher import Publisher
-from neuroflux.reader import Reader
-from neuroflux.settings import Settings
-from neuroflux.topics import HEALTH, STATUS
+from neuroflux.engine.health.state import Health
+from neuroflux.engine.health.uptime import DAY
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.reader import Reader
+from neuroflux.records.codec import Codec
+from neuroflux.records.entries import Entry
+from neuroflux.records.topics import HEALTH, STATUS
+from neuroflux.runtime.settings import Settings
 
 TOPICS = (STATUS,)
 TICK_SECONDS = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from neuroflux.entries import Entry
+from neuroflux.records.entries import Entry
 from streams import arbitrage, prices
 from streams.arbitrage import ArbitrageStream
 

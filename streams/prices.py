@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuroflux.dead_letters import dead_letter
 from neuroflux.domain import AggregatedPrice, Cause, Quote, Trade
-from neuroflux.engine.comparable import Reference
-from neuroflux.engine.prices import Prices
-from neuroflux.engine.sound import flaw
-from neuroflux.entries import Entry
-from neuroflux.sink import Sink
-from neuroflux.topics import PRICES, QUOTES, STATUS, TRADES
+from neuroflux.engine.markets.comparable import Reference
+from neuroflux.engine.markets.prices import Prices
+from neuroflux.engine.markets.soundness import flaw
+from neuroflux.records.dead_letters import dead_letter
+from neuroflux.records.entries import Entry
+from neuroflux.records.sink import Sink
+from neuroflux.records.topics import PRICES, QUOTES, STATUS, TRADES
 
 TOPICS = (QUOTES, TRADES)
 

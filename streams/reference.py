@@ -10,15 +10,15 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 
-from neuroflux.codec import Codec
 from neuroflux.domain import Instrument, Microseconds, Quote
-from neuroflux.engine.comparable import Reference
-from neuroflux.engine.conversion import MAX_AGE, is_conversion_market
-from neuroflux.engine.sound import flaw, flaw_of_instrument
-from neuroflux.entries import Entry
-from neuroflux.reader import Reader
-from neuroflux.settings import Settings
-from neuroflux.topics import EVENTS, INSTRUMENTS, QUOTES
+from neuroflux.engine.markets.comparable import Reference
+from neuroflux.engine.markets.conversion import MAX_AGE, is_conversion_market
+from neuroflux.engine.markets.soundness import flaw, flaw_of_instrument
+from neuroflux.kafka.reader import Reader
+from neuroflux.records.codec import Codec
+from neuroflux.records.entries import Entry
+from neuroflux.records.topics import EVENTS, INSTRUMENTS, QUOTES
+from neuroflux.runtime.settings import Settings
 
 
 def take(reference: Reference, entry: Entry) -> None:

@@ -17,20 +17,20 @@ from typing import Any
 
 from aiokafka import TopicPartition
 
-from neuroflux.codec import Codec
 from neuroflux.domain import ReplayMark
-from neuroflux.engine.comparable import Reference
-from neuroflux.entries import Entry
+from neuroflux.engine.markets.comparable import Reference
 from neuroflux.errors import Unreachable
-from neuroflux.kafka_admin import extents
-from neuroflux.publisher import Publisher, partition_of
-from neuroflux.reader import Reader
-from neuroflux.registry import load_codec
-from neuroflux.resuming import Resumed
-from neuroflux.settings import Settings
-from neuroflux.stack.notify import ready
+from neuroflux.kafka.admin import extents
+from neuroflux.kafka.publisher import Publisher, partition_of
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.kafka.resumed import Resumed
+from neuroflux.records.codec import Codec
+from neuroflux.records.entries import Entry
+from neuroflux.records.topics import BOOKS, INSTRUMENTS, MARKS, PRICES, QUOTES, SIGNALS, TRADES, Topic
+from neuroflux.runtime.readiness import ready
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack.plan import REPLAY_GROUP
-from neuroflux.topics import BOOKS, INSTRUMENTS, MARKS, PRICES, QUOTES, SIGNALS, TRADES, Topic
 from streams import reference
 from streams.arbitrage import ArbitrageStream
 from streams.markets import Markets

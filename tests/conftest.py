@@ -15,12 +15,12 @@ import pytest
 import yaml
 from msgspec import Struct
 
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import daemon
-from neuroflux.stack.install import install
+from neuroflux.stack.install.install import install
 from neuroflux.stack.plan import infrastructure
-from neuroflux.stack.services import ServiceStatus
 from neuroflux.stack.setup import set_up
+from neuroflux.stack.supervise.service import ServiceStatus
 from tests.ports import free_port
 
 CONTAINERS = os.environ.get("NEUROFLUX_TEST_STACK", "local") == "containers"

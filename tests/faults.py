@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from neuroflux.sim.faults import NAMES
+from neuroflux.sim.core.faults import NAMES
 
 EXCHANGES: Final = ("binance", "binanceusdm", "hyperliquid")
 Parameters = dict[str, Any]

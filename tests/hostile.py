@@ -12,9 +12,9 @@ from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from neuroflux.kafka_clients import security
-from neuroflux.settings import Settings
-from neuroflux.topics import Topic
+from neuroflux.kafka.clients import security
+from neuroflux.records.topics import Topic
+from neuroflux.runtime.settings import Settings
 
 GZIP, ZSTD = 1, 4
 Headers = list[tuple[str, bytes | None]]

@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from neuroflux.clickhouse import ClickHouse
-from neuroflux.codec import Codec
-from neuroflux.settings import Settings
-from neuroflux.tables import STORED
-from neuroflux.topics import Topic
+from neuroflux.clickhouse.client import ClickHouse
+from neuroflux.clickhouse.tables import STORED
+from neuroflux.records.codec import Codec
+from neuroflux.records.topics import Topic
+from neuroflux.runtime.settings import Settings
 
 CODEC = Codec({topic.name: number for number, topic in enumerate(STORED)})
 

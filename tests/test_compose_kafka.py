@@ -25,15 +25,15 @@ from pydantic import SecretStr
 
 from neuroflux.domain import CommandKind, OrderCommand
 from neuroflux.errors import Forbidden
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import COMMANDS
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack.access import READER, SETUP, TRADER
-from neuroflux.stack.checks import listens
-from neuroflux.stack.jvm import FLAGS, java
-from neuroflux.stack.lock import artifacts
+from neuroflux.stack.install.lockfile import artifacts
+from neuroflux.stack.servers.jvm import FLAGS, java
 from neuroflux.stack.setup import make_topics
-from neuroflux.topics import COMMANDS
+from neuroflux.stack.supervise.checks import listens
 from tests.conftest import CONTAINERS, RunningStack
 from tests.ports import free_port
 

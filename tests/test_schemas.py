@@ -9,7 +9,7 @@ import avro.schema
 import pytest
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
-from neuroflux.topics import ALL, BY_NAME
+from neuroflux.records.topics import ALL, BY_NAME
 
 ROOT = Path(__file__).parents[1]
 SCHEMAS = ROOT / "schemas"

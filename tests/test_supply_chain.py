@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from neuroflux.stack.lock import artifacts
+from neuroflux.stack.install.lockfile import artifacts
 
 ROOT = Path(__file__).parents[1]
 LOCKS = sorted(ROOT.glob("requirements*.lock"))

@@ -1,24 +1,55 @@
-"""Which exchanges there are; each is imported when it is first asked for."""
+"""The exchanges, by ccxt's ids; each is imported when it is first used."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from typing import Any, Final
+
+from msgspec import Struct
 
 from neuroflux.errors import UsageError
-from neuroflux.exchanges.base_exchange import Exchange
+from neuroflux.exchanges.kit.interface import Exchange
+from neuroflux.exchanges.kit.own_answers import OwnAnswers
 
-_CLASSES = {"binance": "Binance", "binanceusdm": "BinanceUsdm", "hyperliquid": "Hyperliquid"}
 
-EXCHANGE_IDS = tuple(_CLASSES)
-"""ccxt's ids."""
+class _Adapter(Struct, frozen=True):
+    """``module:name`` of the adapter's class, and of its reader of own answers."""
+
+    exchange: str
+    own_answers: str
+
+
+_BINANCE: Final = "neuroflux.exchanges.binance"
+_HYPERLIQUID: Final = "neuroflux.exchanges.hyperliquid"
+_ADAPTERS: Final = {
+    "binance": _Adapter(f"{_BINANCE}.spot:Binance", f"{_BINANCE}.spot_own_answers:OWN"),
+    "binanceusdm": _Adapter(f"{_BINANCE}.usdm:BinanceUsdm", f"{_BINANCE}.usdm_own_answers:OWN"),
+    "hyperliquid": _Adapter(f"{_HYPERLIQUID}.exchange:Hyperliquid", f"{_HYPERLIQUID}.own_answers:OWN"),
+}
+
+EXCHANGE_IDS: Final = tuple(_ADAPTERS)
 
 
 @cache
 def exchange(exchange_id: str) -> Exchange:
-    """The exchange of this id; raises UsageError where there is none."""
-    if exchange_id not in _CLASSES:
-        raise UsageError(f"unknown exchange {exchange_id!r}; known: {', '.join(EXCHANGE_IDS)}")
-    module = import_module(f"neuroflux.exchanges.{exchange_id}")
-    made: Exchange = getattr(module, _CLASSES[exchange_id])()
+    """The exchange with this id; raises UsageError for an unknown id."""
+    made: Exchange = _imported(_adapter(exchange_id).exchange)()
     return made
+
+
+def own_answers(exchange_id: str) -> OwnAnswers:
+    """What reads an exchange's own answers for the audit; raises UsageError for an unknown id."""
+    reader: OwnAnswers = _imported(_adapter(exchange_id).own_answers)
+    return reader
+
+
+def _adapter(exchange_id: str) -> _Adapter:
+    if exchange_id not in _ADAPTERS:
+        raise UsageError(f"unknown exchange {exchange_id!r}; known: {', '.join(EXCHANGE_IDS)}")
+    return _ADAPTERS[exchange_id]
+
+
+def _imported(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from neuroflux.engine.performance import PerformanceAnswer
+from neuroflux.engine.portfolio.performance import PerformanceAnswer
 from neuroflux.exchanges.config import DEFAULT_ROUTING_STRATEGY
 from neuroflux.manager.answers import (
     ArbitrageAnswer,
@@ -21,7 +21,7 @@ from neuroflux.manager.answers import (
     RouteOrderAnswer,
 )
 from neuroflux.manager.session import Session
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 
 
 class ExchangeManager:
@@ -83,7 +83,7 @@ class ExchangeManager:
     def rebalance_portfolio(
         self, target_allocation: Mapping[str, float], max_slippage: float = 0.01, *, dry_run: bool = False
     ) -> RebalanceAnswer:
-        """Trade until each asset has its share; with ``dry_run`` only say how. See manager/rebalancing.py."""
+        """Trade until each asset has its share; with ``dry_run`` only say how. See manager/rebalance.py."""
         return self._session.run(
             lambda manager: manager.rebalance_portfolio(target_allocation, max_slippage, dry_run=dry_run)
         )

@@ -7,15 +7,15 @@ from decimal import Decimal
 from math import isfinite, isnan, nan
 from typing import Any, Final, Literal
 
-from neuroflux.clock import wall
 from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand, OrderState, Side
 from neuroflux.errors import UsageError
+from neuroflux.kafka.commands import new_order_id
 from neuroflux.manager.answers import ArbitrageAnswer, micros
 from neuroflux.manager.connection import CLIENT, Connection
-from neuroflux.manager.following import Followed
-from neuroflux.manager.mirror import Mirror
-from neuroflux.manager.settling import closing, legs, settled
-from neuroflux.ordering import new_order_id
+from neuroflux.manager.fill_sums import closing, legs, settled
+from neuroflux.manager.order_tracker import Followed
+from neuroflux.manager.view import Mirror
+from neuroflux.runtime.clock import wall
 
 NEEDED: Final = ("symbol", "buy_exchange", "buy_symbol", "sell_exchange", "sell_symbol", "quantity")
 FOLLOWED_SECONDS: Final = 60.0

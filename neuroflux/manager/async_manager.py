@@ -10,10 +10,10 @@ from typing import Any
 
 from uuid_utils import uuid7
 
-from neuroflux.engine.performance import PerformanceAnswer
+from neuroflux.engine.portfolio.performance import PerformanceAnswer
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.config import DEFAULT_ROUTING_STRATEGY
-from neuroflux.manager import arbitrage, failover, initialising, orders, rebalancing
+from neuroflux.manager import arbitrage, failover, initialise, orders, rebalance
 from neuroflux.manager.answers import (
     ArbitrageAnswer,
     BalanceAnswer,
@@ -28,9 +28,9 @@ from neuroflux.manager.answers import (
 )
 from neuroflux.manager.configs import read_configs
 from neuroflux.manager.connection import Connection
-from neuroflux.manager.local import find_or_start
-from neuroflux.manager.reading import Reading
-from neuroflux.settings import Settings, load_settings
+from neuroflux.manager.from_memory import Reading
+from neuroflux.manager.own_stack import find_or_start
+from neuroflux.runtime.settings import Settings, load_settings
 
 NOT_OPEN = "the manager is not open: use it in `async with`"
 
@@ -87,7 +87,7 @@ class AsyncExchangeManager:
         return self._connection
 
     async def initialize_exchanges(self, exchange_configs: Mapping[str, Mapping[str, object]]) -> InitializationAnswer:
-        """Make sure that exchanges can be used; again adds and updates. See manager/initialising.py.
+        """Make sure that exchanges can be used; again adds and updates. See manager/initialise.py.
 
         Keys of a configuration: ``api_key``, ``secret_key``, ``testnet``, ``max_leverage``, ``default_leverage`` (both
         at least 1), ``rate_limits`` (``weight_per_minute``, ``requests_per_minute``, ``requests_per_second``),
@@ -95,8 +95,8 @@ class AsyncExchangeManager:
         """
         connection, wanted = self.connection, read_configs(exchange_configs)
         async with self._initialising:
-            simulated = await asyncio.to_thread(initialising.find_simulated, self._settings)
-            answer = await initialising.initialise(connection, simulated, wanted)
+            simulated = await asyncio.to_thread(initialise.find_simulated, self._settings)
+            answer = await initialise.initialise(connection, simulated, wanted)
             ready = answer["initialized_exchanges"]
             self.reading.configured = self.reading.configured | {one.exchange: one.exchange in ready for one in wanted}
         return answer
@@ -135,9 +135,9 @@ class AsyncExchangeManager:
     async def rebalance_portfolio(
         self, target_allocation: Mapping[str, float], max_slippage: float = 0.01, *, dry_run: bool = False
     ) -> RebalanceAnswer:
-        """Trade until each asset has its share; with ``dry_run`` only say how. See manager/rebalancing.py."""
+        """Trade until each asset has its share; with ``dry_run`` only say how. See manager/rebalance.py."""
         reading = self.reading
-        answer = await rebalancing.rebalance(
+        answer = await rebalance.rebalance(
             self.connection, reading.ready, target_allocation, max_slippage, dry_run=dry_run
         )
         if not dry_run:
@@ -159,12 +159,12 @@ class AsyncExchangeManager:
 
         ``urgency`` is ``low``, ``normal``, ``high`` or ``critical``.
         """
-        from neuroflux.manager import optimising  # when first asked for: so that connecting stays quick
+        from neuroflux.manager import optimise
 
-        return await optimising.optimise_execution(self.connection, symbol, order_size, urgency)
+        return await optimise.optimise_execution(self.connection, symbol, order_size, urgency)
 
     async def track_portfolio_performance(self, benchmark_symbols: Sequence[str] | None = None) -> PerformanceAnswer:
         """Returns, risk and attribution of what was held on the connected exchanges, against benchmarks."""
-        from neuroflux.manager import performing  # as above
+        from neuroflux.manager import performance
 
-        return await performing.track_performance(self.connection, self.reading.ready, benchmark_symbols)
+        return await performance.track_performance(self.connection, self.reading.ready, benchmark_symbols)

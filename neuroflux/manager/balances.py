@@ -19,9 +19,9 @@ from math import fsum, isnan, nan
 from neuroflux.domain import Balance, Instrument, Microseconds, Position
 from neuroflux.errors import UsageError
 from neuroflux.manager.answers import AssetBalance, BalanceAnswer, ExchangeBalance, SyncStatus, iso
-from neuroflux.manager.initialising import BALANCES_LIFE
-from neuroflux.manager.mirror import RECENT_SPAN, Mirror
-from neuroflux.manager.scope import PARTS
+from neuroflux.manager.exchange_names import PARTS
+from neuroflux.manager.initialise import BALANCES_LIFE
+from neuroflux.manager.view import RECENT_SPAN, Mirror
 
 
 def unified_balance(

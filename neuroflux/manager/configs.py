@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from neuroflux.engine.bounds import LIMITS
+from neuroflux.engine.risk.command_bounds import LIMITS
 from neuroflux.errors import UsageError
-from neuroflux.exchanges.base_exchange import Keys
-from neuroflux.manager.scope import parts
+from neuroflux.exchanges.kit.requests import Keys
+from neuroflux.manager.exchange_names import parts
 
 KINDS: Final[dict[str, type | tuple[type, ...]]] = {
     "api_key": str,

@@ -8,19 +8,19 @@ from contextlib import AsyncExitStack, aclosing
 from types import TracebackType
 from typing import Any, TypeVar
 
-from neuroflux.clickhouse import ClickHouse
-from neuroflux.clock import wall
+from neuroflux.clickhouse.client import ClickHouse
 from neuroflux.domain import Microseconds, OrderCommand
-from neuroflux.entries import Entry
 from neuroflux.errors import Unreachable
-from neuroflux.manager import following
-from neuroflux.manager.following import Followed, Followers
-from neuroflux.manager.mirror import KEPT, SINCE, Mirror
-from neuroflux.publisher import Place, Publisher
-from neuroflux.reader import Reader
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
-from neuroflux.topics import COMMANDS
+from neuroflux.kafka.publisher import Place, Publisher
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.manager import order_tracker
+from neuroflux.manager.order_tracker import Followed, Followers
+from neuroflux.manager.view import KEPT, SINCE, Mirror
+from neuroflux.records.entries import Entry
+from neuroflux.records.topics import COMMANDS
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings
 
 CLIENT = "manager"
 """What the façade calls itself towards Kafka, and in ``issued_by``."""
@@ -62,7 +62,7 @@ class Connection:
         opening = (
             Reader(self.settings, codec, KEPT, start="beginning"),
             Reader(self.settings, codec, tuple(SINCE), start="end"),
-            Reader(self.settings, codec, following.TOPICS, start="end", wanted=self._followers.wanted),
+            Reader(self.settings, codec, order_tracker.TOPICS, start="end", wanted=self._followers.wanted),
         )
         publisher = Publisher(self.settings, codec, client_id=CLIENT)
         kept, recent, orders = await _all(*(self._open.enter_async_context(one) for one in opening))

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from neuroflux.engine.rebalance import as_one
+from neuroflux.engine.portfolio.rebalance import as_one
 from neuroflux.manager.answers import Action
 from neuroflux.manager.connection import Connection
-from neuroflux.manager.rebalancing import allocation
+from neuroflux.manager.rebalance import allocation
 
 log = logging.getLogger(__name__)
 

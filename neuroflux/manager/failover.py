@@ -12,17 +12,17 @@ from math import isnan, nan
 from typing import Final, Literal
 
 from neuroflux.domain import Failover, HealthStatus, Microseconds
-from neuroflux.engine.failover import CONDITIONS
+from neuroflux.engine.health.failover import CONDITIONS
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
+from neuroflux.manager.account_probe import Probed, probe
 from neuroflux.manager.answers import BackupTest, FailoverAnswer
 from neuroflux.manager.balances import unified_balance
 from neuroflux.manager.connection import CLIENT, Connection
-from neuroflux.manager.initialising import BALANCES_LIFE, HEALTH_LIFE
-from neuroflux.manager.mirror import Mirror
-from neuroflux.manager.probing import Probed, probe
-from neuroflux.manager.scope import expand, parts
-from neuroflux.topics import FAILOVER
+from neuroflux.manager.exchange_names import expand, parts
+from neuroflux.manager.initialise import BALANCES_LIFE, HEALTH_LIFE
+from neuroflux.manager.view import Mirror
+from neuroflux.records.topics import FAILOVER
 
 TRIAL: Final = EXCHANGE_TIMEOUTS["read"]
 """Seconds that a backup has to show that it works: health is told every 5 s, a quiet book every second."""

@@ -24,19 +24,12 @@ from math import isnan, nan
 from typing import Final, Literal
 
 from neuroflux.domain import ExchangeHealth, HealthStatus, Microseconds
-from neuroflux.engine.health import SLOW_MS
+from neuroflux.engine.health.state import SLOW_MS
 from neuroflux.exchanges.config import RATE_LIMIT_BUFFER
-from neuroflux.manager.answers import (
-    Action,
-    ConnectivityMetrics,
-    ExchangeHealthAnswer,
-    HealthAnswer,
-    RateLimit,
-    iso,
-)
+from neuroflux.manager.answers import Action, ConnectivityMetrics, ExchangeHealthAnswer, HealthAnswer, RateLimit, iso
 from neuroflux.manager.balances import sync_status
-from neuroflux.manager.initialising import HEALTH_LIFE
-from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.initialise import HEALTH_LIFE
+from neuroflux.manager.view import Mirror
 
 RELIABLE: Final = 99.0
 DO: Final = {

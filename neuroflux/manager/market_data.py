@@ -1,14 +1,14 @@
 """``get_market_data_aggregated``: one market, from every exchange that is fresh and agrees with the others.
 
-Prices and volumes are those of ``prices.aggregated`` (engine/prices.py): of each instrument the volume-weighted average
-of its trades of the last ``window_seconds``, or its mid while it did not trade, in USD per unit of the base. Over all
-instruments the price is that record's own; over some of them it is made from their parts in the same way: weighted by
-volume, or by the USD at the tops of their books while none traded. ``excluded`` names every other instrument, and why
-it is left out. Best bid and ask of an exchange are those of one instrument, the one that traded most there: spot and
-perpetuals, and quotes in several currencies, are never mixed into one spread.
+Prices and volumes are those of ``prices.aggregated`` (engine/markets/prices.py): of each instrument the volume-weighted
+average of its trades of the last ``window_seconds``, or its mid while it did not trade, in USD per unit of the base.
+Over all instruments the price is that record's own; over some of them it is computed from their parts in the same way:
+weighted by volume, or by the USD at the tops of their books while none traded. ``excluded`` names every other
+instrument, and the reason. Best bid and ask of an exchange are those of one instrument, the one that traded most there:
+spot and perpetuals, and quotes in several currencies, are never mixed into one spread.
 
-``liquidity_score`` is engine/prices.py's, from the tops of the included books: 0 to 1, rising with the USD there and
-falling with the mean spread. 0 where no book is fresh.
+``liquidity_score`` is that of engine/markets/prices.py, from the tops of the included books: 0 to 1, rising with the
+USD there and falling with the mean spread. 0 where no book is fresh.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from math import fsum, nan
 from msgspec import Struct
 
 from neuroflux.domain import AggregatedPrice, BookPicture, Instrument, Microseconds, PriceSource
-from neuroflux.engine.candidates import PRICE_LIFE
-from neuroflux.engine.conversion import Name
-from neuroflux.engine.prices import STALE, WINDOW, liquidity_score
+from neuroflux.engine.markets.conversion import Name
+from neuroflux.engine.markets.prices import STALE, WINDOW, liquidity_score
+from neuroflux.engine.routing.candidates import PRICE_LIFE
 from neuroflux.errors import UnknownSymbol
 from neuroflux.manager.answers import ExchangeData, InstrumentData, MarketDataAnswer, causes_answer, iso
-from neuroflux.manager.mirror import Mirror
-from neuroflux.manager.scope import expand
+from neuroflux.manager.exchange_names import expand
+from neuroflux.manager.view import Mirror
 
 SHOWN_LEVELS = 10
 """How many levels of each side of a book an answer shows."""

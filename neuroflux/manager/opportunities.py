@@ -7,14 +7,14 @@ from decimal import Decimal
 from math import isnan, nan
 
 from neuroflux.domain import ArbitrageSignal, Level, Microseconds, OrderType, Side
-from neuroflux.engine.candidates import side_of
-from neuroflux.engine.crossing import Leg, cross
-from neuroflux.engine.limits import spent_amount
-from neuroflux.engine.pair import CLOSENESS
-from neuroflux.engine.rounding import round_quantity
+from neuroflux.engine.markets.crossing import Leg, cross
+from neuroflux.engine.markets.rounding import round_quantity
+from neuroflux.engine.risk.limits import spent_amount
+from neuroflux.engine.routing.candidates import side_of
+from neuroflux.engine.routing.pair import CLOSENESS
 from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 from neuroflux.manager.answers import Opportunity, causes_answer, iso
-from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.view import Mirror
 
 
 def opportunities(

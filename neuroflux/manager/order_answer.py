@@ -13,11 +13,11 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from neuroflux.domain import Allocation, OrderCommand, OrderDecision, OrderEvent, OrderState, Side
-from neuroflux.engine.candidates import rests
-from neuroflux.engine.costs import unit_price
+from neuroflux.engine.markets.costs import unit_price
+from neuroflux.engine.routing.candidates import rests
 from neuroflux.manager.answers import RouteOrderAnswer
-from neuroflux.manager.following import Followed
-from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.order_tracker import Followed
+from neuroflux.manager.view import Mirror
 
 RESTING: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING})
 COSTS: Final = ("fee", "spread", "slippage", "conversion", "total")

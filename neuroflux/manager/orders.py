@@ -10,16 +10,16 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from neuroflux.clock import wall
 from neuroflux.domain import CommandKind, OrderCommand, OrderType, Requirements, Side, TimeInForce
-from neuroflux.engine.limits import STRATEGIES
+from neuroflux.engine.risk.limits import STRATEGIES
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
+from neuroflux.kafka.commands import new_order_id
 from neuroflux.manager.answers import RouteOrderAnswer
 from neuroflux.manager.connection import CLIENT, Connection
-from neuroflux.manager.mirror import Mirror
 from neuroflux.manager.order_answer import answer, has_taken, is_settled
-from neuroflux.ordering import new_order_id
+from neuroflux.manager.view import Mirror
+from neuroflux.runtime.clock import wall
 
 KNOWN: Final = frozenset(
     {"symbol", "side", "quantity", "type", "price", "time_in_force", "exchange", "requirements", "order_id"}

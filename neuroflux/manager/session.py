@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from neuroflux.errors import UsageError
 from neuroflux.manager.async_manager import AsyncExchangeManager
-from neuroflux.manager.background import BackgroundLoop
-from neuroflux.manager.local import find_or_start
-from neuroflux.manager.reading import Reading
-from neuroflux.settings import Settings, load_settings
+from neuroflux.manager.event_loop import BackgroundLoop
+from neuroflux.manager.from_memory import Reading
+from neuroflux.manager.own_stack import find_or_start
+from neuroflux.runtime.settings import Settings, load_settings
 
 T = TypeVar("T")
 

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 from neuroflux.errors import UsageError
-from neuroflux.sim.binance_usdm_modes import Modes
-from neuroflux.sim.binance_wire import ApiError
-from neuroflux.sim.exchange import SimExchange
-from neuroflux.sim.faults import Fault
-from neuroflux.sim.forcing import close_positions
-from neuroflux.sim.instruments import BINANCE, HYPERLIQUID, Listing
-from neuroflux.sim.listing import new_listing
-from neuroflux.sim.orders import Forced
-from neuroflux.sim.simulation import Simulation
+from neuroflux.sim.binance.usdm_modes import Modes
+from neuroflux.sim.binance.wire import ApiError
+from neuroflux.sim.core.coins import BINANCE, HYPERLIQUID, Listing
+from neuroflux.sim.core.exchange import SimExchange
+from neuroflux.sim.core.faults import Fault
+from neuroflux.sim.core.liquidation import close_positions
+from neuroflux.sim.core.listing import new_listing
+from neuroflux.sim.core.orders import Forced
+from neuroflux.sim.core.simulation import Simulation
 
 UNKNOWN_ASSET, UNKNOWN_AMOUNT = "BNFCR", Decimal("-12.4")
 """What the fault ``unknown_asset`` credits where it names nothing: in no instrument, and negative where it may be."""

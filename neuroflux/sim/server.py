@@ -18,19 +18,19 @@ from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from neuroflux.errors import PortTaken, UsageError
-from neuroflux.local_http import guarded
-from neuroflux.settings import load_settings
-from neuroflux.sim.binance_spot import BinanceSpot
-from neuroflux.sim.binance_usdm import BinanceUsdm
+from neuroflux.http.local_http import guarded
+from neuroflux.runtime.readiness import ready
+from neuroflux.runtime.settings import load_settings
+from neuroflux.sim.binance.replay import Player, read
+from neuroflux.sim.binance.spot import BinanceSpot
+from neuroflux.sim.binance.usdm import BinanceUsdm
 from neuroflux.sim.changes import Changes
-from neuroflux.sim.faults import HTTP_FAULTS
-from neuroflux.sim.house import House
-from neuroflux.sim.hyperliquid import Hyperliquid
-from neuroflux.sim.orders import Order
-from neuroflux.sim.paper_feed import live_house
-from neuroflux.sim.replay import Player, read
-from neuroflux.sim.simulation import Dialect, Simulation
-from neuroflux.stack.notify import ready
+from neuroflux.sim.core.faults import HTTP_FAULTS
+from neuroflux.sim.core.liquidity import House
+from neuroflux.sim.core.orders import Order
+from neuroflux.sim.core.simulation import Dialect, Simulation
+from neuroflux.sim.hyperliquid.dialect import Hyperliquid
+from neuroflux.sim.paper.feed import live_house
 
 
 class OrderRow(Struct, frozen=True):

@@ -11,8 +11,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from neuroflux import topics as t
-from neuroflux.topics import Topic
+from neuroflux.records import topics as t
+from neuroflux.records.topics import Topic
 
 BROKER, SETUP, WAREHOUSE, TRADER, READER = "broker", "setup", "warehouse", "trader", "reader"
 SUPER_USERS: Final = (BROKER, SETUP)

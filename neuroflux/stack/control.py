@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from neuroflux.errors import NeuroFluxError, StackError, Unreachable
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack.environment import without_keys
 from neuroflux.stack.home import run_folder
 

@@ -13,17 +13,17 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
-from neuroflux.credentials import make_credentials, read_credentials
 from neuroflux.errors import DiskFull, NeuroFluxError, StackError, UsageError
-from neuroflux.settings import Settings, load_settings
+from neuroflux.runtime.credentials import make_credentials, read_credentials
+from neuroflux.runtime.settings import Settings, load_settings
 from neuroflux.stack import environment, home
 from neuroflux.stack.access import PRINCIPALS
 from neuroflux.stack.home import log_path
-from neuroflux.stack.install import Report, install
-from neuroflux.stack.kafka import is_made
+from neuroflux.stack.install.install import Report, install
 from neuroflux.stack.plan import Venue
-from neuroflux.stack.services import Service, ServiceStatus, State
-from neuroflux.stack.supervisor import Stack, infrastructure, preflight, stages
+from neuroflux.stack.servers.kafka import is_made
+from neuroflux.stack.supervise.service import Service, ServiceStatus, State
+from neuroflux.stack.supervise.supervisor import Stack, infrastructure, preflight, stages
 
 __all__ = ["down", "log_path", "status", "up"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from neuroflux.settings import ENV_FILE, Settings, with_user
+from neuroflux.runtime.settings import ENV_FILE, Settings, with_user
 from neuroflux.stack.access import SETUP, WAREHOUSE
 
 CHECKOUT = Path(__file__).parents[2]

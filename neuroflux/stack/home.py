@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from neuroflux.errors import DiskFull, StackError
-from neuroflux.settings import Settings
-from neuroflux.stack.services import ServiceStatus
+from neuroflux.runtime.settings import Settings
+from neuroflux.stack.supervise.service import ServiceStatus
 
 ROOM_TO_START = 1 << 30
 ROOM_TO_RUN = 256 << 20

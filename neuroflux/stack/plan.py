@@ -10,15 +10,15 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from neuroflux.credentials import read_credentials
 from neuroflux.errors import UsageError
-from neuroflux.settings import Settings
+from neuroflux.runtime.credentials import read_credentials
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import environment
-from neuroflux.stack.checks import serves
-from neuroflux.stack.clickhouse import clickhouse
-from neuroflux.stack.kafka import bootstrap, brokers, kafka
-from neuroflux.stack.registry import registry
-from neuroflux.stack.services import Port, Readiness, Service
+from neuroflux.stack.servers.clickhouse import clickhouse
+from neuroflux.stack.servers.kafka import bootstrap, brokers, kafka
+from neuroflux.stack.servers.registry import registry
+from neuroflux.stack.supervise.checks import serves
+from neuroflux.stack.supervise.service import Port, Readiness, Service
 
 
 class Venue(StrEnum):
@@ -73,7 +73,7 @@ def _stages(settings: Settings, brokers: int, seed: int, venue: Venue) -> list[S
     if venue is Venue.REAL:
         signing = environment.signing(told)
         return [_market(outside, SETUP), *_computing(outside, SETUP), *_signing(signing, (sys.executable,), SETUP)]
-    signers = _signing(here, (sys.executable, "-m", "neuroflux.stack.simulated", sys.executable), SETUP, SIM)
+    signers = _signing(here, (sys.executable, "-m", "neuroflux.stack.demo_keys", sys.executable), SETUP, SIM)
     if venue is Venue.PAPER:  # the paper exchanges list what the market stage has found on the real ones
         return [_market(outside, SETUP), _paper(told, seed), *_computing(here, SETUP), *signers]
     return [_sim(settings, seed), _market(here, SETUP, SIM), *_computing(here, SETUP, SIM), *signers]

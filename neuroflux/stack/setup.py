@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 from clickhouse_driver import Client
 
-from neuroflux.clickhouse_login import with_login
+from neuroflux.clickhouse.login import with_login
 from neuroflux.errors import NeuroFluxError
-from neuroflux.kafka_admin import create_topics, grant
-from neuroflux.registry import register_schemas
-from neuroflux.settings import Settings, load_settings
+from neuroflux.kafka.admin import create_topics, grant
+from neuroflux.kafka.registry import register_schemas
+from neuroflux.runtime.settings import Settings, load_settings
 from neuroflux.stack.access import rights
 
 

@@ -21,15 +21,17 @@ from neuroflux.domain import (
     InstrumentKind,
     OrderReport,
     OrderType,
+    Placement,
     Position,
     Side,
     TimeInForce,
 )
-from neuroflux.exchanges.base_exchange import Answer, Keys, PageNeeded, Placement, Request
 from neuroflux.exchanges.catalogue import exchange as exchange_of
-from neuroflux.sim.orders import FundingEvent
+from neuroflux.exchanges.kit.events import PageNeeded
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.sim.core.orders import FundingEvent
+from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.server import application, simulation_of
-from neuroflux.sim.simulation import Simulation
 from tests.conservation.ledger import ZERO, Held, Name, expected
 from tests.faults import NEED_A_POSITION, Parameters, faults
 

@@ -19,20 +19,20 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumers import warehouse
-from neuroflux.clickhouse import ClickHouse
-from neuroflux.codec import Codec, schema_text
+from neuroflux.clickhouse.client import ClickHouse
+from neuroflux.clickhouse.tables import STORED
 from neuroflux.domain import BookPicture as Book
 from neuroflux.domain import CommandKind, Level, OrderCommand, Quote, Side, Trade
-from neuroflux.entries import Entry
 from neuroflux.errors import Refused, Unreachable
-from neuroflux.publisher import Publisher
-from neuroflux.reader import Reader
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
-from neuroflux.tables import STORED
-from neuroflux.topics import BOOKS, COMMANDS, MARKET_DEAD_LETTERS, QUOTES, TRADES, Topic
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.codec import Codec, schema_text
+from neuroflux.records.entries import Entry
+from neuroflux.records.topics import BOOKS, COMMANDS, MARKET_DEAD_LETTERS, QUOTES, TRADES, Topic
+from neuroflux.runtime.settings import Settings
 from tests.conftest import RunningStack
-from tests.neuroflux.test_kafka import register
+from tests.neuroflux.kafka.test_kafka import register
 
 pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parents[2]

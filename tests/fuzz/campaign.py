@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct
 
-from neuroflux.decode import RAISED, Decoding
+from neuroflux.exchanges.decode import RAISED, Decoding
 from tests.fuzz.frames import MESSAGES
 from tests.fuzz.mutate import lines
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from neuroflux.decode import Decoding
+from neuroflux.exchanges.decode import Decoding
 from tests.fuzz.campaign import run
 from tests.fuzz.frames import MESSAGES
 from tests.fuzz.mutate import as_line, lines

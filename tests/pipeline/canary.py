@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
-from neuroflux.clickhouse import ClickHouse
-from neuroflux.reader import Reader
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
-from neuroflux.topics import ALL
+from neuroflux.clickhouse.client import ClickHouse
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import ALL
+from neuroflux.runtime.settings import Settings
 
 Place = tuple[str, bytes]
 """What it is, and what stands there."""

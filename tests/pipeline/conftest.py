@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 from msgspec import Struct
 
-from neuroflux.clickhouse_login import with_login
-from neuroflux.settings import Settings
+from neuroflux.clickhouse.login import with_login
+from neuroflux.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("neuroflux")

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from neuroflux.domain import ControlCommand, ControlKind
-from neuroflux.engine.bounds import LIMITS
+from neuroflux.engine.risk.command_bounds import LIMITS
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from neuroflux.exchanges.hyperliquid import Hyperliquid
+from neuroflux.exchanges.hyperliquid.exchange import Hyperliquid
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
 from neuroflux.manager.answers import RouteOrderAnswer
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
-from neuroflux.topics import CONTROL
+from neuroflux.records.topics import CONTROL
+from neuroflux.runtime.settings import Settings
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]

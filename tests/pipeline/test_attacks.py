@@ -13,7 +13,7 @@ from threading import Thread
 
 import pytest
 
-from neuroflux.stack.confinement import TCP_SINCE, version
+from neuroflux.stack.servers.confinement import TCP_SINCE, version
 from tests.pipeline.conftest import Pipeline
 
 pytestmark = pytest.mark.stack

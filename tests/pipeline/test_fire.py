@@ -12,12 +12,12 @@ from contextlib import suppress
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from neuroflux.clickhouse.tables import STORED
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from neuroflux.settings import Settings
-from neuroflux.stack.services import State
-from neuroflux.tables import STORED
-from neuroflux.topics import DELETE
+from neuroflux.records.topics import DELETE
+from neuroflux.runtime.settings import Settings
+from neuroflux.stack.supervise.service import State
 from tests.conftest import service, stopped
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 

@@ -12,7 +12,7 @@ import pytest
 
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 from neuroflux.stack import daemon
-from neuroflux.stack.services import State
+from neuroflux.stack.supervise.service import State
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 from tests.pipeline.test_fire import check_stored, trade
 

@@ -18,14 +18,11 @@ from typing import Any
 import pytest
 
 from neuroflux.domain import CommandKind, OrderCommand
-from neuroflux.entries import Entry
-from neuroflux.ordering import now
-from neuroflux.reader import Reader
-from neuroflux.registry import load_codec, register_schemas
-from neuroflux.settings import Settings
-from neuroflux.stack import daemon
-from neuroflux.stack.services import State
-from neuroflux.topics import (
+from neuroflux.kafka.commands import now
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec, register_schemas
+from neuroflux.records.entries import Entry
+from neuroflux.records.topics import (
     BALANCES,
     COMMANDS,
     CONTROL,
@@ -40,6 +37,9 @@ from neuroflux.topics import (
     TRADES,
     Topic,
 )
+from neuroflux.runtime.settings import Settings
+from neuroflux.stack import daemon
+from neuroflux.stack.supervise.service import State
 from tests.conftest import service
 from tests.hostile import HEAD, ZSTD, Headers, batch, bomb, sealed, send, with_bad_header
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from neuroflux.settings import Settings, port_of
+from neuroflux.runtime.settings import Settings, port_of
 from neuroflux.stack.environment import simulated_addresses
 from tests.pipeline.conftest import PROGRAM, ROOT, Pipeline, wait_for
 

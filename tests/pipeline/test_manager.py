@@ -17,15 +17,15 @@ import pytest
 from neuroflux.domain import CommandKind, Failover, OrderCommand, OrderState, Side
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.exchange_manager import ExchangeManager
+from neuroflux.kafka.commands import new_order_id, now
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
 from neuroflux.manager.async_manager import AsyncExchangeManager
-from neuroflux.ordering import new_order_id, now
-from neuroflux.reader import Reader
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
+from neuroflux.records.topics import ALL, FAILOVER
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import daemon
 from neuroflux.stack.home import log_path
-from neuroflux.stack.services import State
-from neuroflux.topics import ALL, FAILOVER
+from neuroflux.stack.supervise.service import State
 from tests.pipeline.conftest import Pipeline, wait_for
 
 KEYS = {"api_key": "KEY-OF-THE-EXAMPLE", "secret_key": "SECRET-OF-THE-EXAMPLE"}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from consumers import warehouse
-from neuroflux.clickhouse import ClickHouse
-from neuroflux.settings import Settings
+from neuroflux.clickhouse.client import ClickHouse
+from neuroflux.runtime.settings import Settings
 from neuroflux.sim.server import serve
 from producers import market
 from tests.conftest import RunningStack

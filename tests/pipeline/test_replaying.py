@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from neuroflux.kafka_admin import extents
-from neuroflux.settings import Settings
+from neuroflux.kafka.admin import extents
+from neuroflux.records.topics import PRICES
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import daemon, environment
 from neuroflux.stack.home import log_path
-from neuroflux.stack.services import State
-from neuroflux.topics import PRICES
+from neuroflux.stack.supervise.service import State
 from tests.pipeline.conftest import PROGRAM, ROOT, MakeSettings, wait_for
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]

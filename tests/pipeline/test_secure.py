@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from neuroflux.credentials import credentials_path, read_credentials
 from neuroflux.domain import CommandKind, JournalEntry, OrderCommand
 from neuroflux.errors import Forbidden, Unreachable
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from neuroflux.ordering import new_order_id
-from neuroflux.publisher import Publisher
-from neuroflux.reader import Reader
-from neuroflux.registry import Registry, load_codec
-from neuroflux.settings import Settings
+from neuroflux.kafka.commands import new_order_id
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import Registry, load_codec
+from neuroflux.records.topics import COMMANDS, JOURNAL, QUOTES, Topic
+from neuroflux.runtime.credentials import credentials_path, read_credentials
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack.access import READER, TRADER
-from neuroflux.stack.clickhouse import READER_SECONDS
 from neuroflux.stack.home import log_path
-from neuroflux.topics import COMMANDS, JOURNAL, QUOTES, Topic
+from neuroflux.stack.servers.clickhouse import READER_SECONDS
 from tests.pipeline.canary import command_lines
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 

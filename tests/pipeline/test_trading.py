@@ -16,12 +16,12 @@ from msgspec import Struct
 
 from neuroflux.domain import Balance
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from neuroflux.ordering import now
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings, port_of
+from neuroflux.kafka.commands import now
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import BALANCES, COMMANDS
+from neuroflux.runtime.settings import Settings, port_of
 from neuroflux.stack.environment import simulated_addresses
-from neuroflux.topics import BALANCES, COMMANDS
 from tests.pipeline.canary import places
 from tests.pipeline.conftest import PROGRAM, ROOT, Pipeline, wait_for
 

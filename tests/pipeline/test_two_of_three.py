@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from neuroflux.stack.services import State
+from neuroflux.stack.supervise.service import State
 from tests.conftest import service
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 from tests.pipeline.test_fire import check_stored, is_back, trade

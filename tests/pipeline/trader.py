@@ -7,7 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from neuroflux.ordering import cancel
+from neuroflux.kafka.commands import cancel
 from tests.pipeline.conftest import Pipeline
 
 SPOT: Final = (("binance", "BTC/USDC", 0.002), ("binance", "ETH/USDT", 0.03), ("binance", "SOL/USDC", 0.5))

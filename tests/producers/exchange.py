@@ -15,7 +15,6 @@ from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
-from neuroflux.clock import wall
 from neuroflux.domain import (
     AccountTransfer,
     Balance,
@@ -30,20 +29,10 @@ from neuroflux.domain import (
     StatusKind,
     TransferKind,
 )
-from neuroflux.exchanges.base_exchange import (
-    Answer,
-    FeedEvent,
-    FeeRates,
-    Hold,
-    Keys,
-    Listing,
-    PageNeeded,
-    Request,
-    Subscription,
-    Undecodable,
-    Usage,
-)
-from neuroflux.topics import STATUS, Topic
+from neuroflux.exchanges.kit.events import FeedEvent, FeeRates, Hold, Listing, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription, Usage
+from neuroflux.records.topics import STATUS, Topic
+from neuroflux.runtime.clock import wall
 from producers.account import ExchangeAccount
 from producers.rest import Rest
 

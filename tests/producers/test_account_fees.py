@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 import producers.account_fees
-from neuroflux.topics import INSTRUMENTS
+from neuroflux.records.topics import INSTRUMENTS
 from producers.account_fees import AGAIN_SECONDS, AT_ONCE, SECONDS, FeesDue
 from tests.producers.exchange import BTC, Exchange, Kept, Venue, followed
 

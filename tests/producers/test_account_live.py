@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-import neuroflux.exchanges.binanceusdm_transfers
-import neuroflux.exchanges.hyperliquid_ledger
+import neuroflux.exchanges.binance.usdm_transfers
+import neuroflux.exchanges.hyperliquid.ledger
 import producers.account
 import producers.due
 import producers.figures
 from neuroflux.domain import StatusKind
-from neuroflux.exchanges.base_exchange import Keys
 from neuroflux.exchanges.catalogue import exchange
-from neuroflux.sim.orders import Ask
+from neuroflux.exchanges.kit.requests import Keys
+from neuroflux.records.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, STATUS, TRANSFERS, Topic
+from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.server import Served, serve
-from neuroflux.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, STATUS, TRANSFERS, Topic
 from producers.account import ExchangeAccount
 from producers.rest import Rest
 
@@ -153,8 +153,8 @@ async def test_what_came_and_went_while_the_stream_was_away_is_named_to_the_last
     name: str, asset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producers.account, "SHORT_LIVED_SECONDS", 0)
-    monkeypatch.setattr(neuroflux.exchanges.hyperliquid_ledger, "PAGE_ROWS", 3)
-    monkeypatch.setattr(neuroflux.exchanges.binanceusdm_transfers, "PAGE", 3)
+    monkeypatch.setattr(neuroflux.exchanges.hyperliquid.ledger, "PAGE_ROWS", 3)
+    monkeypatch.setattr(neuroflux.exchanges.binance.usdm_transfers, "PAGE", 3)
     kept = Kept()
     async with serve(0, 1) as served, following(served, name, kept):
         simulation = served.simulation

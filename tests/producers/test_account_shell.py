@@ -11,11 +11,11 @@ from msgspec.structs import replace
 import producers.account
 import producers.asking
 import producers.due
-from neuroflux.clock import wall
 from neuroflux.domain import StatusKind
-from neuroflux.exchanges.base_exchange import Listing
-from neuroflux.topics import BALANCES, INSTRUMENTS, POSITIONS, STATUS, TRANSFERS
-from producers.vitals import EVERY_SECONDS
+from neuroflux.exchanges.kit.events import Listing
+from neuroflux.records.topics import BALANCES, INSTRUMENTS, POSITIONS, STATUS, TRANSFERS
+from neuroflux.runtime.clock import wall
+from producers.clock_probe import EVERY_SECONDS
 from tests.producers.exchange import BTC, Exchange, Kept, Venue, balance, followed, instrument
 
 NEW = instrument("NEW/USDT:USDT", "NEWUSDT")

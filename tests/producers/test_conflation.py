@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroflux.domain import BookPicture, ExchangeStatus, Quote, Side, StatusKind, Trade
-from neuroflux.publisher import BUFFER_RECORDS, Publisher
-from neuroflux.reader import Reader
-from neuroflux.registry import load_codec
-from neuroflux.topics import BOOKS, QUOTES, STATUS, TRADES, Topic
+from neuroflux.kafka.publisher import BUFFER_RECORDS, Publisher
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import BOOKS, QUOTES, STATUS, TRADES, Topic
 from producers.conflation import MUCH, Conflated
 from tests.conftest import RunningStack, stopped
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from neuroflux.exchanges.base_exchange import Listing
+from neuroflux.exchanges.kit.events import Listing
 from producers.listings import Listings
 from tests.producers.exchange import BTC, instrument
 

@@ -7,8 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from neuroflux.domain import ExchangeStatus, StatusKind
-from neuroflux.exchanges.base_exchange import StreamKind
+from neuroflux.domain import ExchangeStatus, StatusKind, StreamKind
 from producers.liveness import GRACE, LEAST, REOPENED, Liveness
 
 SECOND = 1_000_000

@@ -13,15 +13,16 @@ from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
+import producers.book_schedule
 import producers.liveness
 import producers.market
-import producers.pictures
-from neuroflux.clock import wall
 from neuroflux.domain import BookPicture, ExchangeStatus, Level, Quote, Side, StatusKind, Trade
-from neuroflux.engine.health import MARKET as MARKET_REQUESTS
-from neuroflux.exchanges.base_exchange import Answer, PageNeeded, Request
-from neuroflux.exchanges.binance import Binance
-from neuroflux.topics import BOOKS, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES, Topic
+from neuroflux.engine.health.state import MARKET as MARKET_REQUESTS
+from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.exchanges.kit.events import PageNeeded
+from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.records.topics import BOOKS, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES, Topic
+from neuroflux.runtime.clock import wall
 from producers.market import ExchangeMarket
 from producers.normaliser import Normaliser
 from producers.rest import Rest
@@ -174,8 +175,8 @@ def told() -> Recorder:
 async def market(venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ExchangeMarket]:
     """Followed: pictures are looked through every 5 ms, and repeated whenever the socket brought anything."""
     monkeypatch.setattr(producers.market, "INTERVAL", 20_000)
-    monkeypatch.setattr(producers.pictures, "INTERVAL", 1)
-    monkeypatch.setattr(producers.pictures, "REPEAT", 1)
+    monkeypatch.setattr(producers.book_schedule, "INTERVAL", 1)
+    monkeypatch.setattr(producers.book_schedule, "REPEAT", 1)
     server, exchange, publisher = TestServer(venue.app), Binance(), told
     await server.start_server()
     async with Rest(exchange, str(server.make_url("/"))) as rest:

@@ -13,12 +13,12 @@ from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
 import producers.rest
-from neuroflux.clock import wall
 from neuroflux.domain import BookPicture
-from neuroflux.exchanges.base_exchange import Request
-from neuroflux.exchanges.binance import WEIGHT_PER_MINUTE, Binance
+from neuroflux.exchanges.binance.spot import WEIGHT_PER_MINUTE, Binance
 from neuroflux.exchanges.config import RATE_LIMIT_BUFFER
-from neuroflux.topics import BOOKS, Topic
+from neuroflux.exchanges.kit.requests import Request
+from neuroflux.records.topics import BOOKS, Topic
+from neuroflux.runtime.clock import wall
 from producers.market import SNAPSHOT_WORKERS, ExchangeMarket
 from producers.rest import Rest
 

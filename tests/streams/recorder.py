@@ -9,13 +9,13 @@ from operator import attrgetter
 
 import msgspec
 
-from neuroflux.entries import Decoder, Entry
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import load_settings
-from neuroflux.stage import run_stage
-from neuroflux.topics import DELETE, QUOTES, Topic
-from streams.app import Step, Worker
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.entries import Decoder, Entry
+from neuroflux.records.topics import DELETE, QUOTES, Topic
+from neuroflux.runtime.settings import load_settings
+from neuroflux.runtime.stage import run_stage
+from streams.worker import Step, Worker
 
 
 def recorder(publisher: Publisher, into: Topic, agent: str, seconds: float) -> Step:

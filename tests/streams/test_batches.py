@@ -11,10 +11,10 @@ from faust.types.tuples import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroflux.entries import Decoder
-from neuroflux.settings import Settings
-from streams.app import Worker
+from neuroflux.records.entries import Decoder
+from neuroflux.runtime.settings import Settings
 from streams.batches import Batch, BatchConsumer, packed
+from streams.worker import Worker
 
 PLACE, OTHER = TP("market.quotes", 2), TP("market.quotes", 3)
 

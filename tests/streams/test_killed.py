@@ -20,12 +20,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from neuroflux.domain import Quote
-from neuroflux.kafka_admin import extents
-from neuroflux.publisher import Publisher
-from neuroflux.registry import load_codec
-from neuroflux.settings import Settings
+from neuroflux.kafka.admin import extents
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import MARKET_PARTITIONS, QUOTES
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack.environment import spelled_out
-from neuroflux.topics import MARKET_PARTITIONS, QUOTES
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(150)]
 

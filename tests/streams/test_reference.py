@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 from neuroflux.domain import Cause, Quote
-from neuroflux.engine.comparable import Reference
-from neuroflux.entries import Entry
-from neuroflux.topics import INSTRUMENTS
+from neuroflux.engine.markets.comparable import Reference
+from neuroflux.records.entries import Entry
+from neuroflux.records.topics import INSTRUMENTS
 from streams.reference import take
-from tests.neuroflux.engine.test_routing import instrument
+from tests.neuroflux.engine.routing.test_strategies import instrument
 
 LISTED = instrument("a")
 

@@ -10,10 +10,10 @@ import pytest
 from aiokafka import TopicPartition
 
 from neuroflux.domain import ReplayMark
-from neuroflux.publisher import Publisher
-from neuroflux.reader import Reader
-from neuroflux.registry import load_codec
-from neuroflux.topics import MARKS, QUOTES
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import MARKS, QUOTES
 from streams.replay import Worker
 from tests.conftest import RunningStack
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from neuroflux.audit.auditing import audit
-from neuroflux.audit.printing import lines, readable
+from neuroflux.cli.audit.audit import audit
+from neuroflux.cli.audit.printed import lines, readable
 from neuroflux.manager.connection import Connection
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import daemon
 from tests.conftest import settings_in
 from tests.torture.compare import Left, Verdict, compare, summary

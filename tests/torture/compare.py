@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from neuroflux.domain import CommandKind, Fill, OrderCommand, OrderEvent
-from neuroflux.engine.order_state import Attempt, Order
+from neuroflux.engine.orders.state import Attempt, Order
 
 ZERO = Decimal(0)
 NAKED_SECONDS: Final = 30.0

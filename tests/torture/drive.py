@@ -13,15 +13,15 @@ from typing import Any, Final
 
 import aiohttp
 
-from neuroflux.clickhouse import ClickHouse
+from neuroflux.clickhouse.client import ClickHouse
 from neuroflux.domain import CommandKind, CommandLeg, OrderCommand, OrderType, Side, TimeInForce
+from neuroflux.kafka.commands import new_order_id, now
 from neuroflux.manager.arbitrage import pair_of
 from neuroflux.manager.connection import Connection
 from neuroflux.manager.opportunities import opportunities
-from neuroflux.ordering import new_order_id, now
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import daemon
-from neuroflux.stack.services import State
+from neuroflux.stack.supervise.service import State
 from tests.torture.compare import Accepted, Left
 from tests.torture.log import RunLog
 from tests.torture.plan import Act, Cancelling, Disturbing, Killing, Pairing, Placing, Rebalancing

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
-from consumers.journal import CLAIM, DONE, decoded
-from neuroflux.codec import Codec
+from consumers.execution.journal import CLAIM, DONE, decoded
 from neuroflux.domain import Fill, JournalEntry, OrderCommand, OrderEvent
-from neuroflux.engine.order_state import Order
-from neuroflux.entries import Entry
-from neuroflux.reader import Reader
-from neuroflux.settings import Settings
-from neuroflux.topics import COMMANDS, DECISIONS, EVENTS, FILLS, JOURNAL, ORDER_DEAD_LETTERS
+from neuroflux.engine.orders.state import Order
+from neuroflux.kafka.reader import Reader
+from neuroflux.records.codec import Codec
+from neuroflux.records.entries import Entry
+from neuroflux.records.topics import COMMANDS, DECISIONS, EVENTS, FILLS, JOURNAL, ORDER_DEAD_LETTERS
+from neuroflux.runtime.settings import Settings
 
 TOPICS = (COMMANDS, DECISIONS, EVENTS, FILLS, JOURNAL, ORDER_DEAD_LETTERS)
 

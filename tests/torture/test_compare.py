@@ -22,8 +22,8 @@ from neuroflux.domain import (
     Side,
     TimeInForce,
 )
-from neuroflux.engine.order_state import Attempt, Leg, Order, Phase
-from neuroflux.sim.faults import NAMES
+from neuroflux.engine.orders.state import Attempt, Leg, Order, Phase
+from neuroflux.sim.core.faults import NAMES
 from tests.faults import MODES
 from tests.torture.compare import Accepted, Left, compare, summary
 from tests.torture.plan import LEFT_OUT, Disturbing, Killing, Placing, plan

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from neuroflux.domain import Instrument, InstrumentKind
-from neuroflux.exchanges.base_exchange import AccountFeed, Answer, FeeRates, Keys, Undecodable
 from neuroflux.exchanges.catalogue import exchange
-from neuroflux.exchanges.hyperliquid_fees import rates_of
+from neuroflux.exchanges.hyperliquid.fees import rates_of
+from neuroflux.exchanges.kit.events import FeeRates, Undecodable
+from neuroflux.exchanges.kit.interface import AccountFeed
+from neuroflux.exchanges.kit.requests import Answer, Keys
 
 NOW = 1_760_000_000_000_000
 USER = "0x00000000000000000000000000000000000000Ab"

@@ -11,8 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from neuroflux.domain import AccountTransfer, Balance, ExchangeStatus, StatusKind, TransferKind
-from neuroflux.exchanges.base_exchange import AccountFeed, Answer, FeedEvent, Ignored, Keys, PageNeeded, Undecodable
 from neuroflux.exchanges.catalogue import exchange
+from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.interface import AccountFeed
+from neuroflux.exchanges.kit.requests import Answer, Keys
 
 D = Decimal
 NOW = 1_700_000_000_000_000

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from neuroflux import topics
 from neuroflux.domain import StatusKind
 from neuroflux.errors import UsageError
 from neuroflux.manager.balances import sync_status, unified_balance
-from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.view import Mirror
+from neuroflux.records import topics
 from tests.neuroflux.manager.told import (
     NOW,
     SECOND,

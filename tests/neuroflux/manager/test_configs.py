@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from neuroflux.domain import ControlCommand, ControlKind
-from neuroflux.engine.bounds import control_fault
+from neuroflux.engine.risk.command_bounds import control_fault
 from neuroflux.errors import UsageError
-from neuroflux.exchanges.base_exchange import Keys
+from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.manager.configs import Wanted, read_configs
-from neuroflux.manager.handing import Handed, variables
-from neuroflux.manager.initialising import BALANCES_LIFE, Simulated, answer, config_fault, state_fault
-from neuroflux.manager.mirror import Mirror
-from neuroflux.settings import Settings
+from neuroflux.manager.initialise import BALANCES_LIFE, Simulated, answer, config_fault, state_fault
+from neuroflux.manager.key_handover import Handed, variables
+from neuroflux.manager.view import Mirror
+from neuroflux.runtime.settings import Settings
 from tests.neuroflux.manager.told import NOW, SECOND, all_well
 
 SIMULATED = Simulated({"binance": frozenset({""}), "hyperliquid": frozenset({"", "0xaccount"})})

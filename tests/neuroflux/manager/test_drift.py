@@ -8,11 +8,11 @@ from typing import cast
 
 import pytest
 
-from neuroflux import topics
 from neuroflux.manager.connection import Connection
 from neuroflux.manager.drift import drifted
-from neuroflux.manager.mirror import Mirror
-from neuroflux.manager.reading import Reading
+from neuroflux.manager.from_memory import Reading
+from neuroflux.manager.view import Mirror
+from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, all_well, balance, tell
 
 OFTEN = timedelta(milliseconds=1)

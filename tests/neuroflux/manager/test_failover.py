@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from neuroflux import topics
 from neuroflux.domain import ExchangeStatus, HealthStatus, StatusKind
+from neuroflux.manager.account_probe import Probed, answer_to
 from neuroflux.manager.failover import outcome, tried
-from neuroflux.manager.mirror import Mirror
-from neuroflux.manager.probing import Probed, answer_to
+from neuroflux.manager.view import Mirror
+from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, health, tell
 
 TAKEN = Probed(3.0, "")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from neuroflux import topics
 from neuroflux.domain import ControlCommand, ControlKind, Failover, HealthStatus, StatusKind
 from neuroflux.manager.health import DO, conditions, exchange_health
-from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.view import Mirror
+from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, health, status, tell
 
 ALL = ("binance", "binanceusdm", "hyperliquid")

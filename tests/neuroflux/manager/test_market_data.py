@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroflux import topics
 from neuroflux.domain import StatusKind
-from neuroflux.engine.prices import liquidity_score
+from neuroflux.engine.markets.prices import liquidity_score
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.manager.market_data import market_data
-from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.view import Mirror
+from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, book, instrument, price, source, status, tell
 
 HYPERLIQUID = ("hyperliquid", "BTC/USDC:USDC")

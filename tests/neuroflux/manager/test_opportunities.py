@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from neuroflux import topics
 from neuroflux.domain import ControlCommand, ControlKind
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 from neuroflux.manager.answers import micros
 from neuroflux.manager.arbitrage import pair_of
-from neuroflux.manager.mirror import Mirror
 from neuroflux.manager.opportunities import opportunities
+from neuroflux.manager.view import Mirror
+from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, book, instrument, position, signal, tell
 
 

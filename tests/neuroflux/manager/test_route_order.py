@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from neuroflux import topics
 from neuroflux.domain import Allocation, Candidate, OrderDecision, OrderEvent, OrderState, Side
-from neuroflux.entries import Entry
 from neuroflux.errors import UsageError
 from neuroflux.manager.answers import RouteOrderAnswer
-from neuroflux.manager.following import Followers
-from neuroflux.manager.mirror import Mirror
 from neuroflux.manager.order_answer import answer, has_taken, is_settled
+from neuroflux.manager.order_tracker import Followers
 from neuroflux.manager.orders import command_of
+from neuroflux.manager.view import Mirror
+from neuroflux.records import topics
+from neuroflux.records.entries import Entry
 from tests.neuroflux.manager.told import NOW, all_well, instrument, tell
 
 MARKET = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.1}

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from neuroflux import topics
 from neuroflux.domain import HealthStatus, OrderCommand
 from neuroflux.errors import UnknownSymbol
-from neuroflux.manager import initialising
+from neuroflux.kafka.publisher import Place, Publisher
+from neuroflux.manager import initialise
 from neuroflux.manager.async_manager import AsyncExchangeManager
 from neuroflux.manager.connection import Connection
-from neuroflux.manager.initialising import Simulated
-from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.from_memory import Reading
+from neuroflux.manager.initialise import Simulated
 from neuroflux.manager.opportunities import opportunities
-from neuroflux.manager.reading import Reading
-from neuroflux.publisher import Place, Publisher
-from neuroflux.settings import Settings
+from neuroflux.manager.view import Mirror
+from neuroflux.records import topics
+from neuroflux.runtime.settings import Settings
 from tests.neuroflux.manager.test_reference import FUNCTION, REFERENCE, RETURNS
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, health, signal, tell
 
@@ -92,7 +92,7 @@ def state(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def manager(state: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncExchangeManager:
-    monkeypatch.setattr(initialising, "find_simulated", lambda settings: SIMULATED)
+    monkeypatch.setattr(initialise, "find_simulated", lambda settings: SIMULATED)
     settings = Settings(home=tmp_path)
     opened = AsyncExchangeManager(settings)
     opened._connection = Alone(settings, *mirror_in(state))

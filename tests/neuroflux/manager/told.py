@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Any
 
-from neuroflux import topics
 from neuroflux.domain import (
     AggregatedPrice,
     ArbitrageKind,
@@ -22,8 +21,9 @@ from neuroflux.domain import (
     PriceSource,
     StatusKind,
 )
-from neuroflux.entries import Entry
-from neuroflux.manager.mirror import Mirror
+from neuroflux.manager.view import Mirror
+from neuroflux.records import topics
+from neuroflux.records.entries import Entry
 
 NOW = 1_800_000_000_000_000
 SECOND = 1_000_000

@@ -14,42 +14,32 @@ import pytest
 from aiohttp import web
 
 from neuroflux.domain import (
+    Ack,
     Balance,
     Fill,
     Funding,
     Instrument,
+    NotThere,
     OrderReport,
     OrderState,
     OrderType,
+    Placement,
     Position,
     Quote,
+    Reject,
     TimeInForce,
     Trade,
 )
 from neuroflux.domain import Side as Direction
-from neuroflux.exchanges.base_exchange import (
-    Ack,
-    Answer,
-    BookChanged,
-    Feed,
-    FeedEvent,
-    Ignored,
-    Keys,
-    NotThere,
-    PageNeeded,
-    Placement,
-    Reject,
-    Request,
-    SnapshotNeeded,
-    Subscription,
-    Undecodable,
-)
 from neuroflux.exchanges.catalogue import exchange
-from neuroflux.sim.instruments import LISTINGS, Listing
-from neuroflux.sim.matching import Book
+from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, Ignored, PageNeeded, SnapshotNeeded, Undecodable
+from neuroflux.exchanges.kit.interface import Feed
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
+from neuroflux.sim.core.coins import LISTINGS, Listing
+from neuroflux.sim.core.matching import Book
+from neuroflux.sim.core.simulation import DemoAccount
+from neuroflux.sim.core.world import Change
 from neuroflux.sim.server import Served
-from neuroflux.sim.simulation import DemoAccount
-from neuroflux.sim.world import Change
 
 SYMBOLS = {
     "binance": ("BTC/USDT", "BTCUSDT"),

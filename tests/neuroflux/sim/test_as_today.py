@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from neuroflux.sim.binance_routes import is_served
+from neuroflux.sim.binance.routes import is_served
 from neuroflux.sim.server import Served
 from tests.neuroflux.sim.speaking import SPOT, USDM, following, info, signed
 

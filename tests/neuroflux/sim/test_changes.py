@@ -10,11 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from neuroflux.sim.orders import Ask, Reason, Rejected
+from neuroflux.sim.core.orders import Ask, Reason, Rejected
+from neuroflux.sim.core.world import FOUR_HOURS, World
 from neuroflux.sim.server import Served
-from neuroflux.sim.world import FOUR_HOURS, World
+from tests.neuroflux.sim.core.test_exchange import NOW, Script
 from tests.neuroflux.sim.speaking import SPOT, USDM, fault, following, info, listen_key, refusal, signed
-from tests.neuroflux.sim.test_exchange import NOW, Script
 
 D = Decimal
 INFO = {"binance": SPOT + "v3/exchangeInfo", "binanceusdm": USDM + "v1/exchangeInfo"}

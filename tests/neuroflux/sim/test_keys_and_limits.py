@@ -13,15 +13,15 @@ import pytest
 from eth_account import Account
 from hyperliquid.exchange import Exchange
 
-from neuroflux.sim.binance_listen_keys import LISTEN_KEY_LIFE, ListenKeys
-from neuroflux.sim.binance_pages import DAY_MS, Pages
-from neuroflux.sim.binance_wire import ApiError
-from neuroflux.sim.faults import Faults
-from neuroflux.sim.hyperliquid_limits import BUFFER, AddressLimit
+from neuroflux.sim.binance.listen_keys import LISTEN_KEY_LIFE, ListenKeys
+from neuroflux.sim.binance.pages import DAY_MS, Pages
+from neuroflux.sim.binance.wire import ApiError
+from neuroflux.sim.core.faults import Faults
+from neuroflux.sim.core.simulation import Simulation
+from neuroflux.sim.hyperliquid.limits import BUFFER, AddressLimit
 from neuroflux.sim.server import Served
-from neuroflux.sim.simulation import Simulation
+from tests.neuroflux.sim.core.test_exchange import NOW
 from tests.neuroflux.sim.speaking import SPOT, USDM, fault, following, info, listen_key, refusal, signed
-from tests.neuroflux.sim.test_exchange import NOW
 
 BUY = "symbol=SOLUSDT&side=BUY&type=MARKET&quantity=1"
 

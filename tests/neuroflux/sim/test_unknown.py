@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from neuroflux.sim.fees import Fees
-from neuroflux.sim.orders import Ask
+from neuroflux.sim.core.fees import Fees
+from neuroflux.sim.core.malformed_rows import spoiled
+from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.server import Served
-from neuroflux.sim.spoiling import spoiled
 from tests.neuroflux.sim.speaking import SPOT, USDM, fault, following, info, listen_key, refusal, signed
 
 D = Decimal

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from neuroflux.credentials import credentials_path, make_credentials, read_credentials
 from neuroflux.errors import UsageError
-from neuroflux.settings import load_settings
+from neuroflux.records.topics import ALL, COMMANDS, CONTROL, DECISIONS, EVENTS, FAILOVER, FILLS, JOURNAL, MARKS
+from neuroflux.runtime.credentials import credentials_path, make_credentials, read_credentials
+from neuroflux.runtime.settings import load_settings
 from neuroflux.stack.access import PRINCIPALS, TRADER, rights
 from neuroflux.stack.environment import base, signing
-from neuroflux.topics import ALL, COMMANDS, CONTROL, DECISIONS, EVENTS, FAILOVER, FILLS, JOURNAL, MARKS
 
 
 def writers(topic: str) -> set[str]:

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from neuroflux.errors import StackError, Unreachable
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import home
 from neuroflux.stack.control import Handover, by_service, hand_over, is_here, socket_path
-from neuroflux.stack.services import Readiness, Service, State
-from neuroflux.stack.supervisor import Stack
+from neuroflux.stack.supervise.service import Readiness, Service, State
+from neuroflux.stack.supervise.supervisor import Stack
 
 KEY, SECRET = "KEY-THAT-IS-HANDED-OVER", "SECRET-THAT-IS-HANDED-OVER"
 GIVEN = {"NEUROFLUX_BINANCE_API_KEY": KEY, "NEUROFLUX_BINANCE_SECRET_KEY": SECRET, "NEUROFLUX_BINANCE_TESTNET": "1"}
-SHOW = "import os\nfrom neuroflux.stack.notify import ready\nimport time\n"
+SHOW = "import os\nfrom neuroflux.runtime.readiness import ready\nimport time\n"
 SHOW += "open('env-{name}', 'w').write(repr(sorted(n for n in os.environ if 'BINANCE' in n)))\nready()\n"
 SHOW += "time.sleep(600)\n"
 

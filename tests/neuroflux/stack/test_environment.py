@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import environment
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from neuroflux.errors import DiskFull, StackError
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack.home import Lock, check_room, run_folder, save, saved
-from neuroflux.stack.services import ServiceStatus, State
+from neuroflux.stack.supervise.service import ServiceStatus, State
 
 
 def test_one_supervisor_a_home(tmp_path: Path) -> None:

@@ -16,12 +16,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
-from neuroflux.clickhouse_login import with_login
-from neuroflux.connecting import connections
-from neuroflux.settings import Settings
+from neuroflux.cli.connections import connections
+from neuroflux.clickhouse.login import with_login
+from neuroflux.records.topics import ALL, COMMANDS
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import daemon, home
-from neuroflux.stack.services import ServiceStatus, State
-from neuroflux.topics import ALL, COMMANDS
+from neuroflux.stack.supervise.service import ServiceStatus, State
 
 pytestmark = pytest.mark.stack
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 
 from neuroflux.errors import UsageError
-from neuroflux.settings import Settings
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack import environment
 from neuroflux.stack.plan import Venue, infrastructure, stages
-from neuroflux.stack.services import Readiness
+from neuroflux.stack.supervise.service import Readiness
 
 
 def test_stages_wait_for_topics_and_exchanges(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_stages_know_every_broker(tmp_path: Path) -> None:
 
 
 def test_only_what_signs_is_run_with_keys(tmp_path: Path) -> None:
-    with_keys = {one.name for one in stages(Settings(home=tmp_path)) if "neuroflux.stack.simulated" in one.command}
+    with_keys = {one.name for one in stages(Settings(home=tmp_path)) if "neuroflux.stack.demo_keys" in one.command}
     assert with_keys == {"account", "execution"}
 
 

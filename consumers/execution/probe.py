@@ -1,0 +1,40 @@
+"""Trying an account on request: a signed call that changes nothing, answered on ``exchange.status``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from consumers.execution.gateway import Gateway
+from neuroflux.domain import ControlCommand, ExchangeStatus, Microseconds, StatusKind
+from neuroflux.errors import NeuroFluxError
+from neuroflux.runtime.clock import wall
+
+CHANNEL: Final = "probe"
+LIFE: Microseconds = 10_000_000
+"""A request older than this has nobody waiting for it: the topic keeps the last one for ever."""
+
+
+def is_due(control: ControlCommand) -> bool:
+    return wall() - control.issued_at < LIFE
+
+
+async def probe(gateway: Gateway, control: ControlCommand, tell: Callable[[ExchangeStatus], None]) -> None:
+    """Make the call; ``detail`` of what is told is the request's id, and behind it why it failed, if it did."""
+    started = time.monotonic()
+    why = await _fault(gateway, control.account)
+    milliseconds = (time.monotonic() - started) * 1e3
+    detail = f"{control.why} {why}".strip()
+    tell(ExchangeStatus(control.account, CHANNEL, StatusKind.PROBED, milliseconds, detail, wall()))
+
+
+async def _fault(gateway: Gateway, exchange: str) -> str:
+    """Why the account can't be used, "" where it can."""
+    if exchange not in gateway.exchanges:
+        return "the execution has no keys of it that can sign"
+    try:
+        answer = await gateway.call(exchange, lambda desk, now: desk.probe(now))
+    except NeuroFluxError as error:
+        return str(error)
+    return gateway.desk(exchange).refusal(answer)

@@ -1,0 +1,530 @@
+"""One order: feeds each event into the machine of engine/orders/machine.py, and carries out its effects in order.
+
+An order waits for nobody else's HTTP: each has its own runner, and a runner's requests are tasks of their own, whose
+answers come back into its inbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from consumers.execution.gateway import Gateway, Unsent
+from consumers.execution.journal import Journal, Published, saved
+from neuroflux.domain import (
+    ExchangeStatus,
+    Fill,
+    InDoubt,
+    Instrument,
+    NotThere,
+    OrderDecision,
+    OrderEvent,
+    OrderReport,
+    Outcome,
+    Placement,
+    Reject,
+    StatusKind,
+    Throttled,
+)
+from neuroflux.engine.health.state import ORDERS
+from neuroflux.engine.orders.attempts import find
+from neuroflux.engine.orders.machine import step, wake_at
+from neuroflux.engine.orders.state import (
+    Ask,
+    AskFills,
+    Cancel,
+    CancelAsked,
+    Decided,
+    Effect,
+    GivenUp,
+    Happening,
+    Hedged,
+    Order,
+    Phase,
+    Publish,
+    Question,
+    Rerouted,
+    Restored,
+    Send,
+    Sending,
+    Ticked,
+    Told,
+    WantDecision,
+    WantHedge,
+    WantReroute,
+    WantSend,
+    WriteJournal,
+)
+from neuroflux.errors import NeuroFluxError, Refused, Unreachable
+from neuroflux.exchanges.kit.events import PageNeeded
+from neuroflux.exchanges.kit.interface import Desk
+from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.http.budget import Urgency
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.records.topics import DECISIONS, EVENTS, FILLS, STATUS, Topic
+from neuroflux.runtime.clock import wall
+
+log = logging.getLogger(__name__)
+
+INBOX = 1_000
+"""What may wait for one order."""
+SIGNED_FOR = 2.0
+"""Seconds within which a signed request is sent; a later one is signed again, long before its exchange refuses it."""
+CLOCK_OFF = 500_000
+"""Microseconds by which a clock must have been off for a request that was refused for its time to be sent again."""
+MAX_PAGES = 100
+"""Of a list of fills; what lies behind them is asked for again."""
+UNSENT_RETRY = 1.0
+"""Seconds until a request is tried again that never left."""
+
+
+class Shell(Protocol):
+    """What a runner needs of the executor."""
+
+    journal: Journal
+    gateway: Gateway
+    publisher: Publisher
+
+    def hedge(self, order: Order) -> Hedged:
+        """What evens a pair out, by the books of this moment."""
+        ...
+
+    async def redecide(self, order: Order) -> Decided:
+        """Where an order of which nothing was sent goes now, by the books of this moment."""
+        ...
+
+    def reroute(self, order: Order) -> Rerouted:
+        """Where what was not taken goes now, by the books of this moment."""
+        ...
+
+    def halt_of(self, order: Order) -> str:
+        """Why nothing of an order may be sent: an exchange of its legs, or everything, is halted; "" for neither."""
+        ...
+
+    def given_up(self, order: Order, leg: int) -> str:
+        """Why a leg that waits is not to be sent where it was routed; "" where it is."""
+        ...
+
+    def told(self, told: Fill) -> None:
+        """Hand a fill of some order, that an answer brought, to its runner."""
+        ...
+
+
+class Runner:
+    """Runs one order until it has ended; ``effects`` are those of the steps it has already taken."""
+
+    def __init__(self, shell: Shell, order: Order, effects: tuple[Effect, ...] = ()) -> None:
+        self.order = order
+        self.receipt = asyncio.Event()
+        """Set when the order is in the journal, or can't be: its command need not be read again."""
+        self.is_journalled = False
+        self.failure: Exception | None = None
+        """What ended the following of the order, if anything did."""
+        self._shell = shell
+        self.closed = False
+        """Set when nothing that is told is taken any more."""
+        self.gone = asyncio.Event()
+        """Set when nobody follows the order any more: ended, or set aside."""
+        self._inbox: asyncio.Queue[tuple[Happening, asyncio.Event]] = asyncio.Queue(INBOX)
+        self._effects = effects
+        self._unpublished: list[Published] = []
+        self._requests: set[asyncio.Task[object]] = set()
+        self._turns: dict[int, asyncio.Task[None]] = {}
+        self._performing: list[asyncio.Event] = []
+        self._leaving = False
+        self._outbox_journalled = False
+
+    # ── from outside ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def tell(self, happening: Happening) -> None:
+        """Bring news. When too much waits already it is passed over: what an exchange knows is asked for again."""
+        try:
+            self._inbox.put_nowait((happening, asyncio.Event()))
+        except asyncio.QueueFull:
+            log.warning("order %s: too much at once, will ask again", self.order.id)
+
+    async def settle(self, happening: Happening) -> bool:
+        """Bring a wish, and return when it is in the journal and done; False where the order was set aside first."""
+        performed = asyncio.Event()
+        await self._inbox.put((happening, performed))
+        if self.failure is None:
+            await performed.wait()
+        return self.failure is None
+
+    def give_up(self, error: Exception) -> None:
+        """Follow the order no more; whoever waits for it goes on."""
+        self.failure, self.closed = error, True
+        while not self._inbox.empty():
+            self._performing.append(self._inbox.get_nowait()[1])
+        for each in (self.receipt, *self._performing):
+            each.set()
+
+    async def cancel_all(self) -> None:
+        """Ask the exchanges to cancel whatever may stand of the order; what they answer is for a person to look at."""
+        for one in self.order.attempts:
+            if one.client_order_id and not one.phase.final:
+                await self._try_cancel(self.order.legs[one.leg].instrument, one.client_order_id)
+
+    async def _try_cancel(self, instrument: Instrument, client_order_id: str) -> None:
+        try:
+            outcome = await self._cancelled(instrument, client_order_id)
+        except NeuroFluxError as error:
+            log.warning("order %s: %s was not cancelled: %s", self.order.id, client_order_id, error)
+            return
+        log.warning("order %s: cancel of %s: %r", self.order.id, client_order_id, outcome)
+
+    def leave(self) -> None:
+        """Send nothing new; what is under way may end."""
+        self._leaving = True
+        for turn in self._turns.values():
+            turn.cancel()
+
+    def reconsider(self) -> None:
+        """Look again whether the legs that wait, for their turn or to be sent again, go where they were routed."""
+        for leg in {attempt.leg for attempt in self.order.attempts if attempt.phase is Phase.ROUTED}:
+            if why := self._shell.given_up(self.order, leg):
+                if turn := self._turns.get(leg):
+                    turn.cancel()
+                self.tell(GivenUp(leg, why))
+
+    async def at_rest(self) -> None:
+        """Wait until the requests under way have been answered, and the answers are in the journal."""
+        while self._requests:
+            await asyncio.wait(set(self._requests))
+        if not self.closed:
+            await self.settle(Ticked())
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way that only we could learn the end of."""
+        return not self._requests and self._inbox.empty()
+
+    async def run(self) -> None:
+        """Until the order has ended and everything of it is published. Raises Fenced, or Unreachable without Kafka."""
+        try:
+            await self._perform(self._effects)
+            while not self.closed:
+                while not (self.order.state.final and self.idle):
+                    news, self._performing = await self._news()
+                    await self._perform(self._advance(news))
+                    if not self._performing:
+                        await self._note_published()
+                    for each in self._performing:
+                        each.set()
+                await self._shell.journal.write(self.order.source.partition, saved(self.order, [], wall()), done=True)
+                self.closed = self._inbox.empty()
+        finally:
+            self.closed = True
+            for request in (*self._requests, *self._turns.values()):
+                request.cancel()
+
+    # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _news(self) -> tuple[list[Happening], list[asyncio.Event]]:
+        """What has come; or that time has passed."""
+        wake = wake_at(self.order)
+        try:
+            async with asyncio.timeout(None if wake is None else max(0.0, (wake - wall()) / 1e6)):
+                news = [await self._inbox.get()]
+        except TimeoutError:
+            return [Ticked()], []
+        while not self._inbox.empty():
+            news.append(self._inbox.get_nowait())
+        return [happening for happening, _ in news], [performed for _, performed in news]
+
+    def _advance(self, news: list[Happening]) -> tuple[Effect, ...]:
+        effects: list[Effect] = []
+        for happening in news:
+            taken = step(self.order, happening, wall())
+            self.order = taken.order
+            effects += taken.effects
+        return tuple(effects)
+
+    async def _perform(self, effects: tuple[Effect, ...]) -> None:
+        """Sign, write the journal, and only then send and publish."""
+        effects = self._take_turns(effects)
+        sends = [self._signed(one.placement) for one in effects if isinstance(one, Send)]
+        self._unpublished += [one.record for one in effects if isinstance(one, Publish)]
+        if any(isinstance(one, WriteJournal) for one in effects):
+            kept = saved(self.order, self._unpublished, wall())
+            await self._shell.journal.write(self.order.source.partition, kept)
+            self._outbox_journalled = bool(self._unpublished)
+            self._was_journalled()
+        for send in sends:
+            self._start(send())
+        if sends:
+            await asyncio.sleep(0)  # the requests leave before the records are encoded
+        for effect in effects:
+            self._begin(effect)
+        await self._publish()
+
+    def _take_turns(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+        """Legs whose turn it is at once are sent in the same step; the others wait beside it."""
+        performed = deque(effects)
+        done: list[Effect] = []
+        while performed:
+            effect = performed.popleft()
+            done.append(effect)
+            if not isinstance(effect, WantSend) or self._leaving:
+                continue
+            performed += self._advance(self._halted())
+            exchange = self.order.legs[effect.leg].instrument.exchange
+            if not self._waits(effect.leg):
+                continue
+            if why := self._shell.given_up(self.order, effect.leg):
+                performed += self._advance([GivenUp(effect.leg, why)])
+            elif not self._risk_held(effect.leg) and self._shell.gateway.try_order(exchange, self._urgency(effect.leg)):
+                performed += self._advance([self._sending(effect.leg)])
+            elif effect.leg not in self._turns:
+                self._turns[effect.leg] = asyncio.create_task(self._wait_for_turn(exchange, effect.leg))
+        return tuple(done)
+
+    def _halted(self) -> list[Happening]:
+        """The cancel of an order that was not yet known to trade there when its exchange was halted."""
+        halt = "" if self.order.cancel_asked else self._shell.halt_of(self.order)
+        return [CancelAsked(halt)] if halt else []
+
+    def _waits(self, leg: int) -> bool:
+        """Whether a leg is still to be sent."""
+        last = self.order.last_of(leg)
+        return last is not None and last.phase is Phase.ROUTED
+
+    def _urgency(self, leg: int) -> Urgency:
+        """What makes risk smaller, a hedge too, goes before what is new."""
+        return Urgency.FIRST if self.order.hedges or self._reduces(leg) else Urgency.ORDER
+
+    def _reduces(self, leg: int) -> bool:
+        return leg >= len(self.order.legs) or self.order.legs[leg].reduces
+
+    def _risk_held(self, leg: int) -> float:
+        """Seconds for which the exchange does not take this leg, because there it opens risk; a hedge may, too."""
+        if self._reduces(leg):
+            return 0.0
+        return self._shell.gateway.risk_held(self.order.legs[leg].instrument.exchange)
+
+    def _sending(self, leg: int) -> Sending:
+        desk = self._shell.gateway.desk(self.order.legs[leg].instrument.exchange)
+        attempt = self.order.last[leg].number
+        return Sending(leg, desk.client_order_id(self.order.id, leg, attempt), desk.settled_after)
+
+    async def _wait_for_turn(self, exchange: str, leg: int) -> None:
+        try:
+            while held := self._risk_held(leg):  # noqa: ASYNC110  # it may have been prolonged
+                await asyncio.sleep(held)
+            await self._shell.gateway.order_turn(exchange, self._urgency(leg))
+        finally:
+            del self._turns[leg]
+        if leg < len(self.order.legs) and any(self.order.of_leg(leg)):  # else it was decided again, without it
+            await self._put(self._sending(leg))
+
+    async def _note_published(self) -> None:
+        """In a quiet moment: so that whoever takes over need not look whether the last records were published."""
+        if self._outbox_journalled:
+            await self._shell.journal.write(self.order.source.partition, saved(self.order, [], wall()))
+            self._outbox_journalled = False
+
+    async def _put(self, happening: Happening) -> None:
+        await self._inbox.put((happening, asyncio.Event()))
+
+    async def _publish(self) -> None:
+        """Publish in order, all acknowledged, so that the next entry of the journal need not hold them any more."""
+        if self._unpublished:
+            await self._shell.publisher.write_all([(_topic(one), one) for one in self._unpublished])
+            for one in self._unpublished:
+                self._sound(one)
+            self._unpublished = []
+
+    def _sound(self, record: Published) -> None:
+        """What a person has to look at on an exchange is a status of that exchange too."""
+        if isinstance(record, OrderEvent) and record.exchange and record.reason.startswith("fault: "):
+            text = f"order {record.order_id}: {record.reason}"
+            status = ExchangeStatus(record.exchange, ORDERS, StatusKind.UNKNOWN, 0.0, text, record.event_time)
+            self._shell.publisher.publish(STATUS, status)
+
+    def restore(self, missing: list[Published]) -> None:
+        """Take up an order from the journal; ``missing`` are records that were never published before the crash."""
+        self._unpublished = missing
+        self._was_journalled()
+        self.tell(Restored())
+
+    def _was_journalled(self) -> None:
+        self.is_journalled = True
+        self.receipt.set()
+
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _start(self, request: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.create_task(request)
+        self._requests.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._requests.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("order %s: a request failed", self.order.id, exc_info=task.exception())
+        if self.order.state.final and self.idle:
+            self.tell(Ticked())  # it was waited for, and brought no news
+
+    def _begin(self, effect: Effect) -> None:
+        match effect:
+            case Ask(instrument, client_order_id):
+                self._start(self._ask(instrument, client_order_id))
+            case AskFills(instrument, since):
+                self._start(self._ask_fills(instrument, since))
+            case WantDecision():
+                self._start(self._redecide())
+            case WantHedge():
+                self.tell(self._shell.hedge(self.order))
+            case WantReroute():
+                self.tell(self._shell.reroute(self.order))
+            case Cancel(instrument, client_order_id):
+                self._start(self._cancel(instrument, client_order_id))
+
+    def _signed(self, placement: Placement) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Sign now, before the journal is written: the exchange itself then refuses what is sent too long after."""
+        exchange, named = placement.instrument.exchange, placement.client_order_id
+        gateway = self._shell.gateway
+        try:
+            request = gateway.desk(exchange).place(placement, gateway.now(exchange))
+        except Refused as error:
+            refusal, at = Reject("", str(error)), wall()
+            return lambda: self._answered(named, Question.PLACE, refusal, at)
+        until, offset = time.monotonic() + SIGNED_FOR, gateway.offset(exchange)
+        return lambda: self._send(exchange, request, named, until, offset)
+
+    async def _send(self, exchange: str, request: Request, client_order_id: str, until: float, offset: int) -> None:
+        """Send what was signed when the exchange's clock seemed to be off by ``offset``."""
+        outcome: Outcome
+        asked_at = wall()
+        if time.monotonic() > until:
+            outcome = Throttled(0.0, "it took too long to write the journal")
+        else:
+            outcome = await self._placed(exchange, request)
+        moved = abs(self._shell.gateway.offset(exchange) - offset)
+        if isinstance(outcome, Reject) and outcome.is_untimely and moved > CLOCK_OFF:
+            outcome = Throttled(0.0, f"{outcome.reason} (signed with a clock that was {moved / 1e6:.1f} s off)")
+        await self._answered(client_order_id, Question.PLACE, outcome, asked_at)
+
+    async def _placed(self, exchange: str, request: Request) -> Outcome:
+        gateway, asked = self._shell.gateway, time.monotonic()
+        try:
+            answer = await gateway.place(exchange, request)
+        except Unsent as error:
+            return Throttled(UNSENT_RETRY, str(error))
+        except Unreachable as error:
+            return InDoubt(str(error))
+        return await self._read(exchange, answer, asked)
+
+    async def _read(self, exchange: str, answer: Answer, asked: float) -> Outcome:
+        gateway = self._shell.gateway
+        outcome = gateway.desk(exchange).outcome(answer)
+        match outcome:
+            case Throttled(retry_after, reason, risk_only=True):
+                gateway.hold_risk(exchange, retry_after, reason)
+            case Throttled(retry_after, reason, orders_only=False):
+                gateway.hold(exchange, retry_after, reason)
+            case Reject(is_untimely=untimely):  # a clock that has gone astray is one reason
+                await gateway.measure(exchange, asked if untimely else None)
+        return outcome
+
+    async def _ask(self, instrument: Instrument, client_order_id: str) -> None:
+        asked_at = wall()
+        outcome = await self._by_either_id(
+            instrument, client_order_id, lambda d, now, known: d.query(instrument, client_order_id, now, known)
+        )
+        if isinstance(outcome, NotThere):
+            outcome = await self._without_fills(instrument, client_order_id, outcome, asked_at)
+        await self._answered(client_order_id, Question.QUERY, outcome, asked_at)
+
+    async def _without_fills(
+        self, instrument: Instrument, client_order_id: str, outcome: NotThere, asked_at: int
+    ) -> Outcome:
+        """An exchange may have forgotten an order that was filled: before it counts as absent its fills are asked for.
+
+        They come into the inbox before this answer, and prove that the order was there.
+        """
+        attempt = find(self.order, client_order_id)
+        if attempt is None or not attempt.can_be_absent(asked_at):
+            return outcome
+        if await self._ask_fills(instrument, attempt.sent_at):
+            return outcome
+        return InDoubt(f"{outcome.reason}; its fills could not be read")
+
+    async def _redecide(self) -> None:
+        await self._put(await self._shell.redecide(self.order))
+
+    async def _cancel(self, instrument: Instrument, client_order_id: str) -> None:
+        asked_at = wall()
+        outcome = await self._cancelled(instrument, client_order_id)
+        await self._answered(client_order_id, Question.CANCEL, outcome, asked_at)
+
+    async def _cancelled(self, instrument: Instrument, client_order_id: str) -> Outcome:
+        return await self._by_either_id(
+            instrument, client_order_id, lambda d, now, known: d.cancel(instrument, client_order_id, now, known)
+        )
+
+    async def _by_either_id(
+        self, instrument: Instrument, client_order_id: str, build: Callable[[Desk, int, str], Request]
+    ) -> Outcome:
+        """By the client id; where the exchange does not know it any more, by its own: others can amend an order."""
+        outcome = await self._outcome(instrument, lambda d, now: build(d, now, ""))
+        attempt = find(self.order, client_order_id)
+        known = attempt.exchange_order_id if attempt is not None else ""
+        if not isinstance(outcome, NotThere) or not known:
+            return outcome
+        return await self._outcome(instrument, lambda d, now: build(d, now, known))
+
+    async def _outcome(self, instrument: Instrument, build: Callable[[Desk, int], Request]) -> Outcome:
+        asked = time.monotonic()
+        try:
+            answer = await self._shell.gateway.call(instrument.exchange, build)
+        except Unreachable as error:
+            return InDoubt(str(error))
+        return await self._read(instrument.exchange, answer, asked)
+
+    async def _answered(self, client_order_id: str, question: Question, outcome: Outcome, asked_at: int) -> None:
+        await self._put(Told(client_order_id, question, outcome, asked_at))
+
+    async def _ask_fills(self, instrument: Instrument, since: int) -> bool:
+        """Whether all of them were read."""
+        gateway, exchange = self._shell.gateway, instrument.exchange
+        skew = 60_000_000  # the exchange's clock may differ, and fills that are known already do no harm
+        try:
+            build: Callable[[Desk, int], Request] = lambda d, now: d.fills_since(instrument, since - skew, now)  # noqa: E731
+            for _ in range(MAX_PAGES):
+                answer = await gateway.call(exchange, build)
+                following = self._take_page(gateway.desk(exchange).reports(answer))
+                if following is None:
+                    return True
+                build = partial(_as_it_is, following.request)
+        except NeuroFluxError as error:
+            log.warning("order %s: fills of %s: %s", self.order.id, instrument.symbol, error)
+            return False
+        log.warning("order %s: fills of %s go on after %d pages", self.order.id, instrument.symbol, MAX_PAGES)
+        return False
+
+    def _take_page(self, found: Sequence[OrderReport | Fill | PageNeeded]) -> PageNeeded | None:
+        """Hand on the fills; where the list goes on, what to ask for next."""
+        for one in found:
+            if isinstance(one, Fill):
+                self._shell.told(one)
+        return next((one for one in found if isinstance(one, PageNeeded)), None)
+
+
+def _as_it_is(request: Request, _: Desk, __: int) -> Request:
+    return request
+
+
+def _topic(record: Published) -> Topic:
+    match record:
+        case OrderEvent():
+            return EVENTS
+        case Fill():
+            return FILLS
+        case OrderDecision():
+            return DECISIONS

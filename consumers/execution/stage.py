@@ -1,0 +1,145 @@
+"""The stage that trades: ``orders.commands`` to the exchanges, with the journal before every step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import Any
+
+from consumers.execution.accounts import accounts_of
+from consumers.execution.alarms import Alarms
+from consumers.execution.decider import Decider
+from consumers.execution.executor import Executor
+from consumers.execution.gateway import Gateway
+from consumers.execution.journal import Journal
+from consumers.execution.leverage import Leverages
+from consumers.execution.view import ACCOUNT, KEPT, MARKET, Views, follow
+from neuroflux.domain import Microseconds
+from neuroflux.engine.risk.daily_loss import midnight
+from neuroflux.engine.risk.limits import EVERYWHERE, limits_of
+from neuroflux.kafka.publisher import Publisher
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import COMMANDS, FILLS, JOURNAL, STATUS
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.readiness import ready
+from neuroflux.runtime.settings import Settings
+
+GROUP = "execution"
+COMMIT_SECONDS = 0.5
+"""How often offsets are committed and strays looked through."""
+
+MODES_WITHIN: Microseconds = 3_600_000_000
+"""How far back an account's mode is looked for: the account stage says it at its start and as it reconciles."""
+
+Danger = asyncio.Future[None]
+
+
+async def main(settings: Settings) -> None:
+    """Run until cancelled; then what is under way ends, offsets are committed, and the group is left."""
+    async with AsyncExitStack() as opened:
+        executor, followers = await _open(settings, opened)
+        reader = Reader(
+            settings, executor.codec, (COMMANDS,), group=GROUP, on_assign=executor.assigned, on_revoke=executor.revoked
+        )
+        async with reader, AsyncExitStack() as beside:
+            followers.append(_follower(beside, _tend(reader, executor)))
+            try:
+                await _unless_failed(_take_commands(reader, executor), executor.failed, *followers)
+            except asyncio.CancelledError:
+                await executor.revoked(reader, set(reader.consumer.assignment()))
+                raise
+            finally:
+                await executor.close()
+
+
+async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, list[Danger]]:
+    """Everything that must be known before the first command: journal, accounts, instruments, halts, books."""
+    codec = await load_codec(settings)
+    publisher = await opened.enter_async_context(Publisher(settings, codec, client_id=GROUP))
+    history = await opened.enter_async_context(Reader(settings, codec, (JOURNAL,), start="beginning"))
+    kept = await opened.enter_async_context(Reader(settings, codec, KEPT, start="beginning"))
+    market = await opened.enter_async_context(Reader(settings, codec, MARKET, start="end"))
+    account = await opened.enter_async_context(Reader(settings, codec, ACCOUNT, start="end"))
+    status = await opened.enter_async_context(Reader(settings, codec, (STATUS,), start="end"))
+    await status.go_back(STATUS, wall() - MODES_WITHIN)
+    filled = await opened.enter_async_context(Reader(settings, codec, (FILLS,), start="end"))
+    await filled.go_back(FILLS, midnight(wall()))
+    executor = Executor(settings, codec, publisher, Journal(publisher, history))
+    views, journal_read = executor.views, asyncio.Event()
+    views_read, modes_read = asyncio.Event(), asyncio.Event()
+    followers = [
+        _follower(opened, executor.journal.follow(journal_read)),
+        _follower(opened, follow(kept, views, views_read)),
+        _follower(opened, follow(status, views, modes_read)),
+        _follower(opened, follow(market, views)),
+        _follower(opened, follow(account, views)),
+        _follower(opened, follow(filled, views, views.fills_read)),
+    ]
+    await _unless_failed(_all_set(journal_read, views_read, modes_read), *followers)
+    accounts = accounts_of(settings, views.listed)
+    executor.gateway = await opened.enter_async_context(Gateway(accounts, partial(publisher.publish, STATUS)))
+    views.on_bounds = partial(bound, executor.gateway, views)
+    views.on_bounds(EVERYWHERE)
+    limits = limits_of(settings.order_limits(live=not all(map(settings.is_simulated, accounts))))
+    executor.decider = Decider(views, executor.gateway, executor.journal, limits)
+    executor.alarms = Alarms(limits)
+    executor.leverages = Leverages(executor.gateway, views)
+    return executor, followers
+
+
+def bound(gateway: Gateway, views: Views, account: str) -> None:
+    """Keep the limits that hold now of one exchange, or of all."""
+    for exchange in gateway.exchanges:
+        if account in (exchange, EVERYWHERE):
+            gateway.bound(exchange, views.bounds(exchange))
+
+
+async def _take_commands(reader: Reader, executor: Executor) -> None:
+    """Commands as they come."""
+    async with aclosing(reader.batches(max_records=100)) as batches:
+        async for batch in batches:
+            if executor.at_work:
+                ready()
+            for entry in batch:
+                await executor.take(entry)
+
+
+async def _tend(reader: Reader, executor: Executor) -> None:
+    """Commit what is journalled, and look after the orders, beside the commands: none waits for it."""
+    while True:
+        await asyncio.sleep(COMMIT_SECONDS)
+        await executor.commit(reader)
+        await executor.tend()
+
+
+def _follower(opened: AsyncExitStack, work: Coroutine[Any, Any, None]) -> Danger:
+    """Run beside everything else until the stage is left."""
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    opened.push_async_callback(end)
+    return task
+
+
+async def _unless_failed(work: Coroutine[Any, Any, None], *dangers: Danger) -> None:
+    """Do the work; raises what any of the others fails with, as soon as it does."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task, *dangers}, return_when=asyncio.FIRST_COMPLETED)
+        for one in (*dangers, task):
+            if one.done():
+                one.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _all_set(*events: asyncio.Event) -> None:
+    for event in events:
+        await event.wait()

@@ -1,0 +1,106 @@
+"""What the façade answers, on the command line: as a table for people, or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from math import isnan
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from neuroflux.errors import Unreachable
+from neuroflux.manager.async_manager import AsyncExchangeManager
+from neuroflux.manager.own_stack import answers
+from neuroflux.runtime.settings import Settings
+
+console = Console(width=None if sys.stdout.isatty() else 160)
+
+
+async def ask(settings: Settings, question: str, *, as_json: bool) -> None:
+    """Ask the façade once and print the answer. Raises Unreachable where no stack runs: none is started for a look."""
+    if not answers(settings):
+        raise Unreachable(f"Kafka at {settings.kafka} does not answer; `neuroflux up` starts everything")
+    async with AsyncExchangeManager(settings) as manager:
+        told = await _QUESTIONS[question](manager)
+    if as_json:
+        console.out(json.dumps(_plain(told), allow_nan=False), highlight=False)
+    else:
+        _TABLES[question](told)
+
+
+_QUESTIONS = {
+    "balances": lambda manager: manager.get_unified_balance(),
+    "health": lambda manager: manager.monitor_exchange_health(),
+    "opportunities": lambda manager: manager.scan_arbitrage_opportunities(),
+    "performance": lambda manager: manager.track_portfolio_performance(),
+}
+
+
+def _plain(told: Any) -> Any:
+    """JSON has no ``nan``: what nobody told is null."""
+    match told:
+        case dict():
+            return {name: _plain(one) for name, one in told.items()}
+        case list() | tuple():
+            return [_plain(one) for one in told]
+        case float() if isnan(told):
+            return None
+    return told
+
+
+def _balances(told: Any) -> None:
+    table = Table("asset", "total", "available", "in orders", "in positions", "USD", box=None)
+    for asset, one in told["asset_breakdown"].items():
+        numbers = (one["total"], one["available"], one["in_orders"], one["in_positions"])
+        usd = "no price" if asset in told["unpriced"] else f"{one['value_usd']:,.2f}"
+        table.add_row(asset, *(f"{number:,.8g}" for number in numbers), usd)
+    console.print(table)
+    for name, sync in told["sync_status"].items():
+        console.print(f"{name}: {sync['status']}, {sync['age_seconds']:.0f} s old {sync['detail']}", highlight=False)
+    console.print(f"total {told['total_balance_usd']:,.2f} USD", highlight=False)
+
+
+def _health(told: Any) -> None:
+    table = Table("exchange", "status", "latency ms", "uptime %", "limit used %", "last answer", "reason", box=None)
+    for name, one in told["exchange_status"].items():
+        numbers = (one["latency_ms"], one["uptime_percent"], one["rate_limit_usage"])
+        shown = (f"{number:.1f}" for number in numbers)
+        table.add_row(name, one["status"], *shown, one["last_successful_request"], one["reason"])
+    console.print(table)
+    actions = (f"{one['exchange']}: {one['action']} ({one['reason']})" for one in told["recommended_actions"])
+    console.print(told["overall_health"], *actions, sep="\n", highlight=False)
+
+
+def _opportunities(told: Any) -> None:
+    table = Table("market", "kind", "USD", "buy", "at", "sell", "at", "quantity", "until", box=None)
+    for one in told:
+        buy, sell = (f"{one[f'{side}_exchange']} {one[f'{side}_symbol']}" for side in ("buy", "sell"))
+        prices = [f"{one[f'{side}_price']:,.8g}" for side in ("buy", "sell")]
+        funded = one["quantity"] if isnan(one["fundable_quantity"]) else one["fundable_quantity"]
+        profit, quantity = f"{one['expected_profit']:,.2f}", f"{funded:,.6g}"
+        table.add_row(one["symbol"], one["kind"], profit, buy, prices[0], sell, prices[1], quantity, one["expires_at"])
+    console.print(table if told else "nothing is open now")
+
+
+def _performance(told: Any) -> None:
+    table = Table("", "", box=None)
+    for group in ("performance_metrics", "period_returns", "risk_metrics", "volatility_analysis"):
+        for name, value in _flat(told[group]).items():
+            table.add_row(name, f"{value:,.6g}" if isinstance(value, float) else str(value))
+    console.print(table)
+    console.print(*told.get("notes", ()), sep="\n", highlight=False)
+
+
+def _flat(group: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in group.items() if not isinstance(value, dict | list)}
+
+
+_TABLES = {
+    "balances": _balances,
+    "health": _health,
+    "opportunities": _opportunities,
+    "performance": _performance,
+}

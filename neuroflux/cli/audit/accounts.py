@@ -1,0 +1,145 @@
+"""Balances, free funds and positions, as topics and façade report them, beside the exchanges' own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from neuroflux.cli.audit.figures import ZERO, Figure, Key, Value
+from neuroflux.cli.audit.reading import Exchanges, Reported
+from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnBalance, OwnPosition
+
+Pair = tuple[Key, Figure]
+NOTHING = OwnBalance(ZERO, ZERO, ZERO)
+FLAT = OwnPosition(ZERO, ZERO, ZERO)
+ROUNDED = Decimal("1e-8")
+"""Exchanges write amounts of margin with 8 places, and so do sums of them."""
+ENTRY_ROUNDED = Decimal("1e-7")
+"""A fraction: an entry price is an average, rounded at different places by stream and REST."""
+
+
+def accounts(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
+    """Every figure of the accounts that could be read on both sides."""
+    for exchange, own in before.items():
+        later = after[exchange].account if exchange in after else None
+        if own.account is not None and later is not None:
+            yield from _balances(reported, exchange, own.account, later)
+            yield from _positions(reported, exchange, own.account, later)
+            yield from _unified(reported, exchange, own.account, later)
+
+
+def _balances(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
+    margin = bool(before.positions or after.positions)
+    ours = {asset: one for (where, asset), one in reported.balances.items() if where == exchange}
+    for asset in sorted({*ours, *before.balances, *after.balances}):
+        told, first, last = ours.get(asset), before.balances.get(asset, NOTHING), after.balances.get(asset, NOTHING)
+        if told is None and first == last == NOTHING:
+            continue
+        wallet = told.total - told.unrealised_pnl if told else ZERO
+        yield _key("wallet", exchange, asset), Figure(wallet, first.wallet, last.wallet, ROUNDED, "8 places")
+        if first.free is not None and last.free is not None:
+            free = told.free if told else ZERO
+            yield _key("free", exchange, asset), _moving(free, first.free, last.free, moves=margin)
+        if first.in_orders is not None and last.in_orders is not None:
+            held = told.in_orders if told else ZERO
+            yield _key("in orders", exchange, asset), Figure(held, first.in_orders, last.in_orders, ROUNDED, "8 places")
+
+
+def _key(what: str, exchange: str, asset: str, source: str = "account.balances") -> Key:
+    return Key(what, exchange, asset, source)
+
+
+def _moving(reported: Value, before: Value, after: Value, *, moves: bool) -> Figure:
+    why = "between the exchange's answers before and after: it moves with the mark price" if moves else "8 places"
+    return Figure(reported, before, after, ROUNDED, why, moves)
+
+
+def _positions(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
+    ours = {_name(reported, exchange, symbol): one for (where, symbol), one in _of(reported, exchange)}
+    for name in sorted({*ours, *before.positions, *after.positions}):
+        told, first, last = ours.get(name), before.positions.get(name, FLAT), after.positions.get(name, FLAT)
+        quantity = told.quantity if told else ZERO
+        if not quantity and first.quantity == last.quantity == ZERO:
+            continue
+        key = ("account.positions", exchange, name)
+        yield _position("position", key), Figure(quantity, first.quantity, last.quantity)
+        entry, tolerance = told.entry_price if told else ZERO, max(first.entry_price, last.entry_price) * ENTRY_ROUNDED
+        yield _position("entry price", key), Figure(entry, first.entry_price, last.entry_price, tolerance, "rounding")
+        profit = told.unrealised_pnl if told else ZERO
+        yield _position("unrealised", key), _moving(profit, first.unrealised_pnl, last.unrealised_pnl, moves=True)
+
+
+def _of(reported: Reported, exchange: str) -> Iterator[tuple[tuple[str, str], Any]]:
+    return ((name, one) for name, one in reported.positions.items() if name[0] == exchange)
+
+
+def _position(what: str, key: tuple[str, str, str]) -> Key:
+    source, exchange, name = key
+    return Key(what, exchange, name, source)
+
+
+def _name(reported: Reported, exchange: str, symbol: str) -> str:
+    """The exchange's own; a symbol that no instrument has is taken for it."""
+    instrument = reported.instruments.get((exchange, symbol))
+    return instrument.name if instrument else symbol
+
+
+# ── the façade's unified balance ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _unified(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
+    told = answer_of(reported.unified, exchange)
+    if told is None:
+        return
+    source = "get_unified_balance"
+    for asset, one in sorted(told["assets"].items()):
+        first, last = before.balances.get(asset, NOTHING), after.balances.get(asset, NOTHING)
+        if first.free is None or last.free is None:
+            continue
+        available = Decimal(repr(one["available"]))
+        figure = _moving(available, first.free, last.free, moves=bool(before.positions or after.positions))
+        yield _key("available", exchange, asset, source), _doubled(figure)
+    profit = Decimal(repr(told["unrealised_pnl_usd"]))
+    figure = _moving(profit, profit_usd(reported, exchange, before), profit_usd(reported, exchange, after), moves=True)
+    yield _key("unrealised USD", exchange, "all", source), _doubled(figure)
+    total = Decimal(repr(told["total_usd"]))
+    figure = _moving(total, equity_usd(reported, exchange, before), equity_usd(reported, exchange, after), moves=True)
+    yield _key("equity USD", exchange, "all", source), _doubled(figure)
+
+
+def answer_of(unified: Mapping[str, Any], exchange: str) -> Mapping[str, Any] | None:
+    """An account's part of the answer, whether it stands alone or below the name that it shares with others."""
+    whole: Mapping[str, Any] = unified.get("exchange_breakdown", {})
+    parts = {name: part for one in whole.values() for name, part in one["parts"].items()}
+    found: Mapping[str, Any] | None = parts.get(exchange, whole.get(exchange))
+    return found
+
+
+def _doubled(figure: Figure) -> Figure:
+    """The façade answers in doubles: of 15 digits the last ones are its own."""
+    largest = max((abs(one) for one in (figure.before, figure.after) if isinstance(one, Decimal)), default=ZERO)
+    return Figure(
+        figure.reported, figure.before, figure.after, ROUNDED + largest * Decimal("1e-9"), figure.why, figure.moves
+    )
+
+
+def profit_usd(reported: Reported, exchange: str, own: OwnAccount) -> Decimal | None:
+    """The unrealised profit at the reported rates, which are compared apart; None where one of them is missing."""
+    settles = {one.name: one.settle for (where, _), one in reported.instruments.items() if where == exchange}
+    amounts = {name: (settles.get(name, ""), one.unrealised_pnl) for name, one in own.positions.items()}
+    return _worth(reported, list(amounts.values()))
+
+
+def equity_usd(reported: Reported, exchange: str, own: OwnAccount) -> Decimal | None:
+    """Wallets and unrealised profit at the reported rates; what has no rate is left out, as the façade leaves it."""
+    wallets = [(asset, one.wallet) for asset, one in own.balances.items() if asset in reported.rates]
+    worth, profit = _worth(reported, wallets), profit_usd(reported, exchange, own)
+    return None if worth is None or profit is None else worth + profit
+
+
+def _worth(reported: Reported, amounts: list[tuple[str, Decimal]]) -> Decimal | None:
+    held = [(asset, amount) for asset, amount in amounts if amount]
+    if any(asset not in reported.rates for asset, _ in held):
+        return None
+    return sum((amount * reported.rates[asset] for asset, amount in held), ZERO)

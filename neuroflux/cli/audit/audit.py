@@ -1,0 +1,122 @@
+"""``neuroflux audit``: several readings of the pipeline, each between two of the exchanges, and their judgement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from msgspec import Struct
+
+from neuroflux.cli.audit.accounts import Pair, accounts
+from neuroflux.cli.audit.causes import signalled
+from neuroflux.cli.audit.exchanges import Asked, Asker, accesses
+from neuroflux.cli.audit.figures import Finding, Round, judge
+from neuroflux.cli.audit.orders import open_elsewhere, orders
+from neuroflux.cli.audit.pipeline import Tables, dead_letters, names_of, newest_extents, reported
+from neuroflux.cli.audit.prices import prices
+from neuroflux.cli.audit.reading import Exchanges, Reported
+from neuroflux.cli.audit.signals import signals
+from neuroflux.cli.audit.stored import equity, tables
+from neuroflux.domain import Microseconds
+from neuroflux.errors import Unreachable
+from neuroflux.manager.async_manager import AsyncExchangeManager
+from neuroflux.manager.own_stack import answers
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings
+
+READINGS: Final = 6
+PAUSE_SECONDS: Final = 2.5
+"""Between two readings: what was under way at the first has arrived by the last, and positions, which are asked for
+every 10 s, were read anew."""
+RECENT: Final[Microseconds] = 15 * 60 * 1_000_000
+"""How far back orders and fills are compared."""
+MARGIN: Final[Microseconds] = 60 * 1_000_000
+"""The exchange is asked from so much earlier: its clock is not ours, and an order is older than its last event."""
+
+
+class Audit(Struct, frozen=True):
+    """What was found. ``unchecked`` says what could not be compared, and why; ``notes`` what is no figure of ours."""
+
+    findings: list[Finding]
+    unchecked: list[str]
+    notes: list[str]
+
+
+async def audit(settings: Settings) -> Audit:
+    """Compare everything. Raises Unreachable where no stack runs: none is started for it."""
+    if not answers(settings):
+        raise Unreachable(f"Kafka at {settings.kafka} does not answer; `neuroflux up` starts everything")
+    ways = await asyncio.to_thread(accesses, settings)
+    log = await newest_extents(settings)
+    stored = Tables(settings, log, await dead_letters(settings))
+    try:
+        async with AsyncExchangeManager(settings) as manager, Asker(ways) as asker:
+            return await _audit(settings, manager, stored, asker)
+    finally:
+        stored.close()
+
+
+async def _audit(settings: Settings, manager: AsyncExchangeManager, stored: Tables, asker: Asker) -> Audit:
+    since = wall() - RECENT
+    told = [await reported(manager, stored, since)]
+    asked = [await _ask(asker, told[0], since)]
+    for number in range(READINGS):
+        if number:
+            await asyncio.sleep(PAUSE_SECONDS)
+        told.append(await reported(manager, stored, since))
+        asked.append(await _ask(asker, told[-1], since))
+    rounds = [
+        dict(figures(one, first.exchanges, last.exchanges))
+        for one, first, last in zip(told[1:], asked, asked[1:], strict=False)
+    ]
+    recomputed = dict(signals(told[-1], await asyncio.to_thread(signalled, settings)))
+    findings = judged(rounds, [one.exchanges for one in asked]) + judge([recomputed])
+    return Audit(findings, unchecked(asked), _notes(told[-1], asked[-1]))
+
+
+async def _ask(asker: Asker, told: Reported, since: Microseconds) -> Asked:
+    used = {(one.exchange, one.symbol) for one in told.legs} | {(one.exchange, one.symbol) for one in told.fills}
+    traded, quoted = names_of(told.instruments, used), names_of(told.instruments, {*told.quotes, *told.books})
+    return await asker.read(traded, quoted, since - MARGIN)
+
+
+def figures(told: Reported, before: Exchanges, after: Exchanges) -> list[Pair]:
+    parts = (
+        accounts(told, before, after),
+        orders(told, before, after),
+        prices(told, before, after),
+        equity(told, before, after),
+        tables(told),
+    )
+    return [pair for part in parts for pair in part]
+
+
+def judged(rounds: Sequence[Round], asked: Sequence[Exchanges]) -> list[Finding]:
+    """Judge the figures of each exchange by the readings around which it could be asked for most."""
+    findings = judge([{key: one for key, one in figures.items() if key.exchange == "all"} for figures in rounds])
+    for exchange in asked[-1]:
+        levels = [min(_level(first, exchange), _level(last, exchange)) for first, last in pairwise(asked)]
+        best = [figures for figures, level in zip(rounds, levels, strict=True) if level == max(levels)]
+        findings += judge([{key: one for key, one in figures.items() if key.exchange == exchange} for figures in best])
+    return findings
+
+
+def _level(own: Exchanges, exchange: str) -> tuple[bool, bool]:
+    """What of an exchange could be read: the account, the prices."""
+    return own[exchange].account is not None, bool(own[exchange].tops)
+
+
+def unchecked(asked: Sequence[Asked]) -> list[str]:
+    """What could not be read around any reading, with the last reason."""
+    places = dict.fromkeys(place for one in asked for place in one.unread)
+    around = [one.unread.keys() | two.unread.keys() for one, two in pairwise(asked)]
+    missed = [place for place in places if all(place in one for one in around)]
+    reasons = {place: one.unread[place] for place in missed for one in asked if place in one.unread}
+    return [f"{exchange} {what}: {why}" for (exchange, what), why in sorted(reasons.items())]
+
+
+def _notes(told: Reported, asked: Asked) -> list[str]:
+    counts = open_elsewhere(told, asked.exchanges)
+    return [f"{name}: {count} open orders that the pipeline did not place" for name, count in counts.items() if count]

@@ -1,0 +1,164 @@
+"""The exchanges, asked over REST: which can be, with whose keys, and one reading of all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from types import TracebackType
+from typing import Final
+
+import aiohttp
+from msgspec import Struct
+
+from neuroflux.cli.audit.reading import Own
+from neuroflux.domain import Microseconds
+from neuroflux.errors import NeuroFluxError, Unreachable
+from neuroflux.exchanges.catalogue import exchange as exchange_of
+from neuroflux.exchanges.catalogue import own_answers
+from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnAnswers, OwnTop
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.http.exchange_http import FAILURES, ask, why
+from neuroflux.manager.initialise import find_simulated
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings
+from neuroflux.stack.demo_keys import accounts
+from neuroflux.stack.environment import SIMULATED
+
+TIMEOUT: Final = aiohttp.ClientTimeout(connect=5, total=10)
+HISTORY_EVERY: Final = 3
+"""Readings for which one answer about orders and fills serves."""
+OK: Final = 200
+NO_KEYS: Final = "no keys: set NEUROFLUX_{}_API_KEY and _SECRET_KEY"
+
+
+class Access(Struct, frozen=True):
+    """How one exchange is asked. ``keys`` is None where there are none."""
+
+    exchange: str
+    address: str
+    keys: Keys | None
+    own: OwnAnswers
+
+
+def accesses(settings: Settings) -> list[Access]:
+    """Of every exchange of the settings: the simulator's account where that runs, else the user's own. Blocking."""
+    simulated = find_simulated(settings).accounts
+    demo = _demo_keys(settings) if simulated else {}
+    return [
+        Access(name, settings.sim + SIMULATED[name], demo.get(name), own_answers(name))
+        if name in simulated
+        else Access(name, settings.rest_url(name), settings.keys(name), own_answers(name))
+        for name in settings.exchanges
+    ]
+
+
+def _demo_keys(settings: Settings) -> dict[str, Keys]:
+    """Of the first account of each exchange, which the stages trade with; an address stands for the key where it is."""
+    found: dict[str, Keys] = {}
+    for one in accounts(settings.sim):
+        found.setdefault(one["exchange"], Keys(one.get("address") or one["key"], one["secret"]))
+    return found
+
+
+class Asked(Struct, frozen=True):
+    """One reading of all exchanges, and what could not be read, with the reason."""
+
+    exchanges: Mapping[str, Own]
+    unread: Mapping[tuple[str, str], str]
+
+
+class Asker:
+    """An async context manager. ``names`` of a reading are the exchange's own names of instruments, by exchange."""
+
+    def __init__(self, accesses: Sequence[Access]) -> None:
+        self._accesses = accesses
+        self._histories: dict[str, tuple[int, list[Answer]]] = {}
+        self._readings = 0
+
+    async def __aenter__(self) -> Asker:
+        self._session = aiohttp.ClientSession()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def read(
+        self, traded: Mapping[str, Collection[str]], quoted: Mapping[str, Collection[str]], since: Microseconds
+    ) -> Asked:
+        """Accounts with the fills and orders of what was traded since then, and the tops of what is quoted."""
+        self._readings += 1
+        unread: dict[tuple[str, str], str] = {}
+        parts = [self._exchange(one, traded, quoted, since, unread) for one in self._accesses]
+        return Asked(dict(await asyncio.gather(*parts)), unread)
+
+    async def _exchange(
+        self,
+        access: Access,
+        traded: Mapping[str, Collection[str]],
+        quoted: Mapping[str, Collection[str]],
+        since: Microseconds,
+        unread: dict[tuple[str, str], str],
+    ) -> tuple[str, Own]:
+        name = access.exchange
+        account, tops = await asyncio.gather(
+            self._account(access, traded.get(name, ()), since, unread),
+            self._tops(access, _traded_first(quoted.get(name, ()), traded.get(name, ())), unread),
+        )
+        return name, Own(account, tops)
+
+    async def _account(
+        self, access: Access, names: Collection[str], since: Microseconds, unread: dict[tuple[str, str], str]
+    ) -> OwnAccount | None:
+        if access.keys is None:
+            unread[access.exchange, "account"] = NO_KEYS.format(access.exchange.upper())
+            return None
+        try:
+            now = await self._its_time(access)
+            states = access.own.account_requests(access.keys, now)
+            history = access.own.history_requests(access.keys, names, since, now)
+            found = access.own.account([*await self._all(access, states), *await self._history(access, history)])
+        except NeuroFluxError as error:
+            unread[access.exchange, "account"] = str(error)
+            return None
+        unread.update({(access.exchange, what): "its answer is a full page" for what in found.cut_short})
+        return found
+
+    async def _history(self, access: Access, requests: Sequence[Request]) -> list[Answer]:
+        """That of an earlier reading, where it is not long ago and could be read."""
+        number, answers = self._histories.pop(access.exchange, (-HISTORY_EVERY, []))
+        if self._readings - number >= HISTORY_EVERY:
+            number, answers = self._readings, await self._all(access, requests)
+        if all(answer.status == OK for answer in answers):
+            self._histories[access.exchange] = number, answers
+        return answers
+
+    async def _tops(
+        self, access: Access, names: Sequence[str], unread: dict[tuple[str, str], str]
+    ) -> Mapping[str, OwnTop]:
+        try:
+            return access.own.tops(await self._all(access, access.own.top_requests(names)))
+        except NeuroFluxError as error:
+            unread[access.exchange, "prices"] = str(error)
+            return {}
+
+    async def _its_time(self, access: Access) -> Microseconds:
+        """The exchange's clock: what is signed must be of its time."""
+        exchange = exchange_of(access.exchange)
+        request = exchange.server_time_request()
+        return exchange.server_time(await self._ask(access, request)) if request is not None else wall()
+
+    async def _all(self, access: Access, requests: Sequence[Request]) -> list[Answer]:
+        return await asyncio.gather(*(self._ask(access, one) for one in requests))
+
+    async def _ask(self, access: Access, request: Request) -> Answer:
+        try:
+            status, headers, body = await ask(self._session, access.address, request, TIMEOUT)
+        except FAILURES as error:
+            raise Unreachable(f"{request.tag}: {why(error)}") from None
+        return Answer(request, status, body, headers)
+
+
+def _traded_first(quoted: Collection[str], traded: Collection[str]) -> list[str]:
+    return sorted(quoted, key=lambda name: (name not in traded, name))

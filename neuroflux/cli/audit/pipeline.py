@@ -1,0 +1,201 @@
+"""What topics, tables and façade report, collected in one reading."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Collection, Mapping
+from contextlib import aclosing
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from neuroflux.cli.audit.reading import Leg, Name, Reported
+from neuroflux.clickhouse.client import ClickHouse
+from neuroflux.clickhouse.tables import STORED
+from neuroflux.domain import Balance, Cause, Fill, Instrument, Microseconds, Position, Quote
+from neuroflux.kafka.admin import Extent, extents
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.manager.async_manager import AsyncExchangeManager
+from neuroflux.records.topics import MARKET_DEAD_LETTERS, ORDER_DEAD_LETTERS
+from neuroflux.runtime.settings import Settings
+
+COUNTED: Final = 50_000
+"""So many of the newest records of each partition are counted."""
+QUOTED_SECONDS: Final = 60
+"""A quote that is older is compared with nothing: its instrument is no longer followed."""
+MOVED_SECONDS: Final = 120
+
+_FILL: Final = (
+    *("order_id", "exchange", "symbol", "client_order_id", "exchange_order_id", "trade_id", "side", "price"),
+    *("quantity", "fee", "fee_asset", "liquidity", "name"),
+)
+Log = Mapping[str, Mapping[int, Extent]]
+"""What is looked at of each partition, by topic."""
+_EQUITY: Final = (
+    "SELECT exchange, sum(value_usd + unrealised_pnl_usd) FROM equity "
+    "WHERE minute = (SELECT max(minute) FROM equity) GROUP BY exchange"
+)
+
+
+class Tables:
+    """ClickHouse, asked for one reading after another. Blocking; use from a thread."""
+
+    def __init__(self, settings: Settings, log: Log, dead: Collection[Cause]) -> None:
+        self._database = ClickHouse(settings)
+        self._log = log
+        self._dead = Counter(one.topic for one in dead if _contains(log, one))
+
+    def close(self) -> None:
+        self._database.close()
+
+    def read(self, since: Microseconds) -> dict[str, Any]:
+        return {
+            "fills": self._fills(since),
+            "legs": self._legs(since),
+            "quotes": self._quotes(),
+            "equity": self._equity(),
+            "counts": self._counts(),
+            "moved": self._moved(),
+            "taker_fees": self._taker_fees(),
+        }
+
+    def _fills(self, since: Microseconds) -> list[Fill]:
+        rows = self._database.execute(
+            f"SELECT {', '.join(_FILL)}, toUnixTimestamp64Micro(event_time) FROM fills FINAL "
+            f"WHERE event_time >= fromUnixTimestamp64Micro({since})"
+        )
+        names = (*_FILL, "event_time")
+        return [msgspec.convert(dict(zip(names, row, strict=True)), Fill) for row in rows]
+
+    def _legs(self, since: Microseconds) -> list[Leg]:
+        rows = self._database.execute(
+            "SELECT exchange, any(symbol), client_order_id, any(side), argMax(state, _offset), "
+            "argMax(filled_quantity, _offset) FROM order_events FINAL WHERE client_order_id != '' "
+            f"GROUP BY exchange, client_order_id HAVING min(event_time) >= fromUnixTimestamp64Micro({since})"
+        )
+        return [Leg(*row) for row in rows]
+
+    def _quotes(self) -> dict[Name, Quote[float]]:
+        newest = "argMax(({}), (received_time, _offset))".format(
+            "market, bid_price, bid_size, ask_price, ask_size, sequence, toUnixTimestamp64Micro(event_time), "
+            "toUnixTimestamp64Micro(received_time)"
+        )
+        rows = self._database.execute(
+            f"SELECT exchange, symbol, {newest} FROM quotes "
+            f"WHERE received_time > now64(6) - INTERVAL {QUOTED_SECONDS} SECOND GROUP BY exchange, symbol"
+        )
+        return {(exchange, symbol): Quote(exchange, symbol, *told) for exchange, symbol, told in rows}
+
+    def _equity(self) -> dict[str, Decimal]:
+        """What the view has of its newest minute: wallets and unrealised profit."""
+        rows = self._database.execute(_EQUITY)
+        return {exchange: Decimal(repr(value)) for exchange, value in rows if value is not None}
+
+    def _counts(self) -> dict[str, tuple[int, int, int]]:
+        found = {}
+        for topic in STORED:
+            parts = self._log[topic.name]
+            records = sum(one.end - one.start for one in parts.values())
+            found[topic.table] = (records, self._dead[topic.name], self._database.rows(topic, parts))
+        return found
+
+    def _taker_fees(self) -> dict[Name, list[Decimal]]:
+        rows = self._database.execute(
+            "SELECT exchange, symbol, groupUniqArray(toString(taker_fee)) FROM instruments GROUP BY exchange, symbol"
+        )
+        return {(exchange, symbol): [Decimal(fee) for fee in fees] for exchange, symbol, fees in rows}
+
+    def _moved(self) -> dict[Name, float]:
+        """How far the quotes of each instrument lay apart lately, in its own unit."""
+        rows = self._database.execute(
+            "SELECT exchange, symbol, max(ask_price) - min(bid_price) FROM quotes "
+            f"WHERE received_time > now64(6) - INTERVAL {MOVED_SECONDS} SECOND GROUP BY exchange, symbol"
+        )
+        return {(exchange, symbol): moved for exchange, symbol, moved in rows}
+
+
+def _contains(log: Log, place: Cause) -> bool:
+    extent = log.get(place.topic, {}).get(place.partition)
+    return extent is not None and extent.start <= place.offset < extent.end
+
+
+async def newest_extents(settings: Settings) -> Log:
+    """The end of the log as it is now, as far back as is counted."""
+    log = await extents(settings, STORED)
+    return {
+        topic: {number: Extent(max(one.start, one.end - COUNTED), one.end) for number, one in parts.items()}
+        for topic, parts in log.items()
+    }
+
+
+async def dead_letters(settings: Settings) -> set[Cause]:
+    """Which records were set aside, as the headers of the dead letters name them."""
+    found: set[Cause] = set()
+    letters = (MARKET_DEAD_LETTERS, ORDER_DEAD_LETTERS)
+    async with Reader(settings, await load_codec(settings), letters, start="beginning") as reader:
+        async with aclosing(reader.batches()) as batches:
+            async for batch in batches:
+                found |= {source for entry in batch if (source := source_of(dict(entry.headers)))}
+                if await reader.caught_up():
+                    return found
+    return found
+
+
+def source_of(headers: Mapping[str, bytes | None]) -> Cause | None:
+    """None for one that does not say where it came from, or not so that it can be read."""
+    topic, *place = (headers.get(name) or b"" for name in ("topic", "partition", "offset"))
+    try:
+        partition, offset = map(int, place)
+        return Cause(topic.decode(), partition, offset)
+    except ValueError:
+        return None
+
+
+async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microseconds) -> Reported:
+    """One reading: the tables first, and then what is in memory, at one moment."""
+    rows = await asyncio.to_thread(tables.read, since)
+    mirror, now = manager.connection.mirror, manager.connection.now()
+    with mirror.lock:
+        instruments = {(one.exchange, one.symbol): one for one in mirror.instruments}
+        balances: dict[Name, Balance] = {name: told.balance for name, told in mirror.balances.items()}
+        positions: dict[Name, Position] = dict(mirror.positions)
+        books = {name: book for name, one in instruments.items() if (book := mirror.book(one)) is not None}
+        assets = {asset for _, asset in balances} | {one.quote for one in instruments.values()}
+        known = ((asset, mirror.rate(asset, now)) for asset in assets)
+        rates = {asset: Decimal(repr(rate.mid)) for asset, rate in known if rate is not None}
+        prices = dict(mirror.prices)
+        unified = manager.reading.get_unified_balance()
+    moved = _by_market(rows.pop("moved"), instruments)
+    return Reported(
+        instruments=instruments,
+        balances=balances,
+        positions=positions,
+        books=books,
+        prices=prices,
+        rates=rates,
+        unified=unified,
+        ranges=moved,
+        **rows,
+    )
+
+
+def _by_market(moved: Mapping[Name, float], instruments: Mapping[Name, Instrument]) -> dict[str, Decimal]:
+    """The most that an instrument of each market moved, per unit of the base."""
+    found: dict[str, Decimal] = {}
+    for name, amount in moved.items():
+        if (one := instruments.get(name)) is not None:
+            part = Decimal(repr(amount)) / one.multiplier
+            found[one.market] = max(found.get(one.market, Decimal(0)), part)
+    return found
+
+
+def names_of(instruments: Mapping[Name, Instrument], wanted: Collection[Name]) -> dict[str, set[str]]:
+    """The exchanges' own names of these instruments, by exchange."""
+    found: dict[str, set[str]] = {}
+    for name in wanted:
+        if (one := instruments.get(name)) is not None:
+            found.setdefault(one.exchange, set()).add(one.name)
+    return found

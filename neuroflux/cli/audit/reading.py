@@ -1,0 +1,68 @@
+"""What is read, as data: one reading of the pipeline, and one of every exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+from neuroflux.domain import AggregatedPrice, ArbitrageSignal, Balance, BookPicture, Fill, Instrument, Position, Quote
+from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnTop
+
+Name = tuple[str, str]
+"""Exchange and symbol, or exchange and asset."""
+
+
+class Leg(Struct, frozen=True):
+    """The newest event of an order's attempt on an exchange, by its client order id."""
+
+    exchange: str
+    symbol: str
+    client_order_id: str
+    side: str
+    state: str
+    filled: Decimal
+
+
+class Reported(Struct, frozen=True):
+    """One reading of what topics, tables and façade report; ``rates`` are USD by asset.
+
+    ``equity`` is the view's sum in USD of each exchange's newest minute, ``ranges`` the USD between the lowest and the
+    highest price of a market in the last two minutes. ``counts`` has, by table, the records of the log, how many of
+    them are dead letters, and the rows of the same stretches. ``taker_fees`` are all that an instrument ever had.
+    """
+
+    instruments: Mapping[Name, Instrument]
+    balances: Mapping[Name, Balance]
+    positions: Mapping[Name, Position]
+    books: Mapping[Name, BookPicture[float]]
+    quotes: Mapping[Name, Quote[float]]
+    prices: Mapping[str, AggregatedPrice]
+    rates: Mapping[str, Decimal]
+    unified: Mapping[str, Any]
+    fills: Sequence[Fill]
+    legs: Sequence[Leg]
+    equity: Mapping[str, Decimal]
+    ranges: Mapping[str, Decimal]
+    counts: Mapping[str, tuple[int, int, int]]
+    taker_fees: Mapping[Name, Sequence[Decimal]] = {}
+
+
+class Signalled(Struct, frozen=True):
+    """A signal with the records that it names: books and quotes of its instruments and of its conversions."""
+
+    signal: ArbitrageSignal
+    books: Mapping[Name, BookPicture[float]]
+    quotes: Mapping[Name, Quote[float]]
+
+
+class Own(Struct, frozen=True):
+    """One reading of one exchange."""
+
+    account: OwnAccount | None
+    tops: Mapping[str, OwnTop]
+
+
+Exchanges = Mapping[str, Own]

@@ -1,0 +1,142 @@
+"""Signals recomputed from the records that they name, with none of the engine's code.
+
+The quantity of the signal is walked through both books; gross profit and fees are at the middle rates, and conversion
+is what the rates' own spread takes where the two quotes differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from itertools import product
+
+from msgspec import Struct
+
+from neuroflux.cli.audit.accounts import Pair
+from neuroflux.cli.audit.figures import Figure, Key
+from neuroflux.cli.audit.reading import Name, Reported, Signalled
+from neuroflux.domain import ArbitrageSignal, Instrument, Level, Side
+
+ANCHOR = "USDC"
+RELATIVE = 1e-9
+WHY = "sums of doubles"
+Levels = Sequence[tuple[float, float]]
+
+
+class _Rate(Struct, frozen=True):
+    """USD for a unit of a quote asset, when it is sold and when it is bought."""
+
+    bid: float
+    ask: float
+
+    @property
+    def mid(self) -> float:
+        return (self.bid + self.ask) / 2
+
+
+def signals(reported: Reported, found: Sequence[Signalled]) -> Iterator[Pair]:
+    """Six figures of each signal whose records and instruments are known; one that is not is named as such."""
+    for one in found:
+        made = _made(reported, one)
+        names = ("buy_price", "sell_price", "gross_profit", "fees", "conversion_cost", "expected_profit")
+        for what, own in zip(names, made or (), strict=False):
+            yield _pair(one, what, _said(one, what), own, scale=_scale(one))
+        if made is None:
+            key = Key("causes", "all", one.signal.signal_id, "arbitrage.signals")
+            yield key, Figure("incomplete", "complete", "complete", pending="its records are not all stored")
+
+
+def _said(one: Signalled, what: str) -> float:
+    """The profit is taken before what closing will cost, which is no part of the entry that is recomputed here."""
+    told: float = getattr(one.signal, what)
+    exit_cost = one.signal.exit_cost
+    return told + exit_cost if what == "expected_profit" else told
+
+
+def _scale(one: Signalled) -> float:
+    """What the figures are differences of: so much is lost in the last digits."""
+    return abs(one.signal.buy_price * one.signal.quantity) + 1
+
+
+def _pair(one: Signalled, what: str, reported: float, own: float, scale: float) -> Pair:
+    known, tolerance = Decimal(repr(own)), Decimal(repr(RELATIVE * scale))
+    subject = f"{one.signal.market} {one.signal.signal_id[:12]}"
+    return Key(what, "all", subject, "arbitrage.signals"), Figure(Decimal(repr(reported)), known, known, tolerance, WHY)
+
+
+def _made(reported: Reported, one: Signalled) -> tuple[float, ...] | None:
+    signal = one.signal
+    sides: list[_Side] = []
+    for side, name in ((Side.BUY, (signal.buy_exchange, signal.buy_symbol)), _sold(one)):
+        instrument, levels = reported.instruments.get(name), _levels(one, name, side)
+        rate = _rate(one, instrument.quote) if instrument else None
+        if instrument is None or rate is None or not levels:
+            return None
+        fees = [float(fee) for fee in {instrument.taker_fee, *reported.taker_fees.get(name, ())}]
+        sides.append(_Side(instrument, rate, _average(levels, signal.quantity / instrument.multiplier), fees))
+    return _nearest(signal, *sides)
+
+
+def _sold(one: Signalled) -> tuple[Side, Name]:
+    return Side.SELL, (one.signal.sell_exchange, one.signal.sell_symbol)
+
+
+class _Side(Struct, frozen=True):
+    """``price`` is the average of what is walked; ``fees`` are all that the instrument had, since they change."""
+
+    instrument: Instrument
+    rate: _Rate
+    price: float
+    fees: Sequence[float]
+
+
+def _nearest(signal: ArbitrageSignal, buy: _Side, sell: _Side) -> tuple[float, ...]:
+    """With the fees of its time: which those were the signal itself tells."""
+    made = [_net(signal.quantity, buy, sell, *fees) for fees in product(buy.fees, sell.fees)]
+    return min(made, key=lambda figures: abs(figures[3] - signal.fees))
+
+
+def _net(quantity: float, buy: _Side, sell: _Side, buy_fee: float, sell_fee: float) -> tuple[float, ...]:
+    paid, brought = (quantity * one.price / one.instrument.multiplier for one in (buy, sell))
+    gross = brought * sell.rate.mid - paid * buy.rate.mid
+    fees = paid * buy.rate.mid * buy_fee + brought * sell.rate.mid * sell_fee
+    conversion = 0.0
+    if buy.instrument.quote != sell.instrument.quote:
+        conversion = paid * (1 + buy_fee) * (buy.rate.ask - buy.rate.mid)
+        conversion += brought * (1 - sell_fee) * (sell.rate.mid - sell.rate.bid)
+    return buy.price, sell.price, gross, fees, conversion, gross - fees - conversion
+
+
+def _levels(one: Signalled, name: Name, side: Side) -> Levels:
+    """Best first; a quote of a later state stands before what it left of the book."""
+    book, quote = one.books.get(name), one.quotes.get(name)
+    if book is None:
+        return ()
+    kept: Sequence[Level[float]] = book.asks if side is Side.BUY else book.bids
+    levels = [(level.price, level.quantity) for level in kept]
+    if quote is None or (quote.sequence, quote.event_time) <= (book.sequence, book.event_time):
+        return levels
+    if side is Side.BUY:
+        return [(quote.ask_price, quote.ask_size), *(one for one in levels if one[0] > quote.ask_price)]
+    return [(quote.bid_price, quote.bid_size), *(one for one in levels if one[0] < quote.bid_price)]
+
+
+def _average(levels: Levels, quantity: float) -> float:
+    left, paid = quantity, 0.0
+    for price, size in levels:
+        part = min(left, size)
+        paid, left = paid + part * price, left - part
+        if left <= 0:
+            break
+    return paid / (quantity - max(left, 0.0))
+
+
+def _rate(one: Signalled, asset: str) -> _Rate | None:
+    if asset == ANCHOR:
+        return _Rate(1.0, 1.0)
+    for (_, symbol), quote in one.quotes.items():
+        if symbol == f"{ANCHOR}/{asset}":
+            return _Rate(1 / quote.ask_price, 1 / quote.bid_price)
+        if symbol == f"{asset}/{ANCHOR}":
+            return _Rate(quote.bid_price, quote.ask_price)
+    return None

@@ -1,0 +1,46 @@
+"""Tables beside the log, and the view ``equity`` beside the accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from neuroflux.cli.audit.accounts import Pair, equity_usd
+from neuroflux.cli.audit.figures import ZERO, Figure, Key
+from neuroflux.cli.audit.reading import Exchanges, Reported
+
+
+def tables(reported: Reported) -> Iterator[Pair]:
+    """Of each table: its rows, beside the records of the log that were there before they were counted.
+
+    A record that is a dead letter may be stored too: one that could be read, and not done.
+    """
+    for table, (records, dead, rows) in reported.counts.items():
+        why = f"{dead} are dead letters" if dead else ""
+        half = Decimal(dead) / 2
+        figure = Figure(Decimal(rows), records - half, records - half, half, why)
+        yield Key("rows", "all", table, "ClickHouse"), figure
+
+
+def equity(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
+    """The newest minute of the view, by exchange, beside the account's wallets and unrealised profit."""
+    for exchange, own in before.items():
+        later = after[exchange].account if exchange in after else None
+        if own.account is None or later is None:
+            continue
+        worth = equity_usd(reported, exchange, own.account), equity_usd(reported, exchange, later)
+        moved = sum(_moves(reported, exchange), ZERO)
+        why = f"{moved:.2f} USD: prices moved so far in the last two minutes"
+        figure = Figure(reported.equity.get(exchange), *worth, moved, why, moves=True)
+        yield Key("equity USD, newest minute", exchange, "all", "equity"), figure
+
+
+def _moves(reported: Reported, exchange: str) -> Iterator[Decimal]:
+    """By how many USD what is held there moved with its prices: the view's prices are of their minute."""
+    for (where, asset), one in reported.balances.items():
+        if where == exchange:
+            yield abs(one.total) * reported.ranges.get(f"{asset}/USD", ZERO)
+    for name, position in reported.positions.items():
+        instrument = reported.instruments.get(name)
+        if name[0] == exchange and instrument is not None:
+            yield abs(position.quantity) * instrument.multiplier * reported.ranges.get(instrument.market, ZERO)

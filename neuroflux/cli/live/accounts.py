@@ -1,0 +1,78 @@
+"""The accounts that orders would go to, and what each key may do, as its exchange says."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import aiohttp
+from msgspec import Struct
+
+from neuroflux.domain import Microseconds
+from neuroflux.errors import NeuroFluxError, Unreachable
+from neuroflux.exchanges.catalogue import exchange as exchange_of
+from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
+from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, Request
+from neuroflux.http.exchange_http import FAILURES, ask, why
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings
+
+TIMEOUT: Final = aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], total=EXCHANGE_TIMEOUTS["read"])
+
+
+class LiveAccount(Struct, frozen=True):
+    """One exchange as it would be traded on; without keys ``account`` is "" and ``rights`` None.
+
+    ``is_own``: the addresses are the exchange's, or its testnet's, and not others that are set.
+    """
+
+    exchange: str
+    account: str
+    testnet: bool
+    is_own: bool
+    addresses: tuple[str, str, str]
+    """REST, and WebSocket of prices and of the account."""
+    rights: KeyRights | None
+
+
+async def live_accounts(settings: Settings) -> list[LiveAccount]:
+    """Of every exchange of the settings; where nobody answers, ``rights`` say that they could not be checked."""
+    async with aiohttp.ClientSession() as session:
+        return list(await asyncio.gather(*(_account(session, settings, name) for name in settings.exchanges)))
+
+
+async def _account(session: aiohttp.ClientSession, settings: Settings, name: str) -> LiveAccount:
+    on, keys, testnet = exchange_of(name), settings.keys(name), settings.testnet(name)
+    addresses = (settings.rest_url(name), settings.ws_url(name), settings.private_ws_url(name))
+    own = on.TESTNET if testnet else (on.REST_URL, on.WS_URL, on.PRIVATE_WS_URL)
+    account = on.account_name(keys) if keys else ""
+    rights = await _rights(session, settings, name, keys) if keys else None
+    return LiveAccount(name, account, testnet, addresses == own, addresses, rights)
+
+
+async def _rights(session: aiohttp.ClientSession, settings: Settings, name: str, keys: Keys) -> KeyRights:
+    on = exchange_of(name)
+    try:
+        if (draft := on.key_question(keys, wall())) is None:
+            return on.key_rights(keys, None)
+        address = settings.rest_url(draft.at)
+        now = await _its_time(session, address, draft)
+        question = on.key_question(keys, now) or draft
+        return on.key_rights(keys, await _asked(session, address, question.request))
+    except NeuroFluxError as error:
+        return KeyRights(None, f"could not be checked: {error}")
+
+
+async def _its_time(session: aiohttp.ClientSession, address: str, question: KeyQuestion) -> Microseconds:
+    """The clock of whom is asked: what is signed must be of its time."""
+    at = exchange_of(question.at)
+    request = at.server_time_request()
+    return at.server_time(await _asked(session, address, request)) if request is not None else wall()
+
+
+async def _asked(session: aiohttp.ClientSession, address: str, request: Request) -> Answer:
+    try:
+        status, headers, body = await ask(session, address, request, TIMEOUT)
+    except FAILURES as error:
+        raise Unreachable(f"{address}: {why(error)}") from None
+    return Answer(request, status, body, headers)

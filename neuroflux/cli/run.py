@@ -1,0 +1,208 @@
+"""``neuroflux run``: the whole pipeline in the foreground, and at the end what it did, counted."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from collections import Counter
+from contextlib import aclosing
+from statistics import quantiles
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+
+from neuroflux.cli import live_view
+from neuroflux.clickhouse.client import ClickHouse
+from neuroflux.clickhouse.tables import STORED
+from neuroflux.domain import OrderEvent
+from neuroflux.errors import Unreachable
+from neuroflux.kafka.admin import Extent, extents
+from neuroflux.kafka.reader import Reader
+from neuroflux.kafka.registry import load_codec
+from neuroflux.records.topics import ALL, EVENTS, SIGNALS
+from neuroflux.runtime.settings import Settings
+from neuroflux.sim.paper import liquidity
+from neuroflux.stack.plan import Venue
+from neuroflux.stack.supervise.supervisor import Stack, infrastructure, stages
+
+CATCH_UP_SECONDS = 30.0
+"""How long the warehouse may take, at the end, to store what was in the log."""
+
+Log = dict[str, dict[int, Extent]]
+
+
+class Summary(Struct, frozen=True):
+    """What is in the log and in ClickHouse when a run ends.
+
+    ``records`` is by topic, ``rows`` by table and of the same stretch of the log, ``equal`` whether they agree; for
+    the topics that are compacted away in part, rows may be more. ``orders`` is by the state they are in. Latencies are
+    p50 and p99 in milliseconds: from a frame to the signal it caused on Kafka, from a command to its order's end.
+    """
+
+    seconds: float
+    records: dict[str, int]
+    rows: dict[str, int]
+    equal: bool
+    signals: int
+    orders: dict[str, int]
+    latencies_ms: dict[str, dict[str, float]]
+
+
+async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool, venue: Venue = Venue.SIMULATED) -> None:
+    """Start everything, show it, stop it. With ``seconds`` of 0 it goes on until Ctrl-C or SIGTERM."""
+    stop = told_to_stop()
+    if venue is not Venue.SIMULATED:
+        settings = of_paper(settings)
+    stack = Stack(settings, services=infrastructure(settings) + stages(settings, seed=seed, venue=venue))
+    starting = asyncio.create_task(stack.start(progress))
+    if not await finished_before(starting, stop):
+        return
+    began = time.monotonic()
+    try:
+        await _show(settings, stack, stop, seconds, is_live=sys.stdout.isatty() and not as_json)
+        if seconds:
+            _print(await _summary(settings, time.monotonic() - began), as_json=as_json)
+    finally:
+        await stack.stop()
+
+
+def of_paper(settings: Settings) -> Settings:
+    """Unless markets are set, those that the paper exchanges know, and not the thousands that a real one lists."""
+    return settings if settings.markets else settings.model_copy(update={"markets": liquidity.markets()})
+
+
+def told_to_stop() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def progress(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+async def finished_before(work: asyncio.Task[None], stop: asyncio.Event) -> bool:
+    """Whether it was done before the stop; else it is cancelled, which stops what it had started."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not work.done():
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        return False
+    work.result()
+    return True
+
+
+async def _show(settings: Settings, stack: Stack, stop: asyncio.Event, seconds: float, *, is_live: bool) -> None:
+    """Until the time is over, or the stop; raises what ends the stack before that."""
+    shown = asyncio.create_task(live_view.live(settings)) if is_live else None
+    if shown is None:
+        progress("everything answers; Ctrl-C ends it")
+    try:
+        async with asyncio.timeout(seconds or None):
+            await stack.run_until(stop)
+    except TimeoutError:
+        return
+    finally:
+        if shown is not None:
+            shown.cancel()
+            await asyncio.gather(shown, return_exceptions=True)
+
+
+# ── the summary ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def counted(settings: Settings) -> tuple[dict[str, int], dict[str, int], bool]:
+    """Records by topic, rows by table once the warehouse has caught up, and whether they agree."""
+    log = await extents(settings, ALL)
+    records = {name: sum(one.end - one.start for one in parts.values()) for name, parts in log.items()}
+    rows = await asyncio.to_thread(_stored, settings, log)
+    return records, rows, all(rows[topic.table] == records[topic.name] for topic in STORED)
+
+
+async def _summary(settings: Settings, seconds: float) -> Summary:
+    records, rows, equal = await counted(settings)
+    told = await _events(settings)
+    latencies = {"frame_to_signal": _percentiles(told.signal_ms), "command_to_end": _percentiles(told.order_ms)}
+    states = Counter(str(state) for state in told.states.values())
+    return Summary(round(seconds, 1), records, rows, equal, records[SIGNALS.name], dict(states), latencies)
+
+
+def _stored(settings: Settings, log: Log) -> dict[str, int]:
+    """Rows by table, once the warehouse has what is in the log, or as they are when it takes too long."""
+    database = ClickHouse(settings)
+    deadline = time.monotonic() + CATCH_UP_SECONDS
+    try:
+        while True:
+            rows = {topic.table: database.rows(topic, log[topic.name]) for topic in STORED}
+            missing = any(
+                rows[topic.table] < sum(one.end - one.start for one in log[topic.name].values()) for topic in STORED
+            )
+            if not missing or time.monotonic() > deadline:
+                return rows
+            time.sleep(0.2)
+    except Unreachable as error:
+        raise Unreachable(f"the rows can't be counted: {error}") from error
+    finally:
+        database.close()
+
+
+class _Told(Struct):
+    """What signals and order events say."""
+
+    signal_ms: list[float]
+    order_ms: list[float]
+    states: dict[str, Any]
+
+
+async def _events(settings: Settings) -> _Told:
+    told, began = _Told([], [], {}), dict[str, int]()
+    async with Reader(settings, await load_codec(settings), (SIGNALS, EVENTS), start="beginning") as reader:
+        async with aclosing(reader.batches()) as batches:
+            async for batch in batches:
+                for entry in batch:
+                    if entry.topic is SIGNALS and not entry.error:
+                        told.signal_ms.append((entry.timestamp - entry.record.event_time) / 1000)
+                    elif isinstance(entry.record, OrderEvent):
+                        _note(told, began, entry.record)
+                if await reader.caught_up():
+                    return told
+    return told
+
+
+def _note(told: _Told, began: dict[str, int], event: OrderEvent) -> None:
+    if event.client_order_id:
+        return  # of a leg
+    told.states[event.order_id] = event.state
+    began.setdefault(event.order_id, event.event_time)
+    if event.state.final:
+        told.order_ms.append((event.event_time - began[event.order_id]) / 1000)
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    if len(values) < 2:
+        return {"p50": values[0], "p99": values[0]} if values else {}
+    cuts = quantiles(values, n=100, method="inclusive")
+    return {"p50": round(cuts[49], 2), "p99": round(cuts[98], 2)}
+
+
+def _print(summary: Summary, *, as_json: bool) -> None:
+    console = Console()
+    if as_json:
+        console.out(msgspec.json.encode(summary).decode(), highlight=False)
+        return
+    table = Table("topic", "records", "rows", box=None)
+    for topic in ALL:
+        rows = summary.rows.get(topic.table, "")
+        table.add_row(topic.name, str(summary.records[topic.name]), str(rows))
+    console.print(table)
+    console.print(f"{summary.seconds} s, {summary.signals} signals, orders {summary.orders or 'none'}")
+    for name, figures in summary.latencies_ms.items():
+        console.print(f"{name} {figures or 'none'} ms")

@@ -1,0 +1,1 @@
+"""ClickHouse: client, login, tables, inserts and views."""

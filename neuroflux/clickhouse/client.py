@@ -1,0 +1,76 @@
+"""ClickHouse as the stages use it: make the tables, insert records, ask what is there. Blocking; use from a thread."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clickhouse_driver import Client
+from clickhouse_driver.errors import Error as ClickHouseError
+
+from neuroflux.clickhouse.errors import refusal
+from neuroflux.clickhouse.inserts import Inserts
+from neuroflux.clickhouse.login import with_login
+from neuroflux.clickhouse.tables import STORED, create_table, insert_avro, upgrade
+from neuroflux.clickhouse.views import VIEWS
+from neuroflux.kafka.admin import Extent
+from neuroflux.records.avro_file import MARK_BYTES, Row, avro_file
+from neuroflux.records.topics import Topic
+from neuroflux.runtime.settings import Settings
+
+
+class ClickHouse:
+    """One connection; not for several threads at once. Raises Unreachable, and Refused for an error of the query."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._address = _without_password(settings.clickhouse)
+        self._client = Client.from_url(with_login(settings))
+        self._inserts = Inserts(settings)
+
+    def close(self) -> None:
+        self._client.disconnect()
+
+    def execute(self, sql: str) -> Any:
+        """Run a query."""
+        try:
+            return self._client.execute(sql)
+        except (ClickHouseError, OSError, EOFError) as error:
+            self._client.disconnect()
+            raise refusal(getattr(error, "code", 0), str(error) or repr(error), self._address) from error
+
+    def migrate(self) -> None:
+        """Make what is missing: tables, columns, views. Again does nothing."""
+        present: dict[str, dict[str, str]] = {}
+        stored = self.execute("SELECT table, name, type FROM system.columns WHERE database = currentDatabase()")
+        for table, column, kept_as in stored:
+            present.setdefault(table, {})[column] = kept_as
+        for topic in STORED:
+            for statement in (create_table(topic), *upgrade(topic, present.get(topic.table, {}))):
+                self.execute(statement)
+        for view in VIEWS:
+            self.execute(view)
+
+    def insert(self, topic: Topic, rows: Sequence[Row]) -> None:
+        """Insert records as one block, which is there whole or not at all; Refused where one can't be read."""
+        mark = secrets.token_bytes(MARK_BYTES)
+        self._inserts.insert(insert_avro(topic, mark), avro_file(topic, rows, mark))
+
+    def newest(self, topic: Topic) -> dict[int, int]:
+        """The greatest offset that is stored, by partition."""
+        rows = self.execute(f"SELECT _partition, max(_offset) FROM {topic.table} GROUP BY _partition")
+        return {int(partition): int(offset) for partition, offset in rows}
+
+    def rows(self, topic: Topic, extents: Mapping[int, Extent]) -> int:
+        """How many records of these stretches of the log are stored, each counted once."""
+        clauses = [
+            f"(_partition = {partition} AND _offset >= {extent.start} AND _offset < {extent.end})"
+            for partition, extent in extents.items()
+        ]
+        found = self.execute(f"SELECT uniqExact(_partition, _offset) FROM {topic.table} WHERE {' OR '.join(clauses)}")
+        return int(found[0][0])
+
+
+def _without_password(url: str) -> str:
+    head, at, tail = url.rpartition("@")
+    return f"{head.partition('://')[0]}://…@{tail}" if at else url

@@ -1,0 +1,43 @@
+"""What a unit of an asset was worth in USD, minute by minute, and what an instrument's unit is.
+
+The unit of account is USDC, as in engine/markets/conversion.py: USDT and the like convert at the quotes of ``USDC/…``.
+"""
+
+from __future__ import annotations
+
+from neuroflux.engine.markets.conversion import AT_PAR
+
+_AT_PAR = ", ".join(f"'{asset}'" for asset in sorted(AT_PAR))
+PRICE_HOLDS_SECONDS = 600
+"""A price that is older values nothing: the value is NULL."""
+
+
+def usd_prices(minutes: str = "") -> str:
+    """USD a unit: the last price of each minute, or of those alone. USDC has none here: it is 1 at all times."""
+    among = f"AND toStartOfMinute(event_time) IN ({minutes})" if minutes else ""
+    return f"""
+    SELECT splitByChar('/', market)[1] AS asset, toStartOfMinute(event_time) AS minute,
+           argMax(price, (event_time, _offset)) AS usd
+    FROM aggregated_prices WHERE endsWith(market, '/USD') AND market != 'USDC/USD' {among} GROUP BY asset, minute
+    UNION ALL
+    SELECT splitByChar('/', symbol)[2] AS asset, toStartOfMinute(event_time) AS minute,
+           2 / argMax(bid_price + ask_price, (event_time, _offset)) AS usd
+    FROM quotes WHERE startsWith(symbol, 'USDC/') AND position(symbol, ':') = 0
+                  AND 0 < bid_price AND bid_price < ask_price {among}
+    GROUP BY asset, minute
+    """
+
+
+def usd(asset: str, minute: str, joined: str) -> str:
+    """USD a unit of ``asset`` in ``minute``, of the ASOF-joined relation ``joined``; NULL where nobody knew it."""
+    fresh = f"{joined}.usd > 0 AND dateDiff('second', {joined}.minute, {minute}) <= {PRICE_HOLDS_SECONDS}"
+    return f"multiIf({asset} IN ({_AT_PAR}), 1., {fresh}, {joined}.usd, NULL)"
+
+
+INSTRUMENTS = """
+    SELECT exchange, symbol, argMax(base, _offset) AS base, argMax(quote, _offset) AS quote,
+           argMax(settle, _offset) AS settle, argMax(market, _offset) AS market,
+           argMax(multiplier, _offset) AS multiplier
+    FROM instruments GROUP BY exchange, symbol
+"""
+"""The newest rules of each instrument; one partition holds them all, so the offset orders them."""

@@ -1,0 +1,1 @@
+"""Prices, conversion rates, costs and arbitrage, computed from market data."""

@@ -1,0 +1,284 @@
+"""Where one can buy in one place and sell in another, net of everything: see engine/markets/crossing.py for the sum.
+
+Looked at is what a record can have changed: the routes between its instrument and the others of the market, on other
+exchanges. Books must be fresh against the newest record of the market, and levels that a newer quote has overtaken are
+not walked. Two prices further apart than ``MAX_DIFFERENCE`` are two assets with one ticker, not an opportunity.
+
+With a perpetual both positions stay open, and what they bring is only had when they are closed after the two prices
+have converged. What that will cost, by the books as they are now, is the signal's ``exit_cost`` and no part of its
+profit. Two spot trades only move what is held. Spot against perpetual is a basis trade; it is marked. A route is
+published again when its profit changed by ``CHANGED``, or when half its life is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Final
+
+from neuroflux.domain import (
+    ArbitrageKind,
+    ArbitrageSignal,
+    BookPicture,
+    Cause,
+    Instrument,
+    InstrumentKind,
+    Level,
+    Microseconds,
+    Quote,
+)
+from neuroflux.engine.markets.comparable import Reference
+from neuroflux.engine.markets.conversion import Name, Rate
+from neuroflux.engine.markets.costs import closing_cost
+from neuroflux.engine.markets.crossing import Leg, Taken, cross
+from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
+
+MIN_PROFIT: Final = ARBITRAGE_THRESHOLDS["min_profit_usd"]
+MIN_FRACTION: Final = ARBITRAGE_THRESHOLDS["min_profit_fraction"]
+MAX_AGE: Final[Microseconds] = int(ARBITRAGE_THRESHOLDS["max_book_age_seconds"] * 1e6)
+MAX_NOTIONAL: Final = ARBITRAGE_THRESHOLDS["max_notional_usd"]
+LIFETIME: Final[Microseconds] = int(ARBITRAGE_THRESHOLDS["lifetime_seconds"] * 1e6)
+CHANGED: Final = 0.2
+MAX_DIFFERENCE: Final = 0.1
+SMALL: Final = 1e-9
+"""Units of the base that fit into the best level of any book: what closing the first unit costs."""
+
+
+class _Place:
+    """One instrument: its newest book and quote, where they stood, and what a unit costs and brings at the top.
+
+    ``cost`` and ``gain`` are per unit of the base, after the taker fee, in the instrument's quote (``asset``): what is
+    enough to reject most routes without walking. Both are 0 while nothing can be traded here.
+    """
+
+    __slots__ = (
+        "asset",
+        "book",
+        "book_cause",
+        "cost",
+        "exchange",
+        "fee",
+        "gain",
+        "instrument",
+        "mid",
+        "multiplier",
+        "name",
+        "newer",
+        "quote",
+        "quote_cause",
+        "received",
+        "spot",
+    )
+
+    def __init__(self, name: Name) -> None:
+        self.name, self.exchange = name, name[0]
+        self.instrument: Instrument | None = None
+        self.asset, self.spot, self.fee, self.multiplier = "", True, 0.0, 1.0
+        self.book: BookPicture[float] | None = None
+        self.quote: Quote[float] | None = None
+        self.newer: Quote[float] | None = None
+        """The quote, while it is of a later state than the book."""
+        self.book_cause = self.quote_cause = Cause("", 0, 0)
+        self.cost = self.gain = self.mid = 0.0
+        self.received: Microseconds = 0
+
+    def listed(self, instrument: Instrument | None) -> None:
+        """Take in the rules; the same ones again cost nothing."""
+        if instrument is not self.instrument and instrument is not None:
+            self.asset, self.spot = instrument.quote, instrument.kind is InstrumentKind.SPOT
+            self.fee, self.multiplier = float(instrument.taker_fee), float(instrument.multiplier)
+        self.instrument = instrument
+
+    def changed(self) -> None:
+        """Work the top out anew."""
+        book, quote = self.book, self.quote
+        one = self.instrument
+        if book is None or one is None or not one.active or one.closing_only:
+            self.cost = self.gain = 0.0
+            return
+        bid, ask, self.received, self.newer = book.bids[0].price, book.asks[0].price, book.received_time, None
+        if quote is not None and (quote.sequence, quote.event_time) > (book.sequence, book.event_time):
+            bid, ask, self.newer = quote.bid_price, quote.ask_price, quote
+            self.received = min(self.received, quote.received_time)
+        self.mid = (bid + ask) / 2
+        self.cost = ask * (1 + self.fee) / self.multiplier
+        self.gain = bid * (1 - self.fee) / self.multiplier
+
+    def asks(self, rate: Rate) -> Leg:
+        """Best first, without what a newer quote says is gone."""
+        levels: Sequence[Level[float]] = self.book.asks if self.book is not None else ()
+        if (top := self.newer) is not None:
+            price = top.ask_price
+            levels = (Level(price, top.ask_size), *(one for one in levels if one.price > price))
+        return Leg(levels, self.asset, rate, self.fee, self.multiplier)
+
+    def bids(self, rate: Rate) -> Leg:
+        """Best first, without what a newer quote says is gone."""
+        levels: Sequence[Level[float]] = self.book.bids if self.book is not None else ()
+        if (top := self.newer) is not None:
+            price = top.bid_price
+            levels = (Level(price, top.bid_size), *(one for one in levels if one.price < price))
+        return Leg(levels, self.asset, rate, self.fee, self.multiplier)
+
+    def causes(self) -> tuple[Cause, ...]:
+        return (self.book_cause, self.quote_cause) if self.newer is not None else (self.book_cause,)
+
+
+Priced = tuple[_Place, Rate]
+"""A place, with the live rate of its quote."""
+
+
+class _Market:
+    """A market's places, and the newest time that any of its records named."""
+
+    __slots__ = ("name", "newest", "places")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.places: dict[Name, _Place] = {}
+        self.newest: Microseconds = 0
+
+
+class Arbitrage:
+    """The state of the markets of some partitions; every answer is a function of the records so far.
+
+    A market's clock is the newest ``received_time`` of its records. Records must be sound: see soundness.py.
+    """
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self._markets: dict[str, _Market] = {}
+        self._given: dict[tuple[Name, Name], ArbitrageSignal] = {}
+
+    def book(self, book: BookPicture[float], cause: Cause) -> Sequence[ArbitrageSignal]:
+        """Take a book in; what it opens."""
+        market, place = self._find(book.market, (book.exchange, book.symbol))
+        place.book, place.book_cause = book, cause
+        return self._look(market, place, book.received_time, cause)
+
+    def quote(self, quote: Quote[float], cause: Cause) -> Sequence[ArbitrageSignal]:
+        """Take a quote in; what it opens."""
+        market, place = self._find(quote.market, (quote.exchange, quote.symbol))
+        place.quote, place.quote_cause = quote, cause
+        return self._look(market, place, quote.received_time, cause)
+
+    def withdraw(self, book: BookPicture[float]) -> None:
+        """A book that lost a side: no route leads over it until there is another."""
+        _, place = self._find(book.market, (book.exchange, book.symbol))
+        place.book = None
+        place.changed()
+
+    def _find(self, name: str, instrument: Name) -> tuple[_Market, _Place]:
+        market = self._markets.get(name)
+        if market is None:
+            market = self._markets[name] = _Market(name)
+        place = market.places.get(instrument)
+        if place is None:
+            place = market.places[instrument] = _Place(instrument)
+        return market, place
+
+    def _look(self, market: _Market, here: _Place, received: Microseconds, cause: Cause) -> Sequence[ArbitrageSignal]:
+        market.newest = now = max(market.newest, received)
+        here.listed(self._reference.instrument(here.name))
+        here.changed()
+        fresh = now - MAX_AGE
+        if not here.cost or here.received < fresh or (rate := self._reference.rate(here.asset, now)) is None:
+            return ()
+        found: list[ArbitrageSignal] = []
+        cost, gain, exchange = here.cost * rate.mid, here.gain * rate.mid, here.exchange
+        for there in market.places.values():
+            if there.exchange == exchange or not there.cost or there.received < fresh:
+                continue
+            other = rate if there.asset == here.asset else self._reference.rate(there.asset, now)
+            if other is None:
+                continue
+            if _may_pay(cost, there.gain * other.mid):
+                found += self._route(market, (here, rate), (there, other), cause)
+            elif _may_pay(there.cost * other.mid, gain):
+                found += self._route(market, (there, other), (here, rate), cause)
+        return found
+
+    def _route(self, market: _Market, buy: Priced, sell: Priced, cause: Cause) -> Sequence[ArbitrageSignal]:
+        """Walk the books of a route; what it gives, where that is worth telling and was not told."""
+        back = _way_back(buy, sell)
+        taken = cross(buy[0].asks(buy[1]), sell[0].bids(sell[1]), MAX_NOTIONAL, back(SMALL) / SMALL if back else 0.0)
+        if taken is None or taken.net < MIN_PROFIT or taken.net < MIN_FRACTION * taken.notional:
+            return ()
+        exit_cost = back(taken.quantity) if back else 0.0
+        net = taken.net - exit_cost
+        if not net >= max(MIN_PROFIT, MIN_FRACTION * taken.notional):
+            return ()
+        route = buy[0].name, sell[0].name
+        last = self._given.get(route)
+        if last is not None and _said(net, market.newest, last):
+            return ()
+        causes = self._causes(buy[0], sell[0], cause)
+        signal = self._given[route] = _signal(market, buy[0], sell[0], taken, causes, exit_cost)
+        return (signal,)
+
+    def _causes(self, buy: _Place, sell: _Place, cause: Cause) -> tuple[Cause, ...]:
+        """What it was made from, the record that opened it first."""
+        rates = self._reference.causes(buy.asset, sell.asset)
+        return tuple(dict.fromkeys((cause, *buy.causes(), *sell.causes(), *rates)))
+
+
+def _way_back(buy: Priced, sell: Priced) -> Callable[[float], float] | None:
+    """USD that closing so many units of the base on both sides costs; None where nothing stays open."""
+    if buy[0].spot and sell[0].spot:
+        return None
+    sides = [(*buy, buy[0].bids(buy[1]).levels), (*sell, sell[0].asks(sell[1]).levels)]
+
+    def cost(quantity: float) -> float:
+        return sum(
+            closing_cost(place.instrument, place.mid, rate, levels, quantity)
+            for place, rate, levels in sides
+            if place.instrument is not None
+        )
+
+    return cost
+
+
+def _may_pay(cost: float, gain: float) -> bool:
+    """Whether two tops can pay at the middle rates, which no route beats, and are of one asset."""
+    return cost < gain < cost * (1 + MAX_DIFFERENCE)
+
+
+def _said(profit: float, now: Microseconds, last: ArbitrageSignal) -> bool:
+    """Whether what was told last still holds."""
+    fresh = now < last.expires_at - LIFETIME // 2
+    return fresh and abs(profit - last.expected_profit) <= CHANGED * last.expected_profit
+
+
+def _signal(
+    market: _Market, buy: _Place, sell: _Place, taken: Taken, causes: tuple[Cause, ...], exit_cost: float
+) -> ArbitrageSignal:
+    return ArbitrageSignal(
+        _signal_id(market.name, buy.name, sell.name, causes[0]),
+        market.name,
+        _kind(buy, sell),
+        *buy.name,
+        taken.buy_price,
+        *sell.name,
+        taken.sell_price,
+        taken.quantity,
+        taken.gross,
+        taken.fees,
+        taken.conversion,
+        taken.net - exit_cost,
+        market.newest + LIFETIME,
+        causes,
+        market.newest,
+        exit_cost,
+    )
+
+
+def _kind(buy: _Place, sell: _Place) -> ArbitrageKind:
+    if buy.spot is not sell.spot:
+        return ArbitrageKind.BASIS
+    return ArbitrageKind.SPOT if buy.spot else ArbitrageKind.PERPETUAL
+
+
+def _signal_id(market: str, buy: Name, sell: Name, cause: Cause) -> str:
+    """The same records give the same id: what is computed again after a crash is the same signal."""
+    parts = (market, *buy, *sell, cause.topic, cause.partition, cause.offset)
+    return blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,125 @@
+"""Live rates between the quotes of one class; a peg is never assumed.
+
+The unit of account, written "USD" everywhere, is measured in USDC: of what the exchanges here trade against it is the
+one that redeems at par, and one anchor is needed to add USDT to USDC at all. Every other asset converts at the live
+quote of its pair with the anchor, and not at all when that quote is stale.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from neuroflux.domain import BookPicture, Microseconds, Quote
+from neuroflux.domain.symbols import USD_CLASS
+
+ANCHOR = "USDC"
+AT_PAR = frozenset({ANCHOR, "BNFCR"})
+"""Counted at one USD a unit: the anchor, and the credits in which an account settles that may hold no stablecoin.
+
+Source: Binance, "Futures Credits Trading Mode": 1 BNFCR is 1 USD, and is not traded, so that no quote says so.
+"""
+MAX_AGE: Microseconds = 30_000_000
+"""A stablecoin pair is quiet; an unchanged quote of half a minute still holds."""
+
+MAX_SPREAD = 0.1
+"""Of a stablecoin's quote, as a fraction of its mid: beyond that it says nothing of what the coin is worth."""
+Name = tuple[str, str]
+"""An instrument: exchange and symbol."""
+
+
+class Rate(Struct, frozen=True, gc=False):
+    """USD for one unit of an asset: what selling it brings (``bid``) and what buying it costs (``ask``)."""
+
+    bid: float
+    ask: float
+    time: Microseconds
+
+    @property
+    def mid(self) -> float:
+        return (self.bid + self.ask) / 2
+
+
+def mids(rate: Callable[[str], Rate | None]) -> Callable[[str], float | None]:
+    """The middle of each asset's rate; None where there is no rate."""
+
+    def mid(asset: str) -> float | None:
+        known = rate(asset)
+        return known.mid if known is not None else None
+
+    return mid
+
+
+def is_conversion_market(market: str) -> bool:
+    """Whether quotes of this market tell what a quote asset is worth: ``USDC/USD`` (USDC/USDT), ``FDUSD/USD``."""
+    base, _, quote = market.partition("/")
+    return base in USD_CLASS and quote == "USD"
+
+
+def top_of(book: BookPicture[float]) -> Quote[float]:
+    """The best bid and ask of a book that has both."""
+    bid, ask = book.bids[0], book.asks[0]
+    tops = (bid.price, bid.quantity, ask.price, ask.quantity)
+    name = (book.exchange, book.symbol, book.market)
+    return Quote(*name, *tops, book.sequence, book.event_time, book.received_time)
+
+
+class _Told(Struct, frozen=True, gc=False):
+    """What one instrument says a quote asset is worth, and how much of it stands behind that."""
+
+    name: Name
+    rate: Rate
+    size: float
+
+
+class Conversions:
+    """The rate of each quote asset: of what its instruments say, the median by size, so that no thin market sets it."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, dict[Name, _Told]] = defaultdict(dict)
+        self._chosen: dict[str, _Told] = {}
+
+    def update(self, quote: Quote[float]) -> None:
+        """Take in a quote of a conversion market; one that is crossed, empty or without the anchor is passed over."""
+        base, _, counter = quote.symbol.partition("/")
+        if not 0 < quote.bid_price < quote.ask_price or ANCHOR not in (base, counter):
+            return
+        asset, name = base if counter == ANCHOR else counter, (quote.exchange, quote.symbol)
+        bid, ask = quote.bid_price, quote.ask_price
+        if counter != ANCHOR:
+            bid, ask = 1 / ask, 1 / bid
+        self._told[asset].pop(name, None)
+        if (ask - bid) * 2 <= MAX_SPREAD * (ask + bid):
+            rate = Rate(bid, ask, quote.received_time)
+            self._told[asset][name] = _Told(name, rate, min(quote.bid_size, quote.ask_size))
+        self._choose(asset, quote.received_time)
+
+    def _choose(self, asset: str, now: Microseconds) -> None:
+        fresh = sorted(
+            (one for one in self._told[asset].values() if now - one.rate.time <= MAX_AGE),
+            key=lambda one: (one.rate.mid, one.name),
+        )
+        self._chosen.pop(asset, None)
+        behind = sum(one.size for one in fresh) / 2
+        for one in fresh:
+            behind -= one.size
+            if behind <= 0:
+                self._chosen[asset] = one
+                return
+
+    def to_usd(self, asset: str, now: Microseconds) -> Rate | None:
+        """The live rate, or None where there is none, or only those older than ``MAX_AGE``."""
+        if asset in AT_PAR:
+            return Rate(1.0, 1.0, now)
+        known = self._chosen.get(asset)
+        if known is not None and now - known.rate.time > MAX_AGE:
+            self._choose(asset, now)
+            known = self._chosen.get(asset)
+        return known.rate if known is not None else None
+
+    def told_by(self, asset: str) -> Name | None:
+        """The instrument whose quote is the rate: exchange and symbol."""
+        known = self._chosen.get(asset)
+        return known.name if known is not None else None

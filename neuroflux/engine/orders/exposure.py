@@ -1,0 +1,76 @@
+"""How much of a pair stood on one leg, and for how long; and when that is more than the settings allow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from msgspec import Struct
+
+from neuroflux.domain import CommandKind, Microseconds, Side
+from neuroflux.engine.orders.state import ZERO, Order
+from neuroflux.engine.risk.limits import Limits
+
+DUST_USD: Final = 25.0
+"""What is too small to be traded any more on some exchange is told, and no cause for alarm."""
+
+
+class Exposure(Struct, frozen=True):
+    """``largest`` in USD and ``span`` in µs are of the pair's whole life, ``usd`` and ``since`` of this moment."""
+
+    largest: float = 0.0
+    span: Microseconds = 0
+    usd: float = 0.0
+    since: Microseconds = 0
+
+
+def exposure(order: Order, now: Microseconds) -> Exposure:
+    """What was bought and not sold, or sold and not bought; nothing for what is no pair.
+
+    By our clock, as each fill was heard of: two exchanges' clocks do not agree. What is still open, or was left open,
+    counts until ``now``.
+    """
+    if order.command.kind is not CommandKind.PAIR:
+        return Exposure()
+    largest, span, since, net, unit = ZERO, 0, 0, ZERO, ZERO
+    for time, quantity, unit in _flows(order):
+        was, net = net, net + quantity
+        largest = max(largest, abs(net) * unit)
+        if not was and net:
+            since = time
+        elif was and not net:
+            span += time - since
+    if not net:
+        return Exposure(float(largest), span)
+    return Exposure(float(largest), span + max(0, now - since), float(abs(net) * unit), since)
+
+
+def naked_fault(orders: Iterable[Order], limits: Limits, now: Microseconds) -> str:
+    """Why no new pair may begin: one stands on one leg with more, or for longer, than may be; "" where none does."""
+    for order in orders:
+        one = exposure(order, now)
+        seconds = (now - one.since) / 1e6
+        if one.usd > limits.max_naked_usd or (one.usd > DUST_USD and seconds > limits.max_naked_seconds):
+            told = f"{one.usd:,.2f} USD of {order.command.market} for {seconds:.0f} s"
+            return f"naked: {told}, {limits.max_naked_usd:,.0f} USD and {limits.max_naked_seconds:g} s may be"
+    return ""
+
+
+def _flows(order: Order) -> list[tuple[int, Decimal, Decimal]]:
+    """Our time, signed quantity in units of the base, and USD a unit, of every fill in the order of their times.
+
+    What the exchange reported and no fill was found of, at the leg's price: it is there all the same.
+    """
+    flows = []
+    for attempt in order.attempts:
+        leg = order.legs[attempt.leg]
+        sign = 1 if leg.side is Side.BUY else -1
+        unknown = (attempt.heard_at,) * (len(attempt.fills) - len(attempt.fills_at))  # of an older release's journal
+        for fill, at in zip(attempt.fills, (*attempt.fills_at, *unknown), strict=True):
+            unit = fill.price * Decimal(str(leg.rate)) / leg.instrument.multiplier
+            flows.append((at, sign * fill.quantity * leg.instrument.multiplier, unit))
+        if missing := attempt.filled - attempt.seen:
+            unit = leg.price * Decimal(str(leg.rate)) / leg.instrument.multiplier
+            flows.append((attempt.filled_at or attempt.heard_at, sign * missing * leg.instrument.multiplier, unit))
+    return sorted(flows)

@@ -1,0 +1,417 @@
+"""What an order is while it lives: its legs, the attempts to place them, what happens to them and what must be done.
+
+Only values; machine.py holds the rules. Everything here is serialised with msgpack, so a journal entry is the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+from neuroflux.domain import (
+    Cause,
+    CommandKind,
+    Fee,
+    Fill,
+    Instrument,
+    Microseconds,
+    OrderCommand,
+    OrderDecision,
+    OrderEvent,
+    OrderReport,
+    OrderState,
+    Outcome,
+    Placement,
+    Side,
+    TimeInForce,
+    to_scale,
+)
+
+ZERO = Decimal(0)
+
+
+class Phase(StrEnum):
+    """Where one attempt stands: the words of OrderState, and ABSENT for what the exchange says it never got."""
+
+    ROUTED = "routed"
+    SENDING = "sending"
+    IN_DOUBT = "in_doubt"
+    ACKNOWLEDGED = "acknowledged"
+    WORKING = "working"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    ABSENT = "absent"
+
+    @property
+    def final(self) -> bool:
+        return self in _FINAL
+
+
+_FINAL = frozenset({Phase.FILLED, Phase.CANCELLED, Phase.EXPIRED, Phase.REJECTED, Phase.ABSENT})
+
+
+class Leg(Struct, frozen=True):
+    """The part of an order that one instrument takes; always sent with a limit price, never without.
+
+    ``quantity`` and ``price`` are the wire's; ``rate`` is USD for one unit of the instrument's quote at
+    the time of the decision, ``decided_at``. Legs of a later ``stage`` begin when those before have ended. ``reducing``
+    is the part of the (wire) quantity that makes a position smaller: it needs no funds.
+    """
+
+    instrument: Instrument
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    time_in_force: TimeInForce
+    rate: float
+    decided_at: Microseconds
+    stage: int = 0
+    reducing: Decimal = ZERO
+
+    @property
+    def reduces(self) -> bool:
+        """Whether the whole of it makes a position smaller."""
+        return 0 < self.quantity <= self.reducing
+
+
+SETTLED_AFTER: Microseconds = 20_000_000
+"""Where the exchange's own is not known, as in journals of before it was kept: the longest of any."""
+
+
+class Attempt(Struct, frozen=True):
+    """One try at placing one leg, known to the exchange by ``client_order_id`` (empty until it is sent).
+
+    ``reported`` is the cumulative quantity that the exchange told, ``fills`` are the executions seen. ``accepted_at``
+    is when it was first heard that the exchange has it, by our clock, and ``accepted_time`` the exchange's own time in
+    that report: from then on its balances show what the attempt takes. ``filled_at`` and ``filled_time`` are the same
+    of the last fill that was new. ``ask_at`` is when something must be done if nothing is heard; ``asked`` counts the
+    questions since something was heard. ``is_stale``: not sent, because its price had become too old.
+    ``fills_at`` is when each of the fills was heard of, by our clock. ``is_unanswered``: what became of it was asked
+    for so often in vain that a person has to look; what is heard of it counts all the same. ``cancels`` counts those
+    sent. ``settled_after`` is how long after ``sent_at`` it may still come to the exchange's book.
+    """
+
+    leg: int
+    number: int
+    phase: Phase = Phase.ROUTED
+    client_order_id: str = ""
+    exchange_order_id: str = ""
+    sent_at: Microseconds = 0
+    settled_after: Microseconds = SETTLED_AFTER
+    heard_at: Microseconds = 0
+    accepted_at: Microseconds = 0
+    accepted_time: Microseconds = 0
+    filled_at: Microseconds = 0
+    filled_time: Microseconds = 0
+    ended_at: Microseconds = 0
+    reported: Decimal = ZERO
+    reported_average: Decimal | None = ZERO
+    fills: tuple[Fill, ...] = ()
+    fills_at: tuple[Microseconds, ...] = ()
+    fills_given_up: bool = False
+    is_stale: bool = False
+    is_unanswered: bool = False
+    cancels: int = 0
+    asked: int = 0
+    ask_at: Microseconds = 0
+    cancelled_at: Microseconds = 0
+    reason: str = ""
+
+    @property
+    def seen(self) -> Decimal:
+        """The quantity of the fills that were seen."""
+        return sum((fill.quantity for fill in self.fills), ZERO)
+
+    @property
+    def filled(self) -> Decimal:
+        return max(self.reported, self.seen)
+
+    @property
+    def average(self) -> Decimal | None:
+        """The average price, from the fills once they are all seen; 0 before the first, None while nobody said it."""
+        seen = self.seen
+        if seen and seen >= self.reported:
+            return to_scale(sum((fill.price * fill.quantity for fill in self.fills), ZERO) / seen)
+        return self.reported_average
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more is expected of it."""
+        return self.phase.final and (self.seen >= self.reported or self.fills_given_up)
+
+    def can_be_absent(self, asked_at: Microseconds) -> bool:
+        """Whether an exchange that did not know it at that time may never get to know it."""
+        return self.phase is not Phase.IN_DOUBT or asked_at >= self.sent_at + self.settled_after
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """One order from its command to its end; ``source`` is the command's record.
+
+    Of a pair ``hedges`` counts the tries to even out what one side got and the other did not, ``hedge_at`` is when the
+    next is due, and ``left_open`` says why no more are made. ``rerouted`` are the legs whose rest was offered to other
+    exchanges, ``reroutes`` how often that was done, and ``stuck`` says why it is not done any more. ``abandoned`` are
+    legs that are cancelled where they stand, because their exchange can't be relied on, to go elsewhere.
+    """
+
+    command: OrderCommand
+    source: Cause
+    received_at: Microseconds
+    state: OrderState = OrderState.RECEIVED
+    decided_at: Microseconds = 0
+    legs: tuple[Leg, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    cancel_asked: str = ""
+    reason: str = ""
+    hedges: int = 0
+    hedge_at: Microseconds = 0
+    left_open: str = ""
+    rerouted: tuple[int, ...] = ()
+    reroutes: int = 0
+    stuck: str = ""
+    abandoned: tuple[int, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.command.order_id
+
+    def of_leg(self, leg: int) -> Iterator[Attempt]:
+        return (attempt for attempt in self.attempts if attempt.leg == leg)
+
+    @property
+    def last(self) -> dict[int, Attempt]:
+        """The last attempt of each leg that was begun."""
+        return {attempt.leg: attempt for attempt in self.attempts}
+
+    def last_of(self, leg: int) -> Attempt | None:
+        """The last attempt of a leg; None where it was not begun."""
+        return self.last.get(leg)
+
+    def base_of(self, attempt: Attempt) -> Decimal:
+        """What an attempt has filled, in units of the base; negative for what was sold."""
+        leg = self.legs[attempt.leg]
+        return attempt.filled * leg.instrument.multiplier * (1 if leg.side is Side.BUY else -1)
+
+    @property
+    def net(self) -> Decimal:
+        """What was bought less what was sold, in units of the base."""
+        return sum(map(self.base_of, self.attempts), ZERO)
+
+    @property
+    def quantity(self) -> Decimal:
+        """What was asked, in units of the base; in USD for a rebalance, whose legs have different bases."""
+        if self.command.kind is not CommandKind.REBALANCE:
+            return self.command.quantity
+        return to_scale(sum((leg.quantity * leg.price * Decimal(str(leg.rate)) for leg in self.legs), ZERO))
+
+    @property
+    def filled(self) -> Decimal:
+        """What was filled, in units of the base (a rebalance: in USD); of a pair what was both bought and sold."""
+        if self.command.kind is CommandKind.PAIR:
+            return min((abs(self._at(leg.exchange, leg.symbol)) for leg in self.command.legs), default=ZERO)
+        if self.command.kind is CommandKind.REBALANCE:
+            values = (
+                a.filled * (a.average or self.legs[a.leg].price) * Decimal(str(self.legs[a.leg].rate))
+                for a in self.attempts
+            )
+            return to_scale(sum(values, ZERO))
+        return sum((abs(self.base_of(a)) for a in self.attempts), ZERO)
+
+    def _at(self, exchange: str, symbol: str) -> Decimal:
+        """What was bought less what was sold of one instrument, in units of the base."""
+        there = (exchange, symbol)
+        legs = (self.legs[a.leg].instrument for a in self.attempts)
+        found = (
+            self.base_of(a) for a, one in zip(self.attempts, legs, strict=True) if (one.exchange, one.symbol) == there
+        )
+        return sum(found, ZERO)
+
+    @property
+    def average(self) -> Decimal | None:
+        """The average price of a unit of the base: in the legs' quote, or in USD where the legs' quotes differ.
+
+        0 for a pair or a rebalance, whose legs go both ways; None while the price of a part is not known.
+        """
+        if self.command.kind is not CommandKind.PLACE:
+            return ZERO
+        mixed = len({leg.instrument.quote for leg in self.legs}) > 1
+        filled, value = ZERO, ZERO
+        for attempt in self.attempts:
+            leg = self.legs[attempt.leg]
+            if attempt.average is None:
+                return None
+            filled += attempt.filled * leg.instrument.multiplier
+            value += attempt.filled * attempt.average * (Decimal(str(leg.rate)) if mixed else 1)
+        return to_scale(value / filled) if filled else ZERO
+
+
+def fees_of(attempts: tuple[Attempt, ...]) -> tuple[Fee, ...]:
+    """The fees of all fills, summed by asset."""
+    sums: dict[str, Decimal] = {}
+    for attempt in attempts:
+        for fill in attempt.fills:
+            sums[fill.fee_asset] = sums.get(fill.fee_asset, ZERO) + fill.fee
+    return tuple(Fee(asset, amount) for asset, amount in sorted(sums.items()))
+
+
+# ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Question(StrEnum):
+    """What an answer of the exchange answers."""
+
+    PLACE = "place"
+    QUERY = "query"
+    CANCEL = "cancel"
+
+
+class Decided(Struct, frozen=True):
+    """The order was routed, or refused when there are no legs; again, while nothing of it was sent."""
+
+    decision: OrderDecision
+    legs: tuple[Leg, ...]
+
+
+class Sending(Struct, frozen=True):
+    """The next attempt of a leg is about to be sent under this id. ``settled_after`` as ``Desk`` has it."""
+
+    leg: int
+    client_order_id: str
+    settled_after: Microseconds = SETTLED_AFTER
+
+
+class Told(Struct, frozen=True):
+    """What became of a request about an attempt, that was begun at ``asked_at``: an answer can take its time."""
+
+    client_order_id: str
+    question: Question
+    outcome: Outcome
+    asked_at: Microseconds
+
+
+class Reported(Struct, frozen=True):
+    """The private stream, or a list of orders, told of an attempt."""
+
+    client_order_id: str
+    report: OrderReport
+
+
+class FillSeen(Struct, frozen=True):
+    client_order_id: str
+    fill: Fill
+
+
+class CancelAsked(Struct, frozen=True):
+    why: str
+
+
+class Hedged(Struct, frozen=True):
+    """What evens a pair out: the legs to send, or none and why; ``over`` where no later try can do better."""
+
+    legs: tuple[Leg, ...]
+    reason: str = ""
+    over: bool = False
+
+
+class Rerouted(Struct, frozen=True):
+    """Where what was not taken goes now: the legs to send, or none, and the decision with its reason."""
+
+    decision: OrderDecision
+    legs: tuple[Leg, ...]
+
+
+class GivenUp(Struct, frozen=True):
+    """A leg that waits to be sent is not sent there any more."""
+
+    leg: int
+    why: str
+
+
+class Abandoned(Struct, frozen=True):
+    """What stands on this exchange is not to stay there."""
+
+    exchange: str
+    why: str
+
+
+class Restored(Struct, frozen=True):
+    """The order was read from the journal: whatever was being sent may have arrived."""
+
+
+class Ticked(Struct, frozen=True):
+    """Time has passed."""
+
+
+Happening = (
+    Decided
+    | Sending
+    | Told
+    | Reported
+    | FillSeen
+    | CancelAsked
+    | Hedged
+    | Rerouted
+    | GivenUp
+    | Abandoned
+    | Restored
+    | Ticked
+)
+
+
+# ── what must be done ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class WriteJournal(Struct, frozen=True):
+    """The order as it now is must be in the journal before any other effect of this step."""
+
+
+class WantSend(Struct, frozen=True):
+    """The leg waits for its turn at the exchange; answer with ``Sending``."""
+
+    leg: int
+
+
+class Send(Struct, frozen=True):
+    placement: Placement
+
+
+class Ask(Struct, frozen=True):
+    """Ask the exchange for the attempt by its client order id."""
+
+    instrument: Instrument
+    client_order_id: str
+
+
+class AskFills(Struct, frozen=True):
+    """Ask for the account's fills in this instrument since then."""
+
+    instrument: Instrument
+    since: Microseconds
+
+
+class Cancel(Struct, frozen=True):
+    instrument: Instrument
+    client_order_id: str
+
+
+class WantDecision(Struct, frozen=True):
+    """Nothing of the order was sent, and its decision is old: answer with ``Decided``."""
+
+
+class WantHedge(Struct, frozen=True):
+    """One side of the pair got more than the other: answer with ``Hedged``."""
+
+
+class WantReroute(Struct, frozen=True):
+    """An exchange failed to take its part: answer with ``Rerouted``."""
+
+
+class Publish(Struct, frozen=True):
+    record: OrderEvent | Fill | OrderDecision
+
+
+Effect = WriteJournal | WantSend | WantDecision | Send | Ask | AskFills | Cancel | WantHedge | WantReroute | Publish

@@ -1,0 +1,1 @@
+"""Rebalancing, equity, profit and performance of the whole portfolio."""

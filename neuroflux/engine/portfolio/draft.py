@@ -1,0 +1,101 @@
+"""The trades of a rebalance: steps taken greedily, in several tries of which the best counts.
+
+``best`` tries with each exchange preferred and with swaps first or not, and keeps what leaves least, with the fewest
+orders, at the least cost. Each step gets nearer to the goal by at least the dust, so a try ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+
+from msgspec import Struct
+
+from neuroflux.domain import OrderType
+from neuroflux.engine.markets.rounding import violation
+from neuroflux.engine.portfolio.holdings import Goal, Left, Portfolio, after, drifts
+from neuroflux.engine.portfolio.steps import Quantities, Taste, bridging, converting, trading
+from neuroflux.engine.portfolio.ways import ZERO, Key, Way, bound_price
+
+
+class Draft(Struct, frozen=True):
+    """Quantities by way, and by base which minimum kept a way out."""
+
+    quantities: Quantities
+    left: Left
+    faults: dict[str, list[str]]
+
+
+class Market(Struct, frozen=True):
+    """What a try works on."""
+
+    portfolio: Portfolio
+    goal: Goal
+    ways: dict[Key, Way]
+
+
+def best(market: Market) -> Draft:
+    """The best of the tries; the first is enough where no plan could have fewer orders."""
+    first = _settle(market, Taste())
+    if _score(market, first)[:2] <= (0, _fewest(market)):
+        return first
+    exchanges = sorted({way.instrument.exchange for way in market.ways.values()})
+    tastes = [Taste(exchange, swaps) for exchange in ("", *exchanges) for swaps in (False, True)]
+    tries = [first, *(_settle(market, taste) for taste in tastes[1:])]
+    return min(tries, key=lambda draft: _score(market, draft))
+
+
+def cost(market: Market) -> Decimal:
+    """About what getting there costs, by the first try."""
+    return market.portfolio.total - _settle(market, Taste()).left.total
+
+
+def _fewest(market: Market) -> int:
+    """Each asset that is off takes one order at least."""
+    off = drifts(market.portfolio.values, market.goal)
+    return sum(abs(one) > market.goal.dust for asset, one in off.items() if asset not in market.goal.frozen)
+
+
+def _score(market: Market, draft: Draft) -> tuple[int, int, Decimal]:
+    """Less is better: drift that is left (in units of dust), orders, cost."""
+    off = sum((abs(one) for one in drifts(draft.left.values, market.goal).values()), ZERO)
+    off += abs(draft.left.cash - market.goal.cash)
+    return int(off / market.goal.dust), len(draft.quantities), market.portfolio.total - draft.left.total
+
+
+def _settle(market: Market, taste: Taste) -> Draft:
+    """Try until all orders keep the rules: the smallest that breaks one is left out and the rest tried again."""
+    ways, faults = dict(market.ways), dict[str, list[str]]()
+    while True:
+        quantities, left = _walk(market, ways, taste)
+        broken = min(
+            ((quantities[key] * ways[key].price, key, rule) for key, rule in _broken(ways, quantities)), default=None
+        )
+        if broken is None:
+            return Draft(quantities, left, faults)
+        way = ways.pop(broken[1])
+        told = f"minimum: {way.instrument.exchange} {way.instrument.symbol}: {broken[2]}"
+        faults.setdefault(way.asset, []).append(told)
+
+
+def _broken(ways: Mapping[Key, Way], quantities: Quantities) -> Iterator[tuple[Key, str]]:
+    for key, quantity in quantities.items():
+        rule = violation(ways[key].instrument, quantity, bound_price(ways[key], quantity), OrderType.LIMIT)
+        if rule:
+            yield key, rule
+
+
+# ── one try ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _walk(market: Market, ways: Mapping[Key, Way], taste: Taste) -> tuple[Quantities, Left]:
+    """Take the best step until there is none: between assets, over two accounts, then between stablecoins."""
+    quantities: Quantities = {}
+    for steps in (trading, bridging, converting):
+        while True:
+            left = after(market.portfolio, ways, quantities)
+            found = min(steps(market.goal, ways, quantities, left, taste), key=lambda one: one.rank, default=None)
+            if found is None:
+                break
+            quantities = quantities | found.quantities
+    return quantities, left

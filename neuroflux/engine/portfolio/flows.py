@@ -1,0 +1,228 @@
+"""Deposits and withdrawals: those that the exchange names, and what else a balance changed by beyond fills and fees.
+
+What an exchange names is a flow, exactly, in the change between two balances of its time. One that nobody named, as
+before exchanges were asked or while nothing ran, is deduced: fills, fees and what was named explain a part of a
+change; the rest came from outside, or went there. A balance that lags behind a fill leaves a rest that the next one
+takes back: such two are none. What margin is kept in also moves with what a position realises when it is traded, and
+with its funding, which is paid at full hours: while a position is open, the rest around such a time can't be
+distinguished from those, and counts as profit. At any other time a wallet, which is without unrealised profit, moves by
+what comes and goes alone. A balance that is newer than the fills that led to it (``settled``) is not asked at all yet.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import pairwise
+from math import inf
+from typing import Final, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from neuroflux.domain import Instrument, InstrumentKind, Microseconds, Side
+from neuroflux.engine.portfolio.equity import CENT, Flow, Holding, Name, Transfer
+
+M = TypeVar("M", "Movement", Flow)
+
+MINUTE: Final[Microseconds] = 60_000_000
+"""An ``Exposure`` ends with the minute in which its position was closed."""
+HOUR: Final[Microseconds] = 3_600_000_000
+"""Funding is paid at full hours: of every one (Hyperliquid), or of each fourth or eighth (Binance)."""
+PAID_WITHIN: Final[Microseconds] = 120_000_000
+"""How long after the hour a wallet may show it: Binance settles within the first minute."""
+LAG: Final[Microseconds] = 10_000_000
+"""How far a wallet's time may be from that of a fill or transfer which it shows: two clocks, and late answers."""
+
+
+class Movement(Struct, frozen=True):
+    """What a fill or its fee changed an asset by, in units of it; ``on_margin``: by way of a position.
+
+    ``to`` is the asset that was traded, which is charged with it; empty where it is not known.
+    """
+
+    time: Microseconds
+    exchange: str
+    asset: str
+    quantity: float
+    on_margin: bool = False
+    to: str = ""
+
+
+class Exposure(Struct, frozen=True):
+    """A position that was open at some time between two times, on margin in ``asset``."""
+
+    exchange: str
+    asset: str
+    begin: Microseconds
+    end: Microseconds
+
+
+def movements(instrument: Instrument, side: Side, filled: tuple[Microseconds, float, float]) -> list[Movement]:
+    """Of one fill: its time, price and quantity; without its fee."""
+    time, price, quantity = filled
+    exchange, sign = instrument.exchange, 1 if side is Side.BUY else -1
+    if instrument.kind is InstrumentKind.PERPETUAL:
+        return [Movement(time, exchange, instrument.settle, 0.0, on_margin=True)]
+    return [
+        Movement(time, exchange, instrument.base, sign * quantity, to=instrument.base),
+        Movement(time, exchange, instrument.quote, -sign * quantity * price, to=instrument.base),
+    ]
+
+
+def fee(instrument: Instrument | None, time: Microseconds, exchange: str, paid: tuple[float, str]) -> Movement:
+    """Of one fill: its fee and the asset it was paid in. Of a perpetual it is charged to what that settles in."""
+    traded = "" if instrument is None else instrument.settle or instrument.base
+    return Movement(time, exchange, paid[1], -paid[0], to=traded)
+
+
+def settled(holdings: Sequence[Holding], until: Mapping[str, Microseconds]) -> list[Holding]:
+    """The same as of a time by exchange: a quantity that was reported later is as it was before, at the new price.
+
+    An exchange of which nothing is as old as that stays as it is: it has no earlier state.
+    """
+    begun = {one.exchange for one in holdings if one.told <= until.get(one.exchange, one.told)}
+    last: dict[Name, Holding] = {}
+    kept: list[Holding] = []
+    for one in sorted(holdings, key=lambda held: held.time):
+        name = (one.exchange, one.asset)
+        if one.exchange not in begun or one.told <= until.get(one.exchange, one.told):
+            last[name] = one
+        elif name not in last:
+            continue
+        kept.append(replace(one, quantity=last[name].quantity, told=last[name].told))
+    return kept
+
+
+def transfers(holdings: Sequence[Holding], moved: Iterable[Movement]) -> list[Transfer]:
+    """What movements are charged to another asset, each in the first minute whose balance has seen it."""
+    told, found = _by_name(holdings), list[Transfer]()
+    for one in moved:
+        samples = told.get((one.exchange, one.asset), ())
+        at = bisect_left(samples, one.time, key=_told)
+        if one.to not in ("", one.asset) and 0 < at < len(samples):
+            found.append(Transfer(samples[at].time, one.exchange, one.asset, one.to, one.quantity))
+    return found
+
+
+def _told(holding: Holding) -> Microseconds:
+    return holding.told
+
+
+def flows(
+    holdings: Sequence[Holding],
+    moved: Iterable[Movement],
+    exposures: Collection[Exposure],
+    named: Collection[Flow] = (),
+) -> tuple[list[Flow], list[Name]]:
+    """What flowed in (negative: out), by the minute, and the assets of which that could not be told all of the time.
+
+    ``named`` are those that exchanges named, each once, with its own time. From the first one of an exchange on it is
+    known to name them.
+    """
+    told, explained, given = _by_name(holdings), _grouped(moved), _grouped(named)
+    since = {exchange: min(one.time for one in named if one.exchange == exchange) for exchange, _ in given}
+    found: list[Flow] = []
+    untold: list[Name] = []
+    for name, samples in told.items():
+        open_then = [one for one in exposures if (one.exchange, one.asset) == name]
+        changes = [_change(*pair, explained[name]) for pair in pairwise(samples)]
+        hidden = [_is_hidden(*pair, explained[name], open_then) for pair in pairwise(samples)]
+        shown = _shown(samples, changes, given[name])
+        rests = [0.0 if hides else change - one for change, one, hides in zip(changes, shown, hidden, strict=True)]
+        prices = [inf if one.price is None else one.price for one in samples[1:]]
+        kept = zip(samples[1:], shown, _without_lags(rests, prices), strict=True)
+        found += [Flow(one.time, *name, flowed) for one, known, rest in kept if (flowed := known + rest)]
+        if any(hides and before.told < since.get(name[0], inf) for before, hides in zip(samples, hidden, strict=False)):
+            untold.append(name)
+    return sorted(found, key=lambda one: one.time), untold
+
+
+def _grouped(moved: Iterable[M]) -> defaultdict[Name, list[M]]:
+    """By asset, in order of time."""
+    found = defaultdict[Name, list[M]](list)
+    for one in sorted(moved, key=_time):
+        found[(one.exchange, one.asset)].append(one)
+    return found
+
+
+def _time(moved: Movement | Flow) -> Microseconds:
+    return moved.time
+
+
+def _by_name(holdings: Sequence[Holding]) -> dict[Name, list[Holding]]:
+    """In order of time, each report once. An asset that an exchange did not have at first began with nothing."""
+    began: dict[str, Holding] = {}
+    for one in holdings:
+        began[one.exchange] = min(one, began.get(one.exchange, one), key=lambda held: held.time)
+    told = defaultdict[Name, list[Holding]](list)
+    for one in sorted(holdings, key=lambda held: held.time):
+        first, samples = began[one.exchange], told[(one.exchange, one.asset)]
+        if not samples and one.time > first.time:
+            samples.append(Holding(first.time, one.exchange, one.asset, 0.0, one.price, first.told))
+        if not samples or (one.told, one.quantity) != (samples[-1].told, samples[-1].quantity):
+            samples.append(one)
+    return told
+
+
+def _between(before: Holding, after: Holding, moved: Sequence[Movement]) -> Sequence[Movement]:
+    first, end = (bisect_right(moved, one.told, key=_time) for one in (before, after))
+    return moved[first:end]
+
+
+def _change(before: Holding, after: Holding, moved: Sequence[Movement]) -> float:
+    """What fills and fees do not explain."""
+    return after.quantity - before.quantity - sum(one.quantity for one in _between(before, after, moved))
+
+
+def _is_hidden(before: Holding, after: Holding, moved: Sequence[Movement], exposures: Iterable[Exposure]) -> bool:
+    """Whether a position may explain the rest of the change."""
+    exposed = [one for one in exposures if one.begin <= after.told and one.end > before.told]
+    traded = any(one.on_margin for one in _between(before, after, moved))
+    return traded or (bool(exposed) and _may_realise(before.told, after.told, moved, exposed))
+
+
+def _shown(samples: Sequence[Holding], changes: Sequence[float], named: Iterable[Flow]) -> list[float]:
+    """What was named of each change: of its time, or of one up to ``LAG`` away that shows it and its own does not.
+
+    What was there at the first balance, or is in none yet, is in no change.
+    """
+    shown = [0.0] * len(changes)
+    for one in named:
+        if not samples[0].told < one.time <= samples[-1].told:
+            continue
+        own = bisect_left(samples, one.time, key=_told) - 1
+        first, end = (bisect_left(samples, one.time + late, key=_told) for late in (-LAG, LAG))
+        near = {own, *range(max(first - 1, 0), min(end, len(changes)))}
+        lacks = {at: abs(changes[at] - shown[at] - one.quantity) for at in near}
+        best = min(lacks, key=lacks.__getitem__)
+        shown[best if lacks[own] - lacks[best] > abs(one.quantity) / 2 else own] += one.quantity
+    return shown
+
+
+def _may_realise(
+    begin: Microseconds, end: Microseconds, moved: Sequence[Movement], exposed: Iterable[Exposure]
+) -> bool:
+    """Whether a wallet may show funding, or what a position was traded for, at the one time and not at the other.
+
+    A position that began or ended about then was traded, whether or not its fill is known.
+    """
+    if (end + LAG) // HOUR * HOUR >= begin - PAID_WITHIN:
+        return True
+    first, last = (bisect_right(moved, time, key=_time) for time in (begin - LAG, end + LAG))
+    stands = all(one.begin <= begin - LAG and one.end >= end + LAG + MINUTE for one in exposed)
+    return not stands or any(one.on_margin for one in moved[first:last])
+
+
+def _without_lags(rests: Sequence[float], prices: Sequence[float]) -> list[float]:
+    """Less than a cent is rounding; and two in a row that take each other back are one balance that came late."""
+    kept = [0.0 if _is_trifle(rest, price) else rest for rest, price in zip(rests, prices, strict=True)]
+    for at in range(len(kept) - 1):
+        if kept[at] and _is_trifle(kept[at] + kept[at + 1], prices[at + 1]):
+            kept[at] = kept[at + 1] = 0.0
+    return kept
+
+
+def _is_trifle(amount: float, price: float) -> bool:
+    return not amount or abs(amount) * price <= CENT

@@ -1,0 +1,75 @@
+"""What moving assets between exchanges by hand would make possible; nothing here moves anything."""
+
+from __future__ import annotations
+
+from decimal import ROUND_FLOOR, Decimal
+
+from neuroflux.domain import Side
+from neuroflux.engine.portfolio.plan import Transfer
+from neuroflux.engine.portfolio.report import Outcome
+from neuroflux.engine.portfolio.ways import ZERO, Way
+
+_PLACES = Decimal(1).scaleb(-8)
+"""To how much a transfer is cut; exchanges take no more decimals of most assets."""
+
+
+class _Moves:
+    """Transfers out of what the trades leave; each amount is used once. Money is USD."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        self._purses = dict(outcome.draft.left.purses)
+        self._drifts = outcome.drifts()
+        self._cash = outcome.draft.left.cash - outcome.market.goal.cash
+        self.found: list[Transfer] = []
+
+    def bring_money(self) -> None:
+        """Spare stablecoins to where something that is short can be bought."""
+        for asset in [asset for asset, drift in self._drifts.items() if drift < 0]:
+            for way in self._outcome.ways(asset, Side.BUY):
+                wanted = min(-self._drifts[asset], self._outcome.room(way), self._cash)
+                why = f"{asset} is to be bought on {way.instrument.exchange}"
+                moved = self._bring(way.instrument.quote, way.instrument.exchange, way.rate, wanted, why)
+                self._drifts[asset] += moved
+                self._cash -= moved
+
+    def bring_assets(self) -> None:
+        """What is too much to where it can be sold, for cash or for something that is short there."""
+        for asset in [asset for asset, drift in self._drifts.items() if drift > 0]:
+            for way in self._outcome.ways(asset, Side.SELL):
+                wanted = min(self._drifts[asset], self._outcome.room(way), self._use(way))
+                why = f"{asset} can be sold on {way.instrument.exchange} for what is wanted"
+                self._drifts[asset] -= self._bring(asset, way.instrument.exchange, way.price, wanted, why)
+
+    def _use(self, sale: Way) -> Decimal:
+        """What the proceeds of a sale could be used for there."""
+        buys = [
+            (asset, way)
+            for asset in self._drifts
+            for way in self._outcome.ways(asset, Side.BUY)
+            if way.money == sale.money
+        ]
+        short = {asset: max(-self._drifts[asset], ZERO) for asset, way in buys if self._outcome.room(way) > 0}
+        return sum(short.values(), max(-self._cash, ZERO))
+
+    def _bring(self, asset: str, destination: str, price: Decimal, wanted: Decimal, why: str) -> Decimal:
+        """Take it from the other exchanges; how much came, in USD."""
+        moved = ZERO
+        for exchange in sorted(
+            exchange for exchange, name in self._purses if name == asset and exchange != destination
+        ):
+            there = min(self._purses[exchange, asset], (wanted - moved) / price)
+            amount = there.quantize(_PLACES, ROUND_FLOOR)
+            if amount * price > self._outcome.tolerance:
+                self._purses[exchange, asset] -= amount
+                moved += amount * price
+                self.found.append(Transfer(asset, exchange, destination, amount, why))
+        return moved
+
+
+def transfers_of(outcome: Outcome) -> tuple[Transfer, ...]:
+    """Money first: what it pays for is then no reason to move an asset."""
+    moves = _Moves(outcome)
+    moves.bring_money()
+    moves.bring_assets()
+    return tuple(moves.found)

@@ -1,0 +1,1 @@
+"""Limits of orders, positions, leverage and losses."""

@@ -1,0 +1,102 @@
+"""What the whole of our orders may come to: how many, how fast, how much of one asset, and what a day may cost. Pure.
+
+Rules, by which a refusal begins: ``open orders``, ``order rate``, ``daily loss``, ``position``. What makes an exposure
+smaller is never refused for it, and hedges are not asked at all.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from decimal import Decimal
+from math import inf
+
+from msgspec import Struct
+
+from neuroflux.domain import Instrument, InstrumentKind, Side
+from neuroflux.domain.symbols import USD_CLASS
+from neuroflux.engine.orders.state import Leg, Order
+from neuroflux.engine.risk.leverage import outstanding
+from neuroflux.engine.risk.limits import NEVER, Limits, Seen
+
+Holding = tuple[str, str]
+"""An exchange and an asset."""
+
+
+class Standing(Struct, frozen=True):
+    """Where we stand when an order comes.
+
+    ``recent_orders`` were taken in the last second; ``profit_today_usd`` is None where it can't be known; ``held`` is
+    what each exchange holds of an asset, in its units, and below 0 where it is short; ``seen`` is when what is held of
+    an instrument was told.
+    """
+
+    open_orders: int = 0
+    recent_orders: int = 0
+    profit_today_usd: float | None = 0.0
+    held: Mapping[Holding, Decimal] = {}
+    seen: Callable[[Instrument], Seen] = lambda instrument: NEVER
+
+
+def standing_fault(standing: Standing, limits: Limits) -> str:
+    """Why no new order may be taken at all; "" where one may."""
+    if standing.open_orders >= limits.max_open_orders:
+        return f"open orders: {standing.open_orders} are open, {limits.max_open_orders:g} may be"
+    if standing.recent_orders >= limits.max_orders_per_second:
+        return f"order rate: {standing.recent_orders} in the last second, {limits.max_orders_per_second:g} may be"
+    return _loss_fault(standing.profit_today_usd, limits.max_daily_loss_usd)
+
+
+def _loss_fault(profit_usd: float | None, most_usd: float) -> str:
+    if profit_usd is None:
+        known = "it is not known: something that was traded today has no fresh price or rate"
+        return f"daily loss: {known}" if most_usd < inf else ""
+    if -profit_usd <= most_usd:
+        return ""
+    return f"daily loss: {-profit_usd:,.2f} USD were lost today, {most_usd:,.2f} USD may be"
+
+
+def is_holding(instrument: Instrument, side: Side) -> bool:
+    """Whether an order of this side turns an asset that is held into what counts as money: a sale on a spot market."""
+    sells = side is Side.SELL and instrument.kind is InstrumentKind.SPOT
+    return sells and instrument.quote in USD_CLASS and instrument.base not in USD_CLASS
+
+
+def shrinks(leg: Leg) -> bool:
+    """Whether a leg only makes smaller what is held: a position, or an asset."""
+    return leg.reduces or is_holding(leg.instrument, leg.side)
+
+
+def position_fault(legs: Iterable[Leg], standing: Standing, orders: Iterable[Order], limits: Limits) -> str:
+    """Why these legs, with what is under way beside them, would hold too much of one asset; "" where they would not."""
+    legs = list(legs)
+    coming = _under_way(orders, {_holding(leg) for leg in legs}, standing.seen)
+    for leg in legs:
+        coming[_holding(leg), leg.side] += leg.quantity * leg.instrument.multiplier
+    for leg in legs:
+        holding, sign = _holding(leg), 1 if leg.side is Side.BUY else -1
+        now = standing.held.get(holding, Decimal(0))
+        then = now + sign * coming[holding, leg.side]
+        price = float(leg.price) * leg.rate / leg.instrument.multiplier
+        worth = abs(float(then)) * price
+        if abs(then) > abs(now) and worth > limits.max_position_usd:
+            told = f"{worth:,.0f} USD of {holding[1]} on {holding[0]}"
+            return f"position: it would come to {told}, {limits.max_position_usd:,.0f} USD may be"
+    return ""
+
+
+def _under_way(
+    orders: Iterable[Order], wanted: Collection[Holding], seen: Callable[[Instrument], Seen]
+) -> defaultdict[tuple[Holding, Side], Decimal]:
+    """What orders may still bring, and have brought and is not told yet, by holding and side, in units of the asset."""
+    found: defaultdict[tuple[Holding, Side], Decimal] = defaultdict(Decimal)
+    for order in orders:
+        for number, leg in enumerate(order.legs):
+            if (holding := _holding(leg)) in wanted:
+                quantity = outstanding(order, number, seen(leg.instrument))
+                found[holding, leg.side] += quantity * leg.instrument.multiplier
+    return found
+
+
+def _holding(leg: Leg) -> Holding:
+    return leg.instrument.exchange, leg.instrument.base

@@ -1,0 +1,136 @@
+"""How a quantity is shared out: taken in order, paid from each account once, cut to the exchanges' steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+
+from neuroflux.domain import OrderCommand, OrderType, TimeInForce
+from neuroflux.engine.markets.rounding import round_quantity
+from neuroflux.engine.markets.walk import walk
+from neuroflux.engine.risk.limits import spent_amount, spent_asset
+from neuroflux.engine.routing.candidates import Offer
+
+ZERO = Decimal(0)
+
+
+class Slice(Struct, frozen=True):
+    """A level of one offer, by its number; ``quantity`` is the wire's. Slices are taken by ``order``."""
+
+    order: tuple[float, float]
+    offer: int
+    price: float
+    quantity: Decimal
+
+
+class Amounts(Struct, frozen=True):
+    """What each offer gives, by its number: units of base, the worst price of its levels that is meant, and what a wire
+    unit of it then holds of the account."""
+
+    quantities: dict[int, Decimal]
+    worst: dict[int, float]
+    unit: dict[int, Decimal]
+
+
+def affordable(offer: Offer) -> Decimal:
+    """What the account can spend on the offer, in the asset it is paid with."""
+    return max(offer.prospect.free or ZERO, ZERO)
+
+
+def opening(offer: Offer, wire: Decimal) -> Decimal:
+    """The part of a (wire) quantity that must be paid for: all of it but what only makes a position smaller."""
+    return max(ZERO, wire - offer.prospect.reducible)
+
+
+def lacking(command: OrderCommand, offer: Offer, spend_price: Callable[[Offer, float], Decimal]) -> str:
+    """Why the account could not pay for the whole order there; "" where it could."""
+    instrument = offer.prospect.instrument
+    wire = command.quantity / instrument.multiplier
+    worst = walk(offer.levels, float(wire)).worst_price or offer.bound
+    needed = spent_amount(instrument, command.side, opening(offer, wire), spend_price(offer, worst))
+    free = affordable(offer)
+    if needed <= free:
+        return ""
+    return f"funds: {free:,.8g} of {needed:,.8g} {spent_asset(instrument, command.side)}"
+
+
+def take(
+    command: OrderCommand,
+    offers: Sequence[Offer],
+    slices: Sequence[Slice],
+    spend_price: Callable[[Offer, float], Decimal],
+) -> Amounts:
+    """Take slices in order until the quantity is reached; no account pays more than it has, no exchange gives more than
+    its share. An immediate limit order that asks for more than there is asks the first that can pay for the rest."""
+    purses = {_purse(command, offer): affordable(offer) for offer in offers}
+    shares = _shares(command, offers)
+    amounts, left = Amounts({}, {}, {}), command.quantity
+    for one in (*slices, *_beyond_the_books(command, offers, slices)):
+        if left <= 0:
+            break
+        offer, before = offers[one.offer], amounts.quantities.get(one.offer, ZERO)
+        purse, exchange = _purse(command, offer), offer.prospect.instrument.exchange
+        multiplier = offer.prospect.instrument.multiplier
+        unit = spent_amount(offer.prospect.instrument, command.side, Decimal(1), spend_price(offer, one.price))
+        # The whole leg is sent at its worst price, so that is what it holds of the account.
+        held = opening(offer, before / multiplier) * amounts.unit.get(one.offer, ZERO)
+        funded = ((purses[purse] + held) / unit + offer.prospect.reducible) * multiplier - before
+        part = min(left, one.quantity * multiplier, funded, shares[exchange])
+        if part > 0:
+            amounts.quantities[one.offer] = before + part
+            amounts.worst[one.offer], amounts.unit[one.offer] = one.price, unit
+            purses[purse] += held - opening(offer, (before + part) / multiplier) * unit
+            shares[exchange] -= part
+            left -= part
+    return amounts
+
+
+def _purse(command: OrderCommand, offer: Offer) -> tuple[str, str]:
+    return offer.prospect.instrument.exchange, spent_asset(offer.prospect.instrument, command.side)
+
+
+def _shares(command: OrderCommand, offers: Sequence[Offer]) -> dict[str, Decimal]:
+    """The most that each exchange may take."""
+    most = command.quantity / 2 if command.strategy == "redundant" else command.quantity
+    return {offer.prospect.instrument.exchange: most for offer in offers}
+
+
+def there(offers: Sequence[Offer], slices: Sequence[Slice]) -> Decimal:
+    """What the books hold, in units of base."""
+    return sum((one.quantity * offers[one.offer].prospect.instrument.multiplier for one in slices), ZERO)
+
+
+def asks_for_more(command: OrderCommand) -> bool:
+    """Whether it is sent for all that was asked, and takes what there is when it comes."""
+    return command.type is OrderType.LIMIT and command.time_in_force is TimeInForce.IOC
+
+
+def _beyond_the_books(command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice]) -> list[Slice]:
+    """What the books lack of the quantity, from each offer in the order of its first slice."""
+    lacking = command.quantity - there(offers, slices) if asks_for_more(command) else ZERO
+    if lacking <= 0:
+        return []
+    last = {one.offer: one for one in slices}
+    return [
+        Slice(one.order, number, one.price, lacking / offers[number].prospect.instrument.multiplier)
+        for number, one in last.items()
+    ]
+
+
+def fit(command: OrderCommand, offers: Sequence[Offer], amounts: Amounts) -> tuple[dict[int, Decimal], Decimal]:
+    """Cut each part to its instrument's step and give what falls off to the last that it fits and that can pay it; the
+    wire quantities, and what fits nobody (in units of base)."""
+    wire: dict[int, Decimal] = {}
+    for number, quantity in amounts.quantities.items():
+        instrument = offers[number].prospect.instrument
+        wire[number] = round_quantity(instrument, quantity / instrument.multiplier, OrderType.LIMIT)
+    left = command.quantity - sum((wire[n] * offers[n].prospect.instrument.multiplier for n in wire), ZERO)
+    for number in reversed(wire):
+        instrument = offers[number].prospect.instrument
+        more = round_quantity(instrument, wire[number] + left / instrument.multiplier, OrderType.LIMIT)
+        if opening(offers[number], more) * amounts.unit[number] <= affordable(offers[number]):
+            left -= (more - wire[number]) * instrument.multiplier
+            wire[number] = more
+    return {number: quantity for number, quantity in wire.items() if quantity or len(wire) == 1}, left

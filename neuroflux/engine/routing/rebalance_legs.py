@@ -1,0 +1,173 @@
+"""A rebalance as one order: each trade on the instrument it names, sales first, then purchases.
+
+No account pays more than it has, and than the trades of the stages before bring it; the purchases of all together are
+worth no more than one order may be.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import groupby
+
+from neuroflux.domain import (
+    Candidate,
+    CommandLeg,
+    Instrument,
+    InstrumentKind,
+    Microseconds,
+    OrderCommand,
+    OrderType,
+    Side,
+    TimeInForce,
+)
+from neuroflux.engine.markets.conversion import is_conversion_market
+from neuroflux.engine.markets.rounding import round_price, round_quantity, violation
+from neuroflux.engine.markets.walk import walk
+from neuroflux.engine.orders.state import ZERO, Leg
+from neuroflux.engine.risk.limits import Limits, notional_fault, spent_amount, spent_asset
+from neuroflux.engine.risk.totals import shrinks
+from neuroflux.engine.routing.allocation import affordable
+from neuroflux.engine.routing.candidates import Offer, Prospect, of_leg, reference_price, weigh
+from neuroflux.engine.routing.strategies import Routed, routed
+
+Asked = tuple[int, CommandLeg, Offer]
+"""A trade that can be made, with its place in the command."""
+Purse = tuple[str, str]
+"""An exchange and an asset."""
+
+
+def decide_rebalance(command: OrderCommand, prospects: Sequence[Prospect], limits: Limits, now: Microseconds) -> Routed:
+    """Choose for a ``rebalance`` command, ``prospects`` in the order of its legs.
+
+    Each trade is bounded by the command's ``max_slippage`` from the best price. A trade that can't be made is left out
+    and named; the order is refused only where none can be.
+    """
+    weighed = [
+        weigh(of_leg(command, leg), one, reference_price([one], None, now), limits, now)
+        for leg, one in zip(command.legs, prospects, strict=True)
+    ]
+    candidates = tuple(one.candidate if isinstance(one, Offer) else one for one in weighed)
+    faults = [_name(one) for one in weighed if isinstance(one, Candidate)]
+    asked = [
+        (number, leg, offer)
+        for number, (leg, offer) in enumerate(zip(command.legs, weighed, strict=True))
+        if isinstance(offer, Offer)
+    ]
+    legs, more = _legs(asked, limits, now)
+    told = "; ".join((f"rebalance: {len(legs)} of {len(command.legs)} trades", *faults, *more))
+    return routed(command, legs, told, candidates, prospects, now)
+
+
+def _legs(asked: Sequence[Asked], limits: Limits, now: Microseconds) -> tuple[tuple[Leg, ...], list[str]]:
+    """The legs in the order of the command, and what keeps a trade out or makes it smaller."""
+    purses, made, faults, opened = _Purses(), dict[int, Leg](), dict[int, str](), 0.0
+    for stage, trades in groupby(sorted(asked, key=_turn), key=lambda one: _stage(*one[1:])):
+        for number, trade, offer in trades:
+            leg, short = _leg(trade, offer, purses, stage, now)
+            worth = float(leg.quantity * leg.price) * leg.rate
+            opens = 0.0 if shrinks(leg) else worth
+            fault = _broken(leg, short) or ("" if leg.reduces else notional_fault(max(worth, opened + opens), limits))
+            if fault or short:
+                faults[number] = f"{trade.exchange} {trade.symbol}: {fault or short}"
+            if not fault:
+                made[number], opened = leg, opened + opens
+                purses.pay(offer, leg)
+        purses.end_stage()
+    return tuple(made[number] for number in sorted(made)), [faults[number] for number in sorted(faults)]
+
+
+def _turn(asked: Asked) -> tuple[int, int]:
+    number, trade, offer = asked
+    return _stage(trade, offer), number
+
+
+def _name(candidate: Candidate) -> str:
+    return f"{candidate.exchange} {candidate.symbol}: {candidate.reason}"
+
+
+class _Purses:
+    """What the accounts still have, by exchange and asset: what is free, and what the stages before brought.
+
+    What is free is told at the margin of each instrument, so of what one has taken another takes the same share. What
+    was brought pays for spot alone.
+    """
+
+    def __init__(self) -> None:
+        self._taken: dict[Purse, tuple[Decimal, Decimal]] = {}
+        self._brought: dict[Purse, Decimal] = defaultdict(Decimal)
+        self._coming: dict[Purse, Decimal] = defaultdict(Decimal)
+
+    def left(self, offer: Offer, side: Side) -> Decimal:
+        """What may be spent on the offer, as its prospect counts it."""
+        instrument, free = offer.prospect.instrument, affordable(offer)
+        purse = _purse(instrument, side)
+        brought = self._brought[purse] if instrument.kind is InstrumentKind.SPOT else ZERO
+        return max(ZERO, free - self._taken_of(purse, free)) + brought
+
+    def pay(self, offer: Offer, leg: Leg) -> None:
+        spot, purse, free = (
+            leg.instrument.kind is InstrumentKind.SPOT,
+            _purse(leg.instrument, leg.side),
+            affordable(offer),
+        )
+        spent = spent_amount(leg.instrument, leg.side, leg.quantity - leg.reducing, leg.price)
+        of_brought = min(spent, self._brought[purse]) if spot else ZERO
+        self._brought[purse] -= of_brought
+        self._taken[purse] = self._taken_of(purse, free) + spent - of_brought, free
+        if spot:
+            asset, amount = _received(offer, leg)
+            self._coming[leg.instrument.exchange, asset] += amount
+
+    def _taken_of(self, purse: Purse, free: Decimal) -> Decimal:
+        """What was taken of the free funds, where they are told as so much."""
+        taken, told = self._taken.get(purse, (ZERO, free))
+        return taken if told == free or not told else taken * free / told
+
+    def end_stage(self) -> None:
+        for purse, amount in self._coming.items():
+            self._brought[purse] += amount
+        self._coming.clear()
+
+
+def _purse(instrument: Instrument, side: Side) -> Purse:
+    return instrument.exchange, spent_asset(instrument, side)
+
+
+def _received(offer: Offer, leg: Leg) -> tuple[str, Decimal]:
+    """What a trade on a spot market brings by the book, less the fee."""
+    less = 1 - max(leg.instrument.taker_fee, ZERO)
+    if leg.side is Side.BUY:
+        return leg.instrument.base, leg.quantity * less
+    average = walk(offer.levels, float(leg.quantity)).average_price
+    return leg.instrument.quote, leg.quantity * Decimal(str(average)) * less
+
+
+def _leg(asked: CommandLeg, offer: Offer, purses: _Purses, stage: int, now: Microseconds) -> tuple[Leg, str]:
+    """As much of it as the book holds within the bounds and the account can pay for, and why it is less for that."""
+    instrument, reducible = offer.prospect.instrument, offer.prospect.reducible
+    there = sum((Decimal(str(level.quantity)) for level in offer.levels), ZERO)
+    wanted = min(asked.quantity / instrument.multiplier, there)
+    sign = 1 if asked.side is Side.BUY else -1
+    bounds = [Decimal(str(offer.bound)), *([asked.price] if asked.price else [])]
+    price = round_price(instrument, sign * min(sign * each for each in bounds), asked.side, aggressive=False)
+    left, unit = purses.left(offer, asked.side), spent_amount(instrument, asked.side, Decimal(1), price)
+    funded = left / unit + reducible if unit > 0 else wanted
+    wire = round_quantity(instrument, min(wanted, funded), OrderType.LIMIT)
+    short = f"funds: {left:,.8g} {spent_asset(instrument, asked.side)} for {wanted:,.8g}" if funded < wanted else ""
+    reducing = min(wire, reducible)
+    return Leg(instrument, asked.side, wire, price, TimeInForce.IOC, offer.rate.mid, now, stage, reducing), short
+
+
+def _stage(asked: CommandLeg, offer: Offer) -> int:
+    """Sales, purchases, and what changes one stablecoin into another."""
+    if is_conversion_market(offer.prospect.instrument.market):
+        return 2
+    return 0 if asked.side is Side.SELL else 1
+
+
+def _broken(leg: Leg, short: str) -> str:
+    """The rule that a leg breaks; where the account can pay for nothing of it, that is why."""
+    rule = violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT, reduces=leg.reduces)
+    return short or rule if rule else ""

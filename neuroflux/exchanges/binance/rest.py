@@ -1,0 +1,199 @@
+"""How Binance is asked over REST: signed queries, what an answer's headers and errors tell.
+
+Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api (request security, limits, error codes).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Struct
+from msgspec.json import Decoder
+
+from neuroflux.domain import Microseconds
+from neuroflux.errors import MalformedFrame, RateLimited, Refused, Unreachable
+from neuroflux.exchanges.binance.messages import UNREADABLE
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Usage
+
+RECV_WINDOW_MS: Final = 5_000
+"""A request that reaches the exchange later than this is not executed: what was given up for lost can't come late."""
+THROTTLED_SECONDS: Final = 60.0
+"""How long to wait where the answer does not say; the limits are by the minute."""
+LONGEST_WAIT_SECONDS: Final = 3 * 86_400.0
+"""A ban lasts three days at most."""
+LEAST_WAIT_SECONDS: Final = 1.0
+"""Where the exchange says 0: it refused this very request, so one that is sent at once is refused too."""
+UNREAD_LIMIT_SECONDS: Final = 10.0
+"""The wait for a limit of orders whose window can't be read: the shortest window that there is."""
+ORDERS_AGAIN: Final = 1.0
+"""Seconds until an order is tried again where nothing says more; it then waits its turn by the order rates."""
+TOO_MANY_ORDERS: Final = -1015
+
+
+class Failure(Struct, frozen=True):
+    code: int
+    msg: str = ""
+
+
+_FAILURE: Final = Decoder(Failure)
+
+
+def signature(keys: Keys, payload: str) -> str:
+    """HMAC-SHA256 in hex over exactly what is sent."""
+    return hmac.new(keys.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+
+
+def signed(
+    keys: Keys, method: str, path: str, now: Microseconds, weight: int, tag: str, **parameters: object
+) -> Request:
+    """A request whose parameters and signature stand in the query, for any method."""
+    return signed_within(keys, method, path, now, weight, tag, RECV_WINDOW_MS, **parameters)
+
+
+def signed_within(
+    keys: Keys,
+    method: str,
+    path: str,
+    now: Microseconds,
+    weight: int,
+    tag: str,
+    window_ms: int,
+    **parameters: object,
+) -> Request:
+    """The same, valid for ``window_ms`` after ``now``."""
+    given = {name: value for name, value in parameters.items() if value not in (None, "")}
+    query = urlencode({**given, "recvWindow": window_ms, "timestamp": now // 1000})
+    full = f"{path}?{query}&signature={signature(keys, query)}"
+    return Request(method, full, headers={"X-MBX-APIKEY": keys.key}, weight=weight, tag=tag)
+
+
+def failure(body: bytes) -> Failure | None:
+    """The error in a body; None where it is none."""
+    try:
+        return _FAILURE.decode(body)
+    except UNREADABLE:
+        return None
+
+
+_BANNED_UNTIL: Final = re.compile(rb"banned until (\d{13})(?!\d)")
+
+
+def retry_after(answer: Answer) -> float:
+    """Seconds to wait after a 418 or 429.
+
+    USDⓈ-M documents no header for it; the text of -1003 there has the end of a ban:
+    https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
+    """
+    asked = answer.headers.get("retry-after")
+    named = [_seconds(asked)] if asked is not None else []
+    longest = max((one for one in (*named, _ban_left(answer)) if one > 0), default=None)  # neither 0 nor nan
+    if longest is None:
+        return LEAST_WAIT_SECONDS if named == [0.0] else THROTTLED_SECONDS
+    return min(max(longest, LEAST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)
+
+
+_ORDER_LIMIT: Final = re.compile(rb"orders per (?:([1-9]\d{0,2}) )?(TEN_SECONDS|SECOND|MINUTE|HOUR|DAY)")
+_UNITS: Final = {b"TEN_SECONDS": 10, b"SECOND": 1, b"MINUTE": 60, b"HOUR": 3_600, b"DAY": 86_400}
+
+
+def orders_again(answer: Answer) -> float:
+    """Seconds to wait after an order too many: as asked, or to the end of the window of the limit that is named.
+
+    Windows begin at whole multiples of their length: a day at 0:00 UTC. Only spot documents the header.
+    """
+    if "retry-after" in answer.headers:
+        return retry_after(answer)
+    limit = _ORDER_LIMIT.search(answer.body)
+    if limit is None:
+        return UNREAD_LIMIT_SECONDS if b"orders per" in answer.body else ORDERS_AGAIN
+    window = int(limit[1] or 1) * _UNITS[limit[2]]
+    return min(window - _answered_at(answer) % window, LONGEST_WAIT_SECONDS)
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return THROTTLED_SECONDS
+
+
+def ban_end(text: bytes) -> int:
+    """The end of the ban that a text names, in ms since the epoch; 0 where it names none."""
+    until = _BANNED_UNTIL.search(text)
+    return int(until[1]) if until is not None else 0
+
+
+def _ban_left(answer: Answer) -> float:
+    """Seconds until the end of the ban that the body names; 0 where it names none, or one that has passed."""
+    until, now = ban_end(answer.body), _answered_at(answer)
+    return max(until / 1e3 - now, 0.0) if until and now else 0.0
+
+
+def _answered_at(answer: Answer) -> float:
+    """By the exchange's clock, which its answers tell to the second, else by ours; 0 where neither is known."""
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except (ValueError, TypeError, OverflowError, OSError, IndexError):
+        return answer.received_at / 1e6
+
+
+_INTERVALS: Final = {"10s": 10, "1m": 60, "1d": 86_400}
+_ORDER_COUNT: Final = "x-mbx-order-count-"
+
+
+def usage(answer: Answer, weight_per_minute: int) -> Usage:
+    """From ``X-MBX-USED-WEIGHT-1M`` and, of an order that was taken, ``X-MBX-ORDER-COUNT-10S`` and its like.
+
+    An order too many is a 429 too, which bars new orders alone.
+    """
+    used = answer.headers.get("x-mbx-used-weight-1m", "")
+    orders = {
+        seconds: int(count)
+        for interval, seconds in _INTERVALS.items()
+        if _is_count(count := answer.headers.get(_ORDER_COUNT + interval, ""))
+    }
+    weight = int(used) / weight_per_minute if _is_count(used) else 0.0
+    is_full = answer.status != 200 and is_one_too_many(failure(answer.body))
+    wait = retry_after(answer) if answer.status in (418, 429) and not is_full else None
+    return Usage(weight, orders, is_full, wait)
+
+
+def _is_count(text: str) -> bool:
+    return text.isdecimal() and len(text) < 12
+
+
+def is_one_too_many(failed: Failure | None) -> bool:
+    """Whether a limit of new orders was passed, while anything else may be asked and cancelled."""
+    return failed is not None and failed.code == TOO_MANY_ORDERS
+
+
+def checked(answer: Answer) -> bytes:
+    """The body of a good answer; raises RateLimited, Unreachable, Refused or MalformedFrame for any other."""
+    if answer.status == 200:
+        return answer.body
+    told = f"{answer.request.path.partition('?')[0]}: HTTP {answer.status}: {answer.body[:200]!r}"
+    if answer.status in (418, 429):
+        raise RateLimited(told, retry_after(answer))
+    if answer.status >= 500 or answer.status == 0:
+        raise Unreachable(told)
+    if failure(answer.body) is not None:
+        raise Refused(told)
+    raise MalformedFrame(told)
+
+
+class _Clock(Struct, frozen=True):
+    serverTime: int
+
+
+def server_time(answer: Answer) -> Microseconds:
+    """Raises what ``checked`` raises, and MalformedFrame."""
+    try:
+        return msgspec.json.decode(checked(answer), type=_Clock).serverTime * 1000
+    except UNREADABLE as error:
+        raise MalformedFrame(f"time: {error}") from error

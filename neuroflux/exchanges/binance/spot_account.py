@@ -1,0 +1,296 @@
+"""Binance spot's private feed: reports, fills and balances over the WebSocket API.
+
+The stream is ``userDataStream.subscribe.signature``; listen keys of spot are retired. Of its two events that are a
+change and no figure, ``balanceUpdate`` is a transfer, and ``outboundAccountPosition`` follows with the balance;
+``externalLockUpdate`` is followed by nothing that the manual names, so the balances are asked for. Source:
+https://developers.binance.com/docs/binance-spot-api-docs/user-data-stream
+
+No answer names transfers again: the histories of deposits and withdrawals (``/sapi/v1/capital``) leave out those
+between the wallets of one owner, have ids that the stream has not, and weigh up to 18,000. What was missed is deduced
+from the balances, which on spot only fills and their fees change besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from math import inf
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Raw, Struct
+from msgspec.json import Decoder
+
+from neuroflux.domain import (
+    AccountTransfer,
+    Balance,
+    ExchangeStatus,
+    Instrument,
+    Microseconds,
+    StatusKind,
+    TransferKind,
+)
+from neuroflux.exchanges.binance.codes import THROTTLED
+from neuroflux.exchanges.binance.fees import SPOT_FEES, fees_requests, is_spot, spot_rates
+from neuroflux.exchanges.binance.market import closing
+from neuroflux.exchanges.binance.messages import (
+    UNREADABLE,
+    AccountPosition,
+    AssetBalance,
+    BalanceChange,
+    ExecutionReport,
+    ExternalLock,
+    Head,
+    microseconds,
+)
+from neuroflux.exchanges.binance.orders import ZERO, records_of
+from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, PAGE, asked_at, next_page
+from neuroflux.exchanges.binance.reports import spot_events
+from neuroflux.exchanges.binance.rest import (
+    LONGEST_WAIT_SECONDS,
+    THROTTLED_SECONDS,
+    ban_end,
+    failure,
+    signature,
+    signed,
+    signed_within,
+)
+from neuroflux.exchanges.binance.rows import Rows, keys_of, sane
+from neuroflux.exchanges.kit.events import FeedEvent, Hold, Ignored, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.omitted import Held
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
+
+EXCHANGE: Final = "binance"
+FILLS: Final = "/api/v3/myTrades"
+FILLS_WEIGHT: Final = 20
+ACCOUNT: Final = "/api/v3/account"
+ACCOUNT_WEIGHT: Final = 20
+
+_HELD: Final = {"omitZeroBalances": "true"}
+_HEAD: Final = Decoder(Head)
+_REPORT: Final = Decoder(ExecutionReport)
+_POSITION: Final = Decoder(AccountPosition)
+_CHANGED: Final = Decoder(AssetBalance)
+_MOVED: Final = Decoder(BalanceChange)
+_LOCK: Final = Decoder(ExternalLock)
+
+
+class _RestBalance(Struct, frozen=True):
+    asset: str
+    free: Decimal
+    locked: Decimal
+
+
+class _Account(Struct, frozen=True):
+    balances: list[Raw]
+    canTrade: bool | None = None
+
+
+_ACCOUNT: Final = Decoder(_Account)
+_BALANCE: Final = Decoder(_RestBalance)
+
+
+class BinanceAccountFeed:
+    """Private data of one spot account."""
+
+    exchange = EXCHANGE
+    pushes_whole = True
+
+    def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
+        self._keys = keys
+        self._symbols = {one.name: one.symbol for one in instruments}
+        self._active: set[str] = set()
+        self._amended: dict[tuple[str, int], str] = {}
+        """By symbol and exchange's id, the client ids that orders had before somebody amended them."""
+        self._held = Held()
+        self._may_trade: bool | None = None
+
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        self._symbols |= {one.name: one.symbol for one in instruments}
+
+    def opening(self, now: Microseconds) -> Sequence[Request]:
+        return ()
+
+    def keep_alive(self, now: Microseconds) -> Sequence[Request]:
+        return ()
+
+    def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
+        """One socket; the signature is over the parameters sorted by name. Nothing may come for hours."""
+        parameters: dict[str, object] = {"apiKey": self._keys.key, "timestamp": now // 1000}
+        payload = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
+        parameters["signature"] = signature(self._keys, payload)
+        method = "userDataStream.subscribe.signature"
+        frame = msgspec.json.encode({"id": "account", "method": method, "params": parameters})
+        return (Subscription("/ws-api/v3", (frame,), quiet_seconds=inf),)
+
+    def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        """Fills are asked for by symbol: of those that had an order here. The execution asks for its own too."""
+        keys, start = self._keys, since // 1000
+        return (
+            *self.figures(now),
+            signed(keys, "GET", "/api/v3/openOrders", now, 80, "openOrders"),
+            *(
+                signed(keys, "GET", FILLS, now, FILLS_WEIGHT, "fills", symbol=name, startTime=start, limit=PAGE)
+                for name in sorted(self._active)
+            ),
+        )
+
+    def figures(self, now: Microseconds) -> Sequence[Request]:
+        return (signed(self._keys, "GET", ACCOUNT, now, ACCOUNT_WEIGHT, "account", **_HELD),)
+
+    def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        return ()
+
+    def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
+        return fees_requests(self._keys, SPOT_FEES, self._symbols, symbols, now)
+
+    # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
+        try:
+            head = _HEAD.decode(raw)
+            inner = head.event if head.event is not UNSET else head.data
+            if inner is not UNSET:
+                return self._message(inner, _HEAD.decode(inner), received_time)
+            return self._message(raw, head, received_time)
+        except UNREADABLE as error:
+            return (Undecodable(str(error)),)
+
+    def _message(self, raw: bytes | str, head: Head, received: Microseconds) -> Sequence[FeedEvent]:
+        match head.e:
+            case "executionReport":
+                wire = sane(_REPORT.decode(raw))
+                self._active.add(wire.s)
+                return spot_events(EXCHANGE, wire, self._symbols, self._first_id(wire))
+            case "outboundAccountPosition":
+                return self._changed(_POSITION.decode(raw))
+            case "balanceUpdate":
+                return (_transfer(sane(_MOVED.decode(raw))),)
+            case "externalLockUpdate":
+                return (self._account_of(_LOCK.decode(raw)),)
+            case "eventStreamTerminated":
+                return (_ended(head.e, received),)
+            case "serverShutdown":
+                return (closing(EXCHANGE, "account", received),)
+            case "":
+                return _reply(head, received)
+        return (Ignored(head.e),)
+
+    def _first_id(self, wire: ExecutionReport) -> str:
+        """The client id that an order was placed with: whoever amends it gives it another, under the same ``i``.
+
+        Source: https://developers.binance.com/docs/binance-spot-api-docs/faqs/order_amend_keep_priority
+        """
+        place = wire.s, wire.i
+        if wire.x == "REPLACED":
+            self._amended.setdefault(place, wire.C)
+        is_over = wire.X in ("FILLED", "CANCELED", "EXPIRED", "REJECTED")
+        return (self._amended.pop(place, "") if is_over else self._amended.get(place, "")) or wire.C or wire.c
+
+    def _changed(self, wire: AccountPosition) -> Sequence[FeedEvent]:
+        """Absolute figures of what changed."""
+        time = microseconds(wire.u)
+        found = Rows(wire.B, _CHANGED.decode)
+        events = [self._balance(one.a, one.f, one.l, time, time) for one in found.good]
+        return [*events, *found.statuses(EXCHANGE, "balance", time)] or [Ignored("no balance changed")]
+
+    def _account_of(self, wire: ExternalLock) -> PageNeeded:
+        time = microseconds(wire.E)
+        return PageNeeded(
+            signed_within(self._keys, "GET", ACCOUNT, time, ACCOUNT_WEIGHT, "account", LONG_WINDOW_MS, **_HELD)
+        )
+
+    def _balance(self, asset: str, free: Decimal, locked: Decimal, time: Microseconds, pushed: Microseconds) -> Balance:
+        total = free + locked
+        self._held.reported(asset, total != 0, pushed)
+        return Balance(EXCHANGE, asset, free, locked, ZERO, total, time)
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
+        if answer.status != 200:
+            return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
+        try:
+            found = records_of(EXCHANGE, answer.body, self._symbols)
+            if found is None and is_spot(keys_of(answer.body)[0]):
+                return (spot_rates(answer.body, self._symbols),)
+            if found is None:
+                return self._account(answer, received_time)
+            more = next_page(self._keys, answer, found, FILLS, FILLS_WEIGHT, received_time)
+            return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received_time), *more]
+        except UNREADABLE as error:
+            return (Undecodable(str(error)),)
+
+    def _account(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        failed = failure(answer.body)
+        if failed is not None and failed.code < 0:
+            return (Undecodable(f"{failed.code} {failed.msg}"),)
+        try:
+            account = _ACCOUNT.decode(answer.body)
+        except msgspec.ValidationError:
+            return (Ignored("answer"),)
+        found = Rows(account.balances, _BALANCE.decode)
+        balances = [self._balance(one.asset, one.free, one.locked, received, 0) for one in found.good]
+        named = {one.asset for one in found.good} | found.bad_names
+        gone = self._held.omitted(named, asked_at(answer)) if found.is_whole else ()
+        none = [Balance(EXCHANGE, asset, ZERO, ZERO, ZERO, ZERO, received) for asset in gone]
+        mode = self._mode(account.canTrade, received)
+        return [*balances, *none, *found.statuses(EXCHANGE, "balance", received), *mode] or [Ignored("account")]
+
+    def _mode(self, may_trade: bool | None, received: Microseconds) -> Sequence[ExchangeStatus]:
+        """Said when it changes, and at first only where the account may not trade."""
+        before, self._may_trade = self._may_trade is not False, may_trade
+        if may_trade is None or may_trade is before:
+            return ()
+        detail = "" if may_trade else "this account may not trade (canTrade is false): ask the exchange to allow it"
+        return (ExchangeStatus(EXCHANGE, "account", StatusKind.MODE, float(not may_trade), detail, received),)
+
+
+class _Again(Struct, frozen=True):
+    """When requests are accepted again, by the exchange's clock, and what that clock shows; both in ms."""
+
+    retryAfter: int = 0
+    serverTime: int = 0
+
+
+class _Refused(Struct, frozen=True):
+    code: int
+    msg: str = ""
+    data: _Again | None = None
+
+
+_REFUSED: Final = Decoder(_Refused)
+
+
+def _transfer(wire: BalanceChange) -> AccountTransfer:
+    """Named by its time and amount: it has no id."""
+    number, time = f"{wire.T}:{wire.d.normalize():f}", microseconds(wire.T)
+    return AccountTransfer(EXCHANGE, wire.a, wire.d, TransferKind.TRANSFER, "balanceUpdate", number, time)
+
+
+def _ended(detail: str, received: Microseconds) -> ExchangeStatus:
+    return ExchangeStatus(EXCHANGE, "account", StatusKind.DISCONNECTED, 0.0, detail, received)
+
+
+def _reply(head: Head, received: Microseconds) -> Sequence[FeedEvent]:
+    """A refused subscription brings nothing, for ever: the stream must be opened again, after a ban where there is one.
+
+    https://developers.binance.com/docs/binance-spot-api-docs/websocket-api/rate-limits ("IP limits")
+    """
+    if head.error is UNSET:
+        return (Ignored("reply"),)
+    text = bytes(head.error).decode(errors="replace")
+    try:
+        refused = _REFUSED.decode(head.error)
+    except UNREADABLE:
+        return (_ended(text, received),)
+    if refused.code not in THROTTLED:
+        return (_ended(text, received),)
+    return (Hold(_wait(refused, received), text), _ended(text, received))
+
+
+def _wait(refused: _Refused, received: Microseconds) -> float:
+    """Seconds until the end that is named, from the exchange's time to the exchange's time where it says both."""
+    again = refused.data or _Again()
+    until, now = again.retryAfter or ban_end(refused.msg.encode()), again.serverTime or received / 1e3
+    return min((until - now) / 1e3, LONGEST_WAIT_SECONDS) if until > now else THROTTLED_SECONDS

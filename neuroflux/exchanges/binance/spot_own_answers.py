@@ -1,0 +1,133 @@
+"""Binance's own answers for the audit: what spot and USDⓈ-M share, and spot's account.
+
+Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from neuroflux.domain import Microseconds
+from neuroflux.errors import MalformedFrame
+from neuroflux.exchanges.binance.rest import signed
+from neuroflux.exchanges.kit.own_answers import (
+    OwnAccount,
+    OwnAnswers,
+    OwnBalance,
+    OwnFill,
+    OwnOrder,
+    OwnTop,
+    rows,
+    tagged,
+)
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+
+PAGE: Final = 1000
+_STATES: Final = {
+    "NEW": "open",
+    "PARTIALLY_FILLED": "open",
+    "FILLED": "filled",
+    "CANCELED": "ended",
+    "EXPIRED": "ended",
+    "EXPIRED_IN_MATCH": "ended",
+    "REJECTED": "rejected",
+}
+
+
+class BinanceOwn:
+    """Implements ``OwnAnswers`` for the spot account."""
+
+    def account_requests(self, keys: Keys, now: Microseconds) -> Sequence[Request]:
+        return (signed(keys, "GET", "/api/v3/account", now, 20, "account"),)
+
+    def history_requests(
+        self, keys: Keys, names: Collection[str], since: Microseconds, now: Microseconds
+    ) -> Sequence[Request]:
+        return (
+            signed(keys, "GET", "/api/v3/openOrders", now, 80, "orders"),
+            *by_name(keys, names, since, now, "/api/v3/myTrades", "/api/v3/allOrders", 20),
+        )
+
+    def account(self, answers: Sequence[Answer]) -> OwnAccount:
+        try:
+            (told,) = tagged(answers, "account")
+            balances = {row["asset"]: _balance(row) for row in told["balances"]}
+            return OwnAccount(balances, {}, orders(answers), fills(answers), cut_short(answers))
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise MalformedFrame(f"binance: {error!r}") from error
+
+    def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
+        return (Request("GET", "/api/v3/ticker/bookTicker", weight=4, tag="tops"),)
+
+    def tops(self, answers: Sequence[Answer]) -> Mapping[str, OwnTop]:
+        return tops(answers)
+
+
+def _balance(row: Mapping[str, str]) -> OwnBalance:
+    free, locked = Decimal(row["free"]), Decimal(row["locked"])
+    return OwnBalance(free + locked, free, locked)
+
+
+# ── shared with USDⓈ-M ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def by_name(
+    keys: Keys, names: Collection[str], since: Microseconds, now: Microseconds, fills: str, orders: str, weight: int
+) -> Sequence[Request]:
+    """The fills since then, and the newest orders, of each instrument."""
+    asked: list[Request] = []
+    for name in sorted(names):
+        times = {"symbol": name, "startTime": since // 1000, "limit": PAGE}
+        asked.append(signed(keys, "GET", fills, now, weight, "fills", **times))
+        asked.append(signed(keys, "GET", orders, now, weight, "orders", **times))
+    return asked
+
+
+def orders(answers: Sequence[Answer]) -> dict[str, OwnOrder]:
+    return {row["clientOrderId"]: _order(row) for row in rows(answers, "orders")}
+
+
+def _order(row: Mapping[str, Any]) -> OwnOrder:
+    state = _STATES.get(row["status"], row["status"])
+    quantities = Decimal(row["origQty"]), Decimal(row["executedQty"])
+    return OwnOrder(row["symbol"], str(row["orderId"]), row["side"].lower(), *quantities, state)
+
+
+def fills(answers: Sequence[Answer]) -> dict[tuple[str, str, str], OwnFill]:
+    executed = ((str(row["id"]), _fill(row)) for row in rows(answers, "fills"))
+    return {(one.name, trade_id, one.side): one for trade_id, one in executed}
+
+
+def _fill(row: Mapping[str, Any]) -> OwnFill:
+    bought = row["isBuyer"] if "isBuyer" in row else row["side"] == "BUY"
+    return OwnFill(
+        name=row["symbol"],
+        order=str(row["orderId"]),
+        side="buy" if bought else "sell",
+        price=Decimal(row["price"]),
+        quantity=Decimal(row["qty"]),
+        fee=Decimal(row["commission"]),
+        fee_asset=row["commissionAsset"],
+        time=row["time"] * 1000,
+    )
+
+
+def cut_short(answers: Sequence[Answer]) -> tuple[str, ...]:
+    """The lists that are as long as a page."""
+    full = [one.request for one in answers if one.status == 200 and one.body.count(b'"symbol"') >= PAGE]
+    return tuple(f"{one.tag} of {one.path.partition('&')[0]}" for one in full if one.tag in ("fills", "orders"))
+
+
+def tops(answers: Sequence[Answer]) -> Mapping[str, OwnTop]:
+    try:
+        found = {
+            row["symbol"]: OwnTop(Decimal(row["bidPrice"]), Decimal(row["askPrice"])) for row in rows(answers, "tops")
+        }
+    except (KeyError, TypeError, ArithmeticError) as error:
+        raise MalformedFrame(f"bookTicker: {error!r}") from error
+    return {name: top for name, top in found.items() if top.bid > 0 and top.ask > 0}
+
+
+OWN: Final[OwnAnswers] = BinanceOwn()

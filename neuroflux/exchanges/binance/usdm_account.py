@@ -1,0 +1,253 @@
+"""Binance USDⓈ-M's private feed: reports, fills, balances, positions and transfers over a listen key.
+
+Positions and assets that a complete answer omits are held no more; how balances are counted is in
+``binanceusdm_wallets``. COIN-M has the same listen key and address, and its events are dropped: its quantities are
+contracts, its wallets others. Sources: the pages "User Data Streams" of both,
+https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams and
+https://developers.binance.com/docs/derivatives/coin-margined-futures/user-data-streams
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import inf
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+from msgspec import UNSET, Struct
+from msgspec.json import Decoder
+
+from neuroflux.domain import ExchangeStatus, Fill, Instrument, Microseconds, StatusKind
+from neuroflux.exchanges.binance.codes import BAD_LISTEN_KEY
+from neuroflux.exchanges.binance.fees import USDM_FEES, fees_requests, is_usdm, usdm_rates
+from neuroflux.exchanges.binance.market import closing
+from neuroflux.exchanges.binance.messages import (
+    UNREADABLE,
+    AccountUpdate,
+    ConfigUpdate,
+    Head,
+    OrderTradeUpdate,
+    microseconds,
+)
+from neuroflux.exchanges.binance.orders import Records, records_of
+from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, PAGE, asked_at, next_page, query_of
+from neuroflux.exchanges.binance.reports import futures_events
+from neuroflux.exchanges.binance.rest import Failure, failure, signed, signed_within
+from neuroflux.exchanges.binance.rows import keys_of, sane, unknown
+from neuroflux.exchanges.binance.usdm_figures import Figures
+from neuroflux.exchanges.binance.usdm_margin_calls import MarginCall, margin_call
+from neuroflux.exchanges.binance.usdm_modes import Flags, Modes
+from neuroflux.exchanges.binance.usdm_transfers import OF_TRADING, REASONS, history, pushed, transfers
+from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
+
+EXCHANGE: Final = "binanceusdm"
+LISTEN_KEY: Final = "/fapi/v1/listenKey"
+FILLS: Final = "/fapi/v1/userTrades"
+FILLS_WEIGHT: Final = 5
+
+_HEAD: Final = Decoder(Head)
+_ORDER: Final = Decoder(OrderTradeUpdate)
+_UPDATE: Final = Decoder(AccountUpdate)
+_CONFIG: Final = Decoder(ConfigUpdate)
+_CALL: Final = Decoder(MarginCall)
+_FLAGS: Final = Decoder(Flags)
+_OF_A_PRODUCT: Final = frozenset({"ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "ACCOUNT_CONFIG_UPDATE", "MARGIN_CALL"})
+_FLAG_NAMES: Final = frozenset(Flags.__struct_fields__)
+
+
+class _ListenKey(Struct, frozen=True):
+    listenKey: str = ""
+
+
+class BinanceUsdmAccountFeed:
+    """Private data of one USDⓈ-M account, in one-way mode: a symbol has one position."""
+
+    exchange = EXCHANGE
+    pushes_whole = False
+
+    def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
+        self._keys, listed = keys, list(instruments)
+        self._symbols = {one.name: one.symbol for one in listed}
+        self._listen_key = ""
+        self._active: set[str] = set()
+        self._modes = Modes(EXCHANGE)
+        self._settles = {one.name: one.settle for one in listed}
+        self._figures = Figures(EXCHANGE, self._symbols, self._settles, self._modes)
+
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        self._symbols |= {one.name: one.symbol for one in instruments}
+        self._settles |= {one.name: one.settle for one in instruments}
+
+    def opening(self, now: Microseconds) -> Sequence[Request]:
+        """A listen key, which is the same one again, extended, where there is one; and the account's mode."""
+        return (self._key_request("POST"), *self._modes.requests(self._keys, now))
+
+    def keep_alive(self, now: Microseconds) -> Sequence[Request]:
+        """Extends the key; the mode is asked for again, since no push says that it was changed."""
+        return (self._key_request("PUT"), *self._modes.requests(self._keys, now))
+
+    def _key_request(self, method: str) -> Request:
+        return Request(method, LISTEN_KEY, headers={"X-MBX-APIKEY": self._keys.key}, tag="listenKey")
+
+    def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
+        """None without a listen key: what ``answer`` said of it ends the stream, and it is opened again."""
+        if not self._listen_key:
+            return ()
+        return (Subscription(f"/private/ws?listenKey={quote(self._listen_key)}", quiet_seconds=inf),)
+
+    def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        """Fills are asked for by symbol: of those that had an order here. The execution asks for its own too."""
+        keys, start = self._keys, since // 1000
+        return (
+            *self.figures(now),
+            signed(keys, "GET", "/fapi/v1/openOrders", now, 40, "openOrders"),
+            *(
+                signed(keys, "GET", FILLS, now, FILLS_WEIGHT, "fills", symbol=name, startTime=start, limit=PAGE)
+                for name in sorted(self._active)
+            ),
+        )
+
+    def figures(self, now: Microseconds) -> Sequence[Request]:
+        return (
+            signed(self._keys, "GET", "/fapi/v3/account", now, 5, "account"),
+            signed(self._keys, "GET", "/fapi/v3/positionRisk", now, 5, "positionRisk"),
+        )
+
+    def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        return history(self._keys, since, now)
+
+    def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
+        return fees_requests(self._keys, USDM_FEES, self._symbols, symbols, now)
+
+    # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
+        try:
+            head = _HEAD.decode(raw)
+            inner = head.event if head.event is not UNSET else head.data
+            if inner is not UNSET:
+                return self._message(inner, _HEAD.decode(inner), received_time)
+            return self._message(raw, head, received_time)
+        except UNREADABLE as error:
+            return (Undecodable(str(error)),)
+
+    def _message(self, raw: bytes | str, head: Head, received: Microseconds) -> Sequence[FeedEvent]:
+        if head.e in _OF_A_PRODUCT and head.st is not UNSET and bytes(head.st) == b"2":
+            return (Ignored(f"{head.e} of COIN-M"),)
+        match head.e:
+            case "ORDER_TRADE_UPDATE":
+                return self._order(_ORDER.decode(raw))
+            case "ACCOUNT_UPDATE":
+                return self._updated(_UPDATE.decode(raw)) or (Ignored("nothing changed"),)
+            case "ACCOUNT_CONFIG_UPDATE":
+                return self._configured(_CONFIG.decode(raw), received)
+            case "MARGIN_CALL":
+                return margin_call(EXCHANGE, _CALL.decode(raw), self._symbols)
+            case "listenKeyExpired":
+                return (self._no_key("the listen key expired: a new one is asked for", received),)
+            case "serverShutdown":
+                return (closing(EXCHANGE, "account", received),)
+        return (Ignored(head.e or "reply"),)  # TRADE_LITE among them: it says a fill a second time
+
+    def _updated(self, wire: AccountUpdate) -> Sequence[FeedEvent]:
+        """The figures; and where money came or went, the wish for what names it."""
+        figures, reason, time = self._figures.pushed(wire), wire.a.m, microseconds(wire.E)
+        if reason in OF_TRADING:
+            return figures
+        strange = () if reason in REASONS else (unknown(EXCHANGE, f"an account update for {reason[:80]!r}", time),)
+        return (*figures, *strange, pushed(self._keys, time))
+
+    def _order(self, wire: OrderTradeUpdate) -> Sequence[FeedEvent]:
+        order = sane(wire.o)
+        self._active.add(order.s)
+        events = futures_events(EXCHANGE, order, self._symbols)
+        if not order.l or any(isinstance(one, Fill) for one in events):
+            return events
+        return [*events, self._fills_of(order.s, order.i, microseconds(wire.E))]
+
+    def _fills_of(self, name: str, order_id: int, now: Microseconds) -> PageNeeded:
+        """What an order executed, where the stream did not say it as a fill that can be told from others."""
+        asked = {"symbol": name, "orderId": order_id, "limit": PAGE}
+        return PageNeeded(signed_within(self._keys, "GET", FILLS, now, FILLS_WEIGHT, "fills", LONG_WINDOW_MS, **asked))
+
+    def _configured(self, wire: ConfigUpdate, received: Microseconds) -> Sequence[FeedEvent]:
+        if wire.ac is not None:
+            self._figures.leverage(wire.ac.s, wire.ac.l)
+        mode = self._modes.take(Flags(multiAssetsMargin=wire.ai.j), received) if wire.ai is not None else ()
+        return mode or (Ignored("ACCOUNT_CONFIG_UPDATE"),)
+
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
+        failed = failure(answer.body)
+        kind = answer.request.path.partition("?")[0].rpartition("/")[2]
+        if kind == "listenKey" or answer.request.tag == "listenKey":
+            return self._keyed(answer, failed, received_time)
+        if answer.status != 200:
+            return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
+        if failed is not None and failed.code < 0:
+            return (Undecodable(f"{failed.code} {failed.msg}"),)
+        try:
+            found = records_of(EXCHANGE, answer.body, self._symbols)
+            if found is not None:
+                return self._recorded(answer, found, received_time)
+            return self._read(kind, answer, received_time) or (Ignored(kind or "answer"),)
+        except UNREADABLE as error:
+            return (Undecodable(f"{kind or 'answer'}: {error}"),)
+
+    def _recorded(self, answer: Answer, found: Records, received: Microseconds) -> Sequence[FeedEvent]:
+        more = next_page(self._keys, answer, found, FILLS, FILLS_WEIGHT, received)
+        return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received), *more]
+
+    def _read(self, kind: str, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        """By its keys, and where it has none (an empty list, or one that can't be read) by what was asked for."""
+        keys, is_list = keys_of(answer.body)
+        asked, body, figures = asked_at(answer), answer.body, self._figures
+        if "listenKey" in keys:
+            return self._keyed(answer, None, received)
+        if "assets" in keys:
+            return figures.account(body, asked, received)
+        if not is_list and is_usdm(keys):
+            return (usdm_rates(body, self._symbols),)
+        if not is_list:
+            return self._modes.take(_FLAGS.decode(body), received) if _FLAG_NAMES & set(keys) else ()
+        if kind == "income" or {"incomeType", "income"} <= set(keys):
+            return transfers(EXCHANGE, self._keys, answer, received)
+        if kind == "positionRisk" or {"positionAmt", "symbol"} <= set(keys):
+            return figures.risks(body, "symbol" not in query_of(answer), asked, received)
+        if kind == "balance" or {"asset", "balance"} <= set(keys):
+            return figures.funds(body, asked, received)
+        return figures.leverages(body, received) if {"symbol", "leverage", "marginType"} <= set(keys) else ()
+
+    # ── the listen key ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _keyed(self, answer: Answer, failed: Failure | None, received: Microseconds) -> Sequence[FeedEvent]:
+        """A key; or that there is none any more, which ends the stream.
+
+        Any other refusal to extend it changes nothing yet: it is tried again within the hour that a key lasts.
+        """
+        said = f"{failed.code} {failed.msg}" if failed is not None else f"HTTP {answer.status}"
+        is_good = answer.status == 200 and failed is None
+        if key := _key_in(answer.body) if is_good else "":
+            self._listen_key = key
+            return (Ignored("listenKey"),)
+        if failed is not None and failed.code == BAD_LISTEN_KEY:
+            return (self._no_key(f"the listen key is gone ({said}): a new one is asked for", received),)
+        if answer.request.method == "POST":
+            return (self._no_key(f"no listen key was given ({said})", received),)
+        return (
+            (Ignored("listenKey"),) if answer.status == 200 and failed is None else (Undecodable(f"listenKey: {said}"),)
+        )
+
+    def _no_key(self, detail: str, received: Microseconds) -> ExchangeStatus:
+        self._listen_key = ""
+        return ExchangeStatus(EXCHANGE, "account", StatusKind.DISCONNECTED, 0.0, detail, received)
+
+
+def _key_in(body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=_ListenKey).listenKey
+    except UNREADABLE:
+        return ""

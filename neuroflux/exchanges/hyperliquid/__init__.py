@@ -1,0 +1,1 @@
+"""Hyperliquid, spot and perpetuals."""

@@ -1,0 +1,295 @@
+"""Hyperliquid's private feed: fills, orders, positions, balances and transfers of one address.
+
+``userEvents`` is read but not subscribed: of what matters here it has only the fills, which ``userFills`` brings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from msgspec import Raw, Struct
+from msgspec.json import Decoder
+
+from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKind
+from neuroflux.exchanges.hyperliquid.fees import rates_of
+from neuroflux.exchanges.hyperliquid.ledger import LEDGER, Ledger, LedgerFrame, ledger_of
+from neuroflux.exchanges.hyperliquid.messages import (
+    UNREADABLE,
+    AccountFrame,
+    ClearinghouseStateFrame,
+    ErrorFrame,
+    OrderUpdatesFrame,
+    Role,
+    SpotState,
+    SpotStateFrame,
+    UserEventFrame,
+    UserFillsFrame,
+    channels_of,
+    kind_of,
+)
+from neuroflux.exchanges.hyperliquid.orders import PAGE_BYTES, Records, fills_of, records_of, updates_of
+from neuroflux.exchanges.hyperliquid.rest import account_of, fills_request, info_request, ledger_request, next_page
+from neuroflux.exchanges.hyperliquid.socket import ID, error_event, not_a_frame, socket, subscribe_frame
+from neuroflux.exchanges.hyperliquid.wallet import MODES, Wallet, mode_of, mode_status
+from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
+
+QUIET_SECONDS: Final = 60.0
+"""The states of the accounts are pushed about every 5 s."""
+
+NEWS: Final[Microseconds] = 600_000_000
+"""What the exchange did to the account is told of fills that are no older: each connection brings old ones again."""
+
+_SUBSCRIBED: Final = ("userFills", "orderUpdates", "clearinghouseState", "spotState", LEDGER)
+_ASKED: Final = frozenset(
+    {
+        "clearinghouseState",
+        "spotClearinghouseState",
+        "frontendOpenOrders",
+        "userFills",
+        "userAbstraction",
+        "userRole",
+        LEDGER,
+    }
+)
+_OF_DEX: Final = "clearinghouseState of "
+"""Begins the tag of a request for another dex's state: the answer does not name the dex."""
+
+_META_OF: Final = "meta of "
+"""Begins the tag of a request for what another dex settles in."""
+
+_LISTS: Final = frozenset({"frontendOpenOrders", "userFills", LEDGER})
+_ROLES: Final = frozenset({"user", "agent", "vault", "subAccount", "missing"})
+_FRAMES: Final[Decoder[AccountFrame | LedgerFrame]] = Decoder(AccountFrame | LedgerFrame)
+_CHANNELS: Final = channels_of(AccountFrame | LedgerFrame)
+_ROWS: Final = Decoder(list[Raw])
+_SPOT: Final = Decoder(SpotState)
+_ROLE: Final = Decoder(Role)
+
+
+class _Meta(Struct, frozen=True):
+    """``collateralToken`` is a token's index."""
+
+    collateralToken: int
+
+
+_META: Final = Decoder(_Meta)
+
+
+class HyperliquidAccountFeed:
+    """Private data of ``keys.key``, the account's own address (never an agent's: of that there is nothing to tell)."""
+
+    exchange = ID
+    pushes_whole = False
+    """The states of the accounts are whole, but come up to 5 s after the orders and fills that change them."""
+
+    def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
+        self._user = account_of(keys)
+        self._listed = {instrument.name: instrument for instrument in instruments}
+        self._symbols = {name: instrument.symbol for name, instrument in self._listed.items()}
+        self._wallet = Wallet(self._symbols)
+        self._mode = self._role = ""
+
+    def learn(self, instruments: Sequence[Instrument]) -> None:
+        self._listed |= {instrument.name: instrument for instrument in instruments}
+        self._symbols |= {instrument.name: instrument.symbol for instrument in instruments}
+
+    def opening(self, now: Microseconds) -> Sequence[Request]:
+        return ()
+
+    def keep_alive(self, now: Microseconds) -> Sequence[Request]:
+        return ()
+
+    def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
+        return (socket([subscribe_frame(kind, user=self._user) for kind in _SUBSCRIBED], QUIET_SECONDS),)
+
+    def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        """The mode comes first, since the states mean different things in each; the role never changes."""
+        role = () if self._role else (info_request("userRole", user=self._user),)
+        return (
+            *role,
+            info_request("userAbstraction", user=self._user),
+            *self.figures(now),
+            info_request("frontendOpenOrders", user=self._user),
+            fills_request(self._user, since // 1000),
+        )
+
+    def figures(self, now: Microseconds) -> Sequence[Request]:
+        """Both accounts, and the positions on each dex of others on which this address was seen to trade."""
+        return (
+            info_request("spotClearinghouseState", user=self._user),
+            info_request("clearinghouseState", user=self._user),
+            *(
+                info_request("clearinghouseState", tag=f"{_OF_DEX}{dex}", user=self._user, dex=dex)
+                for dex in sorted(self._wallet.dexes)
+            ),
+        )
+
+    def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        return (ledger_request(self._user, since // 1000),)
+
+    def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
+        return (info_request("userFees", user=self._user),)
+
+    def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
+        try:
+            frame = _FRAMES.decode(raw)
+        except UNREADABLE as error:
+            known = not_a_frame(raw, error, _CHANNELS)
+            return (known,) if known else self._payload(raw, received_time, Undecodable(str(error)))
+        try:
+            return self._framed(frame, received_time)
+        except UNREADABLE as error:
+            return (Undecodable(f"clearinghouseState: {error}"),)
+
+    def _framed(self, frame: AccountFrame | LedgerFrame, received_time: Microseconds) -> Sequence[FeedEvent]:
+        match frame:
+            case UserFillsFrame():
+                return self._records(fills_of(frame.data.fills, self._symbols), received_time) or (Ignored("no fill"),)
+            case UserEventFrame():
+                rows = frame.data.fills or ()
+                return self._records(fills_of(rows, self._symbols), received_time) or (Ignored("no fill"),)
+            case OrderUpdatesFrame():
+                return self._records(updates_of(frame.data, self._symbols), received_time) or (Ignored("no order"),)
+            case ClearinghouseStateFrame():
+                body = bytes(frame.data.clearinghouseState)
+                return self._wallet.perpetuals_changed(body, frame.data.dex, received_time) or (Ignored("no margin"),)
+            case SpotStateFrame():
+                return self._wallet.spot_changed(frame.data.spotState, received_time) or (Ignored("no balance"),)
+            case LedgerFrame():
+                rows, user = frame.data.nonFundingLedgerUpdates or (), frame.data.user.lower() or self._user
+                return self._ledger(ledger_of(rows, user, self._wallet.asset_named), received_time)
+            case ErrorFrame():
+                return (error_event(frame.data, received_time),)
+
+    def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
+        if answer.status != 200:
+            return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
+        asked = answer.request.tag
+        if asked in _LISTS and answer.body.strip() == b"[]":
+            return (Ignored(asked),)
+        otherwise = Undecodable(f"no answer to {asked}") if asked in _ASKED else Ignored(asked or "answer")
+        if asked == "userAbstraction" or _is_mode(answer.body):
+            return self._mode_answered(answer.body, received_time)
+        if asked == "userFees":
+            return self._fees_answered(answer.body)
+        if asked.startswith(_OF_DEX):
+            return self._state_of_dex(answer.body, asked.removeprefix(_OF_DEX), received_time)
+        if asked.startswith(_META_OF):
+            return self._meta_of_dex(answer.body, asked.removeprefix(_META_OF), received_time)
+        if asked == LEDGER:
+            return self._ledger_answered(answer, received_time)
+        return (*self._payload(answer.body, received_time, otherwise), *self._next_page(answer))
+
+    def _ledger_answered(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
+        try:
+            found = self._read_ledger(answer.body)
+        except UNREADABLE as error:
+            return (Undecodable(f"{LEDGER}: {error}"),)
+        more = next_page(answer, self._user, found.next_start, ledger_request)
+        return (*self._ledger(found, received_time), *more)
+
+    def _read_ledger(self, body: bytes | str) -> Ledger:
+        """Raises ``UNREADABLE``."""
+        return ledger_of(_ROWS.decode(body), self._user, self._wallet.asset_named)
+
+    def _fees_answered(self, body: bytes) -> Sequence[FeedEvent]:
+        try:
+            return rates_of(body, self._listed.values())
+        except UNREADABLE as error:
+            return (Undecodable(f"userFees: {error}"),)
+
+    def _state_of_dex(self, body: bytes, dex: str, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """What it settles in is asked for, until it is known: in one account with others it changes a balance."""
+        try:
+            events = self._wallet.perpetuals_changed(body, dex, received_time) or (Ignored(f"no position on {dex}"),)
+        except UNREADABLE as error:
+            return (Undecodable(f"{_OF_DEX}{dex}: {error}"),)
+        meta = info_request("meta", tag=f"{_META_OF}{dex}", dex=dex)
+        return (*events, PageNeeded(meta)) if self._wallet.wants_settlement(dex) else events
+
+    def _meta_of_dex(self, body: bytes, dex: str, received_time: Microseconds) -> Sequence[FeedEvent]:
+        try:
+            token = _META.decode(body).collateralToken
+        except UNREADABLE as error:
+            return (Undecodable(f"{_META_OF}{dex}: {error}"),)
+        return self._wallet.settles_in(dex, token, received_time) or (Ignored(f"{_META_OF}{dex}"),)
+
+    def _mode_answered(self, body: bytes, received_time: Microseconds) -> Sequence[FeedEvent]:
+        try:
+            self._mode = mode_of(body)
+        except UNREADABLE as error:
+            return (Undecodable(f"userAbstraction: {error}"),)
+        status = mode_status(self._mode, self._role, received_time)
+        return (status, *self._wallet.mode_changed(self._mode, received_time))
+
+    def _role_answered(self, body: bytes | str, received_time: Microseconds) -> Sequence[FeedEvent]:
+        role = _ROLE.decode(body).role
+        if role not in _ROLES:
+            return (self._status(StatusKind.UNKNOWN, f"userRole: role {role[:80]!r}", received_time),)
+        self._role = role
+        return (mode_status(self._mode, role, received_time),)
+
+    def _payload(self, body: bytes | str, received_time: Microseconds, otherwise: FeedEvent) -> Sequence[FeedEvent]:
+        """Read what came without a channel: an answer, or a frame of which only the payload was recorded."""
+        try:
+            kind = kind_of(body)
+            match kind:
+                case "clearinghouseState":
+                    return self._wallet.perpetuals_changed(body, "", received_time) or (Ignored(kind),)
+                case "spotClearinghouseState":
+                    return self._wallet.spot_changed(_SPOT.decode(body), received_time) or (Ignored("no balance"),)
+                case "userRole":
+                    return self._role_answered(body, received_time)
+                case "userNonFundingLedgerUpdates":
+                    return self._ledger(self._read_ledger(body), received_time)
+            records = records_of(body, self._symbols)
+        except UNREADABLE as error:
+            return (Undecodable(str(error)),)
+        if records is not None:
+            return self._records(records, received_time)
+        return (Ignored(kind),) if kind else (otherwise,)
+
+    def _records(self, records: Records, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """All that could be read; a status for each row that could not, or whose word for its state is not known."""
+        if records.faults and not records.events:
+            return [Undecodable("; ".join(records.faults)[:500])]
+        return [
+            *records.events,
+            *self._odd(records, received_time),
+            *(one for one in records.acted if received_time - one.event_time < NEWS),
+            *self._wallet.traded_elsewhere(_dexes_of(records), received_time),
+        ]
+
+    def _ledger(self, found: Ledger, received_time: Microseconds) -> Sequence[FeedEvent]:
+        """All that could be read; a status for each row that could not, or whose type is not known."""
+        if found.faults and not found.transfers:
+            return [Undecodable("; ".join(found.faults)[:500])]
+        return [*found.transfers, *self._odd(found, received_time)] or [Ignored("no transfer")]
+
+    def _odd(self, found: Records | Ledger, time: Microseconds) -> Sequence[ExchangeStatus]:
+        faults = [self._status(StatusKind.MALFORMED, fault, time) for fault in found.faults]
+        return [*faults, *(self._status(StatusKind.UNKNOWN, word, time) for word in found.unknown)]
+
+    def _next_page(self, answer: Answer) -> Sequence[FeedEvent]:
+        if len(answer.body) < PAGE_BYTES:
+            return ()
+        try:
+            records = records_of(answer.body, self._symbols)
+        except UNREADABLE:
+            return ()  # said by whoever read the rows
+        return next_page(answer, self._user, records.next_start) if records else ()
+
+    def _status(self, kind: StatusKind, detail: str, time: Microseconds) -> ExchangeStatus:
+        return ExchangeStatus(ID, "account", kind, 0.0, detail, time)
+
+
+def _is_mode(body: bytes) -> bool:
+    return body.strip().strip(b'"').decode(errors="replace") in MODES
+
+
+def _dexes_of(records: Records) -> set[str]:
+    """The dexes of others that coins such as ``xyz:XYZ100`` name; symbols of ours have a slash."""
+    symbols = (one.symbol for one in records.events)
+    return {symbol.partition(":")[0] for symbol in symbols if ":" in symbol and "/" not in symbol}

@@ -1,0 +1,112 @@
+"""Requests and answers over HTTP, subscriptions, credentials, and what answers say of rate limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from neuroflux.domain import Microseconds, StreamKind
+
+
+class Request(Struct, frozen=True):
+    """An HTTP request, ready to be sent as it is; ``path`` begins with ``/`` and carries the query.
+
+    ``weight`` is what the exchange counts against its rate limit. ``tag`` is handed back with the answer, so that an
+    adapter knows what was asked (the symbol of a depth snapshot, the kind of query).
+    """
+
+    method: str
+    path: str
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+    weight: int = 1
+    tag: str = ""
+
+
+class Answer(Struct, frozen=True):
+    """What came back for a request: the status, the body as it was, the headers in lower case.
+
+    ``sent_at`` and ``received_at`` are times of our clock: when the request had been written to an open connection, and
+    when the whole answer was there. Waiting for a turn or a connection lies before them. Each is 0 where not known.
+    """
+
+    request: Request
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = {}
+    sent_at: Microseconds = 0
+    received_at: Microseconds = 0
+
+
+class Subscription(Struct, frozen=True):
+    """One socket: where to connect (appended to the exchange's WebSocket address) and what to say first.
+
+    ``streams`` names what it is to bring, a kind and a symbol each, so that one that stays silent is noticed though
+    the others are lively; () where that is not watched.
+
+    ``heartbeat`` is sent every ``heartbeat_seconds`` where the exchange wants application pings; 0 means none.
+    ``quiet_seconds`` is how long this socket may bring no data at most before it counts as mute; one that ``is_steady``
+    brings data all the time, and counts as mute sooner, by its own pace. Frames that begin with one of ``answers`` are
+    no data: a heartbeat's, or that a subscription was taken.
+    """
+
+    path: str
+    frames: tuple[bytes, ...] = ()
+    heartbeat: bytes = b""
+    heartbeat_seconds: float = 0.0
+    quiet_seconds: float = 30.0
+    is_steady: bool = False
+    answers: tuple[bytes, ...] = ()
+    streams: tuple[tuple[StreamKind, str], ...] = ()
+
+
+class OrderRate(Struct, frozen=True):
+    """At most so many new orders of an account in any so many seconds."""
+
+    most: int
+    seconds: int
+
+
+class Usage(Struct, frozen=True):
+    """What an answer tells of the rate limits, whoever used them.
+
+    The share of the weight, 0 to 1; the orders that count now, by the seconds of their ``OrderRate``; whether the
+    answer refuses an order as one too many; and for how many seconds nothing at all may be sent, None where the answer
+    does not ask us to wait.
+    """
+
+    weight: float = 0.0
+    orders: Mapping[int, int] = {}
+    is_full: bool = False
+    wait: float | None = None
+
+
+class Keys(Struct, frozen=True):
+    """Credentials of one account. Hyperliquid: ``key`` is the account's address, ``secret`` the agent's private key.
+
+    ``subaccount`` is what trades where that is another account than the key's (Hyperliquid: its address); ``testnet``
+    says that they are of the exchange's testnet, where that has signatures of its own.
+    """
+
+    key: str
+    secret: str
+    subaccount: str = ""
+    testnet: bool = False
+
+    def __repr__(self) -> str:
+        return "Keys(***)"
+
+
+class KeyQuestion(Struct, frozen=True):
+    """The request by which an exchange tells what a key may do; ``at`` is the exchange whose address answers it."""
+
+    at: str
+    request: Request
+
+
+class KeyRights(Struct, frozen=True):
+    """Whether a key may withdraw, None where that is not known; ``detail`` says why, or what to change."""
+
+    withdraws: bool | None
+    detail: str

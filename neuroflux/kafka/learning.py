@@ -1,0 +1,57 @@
+"""Schemas that others write a topic with, as they are registered under its subject."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+
+from neuroflux.errors import NeuroFluxError, Unreachable
+from neuroflux.kafka.registry import Registry
+from neuroflux.records.codec import Codec
+from neuroflux.records.topics import Topic
+from neuroflux.runtime.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0
+"""Seconds that records wait for a registry which does not answer."""
+QUIET = 30.0
+"""Seconds for which it is not asked again then."""
+MOST_VERSIONS = 100
+"""Of a subject. Ours have as many as their schemas have been changed."""
+
+
+class Learning:
+    """Asks for what it has not seen of a subject: a thousand unknown ids cost one question, not a thousand."""
+
+    def __init__(self, settings: Settings, codec: Codec) -> None:
+        self._address, self._codec = settings.registry, codec
+        self._seen: dict[str, set[int]] = defaultdict(set)
+        self._not_before = 0.0
+
+    async def learn(self, topic: Topic) -> None:
+        """Let the codec know what is registered for a topic; what can't be had or used is logged, and passed over."""
+        if time.monotonic() < self._not_before:
+            return
+        try:
+            async with Registry(self._address, PATIENCE) as registry:
+                for version in await self._new_versions(registry, topic):
+                    await self._learn(registry, topic, version)
+        except NeuroFluxError as error:
+            log.warning("schemas of %s are not known: %s", topic.name, error)
+            if isinstance(error, Unreachable):
+                self._not_before = time.monotonic() + QUIET
+
+    async def _new_versions(self, registry: Registry, topic: Topic) -> list[int]:
+        seen = self._seen[topic.name]
+        new = [version for version in await registry.versions(topic) if version not in seen]
+        return new[-MOST_VERSIONS:][: MOST_VERSIONS - len(seen)]
+
+    async def _learn(self, registry: Registry, topic: Topic, version: int) -> None:
+        number, text = await registry.version(topic, version)
+        self._seen[topic.name].add(version)
+        try:
+            self._codec.learn(topic, number, text)
+        except ValueError as error:
+            log.warning("records of %s written with schema %d are not read: %s", topic.name, number, error)

@@ -1,0 +1,159 @@
+"""The schema registry over its Confluent API: register, look up, read what others registered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from neuroflux.errors import NeuroFluxError, Refused, Transient, Unreachable
+from neuroflux.kafka.kept_ids import keep, kept_ids
+from neuroflux.records.codec import Codec, schema_text
+from neuroflux.records.topics import ALL, Topic
+from neuroflux.runtime.credentials import read_credentials
+from neuroflux.runtime.settings import Settings
+
+PATIENCE = 10.0
+"""Seconds that a registry which does not answer is asked again."""
+HURRY = 2.0
+"""Seconds that it may take where this home knows the ids: who stops trading waits for it."""
+
+MOST_BYTES = 1 << 20
+"""Of one answer."""
+MOST_WHY = 300
+"""Bytes of a refusal that are told."""
+
+_RECORDED = tuple(topic for topic in ALL if topic.record is not bytes)
+
+
+class Registry:
+    """One session with the registry; an async context manager. Raises Unreachable, and Refused for its own no.
+
+    ``patience``: seconds for which one that does not answer is asked again. ``login``: as whom to come, if any.
+    """
+
+    def __init__(self, address: str, patience: float = PATIENCE, login: aiohttp.BasicAuth | None = None) -> None:
+        self._address, self._patience, self._login = address.rstrip("/"), patience, login
+
+    async def __aenter__(self) -> Registry:
+        self._session = aiohttp.ClientSession(auth=self._login, timeout=aiohttp.ClientTimeout(total=self._patience))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+
+    async def register(self, topic: Topic) -> int:
+        """Register the topic's schema, BACKWARD from then on; the same schema again gives the same id."""
+        subject = topic.subject
+        body = {"schema": schema_text(topic), "schemaType": "AVRO"}
+        answer = await self._ask("POST", f"/subjects/{subject}/versions", body)
+        await self._ask("PUT", f"/config/{subject}", {"compatibility": "BACKWARD"})
+        return _id_in(answer)
+
+    async def schema_id(self, topic: Topic) -> int:
+        """The id under which the topic's schema, as we have it, is registered."""
+        body = {"schema": schema_text(topic), "schemaType": "AVRO"}
+        return _id_in(await self._ask("POST", f"/subjects/{topic.subject}", body))
+
+    async def versions(self, topic: Topic) -> list[int]:
+        """The versions of a topic's subject, whoever registered them."""
+        answer = await self._ask("GET", f"/subjects/{topic.subject}/versions")
+        return [one for one in answer if isinstance(one, int)] if isinstance(answer, list) else []
+
+    async def version(self, topic: Topic, version: int) -> tuple[int, str]:
+        """The id and the text of one of them."""
+        answer = await self._ask("GET", f"/subjects/{topic.subject}/versions/{version}")
+        return _id_in(answer), str(answer.get("schema"))
+
+    async def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(Transient),
+            stop=stop_after_delay(self._patience),
+            wait=wait_random_exponential(multiplier=0.1, max=2),
+            reraise=True,
+        ):
+            with attempt:
+                return await self._ask_once(method, path, body)
+        raise AssertionError("the retry loop returns or raises")
+
+    async def _ask_once(self, method: str, path: str, body: dict[str, str] | None) -> Any:
+        address = self._address + path
+        try:
+            async with self._session.request(method, address, json=body, allow_redirects=False) as answer:
+                if answer.status >= 500:
+                    raise Unreachable(f"the registry at {self._address} answered {answer.status}")
+                said = await _bounded(answer)
+                if answer.status >= 300:
+                    why = said[:MOST_WHY].decode(errors="replace")
+                    raise Refused(f"the registry refused {method} {path}: {answer.status} {why}")
+                return json.loads(said)
+        except (ValueError, RecursionError) as error:
+            raise Refused(f"the registry at {self._address} answered {method} {path} with no JSON") from error
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unreachable(
+                f"the registry at {self._address} does not answer: {error or type(error).__name__}"
+            ) from error
+
+
+def _id_in(answer: object) -> int:
+    number = answer.get("id") if isinstance(answer, dict) else None
+    if not isinstance(number, int) or not 0 <= number < 1 << 32:
+        raise Refused("the registry answered with no id of a schema")
+    return number
+
+
+async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
+    said = bytearray()
+    async for piece in answer.content.iter_any():
+        said += piece
+        if len(said) > MOST_BYTES:
+            raise Refused(f"the registry answered with more than {MOST_BYTES} bytes")
+    return bytes(said)
+
+
+async def register_schemas(settings: Settings) -> None:
+    """Register the schema of every topic; again does nothing. Raises Refused for one that breaks compatibility."""
+    async with Registry(settings.registry, login=_login(settings)) as registry:
+        ids = await asyncio.gather(*(registry.register(topic) for topic in _RECORDED))
+    keep(settings, dict(zip(_RECORDED, ids, strict=True)))
+
+
+def _login(settings: Settings) -> aiohttp.BasicAuth | None:
+    """The registry of a secure local stack is written to by one principal alone; any other asks nobody who he is."""
+    if not settings.kafka_user or not read_credentials(settings.home):
+        return None
+    return aiohttp.BasicAuth(settings.kafka_user, settings.kafka_password.get_secret_value())
+
+
+async def load_codec(settings: Settings) -> Codec:
+    """A codec with the registry's ids; what it does not tell is as this home has it, and then it is not waited for.
+
+    Asked once: a registry that goes later stops nobody. Raises Unreachable, or Refused, where neither knows an id.
+    """
+    kept = kept_ids(settings)
+    patience = HURRY if all(map(kept.ids, _RECORDED)) else PATIENCE
+    async with Registry(settings.registry, patience) as registry:
+        answers = await asyncio.gather(*(_answer(registry, topic, patience) for topic in _RECORDED))
+    told = {topic: answer for topic, answer in zip(_RECORDED, answers, strict=True) if isinstance(answer, int)}
+    kept = keep(settings, told)
+    for topic, answer in zip(_RECORDED, answers, strict=True):
+        if not kept.ids(topic) and isinstance(answer, NeuroFluxError):
+            raise answer
+    return Codec({topic.name: kept.ids(topic) for topic in _RECORDED})
+
+
+async def _answer(registry: Registry, topic: Topic, patience: float) -> int | NeuroFluxError:
+    """The id of a topic's schema, or why there is none."""
+    try:
+        async with asyncio.timeout(patience):
+            return await registry.schema_id(topic)
+    except TimeoutError:
+        return Unreachable(f"the registry has not answered in {patience:.0f} s")
+    except NeuroFluxError as error:
+        return error

@@ -1,0 +1,30 @@
+"""Dead letters: records that can't be read, or of which nothing can be made, kept as they came.
+
+Kafka takes no record above a megabyte, headers included, and it took the original: what comes so close to that that the
+headers would not fit is cut, and a header ``bytes`` says how many there were.
+"""
+
+from __future__ import annotations
+
+from neuroflux.records.entries import Entry
+from neuroflux.records.sink import Sink
+from neuroflux.records.topics import MARKET_DEAD_LETTERS, ORDER_DEAD_LETTERS
+
+MOST_BYTES = 900_000
+MOST_REASON = 1_000
+
+
+def dead_letter(sink: Sink, entry: Entry, reason: str) -> None:
+    """Keep the bytes, with why and from where."""
+    letters = ORDER_DEAD_LETTERS if entry.topic.name.startswith(("orders.", "control.")) else MARKET_DEAD_LETTERS
+    key = entry.key.encode()[: MOST_BYTES // 2]
+    kept = entry.raw[: MOST_BYTES - len(key)]
+    cut = () if len(kept) == len(entry.raw) else (("bytes", str(len(entry.raw)).encode()),)
+    headers = (
+        ("reason", reason[:MOST_REASON].encode(errors="replace")),
+        ("topic", entry.topic.name.encode()),
+        ("partition", str(entry.partition).encode()),
+        ("offset", str(entry.offset).encode()),
+        *cut,
+    )
+    sink.publish_raw(letters, key, kept, headers)

@@ -1,0 +1,1 @@
+"""What every process needs: settings, credentials, the clock, and how a stage runs."""

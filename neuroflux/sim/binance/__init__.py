@@ -1,0 +1,1 @@
+"""The dialects of Binance, spot and USDⓈ-M, in the simulator."""

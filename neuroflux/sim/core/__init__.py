@@ -1,0 +1,1 @@
+"""An exchange without a dialect: matching, accounts, prices, market makers and faults."""

@@ -1,0 +1,117 @@
+"""One client's socket: frames leave in order, unless a fault has it otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
+from random import Random
+
+from aiohttp import WSMsgType, web
+
+from neuroflux.sim.core.faults import Faults
+
+MOST_LATE = 0.02
+"""Seconds by which a frame of the account may come after the moment that it tells of."""
+
+PRIVATE = "private"
+"""The name of Binance's streams of the account, which have none of their own."""
+MAX_WAITING = 20_000
+"""Frames; a client that is further behind is cut off."""
+
+
+class Connection:
+    """A socket of one exchange. ``streams`` is what its dialect remembers of subscriptions.
+
+    ``is_served`` says whether a stream that was asked for here ever brings anything; ``wrap`` puts a stream's name and
+    a payload as this socket has them.
+    """
+
+    def __init__(self, exchange_id: str, faults: Faults, random: Random) -> None:
+        self._random = random
+        self.exchange_id = exchange_id
+        self.streams: dict[str, None] = {}
+        self.is_served: Callable[[str], bool] = lambda name: True
+        self.wrap: Callable[[str, str], str] = lambda name, text: text
+        self.socket = web.WebSocketResponse(heartbeat=30, compress=False, max_msg_size=1 << 20)
+        self._faults = faults
+        self._waiting: deque[tuple[float, str]] = deque()
+        self._news = asyncio.Event()
+        self._is_over = False
+
+    def reply(self, text: str) -> None:
+        """Send an answer to the client's own request: faults of the data leave it alone."""
+        self._enqueue(text)
+
+    def send(self, text: str, *, stream: str = "", is_depth: bool = False, is_private: bool = False) -> None:
+        """Send a frame of data, as the faults at work allow; one of the account a little late, or as a fault says.
+
+        ``stream`` is the name that a mute of a part of the streams goes by.
+        """
+        faults, exchange = self._faults, self.exchange_id
+        if faults.mutes(exchange, stream):
+            return
+        if is_depth and faults.take(exchange, "gap"):
+            return
+        if faults.take(exchange, "malformed"):
+            text = text[: len(text) // 2]
+        late = self._lateness() if is_private else 0.0
+        self._enqueue(text, late)
+        if faults.take(exchange, "duplicate"):
+            self._enqueue(text, late)
+
+    def _lateness(self) -> float:
+        """Seconds: half of the account's frames leave at once, the others after the answer to what caused them."""
+        fault = self._faults.setting(self.exchange_id, "stream_delay")
+        if fault is not None:
+            return fault.ms / 1000
+        return self._random.choice((0.0, self._random.uniform(0, MOST_LATE)))
+
+    def _enqueue(self, text: str, late: float = 0.0) -> None:
+        if self._is_over:
+            return
+        if len(self._waiting) >= MAX_WAITING:
+            self.close()
+            return
+        late += self._faults.milliseconds(self.exchange_id, "latency", use=True) / 1000
+        due = asyncio.get_running_loop().time() + late if late else 0.0
+        self._waiting.append((due, text))
+        self._news.set()
+
+    def close(self) -> None:
+        """Cut the connection off, without what still waits."""
+        self._is_over = True
+        self._waiting.clear()
+        self._news.set()
+
+    async def run(self, request: web.Request, on_text: Callable[[str], Awaitable[None]]) -> web.WebSocketResponse:
+        """Talk until either side ends it; ``on_text`` gets every text frame of the client."""
+        await self.socket.prepare(request)
+        writer = asyncio.create_task(self._write())
+        try:
+            async for message in self.socket:
+                if message.type is WSMsgType.TEXT:
+                    await on_text(message.data)
+        finally:
+            self._is_over = True
+            writer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+        return self.socket
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while not self._is_over:
+                self._news.clear()
+                while self._waiting:
+                    due, text = self._waiting.popleft()
+                    if due > loop.time():
+                        await asyncio.sleep(due - loop.time())
+                    await self.socket.send_str(text)
+                if not self._is_over:
+                    await self._news.wait()
+            await self.socket.close()
+        except ConnectionError:
+            pass  # the client is gone; the reader ends too

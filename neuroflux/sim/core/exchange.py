@@ -1,0 +1,310 @@
+"""One exchange that runs here, without its dialect: books, one demo account, orders and their settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from neuroflux.sim.core.accounts import ZERO, Leg, PerpetualLedger, SpotLedger
+from neuroflux.sim.core.coins import Listing
+from neuroflux.sim.core.fees import Fees
+from neuroflux.sim.core.matching import Book, Match, Side
+from neuroflux.sim.core.matching import Sequence as Numbers
+from neuroflux.sim.core.order_checks import OrderChecks, OrderFaults
+from neuroflux.sim.core.orders import (
+    AccountEvent,
+    Ask,
+    Fill,
+    Forced,
+    FundingEvent,
+    Happening,
+    Order,
+    OrderEvent,
+    Reason,
+    Rejected,
+    TransferEvent,
+)
+
+
+class SimExchange:
+    """Takes orders, matches and settles them. Reads no clock: ``now`` is in µs, the exchange's.
+
+    ``listeners`` are called with every AccountEvent, in order; ``moved`` keeps those that are of money alone.
+    """
+
+    def __init__(
+        self,
+        exchange_id: str,
+        listed: Sequence[tuple[Listing, Book]],
+        spot: SpotLedger,
+        perpetual: PerpetualLedger,
+        faults: OrderFaults,
+        ids: Numbers,
+    ) -> None:
+        self.exchange_id = exchange_id
+        self.listings = {listing.symbol: listing for listing, _ in listed}
+        self.books = {listing.symbol: book for listing, book in listed}
+        self.spot = spot
+        self.perpetual = perpetual
+        self.halted: set[str] = set()
+        self._ticks_now: dict[str, Decimal] = {}
+        self.on_list: list[Callable[[Listing], None]] = []
+        self.orders: dict[int, Order] = {}
+        self.open_orders: dict[int, Order] = {}
+        self.moved: list[FundingEvent | TransferEvent] = []
+        self.listeners: list[Callable[[AccountEvent], None]] = []
+        self.on_accept: Callable[[Order], None] = lambda order: None
+        self.on_partial: Callable[[Order], None] = lambda order: None
+        self._by_client: dict[str, list[Order]] = {}
+        self._faults = faults
+        self._ids = ids
+        self._checks = OrderChecks(self, faults)
+        self.fees = Fees(lambda: faults.setting(exchange_id, "fees"), self._price_of)
+
+    # --- instruments
+
+    def add(self, listing: Listing, book: Book) -> None:
+        """Trade one instrument more; ``on_list`` are told of it."""
+        self.listings[listing.symbol], self.books[listing.symbol] = listing, book
+        for listener in self.on_list:
+            listener(listing)
+
+    def tick_of(self, listing: Listing) -> Decimal:
+        """The step of prices that orders must keep to now."""
+        return self._ticks_now.get(listing.symbol, listing.tick)
+
+    def set_tick(self, listing: Listing, tick: Decimal) -> None:
+        """Make the step of prices coarser; the book keeps what stands on the finer one. Raises ValueError."""
+        if tick <= 0 or tick % listing.tick:
+            raise ValueError(f"the tick must be a whole multiple of {listing.tick:f}")
+        self._ticks_now[listing.symbol] = tick
+
+    # --- questions
+
+    def find(self, order_id: int | None, client_order_id: str = "", symbol: str = "") -> Order:
+        """The order with this id, or the newest with this client id; raises Rejected(UNKNOWN_ORDER)."""
+        found = [self.orders[order_id]] if order_id in self.orders else self._by_client.get(client_order_id, [])
+        for order in reversed(found):
+            if not symbol or order.listing.symbol == symbol:
+                return order
+        raise Rejected(Reason.UNKNOWN_ORDER)
+
+    def fills(self, symbol: str = "") -> list[Fill]:
+        """All fills of the account, oldest first."""
+        orders = [order for order in self.orders.values() if not symbol or order.listing.symbol == symbol]
+        return sorted((fill for order in orders for fill in order.fills), key=lambda fill: (fill.time, fill.trade_id))
+
+    def top(self, symbol: str) -> tuple[Decimal, Decimal]:
+        """Best bid and best ask; 0 where a half is empty."""
+        listing, book = self.listings[symbol], self.books[symbol]
+        return (book.bids.best or 0) * listing.tick, (book.asks.best or 0) * listing.tick
+
+    def _price_of(self, asset: str, quote: str) -> Decimal:
+        """The best bid for an asset, in any dollar; 0 where it is not traded."""
+        names = (f"{asset}{each}" for each in (quote, "USDT"))
+        return next((bid for name in names if name in self.listings and (bid := self.top(name)[0])), ZERO)
+
+    # --- orders
+
+    def place(self, ask: Ask, now: int) -> Order:
+        """Accept an order and match it; raises Rejected, and then nothing has changed."""
+        listing = self.listings[ask.symbol]
+        book = self.books[ask.symbol]
+        lots, ticks = self._checks.checked(listing, book, ask)
+        order = self._accept(listing, ask, lots * listing.lot, now)
+        if listing.kind == "spot" and ask.price is not None and ask.time_in_force in ("GTC", "POST"):
+            self._hold(order, order.quantity)  # before anything of the order is published: pushed balances show it
+        self._tell("new", order, now)
+        self._match(order, book, lots, ticks, now)
+        self._expire_surplus(listing, now)
+        return order
+
+    def _accept(self, listing: Listing, ask: Ask, quantity: Decimal, now: int) -> Order:
+        order_id = self._ids.advance()
+        client_id = ask.client_order_id or f"auto{order_id}"
+        order = Order(order_id, listing, ask, client_id, quantity, now, now)
+        self.orders[order_id] = self.open_orders[order_id] = order
+        self._by_client.setdefault(client_id, []).append(order)
+        self.on_accept(order)
+        return order
+
+    def _match(self, order: Order, book: Book, lots: int, ticks: int | None, now: int) -> None:
+        ask = order.ask
+        is_partial = self._faults.take(self.exchange_id, "partial_fill", ask.symbol) is not None
+        wanted = max(1, lots // 2) if is_partial else lots
+        if ask.only_reduces:
+            wanted = min(wanted, int(abs(self.perpetual.position(order.listing, ask.leg).quantity) / order.listing.lot))
+        if ask.time_in_force == "FOK" and (is_partial or book.available(ask.side, ticks) < lots):
+            self._finish(order, "expired", now)
+            return
+        for match in book.take(ask.side, wanted, ticks, order.order_id):
+            self._settle(order, match, now, is_maker=False)
+            self._settle_maker(match, now)
+        if order.left and (ticks is None or ask.time_in_force in ("IOC", "FOK")):
+            self._finish(order, "expired", now)
+        elif order.left and ticks is not None:
+            self._rest(order, book, ticks, is_partial=is_partial)
+
+    def _rest(self, order: Order, book: Book, ticks: int, *, is_partial: bool) -> None:
+        if is_partial:
+            self.on_partial(order)
+        self._hold(order, order.left)
+        book.rest(order.ask.side, ticks, order.listing.lots(order.left), order.order_id)
+
+    def _hold(self, order: Order, quantity: Decimal) -> None:
+        """Lock assets, or reserve margin, for this open quantity; replaces what was held before."""
+        listing, price = order.listing, order.ask.price or ZERO
+        if listing.kind == "perpetual":
+            opening = self.perpetual.increase(listing, order.ask.side, quantity, order.ask.leg)
+            held = opening * price / self.perpetual.leverage_of(listing)
+            self.perpetual.reserve(listing.quote, held - order.reserved)
+        else:
+            is_buy = order.ask.side == "buy"
+            held = quantity * price if is_buy else quantity
+            self.spot.lock(listing.quote if is_buy else listing.base_asset, held - order.reserved)
+        order.reserved = held
+
+    def settle(self, matches: Iterable[Match], now: int) -> None:
+        """Settle what others traded with users' resting orders."""
+        makers = [match for match in matches if match.maker]
+        for match in makers:
+            self._settle_maker(match, now)
+        for listing in {self.orders[match.maker].listing for match in makers}:
+            self._expire_surplus(listing, now)
+
+    def _expire_surplus(self, listing: Listing, now: int) -> None:
+        """End the resting orders that may only reduce and, with those before them, are for more than is left."""
+        reducing: dict[tuple[Leg, Side], Decimal] = {}
+        for order in [each for each in self.open_orders.values() if each.listing.symbol == listing.symbol]:
+            if not order.ask.only_reduces:
+                continue
+            place = (order.ask.leg, order.ask.side)
+            held = self.perpetual.position(listing, order.ask.leg).quantity
+            wanted = reducing.get(place, ZERO) + order.left
+            if wanted <= abs(held) and (held > 0) != (order.ask.side == "buy"):
+                reducing[place] = wanted
+            else:
+                self._leave_book(order)
+                self._finish(order, "expired", now)
+
+    def _settle_maker(self, match: Match, now: int) -> None:
+        if match.maker:
+            self._settle(self.orders[match.maker], match, now, is_maker=True)
+
+    def _settle(self, order: Order, match: Match, now: int, *, is_maker: bool) -> None:
+        listing = order.listing
+        price, quantity = match.price * listing.tick, match.quantity * listing.lot
+        fill = self._fill(order, match.trade_id, price, quantity, now, is_maker=is_maker)
+        order.fills.append(fill)
+        order.filled += quantity
+        order.value_filled += price * quantity
+        order.updated = now
+        order.state = "partially_filled" if order.left else "filled"
+        if not order.left:
+            del self.open_orders[order.order_id]
+        if is_maker or order.reserved:
+            self._hold_after(order, quantity)
+        self._tell("trade", order, now, fill)
+
+    def _hold_after(self, order: Order, quantity: Decimal) -> None:
+        """Lower what is held: spot's lock was already used up by the trade itself."""
+        if order.listing.kind == "spot":
+            order.reserved -= quantity * (order.ask.price or ZERO) if order.ask.side == "buy" else quantity
+        else:
+            self._hold(order, order.left)
+
+    def _fill(
+        self, order: Order, trade_id: int, price: Decimal, quantity: Decimal, now: int, *, is_maker: bool
+    ) -> Fill:
+        listing, side, leg = order.listing, order.ask.side, order.ask.leg
+        start, profit, value = ZERO, ZERO, price * quantity
+        paying = self.fees.rates(listing).asset
+        charged = ZERO if order.forced == "adl" else value
+        if listing.kind == "perpetual":
+            position = self.perpetual.position(listing, leg)
+            start = position.quantity
+            owned = self.perpetual.wallet.get(paying, ZERO)
+            fee, fee_asset = self.fees.fee(listing, charged, listing.quote, charged, owned, is_maker=is_maker)
+            profit = self.perpetual.trade(listing, side, quantity, price, leg)
+            self.perpetual.charge(fee_asset, fee)
+            position.updated = now
+        else:
+            locked = ZERO
+            if order.reserved:
+                locked = quantity * (order.ask.price or ZERO) if side == "buy" else quantity
+            got = self.spot.trade(listing, side, quantity, value, locked)
+            got_asset = listing.base_asset if side == "buy" else listing.quote
+            owned = self.spot.of(paying).free if paying else ZERO
+            fee, fee_asset = self.fees.fee(listing, got, got_asset, value, owned, is_maker=is_maker)
+            self.spot.charge(fee_asset, fee)
+        return Fill(
+            trade_id, order.order_id, listing, side, price, quantity, fee, fee_asset, is_maker, profit, start, now
+        )
+
+    def force(self, ask: Ask, forced: Forced, matches: Callable[[Order], list[Match]], now: int) -> None:
+        """Make an order of the exchange's own, and settle what it met."""
+        order = self._accept(self.listings[ask.symbol], ask, ask.quantity, now)
+        order.forced = forced
+        self._tell("new", order, now)
+        for match in matches(order):
+            self._settle(order, match, now, is_maker=False)
+            self._settle_maker(match, now)
+        if order.left:
+            self._finish(order, "expired", now)
+
+    def is_waiting(self, client_order_id: str) -> bool:
+        """Whether an open order has this client id."""
+        return any(order.is_open for order in self._by_client.get(client_order_id, ()))
+
+    def cancel(self, order: Order, now: int, cancel_id: str = "") -> None:
+        """Take an open order out of the book; raises Rejected(UNKNOWN_ORDER) when it is no longer open."""
+        if not order.is_open or order.ask.price is None:
+            raise Rejected(Reason.UNKNOWN_ORDER)
+        self._leave_book(order)
+        self._finish(order, "canceled", now, cancel_id)
+
+    def _leave_book(self, order: Order) -> None:
+        listing = order.listing
+        ticks = listing.ticks(order.ask.price or ZERO)
+        self.books[listing.symbol].withdraw(order.ask.side, ticks, order.order_id)
+        self._hold(order, ZERO)
+
+    def _finish(self, order: Order, state: Happening, now: int, cancel_id: str = "") -> None:
+        if state in ("canceled", "expired"):
+            order.state = state
+        order.updated = now
+        self.open_orders.pop(order.order_id, None)
+        self._tell(state, order, now, cancel_id=cancel_id)
+
+    def _tell(
+        self, happening: Happening, order: Order, now: int, fill: Fill | None = None, cancel_id: str = ""
+    ) -> None:
+        self.announce(OrderEvent(happening, msgspec.structs.replace(order), fill, cancel_id, now))
+
+    # --- time
+
+    def fund(self, symbol: str, rate: Decimal, now: int) -> None:
+        """Settle one symbol's funding at this rate; nothing happens where there is no position."""
+        for listing, position in self.perpetual.held():
+            if listing.symbol == symbol:
+                amount = self.perpetual.fund(listing, position, rate)
+                self._move(FundingEvent(listing, rate, position.quantity, amount, now))
+
+    def transfer(self, asset: str, amount: Decimal, now: int, *, is_spot: bool) -> None:
+        """Receive (negative: send away) an amount of an asset."""
+        if is_spot:
+            self.spot.of(asset).free += amount
+        else:
+            self.perpetual.charge(asset, -amount)
+        self._move(TransferEvent(asset, amount, is_spot, now))
+
+    def _move(self, event: FundingEvent | TransferEvent) -> None:
+        self.moved.append(event)
+        self.announce(event)
+
+    def announce(self, event: AccountEvent) -> None:
+        """Tell every listener."""
+        for listener in self.listeners:
+            listener(event)

@@ -1,0 +1,158 @@
+"""Orders of users and what becomes of them: the words that the exchanges that run here share."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from neuroflux.errors import Refused
+from neuroflux.sim.core.accounts import ZERO, Leg
+from neuroflux.sim.core.coins import Listing
+from neuroflux.sim.core.matching import Side, TimeInForce
+
+State = Literal["new", "partially_filled", "filled", "canceled", "expired"]
+Happening = Literal["new", "trade", "canceled", "expired"]
+Forced = Literal["", "liquidation", "adl"]
+
+
+class Reason(StrEnum):
+    """Why the core refuses; a dialect has its own code and text for each."""
+
+    PRICE_STEP = "price step"
+    QUANTITY_STEP = "quantity step"
+    QUANTITY_LIMIT = "quantity limit"
+    NOTIONAL = "notional"
+    BALANCE = "balance"
+    MARGIN = "margin"
+    DUPLICATE = "duplicate"
+    WOULD_MATCH = "would match"
+    REDUCE_ONLY = "reduce only"
+    UNKNOWN_ORDER = "unknown order"
+    HALTED = "halted"
+    UNKNOWN_CODE = "unknown code"
+    FAULT = "fault"
+
+
+class Rejected(Refused):
+    """An exchange that runs here refused an order or a cancellation."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Ask(Struct, frozen=True):
+    """What a user asks for. ``price`` is None for a market order; one of ``quantity`` (base) and ``value`` (quote) is
+    given. ``leg`` is the position that the order is for, in hedge mode."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal = ZERO
+    price: Decimal | None = None
+    time_in_force: TimeInForce = "GTC"
+    client_order_id: str = ""
+    reduce_only: bool = False
+    value: Decimal = ZERO
+    leg: Leg = ""
+
+    @property
+    def only_reduces(self) -> bool:
+        """Whether this order can do nothing but reduce a position, by its own word or by its leg."""
+        return self.reduce_only or (self.leg != "" and (self.leg == "LONG") != (self.side == "buy"))
+
+
+class Fill(Struct, frozen=True):
+    """A part of an order that traded; amounts in the instrument's assets, times in µs."""
+
+    trade_id: int
+    order_id: int
+    listing: Listing
+    side: Side
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_asset: str
+    is_maker: bool
+    profit: Decimal
+    start_position: Decimal
+    time: int
+
+
+class Order(Struct):
+    """An accepted order. Prices and quantities are Decimal in the exchange's own units; ``reserved`` is what is locked
+    or held as margin for what is still open; ``forced`` is why the exchange itself made it."""
+
+    order_id: int
+    listing: Listing
+    ask: Ask
+    client_order_id: str
+    quantity: Decimal
+    created: int
+    updated: int
+    state: State = "new"
+    filled: Decimal = ZERO
+    value_filled: Decimal = ZERO
+    reserved: Decimal = ZERO
+    fills: list[Fill] = msgspec.field(default_factory=list)
+    forced: Forced = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in ("new", "partially_filled")
+
+    @property
+    def left(self) -> Decimal:
+        return self.quantity - self.filled
+
+    @property
+    def average_price(self) -> Decimal:
+        return self.value_filled / self.filled if self.filled else ZERO
+
+    @property
+    def kind(self) -> Literal["limit", "market"]:
+        return "market" if self.ask.price is None else "limit"
+
+
+class OrderEvent(Struct, frozen=True):
+    """Something happened to an order; ``order`` is as it was at that moment (a copy)."""
+
+    happening: Happening
+    order: Order
+    fill: Fill | None
+    cancel_id: str
+    time: int
+
+
+class TransferEvent(Struct, frozen=True):
+    """The account received (negative: sent) ``amount`` of an asset; ``is_spot`` says into which of its wallets."""
+
+    asset: str
+    amount: Decimal
+    is_spot: bool
+    time: int
+
+
+class FundingEvent(Struct, frozen=True):
+    """A perpetual position received (negative: paid) ``amount`` of its quote asset."""
+
+    listing: Listing
+    rate: Decimal
+    quantity: Decimal
+    amount: Decimal
+    time: int
+
+
+class ConfigEvent(Struct, frozen=True):
+    """The account is set differently: a symbol's leverage, or where none is named whether all assets are collateral."""
+
+    symbol: str
+    leverage: int
+    is_multi_assets: bool
+    time: int
+
+
+AccountEvent = OrderEvent | FundingEvent | TransferEvent | ConfigEvent

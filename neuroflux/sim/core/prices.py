@@ -1,0 +1,138 @@
+"""What coins are worth, by seed and step: one latent price per base, and each exchange's own, late and leaning view.
+
+A step is a tenth of a second. The latent price wanders and at times jumps. Each exchange follows it with its own lag
+and basis. Now and then one exchange is off by more than two taker fees for a moment, so that a true arbitrage opens.
+"""
+
+from __future__ import annotations
+
+from math import exp, log
+from random import Random
+
+from msgspec import Struct
+
+from neuroflux.sim.core.coins import EXCHANGES, LISTINGS, PRICES, Kind
+
+STEP = 0.1
+"""Seconds."""
+
+_WANDER = {"BTC": 0.6e-4, "ETH": 0.8e-4, "SOL": 1.1e-4, "USDC": 0.05e-4}
+"""Standard deviation of the logarithm after one second; other bases: 1.2e-4."""
+_JUMPS_A_SECOND = 1 / 60
+_JUMP = 12e-4
+_RETURN = 2e-5
+"""How much of the way back to its start a price goes each second: a long run stays near."""
+
+_LAG = {"binance": 0.15, "binanceusdm": 0.1, "hyperliquid": 0.35}
+"""Seconds within which an exchange goes two thirds of the way to the latent price."""
+_BASIS = 1.2e-4
+
+_DISLOCATION_EVERY = 3.5
+"""Seconds from the end of one to the start of the next, on average."""
+_DISLOCATION_OFTEN = ("BTC", "ETH", "SOL")
+_DISLOCATION_MOST = 0.0045
+"""As a share of the price. A market order that met one of more than 0.5 % would expire, one in a thousand of all."""
+
+Place = tuple[str, Kind, str]
+"""An exchange, spot or perpetual, and a base: everything there has the same price."""
+
+
+class Dislocation(Struct, frozen=True):
+    """One exchange is off: by ``share`` of the price, up to but without step ``until``."""
+
+    place: Place
+    share: float
+    until: int
+
+
+class View(Struct):
+    """What one exchange takes a base to be worth: the logarithm it has followed to, and its basis."""
+
+    seen: float
+    basis: float
+    target: float
+    lag: float
+
+
+class Prices:
+    """All prices of one simulation. Deterministic by the seed and the number of steps."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = Random(f"prices {seed}")
+        self.step_number = 0
+        self.latent = {base: log(price) for base, price in PRICES.items()}
+        self._anchor = dict(self.latent)
+        self.tether = 1.0 / 1.0004  # a USDT in USDC
+        self.views: dict[Place, View] = {}
+        for exchange in EXCHANGES:
+            for listing in LISTINGS[exchange]:
+                place = (exchange, listing.kind, listing.base)
+                if place not in self.views:
+                    basis = self._random.gauss(0, _BASIS) if listing.base != "USDC" else 0.0
+                    self.views[place] = View(self.latent[listing.base], basis, basis, _LAG[exchange])
+        self.dislocation: Dislocation | None = None
+        self._next = self._pause()
+        self._often = [
+            place
+            for place in self.views
+            if place[2] in _DISLOCATION_OFTEN
+            for _ in range(3 if place[1] == "perpetual" else 1)
+        ]
+        shared = [place for place in self.views if sum(other[2] == place[2] for other in self.views) > 1]
+        self._ever = [place for place in shared if place[2] != "USDC"]
+
+    def _pause(self) -> int:
+        return self.step_number + max(10, int(self._random.expovariate(1 / _DISLOCATION_EVERY) / STEP))
+
+    def step(self) -> None:
+        """Let a tenth of a second pass."""
+        self.step_number += 1
+        for base in self.latent:
+            self._wander(base)
+        self.tether = exp(-(self.latent["USDC"] + 4e-4))
+        for place, view in self.views.items():
+            self._follow(place, view)
+        self._dislocate()
+
+    def _wander(self, base: str) -> None:
+        random = self._random
+        price = self.latent[base]
+        price += random.gauss(0, _WANDER.get(base, 1.2e-4) * STEP**0.5)
+        price += (self._anchor[base] - price) * _RETURN * STEP
+        if base != "USDC" and random.random() < _JUMPS_A_SECOND * STEP:
+            price += random.choice((-1, 1)) * _JUMP * random.uniform(0.3, 1)
+        self.latent[base] = price
+
+    def _follow(self, place: Place, view: View) -> None:
+        view.seen += (self.latent[place[2]] - view.seen) * (1 - exp(-STEP / view.lag))
+        view.basis += (view.target - view.basis) * 0.01
+        if place[2] != "USDC" and self._random.random() < 0.002:
+            view.target = self._random.gauss(0, _BASIS)
+
+    def _dislocate(self) -> None:
+        now = self.dislocation
+        if now is not None:
+            if self.step_number >= now.until:
+                self.dislocation, self._next = None, self._pause()
+        elif self.step_number >= self._next:
+            random = self._random
+            place = random.choice(self._often if random.random() < 0.85 else self._ever)
+            both_fees = 0.0025 if place[1] == "perpetual" else 0.0035
+            share = random.choice((-1, 1)) * random.uniform(both_fees, _DISLOCATION_MOST)
+            self.dislocation = Dislocation(place, share, self.step_number + random.randint(6, 30))
+
+    def price(self, place: Place, quote: str) -> float:
+        """What the exchange holds one coin to be worth, in the quote asset."""
+        view = self.views[place]
+        value = view.seen + view.basis
+        if self.dislocation is not None and self.dislocation.place == place:
+            value += self.dislocation.share
+        return exp(value) / self.tether if quote == "USDT" and place[2] != "USDC" else self._plain(place, value)
+
+    def _plain(self, place: Place, value: float) -> float:
+        return exp(value + 4e-4) if place[2] == "USDC" else exp(value)
+
+    def index(self, base: str, quote: str) -> float:
+        """The price that funding and margin go by, which no single exchange can move."""
+        value = exp(self.latent[base])
+        return value / self.tether if quote == "USDT" else value

@@ -1,0 +1,1 @@
+"""The dialect of Hyperliquid in the simulator."""

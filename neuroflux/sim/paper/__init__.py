@@ -1,0 +1,1 @@
+"""Paper trading: the books of live exchanges, with a simulated account."""

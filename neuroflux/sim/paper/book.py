@@ -1,0 +1,72 @@
+"""One book of the paper exchange: what a live exchange shows stands in it, beside the orders of the paper account."""
+
+from __future__ import annotations
+
+from neuroflux.domain import BookPicture, Level, Microseconds
+from neuroflux.sim.core.coins import Listing
+from neuroflux.sim.core.matching import Book, Match, Side
+
+LIFE: Microseconds = 10_000_000
+"""A picture is repeated every second while its book lives: one this old is of a book that was withdrawn."""
+
+_SIDES: tuple[Side, Side] = ("buy", "sell")
+_Levels = dict[int, int]
+
+
+class Mirror:
+    """Keeps the house's levels of one book equal to the newest picture.
+
+    A level of the picture that crosses a resting paper order trades with it first. What a paper order took is back with
+    the next picture, since the live exchange never saw it; and a paper order that waits at a price of the picture is
+    filled only once the other side comes to it: how long the queue before it is, nobody knows.
+    """
+
+    def __init__(self, listing: Listing, book: Book) -> None:
+        self.listing = listing
+        self.book = book
+        self.mid = 0.0
+        """Of the newest picture, in the quote asset; 0 before the first."""
+        self._received: Microseconds = 0
+
+    def show(self, picture: BookPicture[float], now: Microseconds) -> list[Match]:
+        """Let the picture stand; returns what it traded with paper orders. An old or crossed one changes nothing."""
+        bids, asks = self._levels(picture.bids), self._levels(picture.asks)
+        if now - picture.received_time > LIFE or not bids or not asks or max(bids) >= min(asks):
+            return []
+        self._received = min(picture.received_time, now)
+        self.mid = (picture.bids[0].price + picture.asks[0].price) / 2
+        before = len(self.book.matches)
+        for side, levels in zip(_SIDES, (bids, asks), strict=True):
+            self._leave(side, levels)  # on both sides first, so that the house never trades with itself
+        for side, levels in zip(_SIDES, (bids, asks), strict=True):
+            for price, lots in levels.items():
+                self._stand(side, price, lots)
+        return self.book.matches[before:]
+
+    def expire(self, now: Microseconds) -> None:
+        """Empty the book when its picture is too old: nothing may be filled at prices of the past."""
+        if self._received and now - self._received > LIFE:
+            self._received = 0
+            for side in _SIDES:
+                self._leave(side, {})
+
+    def _levels(self, levels: tuple[Level[float], ...]) -> _Levels:
+        """Whole ticks to whole lots, best first; what is less than a lot can't be traded."""
+        tick, lot = float(self.listing.tick), float(self.listing.lot)
+        found: _Levels = {}
+        for level in levels:
+            price, lots = round(level.price / tick), round(level.quantity / lot)
+            if price > 0 and lots > 0:
+                found[price] = lots
+        return found
+
+    def _leave(self, side: Side, levels: _Levels) -> None:
+        half = self.book.half(side)
+        for price in half.prices(len(half)):
+            if price not in levels:
+                self.book.set_house(side, price, 0)
+
+    def _stand(self, side: Side, price: int, lots: int) -> None:
+        if self.book.crosses(side, price):
+            lots -= sum(match.quantity for match in self.book.take(side, lots, price, 0))
+        self.book.set_house(side, price, lots)

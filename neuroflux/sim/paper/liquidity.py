@@ -1,0 +1,120 @@
+"""The house of the paper exchange: no price is made up, each book is the live exchange's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+
+from neuroflux.domain import BookPicture, Funding, Instrument, InstrumentKind, Microseconds
+from neuroflux.sim.core.coins import EXCHANGES, LISTINGS, PRICES, Listing
+from neuroflux.sim.core.matching import Book, Match
+from neuroflux.sim.core.orders import Order
+from neuroflux.sim.core.ticker import Tape, blank
+from neuroflux.sim.paper.book import Mirror
+
+Where = tuple[str, str]
+"""An exchange and a symbol, as topics have them."""
+
+_FUNDING_HOURS = 8
+_LEVERAGE = 20
+"""The greatest on a perpetual that the simulator does not know; no instrument list names it."""
+
+
+def markets() -> tuple[str, ...]:
+    """The markets that the simulator lists. All its quotes are dollars of some kind."""
+    every = [listing for listings in LISTINGS.values() for listing in listings]
+    return tuple(sorted({f"{one.base_asset if one.kind == 'spot' else one.base}/USD" for one in every}))
+
+
+def listings_of(instruments: Iterable[Instrument]) -> dict[Where, Listing]:
+    """What can be traded on paper: of these those of the simulator's markets, by the exchanges' own rules."""
+    wanted = frozenset(markets())
+    listings: dict[Where, Listing] = {}
+    for one in instruments:
+        tick = one.tick_size or Decimal(1).scaleb(-one.price_decimals)
+        if one.active and one.market in wanted and one.exchange in EXCHANGES and min(tick, one.quantity_step) > 0:
+            listings[one.exchange, one.symbol] = _listing(one, tick)
+    return listings
+
+
+def _listing(one: Instrument, tick: Decimal) -> Listing:
+    is_spot = one.kind is InstrumentKind.SPOT
+    known = next((listing for listing in LISTINGS[one.exchange] if listing.symbol == one.name), None)
+    whole_coin = one.name.removesuffix(one.quote) if one.multiplier > 1 else one.base
+    return Listing(
+        exchange=one.exchange,
+        symbol=one.name,
+        kind="spot" if is_spot else "perpetual",
+        base=one.base,
+        base_asset=whole_coin,
+        quote=one.quote,
+        tick=_short(tick),
+        lot=_short(one.quantity_step),
+        start=PRICES.get(one.base, 1.0) * one.multiplier,
+        taker_fee=one.taker_fee,
+        maker_fee=one.maker_fee,
+        min_notional=_short(one.min_notional),
+        multiplier=one.multiplier,
+        max_leverage=known.max_leverage if known else 1 if is_spot else _LEVERAGE,
+        number=max(0, one.asset_id),
+    )
+
+
+def _short(number: Decimal) -> Decimal:
+    """Off the log a number has eighteen decimals, and an exchange writes no more of them than it needs."""
+    return Decimal(f"{number.normalize():f}")
+
+
+class PaperHouse:
+    """Mirrors live books. Implements ``House``; ``take`` is fed with what comes on the topics.
+
+    Marks and indices are the mid of the live book, which stays when the book is withdrawn. Funding is settled at the
+    hours that the simulator knows, with the live rate scaled to them.
+    """
+
+    def __init__(self, listings: Mapping[Where, Listing]) -> None:
+        self.listings: Mapping[str, Sequence[Listing]] = {
+            exchange_id: tuple(one for one in listings.values() if one.exchange == exchange_id)
+            for exchange_id in EXCHANGES
+        }
+        self._names = {where: (listing.exchange, listing.symbol) for where, listing in listings.items()}
+        self._mirrors: dict[tuple[str, str], Mirror] = {}
+        self._pending: dict[tuple[str, str], BookPicture[float]] = {}
+        self._funding: dict[tuple[str, str], float] = {}
+
+    def take(self, record: BookPicture[float] | Funding[float]) -> None:
+        """Keep the newest of each instrument; a picture stands in its book from the next step on."""
+        name = self._names.get((record.exchange, record.symbol))
+        if name is None:
+            return
+        if isinstance(record, BookPicture):
+            self._pending[name] = record
+        elif record.interval_hours:
+            self._funding[name] = record.rate * _FUNDING_HOURS / record.interval_hours
+
+    def open(self, listing: Listing, book: Book, now: Microseconds) -> Tape:
+        self._mirrors[listing.exchange, listing.symbol] = Mirror(listing, book)
+        return blank(now, book.last_trade)
+
+    def step(self, now: Microseconds) -> Iterator[tuple[Listing, list[Match]]]:
+        pending, self._pending = self._pending, {}
+        for name, picture in pending.items():
+            mirror = self._mirrors[name]
+            yield mirror.listing, mirror.show(picture, now)
+        for mirror in self._mirrors.values():
+            mirror.expire(now)
+
+    def pause(self, listing: Listing, *, is_paused: bool) -> None:
+        """The live exchange goes on: orders are refused, and its pictures are shown as before."""
+
+    def withdraw(self, order: Order) -> None:
+        """Nothing is taken away: a live exchange does not make room for an order, the next picture fills it."""
+
+    def mark(self, listing: Listing) -> float:
+        return self._mirrors[listing.exchange, listing.symbol].mid
+
+    def index(self, listing: Listing) -> float:
+        return self.mark(listing)
+
+    def funding(self, listing: Listing) -> float:
+        return self._funding.get((listing.exchange, listing.symbol), 0.0)

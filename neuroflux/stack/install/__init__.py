@@ -1,0 +1,1 @@
+"""Downloads of the local stack, locked by checksum, into the per-user cache."""

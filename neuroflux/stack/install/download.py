@@ -1,0 +1,143 @@
+"""Fetch locked files into the per-user cache: in parallel, and going on where an earlier try stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from threading import Event
+
+import requests
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from neuroflux.errors import DownloadFailed, Unreachable
+from neuroflux.stack.install.lockfile import Artifact
+
+WORKERS = 4
+ATTEMPTS = 5
+CHUNK = 1 << 18
+TIMEOUTS = (10.0, 20.0)
+"""Seconds to connect, and between two reads."""
+
+Advance = Callable[[int], None]
+"""Told how many bytes more there are; fewer, when a file must begin anew. Called from several threads."""
+
+
+def missing(wanted: Iterable[Artifact], folder: Path) -> list[Artifact]:
+    """Those not there yet. A file takes its name after it was checked, so its name is enough."""
+    return [artifact for artifact in wanted if not (folder / artifact.file_name).exists()]
+
+
+def fetch_all(wanted: Iterable[Artifact], folder: Path, base: str, advance: Advance) -> None:
+    """Fetch from the Maven repository at ``base``; raises DownloadFailed, and keeps what it has as ``*.part``."""
+    stop = Event()
+    with ThreadPoolExecutor(WORKERS) as pool:
+        jobs = [pool.submit(_fetch, artifact, folder, base, advance, stop) for artifact in missing(wanted, folder)]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _fetch(artifact: Artifact, folder: Path, base: str, advance: Advance, stop: Event) -> None:
+    part = folder / f"{artifact.file_name}.part"
+    advance(_length(part))
+    again = Retrying(
+        retry=retry_if_exception_type(Unreachable),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_exponential(0.5),
+        sleep=_pause(stop),
+        reraise=True,
+    )
+    try:
+        again(_go_on, f"{base}/{artifact.path}", part, artifact, advance, stop)
+    except Unreachable as error:
+        raise DownloadFailed(
+            f"{artifact.file_name} can't be fetched: {error}; the next start goes on from there"
+        ) from error
+    if stop.is_set():
+        return
+    _check(part, artifact)
+    part.rename(folder / artifact.file_name)
+
+
+def _pause(stop: Event) -> Callable[[float], None]:
+    def pause(seconds: float) -> None:
+        stop.wait(seconds)
+
+    return pause
+
+
+def _go_on(address: str, part: Path, artifact: Artifact, advance: Advance, stop: Event) -> None:
+    """Ask for what is missing of ``part`` (RFC 9110, 14.2) and append it."""
+    have = _length(part)
+    if have == artifact.size or stop.is_set():
+        return
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        with requests.get(address, headers=headers, stream=True, timeout=TIMEOUTS) as answer:
+            goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+            if answer.status_code == 416 or (answer.ok and have and not goes_on):
+                advance(-have)
+            _refuse(answer, part, artifact)
+            _keep(answer, part, artifact, have if goes_on else 0, advance, stop)
+    except requests.RequestException as error:
+        raise Unreachable(_reason(error)) from error
+
+
+def _keep(answer: requests.Response, part: Path, artifact: Artifact, have: int, advance: Advance, stop: Event) -> None:
+    """Write what comes behind the ``have`` bytes that there are, as far as the locked size."""
+    with part.open("ab" if have else "wb") as file:
+        for chunk in answer.iter_content(CHUNK):
+            have += len(chunk)
+            if have > artifact.size:
+                raise _other(part, artifact, f"it is longer than {artifact.size} bytes")
+            file.write(chunk)
+            advance(len(chunk))
+            if stop.is_set():
+                return
+
+
+def _refuse(answer: requests.Response, part: Path, artifact: Artifact) -> None:
+    """Raise unless the answer brings bytes: Unreachable where another try may help."""
+    if answer.status_code == 416:
+        part.unlink()
+        raise Unreachable("the part of it that is here is longer than the whole")
+    if answer.status_code in (408, 429) or answer.status_code >= 500:
+        raise Unreachable(f"the repository answers {answer.status_code}")
+    if not answer.ok:
+        raise DownloadFailed(f"{artifact.file_name} can't be fetched: the repository answers {answer.status_code}")
+
+
+def _check(part: Path, artifact: Artifact) -> None:
+    if (size := _length(part)) != artifact.size:
+        raise _other(part, artifact, f"it has {size} bytes and not {artifact.size}")
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != artifact.sha256:
+        raise _other(part, artifact, f"its SHA-256 is {found}")
+
+
+def _other(part: Path, artifact: Artifact, how: str) -> DownloadFailed:
+    """The error for what is no part of the locked file, which is not kept."""
+    part.unlink()
+    return DownloadFailed(f"{artifact.file_name} is not the file that was locked: {how}")
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _reason(error: requests.RequestException) -> str:
+    """The cause in a few words: requests' own text nests four exceptions."""
+    if isinstance(error, requests.Timeout):
+        return "the repository does not answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the repository's certificate can't be checked (behind a proxy, set REQUESTS_CA_BUNDLE)"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection to the repository broke"
+    return "the repository can't be reached"

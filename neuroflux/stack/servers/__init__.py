@@ -1,0 +1,1 @@
+"""Kafka, the registry and ClickHouse as local services."""

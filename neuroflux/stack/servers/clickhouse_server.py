@@ -1,0 +1,109 @@
+"""Serve the ClickHouse engine of the chdb-core package: ``python -m neuroflux.stack.servers.clickhouse_server FOLDER``.
+
+The package has one entry that builds a clickhouse-local, ``_chdb.query``. It reads ``./config.xml``, can open listeners
+(SYSTEM START LISTEN), and holds one engine a process. The query that opens them goes on to count seconds, until this
+process is told to stop and kills it, coming from outside as any application does. (To wait at a file would need the
+right to read files, which `default` then had for everybody.)
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import signal
+import sys
+import sysconfig
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from types import ModuleType
+
+from neuroflux.runtime.settings import load_settings
+from neuroflux.stack.servers.clickhouse import Server, as_owner, ask, server
+from neuroflux.stack.servers.confinement import confine
+
+RTLD_DEEPBIND = 0x8
+SYSTEM = [
+    Path(one)
+    for one in (
+        *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/localtime", "/etc/ld.so.cache"),
+        *("/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/loadavg", "/proc/sys", "/sys/devices/system"),
+        *("/sys/fs/cgroup", "/dev/urandom", "/dev/random"),
+        *(f"/proc/self/{name}" for name in ("statm", "stat", "status", "maps", "io", "cgroup", "mountinfo", "limits")),
+    )
+]
+DEVICES = [Path("/dev/null")]
+STOP = "stopped"
+WAIT = "SELECT sleepEachRow(1) FROM system.numbers SETTINGS max_block_size = 1 FORMAT Null"
+
+
+def load_engine() -> ModuleType:
+    """Import ``_chdb`` alone: the package's __init__ starts an engine of its own, and wants pandas and pyarrow."""
+    package = importlib.util.find_spec("chdb")
+    if package is None or not package.submodule_search_locations:
+        sys.exit("chdb-core is not installed: pip install 'neuroflux[stack]'")
+    folder, here = Path(next(iter(package.submodule_search_locations))), Path.cwd()
+    library = folder / "_chdb.abi3.so"
+    os.chdir(folder)  # it loads its helper for this Python version by a relative name
+    try:
+        if sys.platform == "linux":
+            ctypes.CDLL(str(library), mode=sys.getdlopenflags() | RTLD_DEEPBIND)  # as the package itself does
+        spec = importlib.util.spec_from_file_location("_chdb", library)
+        assert spec is not None
+        assert spec.loader is not None
+        engine = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(engine)
+        return engine
+    finally:
+        os.chdir(here)
+
+
+def serve(engine: ModuleType, folder: Path, ended: SimpleQueue[str]) -> None:
+    """Open the listeners and wait; whatever comes back unasked is a failure."""
+    try:
+        engine.query(f"SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; {WAIT}", "TSV", path=str(folder / "db"))
+        ended.put("the engine returned")
+    except Exception as error:  # noqa: BLE001  # it raises its own and bare RuntimeErrors; all are told and end us
+        ended.put(str(error))
+
+
+def confine_engine(made: Server, folder: Path) -> None:
+    """Leave the engine its own folder, what Python and the system's libraries are read from, and its two ports.
+
+    Whoever may select anything may read any file with ``file()``, which asks for no right in a clickhouse-local.
+    """
+    import clickhouse_driver  # noqa: F401  # read here, since `ask` comes when little can be read any more
+
+    code = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    if not confine([*code, *SYSTEM], [folder, *DEVICES], [made.port, made.http_port], [made.port]):
+        print("this kernel has no Landlock: SQL can read and write every file of this user", file=sys.stderr)
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]).resolve()
+    if os.getpgrp() != os.getpid():
+        os.setpgrp()  # SYSTEM SHUTDOWN signals the whole group
+    (folder / "db" / "metadata").mkdir(parents=True, exist_ok=True)  # else the first start has no background tasks
+    os.chdir(folder / "run")
+    settings = load_settings()
+    made, owner = server(settings), as_owner(settings)
+    ended: SimpleQueue[str] = SimpleQueue()
+    engine = load_engine()
+    confine_engine(made, folder)
+    serving = Thread(target=serve, args=(engine, folder, ended), daemon=True)
+    serving.start()
+    for asked in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(asked, lambda *_: ended.put(STOP))
+    reason = ended.get()
+    if reason != STOP:
+        print(reason, file=sys.stderr, flush=True)
+    elif ask(owner, f"KILL QUERY WHERE query = '{WAIT}' SYNC"):
+        ended.get()
+    else:
+        print("it answers nobody: left without a goodbye", file=sys.stderr, flush=True)
+    os._exit(0 if reason == STOP else 1)  # the engine's threads do not survive an interpreter that ends
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Services as child processes: started in order, checked, restarted, stopped."""

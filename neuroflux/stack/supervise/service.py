@@ -1,0 +1,73 @@
+"""What the supervisor knows of a service: how it is started, when it is ready, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+
+from msgspec import Struct
+
+from neuroflux.stack.install.lockfile import Artifact
+
+Check = Callable[[], Awaitable[bool]]
+"""Whether the service answers, asked as its users would ask."""
+
+
+class Readiness(StrEnum):
+    """When a service is ready."""
+
+    CHECK = "check"  # its check says so, which is also asked while it runs
+    NOTIFIES = "notifies"  # it calls neuroflux.stack.notify.ready()
+    FINISHES = "finishes"  # its command has ended with 0: a step that is done once
+
+
+class State(StrEnum):
+    WAITING = "waiting"  # for what it needs
+    STARTING = "starting"
+    READY = "ready"
+    UNHEALTHY = "unhealthy"  # runs, and does not answer
+    RESTARTING = "restarting"  # died; is started again after a pause
+    FINISHED = "finished"
+    STOPPED = "stopped"
+
+
+class Port(Struct, frozen=True):
+    """An address that a service listens on, and the setting to change when it is taken."""
+
+    host: str
+    number: int
+    setting: str
+
+
+class Service(Struct, frozen=True, kw_only=True):
+    """One child process. ``env`` is its whole environment; times are in seconds."""
+
+    name: str
+    command: tuple[str, ...]
+    readiness: Readiness
+    env: Mapping[str, str]
+    cwd: Path
+    address: str = ""
+    ports: tuple[Port, ...] = ()
+    needs: tuple[str, ...] = ()
+    downloads: tuple[Artifact, ...] = ()
+    archive: Path | None = None  # of loaded classes, for a faster start: see training
+    check: Check | None = None
+    prepare: Callable[[], None] | None = None  # writes its files; called before each start, in a thread
+    start_timeout: float = 60.0
+    stop_timeout: float = 15.0
+
+    def __repr__(self) -> str:
+        return f"Service({self.name!r})"  # there are keys in its environment
+
+
+class ServiceStatus(Struct, frozen=True):
+    """What `neuroflux status` tells of a service. ``pid`` is 0 while there is no process."""
+
+    name: str
+    address: str
+    state: State
+    pid: int = 0
+    restarts: int = 0
+    detail: str = ""

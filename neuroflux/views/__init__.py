@@ -1,9 +1,0 @@
-"""ClickHouse's views, as statements: what is asked of the tables again and again, each figure defined once."""
-
-from neuroflux.views.arbitrage import ARBITRAGE_BY_HOUR
-from neuroflux.views.equity import EQUITY
-from neuroflux.views.order_costs import ORDER_COSTS
-from neuroflux.views.uptime import EXCHANGE_UPTIME
-
-VIEWS = (ORDER_COSTS, ARBITRAGE_BY_HOUR, EXCHANGE_UPTIME, EQUITY)
-"""In the order in which they are made."""

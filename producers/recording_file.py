@@ -1,0 +1,184 @@
+"""A recording: what came from the exchanges, as it came and in its order, one JSON object a line.
+
+Compressed with gzip and flushed every second, so that a torn tail costs a second at most; after ``ROTATE`` bytes it
+goes on in the next file (``FILE``, ``FILE.1``, ``FILE.2``). A line of a frame or a REST answer is also a line of
+``neuroflux decode``, once those of one exchange are picked out.
+"""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Iterator, Mapping
+from itertools import count
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from neuroflux.domain import Microseconds, StatusKind
+from neuroflux.errors import MalformedFrame, UsageError
+from neuroflux.exchanges.kit.requests import Answer, Request
+
+ROTATE = 256 << 20
+"""Bytes of a file, compressed."""
+FLUSH: Microseconds = 1_000_000
+CHUNK = 1 << 16
+GZIP = 31
+"""zlib's word for a gzip stream."""
+
+log = logging.getLogger(__name__)
+
+
+class Came(Struct, frozen=True, tag_field="dir"):
+    """What every line has. ``ts_recv`` is in seconds, exact to the microsecond."""
+
+    exchange: str
+    ts_recv: float
+
+    @property
+    def time(self) -> Microseconds:
+        return round(self.ts_recv * 1e6)
+
+
+class Frame(Came, frozen=True, tag="ws"):
+    """``socket`` is the place among the subscriptions. What is not UTF-8, as it must be, is kept in ``octets``."""
+
+    socket: int
+    raw: str = ""
+    octets: bytes = b""
+
+    @property
+    def content(self) -> bytes:
+        return self.octets or self.raw.encode()
+
+
+class Told(Came, frozen=True, tag="rest"):
+    """A REST answer: the snapshot of ``symbol``, or, where that is empty, one of ``of`` lists of instruments."""
+
+    method: str
+    url: str
+    body: str
+    tag: str
+    status: int
+    raw: str
+    headers: Mapping[str, str]
+    symbol: str = ""
+    of: int = 0
+
+    @property
+    def answer(self) -> Answer:
+        request = Request(self.method, self.url, self.body.encode(), tag=self.tag)
+        return Answer(request, self.status, self.raw.encode(), self.headers)
+
+
+class Chosen(Came, frozen=True, tag="follow"):
+    """Which symbols were followed from then on."""
+
+    symbols: list[str]
+
+
+class Happened(Came, frozen=True, tag="socket"):
+    """What happened to a socket."""
+
+    socket: int
+    kind: StatusKind
+    value: float
+    detail: str
+
+
+Line = Frame | Told | Chosen | Happened
+
+_DECODER = msgspec.json.Decoder(Line)
+
+
+def frame(exchange: str, socket: int, raw: bytes, received: Microseconds) -> Frame:
+    try:
+        return Frame(exchange, received / 1e6, socket, raw.decode())
+    except UnicodeDecodeError:
+        return Frame(exchange, received / 1e6, socket, octets=raw)
+
+
+def told(exchange: str, answer: Answer, received: Microseconds, symbol: str = "", of: int = 0) -> Told:
+    asked, body = answer.request, answer.body.decode(errors="replace")
+    place = asked.method, asked.path, asked.body.decode(), asked.tag
+    return Told(exchange, received / 1e6, *place, answer.status, body, answer.headers, symbol, of)
+
+
+class Recording:
+    """Writes lines; ``close`` it. Raises UsageError where the file is there already."""
+
+    def __init__(self, path: Path, rotate: int = ROTATE) -> None:
+        self._path, self._rotate = path, rotate
+        self._number = 0
+        self._flushed: Microseconds = 0
+        if path.exists():
+            raise UsageError(f"{path} is there already")
+        self._open()
+
+    def write(self, line: Line) -> None:
+        self._put(self._gzip.compress(msgspec.json.encode(line) + b"\n"))
+        if line.time - self._flushed >= FLUSH:
+            self._flushed = line.time
+            self._put(self._gzip.flush(zlib.Z_SYNC_FLUSH))
+            self._file.flush()
+            if self._file.tell() >= self._rotate:
+                self.close()
+                self._number += 1
+                self._open()
+
+    def close(self) -> None:
+        self._put(self._gzip.flush())
+        self._file.close()
+
+    def _open(self) -> None:
+        self._gzip = zlib.compressobj(6, zlib.DEFLATED, GZIP)
+        self._file = _named(self._path, self._number).open("xb")
+
+    def _put(self, compressed: bytes) -> None:
+        if compressed:
+            self._file.write(compressed)
+
+
+def read(path: Path) -> Iterator[Line]:
+    """Every line of a recording, through all its files; a torn tail of one ends that one, and is logged.
+
+    Raises UsageError where there is no such file, MalformedFrame for a line that is none.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} is not there")
+    for number in count():
+        part = _named(path, number)
+        if not part.exists():
+            return
+        for place, line in enumerate(_lines(part), 1):
+            try:
+                yield _DECODER.decode(line)
+            except msgspec.MsgspecError as error:
+                raise MalformedFrame(f"{part}: line {place} is none of a recording: {error}") from error
+
+
+def _named(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.name}.{number}") if number else path
+
+
+def _lines(part: Path) -> Iterator[bytes]:
+    rest = b""
+    for text in _inflated(part):
+        *whole, rest = (rest + text).split(b"\n")
+        yield from whole
+    if rest:
+        log.warning("%s: its last line is torn, and left out", part)
+
+
+def _inflated(part: Path) -> Iterator[bytes]:
+    gzip = zlib.decompressobj(GZIP)
+    with part.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            try:
+                yield gzip.decompress(chunk)
+            except zlib.error as error:
+                log.warning("%s: broken, and left out from there on: %s", part, error)
+                return
+    if not gzip.eof:
+        log.warning("%s: it was not closed; what was not yet written is missing", part)

@@ -1,0 +1,196 @@
+"""One socket of an exchange, kept open: reconnects with back-off and jitter, and is watched by the data it brings."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from operator import not_
+from typing import Any, Protocol
+
+from picows.websockets.asyncio.client import ClientConnection, connect
+from picows.websockets.exceptions import ConnectionClosed, WebSocketException
+from tenacity import AsyncRetrying, retry_if_result, wait_random_exponential
+
+from neuroflux.domain import Microseconds, StatusKind
+from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
+from neuroflux.exchanges.kit.requests import Subscription
+from neuroflux.runtime.clock import wall
+from producers.silence import LEAST, Pace
+
+SHORT_LIVED_SECONDS = 5.0
+"""A connection that ends sooner counts as one that failed: the next waits longer."""
+MAX_WAIT_SECONDS = 30.0
+MAX_FRAME = 64 << 20
+LOST = (OSError, WebSocketException)
+
+Work = Coroutine[Any, Any, None]
+
+
+class Listener(Protocol):
+    """Who is told what happens on one socket."""
+
+    async def opened(self) -> None: ...
+
+    def frame(self, raw: bytes, received: Microseconds) -> None: ...
+
+    def status(self, kind: StatusKind, value: float, detail: str) -> None: ...
+
+    async def drained(self) -> None:
+        """Returns when what came can go on: back-pressure."""
+        ...
+
+
+class Socket:
+    """Reads one subscription until cancelled; ``tried`` is set when it was opened, or could not be, for once.
+
+    A socket that was mute counts as connected again when it brings data, not when it is opened.
+    """
+
+    def __init__(self, address: str, subscription: Subscription, listener: Listener) -> None:
+        self._address, self._subscription, self._listener = address, subscription, listener
+        self._pace = Pace(subscription.quiet_seconds, is_steady=subscription.is_steady)
+        self._is_held = False
+        self._mute = ""
+        self._reopening, self._why = asyncio.Event(), ""
+        self.tried = asyncio.Event()
+
+    def reopen(self, why: str) -> None:
+        """Leave the connection that there is, for a new one at once: it is about to be cut, or brings too little."""
+        self._why = why
+        self._reopening.set()
+
+    async def run(self) -> None:
+        until_one_lasts = AsyncRetrying(
+            retry=retry_if_result(not_), wait=wait_random_exponential(multiplier=0.2, max=MAX_WAIT_SECONDS)
+        )
+        while True:
+            await until_one_lasts(self._connection)
+
+    async def _connection(self) -> bool:
+        """One connection, from its opening to its loss: whether it was one to speak of."""
+        started, reason = time.monotonic(), ""
+        try:
+            connection = await self._open()
+            try:
+                await self._read(connection)
+            finally:
+                await self._close(connection)
+        except ConnectionClosed:
+            reason = self._mute or "closed"
+        except LOST as error:
+            reason = str(error) or type(error).__name__
+        finally:
+            self._listener.status(StatusKind.DISCONNECTED, 0.0, reason)
+            self.tried.set()
+        return time.monotonic() - started >= SHORT_LIVED_SECONDS
+
+    async def _open(self) -> ClientConnection:
+        """picows 2.3 leaves a connection open whose opening is cancelled: so it opens in peace, and is closed then."""
+        opening = asyncio.create_task(self._connect())
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._closing = asyncio.create_task(_close_once_open(opening))
+            raise
+
+    async def _close(self, connection: ClientConnection) -> None:
+        """In a task of its own: picows closes with wait_for, and that of Python 3.11 may lose a cancellation."""
+        self._closing = asyncio.create_task(connection.close())
+        await asyncio.shield(self._closing)
+
+    async def _connect(self) -> ClientConnection:
+        try:
+            return await connect(
+                self._address + self._subscription.path,
+                compression=None,
+                max_size=MAX_FRAME,
+                open_timeout=EXCHANGE_TIMEOUTS["connect"],
+                close_timeout=1,
+                ping_interval=20,
+                ping_timeout=20,
+                proxy=None,  # REST goes through none either
+                use_aiofastnet=False,  # no faster here, and the loop's own TLS is Python's ssl
+            )
+        except AssertionError:  # so picows 2.3 has it where the other side closes before it has answered
+            raise ConnectionError("closed during the handshake") from None
+
+    async def _read(self, connection: ClientConnection) -> None:
+        """Until it is lost or to be left, or somebody fails who works on it: raises why."""
+        self._reopening.clear()
+        for frame in self._subscription.frames:
+            await connection.send(frame, text=True)
+        self._pace.opened(time.monotonic())
+        if not self._mute:
+            self._listener.status(StatusKind.CONNECTED, 0.0, "")
+        self.tried.set()
+        tasks = [asyncio.create_task(work) for work in self._work(connection)]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            ended = [task for task in tasks if task.done()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in ended:
+            task.result()
+
+    def _work(self, connection: ClientConnection) -> list[Work]:
+        """The listener's first, so that its failure is not told as the connection's."""
+        work = [self._listener.opened(), self._watch(connection), self._pump(connection), self._until_reopened()]
+        if self._subscription.heartbeat_seconds:
+            work.append(self._beat(connection))
+        return work
+
+    async def _until_reopened(self) -> None:
+        await self._reopening.wait()
+        raise ConnectionResetError(self._why)
+
+    async def _pump(self, connection: ClientConnection) -> None:
+        frame, drained, came = self._listener.frame, self._listener.drained, self._pace.came
+        answers = self._subscription.answers
+        while True:
+            raw: Any = await connection.recv(decode=False)  # bytes, since nothing is decoded
+            if not raw.startswith(answers):
+                came(time.monotonic())
+                if self._mute:
+                    self._speaks()
+            frame(raw, wall())
+            self._is_held = True
+            await drained()
+            self._is_held = False
+
+    def _speaks(self) -> None:
+        self._mute = ""
+        self._listener.status(StatusKind.CONNECTED, 0.0, "")
+
+    async def _watch(self, connection: ClientConnection) -> None:
+        """Data, not pings: a socket that answers pings and brings nothing is as good as closed.
+
+        One that is not read, because what it brought can't go on, is not mute.
+        """
+        while True:
+            left = self._left(time.monotonic())
+            if left <= 0:
+                break
+            await asyncio.sleep(min(left, LEAST))
+        silent = self._pace.silent(time.monotonic())
+        self._mute = f"no data for {silent:.0f} s"
+        self._listener.status(StatusKind.STALE, silent, self._mute)
+        await connection.close()
+
+    def _left(self, now: float) -> float:
+        """Seconds for which it may still be silent."""
+        allowed = self._pace.allowed(now)
+        return allowed if self._is_held else allowed - self._pace.silent(now)
+
+    async def _beat(self, connection: ClientConnection) -> None:
+        while True:
+            await asyncio.sleep(self._subscription.heartbeat_seconds)
+            await connection.send(self._subscription.heartbeat, text=True)
+
+
+async def _close_once_open(opening: asyncio.Task[ClientConnection]) -> None:
+    with suppress(*LOST):
+        await (await opening).close()

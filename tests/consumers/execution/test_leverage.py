@@ -1,0 +1,126 @@
+"""Setting the leverage: before what opens a position, once, and for so long only that the order's decision still holds;
+what was halted meanwhile is not sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from neuroflux.domain import ControlCommand, ControlKind, Instrument, OrderCommand, OrderState, Side
+from neuroflux.engine.orders.state import Order
+from neuroflux.errors import Unreachable
+from neuroflux.exchanges.kit.interface import Desk
+from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.records.topics import CONTROL
+from tests.consumers.execution.desk_model import Bench, FakeDesk, Gate, bench, place, until
+from tests.consumers.execution.test_closing import PERPETUAL, futures
+
+
+class Levered(FakeDesk):
+    def leverage(self, instrument: Instrument, leverage: int, now: int) -> Request:
+        return Request("PUT", f"{instrument.symbol}/{leverage}")
+
+    def refusal(self, answer: Answer) -> str:
+        return ""
+
+
+class Asked(Gate):
+    """Answers about the leverage when it may, or fails then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._desk = Levered()
+        self.may_answer, self.fails = asyncio.Event(), False
+
+    @property
+    def asks(self) -> list[str]:
+        return [one.path for one in self.asked if one.method == "PUT"]
+
+    async def call(self, exchange: str, build: Callable[[Desk, int], Request]) -> Answer:
+        answer = await super().call(exchange, build)
+        if answer.request.method == "PUT":
+            await self.may_answer.wait()
+            if self.fails:
+                raise Unreachable("no answer within 10 s")
+        return answer
+
+
+def levered(stage: Bench, held: str = "0", leverage: float = 10.0) -> None:
+    futures(stage, held, free="1000")
+    limits = ControlCommand(account="binance", kind=ControlKind.LIMITS, limits={"leverage": leverage})
+    stage.show(CONTROL, limits)
+
+
+def order(order_id: str = "o", side: Side = Side.BUY) -> OrderCommand:
+    return place(order_id, market=PERPETUAL.symbol, side=side)
+
+
+@pytest.mark.parametrize("account", ["*", "binance"])
+async def test_what_is_halted_while_the_leverage_is_set_is_not_sent(account: str) -> None:
+    gate = Asked()
+    async with bench(gate=gate) as stage:
+        levered(stage)
+        await stage.begin(order())
+        await until(lambda: gate.asks)
+        stage.show(CONTROL, ControlCommand(account=account, kind=ControlKind.HALT, why="stop"))
+        gate.may_answer.set()
+        end = await stage.ends("o")
+        assert (end.state, end.reason, gate.placed) == (OrderState.CANCELLED, "halted: stop", [])
+
+
+@pytest.mark.parametrize("held", ["1", "3"])
+async def test_what_makes_a_position_smaller_does_not_wait_for_the_leverage(held: str) -> None:
+    gate = Asked()
+    async with bench(gate=gate) as stage:
+        levered(stage, held)
+        await stage.take(order(side=Side.SELL))
+        assert (len(gate.placed), gate.asks) == (1, [])
+
+
+async def test_an_order_waits_for_the_leverage_for_a_bounded_time_and_the_request_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("consumers.execution.leverage.WITHIN", 0.01)
+    gate = Asked()
+    async with bench(gate=gate) as stage:
+        levered(stage)
+        for number in range(3):
+            await stage.take(order(f"o{number}"))
+        assert len(gate.placed) == 3
+        assert gate.asks == ["NFX/USDC:USDC/10"], "one request serves all that wait for it"
+        gate.may_answer.set()
+        await asyncio.sleep(0)
+        await stage.take(order("later"))
+        assert len(gate.asks) == 1
+
+
+async def test_a_leverage_that_was_not_set_is_asked_for_with_the_next_order() -> None:
+    gate = Asked()
+    gate.fails = True
+    gate.may_answer.set()
+    async with bench(gate=gate) as stage:
+        levered(stage)
+        for number in range(2):
+            await stage.take(order(f"o{number}"))
+        assert (len(gate.placed), len(gate.asks)) == (2, 2)
+
+
+async def test_an_order_that_is_decided_again_does_not_ask_again() -> None:
+    gate = Asked()
+    gate.fails = True
+    gate.may_answer.set()
+    async with bench(gate=gate) as stage:
+        levered(stage)
+        await stage.take(order())
+        await stage.ends("o")
+        again = await stage.executor.redecide(last(stage, "o"))
+        assert [leg.instrument for leg in again.legs] == [PERPETUAL]
+        assert len(gate.asks) == 1
+
+
+def last(stage: Bench, order_id: str) -> Order:
+    kept = stage.executor.journal.last(order_id)
+    assert kept is not None
+    return kept.order

@@ -1,0 +1,71 @@
+"""News that nobody can place: kept while it may yet be ours, then told once as another's."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from consumers.execution.executor import happening, unidentified
+from consumers.execution.unmatched import KEPT_FOR, Strays
+from neuroflux.domain import Ack, InDoubt, OrderState
+from neuroflux.engine.orders.machine import step
+from neuroflux.engine.orders.state import FillSeen, Question, Sending, Told
+from tests.neuroflux.engine.orders.test_machine import LEG, NOW, OTHER, begin, fill, name, report, sent
+
+LATER = NOW + KEPT_FOR
+
+
+def test_what_is_nobodys_is_told_after_a_while_and_once() -> None:
+    strays = Strays(lambda told: False, lambda told: False)
+    strays.take(fill(1), NOW)
+    assert strays.others(LATER - 1) == []
+    assert strays.others(LATER) == [fill(1)]
+    strays.take(fill(1), LATER)
+    assert strays.others(LATER + KEPT_FOR) == []
+
+
+def test_what_may_be_of_an_order_in_doubt_waits_for_as_long_as_that_is() -> None:
+    ours, known = [True], list[object]()
+    strays = Strays(lambda told: bool(known), lambda told: ours[0])
+    strays.take(fill(1), NOW)
+    assert strays.others(LATER + KEPT_FOR) == []
+    known.append(1)
+    ours[0] = False
+    assert strays.others(LATER + KEPT_FOR) == [], "it was ours"
+
+
+def test_an_order_in_doubt_is_one_whose_id_there_is_not_known() -> None:
+    there = {(LEG.instrument.exchange, called) for called in (LEG.instrument.symbol, LEG.instrument.name)}
+    doubtful = step(sent(), Told(name(), Question.PLACE, InDoubt("no answer"), NOW), NOW).order
+    assert unidentified(doubtful) == unidentified(sent()) == there
+    assert unidentified(begin(LEG)) == set()
+    answered = step(doubtful, Told(name(), Question.QUERY, Ack(report(OrderState.WORKING, 1), ()), NOW), NOW).order
+    assert unidentified(answered) == set()
+
+
+def test_what_names_no_client_id_is_not_put_to_an_attempt_that_has_none_yet() -> None:
+    order = step(begin(LEG, OTHER), Sending(0, name()), NOW).order
+    order = step(
+        order,
+        Told(name(), Question.PLACE, Ack(report(OrderState.WORKING, 1), ()), NOW),
+        NOW,
+    ).order
+    told = happening(order, replace(fill(1), client_order_id=""))
+    assert isinstance(told, FillSeen)
+    assert told.client_order_id == name()
+
+
+def test_a_fill_of_what_is_not_listed_here_is_one_by_the_exchanges_own_name() -> None:
+    strays = Strays(lambda told: False, lambda told: False)
+    unlisted = replace(fill(1), symbol="NEWXUSDT", name="NEWXUSDT")
+    listed = replace(fill(1), symbol="NEWX/USDT", name="NEWXUSDT")
+    for told in (unlisted, listed):
+        strays.take(told, NOW)
+    assert strays.others(LATER) == [unlisted]
+
+
+def test_a_fill_that_has_no_client_id_finds_its_attempt_by_the_exchanges_own_name() -> None:
+    ack = Told(name(), Question.PLACE, Ack(report(OrderState.WORKING), ()), NOW)
+    order = step(sent(), ack, NOW).order
+    told = happening(order, replace(fill(1), client_order_id="", symbol="BTCUSDT", name="BTCUSDT"))
+    assert isinstance(told, FillSeen)
+    assert told.client_order_id == name()

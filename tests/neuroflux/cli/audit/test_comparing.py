@@ -1,0 +1,297 @@
+"""Each kind of figure: equal on both sides it agrees, and spoiled it is found by its name."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from neuroflux.cli.audit.audit import figures, judged, unchecked
+from neuroflux.cli.audit.exchanges import Asked
+from neuroflux.cli.audit.figures import Finding, Verdict, judge
+from neuroflux.cli.audit.orders import open_elsewhere
+from neuroflux.cli.audit.reading import Exchanges, Leg, Own, Reported, Signalled
+from neuroflux.cli.audit.signals import signals
+from neuroflux.domain import (
+    AggregatedPrice,
+    ArbitrageKind,
+    ArbitrageSignal,
+    Balance,
+    BookPicture,
+    Fill,
+    Instrument,
+    InstrumentKind,
+    Level,
+    Liquidity,
+    Position,
+    PriceSource,
+    Quote,
+    Side,
+)
+from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnBalance, OwnFill, OwnOrder, OwnPosition, OwnTop
+
+NAME = ("a", "X/USDC:USDC")
+X = Instrument(
+    exchange="a",
+    symbol="X/USDC:USDC",
+    market="X/USD",
+    name="XUSDC",
+    base="X",
+    quote="USDC",
+    settle="USDC",
+    kind=InstrumentKind.PERPETUAL,
+    taker_fee=Decimal("0.001"),
+)
+FILL = Fill(
+    order_id="o",
+    exchange="a",
+    symbol="X/USDC:USDC",
+    client_order_id="c1",
+    exchange_order_id="7",
+    trade_id="t1",
+    side=Side.BUY,
+    price=Decimal(100),
+    quantity=Decimal(2),
+    fee=Decimal("0.2"),
+    fee_asset="USDC",
+    liquidity=Liquidity.TAKER,
+    event_time=5,
+    name="XUSDC",
+)
+OWN_FILL = OwnFill("XUSDC", "7", "buy", Decimal("100.0"), Decimal(2), Decimal("0.20"), "USDC", 5)
+OWN_ORDER = OwnOrder("XUSDC", "7", "buy", Decimal(2), Decimal(2), "filled")
+OWN = Own(
+    OwnAccount(
+        balances={"USDC": OwnBalance(Decimal(1000), Decimal(800), Decimal(10))},
+        positions={"XUSDC": OwnPosition(Decimal(2), Decimal(100), Decimal(-5))},
+        orders={"c1": OWN_ORDER},
+        fills={("XUSDC", "t1", "buy"): OWN_FILL},
+    ),
+    {"XUSDC": OwnTop(Decimal("99.5"), Decimal("100.5"))},
+)
+EXCHANGES = {"a": OWN}
+BALANCE = Balance("a", "USDC", Decimal(800), Decimal(10), Decimal(190), Decimal(1000), 5)
+POSITION = Position("a", "X/USDC:USDC", Decimal(2), Decimal(100), Decimal(-5), 5)
+QUOTE = Quote("a", "X/USDC:USDC", "X/USD", 99.5, 1.0, 100.5, 1.0, 3, 5, 5)
+BOOK = BookPicture(*NAME, "X/USD", (Level(99.5, 1.0),), (Level(100.5, 1.0),), 3, 5, 5)
+PRICE = AggregatedPrice("X/USD", 100.0, 100.0, 100.0, 4.0, 0.5, (PriceSource(*NAME, 100.0, 4.0, 1.0),), (), 5)
+ANSWER: dict[str, Any] = {
+    "exchange_breakdown": {
+        "a": {"total_usd": 995.0, "unrealised_pnl_usd": -5.0, "assets": {"USDC": {"available": 800.0}}, "parts": {}}
+    }
+}
+REPORTED = Reported(
+    instruments={NAME: X},
+    balances={("a", "USDC"): BALANCE},
+    positions={NAME: POSITION},
+    books={NAME: BOOK},
+    quotes={NAME: QUOTE},
+    prices={"X/USD": PRICE},
+    rates={"USDC": Decimal(1)},
+    unified=ANSWER,
+    fills=[FILL],
+    legs=[Leg("a", "X/USDC:USDC", "c1", "buy", "filled", Decimal(2))],
+    equity={"a": Decimal(995)},
+    ranges={},
+    counts={"fills": (3, 0, 3)},
+)
+
+
+def found(reported: Reported, own: Exchanges = EXCHANGES) -> list[Finding]:
+    return judge([dict(figures(reported, own, own))] * 2)
+
+
+def differing(reported: Reported, own: Exchanges = EXCHANGES) -> set[tuple[str, str]]:
+    return {(one.key.what, one.key.source) for one in found(reported, own) if one.verdict is Verdict.DIFFERS}
+
+
+def test_equal_figures_all_agree() -> None:
+    assert {one.verdict for one in found(REPORTED)} == {Verdict.AGREES}
+    assert len(found(REPORTED)) >= 20
+
+
+def _account(**changes: Any) -> Exchanges:
+    assert OWN.account is not None
+    return {"a": replace(OWN, account=replace(OWN.account, **changes))}
+
+
+def _answer(**changes: Any) -> dict[str, Any]:
+    return {"exchange_breakdown": {"a": ANSWER["exchange_breakdown"]["a"] | changes}}
+
+
+@pytest.mark.parametrize(
+    ("what", "source", "spoiled"),
+    [
+        ("wallet", "account.balances", {"balances": {("a", "USDC"): replace(BALANCE, total=Decimal("1000.0001"))}}),
+        ("wallet", "account.balances", {"balances": {("a", "USDC"): replace(BALANCE, unrealised_pnl=Decimal(1))}}),
+        ("wallet", "account.balances", {"balances": {}}),
+        ("free", "account.balances", {"balances": {("a", "USDC"): replace(BALANCE, free=Decimal(801))}}),
+        ("in orders", "account.balances", {"balances": {("a", "USDC"): replace(BALANCE, in_orders=Decimal(0))}}),
+        ("position", "account.positions", {"positions": {NAME: replace(POSITION, quantity=Decimal(-2))}}),
+        ("position", "account.positions", {"positions": {}}),
+        ("entry price", "account.positions", {"positions": {NAME: replace(POSITION, entry_price=Decimal(101))}}),
+        ("unrealised", "account.positions", {"positions": {NAME: replace(POSITION, unrealised_pnl=Decimal(5))}}),
+        ("available", "get_unified_balance", {"unified": _answer(assets={"USDC": {"available": 700.0}})}),
+        ("unrealised USD", "get_unified_balance", {"unified": _answer(unrealised_pnl_usd=0.0)}),
+        ("equity USD", "get_unified_balance", {"unified": _answer(total_usd=1000.0)}),
+        ("order state", "order_events", {"legs": [Leg(*NAME, "c1", "buy", "rejected", Decimal(2))]}),
+        ("order state", "order_events", {"legs": [Leg(*NAME, "c2", "buy", "filled", Decimal(2))]}),
+        ("filled quantity", "order_events", {"legs": [Leg(*NAME, "c1", "buy", "filled", Decimal(1))]}),
+        ("fill", "fills", {"fills": []}),
+        ("fill", "fills", {"fills": [replace(FILL, fee=Decimal("0.1"))]}),
+        ("fill", "fills", {"fills": [replace(FILL, side=Side.SELL)]}),
+        ("fill", "fills", {"fills": [FILL, replace(FILL, trade_id="t2")]}),
+        ("fill counted", "fills", {"fills": [FILL, FILL]}),
+        ("bid", "market.quotes", {"quotes": {NAME: replace(QUOTE, bid_price=99.0)}}),
+        ("ask", "market.books", {"books": {NAME: replace(BOOK, asks=(Level(101.0, 1.0),))}}),
+        ("aggregated price", "prices.aggregated", {"prices": {"X/USD": replace(PRICE, price=110.0)}}),
+        ("aggregated low of its sources", "prices.aggregated", {"prices": {"X/USD": replace(PRICE, low=99.0)}}),
+        ("equity USD, newest minute", "equity", {"equity": {"a": Decimal(1000)}}),
+        ("equity USD, newest minute", "equity", {"equity": {}}),
+        ("rows", "ClickHouse", {"counts": {"fills": (3, 1, 1)}}),
+        ("rows", "ClickHouse", {"counts": {"fills": (3, 1, 4)}}),
+        ("rows", "ClickHouse", {"counts": {"fills": (3, 0, 2)}}),
+    ],
+)
+def test_each_figure_that_is_spoiled_is_found(what: str, source: str, spoiled: dict[str, Any]) -> None:
+    assert (what, source) in differing(replace(REPORTED, **spoiled))
+
+
+@pytest.mark.parametrize(
+    ("what", "source", "own"),
+    [
+        ("position", "account.positions", _account(positions={})),
+        ("wallet", "account.balances", _account(balances={})),
+        ("wallet", "account.balances", _account(balances={"USDC": OwnBalance(Decimal(1))})),
+        ("fill", "fills", _account(fills={})),
+        ("order state", "order_events", _account(orders={})),
+    ],
+)
+def test_what_the_exchange_no_longer_has_is_found(what: str, source: str, own: Exchanges) -> None:
+    """What a complete answer leaves out is 0 there."""
+    assert (what, source) in differing(REPORTED, own)
+
+
+@pytest.mark.parametrize("rows", [2, 3])
+def test_a_dead_letter_may_be_stored_or_not(rows: int) -> None:
+    assert differing(replace(REPORTED, counts={"fills": (3, 1, rows)})) == set()
+
+
+def test_an_order_under_way_is_in_flight() -> None:
+    sending = replace(REPORTED, legs=[Leg(*NAME, "c9", "buy", "sending", Decimal(0))], fills=[])
+    (one,) = (one for one in found(sending) if one.key.what == "order state")
+    assert (one.verdict, one.reason) == (Verdict.IN_FLIGHT, "the order is under way")
+
+
+def test_an_account_that_trades_with_itself_has_two_fills_of_one_trade() -> None:
+    sold, own = replace(FILL, side=Side.SELL), replace(OWN_FILL, side="sell")
+    told = replace(REPORTED, fills=[FILL, sold])
+    both = _account(fills={("XUSDC", "t1", "buy"): OWN_FILL, ("XUSDC", "t1", "sell"): own})
+    assert differing(told, both) == set()
+    assert ("fill", "fills") in differing(told), "the exchange has one of them alone"
+
+
+def test_fills_and_orders_of_others_are_no_differences_and_counted() -> None:
+    other, foreign = replace(OWN_FILL, order="99"), replace(OWN_ORDER, number="99", state="open")
+    fills = {("XUSDC", "t1", "buy"): OWN_FILL, ("XUSDC", "t9", "buy"): other}
+    own = _account(fills=fills, orders={"c1": OWN_ORDER, "theirs": foreign})
+    assert differing(REPORTED, own) == set()
+    assert open_elsewhere(REPORTED, own) == {"a": 1}
+
+
+def test_readings_in_which_an_exchange_did_not_answer_do_not_excuse_itsfigures() -> None:
+    wrong = replace(REPORTED, balances={})
+    silent: Exchanges = {"a": Own(None, {})}
+    asked = [EXCHANGES, EXCHANGES, silent, EXCHANGES, EXCHANGES]
+    rounds = [dict(figures(wrong, first, last)) for first, last in pairwise(asked)]
+    verdicts = {one.key.what: one.verdict for one in judged(rounds, asked)}
+    assert verdicts["wallet"] is Verdict.DIFFERS
+
+
+@pytest.mark.parametrize(
+    ("state", "filled", "agrees"), [("expired", 0, True), ("expired", 1, False), ("filled", 0, False)]
+)
+def test_an_order_that_never_came_to_the_exchange_has_ended_without_a_fill(
+    state: str, filled: int, agrees: bool
+) -> None:
+    lost = Leg(*NAME, "c9", "buy", state, Decimal(filled))
+    told = replace(REPORTED, legs=[*REPORTED.legs, lost])
+    assert (not differing(told)) is agrees
+
+
+def test_what_was_never_read_is_named_with_its_reason() -> None:
+    place = ("a", "account")
+    assert unchecked([Asked({}, {place: "no keys"})] * 3) == ["a account: no keys"]
+    assert unchecked([Asked({}, {place: "once"}), Asked({}, {}), Asked({}, {})]) == []
+
+
+# ── signals ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+KILO = replace(X, exchange="b", symbol="KX/USDT", name="KXUSDT", quote="USDT", multiplier=1000, taker_fee=Decimal(0))
+THERE = ("b", "KX/USDT")
+RATE = Quote("b", "USDC/USDT", "USDC/USD", 0.8, 1.0, 1.25, 1.0, 1, 1, 1)
+SIGNAL = ArbitrageSignal(
+    "s",
+    "X/USD",
+    ArbitrageKind.PERPETUAL,
+    *NAME,
+    101.0,
+    *THERE,
+    120_000.0,
+    2.0,
+    gross_profit=2 * 120 * 1.025 - 202,
+    fees=0.202,
+    conversion_cost=240 * (1.025 - 0.8),
+    expected_profit=0.0,
+    expires_at=9,
+    causes=(),
+    event_time=9,
+)
+MADE = Signalled(
+    replace(SIGNAL, expected_profit=SIGNAL.gross_profit - SIGNAL.fees - SIGNAL.conversion_cost),
+    {
+        NAME: replace(BOOK, asks=(Level(100.5, 1.0), Level(101.5, 5.0))),
+        THERE: BookPicture(*THERE, "X/USD", (Level(120_000.0, 1.0),), (), 1, 1, 1),
+    },
+    {("b", "USDC/USDT"): RATE},
+)
+LISTED = replace(REPORTED, instruments={NAME: X, THERE: KILO})
+
+
+def wrong_in(one: Signalled, reported: Reported = LISTED) -> set[str]:
+    return {each.key.what for each in judge([dict(signals(reported, [one]))]) if each.verdict is Verdict.DIFFERS}
+
+
+def test_a_signal_is_what_its_records_make_it() -> None:
+    assert wrong_in(MADE) == set()
+    assert len(list(signals(LISTED, [MADE]))) == 6
+
+
+def test_a_signal_has_the_fees_of_its_time() -> None:
+    raised = replace(LISTED, instruments={NAME: replace(X, taker_fee=Decimal("0.002")), THERE: KILO})
+    assert "fees" in wrong_in(MADE, raised)
+    assert wrong_in(MADE, replace(raised, taker_fees={NAME: [Decimal("0.001"), Decimal("0.002")]})) == set()
+
+
+@pytest.mark.parametrize(
+    "field", ["buy_price", "sell_price", "gross_profit", "fees", "conversion_cost", "expected_profit"]
+)
+def test_a_signal_that_is_off_is_found(field: str) -> None:
+    off = replace(MADE.signal, **{field: getattr(MADE.signal, field) * 1.001 + 0.001})
+    assert field in wrong_in(replace(MADE, signal=off))
+
+
+def test_a_newer_quote_stands_before_the_book() -> None:
+    newer = replace(QUOTE, ask_price=101.5, ask_size=9.0, sequence=9)
+    one = replace(MADE, quotes={**MADE.quotes, NAME: newer})
+    assert "buy_price" in wrong_in(one), "101.5 is now paid for both"
+    older = replace(MADE, quotes={**MADE.quotes, NAME: replace(newer, sequence=1)})
+    assert wrong_in(older) == set()
+
+
+def test_a_signal_whose_records_are_not_there_is_named() -> None:
+    (one,) = judge([dict(signals(LISTED, [replace(MADE, books={})]))])
+    assert (one.verdict, one.key.what) == (Verdict.IN_FLIGHT, "causes")

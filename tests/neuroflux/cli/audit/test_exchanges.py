@@ -1,0 +1,95 @@
+"""Who can be asked, with whose keys; what can't be read is named with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from neuroflux.cli.audit.audit import READINGS
+from neuroflux.cli.audit.exchanges import Access, Asker, accesses
+from neuroflux.exchanges.hyperliquid.own_answers import TOPS
+from neuroflux.runtime.clock import wall
+from neuroflux.runtime.settings import Settings
+from neuroflux.sim.core.coins import LISTINGS
+from neuroflux.sim.server import Served, serve
+
+COINS = sorted(one.symbol for one in LISTINGS["hyperliquid"])
+NAMES = {"binance": ["BTCUSDC"], "binanceusdm": ["BTCUSDT"], "hyperliquid": ["BTC"]}
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with serve(0, seed=1) as server:
+        yield server
+
+
+def settings_of(sim: str, home: Path) -> Settings:
+    return Settings(home=home, sim=sim)
+
+
+async def ways_of(served: Served, home: Path) -> list[Access]:
+    return await asyncio.to_thread(accesses, settings_of(served.url, home))
+
+
+async def test_the_simulator_s_own_account_is_asked(served: Served, tmp_path: Path) -> None:
+    async with Asker(await ways_of(served, tmp_path)) as asker:
+        asked = await asker.read(NAMES, NAMES, wall() - 60_000_000)
+    assert asked.unread == {}
+    assert asked.exchanges.keys() == NAMES.keys()
+    for exchange, own in asked.exchanges.items():
+        assert own.account is not None, exchange
+        assert own.account.balances["USDC"].wallet > 0
+        assert NAMES[exchange][0] in own.tops
+
+
+async def test_two_audits_in_a_minute_leave_room_to_trade(served: Served, tmp_path: Path) -> None:
+    """Trading shares the rate limit."""
+    ways, quoted = await ways_of(served, tmp_path), {**NAMES, "hyperliquid": COINS}
+    for _ in range(2):
+        async with Asker(ways) as asker:
+            for _ in range(READINGS + 1):
+                asked = await asker.read(NAMES, quoted, wall() - 60_000_000)
+                assert asked.unread == {}
+    tops = asked.exchanges["hyperliquid"].tops
+    assert len(tops) == TOPS
+    assert "BTC" in tops, "what is traded comes first"
+
+
+@pytest.mark.parametrize("milliseconds", [-20_000, 20_000])
+async def test_a_clock_that_is_off_hides_nothing(served: Served, tmp_path: Path, milliseconds: int) -> None:
+    """What is signed is of the exchange's own time."""
+    served.simulation.faults.add(f'{{"exchange":"binanceusdm","fault":"skew","ms":{milliseconds}}}'.encode())
+    async with Asker(await ways_of(served, tmp_path)) as asker:
+        asked = await asker.read(NAMES, NAMES, wall() - 60_000_000)
+    assert asked.unread == {}
+
+
+async def test_an_exchange_that_fails_is_named_and_the_others_are_read(served: Served, tmp_path: Path) -> None:
+    served.simulation.faults.add(b'{"exchange":"binance","fault":"http_5xx","count":100}')
+    async with Asker(await ways_of(served, tmp_path)) as asker:
+        asked = await asker.read(NAMES, NAMES, wall())
+    assert {place: why for place, why in asked.unread.items() if "503" not in why} == {}
+    assert asked.unread.keys() == {("binance", "account"), ("binance", "prices")}
+    assert asked.exchanges["hyperliquid"].account is not None
+
+
+async def test_an_account_without_keys_is_named(served: Served, tmp_path: Path) -> None:
+    first, *others = await ways_of(served, tmp_path)
+    async with Asker([replace(first, keys=None), *others]) as asker:
+        asked = await asker.read(NAMES, NAMES, wall())
+    assert "NEUROFLUX_BINANCE_API_KEY" in asked.unread["binance", "account"]
+    assert asked.exchanges["binance"].tops, "prices need no keys"
+
+
+def test_where_no_simulator_runs_the_user_s_keys_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NEUROFLUX_BINANCE_API_KEY", "key")
+    monkeypatch.setenv("NEUROFLUX_BINANCE_SECRET_KEY", "secret")
+    ways = {one.exchange: one for one in accesses(settings_of("http://127.0.0.1:1", tmp_path))}
+    assert ways["binance"].keys is not None
+    assert ways["binance"].keys.key == "key"
+    assert ways["hyperliquid"].keys is None
+    assert "127.0.0.1" not in ways["binance"].address

@@ -1,0 +1,25 @@
+"""Where a dead letter says that its record stood; anybody may have written it."""
+
+from __future__ import annotations
+
+import pytest
+
+from neuroflux.cli.audit.pipeline import source_of
+from neuroflux.domain import Cause
+
+WHOLE = {"topic": b"market.quotes", "partition": b"3", "offset": b"17"}
+
+
+def test_a_dead_letter_names_its_record() -> None:
+    assert source_of(WHOLE) == Cause("market.quotes", 3, 17)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"topic": b"\xff"}, {"partition": None}, {"offset": b""}, {"offset": b"1e3"}, {"partition": b"\xff"}]
+)
+def test_one_that_can_not_be_read_names_none(wrong: dict[str, bytes | None]) -> None:
+    assert source_of(WHOLE | wrong) is None
+
+
+def test_one_without_headers_names_none() -> None:
+    assert source_of({}) is None

@@ -1,0 +1,151 @@
+"""What ``track_portfolio_performance`` asks of ClickHouse: of a trade whose fill is missing, and then stored."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from neuroflux.clickhouse.client import ClickHouse
+from neuroflux.domain import (
+    AccountTransfer,
+    Fill,
+    Instrument,
+    Liquidity,
+    OrderEvent,
+    OrderReport,
+    OrderState,
+    OrderType,
+    Side,
+    TransferKind,
+)
+from neuroflux.engine.portfolio.flows import settled
+from neuroflux.engine.portfolio.performance import PerformanceAnswer, performance
+from neuroflux.manager.performance import (
+    FILLED,
+    HELD,
+    NAMED,
+    OPEN,
+    STORED,
+    UNFILLED,
+    exposures,
+    holdings,
+    moved_by,
+    named_by,
+    settled_until,
+)
+from neuroflux.records.topics import ACCOUNT_ORDERS, BALANCES, EVENTS, FILLS, POSITIONS, PRICES, QUOTES, TRANSFERS
+from tests.neuroflux.clickhouse.views.records import (
+    MINUTE,
+    SECOND,
+    START,
+    balance,
+    insert,
+    instrument,
+    position,
+    price,
+    quote,
+)
+
+pytestmark = pytest.mark.stack
+AT = START + 2 * MINUTE + SECOND
+"""When two bitcoins are bought."""
+FILL = Fill(
+    "o",
+    "binance",
+    "BTC/USDC",
+    "c",
+    "x",
+    "t",
+    Side.BUY,
+    Decimal(100),
+    Decimal(2),
+    Decimal(1),
+    "USDC",
+    Liquidity.TAKER,
+    AT,
+)
+
+
+def named(exchange: str, symbol: str) -> Instrument:
+    return instrument(exchange, symbol)
+
+
+def answer(database: ClickHouse) -> PerformanceAnswer:
+    """As the façade computes it."""
+    asked = (UNFILLED, STORED, HELD, FILLED, OPEN, NAMED)
+    unfilled, stored, rows, filled, opened, told = [database.execute(one) for one in asked]
+    known = ("binance",)
+    held = settled(holdings(rows, known), settled_until(stored, unfilled, known))
+    flowed, earned = named_by(told)
+    return performance(held, {}, [*moved_by(filled, named), *earned], exposures(opened, named), flowed)
+
+
+def report(client_order_id: str, filled: str) -> OrderReport:
+    shown = (Side.BUY, OrderType.MARKET, Decimal(0), Decimal(2), Decimal(filled), None, OrderState.FILLED, "", AT)
+    return OrderReport("binance", "BTC/USDC", client_order_id, "x", *shown)
+
+
+def event(client_order_id: str) -> OrderEvent:
+    amounts: tuple[Any, ...] = (Side.BUY, Decimal(2), Decimal(0), Decimal(0), (), "", AT - SECOND)
+    return OrderEvent("o", OrderState.SENDING, "binance", "BTC/USDC", client_order_id, "", *amounts)
+
+
+@pytest.fixture
+def bought(database: ClickHouse) -> ClickHouse:
+    """Everything of the purchase but its fill, and prices for long after."""
+    start = [balance("USDC", "1000", START), balance("BTC", "1", START)]
+    insert(database, BALANCES, *start, balance("USDC", "799", AT), balance("BTC", "3", AT))
+    insert(database, PRICES, *(price(100 + minute, START + minute * MINUTE) for minute in range(4)))
+    insert(database, EVENTS, event("c"))
+    insert(database, ACCOUNT_ORDERS, report("c", "2"), report("by-hand", "7"))
+    return database
+
+
+def test_a_trade_whose_fill_is_not_stored_yet_is_no_flow(bought: ClickHouse) -> None:
+    figures = answer(bought)["performance_metrics"]
+    assert (figures["flows_usd"], figures["profit_usd"]) == (0, pytest.approx(3))
+
+
+def test_a_trade_whose_fill_is_stored_is_profit_of_what_was_traded(bought: ClickHouse) -> None:
+    insert(bought, FILLS, FILL)
+    told = answer(bought)
+    figures = told["performance_metrics"]
+    assert (figures["flows_usd"], figures["profit_usd"]) == (0, pytest.approx(1 + 1 + 3 + 2 * 2 - 1))
+    assert told["attribution_analysis"]["by_asset"] == {"BTC": pytest.approx(8), "USDC": pytest.approx(0)}
+
+
+def test_what_an_exchange_names_again_counts_once(database: ClickHouse) -> None:
+    """50 came from outside and 10 were earned, and both are told twice."""
+    insert(database, BALANCES, balance("USDC", "1000", START), balance("USDC", "1060", AT))
+    insert(database, PRICES, *(price(100, START + minute * MINUTE) for minute in range(4)))
+    came = AccountTransfer("binance", "USDC", Decimal(50), TransferKind.TRANSFER, "TRANSFER", "1", AT - SECOND)
+    earned = replace(came, quantity=Decimal(10), kind=TransferKind.RESULT, reason="API_REBATE")
+    insert(database, TRANSFERS, came, earned, came, earned)
+    figures = answer(database)["performance_metrics"]
+    assert (figures["flows_usd"], figures["profit_usd"]) == (pytest.approx(50), pytest.approx(10))
+
+
+def test_minutes_in_which_nothing_was_stored_are_missing_and_no_samples(bought: ClickHouse) -> None:
+    insert(bought, PRICES, price(100, START + 30 * MINUTE))
+    assert answer(bought)["history"]["samples"] == 4
+    assert answer(bought)["history"]["missing_minutes"] == 26
+
+
+def test_of_two_positions_of_one_moment_the_log_says_which_is_open(database: ClickHouse) -> None:
+    states = ["1", "2", "3", "4", "0"]
+    insert(database, POSITIONS, *(position("BTC/USDC:USDC", (one, "100", "0"), START) for one in states))
+    assert database.execute(OPEN) == [(START // SECOND, "binanceusdm", "BTC/USDC:USDC", 1, 0)]
+
+
+def test_equity_is_the_views(bought: ClickHouse) -> None:
+    """Of the newest minute, with an asset that converts at a quote."""
+    insert(bought, BALANCES, replace(balance("USDT", "100", START), exchange="binance"))
+    insert(bought, QUOTES, *(quote(START + minute * MINUTE, 1.24, 1.26, "USDC/USDT") for minute in range(4)))
+    insert(bought, FILLS, FILL)
+    (newest,) = bought.execute(
+        "SELECT sum(value_usd + unrealised_pnl_usd) FROM equity GROUP BY minute ORDER BY minute DESC LIMIT 1"
+    )
+    assert answer(bought)["performance_metrics"]["equity_usd"] == pytest.approx(newest[0]) == pytest.approx(1188)

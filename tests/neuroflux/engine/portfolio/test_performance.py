@@ -1,0 +1,154 @@
+"""Performance against figures reckoned by hand, against a second library, and the laws of attribution."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from math import isclose, sqrt
+
+import pytest
+import QuantLib
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from neuroflux.engine.portfolio.equity import Holding, attribution, history, profit, returns, unpriced
+from neuroflux.engine.portfolio.flows import HOUR, MINUTE
+from neuroflux.engine.portfolio.performance import A_YEAR, DAY, ENOUGH, TAIL, performance
+
+NOW = 1_700_000_040_000_000
+
+
+def rows(*prices: float, quantity: float = 2.0, start: int = NOW) -> list[Holding]:
+    """Two bitcoins on one exchange, minute by minute."""
+    return [Holding(start + at * MINUTE, "binance", "BTC", quantity, price) for at, price in enumerate(prices)]
+
+
+def wandering(count: int) -> list[float]:
+    """Prices without luck: a sum of waves."""
+    from math import sin
+
+    return [1000 * (1 + 0.01 * sin(at / 7) + 0.003 * sin(at * 1.7) + at * 1e-5) for at in range(count)]
+
+
+def test_profit_and_returns_by_hand() -> None:
+    pictures = history(rows(100.0, 110.0, 99.0))
+    assert returns(pictures) == pytest.approx([0.1, -0.1])
+    assert profit(pictures) == pytest.approx(-2.0)
+    told = performance(rows(100.0, 110.0, 99.0), {})
+    assert told["performance_metrics"]["total_return"] == pytest.approx(-0.01)
+    assert told["risk_metrics"]["max_drawdown"] == pytest.approx(-0.1)
+    assert told["period_returns"] == {"1h": None, "24h": None, "7d": None, "30d": None, "all": pytest.approx(-0.01)}
+
+
+def test_an_exchange_that_appears_later_brings_money_and_no_profit() -> None:
+    later = [Holding(NOW + MINUTE, "hyperliquid", "USDC", 500.0, 1.0)]
+    told = performance(rows(100.0, 110.0) + later, {})
+    assert told["performance_metrics"]["flows_usd"] == pytest.approx(500.0)
+    assert told["performance_metrics"]["profit_usd"] == pytest.approx(20.0)
+    assert told["performance_metrics"]["total_return"] == pytest.approx(0.1)
+
+
+def test_what_was_never_priced_is_named_and_in_no_figure() -> None:
+    odd = [Holding(NOW + at * MINUTE, "binance", "ODD", 7.0, None) for at in range(2)]
+    told = performance(rows(100.0, 110.0) + odd, {})
+    assert told["unpriced"] == ["ODD"] == list(unpriced(odd))
+    assert told["performance_metrics"]["equity_usd"] == pytest.approx(220.0)
+
+
+def test_what_has_no_price_any_more_is_valued_by_its_last_and_that_is_said() -> None:
+    gone = [*rows(100.0, 110.0), Holding(NOW + 2 * MINUTE, "binance", "BTC", 2.0, None)]
+    told = performance(gone, {})
+    assert told["performance_metrics"]["equity_usd"] == pytest.approx(220.0)
+    assert any("BTC: no price is known now" in note for note in told["notes"])
+    assert not any("BTC" in note for note in performance(rows(100.0, 110.0), {})["notes"])
+    odd = performance([Holding(NOW, "binance", "ODD", 7.0, None)], {})
+    assert any("ODD: no price is known:" in note for note in odd["notes"])
+
+
+def test_the_history_begins_when_everything_held_is_priced() -> None:
+    late = [Holding(NOW + at * MINUTE, "binance", "ETH", 1.0, None if at == 0 else 10.0) for at in range(3)]
+    assert len(history(rows(100.0, 110.0, 120.0) + late)) == 2
+
+
+def test_too_little_history_is_said_and_not_filled() -> None:
+    told = performance([], {"BTC": []})
+    assert told["performance_metrics"]["equity_usd"] is None
+    assert any("no history" in note for note in told["notes"])
+    short = performance(rows(*wandering(ENOUGH)), {})
+    assert short["risk_metrics"]["sharpe_ratio"] is None
+    assert any(f"need {ENOUGH}" in note for note in short["notes"])
+    missing = performance([*rows(1.0), *rows(1.0, start=NOW + 10 * MINUTE)], {})
+    assert any("9 minutes are missing" in note for note in missing["notes"])
+
+
+def test_periods_are_measured_back_from_the_newest_sample() -> None:
+    prices = wandering(DAY // MINUTE + 30)
+    told = performance(rows(*prices), {})["period_returns"]
+    assert told["1h"] == pytest.approx(prices[-1] / prices[-1 - HOUR // MINUTE] - 1)
+    assert told["24h"] == pytest.approx(prices[-1] / prices[-1 - DAY // MINUTE] - 1)
+    assert told["7d"] is None
+
+
+def test_the_statistics_agree_with_quantlib() -> None:
+    prices = wandering(2000)
+    steps = returns(history(rows(*prices)))
+    told = performance(rows(*prices), {})
+    second = QuantLib.RiskStatistics()
+    for one in steps:
+        second.add(one)
+    risk = told["risk_metrics"]
+    assert told["volatility_analysis"]["annual_volatility"] == pytest.approx(
+        second.standardDeviation() * sqrt(A_YEAR), rel=1e-9
+    )
+    assert risk["sharpe_ratio"] == pytest.approx(second.mean() / second.standardDeviation() * sqrt(A_YEAR), rel=1e-9)
+    downside = sqrt(sum(min(one, 0.0) ** 2 for one in steps) / len(steps))
+    assert risk["sortino_ratio"] == pytest.approx(second.mean() / downside * sqrt(A_YEAR), rel=1e-9)
+    assert risk["value_at_risk_95"] == pytest.approx(-second.valueAtRisk(1 - TAIL), rel=0.01)
+    assert risk["expected_shortfall_95"] == pytest.approx(-second.expectedShortfall(1 - TAIL), rel=0.02)
+
+
+def test_a_benchmark_agrees_with_scipys_regression() -> None:
+    ours, theirs = wandering(500), wandering(900)[400:]
+    series = [(NOW + at * MINUTE, price) for at, price in enumerate(theirs)]
+    told = performance(rows(*ours), {"BTC": series})["benchmark_comparison"]["BTC"]
+    first = returns(history(rows(*ours)))
+    second = [after / before - 1 for before, after in itertools.pairwise(theirs)]
+    line = stats.linregress(second, first)
+    assert told["samples"] == len(first)
+    assert told["beta"] == pytest.approx(line.slope, rel=1e-9)
+    assert told["correlation"] == pytest.approx(line.rvalue, rel=1e-9)
+    assert told["alpha"] == pytest.approx(line.intercept * A_YEAR, rel=1e-6)
+    active = [one - other for one, other in zip(first, second, strict=True)]
+    assert told["tracking_error"] == pytest.approx(stats.tstd(active) * sqrt(A_YEAR), rel=1e-9)
+
+
+def test_a_benchmark_without_common_samples_says_so() -> None:
+    told = performance(rows(*wandering(100)), {"BTC": [(1, 1.0)]})["benchmark_comparison"]["BTC"]
+    assert told == {"samples": 0, "note": f"0 common samples, {ENOUGH} are needed"}
+
+
+NAMES = [("binance", "BTC"), ("binance", "USDT"), ("hyperliquid", "BTC"), ("hyperliquid", "USDC")]
+MINUTES = st.lists(
+    st.dictionaries(st.sampled_from(NAMES), st.tuples(st.floats(0, 1e3), st.floats(0.01, 1e5)), max_size=4),
+    max_size=12,
+)
+
+
+@given(minutes=MINUTES)
+def test_attribution_sums_to_the_profit_whatever_is_held(
+    minutes: list[dict[tuple[str, str], tuple[float, float]]],
+) -> None:
+    holdings = [
+        Holding(NOW + at * MINUTE, *name, quantity, price)
+        for at, told in enumerate(minutes)
+        for name, (quantity, price) in told.items()
+    ]
+    pictures = history(holdings)
+    gained, scale = profit(pictures), 1 + sum(one.worth for one in pictures)
+    assert isclose(sum(one.total for one in attribution(pictures)), gained, abs_tol=1e-9 * scale)
+    told = performance(holdings, {})
+    gained = told["performance_metrics"]["profit_usd"] or 0.0  # without what flows it finds
+    for way in ("by_exchange", "by_asset"):
+        assert isclose(sum(told["attribution_analysis"][way].values()), gained, abs_tol=1e-9 * scale)
+    json.dumps(told, allow_nan=False)

@@ -1,0 +1,255 @@
+"""Binance's books by the exchange's own numbered steps, spot and USDⓈ-M, over frames that get lost or come late."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroflux.domain import ExchangeStatus, StatusKind
+from neuroflux.exchanges.binance.book_rules import PATIENCE
+from neuroflux.exchanges.binance.market import BinanceMarketFeed
+from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.exchanges.binance.usdm import BinanceUsdm
+from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, SnapshotNeeded, Undecodable
+from neuroflux.exchanges.kit.requests import Answer, Request, Subscription
+
+EXCHANGES: dict[str, Binance | BinanceUsdm] = {"binance": Binance(), "binanceusdm": BinanceUsdm()}
+FIRST = {"binance": ["Ignored"], "binanceusdm": ["BookChanged"]}
+"""Of a snapshot that ends where the first event does: spot drops that event, USDⓈ-M takes it (step 4)."""
+Level = tuple[str, str]
+
+
+class Source:
+    """An exchange that numbers its changes as the real one does, and knows what its book is."""
+
+    def __init__(self, exchange: str) -> None:
+        self.exchange = exchange
+        self.last = 100
+        self.bids: dict[str, str] = {"10": "1"}
+        self.asks: dict[str, str] = {"20": "1"}
+
+    def change(self, side: str, price: int, quantity: int) -> str:
+        """One diff; USDⓈ-M's ids jump, spot's don't."""
+        levels = self.bids if side == "b" else self.asks
+        levels[str(price)] = str(quantity)
+        before, jump = self.last, 1 if self.exchange == "binance" else 7
+        self.last += jump
+        frame: dict[str, Any] = {"e": "depthUpdate", "E": 1, "s": "X", "U": self.last, "u": self.last, "b": [], "a": []}
+        frame[side] = [[str(price), str(quantity)]]
+        if self.exchange == "binanceusdm":
+            frame |= {"pu": before, "U": before + 3, "T": 1}
+        return json.dumps(frame)
+
+    def snapshot(self) -> Answer:
+        body = {"lastUpdateId": self.last, "bids": list(self.bids.items()), "asks": list(self.asks.items())}
+        return Answer(Request("GET", "/depth?symbol=X"), 200, json.dumps(body).encode())
+
+    def top(self) -> tuple[list[Level], list[Level]]:
+        def live(side: dict[str, str]) -> list[Level]:
+            return sorted(((p, q) for p, q in side.items() if q != "0"), key=lambda one: float(one[0]))
+
+        return live(self.bids)[::-1], live(self.asks)
+
+
+def feed_of(exchange: str) -> BinanceMarketFeed:
+    return EXCHANGES[exchange].market_feed([])
+
+
+def kinds(events: list[FeedEvent]) -> list[str]:
+    return [event.kind if isinstance(event, ExchangeStatus) else type(event).__name__ for event in events]
+
+
+def frame(feed: BinanceMarketFeed, raw: str) -> list[FeedEvent]:
+    return list(feed.frame(raw, 1))
+
+
+@pytest.fixture(params=EXCHANGES)
+def source(request: pytest.FixtureRequest) -> Source:
+    return Source(request.param)
+
+
+def test_the_first_change_asks_for_a_snapshot_once(source: Source) -> None:
+    feed = feed_of(source.exchange)
+    assert kinds(frame(feed, source.change("b", 11, 1))) == ["SnapshotNeeded"]
+    assert kinds(frame(feed, source.change("b", 12, 1))) == ["Ignored"]
+
+
+def test_nothing_is_shown_before_an_event_stands_on_the_snapshot(source: Source) -> None:
+    feed = feed_of(source.exchange)
+    frame(feed, source.change("b", 11, 1))
+    first = list(feed.answer(source.snapshot(), 1))
+    assert kinds(first) == FIRST[source.exchange]
+    (changed,) = frame(feed, source.change("b", 12, 1))
+    assert isinstance(changed, BookChanged)
+    assert changed.picture(1).bids[0].price == "12"
+
+
+def test_what_was_buffered_comes_after_the_snapshot_one_by_one(source: Source) -> None:
+    feed = feed_of(source.exchange)
+    frame(feed, source.change("b", 11, 1))
+    snapshot = source.snapshot()
+    frame(feed, source.change("b", 12, 1))
+    frame(feed, source.change("b", 13, 1))
+    changes = [event for event in feed.answer(snapshot, 1) if isinstance(event, BookChanged)]
+    assert [change.picture(1).bids[0].price for change in changes][-2:] == ["12", "13"]
+
+
+def test_a_snapshot_older_than_the_stream_is_asked_for_again(source: Source) -> None:
+    feed, old = feed_of(source.exchange), source.snapshot()
+    source.change("b", 11, 1)
+    frame(feed, source.change("b", 12, 1))
+    assert kinds(list(feed.answer(old, 1))) == ["SnapshotNeeded"]
+
+
+def proved(source: Source) -> BinanceMarketFeed:
+    feed = feed_of(source.exchange)
+    frame(feed, source.change("b", 11, 1))
+    feed.answer(source.snapshot(), 1)
+    assert kinds(frame(feed, source.change("a", 19, 1))) == ["BookChanged"]
+    return feed
+
+
+def test_a_gap_withdraws_the_book_until_it_is_proved_again(source: Source) -> None:
+    feed = proved(source)
+    source.change("b", 12, 1)  # lost
+    events = frame(feed, source.change("b", 13, 1))
+    assert kinds(events) == [StatusKind.GAP, "SnapshotNeeded"]
+    assert isinstance(events[1], SnapshotNeeded)
+    assert kinds(frame(feed, source.change("b", 14, 1))) == ["Ignored"]
+    again = list(feed.answer(source.snapshot(), 1)) + frame(feed, source.change("b", 15, 1))
+    assert [kind for kind in kinds(again) if kind != "Ignored"][:2] == [StatusKind.RESYNCED, "BookChanged"]
+
+
+def test_a_repeated_event_changes_nothing(source: Source) -> None:
+    feed = proved(source)
+    again = source.change("b", 12, 1)
+    assert kinds(frame(feed, again)) == ["BookChanged"]
+    assert kinds(frame(feed, again)) == ["Ignored"]
+
+
+def at_time(raw: str, time: int) -> str:
+    return json.dumps({**json.loads(raw), "E": time})
+
+
+def restarted(source: Source) -> None:
+    """The exchange counts from below again."""
+    source.last = 10
+
+
+def test_ids_that_start_below_the_books_are_a_gap(source: Source) -> None:
+    feed = proved(source)
+    restarted(source)
+    first = source.change("b", 12, 1)
+    assert kinds(frame(feed, at_time(first, 900))) == ["Ignored"], "it may be a repetition, stamped by another server"
+    events = frame(feed, at_time(source.change("b", 13, 1), 1_500))
+    assert kinds(events) == [StatusKind.GAP, "SnapshotNeeded"]
+    assert kinds(list(feed.answer(source.snapshot(), 1)) + frame(feed, source.change("b", 14, 1)))[-1] == "BookChanged"
+
+
+@pytest.mark.parametrize("is_proved", [True, False])
+def test_where_nothing_but_old_events_come_a_new_snapshot_is_asked_for(source: Source, is_proved: bool) -> None:
+    feed = proved(source) if is_proved else feed_of(source.exchange)
+    feed.answer(source.snapshot(), 1)
+    restarted(source)
+    old = source.change("b", 12, 1)
+    told = [kinds(frame(feed, old)) for _ in range(PATIENCE + 1)]
+    assert told == [*([["Ignored"]] * PATIENCE), [StatusKind.GAP, "SnapshotNeeded"]]
+
+
+def test_repetitions_are_no_restart(source: Source) -> None:
+    feed = proved(source)
+    again = [at_time(source.change("b", 11, number), 1_000 * number) for number in range(1, 20)]
+    assert {kind for raw in again for kind in kinds(frame(feed, raw))} == {"BookChanged"}
+    assert {kind for raw in again for kind in kinds(frame(feed, raw))} == {"Ignored"}
+
+
+def test_a_crossed_book_is_wrong(source: Source) -> None:
+    feed = proved(source)
+    assert kinds(frame(feed, source.change("b", 30, 1))) == [StatusKind.GAP, "SnapshotNeeded"]
+
+
+def test_a_lost_socket_withdraws_its_books(source: Source) -> None:
+    feed = proved(source)
+    feed.disconnected(Subscription("/stream?streams=x@depth@100ms"))
+    assert kinds(frame(feed, source.change("b", 12, 1))) == ["SnapshotNeeded"]
+
+
+def test_usdm_takes_an_event_that_follows_one_ending_at_the_snapshot() -> None:
+    source = Source("binanceusdm")
+    feed = feed_of("binanceusdm")
+    frame(feed, source.change("b", 11, 1))
+    feed.answer(source.snapshot(), 1)
+    late = json.loads(source.change("b", 12, 1))
+    assert late["U"] > late["pu"]
+    assert kinds(frame(feed, json.dumps(late))) == ["BookChanged"]
+
+
+def test_a_partial_depth_is_no_change() -> None:
+    source = Source("binanceusdm")
+    whole = f'{{"stream":"x@depth20@100ms","data":{source.change("b", 11, 1)}}}'
+    assert kinds(frame(feed_of("binanceusdm"), whole)) == ["Ignored"]
+
+
+@pytest.mark.parametrize("text", ["nan", "-1", "1e5", "1_0", "", "x", "Infinity"])
+def test_a_level_that_is_none_is_no_change(source: Source, text: str) -> None:
+    raw = json.loads(source.change("b", 11, 1))
+    raw["b"] = [[text, "1"]]
+    (event,) = frame(feed_of(source.exchange), json.dumps(raw))
+    assert isinstance(event, Undecodable)
+
+
+Step = tuple[str, int, int]
+STEPS = st.tuples(st.sampled_from("ba"), st.integers(0, 4), st.integers(0, 3))
+FATES = st.sampled_from(["arrives", "arrives", "arrives", "lost", "twice", "late", "snapshot"])
+
+
+@given(st.sampled_from(sorted(EXCHANGES)), st.lists(st.tuples(STEPS, FATES), max_size=40))
+def test_what_is_shown_is_what_the_exchange_had(exchange: str, history: list[tuple[Step, str]]) -> None:
+    """The law: over frames that are lost, repeated, late, and snapshots at any time, a shown book is the true one."""
+    source, feed = Source(exchange), feed_of(exchange)
+    truth: dict[int, tuple[list[Level], list[Level]]] = {}
+    late: list[str] = []
+
+    def check(events: list[FeedEvent]) -> None:
+        for event in events:
+            if isinstance(event, BookChanged):
+                picture = event.picture(50)
+                shown = [[(one.price, one.quantity) for one in side] for side in (picture.bids, picture.asks)]
+                assert tuple(shown) == truth[event.sequence]
+                assert not event.book.crossed
+
+    for (side, offset, quantity), fate in history:
+        raw = source.change(side, (10 if side == "b" else 20) + offset, quantity)
+        truth[source.last] = source.top()
+        if fate in ("arrives", "twice", "snapshot"):
+            check(frame(feed, raw))
+        if fate == "twice":
+            check(frame(feed, raw))
+        if fate == "snapshot":
+            check(list(feed.answer(source.snapshot(), 1)))
+        if fate == "late":
+            late.append(raw)
+        elif late:
+            check(frame(feed, late.pop()))
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300))
+def test_any_bytes_give_events_and_no_exception(raw: bytes | str) -> None:
+    for exchange in EXCHANGES:
+        assert feed_of(exchange).frame(raw, 1)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["1.0", "nan"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("esUubaBAdata"), inner, max_size=6),
+    max_leaves=12,
+)
+KINDS = st.sampled_from(["bookTicker", "trade", "depthUpdate", "markPriceUpdate", "other"])
+
+
+@given(KINDS, st.dictionaries(st.sampled_from(list("sUubaBATEtpqmXir")), VALUES, max_size=12))
+def test_any_object_gives_events_and_no_exception(kind: str, fields: dict[str, Any]) -> None:
+    for exchange in EXCHANGES:
+        assert feed_of(exchange).frame(json.dumps({"e": kind, **fields}), 1)

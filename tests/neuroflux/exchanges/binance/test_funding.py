@@ -1,0 +1,187 @@
+"""Funding intervals: unknown before anything says them, then the list's, or what the exchange's own times prove."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from neuroflux.domain import ExchangeStatus, Funding, StatusKind
+from neuroflux.exchanges.binance.market import BinanceMarketFeed
+from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.exchanges.binance.usdm import BinanceUsdm
+from neuroflux.exchanges.kit.events import FeedEvent, Ignored, SnapshotNeeded
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+
+KEYS = Keys("k", "s")
+HOUR = 3_600_000
+START = 500_000 * HOUR
+
+
+def feed() -> BinanceMarketFeed:
+    return BinanceUsdm().market_feed([])
+
+
+def marked(at: BinanceMarketFeed, now: int, following: int, name: str = "AUSDT") -> tuple[int | None, bool]:
+    """The interval that is reported, in hours, and whether the list was asked for; times in ms."""
+    mark = {"e": "markPriceUpdate", "E": now, "s": name, "p": "1", "i": "1", "r": "-0.001", "T": following}
+    funding, *wishes = at.frame(json.dumps({"stream": f"{name.lower()}@markPrice@1s", "data": mark}), 0)
+    assert isinstance(funding, Funding)
+    assert all(isinstance(one, SnapshotNeeded) and one.request.path == "/fapi/v1/fundingInfo" for one in wishes)
+    return funding.interval_hours, bool(wishes)
+
+
+def answered(at: BinanceMarketFeed, rows: Any, status: int = 200) -> FeedEvent:
+    body = json.dumps(rows).encode()
+    (event,) = at.answer(Answer(Request("GET", "/fapi/v1/fundingInfo", tag="fundingInfo"), status, body), 5)
+    return event
+
+
+def test_an_interval_is_unknown_until_the_list_is_answered() -> None:
+    at = feed()
+    assert marked(at, START, START + HOUR) == (None, True)
+    assert isinstance(answered(at, [{"symbol": "AUSDT", "fundingIntervalHours": 4}]), Ignored)
+    assert marked(at, START + 1, START + HOUR) == (4, False)
+    assert marked(at, START + 1, START + HOUR, "BUSDT") == (8, False)
+
+
+@pytest.mark.parametrize("hours", [1, 2, 4, 8])
+def test_from_one_funding_time_to_the_next_is_an_interval(hours: int) -> None:
+    at = feed()
+    marked(at, START, START + HOUR)
+    answered(at, [])
+    now = START + HOUR + 1
+    assert marked(at, now, START + HOUR + hours * HOUR) == (hours, True)
+
+
+def test_a_list_is_asked_for_once_when_many_are_paid_at_the_same_time() -> None:
+    at = feed()
+    names = ("AUSDT", "BUSDT", "CUSDT")
+    assert [marked(at, START, START + HOUR, name)[1] for name in names] == [True, False, False]
+    answered(at, [])
+    assert [marked(at, START + HOUR + 5, START + 9 * HOUR, name)[1] for name in names] == [True, False, False]
+
+
+def test_another_symbols_later_time_does_not_keep_one_from_being_asked_for() -> None:
+    at = feed()
+    marked(at, START, START + 8 * HOUR, "BUSDT")
+    answered(at, [])
+    marked(at, START + 1, START + HOUR)
+    assert marked(at, START + HOUR + 1, START + 2 * HOUR) == (1, True)
+
+
+def test_nothing_is_proved_by_times_between_which_there_was_an_absence() -> None:
+    at = feed()
+    marked(at, START, START + HOUR)
+    answered(at, [{"symbol": "AUSDT", "fundingIntervalHours": 4}])
+    assert marked(at, START + 6 * HOUR, START + 9 * HOUR) == (4, True)
+
+
+def test_a_time_that_is_moved_before_it_came_is_a_change_and_no_proof() -> None:
+    at = feed()
+    marked(at, START, START + HOUR)
+    answered(at, [])
+    assert marked(at, START + HOUR, START + 9 * HOUR) == (8, True)
+    answered(at, [])
+    assert marked(at, START + 2 * HOUR, START + 5 * HOUR) == (8, True)
+    answered(at, [{"symbol": "AUSDT", "fundingIntervalHours": 4}])
+    assert marked(at, START + 2 * HOUR + 1, START + 5 * HOUR) == (4, False)
+
+
+def test_a_list_that_does_not_come_is_asked_for_again_and_not_all_the_time() -> None:
+    at = feed()
+    marked(at, START, START + HOUR)
+    assert marked(at, START + 1_000, START + HOUR) == (None, False)
+    answered(at, {"code": -1003, "msg": ""}, status=429)
+    assert marked(at, START + 61_000, START + HOUR) == (None, True)
+
+
+def test_a_bad_row_of_the_list_costs_itself() -> None:
+    at = feed()
+    marked(at, START, START + HOUR)
+    rows = [{"symbol": "AUSDT", "fundingIntervalHours": "x"}, {"symbol": "BUSDT", "fundingIntervalHours": 4}]
+    event = answered(at, rows)
+    assert isinstance(event, ExchangeStatus)
+    assert (event.kind, "AUSDT" in event.detail) == (StatusKind.MALFORMED, True)
+    assert marked(at, START + 1, START + HOUR, "BUSDT")[0] == 4
+
+
+def test_what_a_bad_row_would_have_said_is_unknown_or_as_before() -> None:
+    at, bad = feed(), [{"symbol": "AUSDT", "fundingIntervalHours": None}]
+    marked(at, START, START + HOUR)
+    answered(at, bad)
+    assert [marked(at, START + 1, START + HOUR, name)[0] for name in ("AUSDT", "BUSDT")] == [None, 8]
+    answered(at, [{"symbol": "AUSDT", "fundingIntervalHours": 4}])
+    answered(at, bad)
+    assert marked(at, START + 2, START + HOUR)[0] == 4
+    answered(at, [])
+    assert marked(at, START + 3, START + HOUR)[0] == 8
+
+
+def test_a_row_without_a_name_may_be_of_any_symbol_that_is_not_named() -> None:
+    at = feed()
+    marked(at, START, START + HOUR)
+    answered(at, [{"fundingIntervalHours": 1}, {"symbol": "BUSDT", "fundingIntervalHours": 4}])
+    assert [marked(at, START + 1, START + HOUR, name)[0] for name in ("AUSDT", "BUSDT")] == [None, 4]
+
+
+def test_today_streams_are_asked_for_where_they_are_served() -> None:
+    listed = {
+        "symbol": "AUSDT",
+        "contractType": "PERPETUAL",
+        "status": "TRADING",
+        "baseAsset": "A",
+        "quoteAsset": "USDT",
+        "marginAsset": "USDT",
+        "filters": [],
+    }
+    answer = Answer(Request("GET", "/fapi/v1/exchangeInfo"), 200, json.dumps({"symbols": [listed]}).encode())
+    instruments = BinanceUsdm().listing([answer]).instruments
+    sockets = BinanceUsdm().market_feed(instruments).subscriptions(["A/USDT:USDT"])
+    assert [one.path for one in sockets] == [
+        "/public/stream?streams=ausdt@bookTicker/ausdt@depth@100ms/ausdt@trade",
+        "/market/stream?streams=ausdt@markPrice@1s",
+    ]
+
+
+TICKER = {"u": 7, "s": "AUSDT", "b": "1.1", "B": "5", "a": "1.2", "A": "5"}
+
+
+@pytest.mark.parametrize("changed", [{"b": "0.00", "B": "0.0"}, {"A": "0"}, {"a": "0", "A": "0"}])
+def test_of_one_side_there_is_no_quote_and_it_is_said_once(changed: dict[str, str]) -> None:
+    at = feed()
+    (event,) = at.frame(json.dumps({**TICKER, **changed}), 9)
+    assert isinstance(event, ExchangeStatus)
+    assert (event.kind, event.symbol) == (StatusKind.EXCLUDED, "AUSDT")
+    (again,) = at.frame(json.dumps({**TICKER, **changed}), 9)
+    assert isinstance(again, Ignored)
+    kinds = [getattr(one, "kind", "quote") for one in at.frame(json.dumps(TICKER), 9)]
+    assert kinds == [StatusKind.INCLUDED, "quote"]
+    assert len(at.frame(json.dumps(TICKER), 9)) == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"error":{"code":2,"msg":"Invalid request"},"id":1}',
+        '{"code":2,"msg":"Invalid request: unknown variant","id":3}',
+        '{"code":3,"msg":"Invalid request"}',
+    ],
+)
+def test_a_refused_subscription_is_said(raw: str) -> None:
+    (told,) = feed().frame(raw, 9)
+    assert isinstance(told, ExchangeStatus)
+    assert (told.kind, told.channel) == (StatusKind.MALFORMED, "error")
+    assert "Invalid request" in told.detail
+
+
+@pytest.mark.parametrize(
+    "raw", ['{"e":"serverShutdown","E":1}', '{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}']
+)
+def test_a_shutdown_is_told_before_the_cut(raw: str) -> None:
+    for at in (feed(), BinanceUsdm().account_feed(KEYS, []), Binance().account_feed(KEYS, [])):
+        (event,) = at.frame(raw, 9)
+        assert isinstance(event, ExchangeStatus)
+        assert (event.kind, event.event_time) == (StatusKind.DISCONNECTED, 9)
+        assert "serverShutdown" in event.detail

@@ -1,0 +1,105 @@
+"""The rate budget: its buffer, its holds, and who goes first."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroflux.http.budget import LATE, Budget, Urgency, Window
+
+
+def test_a_budget_keeps_its_buffer_and_fills_again() -> None:
+    budget = Budget(600, 0.2, 0.0)
+    assert budget.spend(480, 0.0)
+    assert not budget.spend(1, 0.0)
+    assert budget.wait(8, 0.0) == pytest.approx(1.0)
+    assert not budget.spend(8, 0.99)
+    assert budget.spend(8, 1.01)
+
+
+def test_a_weight_above_the_whole_budget_still_has_its_turn() -> None:
+    assert Budget(100, 0.2, 0.0).spend(500, 0.0)
+
+
+def test_what_the_exchange_says_is_used_is_not_there_again_before_its_next_minute() -> None:
+    budget = Budget(6_000, 0.2, 0.0)
+    budget.told(0.75, 20.0, 100.0)
+    assert budget.spend(200, 100.0)
+    assert not budget.spend(200, 110.0), "4,700 of 4,800 are used"
+    assert budget.spend(100, 110.0)
+    assert budget.wait(1, 112.0) == pytest.approx(8.0)
+    assert budget.spend(200, 120.0)
+    budget.told(1.0, 60.0, 120.0)
+    assert not budget.spend(1, 130.0)
+
+
+@pytest.mark.parametrize("low", [0, 1, 100])
+def test_a_lower_limit_leaves_room_and_can_be_taken_back(low: int) -> None:
+    budget = Budget(6_000, 0.2, 0.0)
+    budget.bound(low, 0.0)
+    assert budget.spend(1, 0.0)
+    assert 0 <= budget.wait(1, 0.0) < 120
+    budget.bound(6_000, 0.0)
+    assert budget.spend(4_800, 120.0)
+    assert not budget.spend(1, 120.0)
+
+
+def test_a_hold_stops_everything() -> None:
+    budget = Budget(600, 0.2, 0.0)
+    budget.hold(5.0, 0.0)
+    assert not budget.spend(1, 4.9)
+    assert budget.wait(1, 3.0) == pytest.approx(2.0)
+    assert budget.spend(1, 5.0)
+
+
+def test_a_window_has_room_again_when_its_oldest_order_is_past() -> None:
+    window = Window(10, 10.0, 0.2)
+    for at in range(8):
+        assert window.wait(Urgency.ORDER, at) == 0
+        window.sent(at)
+        window.answered(at + 0.5)
+    assert window.wait(Urgency.ORDER, 8.0) == pytest.approx(2.5)
+    assert window.wait(Urgency.FIRST, 8.0) == 0, "the buffer is for what is urgent"
+    assert window.wait(Urgency.ORDER, 10.5) == 0
+
+
+def test_an_order_without_an_answer_may_have_come_late() -> None:
+    window = Window(1, 10.0, 0.0)
+    window.sent(0.0)
+    assert window.wait(Urgency.ORDER, 1.0) == pytest.approx(LATE + 9.0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.floats(0, LATE)), max_size=200), st.integers(1, 20))
+def test_no_span_at_the_exchange_ever_has_more_orders_than_its_window(
+    steps: list[tuple[float, float]], most: int
+) -> None:
+    """Each order arrives at some time between its sending and its answer."""
+    budget, now = Budget(600_000, 0.2, 0.0, [(most, 10.0), (3 * most, 60.0)]), 0.0
+    arrived, answers = list[float](), list[float]()
+    for pause, way in steps:
+        now += pause
+        for answer in [one for one in answers if one <= now]:
+            answers.remove(answer)
+            budget.order_answered(answer)
+        if budget.spend_order(1, Urgency.FIRST, now):
+            arrived.append(now + way / 2)
+            answers = sorted([*answers, now + way])
+    for seconds, limit in ((10.0, most), (60.0, 3 * most)):
+        assert all(sum(start <= one < start + seconds for one in arrived) <= limit for start in arrived)
+
+
+def test_what_the_exchange_counts_of_others_counts_too() -> None:
+    budget = Budget(6_000, 0.2, 0.0, [(10, 10.0), (100, 60.0)])
+    assert budget.told_orders(10, 7, 0.0) == 0.7
+    assert budget.told_orders(86_400, 7, 0.0) == 0.0, "no limit that is known"
+    assert budget.spend_order(1, Urgency.ORDER, 0.0)
+    assert not budget.spend_order(1, Urgency.ORDER, 0.0)
+    assert budget.spend(1, 0.0), "anything else goes on"
+
+
+def test_an_order_that_was_one_too_many_stops_orders_alone() -> None:
+    budget = Budget(6_000, 0.2, 0.0, [(10, 10.0)])
+    budget.full_of_orders(0.0)
+    assert budget.wait_order(Urgency.FIRST, 4.0) == pytest.approx(6.0)
+    assert budget.spend(1, 4.0)

@@ -1,0 +1,87 @@
+"""A process that is killed while it reads a record, as by a fault in C: what the next of its name does."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from neuroflux.kafka.deaths import deaths_of
+from neuroflux.records.codec import Codec
+from neuroflux.records.entries import Decoder
+from neuroflux.records.topics import COMMANDS
+from neuroflux.runtime.settings import Settings
+
+FIRST, DEADLY, OTHER = 1, 2, 3
+FETCHED = [ConsumerRecord(COMMANDS.name, 0, n, 0, 0, None, bytes([n]), None, 0, 1, ()) for n in (FIRST, DEADLY, OTHER)]
+KILLED = signal.SIGKILL
+READ = dict.fromkeys((FIRST, DEADLY, OTHER), "not in Confluent framing")
+PASSED_OVER = "it was not read: the process died at it 2 times"
+
+
+class _Dying(Codec):
+    """Takes its process with it at some records."""
+
+    def __init__(self, deadly: Collection[int]) -> None:
+        super().__init__({COMMANDS.name: 1})
+        self._deadly = deadly
+
+    def decode(self, topic: object, raw: bytes) -> object:
+        if raw[0] in self._deadly:
+            os.kill(os.getpid(), KILLED)
+        return super().decode(COMMANDS, raw)
+
+
+def run(home: Path, *deadly: int, name: str = "execution", later: bool = False) -> tuple[int, dict[int, str]]:
+    """By which signal a process ended that read all, and what it has told of each record."""
+    told = home / "told"
+    told.write_text("")
+    if not (child := os.fork()):
+        try:
+            _read_all(Settings(home=home, instance=name), deadly, told)
+            if later:
+                os.kill(os.getpid(), KILLED)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    lines = (line.partition(" ") for line in told.read_text().splitlines())
+    return os.WTERMSIG(status), {int(offset): error for offset, _, error in lines}
+
+
+def _read_all(settings: Settings, deadly: Collection[int], told: Path) -> None:
+    entries = asyncio.run(Decoder(settings, _Dying(deadly)).entries(FETCHED))
+    told.write_text("\n".join(f"{entry.offset} {entry.error}" for entry in entries))
+
+
+def test_after_two_deaths_at_a_record_it_is_told_and_passed_over_for_good(tmp_path: Path) -> None:
+    assert [run(tmp_path, DEADLY) for _ in range(2)] == [(KILLED, {})] * 2
+    assert [run(tmp_path, DEADLY) for _ in range(2)] == [(0, READ | {DEADLY: PASSED_OVER})] * 2
+
+
+def test_two_deadly_records_are_both_found(tmp_path: Path) -> None:
+    assert [run(tmp_path, DEADLY, OTHER) for _ in range(4)] == [(KILLED, {})] * 4
+    assert run(tmp_path, DEADLY, OTHER) == (0, READ | {DEADLY: PASSED_OVER, OTHER: PASSED_OVER})
+
+
+def test_a_death_at_other_times_blames_no_record(tmp_path: Path) -> None:
+    assert run(tmp_path, DEADLY) == (KILLED, {})
+    assert run(tmp_path, later=True) == (KILLED, READ)
+    assert run(tmp_path) == (0, READ), "what died once and was read is forgotten"
+    assert run(tmp_path, DEADLY) == (KILLED, {})
+    assert run(tmp_path) == (0, READ)
+
+
+@pytest.mark.parametrize("name", ["", "warehouse"])
+def test_deaths_of_others_do_not_count(tmp_path: Path, name: str) -> None:
+    assert [run(tmp_path, DEADLY) for _ in range(2)] == [(KILLED, {})] * 2
+    assert run(tmp_path, name=name) == (0, READ)
+
+
+def test_where_there_is_no_home_nothing_is_remembered(tmp_path: Path) -> None:
+    assert deaths_of(Settings(home=tmp_path / "none", instance="execution")).begin(FETCHED[0]) == ""
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,203 @@
+"""Where the ids of schemas come from: the registry, and where it says nothing of use, what the home keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from neuroflux.domain import ControlCommand, ControlKind
+from neuroflux.errors import NeuroFluxError, Refused, Unreachable
+from neuroflux.kafka.kept_ids import MOST_IDS, NAME, keep, kept_ids
+from neuroflux.kafka.registry import Registry, load_codec
+from neuroflux.records.codec import Codec
+from neuroflux.records.topics import ALL, CONTROL, QUOTES
+from neuroflux.runtime.settings import Settings
+from tests.ports import free_port
+
+RECORDED = [topic for topic in ALL if topic.record is not bytes]
+A_HURRY = 0.4
+IDS = {topic: number for number, topic in enumerate(RECORDED, 10)}
+HALT = ControlCommand(kind=ControlKind.HALT, issued_by="t", issued_at=1)
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, registry=f"http://127.0.0.1:{free_port()}")
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neuroflux.kafka.registry.HURRY", A_HURRY)
+
+
+@asynccontextmanager
+async def answering(settings: Settings, answer: Answer) -> AsyncIterator[None]:
+    """A registry that answers everything with this."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", int(settings.registry.rpartition(":")[2])).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def ids_from(start: int) -> Answer:
+    """Each subject has an id."""
+    by_subject = {topic.subject: number for number, topic in enumerate(RECORDED, start)}
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"id": by_subject[request.path.split("/")[2]]})
+
+    return answer
+
+
+async def gone(_: web.Request) -> web.Response:
+    return web.json_response({"error_code": 40401, "message": "Subject not found."}, status=404)
+
+
+async def hanging(_: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def dripping(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b" ")
+        await asyncio.sleep(0.1)
+
+
+def saying(body: bytes, status: int = 200, **headers: str) -> Answer:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=body, status=status, headers=headers)
+
+    return answer
+
+
+USELESS = {
+    "gone": gone,
+    "hanging": hanging,
+    "dripping": dripping,
+    "broken": saying(b"", 503),
+    "no JSON": saying(b"<html>"),
+    "deep JSON": saying(b"[" * 100_000),
+    "no id": saying(b"{}"),
+    "a text": saying(b'{"id": "7"}'),
+    "too large an id": saying(b'{"id": 4294967296}'),
+    "too long": saying(b" " * (2 << 20)),
+    "elsewhere": saying(b"", 307, Location="http://192.0.2.1/"),
+    "no text": saying(b"\xff\xfe", 400),
+}
+
+
+def header(codec: Codec) -> int:
+    return codec.schema_id(codec.encode(CONTROL, HALT))
+
+
+async def test_the_ids_that_the_registry_told_are_kept_for_their_owner_alone(settings: Settings) -> None:
+    async with answering(settings, ids_from(10)):
+        codec = await load_codec(settings)
+    assert header(codec) == IDS[CONTROL]
+    assert [kept_ids(settings).ids(topic) for topic in RECORDED] == [[IDS[topic]] for topic in RECORDED]
+    assert stat.S_IMODE((settings.home / NAME).stat().st_mode) == 0o600
+    assert [path.name for path in settings.home.iterdir()] == [NAME]
+
+
+@pytest.mark.parametrize("answer", USELESS.values(), ids=USELESS)
+async def test_a_registry_that_says_nothing_of_use_stops_nobody(settings: Settings, answer: Answer) -> None:
+    keep(settings, IDS)
+    began = time.monotonic()
+    async with answering(settings, answer):
+        codec = await load_codec(settings)
+        assert time.monotonic() - began < A_HURRY + 1
+    assert header(codec) == IDS[CONTROL]
+    assert kept_ids(settings).ids(CONTROL) == [IDS[CONTROL]]
+
+
+async def test_a_registry_that_is_not_there_stops_nobody(settings: Settings) -> None:
+    keep(settings, IDS)
+    assert header(await load_codec(settings)) == IDS[CONTROL]
+
+
+async def test_one_subject_that_is_gone_is_as_the_home_has_it(settings: Settings) -> None:
+    keep(settings, IDS)
+    others = ids_from(200)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (gone if CONTROL.subject in request.path else others)(request)
+
+    async with answering(settings, answer):
+        codec = await load_codec(settings)
+    assert header(codec) == IDS[CONTROL]
+    assert codec.knows(QUOTES, 200 + RECORDED.index(QUOTES))
+
+
+async def test_what_a_registry_that_was_emptied_gives_is_written_and_what_was_before_is_read(
+    settings: Settings,
+) -> None:
+    keep(settings, IDS)
+    before = (await load_codec(settings)).encode(CONTROL, HALT)
+    async with answering(settings, ids_from(200)):
+        codec = await load_codec(settings)
+    assert header(codec) == 200 + RECORDED.index(CONTROL)
+    assert codec.decode(CONTROL, before) == HALT
+    later = await load_codec(settings)
+    assert header(later) == header(codec)
+    assert later.decode(CONTROL, before) == HALT
+
+
+@pytest.mark.parametrize(("answer", "error"), [(gone, Refused), (saying(b"", 307, Location="/"), Refused)])
+async def test_where_nobody_knows_an_id_it_is_told(settings: Settings, answer: Answer, error: type[Exception]) -> None:
+    async with answering(settings, answer):
+        with pytest.raises(error):
+            await load_codec(settings)
+
+
+async def test_ids_of_another_registry_do_not_count(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(settings.model_copy(update={"registry": "http://127.0.0.1:1"}), IDS)
+    monkeypatch.setattr("neuroflux.kafka.registry.PATIENCE", 0.2)
+    with pytest.raises(Unreachable):
+        await load_codec(settings)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"registry": 1}', b'{"registry": "", "by_schema": {"a": []}}'])
+def test_a_file_that_is_damaged_counts_as_none(settings: Settings, content: bytes) -> None:
+    (settings.home / NAME).write_bytes(content)
+    assert kept_ids(settings).by_schema == {}
+    assert keep(settings, IDS).ids(CONTROL) == [IDS[CONTROL]]
+    assert kept_ids(settings).ids(CONTROL) == [IDS[CONTROL]]
+
+
+def test_ids_are_kept_the_newest_first_and_not_without_end(settings: Settings) -> None:
+    for number in (1, 2, 1, *range(100)):
+        keep(settings, {CONTROL: number})
+    assert kept_ids(settings).ids(CONTROL) == list(range(99, 99 - MOST_IDS, -1))
+
+
+def test_a_home_is_not_made_for_them(settings: Settings) -> None:
+    elsewhere = settings.model_copy(update={"home": settings.home / "none"})
+    assert keep(elsewhere, IDS).ids(CONTROL) == [IDS[CONTROL]]
+    assert not elsewhere.home.exists()
+
+
+@pytest.mark.parametrize("answer", USELESS.values(), ids=USELESS)
+async def test_versions_that_make_no_sense_are_an_error_of_ours(settings: Settings, answer: Answer) -> None:
+    async with answering(settings, answer), Registry(settings.registry, 0.3) as registry:
+        told: Any = []
+        with suppress(NeuroFluxError):
+            told = await registry.versions(QUOTES)
+        assert told == []

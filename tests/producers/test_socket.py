@@ -1,0 +1,387 @@
+"""A socket against a server that closes, falls silent, or is not there: it says so and comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from websockets.asyncio.server import ServerConnection, serve
+
+from neuroflux.domain import StatusKind
+from neuroflux.errors import Unreachable
+from neuroflux.exchanges.kit.requests import Subscription
+from neuroflux.runtime.clock import wall
+from producers.socket import Socket
+
+PATIENCE = 10
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+
+class Recorder:
+    """Implements ``Listener``: what was told, in order, and a way to wait for it."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.received: list[int] = []
+        self.details: dict[StatusKind, tuple[float, str]] = {}
+        self._news = asyncio.Event()
+        self.free = asyncio.Event()
+        self.free.set()
+
+    async def opened(self) -> None:
+        self._tell("opened")
+
+    async def drained(self) -> None:
+        await self.free.wait()
+
+    def frame(self, raw: bytes, received: int) -> None:
+        self.received.append(received)
+        self._tell(bytes(raw).decode())
+
+    def status(self, kind: StatusKind, value: float, detail: str) -> None:
+        self.details[kind] = value, detail
+        self._tell(kind.value)
+
+    def _tell(self, what: str) -> None:
+        self.told.append(what)
+        self._news.set()
+
+    async def until(self, what: str, times: int = 1) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while self.told.count(what) < times:
+                self._news.clear()
+                await self._news.wait()
+
+
+@asynccontextmanager
+async def serving(handler: Handler, host: str = "127.0.0.1", **how: Any) -> AsyncIterator[str]:
+    """The address of an exchange that handles connections so; ``how`` is for ``serve``."""
+    async with serve(handler, host, 0, **how) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        yield f"{'wss' if 'ssl' in how else 'ws'}://{host}:{port}"
+
+
+@asynccontextmanager
+async def running(address: str, subscription: Subscription, listener: Recorder) -> AsyncIterator[Socket]:
+    one = Socket(address, subscription, listener)
+    task = asyncio.create_task(one.run())
+    try:
+        yield one
+        assert not task.done(), task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_it_connects_says_what_it_wants_and_hands_frames_on() -> None:
+    heard: list[str] = []
+
+    async def exchange(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        heard.append(connection.request.path)
+        heard.extend([str(await connection.recv()), str(await connection.recv())])
+        for frame in ("one", "two"):
+            await connection.send(frame)
+        await connection.wait_closed()
+
+    recorder, before = Recorder(), wall()
+    subscription = Subscription("/stream?streams=a@trade/b@trade", frames=(b"first", b"second"))
+    async with serving(exchange) as address, running(address, subscription, recorder) as one:
+        await recorder.until("two")
+        assert one.tried.is_set()
+    assert heard == ["/stream?streams=a@trade/b@trade", "first", "second"]
+    assert recorder.told[0] == "connected"
+    assert [what for what in recorder.told if what in ("one", "two")] == ["one", "two"]
+    assert recorder.told.count("opened") == 1
+    assert before <= recorder.received[0] <= recorder.received[1] <= wall()
+
+
+async def test_it_comes_back_after_a_close() -> None:
+    connections = 0
+
+    async def exchange(connection: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await connection.send(f"frame {connections}")
+        if connections > 1:
+            await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serving(exchange) as address, running(address, Subscription("/"), recorder):
+        await recorder.until("frame 2")
+        told = [what for what in recorder.told if what != "opened"]
+    assert told == ["connected", "frame 1", "disconnected", "connected", "frame 2"]
+
+
+async def test_a_silent_socket_is_stale_and_opened_anew() -> None:
+    connections = 0
+
+    async def exchange(connection: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        if connections > 1:
+            await connection.send("data")
+        await connection.wait_closed()  # pings are answered all the while
+
+    recorder = Recorder()
+    async with serving(exchange) as address, running(address, Subscription("/", quiet_seconds=0.2), recorder):
+        await recorder.until("data")
+        told = [what for what in recorder.told if what != "opened"]
+        _, why = recorder.details[StatusKind.DISCONNECTED]
+    assert told == ["connected", "stale", "disconnected", "connected", "data"]
+    assert 0.2 <= recorder.details[StatusKind.STALE][0] < PATIENCE
+    assert why == "no data for 0 s"
+
+
+async def test_a_mute_socket_is_connected_again_when_it_brings_data_and_not_before() -> None:
+    connections, speak = 0, asyncio.Event()
+
+    async def exchange(connection: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await connection.send("taken: prices")
+        if connections > 2:
+            await speak.wait()
+            await connection.send("data")
+        await connection.wait_closed()
+
+    recorder, subscription = Recorder(), Subscription("/", quiet_seconds=0.2, answers=(b"taken",))
+    async with serving(exchange) as address, running(address, subscription, recorder):
+        await recorder.until("stale", 2)
+        assert recorder.told.count("connected") == 1, "opened again, and as mute as before"
+        speak.set()
+        await recorder.until("data")
+        told = [what for what in recorder.told if what != "opened"]
+    assert told[-2:] == ["connected", "data"]
+
+
+async def test_a_socket_that_is_not_read_for_want_of_room_is_not_mute() -> None:
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send("one")
+        await connection.send("two")
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    recorder.free.clear()
+    async with serving(exchange) as address, running(address, Subscription("/", quiet_seconds=0.2), recorder):
+        await recorder.until("one")
+        await asyncio.sleep(0.5)  # time itself is what is tested
+        assert "stale" not in recorder.told
+        recorder.free.set()
+        await recorder.until("two")
+
+
+async def test_the_heartbeat_is_sent_again_and_again() -> None:
+    beats: asyncio.Queue[str] = asyncio.Queue()
+
+    async def exchange(connection: ServerConnection) -> None:
+        async for frame in connection:
+            beats.put_nowait(str(frame))
+
+    recorder = Recorder()
+    subscription = Subscription("/", heartbeat=b'{"method":"ping"}', heartbeat_seconds=0.05)
+    async with serving(exchange) as address, running(address, subscription, recorder):
+        async with asyncio.timeout(PATIENCE):
+            heard = [await beats.get() for _ in range(3)]
+    assert heard == ['{"method":"ping"}'] * 3
+
+
+async def test_frames_wait_while_what_came_can_not_go_on() -> None:
+    async def exchange(connection: ServerConnection) -> None:
+        for frame in ("one", "two"):
+            await connection.send(frame)
+        await connection.recv()
+
+    recorder = Recorder()
+    recorder.free.clear()
+    subscription = Subscription("/", heartbeat=b"x", heartbeat_seconds=0.05)
+    async with serving(exchange) as address, running(address, subscription, recorder):
+        await recorder.until("one")
+        await recorder.until("opened")
+        assert "two" not in recorder.told
+        recorder.free.set()
+        await recorder.until("two")
+
+
+async def test_an_address_where_nobody_listens_is_tried_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    recorder = Recorder()
+    async with running(f"ws://127.0.0.1:{port}", Subscription("/"), recorder) as one:
+        await recorder.until("disconnected", times=2)
+        assert one.tried.is_set()
+        assert set(recorder.told) == {"disconnected"}
+        assert recorder.details[StatusKind.DISCONNECTED][1]
+
+        async def exchange(connection: ServerConnection) -> None:
+            await connection.send("there")
+            await connection.wait_closed()
+
+        async with serve(exchange, "127.0.0.1", port):
+            await recorder.until("there")
+
+
+@pytest.mark.parametrize("status", [404, 503])
+async def test_an_exchange_that_refuses_the_handshake_is_tried_again(status: int) -> None:
+    asked = 0
+
+    def refuse_once(connection: ServerConnection, _: object) -> object:
+        nonlocal asked
+        asked += 1
+        return connection.respond(status, "not now\n") if asked == 1 else None
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send("there")
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serving(exchange, process_request=refuse_once) as address:
+        async with running(address, Subscription("/"), recorder):
+            await recorder.until("there")
+            _, why = recorder.details[StatusKind.DISCONNECTED]
+    assert str(status) in why
+    assert recorder.told[0] == "disconnected"
+    assert asked == 2
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"not http at all\r\n\r\n"])
+async def test_whoever_does_not_speak_the_protocol_is_tried_again(answer: bytes) -> None:
+    asked = 0
+
+    async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    recorder = Recorder()
+    async with await asyncio.start_server(stranger, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with running(f"ws://127.0.0.1:{port}", Subscription("/"), recorder):
+            await recorder.until("disconnected", times=2)
+    assert set(recorder.told) == {"disconnected"}
+    assert recorder.details[StatusKind.DISCONNECTED][1]
+    assert asked >= 2
+
+
+async def test_what_its_listener_can_not_pass_on_ends_it() -> None:
+    class Stuck(Recorder):
+        def frame(self, raw: bytes, received: int) -> None:
+            raise Unreachable("Kafka did not take it")
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send("lost")
+        await connection.wait_closed()
+
+    async with serving(exchange) as address, asyncio.timeout(PATIENCE):
+        with pytest.raises(Unreachable, match="Kafka"):
+            await Socket(address, Subscription("/"), Stuck()).run()
+
+
+async def test_a_listener_that_fails_over_what_was_missed_ends_it() -> None:
+    class Unlucky(Recorder):
+        async def opened(self) -> None:
+            raise ZeroDivisionError
+
+    async with serving(lambda connection: connection.wait_closed()) as address, asyncio.timeout(PATIENCE):
+        with pytest.raises(ZeroDivisionError):
+            await Socket(address, Subscription("/"), Unlucky()).run()
+
+
+async def test_what_was_still_being_opened_when_it_was_ended_is_closed() -> None:
+    asked, answer, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def late(_: ServerConnection, __: object) -> None:
+        asked.set()
+        await answer.wait()
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+        closed.set()
+
+    async with asyncio.timeout(PATIENCE), serving(exchange, process_request=late) as address:
+        async with running(address, Subscription("/"), Recorder()):
+            await asked.wait()
+        answer.set()
+        await closed.wait()
+
+
+async def test_a_frame_in_fragments_is_handed_on_whole() -> None:
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send(["in ", "three ", "parts"])
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serving(exchange) as address, running(address, Subscription("/"), recorder):
+        await recorder.until("in three parts")
+
+
+async def test_a_frame_beyond_the_limit_is_not_read_and_the_socket_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.socket.MAX_FRAME", 1000)
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send("short")
+        await connection.send("l" * 1001)
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serving(exchange) as address, running(address, Subscription("/"), recorder):
+        await recorder.until("short", times=2)
+    assert "l" * 1001 not in recorder.told
+
+
+async def test_a_certificate_must_be_of_someone_trusted_and_for_this_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trusted, other = trustme.CA(), trustme.CA()
+    trusted.cert_pem.write_to_path(tmp_path / "trusted.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))
+
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send("secret")
+        await connection.wait_closed()
+
+    async def told(certificate: trustme.LeafCert, last: str) -> Recorder:
+        context, recorder = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), Recorder()
+        certificate.configure_cert(context)
+        async with serving(exchange, "localhost", ssl=context) as address:
+            async with running(address, Subscription("/"), recorder):
+                await recorder.until(last)
+        return recorder
+
+    await told(trusted.issue_cert("localhost"), "secret")
+    for refused in (other.issue_cert("localhost"), trusted.issue_cert("elsewhere.example")):
+        recorder = await told(refused, "disconnected")
+        assert set(recorder.told) == {"disconnected"}
+        assert "certificate verify failed" in recorder.details[StatusKind.DISCONNECTED][1]
+
+
+async def test_it_is_opened_anew_when_asked_to_before_the_exchange_closes_it() -> None:
+    connections = 0
+
+    async def exchange(connection: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await connection.send(f"frame {connections}")
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serving(exchange) as address, running(address, Subscription("/"), recorder) as one:
+        one.reopen("before it was opened")
+        await recorder.until("frame 1")
+        assert "disconnected" not in recorder.told
+        one.reopen("server shutdown")
+        await recorder.until("frame 2")
+        told = [what for what in recorder.told if what != "opened"]
+        _, why = recorder.details[StatusKind.DISCONNECTED]
+    assert told == ["connected", "frame 1", "disconnected", "connected", "frame 2"]
+    assert why == "server shutdown"
