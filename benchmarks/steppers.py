@@ -18,9 +18,10 @@ from benchmarks import frames
 from neuroflux.domain import Microseconds, Quote
 from neuroflux.engine.markets.comparable import Reference
 from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.kafka.decoder import Decoder
 from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.registry import load_codec
-from neuroflux.records.entries import Decoder, Entry
+from neuroflux.records.entries import Entry
 from neuroflux.records.topics import QUOTES
 from neuroflux.runtime.settings import Settings, load_settings
 from neuroflux.runtime.stage import spare_collector

@@ -25,12 +25,13 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 from neuroflux.clickhouse.client import ClickHouse
 from neuroflux.clickhouse.tables import STORED
 from neuroflux.errors import Refused, Transient, Unreachable, UsageError
+from neuroflux.kafka.decoder import Decoder
 from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.reader import Fetched, Reader
 from neuroflux.kafka.registry import load_codec
 from neuroflux.records.codec import Codec
 from neuroflux.records.dead_letters import dead_letter
-from neuroflux.records.entries import Decoder, Entry
+from neuroflux.records.entries import Entry
 from neuroflux.records.topics import BY_NAME, COMMANDS, CONTROL, Topic
 from neuroflux.runtime.readiness import ready
 from neuroflux.runtime.settings import Settings

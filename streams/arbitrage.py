@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from neuroflux.domain import BookPicture
-from neuroflux.engine.markets.arbitrage import Arbitrage
+from neuroflux.engine.markets.arbitrage import Arbitrage, thresholds_of
 from neuroflux.engine.markets.comparable import Reference
 from neuroflux.engine.markets.soundness import flaw
+from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 from neuroflux.records.dead_letters import dead_letter
 from neuroflux.records.entries import Entry
 from neuroflux.records.sink import Sink
@@ -18,7 +19,7 @@ class ArbitrageStream:
     """Writes the dead letters of books; those of quotes are written by the prices, which read them too."""
 
     def __init__(self, reference: Reference, sink: Sink) -> None:
-        self._arbitrage, self._sink = Arbitrage(reference), sink
+        self._arbitrage, self._sink = Arbitrage(reference, thresholds_of(ARBITRAGE_THRESHOLDS)), sink
 
     async def take(self, batch: list[Entry]) -> None:
         for entry in batch:

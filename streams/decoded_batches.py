@@ -6,7 +6,7 @@ from typing import Any
 
 import faust
 
-from neuroflux.records.entries import Decoder
+from neuroflux.kafka.decoder import Decoder
 from streams.batches import Payload
 
 

@@ -17,9 +17,10 @@ import faust
 from neuroflux.engine.markets.comparable import Reference
 from neuroflux.errors import StackError
 from neuroflux.kafka.clients import security
+from neuroflux.kafka.decoder import Decoder
 from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.registry import load_codec
-from neuroflux.records.entries import Decoder, Entry
+from neuroflux.records.entries import Entry
 from neuroflux.records.topics import Topic
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.readiness import ready

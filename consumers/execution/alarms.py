@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from neuroflux.domain import Microseconds, OrderEvent
 from neuroflux.engine.orders.events import order_event
-from neuroflux.engine.orders.exposure import naked_fault
 from neuroflux.engine.orders.state import Order
 from neuroflux.engine.risk.limits import Limits
+from neuroflux.engine.risk.naked import naked_fault
 
 
 class Alarms:

@@ -15,17 +15,17 @@ from consumers.execution.journal import Journal
 from consumers.execution.view import Views, complete
 from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand
 from neuroflux.engine.health.failover import CONDITIONS, moved, unable
-from neuroflux.engine.orders.exposure import naked_fault
 from neuroflux.engine.orders.rerouting import REDUNDANT, failed, rest, untaken
 from neuroflux.engine.orders.state import Hedged, Order, Phase, Rerouted
 from neuroflux.engine.orders.table import SECOND
 from neuroflux.engine.risk.limits import Limits, age_fault, command_fault
+from neuroflux.engine.risk.naked import naked_fault
 from neuroflux.engine.risk.totals import Standing, is_holding, position_fault, shrinks, standing_fault
 from neuroflux.engine.routing.candidates import Prospect, closing_alone, instruments_for, reference_price
 from neuroflux.engine.routing.pair import decide_hedge, decide_pair, needed
 from neuroflux.engine.routing.rebalance_legs import decide_rebalance
 from neuroflux.engine.routing.strategies import Routed, because, decide, refused
-from neuroflux.exchanges.config import DEFAULT_ROUTING_STRATEGY
+from neuroflux.exchanges.config import BALANCED_WEIGHTS, DEFAULT_ROUTING_STRATEGY
 from neuroflux.http.budget import Urgency
 from neuroflux.runtime.clock import wall
 
@@ -141,7 +141,8 @@ class Decider:
 
     def _route(self, command: OrderCommand, prospects: Sequence[Prospect], limits: Limits) -> Routed:
         market, now = prospects[0].instrument.market if prospects else command.market, wall()
-        return decide(command, prospects, self._views.price(market), limits, now, self._views.quoted(market, now))
+        price, others = self._views.price(market), self._views.quoted(market, now)
+        return decide(command, prospects, price, limits, now, others, BALANCED_WEIGHTS)
 
     def _inability(self, exchange: str) -> str:
         """Why an exchange can't take orders, by our own requests and by the conditions that its failover names."""

@@ -54,6 +54,7 @@ from neuroflux.engine.risk.limits import (
 )
 from neuroflux.engine.risk.pool import Pools, Price, amount_in, positions_in
 from neuroflux.engine.routing.candidates import PRICE_LIFE, Prospect, usd_rate
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.kafka.reader import Reader
 from neuroflux.records.entries import Entry
 from neuroflux.records.topics import (
@@ -198,7 +199,7 @@ class Views:
         self._listed.pop(instrument.exchange, None)
 
     def _obey(self, control: ControlCommand, entry: Entry) -> None:
-        if fault := control_fault(control):
+        if fault := control_fault(control, EXCHANGE_IDS):
             self._malformed(entry, fault)
             return
         if control.kind is ControlKind.RESUME and control.account == EVERYWHERE:
@@ -206,7 +207,7 @@ class Views:
         self._control(replace(control, why=control.why[:MAX_WHY]))
 
     def _follow(self, failover: Failover, entry: Entry) -> None:
-        if fault := failover_fault(failover):
+        if fault := failover_fault(failover, EXCHANGE_IDS):
             self._malformed(entry, fault)
         else:
             self._failovers[failover.primary] = failover

@@ -21,9 +21,10 @@ from neuroflux.clickhouse.client import ClickHouse
 from neuroflux.clickhouse.tables import STORED
 from neuroflux.domain import OrderEvent
 from neuroflux.errors import Unreachable
-from neuroflux.kafka.admin import Extent, extents
+from neuroflux.kafka.admin import extents
 from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
+from neuroflux.records.places import Extent
 from neuroflux.records.topics import ALL, EVENTS, SIGNALS
 from neuroflux.runtime.settings import Settings
 from neuroflux.sim.paper import liquidity

@@ -14,8 +14,8 @@ from neuroflux.clickhouse.inserts import Inserts
 from neuroflux.clickhouse.login import with_login
 from neuroflux.clickhouse.tables import STORED, create_table, insert_avro, upgrade
 from neuroflux.clickhouse.views import VIEWS
-from neuroflux.kafka.admin import Extent
 from neuroflux.records.avro_file import MARK_BYTES, Row, avro_file
+from neuroflux.records.places import Extent
 from neuroflux.records.topics import Topic
 from neuroflux.runtime.settings import Settings
 

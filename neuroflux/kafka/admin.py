@@ -10,10 +10,10 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 from aiokafka.protocol.admin import CreateAclsRequest
-from msgspec import Struct
 
 from neuroflux.errors import Unreachable
 from neuroflux.kafka.clients import or_unreachable, security
+from neuroflux.records.places import Extent
 from neuroflux.records.topics import ALL, DELETE, Topic
 from neuroflux.runtime.settings import Settings
 
@@ -21,13 +21,6 @@ RETENTION_MS = 24 * 3600 * 1000
 """Of topics whose clean-up is ``delete`` alone, but for those of orders, which are kept."""
 RETENTION_BYTES = 4 << 30
 """A partition of market data, at most."""
-
-
-class Extent(Struct, frozen=True):
-    """The offsets of a partition: of the first record that is there, and of the next that will be."""
-
-    start: int
-    end: int
 
 
 async def create_topics(settings: Settings, replication: int = 1) -> None:

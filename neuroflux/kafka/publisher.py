@@ -12,25 +12,18 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
-from msgspec import Struct
 
 from neuroflux.errors import NeuroFluxError, Unreachable
 from neuroflux.kafka.clients import CLOSE_SECONDS, failure, or_unreachable, security, stopped
 from neuroflux.records.codec import Codec
 from neuroflux.records.entries import Headers
+from neuroflux.records.places import Place
 from neuroflux.records.topics import Topic
 from neuroflux.runtime.settings import Settings
 
 BATCH_BYTES = 256 * 1024
 BUFFER_RECORDS = 100_000
 """How many records may wait to be sent before ``drain`` makes the caller wait."""
-
-
-class Place(Struct, frozen=True):
-    """Where a record stands in the log."""
-
-    partition: int
-    offset: int
 
 
 @lru_cache(maxsize=16_384)

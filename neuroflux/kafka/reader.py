@@ -11,8 +11,9 @@ from aiokafka.errors import KafkaError
 
 from neuroflux.errors import Unreachable, UsageError
 from neuroflux.kafka.clients import or_unreachable, security, stopped
+from neuroflux.kafka.decoder import Decoder
 from neuroflux.records.codec import Codec
-from neuroflux.records.entries import Decoder, Entry, key_of
+from neuroflux.records.entries import Entry, key_of
 from neuroflux.records.topics import Topic
 from neuroflux.runtime.settings import Settings
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neuroflux.domain import Microseconds
-from neuroflux.kafka.admin import Extent
 from neuroflux.kafka.publisher import Publisher, partition_of
+from neuroflux.records.places import Extent
 from neuroflux.records.topics import Topic
 
 

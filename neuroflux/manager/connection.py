@@ -11,13 +11,14 @@ from typing import Any, TypeVar
 from neuroflux.clickhouse.client import ClickHouse
 from neuroflux.domain import Microseconds, OrderCommand
 from neuroflux.errors import Unreachable
-from neuroflux.kafka.publisher import Place, Publisher
+from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
 from neuroflux.manager import order_tracker
 from neuroflux.manager.order_tracker import Followed, Followers
 from neuroflux.manager.view import KEPT, SINCE, Mirror
 from neuroflux.records.entries import Entry
+from neuroflux.records.places import Place
 from neuroflux.records.topics import COMMANDS
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings

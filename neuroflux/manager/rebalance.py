@@ -22,8 +22,10 @@ from neuroflux.domain import (
     Side,
 )
 from neuroflux.engine.portfolio.rebalance import RebalancePlan, RebalanceTrade, plan
+from neuroflux.engine.risk.limits import limits_of
 from neuroflux.engine.routing.candidates import Prospect
 from neuroflux.errors import UsageError
+from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.kafka.commands import new_order_id
 from neuroflux.manager.answers import RebalanceAnswer
 from neuroflux.manager.balances import unified_balance
@@ -52,7 +54,10 @@ async def rebalance(
     _check_number("max_slippage", max_slippage)
     mirror, began = connection.mirror, connection.now()
     known = known_to(mirror, exchanges, target, began)
-    planned = await asyncio.to_thread(plan, target, known.held, known.prospects, known.prices, max_slippage, began)
+    limits = limits_of(ORDER_LIMITS)
+    planned = await asyncio.to_thread(
+        plan, target, known.held, known.prospects, known.prices, max_slippage, limits, began
+    )
     command = _command(mirror, planned, max_slippage)
     with connection.follow(command.order_id) as followed:
         if planned.trades and not dry_run:

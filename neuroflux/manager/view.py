@@ -40,6 +40,7 @@ from neuroflux.engine.risk.leverage import free_for, reducible
 from neuroflux.engine.risk.limits import EVERYWHERE, Seen, bounds_of, halt_of, spent_asset
 from neuroflux.engine.risk.pool import Pools, positions_in
 from neuroflux.engine.routing.candidates import PRICE_LIFE, Prospect, usd_rate
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.records.entries import Entry
 from neuroflux.records.topics import (
     BALANCES,
@@ -195,7 +196,7 @@ class Mirror:
             self._named.setdefault(called, {})[name] = instrument
 
     def _control(self, control: ControlCommand) -> None:
-        if control_fault(control):
+        if control_fault(control, EXCHANGE_IDS):
             return  # the execution does not obey it either, and names it
         if control.kind is ControlKind.HALT:
             self._halts[control.account] = control.why

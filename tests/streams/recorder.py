@@ -9,9 +9,10 @@ from operator import attrgetter
 
 import msgspec
 
+from neuroflux.kafka.decoder import Decoder
 from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.registry import load_codec
-from neuroflux.records.entries import Decoder, Entry
+from neuroflux.records.entries import Entry
 from neuroflux.records.topics import DELETE, QUOTES, Topic
 from neuroflux.runtime.settings import load_settings
 from neuroflux.runtime.stage import run_stage

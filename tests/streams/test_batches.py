@@ -11,7 +11,7 @@ from faust.types.tuples import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroflux.records.entries import Decoder
+from neuroflux.kafka.decoder import Decoder
 from neuroflux.runtime.settings import Settings
 from streams.batches import Batch, BatchConsumer, packed
 from streams.worker import Worker

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from neuroflux.records.entries import Decoder
+from neuroflux.kafka.decoder import Decoder
 from neuroflux.records.topics import BOOKS, MARKET_PARTITIONS, QUOTES, STATUS, TRADES
 from neuroflux.runtime.settings import Settings
 from streams import health, markets

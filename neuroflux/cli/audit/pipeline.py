@@ -15,10 +15,11 @@ from neuroflux.cli.audit.reading import Leg, Name, Reported
 from neuroflux.clickhouse.client import ClickHouse
 from neuroflux.clickhouse.tables import STORED
 from neuroflux.domain import Balance, Cause, Fill, Instrument, Microseconds, Position, Quote
-from neuroflux.kafka.admin import Extent, extents
+from neuroflux.kafka.admin import extents
 from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
 from neuroflux.manager.async_manager import AsyncExchangeManager
+from neuroflux.records.places import Extent
 from neuroflux.records.topics import MARKET_DEAD_LETTERS, ORDER_DEAD_LETTERS
 from neuroflux.runtime.settings import Settings
 

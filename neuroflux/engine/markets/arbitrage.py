@@ -12,9 +12,11 @@ published again when its profit changed by ``CHANGED``, or when half its life is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final
+
+from msgspec import Struct
 
 from neuroflux.domain import (
     ArbitrageKind,
@@ -31,17 +33,35 @@ from neuroflux.engine.markets.comparable import Reference
 from neuroflux.engine.markets.conversion import Name, Rate
 from neuroflux.engine.markets.costs import closing_cost
 from neuroflux.engine.markets.crossing import Leg, Taken, cross
-from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 
-MIN_PROFIT: Final = ARBITRAGE_THRESHOLDS["min_profit_usd"]
-MIN_FRACTION: Final = ARBITRAGE_THRESHOLDS["min_profit_fraction"]
-MAX_AGE: Final[Microseconds] = int(ARBITRAGE_THRESHOLDS["max_book_age_seconds"] * 1e6)
-MAX_NOTIONAL: Final = ARBITRAGE_THRESHOLDS["max_notional_usd"]
-LIFETIME: Final[Microseconds] = int(ARBITRAGE_THRESHOLDS["lifetime_seconds"] * 1e6)
 CHANGED: Final = 0.2
 MAX_DIFFERENCE: Final = 0.1
 SMALL: Final = 1e-9
 """Units of the base that fit into the best level of any book: what closing the first unit costs."""
+
+
+class Thresholds(Struct, frozen=True):
+    """What a signal must promise, net of everything, and what its books may be like; money is in USD.
+
+    ``min_fraction`` is a fraction of the notional; ``max_age`` of a book and ``lifetime`` of a signal are in µs.
+    """
+
+    min_profit: float
+    min_fraction: float
+    max_age: Microseconds
+    max_notional: float
+    lifetime: Microseconds
+
+
+def thresholds_of(config: Mapping[str, float]) -> Thresholds:
+    """Read ``ARBITRAGE_THRESHOLDS``."""
+    return Thresholds(
+        config["min_profit_usd"],
+        config["min_profit_fraction"],
+        int(config["max_book_age_seconds"] * 1e6),
+        config["max_notional_usd"],
+        int(config["lifetime_seconds"] * 1e6),
+    )
 
 
 class _Place:
@@ -145,8 +165,8 @@ class Arbitrage:
     A market's clock is the newest ``received_time`` of its records. Records must be sound: see soundness.py.
     """
 
-    def __init__(self, reference: Reference) -> None:
-        self._reference = reference
+    def __init__(self, reference: Reference, thresholds: Thresholds) -> None:
+        self._reference, self._thresholds = reference, thresholds
         self._markets: dict[str, _Market] = {}
         self._given: dict[tuple[Name, Name], ArbitrageSignal] = {}
 
@@ -181,7 +201,7 @@ class Arbitrage:
         market.newest = now = max(market.newest, received)
         here.listed(self._reference.instrument(here.name))
         here.changed()
-        fresh = now - MAX_AGE
+        fresh = now - self._thresholds.max_age
         if not here.cost or here.received < fresh or (rate := self._reference.rate(here.asset, now)) is None:
             return ()
         found: list[ArbitrageSignal] = []
@@ -200,20 +220,21 @@ class Arbitrage:
 
     def _route(self, market: _Market, buy: Priced, sell: Priced, cause: Cause) -> Sequence[ArbitrageSignal]:
         """Walk the books of a route; what it gives, where that is worth telling and was not told."""
-        back = _way_back(buy, sell)
-        taken = cross(buy[0].asks(buy[1]), sell[0].bids(sell[1]), MAX_NOTIONAL, back(SMALL) / SMALL if back else 0.0)
-        if taken is None or taken.net < MIN_PROFIT or taken.net < MIN_FRACTION * taken.notional:
+        back, bound = _way_back(buy, sell), self._thresholds
+        exit_rate = back(SMALL) / SMALL if back else 0.0
+        taken = cross(buy[0].asks(buy[1]), sell[0].bids(sell[1]), bound.max_notional, exit_rate)
+        if taken is None or taken.net < (least := max(bound.min_profit, bound.min_fraction * taken.notional)):
             return ()
         exit_cost = back(taken.quantity) if back else 0.0
         net = taken.net - exit_cost
-        if not net >= max(MIN_PROFIT, MIN_FRACTION * taken.notional):
+        if not net >= least:
             return ()
         route = buy[0].name, sell[0].name
         last = self._given.get(route)
-        if last is not None and _said(net, market.newest, last):
+        if last is not None and _said(net, market.newest + bound.lifetime // 2, last):
             return ()
         causes = self._causes(buy[0], sell[0], cause)
-        signal = self._given[route] = _signal(market, buy[0], sell[0], taken, causes, exit_cost)
+        signal = self._given[route] = _signal(market, buy[0], sell[0], taken, causes, exit_cost, bound.lifetime)
         return (signal,)
 
     def _causes(self, buy: _Place, sell: _Place, cause: Cause) -> tuple[Cause, ...]:
@@ -243,14 +264,19 @@ def _may_pay(cost: float, gain: float) -> bool:
     return cost < gain < cost * (1 + MAX_DIFFERENCE)
 
 
-def _said(profit: float, now: Microseconds, last: ArbitrageSignal) -> bool:
-    """Whether what was told last still holds."""
-    fresh = now < last.expires_at - LIFETIME // 2
-    return fresh and abs(profit - last.expected_profit) <= CHANGED * last.expected_profit
+def _said(profit: float, soon: Microseconds, last: ArbitrageSignal) -> bool:
+    """Whether the last signal still holds, and will until ``soon``."""
+    return soon < last.expires_at and abs(profit - last.expected_profit) <= CHANGED * last.expected_profit
 
 
 def _signal(
-    market: _Market, buy: _Place, sell: _Place, taken: Taken, causes: tuple[Cause, ...], exit_cost: float
+    market: _Market,
+    buy: _Place,
+    sell: _Place,
+    taken: Taken,
+    causes: tuple[Cause, ...],
+    exit_cost: float,
+    lifetime: Microseconds,
 ) -> ArbitrageSignal:
     return ArbitrageSignal(
         _signal_id(market.name, buy.name, sell.name, causes[0]),
@@ -265,7 +291,7 @@ def _signal(
         taken.fees,
         taken.conversion,
         taken.net - exit_cost,
-        market.newest + LIFETIME,
+        market.newest + lifetime,
         causes,
         market.newest,
         exit_cost,

@@ -1,8 +1,7 @@
-"""How much of a pair stood on one leg, and for how long; and when that is more than the settings allow."""
+"""How much of a pair was filled on one leg only, and for how long."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
@@ -10,7 +9,6 @@ from msgspec import Struct
 
 from neuroflux.domain import CommandKind, Microseconds, Side
 from neuroflux.engine.orders.state import ZERO, Order
-from neuroflux.engine.risk.limits import Limits
 
 DUST_USD: Final = 25.0
 """What is too small to be traded any more on some exchange is told, and no cause for alarm."""
@@ -44,17 +42,6 @@ def exposure(order: Order, now: Microseconds) -> Exposure:
     if not net:
         return Exposure(float(largest), span)
     return Exposure(float(largest), span + max(0, now - since), float(abs(net) * unit), since)
-
-
-def naked_fault(orders: Iterable[Order], limits: Limits, now: Microseconds) -> str:
-    """Why no new pair may begin: one stands on one leg with more, or for longer, than may be; "" where none does."""
-    for order in orders:
-        one = exposure(order, now)
-        seconds = (now - one.since) / 1e6
-        if one.usd > limits.max_naked_usd or (one.usd > DUST_USD and seconds > limits.max_naked_seconds):
-            told = f"{one.usd:,.2f} USD of {order.command.market} for {seconds:.0f} s"
-            return f"naked: {told}, {limits.max_naked_usd:,.0f} USD and {limits.max_naked_seconds:g} s may be"
-    return ""
 
 
 def _flows(order: Order) -> list[tuple[int, Decimal, Decimal]]:

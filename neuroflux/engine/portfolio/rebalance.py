@@ -21,6 +21,7 @@ from neuroflux.engine.portfolio.plan import Locked, RebalancePlan, RebalanceTrad
 from neuroflux.engine.portfolio.report import Outcome, locked_of, skipped_of
 from neuroflux.engine.portfolio.transfers import transfers_of
 from neuroflux.engine.portfolio.ways import ZERO, Key, Way, bound_price, ways_of
+from neuroflux.engine.risk.limits import Limits
 from neuroflux.engine.routing.candidates import Prospect
 from neuroflux.engine.routing.strategies import MARKET_COLLAR
 from neuroflux.errors import UsageError
@@ -41,19 +42,21 @@ def plan(
     prospects: Sequence[Prospect],
     prices: Mapping[str, float],
     max_slippage: float,
+    limits: Limits,
     now: Microseconds,
 ) -> RebalancePlan:
     """What to trade so that each asset is worth its share of the portfolio.
 
     ``held`` are the spot balances of all exchanges, ``prospects`` their spot instruments with books and rates,
     ``prices`` USD per unit. No order passes ``max_slippage`` (a fraction) against its book's mid, nor against
-    ``prices``. What can't be done is an answer with its reason; raises UsageError for a target that makes no sense.
+    ``prices``; of ``limits`` the age of a book counts. What can't be done is an answer with its reason; raises
+    UsageError for a target that makes no sense.
     """
     shares = _shares(target)
     _check_slippage(max_slippage)
     known = priced(prices, prospects)
     portfolio = portfolio_of(held, known)
-    ways, faults = ways_of(prospects, known, max_slippage, now)
+    ways, faults = ways_of(prospects, known, max_slippage, limits, now)
     market = _market(shares, portfolio, {way.key: way for way in ways})
     draft = best(market)
     outcome = Outcome(market, draft, faults, market.goal.dust)

@@ -25,16 +25,14 @@ from neuroflux.domain import (
 )
 from neuroflux.domain.symbols import USD_CLASS
 from neuroflux.engine.markets.rounding import round_price
-from neuroflux.engine.risk.limits import limits_of
+from neuroflux.engine.risk.limits import Limits
 from neuroflux.engine.routing.candidates import Prospect, side_of, weigh
 from neuroflux.engine.routing.strategies import MARKET_COLLAR
-from neuroflux.exchanges.config import ORDER_LIMITS
 
 ZERO: Final = Decimal(0)
 Key = tuple[str, str, Side]
 Purse = tuple[str, str]
 """An account's asset: exchange and asset."""
-_LIMITS: Final = replace(limits_of(ORDER_LIMITS), max_notional_usd=float("inf"), price_collar=1.0)
 
 
 class Way(Struct, frozen=True):
@@ -134,7 +132,11 @@ class Way(Struct, frozen=True):
 
 
 def ways_of(
-    prospects: Iterable[Prospect], prices: Mapping[str, Decimal], max_slippage: float, now: Microseconds
+    prospects: Iterable[Prospect],
+    prices: Mapping[str, Decimal],
+    max_slippage: float,
+    limits: Limits,
+    now: Microseconds,
 ) -> tuple[list[Way], dict[str, list[str]]]:
     """All ways, and by base why an instrument gives none. Only spot against the USD class counts."""
     ways: list[Way] = []
@@ -143,7 +145,7 @@ def ways_of(
         instrument = one.instrument
         if instrument.kind is not InstrumentKind.SPOT or instrument.quote not in USD_CLASS:
             continue
-        fault = _fault(one, prices, now)
+        fault = _fault(one, prices, limits, now)
         if fault:
             faults.setdefault(instrument.base, []).append(f"{instrument.exchange} {instrument.symbol}: {fault}")
         elif one.book is not None:
@@ -152,10 +154,11 @@ def ways_of(
     return ways, faults
 
 
-def _fault(prospect: Prospect, prices: Mapping[str, Decimal], now: Microseconds) -> str:
+def _fault(prospect: Prospect, prices: Mapping[str, Decimal], limits: Limits, now: Microseconds) -> str:
     """Why an instrument can't be used at all; what it has free is told by the balances, not by the prospect."""
     asked = OrderCommand(order_id="", kind=CommandKind.PLACE, quantity=Decimal(1))
-    weighed = weigh(asked, replace(prospect, free=Decimal(1)), 0.0, _LIMITS, now)
+    unbound = replace(limits, max_notional_usd=float("inf"), price_collar=1.0)
+    weighed = weigh(asked, replace(prospect, free=Decimal(1)), 0.0, unbound, now)
     if isinstance(weighed, Candidate):
         return weighed.reason
     unpriced = [one for one in (prospect.instrument.base, prospect.instrument.quote) if one not in prices]

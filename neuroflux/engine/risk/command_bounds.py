@@ -13,7 +13,6 @@ from typing import Final
 from neuroflux.domain import ControlCommand, ControlKind, Failover, OrderCommand
 from neuroflux.engine.health.failover import CONDITIONS
 from neuroflux.engine.risk.limits import EVERYWHERE
-from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 
 MAX_ID: Final = 128
 MAX_NAME: Final = 64
@@ -56,23 +55,23 @@ def size_fault(command: OrderCommand) -> str:
     return _first(text_fault(*one) for one in texts)
 
 
-def control_fault(control: ControlCommand) -> str:
-    """Whether a control command may be obeyed. A halt is obeyed whatever it gives as its reason.
+def control_fault(control: ControlCommand, exchanges: Collection[str]) -> str:
+    """Whether a control command for one of these exchanges, or all, may be obeyed. A halt is, whatever its reason.
 
     A probe of an account that is not there is answered like any other.
     """
-    known = (*EXCHANGE_IDS, EVERYWHERE)
+    known = (*exchanges, EVERYWHERE)
     fault = "" if control.kind is ControlKind.PROBE else _name_fault("account", control.account, known)
     if fault or control.kind is ControlKind.HALT:
         return fault
     return text_fault("why", control.why, MAX_WHY) or _numbers_fault("limits", control.limits, LIMITS)
 
 
-def failover_fault(failover: Failover) -> str:
-    """Whether a failover names exchanges and conditions that can be followed."""
+def failover_fault(failover: Failover, exchanges: Collection[str]) -> str:
+    """Whether a failover names some of these exchanges, and conditions that can be followed."""
     if len(failover.backups) > MAX_BACKUPS:
         return f"backups: there are {len(failover.backups)}, {MAX_BACKUPS} may be"
-    names = _first(_name_fault("exchange", one, EXCHANGE_IDS) for one in (failover.primary, *failover.backups))
+    names = _first(_name_fault("exchange", one, exchanges) for one in (failover.primary, *failover.backups))
     return names or text_fault("config_id", failover.config_id, MAX_ID) or _conditions_fault(failover)
 
 

@@ -56,7 +56,7 @@ EVERYWHERE = "*"
 
 class Limits(Struct, frozen=True):
     """``price_collar`` is a fraction of the reference price; money is in USD. The four after the age of a book are
-    checked in totals.py, the next two, of a pair that is filled on one leg only, in engine/orders/exposure.py.
+    checked in totals.py, the next two, of a pair that is filled on one leg only, in naked.py.
     """
 
     max_notional_usd: float

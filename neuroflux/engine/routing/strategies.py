@@ -2,7 +2,7 @@
 
 ``optimal`` takes the levels of all books as one, cheapest first after fee and conversion, so it splits exactly where
 that is cheaper. ``fastest`` (lowest p95 from sending to acknowledgement), ``cheapest`` (lowest fee) and ``balanced``
-(cost and latency by ``BALANCED_WEIGHTS``) order the exchanges first and take from the next only what the one before
+(cost and latency by weights) order the exchanges first and take from the next only what the one before
 can't give. ``redundant`` gives no exchange more than half.
 
 No order goes out without a price: a market order is an immediate-or-cancel limit order at ``MARKET_COLLAR`` beyond the
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -51,10 +52,10 @@ from neuroflux.engine.routing.candidates import (
     weigh,
     without_namesakes,
 )
-from neuroflux.exchanges.config import BALANCED_WEIGHTS
 
 MARKET_COLLAR = Decimal("0.005")
 """How far beyond the walked price a market order may trade: what the book may move while it is on its way."""
+EVEN: Final = {"cost": 0.5, "latency": 0.5}
 
 
 class Routed(Struct, frozen=True):
@@ -71,8 +72,13 @@ def decide(
     limits: Limits,
     now: Microseconds,
     others: Iterable[Prospect] = (),
+    weights: Mapping[str, float] = EVEN,
 ) -> Routed:
-    """Choose for a ``place`` command; the same input gives the same decision. ``others`` are of the market too."""
+    """Choose for a ``place`` command; the same input gives the same decision.
+
+    ``others`` are of the market too. ``weights`` are those of cost and latency in the strategy ``balanced``, each
+    scaled from 0, the best offer's, to 1, the worst's.
+    """
     reference = reference_price(prospects, aggregated, now, others)
     weighed = [weigh(command, prospect, reference, limits, now) for prospect in prospects]
     weighed = without_namesakes(command.side, weighed, reference)
@@ -82,7 +88,7 @@ def decide(
     fault = _fault(command, prospects, candidates, offers, limits)
     if fault:
         return routed(command, (), fault, candidates, prospects, now)
-    legs, reason = _place(command, offers, now)
+    legs, reason = _place(command, offers, weights, now)
     candidates = tuple(_judged(command, one, legs, limits, now) if isinstance(one, Offer) else one for one in weighed)
     return routed(command, legs, reason, candidates, prospects, now)
 
@@ -159,7 +165,7 @@ def _price_usd(command: OrderCommand, offer: Offer) -> float:
 Rank = Callable[[Offer], float]
 
 
-def _rank(command: OrderCommand, offers: Sequence[Offer]) -> Rank:
+def _rank(command: OrderCommand, offers: Sequence[Offer], weights: Mapping[str, float]) -> Rank:
     """What orders the offers before the cost of their levels does; equal ranks merge their books."""
     match command.strategy:
         case "fastest":
@@ -169,7 +175,6 @@ def _rank(command: OrderCommand, offers: Sequence[Offer]) -> Rank:
         case "balanced":
             cost = _scaled([unit_price(offer.candidate, command.side) for offer in offers])
             latency = _scaled([offer.candidate.latency_ms for offer in offers])
-            weights = BALANCED_WEIGHTS
             return lambda offer: (
                 weights["cost"] * cost(unit_price(offer.candidate, command.side))
                 + weights["latency"] * latency(offer.candidate.latency_ms)
@@ -187,9 +192,9 @@ def _fee(command: OrderCommand, offer: Offer) -> Decimal:
     return instrument.maker_fee if rests(command) and not offer.levels else instrument.taker_fee
 
 
-def _slices(command: OrderCommand, offers: Sequence[Offer]) -> list[Slice]:
+def _slices(command: OrderCommand, offers: Sequence[Offer], weights: Mapping[str, float]) -> list[Slice]:
     """Everything that can be had, in the order in which it is to be had."""
-    rank = _rank(command, offers)
+    rank = _rank(command, offers, weights)
     slices = []
     for number, offer in enumerate(offers):
         first, unit = rank(offer), _cost(command, offer, 1.0)  # what a unit costs is in proportion to the price
@@ -215,13 +220,15 @@ def _cost(command: OrderCommand, offer: Offer, price: float) -> float:
     return unit_cost(offer, command.side, price) - saved * price * offer.rate.mid / instrument.multiplier
 
 
-def _place(command: OrderCommand, offers: Sequence[Offer], now: Microseconds) -> tuple[tuple[Leg, ...], str]:
+def _place(
+    command: OrderCommand, offers: Sequence[Offer], weights: Mapping[str, float], now: Microseconds
+) -> tuple[tuple[Leg, ...], str]:
     """Legs and the reason; no legs when the quantity can't be had, funded, or cut to the exchanges' rules."""
     exchanges = {offer.prospect.instrument.exchange for offer in offers}
     if command.strategy == "redundant" and len(exchanges) < 2:
         return (), "redundant: only one exchange can take the order"
     reasons: dict[str, None] = {}
-    for group in _groups(command, _slices(command, offers)):
+    for group in _groups(command, _slices(command, offers, weights)):
         legs, told = _fill(command, offers, group, now)
         if legs:
             return legs, told

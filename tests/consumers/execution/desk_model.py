@@ -47,10 +47,11 @@ from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.exchanges.kit.interface import Desk
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.http.budget import Urgency
-from neuroflux.kafka.publisher import Place, Publisher
+from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.reader import Reader
 from neuroflux.records.codec import Codec
 from neuroflux.records.entries import Entry
+from neuroflux.records.places import Place
 from neuroflux.records.topics import (
     ALL,
     BALANCES,

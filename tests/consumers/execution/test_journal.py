@@ -25,9 +25,10 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.orders.state import Attempt, Leg, Order
-from neuroflux.kafka.publisher import Place, Publisher
+from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.reader import Reader
 from neuroflux.records.entries import Entry
+from neuroflux.records.places import Place
 from neuroflux.records.topics import JOURNAL
 
 PARTITION = 1

@@ -12,8 +12,8 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from neuroflux.kafka.deaths import deaths_of
+from neuroflux.kafka.decoder import Decoder
 from neuroflux.records.codec import Codec
-from neuroflux.records.entries import Decoder
 from neuroflux.records.topics import COMMANDS
 from neuroflux.runtime.settings import Settings
 

@@ -8,6 +8,7 @@ import pytest
 from neuroflux.domain import ControlCommand, ControlKind
 from neuroflux.engine.risk.command_bounds import control_fault
 from neuroflux.errors import UsageError
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.manager.configs import Wanted, read_configs
 from neuroflux.manager.initialise import BALANCES_LIFE, Simulated, answer, config_fault, state_fault
@@ -32,7 +33,8 @@ def test_the_reference_s_structure_is_read() -> None:
 @pytest.mark.parametrize("rates", [{"weight_per_minute": 100}, {"requests_per_second": 1.67}])
 def test_the_lowest_rate_that_is_taken_is_one_that_the_execution_obeys(rates: dict[str, float]) -> None:
     (wanted,) = read_configs({"hyperliquid": {"rate_limits": rates}})
-    assert control_fault(ControlCommand(kind=ControlKind.LIMITS, account="hyperliquid", limits=wanted.limits)) == ""
+    command = ControlCommand(kind=ControlKind.LIMITS, account="hyperliquid", limits=wanted.limits)
+    assert control_fault(command, EXCHANGE_IDS) == ""
 
 
 def test_the_part_of_its_own_name_has_its_own_configuration() -> None:

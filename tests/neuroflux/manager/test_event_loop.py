@@ -59,4 +59,4 @@ def test_its_own_thread_can_t_wait_for_itself() -> None:
 def test_the_package_names_the_facade_and_loads_no_client() -> None:
     code = "import neuroflux, sys; assert 'aiokafka' not in sys.modules; print(neuroflux.ExchangeManager.__module__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "neuroflux.exchanges.exchange_manager"
+    assert done.stdout.strip() == "neuroflux.manager.sync_manager"

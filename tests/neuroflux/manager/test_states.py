@@ -10,7 +10,7 @@ import pytest
 
 from neuroflux.domain import HealthStatus, OrderCommand
 from neuroflux.errors import UnknownSymbol
-from neuroflux.kafka.publisher import Place, Publisher
+from neuroflux.kafka.publisher import Publisher
 from neuroflux.manager import initialise
 from neuroflux.manager.async_manager import AsyncExchangeManager
 from neuroflux.manager.connection import Connection
@@ -19,6 +19,7 @@ from neuroflux.manager.initialise import Simulated
 from neuroflux.manager.opportunities import opportunities
 from neuroflux.manager.view import Mirror
 from neuroflux.records import topics
+from neuroflux.records.places import Place
 from neuroflux.runtime.settings import Settings
 from tests.neuroflux.manager.test_reference import FUNCTION, REFERENCE, RETURNS
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, health, signal, tell

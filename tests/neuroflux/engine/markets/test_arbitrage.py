@@ -21,10 +21,12 @@ from neuroflux.domain import (
     Level,
     Quote,
 )
-from neuroflux.engine.markets.arbitrage import CHANGED, LIFETIME, MAX_AGE, MAX_NOTIONAL, MIN_PROFIT, Arbitrage
+from neuroflux.engine.markets.arbitrage import CHANGED, Arbitrage, thresholds_of
 from neuroflux.engine.markets.comparable import Reference
+from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 
 NOW = 1_800_000_000_000_000
+BOUNDS = thresholds_of(ARBITRAGE_THRESHOLDS)
 RATE = Cause("market.quotes", 3, 77)
 Levels = tuple[tuple[float, float], ...]
 
@@ -70,7 +72,7 @@ class Log:
 
     def __init__(self, *instruments: Instrument) -> None:
         self.reference = Reference(instruments or (A, B))
-        self.engine = Arbitrage(self.reference)
+        self.engine = Arbitrage(self.reference, BOUNDS)
         self._offsets = count()
 
     def take(self, *records: BookPicture[float] | Quote[float]) -> list[ArbitrageSignal]:
@@ -93,7 +95,7 @@ def test_a_cross_between_two_exchanges_is_a_signal() -> None:
     assert signal.fees == pytest.approx(5 * (100 + 102) * 0.001)
     assert signal.conversion_cost == 0
     assert signal.expected_profit == pytest.approx(signal.gross_profit - signal.fees)
-    assert (signal.event_time, signal.expires_at) == (NOW, NOW + LIFETIME)
+    assert (signal.event_time, signal.expires_at) == (NOW, NOW + BOUNDS.lifetime)
 
 
 PERPETUAL = InstrumentKind.PERPETUAL
@@ -152,14 +154,14 @@ def test_what_fees_eat_is_no_signal() -> None:
 
 def test_a_profit_that_is_not_worth_it_is_no_signal() -> None:
     each = 102 * 0.999 - 100 * 1.001
-    enough, little = MIN_PROFIT / each * 1.01, MIN_PROFIT / each * 0.99
+    enough, little = BOUNDS.min_profit / each * 1.01, BOUNDS.min_profit / each * 0.99
     assert Log().take(cheap(), book(B, ((102.0, enough),), ((103.0, 1.0),)))
     assert Log().take(cheap(), book(B, ((102.0, little),), ((103.0, 1.0),))) == []
 
 
 def test_the_quantity_is_bound_in_usd() -> None:
     (signal,) = Log().take(book(A, ((99.0, 1.0),), ((100.0, 1e6),)), book(B, ((102.0, 1e6),), ((103.0, 1.0),)))
-    assert signal.quantity == pytest.approx(MAX_NOTIONAL / 100)
+    assert signal.quantity == pytest.approx(BOUNDS.max_notional / 100)
 
 
 def test_conversion_is_at_live_rates_and_costs_their_spread() -> None:
@@ -210,10 +212,10 @@ def test_two_assets_with_one_ticker_are_no_opportunity() -> None:
 
 
 def test_a_stale_book_is_not_traded_on() -> None:
-    assert Log().take(cheap(), dear(at=NOW + MAX_AGE)) != []
-    assert Log().take(cheap(), dear(at=NOW + MAX_AGE + 1)) == []
+    assert Log().take(cheap(), dear(at=NOW + BOUNDS.max_age)) != []
+    assert Log().take(cheap(), dear(at=NOW + BOUNDS.max_age + 1)) == []
     log = Log()
-    log.take(dear(at=NOW + MAX_AGE + 1))
+    log.take(dear(at=NOW + BOUNDS.max_age + 1))
     assert log.take(cheap()) == []  # what comes late is as old as it is
 
 
@@ -250,8 +252,8 @@ def test_the_same_opportunity_is_not_told_with_every_tick() -> None:
     log = Log()
     assert log.take(cheap(), dear())
     assert log.take(dear(at=NOW + 1, sequence=2)) == []
-    assert log.take(cheap(at=NOW + LIFETIME // 2 - 1, sequence=2)) == []
-    assert log.take(cheap(at=NOW + LIFETIME // 2, sequence=3))  # half its life is over
+    assert log.take(cheap(at=NOW + BOUNDS.lifetime // 2 - 1, sequence=2)) == []
+    assert log.take(cheap(at=NOW + BOUNDS.lifetime // 2, sequence=3))  # half its life is over
 
 
 def test_a_profit_that_changed_is_told() -> None:
@@ -315,6 +317,6 @@ def test_the_same_records_give_the_same_signals_and_each_adds_up(
     for signal in both[0]:
         parts = signal.gross_profit - signal.fees - signal.conversion_cost
         assert signal.expected_profit == pytest.approx(parts)
-        assert signal.expected_profit >= MIN_PROFIT
+        assert signal.expected_profit >= BOUNDS.min_profit
         assert signal.buy_exchange != signal.sell_exchange
     assert len({signal.signal_id for signal in both[0]}) == len(both[0])

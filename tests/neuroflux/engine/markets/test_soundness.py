@@ -24,10 +24,11 @@ from neuroflux.domain import (
     Side,
     Trade,
 )
-from neuroflux.engine.markets.arbitrage import Arbitrage
+from neuroflux.engine.markets.arbitrage import Arbitrage, thresholds_of
 from neuroflux.engine.markets.comparable import Reference
 from neuroflux.engine.markets.prices import Prices
 from neuroflux.engine.markets.soundness import AHEAD, flaw, flaw_of_health, flaw_of_instrument
+from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 from tests.neuroflux.engine.routing.test_strategies import choose, instrument, order, prospect
 
 NOW = 1_800_000_000_000_000
@@ -104,7 +105,7 @@ records = (
 @given(st.lists(records, max_size=20))
 def test_whatever_is_sound_can_be_computed_with(given: list[Any]) -> None:
     reference = Reference([listed("a", 1), listed("b", 1000)])
-    prices, arbitrage = Prices(reference), Arbitrage(reference)
+    prices, arbitrage = Prices(reference), Arbitrage(reference, thresholds_of(ARBITRAGE_THRESHOLDS))
     told: list[Any] = []
     for record in given:
         if flaw(record, NOW):

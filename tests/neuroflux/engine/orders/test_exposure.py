@@ -8,11 +8,12 @@ import pytest
 from msgspec.structs import replace
 
 from neuroflux.domain import OrderReport, OrderState, OrderType, Side
-from neuroflux.engine.orders.exposure import DUST_USD, exposure, naked_fault
+from neuroflux.engine.orders.exposure import DUST_USD, exposure
 from neuroflux.engine.orders.machine import step
 from neuroflux.engine.orders.state import FillSeen, Order, Reported
 from neuroflux.engine.orders.table import SECOND
 from neuroflux.engine.risk.limits import Limits
+from neuroflux.engine.risk.naked import naked_fault
 from neuroflux.engine.routing.pair import decide_pair
 from tests.neuroflux.engine.orders.test_machine import fill
 from tests.neuroflux.engine.orders.test_machine import sent as placed

@@ -16,8 +16,10 @@ from neuroflux.domain.symbols import USD_CLASS, market_of
 from neuroflux.engine.markets.conversion import Rate
 from neuroflux.engine.markets.rounding import violation
 from neuroflux.engine.portfolio.rebalance import DUST, RebalancePlan, distance, plan
+from neuroflux.engine.risk.limits import limits_of
 from neuroflux.engine.routing.candidates import Prospect
 from neuroflux.errors import UsageError
+from neuroflux.exchanges.config import ORDER_LIMITS
 
 NOW = 1_000_000_000_000
 PRICES = {"BTC": 50_000.0, "ETH": 2_500.0, "SOL": 100.0, "USDC": 1.0, "USDT": 1.0}
@@ -65,7 +67,7 @@ def trades_at(
 def planned(
     target: Mapping[str, float], held: Sequence[Balance], *prospects: Prospect, slippage: float = 0.01
 ) -> RebalancePlan:
-    return plan(target, held, prospects, PRICES, slippage, NOW)
+    return plan(target, held, prospects, PRICES, slippage, limits_of(ORDER_LIMITS), NOW)
 
 
 def orders(found: RebalancePlan) -> list[tuple[str, str, str]]:

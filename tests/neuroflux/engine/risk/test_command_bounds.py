@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from neuroflux.domain import CommandKind, CommandLeg, ControlCommand, ControlKind, Failover, OrderCommand, Side
 from neuroflux.engine.risk.command_bounds import MAX_LEGS, control_fault, failover_fault, order_id_fault, size_fault
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 
 GOOD = OrderCommand(order_id="o", kind=CommandKind.PLACE, market="BTC/USD")
 LIMITS = ControlCommand(kind=ControlKind.LIMITS, account="binance", limits={"leverage": 3.0})
@@ -72,7 +73,7 @@ def test_what_is_too_large_is_named(command: OrderCommand, names: str) -> None:
     ],
 )
 def test_a_control_command_that_can_not_be_obeyed_is_named(control: ControlCommand, names: str) -> None:
-    told = control_fault(control)
+    told = control_fault(control, EXCHANGE_IDS)
     assert told.startswith(names)
     assert bool(told) == bool(names)
     assert len(told) < 200
@@ -92,6 +93,6 @@ def test_a_control_command_that_can_not_be_obeyed_is_named(control: ControlComma
     ],
 )
 def test_a_failover_that_can_not_be_followed_is_named(failover: Failover, names: str) -> None:
-    told = failover_fault(failover)
+    told = failover_fault(failover, EXCHANGE_IDS)
     assert told.startswith(names)
     assert bool(told) == bool(names)

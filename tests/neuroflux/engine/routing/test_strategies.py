@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import pytest
@@ -85,8 +85,13 @@ def order(quantity: str = "1", **how: object) -> OrderCommand:
     return OrderCommand(order_id="o", kind=CommandKind.PLACE, **(given | how))  # type: ignore[arg-type]
 
 
-def choose(command: OrderCommand, *prospects: Prospect, price: AggregatedPrice | None = None) -> Routed:
-    return decide(command, prospects, price, LIMITS, NOW)
+def choose(
+    command: OrderCommand,
+    *prospects: Prospect,
+    price: AggregatedPrice | None = None,
+    weights: Mapping[str, float] = BALANCED_WEIGHTS,
+) -> Routed:
+    return decide(command, prospects, price, LIMITS, NOW, weights=weights)
 
 
 def parts(routed: Routed) -> dict[str, Decimal]:
@@ -220,10 +225,9 @@ def test_fastest_goes_by_how_orders_were_acknowledged_where_that_was_measured() 
 
 
 @pytest.mark.parametrize(("cost", "exchange"), [(1.0, "middle"), (0.01, "fast")])
-def test_balanced_goes_by_its_weights(monkeypatch: pytest.MonkeyPatch, cost: float, exchange: str) -> None:
-    monkeypatch.setitem(BALANCED_WEIGHTS, "cost", cost)
-    monkeypatch.setitem(BALANCED_WEIGHTS, "latency", 1 - cost)
-    assert parts(choose(order(strategy="balanced"), FAST, CHEAP, MIDDLE)) == {exchange: Decimal(1)}
+def test_balanced_goes_by_its_weights(cost: float, exchange: str) -> None:
+    weights = {"cost": cost, "latency": 1 - cost}
+    assert parts(choose(order(strategy="balanced"), FAST, CHEAP, MIDDLE, weights=weights)) == {exchange: Decimal(1)}
 
 
 def test_what_the_first_choice_lacks_comes_from_the_next() -> None:
