@@ -47,9 +47,9 @@ class Market:
     async def run(self, address: str) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(Socket(address, Subscription(f"/{self._exchange.ID}"), self).run())
-            tasks.create_task(self._publish_pictures())
+            tasks.create_task(self._publish_books())
 
-    async def _publish_pictures(self) -> None:
+    async def _publish_books(self) -> None:
         while True:
             await asyncio.sleep(INTERVAL / 4e6)
             self._normaliser.passed(wall())

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from benchmarks.local import process
 from neuroflux.domain import (
     Balance,
-    BookPicture,
+    BookSnapshot,
     CommandKind,
     CommandLeg,
     Instrument,
@@ -164,7 +164,7 @@ class Ours:
             now = wall()
             for symbol, price in PRICES.items():
                 sides = (Level(price - 0.01, 5e6),), (Level(price, 5e6),)
-                self._publisher.publish(BOOKS, BookPicture("binance", symbol, "NFX/USD", *sides, now, now, now))
+                self._publisher.publish(BOOKS, BookSnapshot("binance", symbol, "NFX/USD", *sides, now, now, now))
             for asset, free in FUNDS.items():
                 self._publisher.publish(BALANCES, Balance("binance", asset, free, Decimal(0), Decimal(0), free, now))
             await asyncio.sleep(REFRESH)

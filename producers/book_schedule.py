@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from neuroflux.domain import BookPicture, Microseconds, Numeral
+from neuroflux.domain import BookSnapshot, Microseconds, Numeral
 from neuroflux.exchanges.kit.events import BookChanged
 
 DEPTH = 50
@@ -23,7 +23,7 @@ class _Kept:
         self.published: Microseconds = 0
 
 
-class Pictures:
+class BookSchedule:
     """The books of one socket. Holds the newest change of each; what came between is conflated."""
 
     def __init__(self) -> None:
@@ -47,17 +47,17 @@ class Pictures:
     def withdraw_all(self) -> None:
         self._kept.clear()
 
-    def due(self, now: Microseconds) -> Iterator[BookPicture[Numeral]]:
+    def due(self, now: Microseconds) -> Iterator[BookSnapshot[Numeral]]:
         """Pictures to publish now, of the books as they are."""
         for kept in self._kept.values():
             age = now - kept.published
             if age < INTERVAL or (not kept.changed and (age < REPEAT or self._alive <= kept.published)):
                 continue
             kept.published, kept.changed = now, False
-            yield self._picture(kept.change)
+            yield self._snapshot(kept.change)
 
-    def _picture(self, change: BookChanged) -> BookPicture[Numeral]:
+    def _snapshot(self, change: BookChanged) -> BookSnapshot[Numeral]:
         book, received = change.book, max(self._alive, change.received_time)
         sides = book.bids(DEPTH), book.asks(DEPTH)
         where = change.exchange, change.symbol, change.market
-        return BookPicture(*where, *sides, change.sequence, change.event_time, received)
+        return BookSnapshot(*where, *sides, change.sequence, change.event_time, received)

@@ -75,7 +75,7 @@ class ExchangeMarket:
             self._follow(address, symbols, tasks)
             for _ in range(SNAPSHOT_WORKERS):
                 tasks.create_task(self._fetch())
-            tasks.create_task(self._publish_pictures())
+            tasks.create_task(self._publish_books())
             tasks.create_task(Vitals(self._exchange, self._rest, self._tell, MARKET).watch())
             tasks.create_task(self._list_again(address, tasks))
             for socket, _, _ in [*self._sockets.values()]:
@@ -150,7 +150,7 @@ class ExchangeMarket:
 
     # ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _publish_pictures(self) -> None:
+    async def _publish_books(self) -> None:
         while True:
             await asyncio.sleep(INTERVAL / 4e6)
             self.normaliser.passed(wall())

@@ -15,7 +15,7 @@ from neuroflux.exchanges.kit.interface import Exchange, MarketFeed
 from neuroflux.exchanges.kit.requests import Answer, Subscription
 from neuroflux.records.sink import Sink
 from neuroflux.records.topics import BOOKS, FUNDING, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES
-from producers.book_schedule import Pictures
+from producers.book_schedule import BookSchedule
 from producers.clock_probe import Seldom
 from producers.listings import Listings
 from producers.liveness import Liveness
@@ -37,8 +37,8 @@ class Normaliser:
         self._listings, self._notices, self._liveness = Listings(), Notices(), Liveness(exchange.ID)
         self._subscriptions: list[Subscription] = []
         self._channels: list[str] = []
-        self._pictures: list[Pictures] = []
-        self._pictures_of: dict[str, Pictures] = {}
+        self._book_schedule: list[BookSchedule] = []
+        self._books_of: dict[str, BookSchedule] = {}
         self._seldom = Seldom()
         self._has_feed = False
         self._feed: MarketFeed
@@ -82,32 +82,32 @@ class Normaliser:
             self._liveness.resume(instrument.symbol)
             return
         self._liveness.pause(instrument.symbol)
-        for pictures in self._pictures:
-            pictures.withdraw(instrument.symbol)
+        for snapshots in self._book_schedule:
+            snapshots.withdraw(instrument.symbol)
 
     def follow(self, symbols: Sequence[str], now: Microseconds) -> Sequence[tuple[int, Subscription]]:
         """The sockets that bring these symbols, with their numbers; in addition to those that there are."""
         first, new = len(self._subscriptions), self._feed.subscriptions(symbols)
         self._subscriptions += new
         self._channels += [one.path.partition("?")[0] for one in new]
-        self._pictures += [Pictures() for _ in new]
+        self._book_schedule += [BookSchedule() for _ in new]
         return list(enumerate(new, first))
 
     def frame(self, socket: int, raw: bytes, received: Microseconds) -> None:
-        pictures = self._pictures[socket]
-        pictures.alive(received)
-        self._take(self._feed.frame(raw, received), pictures, raw, self._channels[socket], received, socket)
+        snapshots = self._book_schedule[socket]
+        snapshots.alive(received)
+        self._take(self._feed.frame(raw, received), snapshots, raw, self._channels[socket], received, socket)
 
     def answer(self, symbol: str, answer: Answer, received: Microseconds) -> None:
         """Take the snapshot of a book that was wanted, or a page."""
         self._liveness.waiting.discard(symbol)
-        self._take(self._feed.answer(answer, received), self._pictures_of[symbol], answer.body, "snapshot", received)
+        self._take(self._feed.answer(answer, received), self._books_of[symbol], answer.body, "snapshot", received)
 
     def socket(self, socket: int, kind: StatusKind, value: float, detail: str, now: Microseconds) -> None:
         """Take what happened to a socket; the books of a lost one are withdrawn."""
         if kind is StatusKind.DISCONNECTED:
             self._feed.disconnected(self._subscriptions[socket])
-            self._pictures[socket].withdraw_all()
+            self._book_schedule[socket].withdraw_all()
             self._liveness.closed(socket)
         elif kind is StatusKind.CONNECTED:
             self._liveness.opened(socket, self._subscriptions[socket].streams, now)
@@ -115,9 +115,9 @@ class Normaliser:
 
     def passed(self, now: Microseconds) -> None:
         """Take that time has passed: publish the pictures that are due, and look after the streams."""
-        for pictures in self._pictures:
-            for picture in pictures.due(now):
-                self._sink.publish(BOOKS, picture)
+        for snapshots in self._book_schedule:
+            for snapshot in snapshots.due(now):
+                self._sink.publish(BOOKS, snapshot)
         statuses, silent = self._liveness.check(now)
         for status in statuses:
             self._sink.publish(STATUS, status)
@@ -129,7 +129,7 @@ class Normaliser:
     def _take(
         self,
         events: Iterable[FeedEvent],
-        pictures: Pictures,
+        snapshots: BookSchedule,
         raw: bytes,
         channel: str,
         now: Microseconds,
@@ -143,7 +143,7 @@ class Normaliser:
                     self._quote(event)
                 case BookChanged():
                     came.books[event.symbol] = now
-                    pictures.changed(event)
+                    snapshots.changed(event)
                 case Trade():
                     came.trades[event.symbol] = now
                     publish(TRADES, event)
@@ -151,25 +151,25 @@ class Normaliser:
                     came.funding[event.symbol] = now
                     publish(FUNDING, event)
                 case SnapshotNeeded():
-                    pictures.withdraw(event.symbol)
+                    snapshots.withdraw(event.symbol)
                     came.waiting.add(event.symbol)
-                    self._pictures_of[event.symbol] = pictures
+                    self._books_of[event.symbol] = snapshots
                     self._want(event)
                 case PageNeeded():
-                    self._pictures_of.setdefault("", pictures)
+                    self._books_of.setdefault("", snapshots)
                     self._want(event)
                 case ExchangeStatus():
-                    self._happened(event, pictures, socket, now)
+                    self._happened(event, snapshots, socket, now)
                 case Undecodable():
                     self._dead_letter(raw, event.reason, channel, now)
 
-    def _happened(self, status: ExchangeStatus, pictures: Pictures, socket: int | None, now: Microseconds) -> None:
+    def _happened(self, status: ExchangeStatus, snapshots: BookSchedule, socket: int | None, now: Microseconds) -> None:
         """That a socket is about to be cut the socket says itself, once it is left for a new one."""
         if status.kind is StatusKind.DISCONNECTED and socket is not None:
             self.on_reopen(socket, status.detail)
             return
         if status.kind is StatusKind.GAP:
-            pictures.withdraw(status.symbol)
+            snapshots.withdraw(status.symbol)
         if self._notices.passes(status, now):
             self._sink.publish(STATUS, status)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuroflux.domain import BookPicture
+from neuroflux.domain import BookSnapshot
 from neuroflux.engine.markets.arbitrage import Arbitrage, thresholds_of
 from neuroflux.engine.markets.comparable import Reference
 from neuroflux.engine.markets.soundness import flaw
@@ -26,7 +26,7 @@ class ArbitrageStream:
             record = entry.record
             if record is None:
                 continue
-            is_book = isinstance(record, BookPicture)
+            is_book = isinstance(record, BookSnapshot)
             if is_book and not record.has_both_sides:
                 self._arbitrage.withdraw(record)
                 continue

@@ -9,7 +9,7 @@ from consumers.execution.gateway import Account
 from neuroflux.domain import Instrument
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.catalogue import exchange
-from neuroflux.exchanges.kit.interface import Desk, Exchange
+from neuroflux.exchanges.kit.interface import Exchange, OrderClient
 from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.runtime.settings import Settings
 
@@ -27,24 +27,24 @@ def accounts_of(settings: Settings, listed: Listed) -> dict[str, Account]:
         if keys is None:
             continue
         try:
-            desk = _Desk(exchange(name), keys, name, listed)
+            order_client = _OrderClient(exchange(name), keys, name, listed)
         except UsageError as error:  # keys that can't sign, of one exchange, must not stop the others
             log.error("%s: %s", name, error)
             continue
-        found[name] = Account(exchange(name), desk, settings.rest_url(name))
+        found[name] = Account(exchange(name), order_client, settings.rest_url(name))
     return found
 
 
-class _Desk:
+class _OrderClient:
     """The desk of one account, made again when the list of instruments has changed."""
 
     def __init__(self, on: Exchange, keys: Keys, name: str, listed: Listed) -> None:
         self._on, self._keys, self._name, self._listed = on, keys, name, listed
         self._instruments: Sequence[Instrument] = listed(name)
-        self._desk = on.desk(keys, self._instruments)
+        self._order_client = on.order_client(keys, self._instruments)
 
-    def __call__(self) -> Desk:
+    def __call__(self) -> OrderClient:
         instruments = self._listed(self._name)
         if instruments is not self._instruments:
-            self._instruments, self._desk = instruments, self._on.desk(self._keys, instruments)
-        return self._desk
+            self._instruments, self._order_client = instruments, self._on.order_client(self._keys, instruments)
+        return self._order_client

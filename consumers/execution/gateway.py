@@ -21,7 +21,7 @@ from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
 from neuroflux.engine.health.state import ORDERS, REST
 from neuroflux.errors import NeuroFluxError, Unreachable
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
-from neuroflux.exchanges.kit.interface import Desk, Exchange
+from neuroflux.exchanges.kit.interface import Exchange, OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request, Usage
 from neuroflux.http.budget import Budget, Urgency
 from neuroflux.http.exchange_http import FAILURES, ask, why
@@ -53,10 +53,10 @@ class Unanswered(Unreachable):
 
 
 class Account(Struct, frozen=True):
-    """One exchange that we may trade on; ``desk`` gives the desk that knows the newest instruments."""
+    """One exchange that we may trade on; ``order_client`` gives the desk that knows the newest instruments."""
 
     exchange: Exchange
-    desk: Callable[[], Desk]
+    order_client: Callable[[], OrderClient]
     address: str
 
 
@@ -110,8 +110,8 @@ class Gateway:
     def exchanges(self) -> Sequence[str]:
         return tuple(self._lines)
 
-    def desk(self, exchange: str) -> Desk:
-        return self._lines[exchange].account.desk()
+    def order_client(self, exchange: str) -> OrderClient:
+        return self._lines[exchange].account.order_client()
 
     def now(self, exchange: str) -> Microseconds:
         """The exchange's time, as far as we know it."""
@@ -174,13 +174,13 @@ class Gateway:
         """Wait until the exchange's limits allow a new order."""
         await self._lines[exchange].queue.turn(ORDER_WEIGHT, urgency, is_order=True)
 
-    async def call(self, exchange: str, build: Callable[[Desk, Microseconds], Request]) -> Answer:
+    async def call(self, exchange: str, build: Callable[[OrderClient, Microseconds], Request]) -> Answer:
         """Build, wait for its turn, send. Built again where it had to wait: signatures age. Raises as ``send``."""
         line = self._lines[exchange]
-        request = build(self.desk(exchange), self.now(exchange))
+        request = build(self.order_client(exchange), self.now(exchange))
         if not line.queue.try_turn(request.weight, Urgency.FIRST):
             await line.queue.turn(request.weight, Urgency.FIRST)
-            request = build(self.desk(exchange), self.now(exchange))
+            request = build(self.order_client(exchange), self.now(exchange))
         return await self.send(exchange, request, EXCHANGE_TIMEOUTS["read"])
 
     async def place(self, exchange: str, request: Request) -> Answer:

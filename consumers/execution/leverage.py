@@ -55,11 +55,11 @@ class Leverages:
         name = (instrument.exchange, instrument.symbol)
         try:
             answer = await self._gateway.call(
-                instrument.exchange, lambda desk, now: desk.leverage(instrument, leverage, now)
+                instrument.exchange, lambda order_client, now: order_client.leverage(instrument, leverage, now)
             )
         except NeuroFluxError as error:  # asked for again with the next order
             log.warning("%s %s: leverage %d was not set: %s", *name, leverage, error)
             return
         self._asked[name] = leverage
-        if why := self._gateway.desk(instrument.exchange).refusal(answer):
+        if why := self._gateway.order_client(instrument.exchange).refusal(answer):
             log.warning("%s %s: leverage %d was refused: %s", *name, leverage, why)

@@ -34,7 +34,7 @@ async def _fault(gateway: Gateway, exchange: str) -> str:
     if exchange not in gateway.exchanges:
         return "the execution has no keys of it that can sign"
     try:
-        answer = await gateway.call(exchange, lambda desk, now: desk.probe(now))
+        answer = await gateway.call(exchange, lambda order_client, now: order_client.probe(now))
     except NeuroFluxError as error:
         return str(error)
-    return gateway.desk(exchange).refusal(answer)
+    return gateway.order_client(exchange).refusal(answer)

@@ -62,7 +62,7 @@ from neuroflux.engine.orders.state import (
 )
 from neuroflux.errors import NeuroFluxError, Refused, Unreachable
 from neuroflux.exchanges.kit.events import PageNeeded
-from neuroflux.exchanges.kit.interface import Desk
+from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.http.budget import Urgency
 from neuroflux.kafka.publisher import Publisher
@@ -308,9 +308,9 @@ class Runner:
         return self._shell.gateway.risk_held(self.order.legs[leg].instrument.exchange)
 
     def _sending(self, leg: int) -> Sending:
-        desk = self._shell.gateway.desk(self.order.legs[leg].instrument.exchange)
+        order_client = self._shell.gateway.order_client(self.order.legs[leg].instrument.exchange)
         attempt = self.order.last[leg].number
-        return Sending(leg, desk.client_order_id(self.order.id, leg, attempt), desk.settled_after)
+        return Sending(leg, order_client.client_order_id(self.order.id, leg, attempt), order_client.settled_after)
 
     async def _wait_for_turn(self, exchange: str, leg: int) -> None:
         try:
@@ -390,7 +390,7 @@ class Runner:
         exchange, named = placement.instrument.exchange, placement.client_order_id
         gateway = self._shell.gateway
         try:
-            request = gateway.desk(exchange).place(placement, gateway.now(exchange))
+            request = gateway.order_client(exchange).place(placement, gateway.now(exchange))
         except Refused as error:
             refusal, at = Reject("", str(error)), wall()
             return lambda: self._answered(named, Question.PLACE, refusal, at)
@@ -422,7 +422,7 @@ class Runner:
 
     async def _read(self, exchange: str, answer: Answer, asked: float) -> Outcome:
         gateway = self._shell.gateway
-        outcome = gateway.desk(exchange).outcome(answer)
+        outcome = gateway.order_client(exchange).outcome(answer)
         match outcome:
             case Throttled(retry_after, reason, risk_only=True):
                 gateway.hold_risk(exchange, retry_after, reason)
@@ -469,7 +469,7 @@ class Runner:
         )
 
     async def _by_either_id(
-        self, instrument: Instrument, client_order_id: str, build: Callable[[Desk, int, str], Request]
+        self, instrument: Instrument, client_order_id: str, build: Callable[[OrderClient, int, str], Request]
     ) -> Outcome:
         """By the client id; where the exchange does not know it any more, by its own: others can amend an order."""
         outcome = await self._outcome(instrument, lambda d, now: build(d, now, ""))
@@ -479,7 +479,7 @@ class Runner:
             return outcome
         return await self._outcome(instrument, lambda d, now: build(d, now, known))
 
-    async def _outcome(self, instrument: Instrument, build: Callable[[Desk, int], Request]) -> Outcome:
+    async def _outcome(self, instrument: Instrument, build: Callable[[OrderClient, int], Request]) -> Outcome:
         asked = time.monotonic()
         try:
             answer = await self._shell.gateway.call(instrument.exchange, build)
@@ -495,10 +495,10 @@ class Runner:
         gateway, exchange = self._shell.gateway, instrument.exchange
         skew = 60_000_000  # the exchange's clock may differ, and fills that are known already do no harm
         try:
-            build: Callable[[Desk, int], Request] = lambda d, now: d.fills_since(instrument, since - skew, now)  # noqa: E731
+            build: Callable[[OrderClient, int], Request] = lambda d, now: d.fills_since(instrument, since - skew, now)  # noqa: E731
             for _ in range(MAX_PAGES):
                 answer = await gateway.call(exchange, build)
-                following = self._take_page(gateway.desk(exchange).reports(answer))
+                following = self._take_page(gateway.order_client(exchange).reports(answer))
                 if following is None:
                     return True
                 build = partial(_as_it_is, following.request)
@@ -516,7 +516,7 @@ class Runner:
         return next((one for one in found if isinstance(one, PageNeeded)), None)
 
 
-def _as_it_is(request: Request, _: Desk, __: int) -> Request:
+def _as_it_is(request: Request, _: OrderClient, __: int) -> Request:
     return request
 
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from neuroflux.domain import (
     AggregatedPrice,
     Balance,
-    BookPicture,
+    BookSnapshot,
     Cause,
     ControlCommand,
     ControlKind,
@@ -108,7 +108,7 @@ class Views:
         self._instruments: dict[tuple[str, str], Instrument] = {}
         self._called: dict[str, dict[tuple[str, str], Instrument]] = defaultdict(dict)
         self._listed: dict[str, Sequence[Instrument]] = {}
-        self._books: dict[tuple[str, str], tuple[BookPicture[float], Cause]] = {}
+        self._books: dict[tuple[str, str], tuple[BookSnapshot[float], Cause]] = {}
         self._prices: dict[str, AggregatedPrice] = {}
         self._health: dict[str, ExchangeHealth] = {}
         self._balances: dict[tuple[str, str], tuple[Balance, Microseconds]] = {}
@@ -138,7 +138,7 @@ class Views:
 
     def _take(self, entry: Entry) -> None:
         match entry.record:
-            case BookPicture() as book:
+            case BookSnapshot() as book:
                 self._book(book, entry)
             case AggregatedPrice() as price:
                 if self._is_sound(flaw_of_price(price, _written(entry)), entry):
@@ -171,7 +171,7 @@ class Views:
             case _:
                 self._malformed(entry, entry.error)
 
-    def _book(self, book: BookPicture[float], entry: Entry) -> None:
+    def _book(self, book: BookSnapshot[float], entry: Entry) -> None:
         """A book that lost a side replaces what it was; an unsound one does not."""
         written = _written(entry)
         if book.has_both_sides and not self._is_sound(flaw(book, written), entry):

@@ -73,7 +73,7 @@ async def watch_topic(settings: Settings, topic: Topic, *, as_json: bool) -> Non
                         print_record(entry.record, as_json=as_json)
 
 
-class Picture:
+class Screen:
     """What the live view shows: the newest of everything."""
 
     def __init__(self) -> None:
@@ -142,12 +142,12 @@ class Picture:
 
 async def live(settings: Settings) -> None:
     """Show the live view until cancelled."""
-    picture = Picture()
+    screen = Screen()
     topics = (PRICES, SIGNALS, HEALTH, EVENTS)
     async with Reader(settings, await load_codec(settings), topics, start="end") as reader:
         with Live(console=console, auto_refresh=False, transient=True) as shown:
             async with aclosing(reader.batches()) as batches:
                 async for batch in batches:
                     for entry in batch:
-                        picture.take(entry)
-                    shown.update(picture.render(), refresh=True)
+                        screen.take(entry)
+                    shown.update(screen.render(), refresh=True)

@@ -2,7 +2,7 @@
 
 from neuroflux.domain.accounts import AccountTransfer, Balance, Fill, Liquidity, OrderReport, Position, TransferKind
 from neuroflux.domain.instruments import Instrument, InstrumentKind
-from neuroflux.domain.market import BookPicture, Funding, Level, Quote, Trade
+from neuroflux.domain.market import BookSnapshot, Funding, Level, Quote, Trade
 from neuroflux.domain.numbers import DECIMAL_PLACES, Microseconds, N, Numeral, to_scale
 from neuroflux.domain.orders import (
     Allocation,
@@ -48,7 +48,7 @@ __all__ = [
     "ArbitrageKind",
     "ArbitrageSignal",
     "Balance",
-    "BookPicture",
+    "BookSnapshot",
     "Candidate",
     "Cause",
     "CommandKind",

@@ -50,7 +50,7 @@ class Level(Struct, Generic[N], frozen=True, gc=False):
     quantity: N
 
 
-class BookPicture(Struct, Generic[N], frozen=True):
+class BookSnapshot(Struct, Generic[N], frozen=True):
     """The best levels of a proved book at one moment, best first.
 
     A book that lost a side is published once more without it: it replaces the last, and nothing is traded on it.

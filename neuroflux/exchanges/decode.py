@@ -64,7 +64,7 @@ class Decoding:
         self._depth = book_depth
         self._listed: dict[str, Instrument] = {}
         self._feeds: tuple[Feed, ...] = (self._exchange.market_feed([]), self._exchange.account_feed(_KEYS, []))
-        self._desk = self._exchange.desk(_KEYS, [])
+        self._order_client = self._exchange.order_client(_KEYS, [])
 
     def line(self, number: int, text: str) -> Iterator[str]:
         """The events of one line, each as JSON; at least one."""
@@ -98,7 +98,7 @@ class Decoding:
             return listed
         if not _is_of_an_order(answer.request):
             return [*self._held(answer, received), *self._events(lambda feed: feed.answer(answer, received))]
-        outcome = self._desk.outcome(answer)
+        outcome = self._order_client.outcome(answer)
         chosen = self._chosen(lambda feed: feed.answer(answer, received))
         is_unread = isinstance(outcome, InDoubt) and outcome.reason.startswith(UNREADABLE_ANSWER)
         is_said = answer.request.tag in _SENT_TAGS or any(isinstance(one, Undecodable) for one in chosen)
@@ -124,7 +124,7 @@ class Decoding:
         changed = [one for name, one in listed.items() if self._listed.get(name) != one]
         self._listed |= listed
         if changed:
-            self._desk = self._exchange.desk(_KEYS, list(self._listed.values()))
+            self._order_client = self._exchange.order_client(_KEYS, list(self._listed.values()))
         for feed in self._feeds:
             feed.learn(changed)
         faults = (_fault(self._exchange.ID, fault, received) for fault in listing.faults)

@@ -74,7 +74,7 @@ def fields_of(event: FeedEvent, depth: int) -> Fields:
     """The fields of one event; of a book the best ``depth`` levels."""
     match event:
         case BookChanged():
-            return {"type": "book", **_plain(event.picture(depth))}
+            return {"type": "book", **_plain(event.snapshot(depth))}
         case Undecodable():
             return an_error(event.reason)
         case Ignored():

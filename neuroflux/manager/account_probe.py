@@ -11,7 +11,7 @@ from uuid_utils import uuid7
 from neuroflux.domain import ControlCommand, ControlKind
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.manager.connection import CLIENT, Connection
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records.topics import CONTROL
 
 
@@ -32,14 +32,14 @@ async def probe(
             account=exchange, kind=ControlKind.PROBE, why=asked, issued_by=CLIENT, issued_at=connection.now()
         )
         await connection.publisher.write(CONTROL, command)
-    mirror = connection.mirror
-    await connection.until(lambda: all(answer_to(mirror, *one) for one in ids.items()), timeout)
-    return {exchange: answer_to(mirror, exchange, asked) or Probed() for exchange, asked in ids.items()}
+    view = connection.view
+    await connection.until(lambda: all(answer_to(view, *one) for one in ids.items()), timeout)
+    return {exchange: answer_to(view, exchange, asked) or Probed() for exchange, asked in ids.items()}
 
 
-def answer_to(mirror: Mirror, exchange: str, asked: str) -> Probed | None:
+def answer_to(view: View, exchange: str, asked: str) -> Probed | None:
     """What came of the probe of this id; None while nothing did."""
-    told = mirror.probes.get(exchange)
+    told = view.probes.get(exchange)
     if told is None:
         return None
     named, _, why = told.detail.partition(" ")

@@ -14,7 +14,7 @@ from neuroflux.manager.answers import ArbitrageAnswer, micros
 from neuroflux.manager.connection import CLIENT, Connection
 from neuroflux.manager.fill_sums import closing, legs, settled
 from neuroflux.manager.order_tracker import Followed
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.runtime.clock import wall
 
 NEEDED: Final = ("symbol", "buy_exchange", "buy_symbol", "sell_exchange", "sell_symbol", "quantity")
@@ -28,7 +28,7 @@ async def execute(connection: Connection, opportunity: Mapping[str, Any]) -> Arb
     with connection.follow(command.order_id) as followed:
         await connection.command(command)
         await connection.until(lambda: followed.complete, FOLLOWED_SECONDS)
-        return answer(connection.mirror, command, followed, began, connection.now())
+        return answer(connection.view, command, followed, began, connection.now())
 
 
 def pair_of(opportunity: Mapping[str, Any]) -> OrderCommand:
@@ -86,17 +86,17 @@ def _time(given: Any) -> Microseconds:
 
 
 def answer(
-    mirror: Mirror, command: OrderCommand, followed: Followed, began: Microseconds, now: Microseconds
+    view: View, command: OrderCommand, followed: Followed, began: Microseconds, now: Microseconds
 ) -> ArbitrageAnswer:
     """Profit and fees from the fills of both legs and of what hedged them, less what is still to be closed."""
-    money, last = settled(mirror, followed.fills, now), followed.last
-    exit_cost = closing(mirror, followed.fills, now)
+    money, last = settled(view, followed.fills, now), followed.last
+    exit_cost = closing(view, followed.fills, now)
     return {
         "arbitrage_id": command.order_id,
         "status": _status(followed),
         "profit_realized": money.profit - exit_cost,
         "execution_details": {
-            "legs": legs(mirror, followed.fills),
+            "legs": legs(view, followed.fills),
             "reason": last.reason if last else "no executor has taken the order yet",
             "decision": followed.decision.reason if followed.decision else "",
             "state": last.state.value if last else "",
@@ -105,7 +105,7 @@ def answer(
         },
         "fees_paid": money.fees,
         "execution_time": (now - began) / 1e6,
-        "risk_assessment": _risk(mirror, followed, now),
+        "risk_assessment": _risk(view, followed, now),
         "entry_edge": money.profit,
         "exit_cost": exit_cost,
     }
@@ -118,15 +118,15 @@ def _status(followed: Followed) -> Literal["executed", "partial", "failed"]:
     return "partial" if followed.fills else "failed"
 
 
-def _risk(mirror: Mirror, followed: Followed, now: Microseconds) -> dict[str, Any]:
+def _risk(view: View, followed: Followed, now: Microseconds) -> dict[str, Any]:
     """``open_quantity`` (units of the base, negative: short) and ``open_usd`` are what no leg has evened out."""
     last, left, usd = followed.last, 0.0, 0.0
     for fill in followed.fills:
-        instrument = mirror.instrument(fill.exchange, fill.symbol)
+        instrument = view.instrument(fill.exchange, fill.symbol)
         if instrument is None:
             continue
         left += float(fill.quantity) * instrument.multiplier * (1 if fill.side is Side.BUY else -1)
-        rate = mirror.rate(instrument.quote, now)
+        rate = view.rate(instrument.quote, now)
         usd = float(fill.price) / instrument.multiplier * (rate.mid if rate is not None else nan)
     even = abs(left) < 1e-12
     return {

@@ -21,21 +21,21 @@ from neuroflux.errors import UsageError
 from neuroflux.manager.answers import AssetBalance, BalanceAnswer, ExchangeBalance, SyncStatus, iso
 from neuroflux.manager.exchange_names import PARTS
 from neuroflux.manager.initialise import BALANCES_LIFE
-from neuroflux.manager.view import RECENT_SPAN, Mirror
+from neuroflux.manager.view import RECENT_SPAN, View
 
 
 def unified_balance(
-    mirror: Mirror, exchanges: Sequence[str], asset_filter: Collection[str] | None, now: Microseconds
+    view: View, exchanges: Sequence[str], asset_filter: Collection[str] | None, now: Microseconds
 ) -> BalanceAnswer:
     """What these exchanges hold of these assets; None means all. Raises UsageError for a filter that is no list."""
     _check(asset_filter)
     held = [
         told.balance
-        for (exchange, asset), told in mirror.balances.items()
+        for (exchange, asset), told in view.balances.items()
         if exchange in exchanges and (asset_filter is None or asset in asset_filter)
     ]
-    assets = _by_asset(mirror, held, now)
-    accounts = {name: _account(mirror, name, held, asset_filter, now) for name in exchanges}
+    assets = _by_asset(view, held, now)
+    accounts = {name: _account(view, name, held, asset_filter, now) for name in exchanges}
     profit = fsum(one["unrealised_pnl_usd"] for one in accounts.values())
     return {
         "total_balance_usd": fsum(one["total_usd"] for one in accounts.values()),
@@ -43,10 +43,10 @@ def unified_balance(
         "exchange_breakdown": _with_sums(accounts),
         "available_balance": {asset: one["available"] for asset, one in assets.items()},
         "locked_balance": {asset: one["in_positions"] + one["in_orders"] for asset, one in assets.items()},
-        "last_updated": iso(max((mirror.balances_told(name) for name in exchanges), default=0)),
-        "sync_status": {name: sync_status(mirror, name, now) for name in exchanges},
+        "last_updated": iso(max((view.balances_told(name) for name in exchanges), default=0)),
+        "sync_status": {name: sync_status(view, name, now) for name in exchanges},
         "unpriced": [asset for asset, one in assets.items() if isnan(one["value_usd"])]
-        + [name for name, value in _profits(mirror, exchanges, asset_filter, now).items() if isnan(value)],
+        + [name for name, value in _profits(view, exchanges, asset_filter, now).items() if isnan(value)],
         "unrealised_pnl_usd": profit,
     }
 
@@ -58,14 +58,14 @@ def _check(asset_filter: Collection[str] | None) -> None:
         raise UsageError(f"asset_filter: a list of assets is wanted, not {asset_filter!r}")
 
 
-def _by_asset(mirror: Mirror, held: Iterable[Balance], now: Microseconds) -> dict[str, AssetBalance]:
+def _by_asset(view: View, held: Iterable[Balance], now: Microseconds) -> dict[str, AssetBalance]:
     of: dict[str, list[Balance]] = {}
     for balance in held:
         of.setdefault(balance.asset, []).append(balance)
-    return {asset: _asset(mirror, asset, of[asset], now) for asset in sorted(of)}
+    return {asset: _asset(view, asset, of[asset], now) for asset in sorted(of)}
 
 
-def _asset(mirror: Mirror, asset: str, held: Sequence[Balance], now: Microseconds) -> AssetBalance:
+def _asset(view: View, asset: str, held: Sequence[Balance], now: Microseconds) -> AssetBalance:
     total = sum((one.total for one in held), Decimal(0))
     unrealised = sum((one.unrealised_pnl for one in held), Decimal(0))
     return {
@@ -73,51 +73,51 @@ def _asset(mirror: Mirror, asset: str, held: Sequence[Balance], now: Microsecond
         "available": float(sum((one.free for one in held), Decimal(0))),
         "in_positions": float(sum((one.in_positions for one in held), Decimal(0))),
         "in_orders": float(sum((one.in_orders for one in held), Decimal(0))),
-        "value_usd": _worth(mirror, asset, total - unrealised, now),
+        "value_usd": _worth(view, asset, total - unrealised, now),
         "unrealised_pnl": float(unrealised),
     }
 
 
-def _worth(mirror: Mirror, asset: str, amount: Decimal, now: Microseconds) -> float:
+def _worth(view: View, asset: str, amount: Decimal, now: Microseconds) -> float:
     """In USD; nothing is worth nothing, also without a price."""
     if not amount:
         return 0.0
-    rate = mirror.rate(asset, now)
+    rate = view.rate(asset, now)
     return float(amount) * rate.mid if rate is not None else nan
 
 
 def _account(
-    mirror: Mirror, exchange: str, held: Iterable[Balance], wanted: Collection[str] | None, now: Microseconds
+    view: View, exchange: str, held: Iterable[Balance], wanted: Collection[str] | None, now: Microseconds
 ) -> ExchangeBalance:
-    assets = _by_asset(mirror, (one for one in held if one.exchange == exchange), now)
-    profit = _profit(mirror, exchange, wanted, now)
+    assets = _by_asset(view, (one for one in held if one.exchange == exchange), now)
+    profit = _profit(view, exchange, wanted, now)
     values = [one["value_usd"] for one in assets.values() if not isnan(one["value_usd"])]
     return {"total_usd": sum(values) + profit, "unrealised_pnl_usd": profit, "assets": assets, "parts": {}}
 
 
-def _profit(mirror: Mirror, exchange: str, wanted: Collection[str] | None, now: Microseconds) -> float:
+def _profit(view: View, exchange: str, wanted: Collection[str] | None, now: Microseconds) -> float:
     """The unrealised profit of the positions that settle in one of these assets, in USD; of what has a price."""
-    values = _profits(mirror, (exchange,), wanted, now).values()
+    values = _profits(view, (exchange,), wanted, now).values()
     return fsum(value for value in values if not isnan(value))
 
 
 def _profits(
-    mirror: Mirror, exchanges: Sequence[str], wanted: Collection[str] | None, now: Microseconds
+    view: View, exchanges: Sequence[str], wanted: Collection[str] | None, now: Microseconds
 ) -> dict[str, float]:
     """USD by ``exchange:symbol``; ``nan`` where the position's instrument is not known, or its asset has no price."""
     found: dict[str, float] = {}
-    for (exchange, symbol), position in mirror.positions.items():
-        instrument = mirror.instrument(exchange, symbol)
+    for (exchange, symbol), position in view.positions.items():
+        instrument = view.instrument(exchange, symbol)
         settle = instrument.settle if instrument else ""
         if exchange in exchanges and (wanted is None or not settle or settle in wanted):
-            profit = _unrealised(mirror, instrument, position, now) if instrument else position.unrealised_pnl
-            found[f"{exchange}:{symbol}"] = _worth(mirror, settle, profit, now)
+            profit = _unrealised(view, instrument, position, now) if instrument else position.unrealised_pnl
+            found[f"{exchange}:{symbol}"] = _worth(view, settle, profit, now)
     return found
 
 
-def _unrealised(mirror: Mirror, instrument: Instrument, position: Position, now: Microseconds) -> Decimal:
+def _unrealised(view: View, instrument: Instrument, position: Position, now: Microseconds) -> Decimal:
     """In the asset that the position settles in."""
-    mark = mirror.mark(instrument, now)
+    mark = view.mark(instrument, now)
     if mark is None or not position.entry_price:
         return position.unrealised_pnl
     return position.quantity * (Decimal(str(mark)) - position.entry_price)
@@ -163,15 +163,15 @@ def _added(one: AssetBalance, other: AssetBalance) -> AssetBalance:
 # ── how far the figures can be relied on ─────────────────────────────────────────────────────────────────────────
 
 
-def sync_status(mirror: Mirror, exchange: str, now: Microseconds) -> SyncStatus:
+def sync_status(view: View, exchange: str, now: Microseconds) -> SyncStatus:
     """``synced`` only when all that the account holds was reported lately and agreed with REST when last compared.
 
     The age is that of the oldest balance or position.
     """
     reported, difference, mode = (
-        mirror.oldest_part(exchange),
-        mirror.differences.get(exchange),
-        mirror.modes.get(exchange),
+        view.oldest_part(exchange),
+        view.differences.get(exchange),
+        view.modes.get(exchange),
     )
     if not reported:
         return {"status": "missing", "age_seconds": nan, "agrees": None, "detail": "no balance was reported"}

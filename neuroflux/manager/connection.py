@@ -16,7 +16,7 @@ from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
 from neuroflux.manager import order_tracker
 from neuroflux.manager.order_tracker import Followed, Followers
-from neuroflux.manager.view import KEPT, SINCE, Mirror
+from neuroflux.manager.view import KEPT, SINCE, View
 from neuroflux.records.entries import Entry
 from neuroflux.records.places import Place
 from neuroflux.records.topics import COMMANDS
@@ -38,12 +38,12 @@ T = TypeVar("T")
 class Connection:
     """An async context manager, of one event loop. Raises Unreachable where the stack does not answer.
 
-    ``mirror`` answers from memory; ``until`` waits for what it will know; ``follow`` and ``command`` act.
+    ``view`` answers from memory; ``until`` waits for what it will know; ``follow`` and ``command`` act.
     """
 
     def __init__(self, settings: Settings, now: Callable[[], Microseconds] = wall) -> None:
         self.settings, self.now = settings, now
-        self.mirror = Mirror()
+        self.view = View()
         self._followers = Followers()
         self._moved = asyncio.Condition()
         self._failure: BaseException | None = None
@@ -89,7 +89,7 @@ class Connection:
     async def _load(self, reader: Reader) -> None:
         """Take in what is there, and go on in the background."""
         loaded = asyncio.Event()
-        self._feed(reader, self.mirror.take, loaded)
+        self._feed(reader, self.view.take, loaded)
         waiting = asyncio.create_task(loaded.wait())
         try:
             await asyncio.wait({waiting, self._feeds[-1]}, timeout=LOAD_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)

@@ -47,9 +47,9 @@ class DriftWatch:
             self._look()
 
     def _look(self) -> None:
-        mirror = self._connection.mirror
-        with mirror.lock:
-            held = allocation(mirror, self._exchanges(), self._connection.now())
+        view = self._connection.view
+        with view.lock:
+            held = allocation(view, self._exchanges(), self._connection.now())
         self.action = drifted(held, self._target)
         if self.action is not None:
             log.warning("the portfolio has drifted: %s", self.action["reason"])

@@ -21,7 +21,7 @@ from neuroflux.manager.balances import unified_balance
 from neuroflux.manager.connection import CLIENT, Connection
 from neuroflux.manager.exchange_names import expand, parts
 from neuroflux.manager.initialise import BALANCES_LIFE, HEALTH_LIFE
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records.topics import FAILOVER
 
 TRIAL: Final = EXCHANGE_TIMEOUTS["read"]
@@ -36,7 +36,7 @@ async def set_up_failover(
     """Try the backups, and publish the failover; active where one of them works. Raises UsageError, Unreachable."""
     primaries, backups = parts(primary_exchange, "primary_exchange"), _backups(primary_exchange, backup_exchanges)
     tests = await try_backups(connection, backups)
-    status = outcome(connection.mirror, tests)
+    status = outcome(connection.view, tests)
     active = any(test["passed"] for test in tests.values())
     for primary in primaries:
         await _publish(
@@ -75,7 +75,7 @@ def _backups(primary: str, names: Iterable[str]) -> tuple[str, ...]:
 async def _publish(connection: Connection, failover: Failover) -> None:
     """Write it, and wait until it came back from the topic."""
     await connection.publisher.write(FAILOVER, failover)
-    known = connection.mirror.failovers
+    known = connection.view.failovers
     await connection.until(lambda: known.get(failover.primary) == failover, EXCHANGE_TIMEOUTS["read"])
 
 
@@ -84,24 +84,24 @@ async def _publish(connection: Connection, failover: Failover) -> None:
 
 async def try_backups(connection: Connection, backups: Sequence[str]) -> dict[str, BackupTest]:
     """Wait until each has shown anew that it works, no longer than ``TRIAL``; what each showed."""
-    mirror, began = connection.mirror, connection.now()
-    shown = connection.until(lambda: all(_showed(mirror, name, began) for name in backups), TRIAL)
+    view, began = connection.view, connection.now()
+    shown = connection.until(lambda: all(_showed(view, name, began) for name in backups), TRIAL)
     probes, _ = await asyncio.gather(probe(connection, backups, TRIAL), shown)
-    with mirror.lock:
-        return {name: tried(mirror, name, probes[name], began, connection.now()) for name in backups}
+    with view.lock:
+        return {name: tried(view, name, probes[name], began, connection.now()) for name in backups}
 
 
-def _showed(mirror: Mirror, exchange: str, since: Microseconds) -> bool:
-    health = mirror.health.get(exchange)
-    return health is not None and health.event_time >= since and mirror.newest_book(exchange) >= since
+def _showed(view: View, exchange: str, since: Microseconds) -> bool:
+    health = view.health.get(exchange)
+    return health is not None and health.event_time >= since and view.newest_book(exchange) >= since
 
 
-def tried(mirror: Mirror, exchange: str, probed: Probed, began: Microseconds, now: Microseconds) -> BackupTest:
+def tried(view: View, exchange: str, probed: Probed, began: Microseconds, now: Microseconds) -> BackupTest:
     """What a backup showed since the trial ``began``; ``passed`` where it lacks nothing."""
-    health, told, book = mirror.health.get(exchange), mirror.balances_told(exchange), mirror.newest_book(exchange)
-    funds = unified_balance(mirror, (exchange,), None, now)["total_balance_usd"] if told else nan
+    health, told, book = view.health.get(exchange), view.balances_told(exchange), view.newest_book(exchange)
+    funds = unified_balance(view, (exchange,), None, now)["total_balance_usd"] if told else nan
     poor = "" if funds > 0 else "funds: nothing of worth is held there"
-    reason = _lacking(mirror, exchange, probed, began, now) or poor
+    reason = _lacking(view, exchange, probed, began, now) or poor
     return {
         "passed": not reason,
         "health": health.status.value if health else "unknown",
@@ -112,8 +112,8 @@ def tried(mirror: Mirror, exchange: str, probed: Probed, began: Microseconds, no
     }
 
 
-def _lacking(mirror: Mirror, exchange: str, probed: Probed, began: Microseconds, now: Microseconds) -> str:
-    health, told, book = mirror.health.get(exchange), mirror.balances_told(exchange), mirror.newest_book(exchange)
+def _lacking(view: View, exchange: str, probed: Probed, began: Microseconds, now: Microseconds) -> str:
+    health, told, book = view.health.get(exchange), view.balances_told(exchange), view.newest_book(exchange)
     if health is None or now - health.event_time > HEALTH_LIFE:
         return "health: nobody told it lately"
     if health.status is HealthStatus.OFFLINE:
@@ -125,8 +125,8 @@ def _lacking(mirror: Mirror, exchange: str, probed: Probed, began: Microseconds,
     return "" if book >= began else "book: none came while it was tried"
 
 
-def outcome(mirror: Mirror, tests: Mapping[str, BackupTest]) -> TestStatus:
+def outcome(view: View, tests: Mapping[str, BackupTest]) -> TestStatus:
     """``untested`` where nothing at all is known of a backup; else whether all passed."""
-    if any(name not in mirror.health and isnan(test["book_age_seconds"]) for name, test in tests.items()):
+    if any(name not in view.health and isnan(test["book_age_seconds"]) for name, test in tests.items()):
         return "untested"
     return "tested" if all(test["passed"] for test in tests.values()) else "failed"

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from neuroflux.domain import Fill, Instrument, InstrumentKind, Microseconds, Side
 from neuroflux.engine.markets.costs import closing_cost, mid_of
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 
 
 class Settled(Struct, frozen=True):
@@ -27,21 +27,21 @@ class Settled(Struct, frozen=True):
         return self.brought - self.paid - self.fees
 
 
-def settled(mirror: Mirror, fills: Iterable[Fill], now: Microseconds) -> Settled:
+def settled(view: View, fills: Iterable[Fill], now: Microseconds) -> Settled:
     """Sum the fills up; each in its instrument's quote, each fee in its own asset."""
     sums = {Side.BUY: 0.0, Side.SELL: 0.0}
     fees, unpriced = 0.0, dict[str, None]()
     for fill in fills:
-        value, quote = float(fill.price * fill.quantity), quote_of(mirror, fill)
+        value, quote = float(fill.price * fill.quantity), quote_of(view, fill)
         for asset, amount in ((quote, value), (fill.fee_asset, float(fill.fee))):
-            if amount and mirror.rate(asset, now) is None:
+            if amount and view.rate(asset, now) is None:
                 unpriced[asset] = None
-        sums[fill.side] += value * _usd(mirror, quote, now)
-        fees += float(fill.fee) * _usd(mirror, fill.fee_asset, now) if fill.fee else 0.0
+        sums[fill.side] += value * _usd(view, quote, now)
+        fees += float(fill.fee) * _usd(view, fill.fee_asset, now) if fill.fee else 0.0
     return Settled(sums[Side.BUY], sums[Side.SELL], fees, tuple(unpriced))
 
 
-def closing(mirror: Mirror, fills: Iterable[Fill], now: Microseconds) -> float:
+def closing(view: View, fills: Iterable[Fill], now: Microseconds) -> float:
     """USD that closing what these fills opened costs by the books now; ``nan`` where a book or rate is not known.
 
     0 where only spot was traded: that moved what is held, and nothing stays open.
@@ -50,42 +50,42 @@ def closing(mirror: Mirror, fills: Iterable[Fill], now: Microseconds) -> float:
     for fill in fills:
         name = (fill.exchange, fill.symbol)
         opened[name] = opened.get(name, Decimal(0)) + fill.quantity * (1 if fill.side is Side.BUY else -1)
-    known = {name: mirror.instrument(*name) for name in opened}
+    known = {name: view.instrument(*name) for name in opened}
     if all(one is not None and one.kind is InstrumentKind.SPOT for one in known.values()):
         return 0.0
-    return fsum(_closing(mirror, known[name], float(wire), now) for name, wire in opened.items() if wire)
+    return fsum(_closing(view, known[name], float(wire), now) for name, wire in opened.items() if wire)
 
 
-def _closing(mirror: Mirror, instrument: Instrument | None, wire: float, now: Microseconds) -> float:
-    book = mirror.book(instrument) if instrument is not None else None
-    rate = mirror.rate(instrument.quote, now) if instrument is not None else None
+def _closing(view: View, instrument: Instrument | None, wire: float, now: Microseconds) -> float:
+    book = view.book(instrument) if instrument is not None else None
+    rate = view.rate(instrument.quote, now) if instrument is not None else None
     if instrument is None or rate is None or book is None or not book.has_both_sides:
         return nan
     levels = book.bids if wire > 0 else book.asks
     return closing_cost(instrument, mid_of(book), rate, levels, abs(wire) * instrument.multiplier)
 
 
-def quote_of(mirror: Mirror, fill: Fill) -> str:
+def quote_of(view: View, fill: Fill) -> str:
     """The asset that a fill is priced in; "" for an instrument that nobody lists any more."""
-    instrument = mirror.instrument(fill.exchange, fill.symbol)
+    instrument = view.instrument(fill.exchange, fill.symbol)
     return instrument.quote if instrument is not None else ""
 
 
-def _usd(mirror: Mirror, asset: str, now: Microseconds) -> float:
-    rate = mirror.rate(asset, now)
+def _usd(view: View, asset: str, now: Microseconds) -> float:
+    rate = view.rate(asset, now)
     return rate.mid if rate is not None else nan
 
 
-def legs(mirror: Mirror, fills: Iterable[Fill]) -> list[dict[str, Any]]:
+def legs(view: View, fills: Iterable[Fill]) -> list[dict[str, Any]]:
     """By exchange, symbol and side: quantity in units of the base, average price of one in the quote, fees by asset."""
     found: dict[tuple[str, str, str], list[Fill]] = {}
     for fill in fills:
         found.setdefault((fill.exchange, fill.symbol, fill.side.value), []).append(fill)
-    return [_leg(mirror, *name, parts) for name, parts in found.items()]
+    return [_leg(view, *name, parts) for name, parts in found.items()]
 
 
-def _leg(mirror: Mirror, exchange: str, symbol: str, side: str, fills: list[Fill]) -> dict[str, Any]:
-    instrument = mirror.instrument(exchange, symbol)
+def _leg(view: View, exchange: str, symbol: str, side: str, fills: list[Fill]) -> dict[str, Any]:
+    instrument = view.instrument(exchange, symbol)
     multiplier = float(instrument.multiplier) if instrument is not None else nan
     quantity = sum(fill.quantity for fill in fills)
     fees: dict[str, float] = {}

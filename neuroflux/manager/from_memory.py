@@ -36,23 +36,23 @@ class Reading:
 
     def get_unified_balance(self, asset_filter: Collection[str] | None = None) -> BalanceAnswer:
         self._connection.check()
-        with self._connection.mirror.lock:
-            return balances.unified_balance(self._connection.mirror, self.ready, asset_filter, self._connection.now())
+        with self._connection.view.lock:
+            return balances.unified_balance(self._connection.view, self.ready, asset_filter, self._connection.now())
 
     def monitor_exchange_health(self) -> HealthAnswer:
         self._connection.check()
-        with self._connection.mirror.lock:
-            answer = health.exchange_health(self._connection.mirror, self._all, self._connection.now())
+        with self._connection.view.lock:
+            answer = health.exchange_health(self._connection.view, self._all, self._connection.now())
         if self.drift.action is not None:
             answer["recommended_actions"].append(self.drift.action)
         return answer
 
     def get_market_data_aggregated(self, symbol: str, exchanges: Collection[str] | None = None) -> MarketDataAnswer:
         self._connection.check()
-        with self._connection.mirror.lock:
-            return market_data.market_data(self._connection.mirror, symbol, exchanges, self._connection.now())
+        with self._connection.view.lock:
+            return market_data.market_data(self._connection.view, symbol, exchanges, self._connection.now())
 
     def scan_arbitrage_opportunities(self) -> list[Opportunity]:
         self._connection.check()
-        with self._connection.mirror.lock:
-            return opportunities.opportunities(self._connection.mirror, self._connection.now())
+        with self._connection.view.lock:
+            return opportunities.opportunities(self._connection.view, self._connection.now())

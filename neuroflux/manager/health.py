@@ -29,7 +29,7 @@ from neuroflux.exchanges.config import RATE_LIMIT_BUFFER
 from neuroflux.manager.answers import Action, ConnectivityMetrics, ExchangeHealthAnswer, HealthAnswer, RateLimit, iso
 from neuroflux.manager.balances import sync_status
 from neuroflux.manager.initialise import HEALTH_LIFE
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 
 RELIABLE: Final = 99.0
 DO: Final = {
@@ -45,17 +45,15 @@ DO: Final = {
 }
 
 
-def exchange_health(mirror: Mirror, exchanges: Sequence[str], now: Microseconds) -> HealthAnswer:
+def exchange_health(view: View, exchanges: Sequence[str], now: Microseconds) -> HealthAnswer:
     """The health of these exchanges."""
-    shown = {name: _shown(mirror.health.get(name), now) for name in exchanges}
+    shown = {name: _shown(view.health.get(name), now) for name in exchanges}
     return {
         "overall_health": overall(list(shown.values())),
         "exchange_status": shown,
-        "connectivity_metrics": _connectivity(
-            [mirror.health[name] for name in exchanges if name in mirror.health], now
-        ),
+        "connectivity_metrics": _connectivity([view.health[name] for name in exchanges if name in view.health], now),
         "api_rate_limits": {name: _rate_limit(one["rate_limit_usage"]) for name, one in shown.items()},
-        "recommended_actions": [action for name in exchanges for action in actions(mirror, name, now)],
+        "recommended_actions": [action for name in exchanges for action in actions(view, name, now)],
         "last_checked": iso(now),
     }
 
@@ -123,28 +121,28 @@ def _rate_limit(usage: float) -> RateLimit:
 # ── what is to be done ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def actions(mirror: Mirror, exchange: str, now: Microseconds) -> list[Action]:
+def actions(view: View, exchange: str, now: Microseconds) -> list[Action]:
     """What is to be done about one exchange, the gravest first."""
     return [
         {"exchange": exchange, "condition": condition, "action": DO[condition], "reason": reason}
-        for condition, reason in conditions(mirror, exchange, now).items()
+        for condition, reason in conditions(view, exchange, now).items()
     ]
 
 
-def conditions(mirror: Mirror, exchange: str, now: Microseconds) -> dict[str, str]:
+def conditions(view: View, exchange: str, now: Microseconds) -> dict[str, str]:
     """The conditions that hold, and the figure that makes each hold."""
-    health = mirror.health.get(exchange)
+    health = view.health.get(exchange)
     met = (
         _health_conditions(health, now)
         if health and _fresh(health, now)
         else {"unknown": _shown(health, now)["reason"]}
     )
-    sync, halt = sync_status(mirror, exchange, now), mirror.halt_of(exchange)
+    sync, halt = sync_status(view, exchange, now), view.halt_of(exchange)
     if sync["status"] != "synced":
         met["account"] = f"{sync['status']}: {sync['detail']}"
     if halt:
         met["halted"] = halt
-    failover = mirror.failovers.get(exchange)
+    failover = view.failovers.get(exchange)
     if met.keys() & {"unknown", "offline"} and not (failover and failover.active):
         met["unbacked"] = "no failover is active"
     return met

@@ -23,7 +23,7 @@ from neuroflux.manager.answers import ConnectionHealth, InitializationAnswer, is
 from neuroflux.manager.configs import Wanted
 from neuroflux.manager.connection import CLIENT, Connection
 from neuroflux.manager.key_handover import Handed, hand
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records.topics import CONTROL
 from neuroflux.runtime.settings import Settings
 from neuroflux.stack import home
@@ -124,16 +124,16 @@ def _key_fault(wanted: Wanted, settings: Settings) -> str:
     return f"api_key, secret_key: not those of {prefix}_API_KEY and _SECRET_KEY, which the services use; {REMOTE}"
 
 
-def state_fault(mirror: Mirror, exchange: str, now: Microseconds, since: Microseconds = 0) -> str:
+def state_fault(view: View, exchange: str, now: Microseconds, since: Microseconds = 0) -> str:
     """What an exchange lacks to be ready now; "" where it lacks nothing. Balances of before ``since`` don't count."""
-    health = mirror.health.get(exchange)
+    health = view.health.get(exchange)
     if health is None:
         return "nothing is known of its health"
     if now - health.event_time > HEALTH_LIFE:
         return f"its health was last told {(now - health.event_time) / 1e6:.0f} s ago"
     if health.status is HealthStatus.OFFLINE:
         return f"offline: {health.reason}"
-    told = mirror.balances_told(exchange)
+    told = view.balances_told(exchange)
     if not told or told < since:
         return "its balances are not known"
     return "" if now - told <= BALANCES_LIFE else f"its balances were last told {(now - told) / 1e6:.0f} s ago"
@@ -154,27 +154,27 @@ async def initialise(connection: Connection, simulated: Simulated, wanted: Seque
     for one in wanted:
         if not reasons[one.exchange]:
             await publish_limits(connection, one)
-    with connection.mirror.lock:
-        return answer(connection.mirror, simulated, wanted, reasons, connection.now())
+    with connection.view.lock:
+        return answer(connection.view, simulated, wanted, reasons, connection.now())
 
 
 async def _ready(connection: Connection, simulated: Simulated, wanted: Wanted, handed: Handed) -> str:
     """Why an exchange did not become ready in time; "" where it did."""
-    mirror, exchange, now, timeout = connection.mirror, wanted.exchange, connection.now, EXCHANGE_TIMEOUTS["initialize"]
+    view, exchange, now, timeout = connection.view, wanted.exchange, connection.now, EXCHANGE_TIMEOUTS["initialize"]
     real, until = exchange not in simulated, now() + int(timeout * 1e6)
     if fault := config_fault(wanted, simulated, connection.settings, handed) or (handed.fault if real else ""):
         return fault
     if real and (refused := (await probe(connection, [exchange], timeout))[exchange].reason):
         return f"a signed call failed: {refused}"
     since = handed.since if real else 0
-    if await connection.until(lambda: not state_fault(mirror, exchange, now(), since), (until - now()) / 1e6):
-        await connection.until(lambda: mirror.newest_book(exchange) > 0, MARKET_PATIENCE)
-    return state_fault(mirror, exchange, now(), since)
+    if await connection.until(lambda: not state_fault(view, exchange, now(), since), (until - now()) / 1e6):
+        await connection.until(lambda: view.newest_book(exchange) > 0, MARKET_PATIENCE)
+    return state_fault(view, exchange, now(), since)
 
 
 async def publish_limits(connection: Connection, wanted: Wanted) -> None:
     """Write the limits that were asked for, beside those that hold, and wait until they are known; else nothing."""
-    holding = dict(connection.mirror.own_limits(wanted.exchange))
+    holding = dict(connection.view.own_limits(wanted.exchange))
     limits = holding | wanted.limits
     if limits == holding:
         return
@@ -182,11 +182,11 @@ async def publish_limits(connection: Connection, wanted: Wanted) -> None:
         account=wanted.exchange, kind=ControlKind.LIMITS, limits=limits, issued_by=CLIENT, issued_at=connection.now()
     )
     await connection.publisher.write(CONTROL, command)
-    await connection.until(lambda: connection.mirror.own_limits(wanted.exchange) == limits, EXCHANGE_TIMEOUTS["read"])
+    await connection.until(lambda: connection.view.own_limits(wanted.exchange) == limits, EXCHANGE_TIMEOUTS["read"])
 
 
 def answer(
-    mirror: Mirror, simulated: Container[str], wanted: Sequence[Wanted], reasons: dict[str, str], now: int
+    view: View, simulated: Container[str], wanted: Sequence[Wanted], reasons: dict[str, str], now: int
 ) -> InitializationAnswer:
     """``reasons`` say why an exchange failed, "" for one that is ready."""
     ready = [name for name, reason in reasons.items() if not reason]
@@ -197,14 +197,14 @@ def answer(
         "status": "failed" if not ready else "partial_success" if failed else "full_success",
         "active_connections": len(ready),
         "connection_health": {
-            one.exchange: _connection(mirror, one, one.exchange in simulated, reasons[one.exchange], now)
+            one.exchange: _connection(view, one, one.exchange in simulated, reasons[one.exchange], now)
             for one in wanted
         },
     }
 
 
-def _connection(mirror: Mirror, wanted: Wanted, simulated: bool, reason: str, now: Microseconds) -> ConnectionHealth:
-    health, told = mirror.health.get(wanted.exchange), mirror.balances_told(wanted.exchange)
+def _connection(view: View, wanted: Wanted, simulated: bool, reason: str, now: Microseconds) -> ConnectionHealth:
+    health, told = view.health.get(wanted.exchange), view.balances_told(wanted.exchange)
     return {
         "status": health.status.value if health else "unknown",
         "simulated": simulated,
@@ -213,5 +213,5 @@ def _connection(mirror: Mirror, wanted: Wanted, simulated: bool, reason: str, no
         "latency_ms": health.latency_ms if health else float("nan"),
         "balances_age_seconds": (now - told) / 1e6 if told else float("nan"),
         "last_successful_request": iso(health.last_successful_request) if health else "",
-        "limits": dict(mirror.limits(wanted.exchange)),
+        "limits": dict(view.limits(wanted.exchange)),
     }

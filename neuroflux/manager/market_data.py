@@ -18,14 +18,14 @@ from math import fsum, nan
 
 from msgspec import Struct
 
-from neuroflux.domain import AggregatedPrice, BookPicture, Instrument, Microseconds, PriceSource
+from neuroflux.domain import AggregatedPrice, BookSnapshot, Instrument, Microseconds, PriceSource
 from neuroflux.engine.markets.conversion import Name
 from neuroflux.engine.markets.prices import STALE, WINDOW, liquidity_score
 from neuroflux.engine.routing.candidates import PRICE_LIFE
 from neuroflux.errors import UnknownSymbol
 from neuroflux.manager.answers import ExchangeData, InstrumentData, MarketDataAnswer, causes_answer, iso
 from neuroflux.manager.exchange_names import expand
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 
 SHOWN_LEVELS = 10
 """How many levels of each side of a book an answer shows."""
@@ -35,7 +35,7 @@ class _Part(Struct, frozen=True):
     """One instrument: its book, its share in the price (None: left out), and USD for one unit of its quote."""
 
     instrument: Instrument
-    book: BookPicture[float] | None
+    book: BookSnapshot[float] | None
     source: PriceSource | None
     rate: float
 
@@ -66,44 +66,42 @@ class _Part(Struct, frozen=True):
         return 2 * (ask - bid) / (ask + bid)
 
 
-def market_data(mirror: Mirror, symbol: str, exchanges: Collection[str] | None, now: Microseconds) -> MarketDataAnswer:
+def market_data(view: View, symbol: str, exchanges: Collection[str] | None, now: Microseconds) -> MarketDataAnswer:
     """``symbol`` is a market (``BTC/USD``) or one instrument's; raises UnknownSymbol, UsageError."""
     wanted = None if exchanges is None else expand(exchanges, "exchanges")
-    listed = [one for one in mirror.called(symbol) if wanted is None or one.exchange in wanted]
+    listed = [one for one in view.called(symbol) if wanted is None or one.exchange in wanted]
     if not listed:
         where = "" if wanted is None else f" on {', '.join(wanted)}"
         raise UnknownSymbol(f"symbol: no instrument list names {symbol!r}{where}")
-    price = _fresh_price(mirror, listed[0].market, now)
-    parts = _parts(mirror, listed, price, now)
+    price = _fresh_price(view, listed[0].market, now)
+    parts = _parts(view, listed, price, now)
     included = [part for part in parts if part.source is not None]
-    return _answer(mirror, symbol, parts, included, price, now)
+    return _answer(view, symbol, parts, included, price, now)
 
 
-def _fresh_price(mirror: Mirror, market: str, now: Microseconds) -> AggregatedPrice | None:
-    price = mirror.prices.get(market)
+def _fresh_price(view: View, market: str, now: Microseconds) -> AggregatedPrice | None:
+    price = view.prices.get(market)
     return price if price is not None and now - price.event_time <= PRICE_LIFE else None
 
 
-def _parts(
-    mirror: Mirror, listed: Iterable[Instrument], price: AggregatedPrice | None, now: Microseconds
-) -> list[_Part]:
+def _parts(view: View, listed: Iterable[Instrument], price: AggregatedPrice | None, now: Microseconds) -> list[_Part]:
     sources = {(one.exchange, one.symbol): one for one in price.sources} if price else {}
     parts = []
     for one in listed:
-        rate = mirror.rate(one.quote, now)
-        book = mirror.book(one)
+        rate = view.rate(one.quote, now)
+        book = view.book(one)
         source = sources.get((one.exchange, one.symbol)) if _is_fresh(book, now) else None
         parts.append(_Part(one, book, source, rate.mid if rate else nan))
     return parts
 
 
-def _is_fresh(book: BookPicture[float] | None, now: Microseconds) -> bool:
+def _is_fresh(book: BookSnapshot[float] | None, now: Microseconds) -> bool:
     """Whether there is a book to show for a price. Quotes may be back before it, after a silence of the exchange."""
     return book is not None and book.has_both_sides and abs(now - book.received_time) <= STALE
 
 
 def _answer(
-    mirror: Mirror,
+    view: View,
     symbol: str,
     parts: Sequence[_Part],
     included: Sequence[_Part],
@@ -128,7 +126,7 @@ def _answer(
         "status": "live" if sources else "no_data",
         "window_seconds": WINDOW / 1e6,
         "excluded": {
-            f"{part.instrument.exchange}:{part.instrument.symbol}": _why_not(mirror, part, market, price, now)
+            f"{part.instrument.exchange}:{part.instrument.symbol}": _why_not(view, part, market, price, now)
             for part in parts
             if part.source is None
         },
@@ -153,7 +151,7 @@ def _score(parts: Sequence[_Part]) -> float:
     return liquidity_score(sum(part.depth for part in shown), sum(part.spread for part in shown) / len(shown))
 
 
-def _why_not(mirror: Mirror, part: _Part, market: str, price: AggregatedPrice | None, now: Microseconds) -> str:
+def _why_not(view: View, part: _Part, market: str, price: AggregatedPrice | None, now: Microseconds) -> str:
     """Why an instrument has no share in the price of the market."""
     instrument, book = part.instrument, part.book
     if instrument.market != market:
@@ -168,7 +166,7 @@ def _why_not(mirror: Mirror, part: _Part, market: str, price: AggregatedPrice | 
         return f"conversion: no fresh rate for {instrument.quote}"
     if price is None:
         return f"stale: no price of {instrument.market} in the last {PRICE_LIFE / 1e6:.0f} s"
-    excluded = mirror.exclusions.get(part.name)
+    excluded = view.exclusions.get(part.name)
     return f"outlier: {excluded.detail}" if excluded else "the price was made before its data came"
 
 

@@ -14,22 +14,22 @@ from neuroflux.engine.routing.candidates import side_of
 from neuroflux.engine.routing.pair import CLOSENESS
 from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 from neuroflux.manager.answers import Opportunity, causes_answer, iso
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 
 
 def opportunities(
-    mirror: Mirror, now: Microseconds, thresholds: Mapping[str, float] = ARBITRAGE_THRESHOLDS
+    view: View, now: Microseconds, thresholds: Mapping[str, float] = ARBITRAGE_THRESHOLDS
 ) -> list[Opportunity]:
     """Every signal that has not expired, whose exchanges are not halted, and that pays what the thresholds ask on what
     the accounts can fund. Where their funds are not known it counts as the signal says."""
     found = [
-        (one, _opportunity(mirror, one, now))
-        for one in mirror.open_signals(now)
+        (one, _opportunity(view, one, now))
+        for one in view.open_signals(now)
         if one.expected_profit >= thresholds["min_profit_usd"]  # what can be funded of it promises no more
-        and not mirror.halt_of(one.buy_exchange)
-        and not mirror.halt_of(one.sell_exchange)
+        and not view.halt_of(one.buy_exchange)
+        and not view.halt_of(one.sell_exchange)
     ]
-    worth = [one for signal, one in found if pays(one, _unit_usd(mirror, signal, now), thresholds)]
+    worth = [one for signal, one in found if pays(one, _unit_usd(view, signal, now), thresholds)]
     worth.sort(key=lambda one: (-one["expected_profit"], one["expires_at"], one["signal_id"]))
     return worth
 
@@ -41,33 +41,33 @@ def pays(found: Opportunity, unit_usd: float, thresholds: Mapping[str, float]) -
     return found["expected_profit"] >= max(thresholds["min_profit_usd"], thresholds["min_profit_fraction"] * notional)
 
 
-def _unit_usd(mirror: Mirror, signal: ArbitrageSignal, now: Microseconds) -> float:
+def _unit_usd(view: View, signal: ArbitrageSignal, now: Microseconds) -> float:
     """USD for a unit of the base, at the price of its book; without a rate of its quote, as if that were USD."""
-    bought = mirror.instrument(signal.buy_exchange, signal.buy_symbol)
+    bought = view.instrument(signal.buy_exchange, signal.buy_symbol)
     if bought is None:
         return signal.buy_price
-    rate = mirror.rate(bought.quote, now)
+    rate = view.rate(bought.quote, now)
     return signal.buy_price / bought.multiplier * (rate.ask if rate else 1.0)
 
 
-def _per_base(mirror: Mirror, exchange: str, symbol: str, price: float) -> float:
+def _per_base(view: View, exchange: str, symbol: str, price: float) -> float:
     """A price of the wire's unit as one of the base; ``nan`` where the instrument is not listed."""
-    instrument = mirror.instrument(exchange, symbol)
+    instrument = view.instrument(exchange, symbol)
     return price / instrument.multiplier if instrument is not None else nan
 
 
 # ── what the accounts can do ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def fundable(mirror: Mirror, signal: ArbitrageSignal, now: Microseconds) -> float:
+def fundable(view: View, signal: ArbitrageSignal, now: Microseconds) -> float:
     """The units of the base that both accounts can pay for, as the execution counts it; ``nan`` where not known."""
     wanted = Decimal(str(signal.quantity))
     sides = (
-        (Side.BUY, mirror.instrument(signal.buy_exchange, signal.buy_symbol), signal.buy_price),
-        (Side.SELL, mirror.instrument(signal.sell_exchange, signal.sell_symbol), signal.sell_price),
+        (Side.BUY, view.instrument(signal.buy_exchange, signal.buy_symbol), signal.buy_price),
+        (Side.SELL, view.instrument(signal.sell_exchange, signal.sell_symbol), signal.sell_price),
     )
     for side, instrument, price in sides:
-        prospect = mirror.prospect(instrument, side, now) if instrument is not None else None
+        prospect = view.prospect(instrument, side, now) if instrument is not None else None
         if instrument is None or prospect is None or prospect.free is None:
             return nan
         unit = spent_amount(instrument, side, Decimal(1), Decimal(str(price)))
@@ -80,7 +80,7 @@ def fundable(mirror: Mirror, signal: ArbitrageSignal, now: Microseconds) -> floa
     return float(wanted)
 
 
-def _profit(mirror: Mirror, signal: ArbitrageSignal, quantity: float, now: Microseconds) -> float:
+def _profit(view: View, signal: ArbitrageSignal, quantity: float, now: Microseconds) -> float:
     """USD, net, of the first ``quantity`` units: by the books now, at most what the signal promises of the whole.
 
     Without both books it is the signal's average, which the first units beat.
@@ -88,19 +88,19 @@ def _profit(mirror: Mirror, signal: ArbitrageSignal, quantity: float, now: Micro
     share = quantity / signal.quantity
     if not quantity or share >= 1:
         return share * signal.expected_profit
-    legs = [_leg(mirror, signal, side, quantity, now) for side in Side]
+    legs = [_leg(view, signal, side, quantity, now) for side in Side]
     taken = cross(legs[0], legs[1], float("inf")) if legs[0] and legs[1] else None
     net = taken.net - share * signal.exit_cost if taken and taken.quantity >= quantity * 0.999 else 0.0
     return min(max(net, share * signal.expected_profit), signal.expected_profit)
 
 
-def _leg(mirror: Mirror, signal: ArbitrageSignal, side: Side, quantity: float, now: Microseconds) -> Leg | None:
+def _leg(view: View, signal: ArbitrageSignal, side: Side, quantity: float, now: Microseconds) -> Leg | None:
     """A side of the newest book, cut to the quantity."""
     buys = side is Side.BUY
     exchange, symbol = (signal.buy_exchange, signal.buy_symbol) if buys else (signal.sell_exchange, signal.sell_symbol)
-    instrument = mirror.instrument(exchange, symbol)
-    rate = mirror.rate(instrument.quote, now) if instrument else None
-    book = mirror.book(instrument) if instrument else None
+    instrument = view.instrument(exchange, symbol)
+    rate = view.rate(instrument.quote, now) if instrument else None
+    book = view.book(instrument) if instrument else None
     if instrument is None or rate is None or book is None:
         return None
     levels, left = list[Level[float]](), quantity / instrument.multiplier
@@ -112,11 +112,11 @@ def _leg(mirror: Mirror, signal: ArbitrageSignal, side: Side, quantity: float, n
     return Leg(levels, instrument.quote, rate, float(instrument.taker_fee), float(instrument.multiplier))
 
 
-def _opportunity(mirror: Mirror, signal: ArbitrageSignal, now: Microseconds) -> Opportunity:
-    funded = fundable(mirror, signal, now)
+def _opportunity(view: View, signal: ArbitrageSignal, now: Microseconds) -> Opportunity:
+    funded = fundable(view, signal, now)
     return {
         "symbol": signal.market,
-        "expected_profit": signal.expected_profit if isnan(funded) else _profit(mirror, signal, funded, now),
+        "expected_profit": signal.expected_profit if isnan(funded) else _profit(view, signal, funded, now),
         "fundable_quantity": funded,
         "market_profit": signal.expected_profit,
         "signal_id": signal.signal_id,
@@ -124,10 +124,10 @@ def _opportunity(mirror: Mirror, signal: ArbitrageSignal, now: Microseconds) -> 
         "kind": signal.kind.value,
         "buy_exchange": signal.buy_exchange,
         "buy_symbol": signal.buy_symbol,
-        "buy_price": _per_base(mirror, signal.buy_exchange, signal.buy_symbol, signal.buy_price),
+        "buy_price": _per_base(view, signal.buy_exchange, signal.buy_symbol, signal.buy_price),
         "sell_exchange": signal.sell_exchange,
         "sell_symbol": signal.sell_symbol,
-        "sell_price": _per_base(mirror, signal.sell_exchange, signal.sell_symbol, signal.sell_price),
+        "sell_price": _per_base(view, signal.sell_exchange, signal.sell_symbol, signal.sell_price),
         "quantity": signal.quantity,
         "gross_profit": signal.gross_profit,
         "fees": signal.fees,

@@ -17,7 +17,7 @@ from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.manager.answers import OptimizationAnswer
 from neuroflux.manager.connection import Connection
 from neuroflux.manager.initialise import trades_for_real
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 
 URGENCIES = ("low", "normal", "high", "critical")
 PAST = 200
@@ -52,7 +52,7 @@ def read_order(symbol: str, order_size: float, urgency: str) -> OrderCommand:
 
 
 def advise(
-    mirror: Mirror,
+    view: View,
     command: OrderCommand,
     limits: Limits,
     urgency: str,
@@ -60,11 +60,11 @@ def advise(
     now: Microseconds,
 ) -> OptimizationAnswer:
     """The advice on the books as they are. Raises UnknownSymbol."""
-    instruments = instruments_for(command, mirror.called(command.market))
+    instruments = instruments_for(command, view.called(command.market))
     if not instruments:
         raise UnknownSymbol(f"symbol: no instrument list names {command.market!r}")
-    prospects = [mirror.prospect(one, command.side, now) for one in instruments]
-    aggregated = mirror.prices.get(instruments[0].market)
+    prospects = [view.prospect(one, command.side, now) for one in instruments]
+    aggregated = view.prices.get(instruments[0].market)
     volume = aggregated.volume * MINUTE / WINDOW if aggregated else 0.0
     return _answer(optimise(command, prospects, aggregated, limits, urgency, volume, past_errors, now))
 
@@ -96,24 +96,24 @@ async def optimise_execution(
     command = read_order(symbol, order_size, urgency)
     errors = await _past_errors(connection, symbol)
     limits = limits_of(connection.settings.order_limits(live=trades_for_real(connection.settings)))
-    with connection.mirror.lock:
-        return advise(connection.mirror, command, limits, urgency, errors, connection.now())
+    with connection.view.lock:
+        return advise(connection.view, command, limits, urgency, errors, connection.now())
 
 
 async def _past_errors(connection: Connection, symbol: str) -> Sequence[float]:
-    mirror, now = connection.mirror, connection.now()
-    symbols = texts(one.symbol for one in mirror.called(symbol))
+    view, now = connection.view, connection.now()
+    symbols = texts(one.symbol for one in view.called(symbol))
     if not symbols:
         raise UnknownSymbol(f"symbol: no instrument list names {symbol!r}")
     rows = await connection.query(ERRORS.format(symbols=symbols, past=PAST))
-    errors = (_error(mirror, now, *row) for row in rows)
+    errors = (_error(view, now, *row) for row in rows)
     return [one for one in errors if one is not None]
 
 
-def _error(mirror: Mirror, now: Microseconds, exchange: str, symbol: str, expected: float, paid: float) -> float | None:
+def _error(view: View, now: Microseconds, exchange: str, symbol: str, expected: float, paid: float) -> float | None:
     """|paid - expected| as a fraction of what was expected; None where it can't be told."""
-    instrument = mirror.instrument(exchange, symbol)
-    rate = mirror.rate(instrument.quote, now) if instrument is not None else None
+    instrument = view.instrument(exchange, symbol)
+    rate = view.rate(instrument.quote, now) if instrument is not None else None
     if instrument is None or rate is None or not expected:
         return None
     return abs(paid * rate.mid / instrument.multiplier / expected - 1)

@@ -17,7 +17,7 @@ from neuroflux.engine.markets.costs import unit_price
 from neuroflux.engine.routing.candidates import rests
 from neuroflux.manager.answers import RouteOrderAnswer
 from neuroflux.manager.order_tracker import Followed
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 
 RESTING: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING})
 COSTS: Final = ("fee", "spread", "slippage", "conversion", "total")
@@ -63,12 +63,12 @@ def has_taken(followed: Followed) -> bool:
     return not any(one.spread > 0 for one in followed.decision.candidates if (one.exchange, one.symbol) in chosen)
 
 
-def answer(mirror: Mirror, command: OrderCommand, followed: Followed) -> RouteOrderAnswer:
+def answer(view: View, command: OrderCommand, followed: Followed) -> RouteOrderAnswer:
     """What the decision and the events say; what is not known yet is empty or ``nan``."""
     decision, last = followed.decision, followed.last
     chosen = decision.chosen if decision is not None else ()
     exchanges = list(dict.fromkeys(one.exchange for one in chosen))
-    filled = filled_of(mirror, followed)
+    filled = filled_of(view, followed)
     return {
         "order_id": command.order_id,
         "exchange": exchanges[0] if exchanges else "",
@@ -77,7 +77,7 @@ def answer(mirror: Mirror, command: OrderCommand, followed: Followed) -> RouteOr
         "estimated_costs": costs(decision),
         "execution_time": _seconds(decision) if decision else nan,
         "backup_exchanges": _backups(decision, command.side, exchanges) if decision else [],
-        "chosen": [_part(mirror, one) for one in chosen],
+        "chosen": [_part(view, one) for one in chosen],
         "state": last.state.value if last else "",
         "filled_quantity": filled.quantity,
         "average_price": filled.price,
@@ -103,13 +103,13 @@ def _reason(followed: Followed) -> str:
 # ── what was filled ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def filled_of(mirror: Mirror, followed: Followed) -> Filled:
+def filled_of(view: View, followed: Followed) -> Filled:
     """From the order's own last event when it has ended, else from the newest events of its legs."""
     legs, last = followed.legs, followed.last
-    currency = _currency(mirror, legs or (followed.decision.chosen if followed.decision else ()))
+    currency = _currency(view, legs or (followed.decision.chosen if followed.decision else ()))
     if last is not None and (last.state.final or not legs):
         return Filled(float(last.filled_quantity), _price(last), currency)
-    parts = [_in_base(mirror, one, currency) for one in legs if one.filled_quantity]
+    parts = [_in_base(view, one, currency) for one in legs if one.filled_quantity]
     quantity = fsum(one.quantity for one in parts)
     return Filled(quantity, fsum(one.price * one.quantity for one in parts) / quantity if quantity else nan, currency)
 
@@ -119,35 +119,35 @@ def _price(event: OrderEvent) -> float:
     return float(event.average_price) if event.filled_quantity and event.average_price else nan
 
 
-def _in_base(mirror: Mirror, leg: OrderEvent, currency: str) -> Filled:
-    instrument = mirror.instrument(leg.exchange, leg.symbol)
+def _in_base(view: View, leg: OrderEvent, currency: str) -> Filled:
+    instrument = view.instrument(leg.exchange, leg.symbol)
     multiplier = float(instrument.multiplier) if instrument is not None else nan
-    rate = 1.0 if currency == _quote(mirror, leg) else _mid(mirror, _quote(mirror, leg), leg)
+    rate = 1.0 if currency == _quote(view, leg) else _mid(view, _quote(view, leg), leg)
     return Filled(float(leg.filled_quantity) * multiplier, _price(leg) / multiplier * rate, currency)
 
 
-def _mid(mirror: Mirror, asset: str, leg: OrderEvent) -> float:
+def _mid(view: View, asset: str, leg: OrderEvent) -> float:
     """USD for one of the asset; ``nan`` where no rate was fresh at the time of the event."""
-    rate = mirror.rate(asset, leg.event_time)
+    rate = view.rate(asset, leg.event_time)
     return rate.mid if rate is not None else nan
 
 
-def _currency(mirror: Mirror, parts: Collection[OrderEvent | Allocation]) -> str:
+def _currency(view: View, parts: Collection[OrderEvent | Allocation]) -> str:
     """The quote of the instruments; USD where they have several, "" before any was chosen."""
-    quotes = {_quote(mirror, one) for one in parts}
+    quotes = {_quote(view, one) for one in parts}
     return "USD" if len(quotes) > 1 else next(iter(quotes), "")
 
 
-def _quote(mirror: Mirror, part: OrderEvent | Allocation) -> str:
-    instrument = mirror.instrument(part.exchange, part.symbol)
+def _quote(view: View, part: OrderEvent | Allocation) -> str:
+    instrument = view.instrument(part.exchange, part.symbol)
     return instrument.quote if instrument is not None else ""
 
 
 # ── what was decided ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _part(mirror: Mirror, one: Allocation) -> dict[str, Any]:
-    instrument = mirror.instrument(one.exchange, one.symbol)
+def _part(view: View, one: Allocation) -> dict[str, Any]:
+    instrument = view.instrument(one.exchange, one.symbol)
     multiplier = instrument.multiplier if instrument is not None else 0
     quantity = float(one.quantity * multiplier) if multiplier else nan
     return {"exchange": one.exchange, "symbol": one.symbol, "quantity": quantity}

@@ -18,7 +18,7 @@ from neuroflux.kafka.commands import new_order_id
 from neuroflux.manager.answers import RouteOrderAnswer
 from neuroflux.manager.connection import CLIENT, Connection
 from neuroflux.manager.order_answer import answer, has_taken, is_settled
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.runtime.clock import wall
 
 KNOWN: Final = frozenset(
@@ -39,18 +39,18 @@ async def route(connection: Connection, request: Mapping[str, Any], strategy: st
     (``BTC/USD``), in the quote for a symbol (``BTC/USDT``); only a limit order has one. ``requirements``:
     ``max_slippage`` and ``max_fee`` are fractions, ``min_liquidity`` is in USD; 0 means no bound.
     """
-    command = command_of(connection.mirror, request, strategy)
+    command = command_of(connection.view, request, strategy)
     with connection.follow(command.order_id) as followed:
         await connection.command(command)
         if await connection.until(lambda: is_settled(command, followed), EXCHANGE_TIMEOUTS["order"]):
             await connection.until(lambda: has_taken(followed) and is_settled(command, followed), TAKEN_WITHIN)
-        return answer(connection.mirror, command, followed)
+        return answer(connection.view, command, followed)
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def command_of(mirror: Mirror, request: Mapping[str, Any], strategy: str) -> OrderCommand:
+def command_of(view: View, request: Mapping[str, Any], strategy: str) -> OrderCommand:
     """Raises UsageError that names the argument, and UnknownSymbol."""
     if not isinstance(request, Mapping):
         raise UsageError("order_request: a dict is needed")
@@ -60,7 +60,7 @@ def command_of(mirror: Mirror, request: Mapping[str, Any], strategy: str) -> Ord
     if strategy not in STRATEGIES:
         raise UsageError(f"routing_strategy: {strategy!r} is none of {', '.join(STRATEGIES)}")
     symbol = str(request.get("symbol", ""))
-    if not mirror.called(symbol):
+    if not view.called(symbol):
         raise UnknownSymbol(f"order_request['symbol']: no instrument list names {symbol!r}")
     kind = _choice(OrderType, request, "type", OrderType.MARKET)
     return OrderCommand(

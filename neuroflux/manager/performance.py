@@ -13,7 +13,7 @@ from neuroflux.engine.portfolio.flows import MINUTE, Exposure, Movement, fee, mo
 from neuroflux.engine.portfolio.performance import PerformanceAnswer, performance
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.manager.connection import Connection
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 
 HELD = """
 SELECT toUnixTimestamp(minute), exchange, asset, total, price, toUnixTimestamp64Micro(told), unrealised_pnl FROM equity
@@ -72,26 +72,26 @@ async def track_performance(
     connection: Connection, exchanges: Collection[str], benchmark_symbols: Sequence[str] | None
 ) -> PerformanceAnswer:
     """Of what these exchanges held. Raises UnknownSymbol for a benchmark, UsageError, Unreachable."""
-    markets = benchmark_markets(connection.mirror, benchmark_symbols)
+    markets = benchmark_markets(connection.view, benchmark_symbols)
     asked = (UNFILLED, STORED, HELD, FILLED, OPEN, NAMED)
     unfilled, stored, rows, filled, opened, told = [await connection.query(one) for one in asked]
     prices = await connection.query(priced(markets.values())) if markets else ()
-    named = connection.mirror.instrument
+    named = connection.view.instrument
     held = settled(holdings(rows, exchanges), settled_until(stored, unfilled, exchanges))
     flowed, earned = named_by(told)
     moved, exposed = [*moved_by(filled, named), *earned], exposures(opened, named)
     return await asyncio.to_thread(performance, held, benchmarks(markets, prices), moved, exposed, flowed)
 
 
-def benchmark_markets(mirror: Mirror, symbols: Sequence[str] | None) -> dict[str, str]:
+def benchmark_markets(view: View, symbols: Sequence[str] | None) -> dict[str, str]:
     """The market of each benchmark: a market, an instrument's symbol, or an asset (``BTC`` is ``BTC/USD``)."""
     if isinstance(symbols, str):
         raise UsageError(f"benchmark_symbols: a list of symbols is wanted, not {symbols!r}")
-    return {symbol: _market(mirror, symbol) for symbol in symbols or ()}
+    return {symbol: _market(view, symbol) for symbol in symbols or ()}
 
 
-def _market(mirror: Mirror, symbol: str) -> str:
-    listed = mirror.called(symbol) or mirror.called(f"{symbol}/USD")
+def _market(view: View, symbol: str) -> str:
+    listed = view.called(symbol) or view.called(f"{symbol}/USD")
     if not listed:
         raise UnknownSymbol(f"benchmark_symbols: no instrument list names {symbol!r}")
     return listed[0].market

@@ -32,7 +32,7 @@ from neuroflux.manager.balances import unified_balance
 from neuroflux.manager.connection import CLIENT, Connection
 from neuroflux.manager.fill_sums import legs, settled
 from neuroflux.manager.order_tracker import Followed
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.runtime.clock import wall
 
 FOLLOWED_SECONDS: Final = 60.0
@@ -52,20 +52,20 @@ async def rebalance(
 ) -> RebalanceAnswer:
     """Plan, trade, and read the balances back; raises UsageError for a target or slippage that makes no sense."""
     _check_number("max_slippage", max_slippage)
-    mirror, began = connection.mirror, connection.now()
-    known = known_to(mirror, exchanges, target, began)
+    view, began = connection.view, connection.now()
+    known = known_to(view, exchanges, target, began)
     limits = limits_of(ORDER_LIMITS)
     planned = await asyncio.to_thread(
         plan, target, known.held, known.prospects, known.prices, max_slippage, limits, began
     )
-    command = _command(mirror, planned, max_slippage)
+    command = _command(view, planned, max_slippage)
     with connection.follow(command.order_id) as followed:
         if planned.trades and not dry_run:
             await connection.command(command)
             await connection.until(lambda: followed.complete, FOLLOWED_SECONDS)
             await _read_back(connection, followed)
-        final = planned.expected_allocation if dry_run else allocation(mirror, exchanges, connection.now())
-        return _answer(mirror, command, planned, followed, final, began, dry_run=dry_run)
+        final = planned.expected_allocation if dry_run else allocation(view, exchanges, connection.now())
+        return _answer(view, command, planned, followed, final, began, dry_run=dry_run)
 
 
 class Known(Struct, frozen=True):
@@ -76,14 +76,14 @@ class Known(Struct, frozen=True):
     prices: dict[str, float]
 
 
-def known_to(mirror: Mirror, exchanges: Sequence[str], target: Mapping[str, float], now: Microseconds) -> Known:
+def known_to(view: View, exchanges: Sequence[str], target: Mapping[str, float], now: Microseconds) -> Known:
     """One picture of what the exchanges hold and their spot books say now."""
     if not isinstance(target, Mapping) or not target:
         raise UsageError("target_allocation: a dict of assets and shares is needed")
     for asset, share in target.items():
         _check_number(f"target_allocation[{asset!r}]", share)
-    with mirror.lock:
-        return _known(mirror, exchanges, set(target), now)
+    with view.lock:
+        return _known(view, exchanges, set(target), now)
 
 
 def _check_number(name: str, given: object) -> None:
@@ -91,45 +91,45 @@ def _check_number(name: str, given: object) -> None:
         raise UsageError(f"{name}: a finite number is needed, not {given!r}")
 
 
-def _known(mirror: Mirror, exchanges: Sequence[str], wanted: set[str], now: Microseconds) -> Known:
-    held = [told.balance for told in mirror.balances.values() if told.balance.exchange in exchanges]
+def _known(view: View, exchanges: Sequence[str], wanted: set[str], now: Microseconds) -> Known:
+    held = [told.balance for told in view.balances.values() if told.balance.exchange in exchanges]
     assets = {one.asset for one in held if one.total} | wanted
     spot = [
         one
-        for one in mirror.instruments
+        for one in view.instruments
         if one.exchange in exchanges and one.kind is InstrumentKind.SPOT and one.active and one.base in assets
     ]
-    rates = {asset: mirror.rate(asset, now) for asset in assets}
+    rates = {asset: view.rate(asset, now) for asset in assets}
     prices = {asset: rate.mid for asset, rate in rates.items() if rate is not None}
-    return Known(held, [mirror.prospect(one, Side.BUY, now) for one in spot], prices)
+    return Known(held, [view.prospect(one, Side.BUY, now) for one in spot], prices)
 
 
-def _command(mirror: Mirror, planned: RebalancePlan, max_slippage: float) -> OrderCommand:
+def _command(view: View, planned: RebalancePlan, max_slippage: float) -> OrderCommand:
     return OrderCommand(
         order_id=new_order_id(),
         kind=CommandKind.REBALANCE,
         requirements=Requirements(max_slippage=max_slippage),
-        legs=tuple(_leg(mirror, one) for one in planned.trades),
+        legs=tuple(_leg(view, one) for one in planned.trades),
         issued_by=CLIENT,
         issued_at=wall(),
     )
 
 
-def _leg(mirror: Mirror, trade: RebalanceTrade) -> CommandLeg:
-    quantity = trade.quantity * _multiplier(mirror, trade)
+def _leg(view: View, trade: RebalanceTrade) -> CommandLeg:
+    quantity = trade.quantity * _multiplier(view, trade)
     return CommandLeg(trade.exchange, trade.symbol, trade.side, quantity, trade.bound_price)
 
 
 async def _read_back(connection: Connection, followed: Followed) -> None:
     """Wait until the exchanges that traded have told their balances after the last fill."""
     last = {fill.exchange: max(0, fill.event_time) for fill in sorted(followed.fills, key=lambda one: one.event_time)}
-    told = connection.mirror.balances_told
+    told = connection.view.balances_told
     await connection.until(lambda: all(told(name) >= time for name, time in last.items()), READ_BACK_SECONDS)
 
 
-def allocation(mirror: Mirror, exchanges: Sequence[str], now: Microseconds) -> dict[str, float]:
+def allocation(view: View, exchanges: Sequence[str], now: Microseconds) -> dict[str, float]:
     """The share of each priced asset, as the exchanges tell their balances."""
-    held = unified_balance(mirror, exchanges, None, now)["asset_breakdown"]
+    held = unified_balance(view, exchanges, None, now)["asset_breakdown"]
     worth = {asset: one["value_usd"] for asset, one in held.items() if one["value_usd"] > 0}
     total = sum(worth.values())
     return {asset: value / total for asset, value in worth.items()}
@@ -139,7 +139,7 @@ def allocation(mirror: Mirror, exchanges: Sequence[str], now: Microseconds) -> d
 
 
 def _answer(
-    mirror: Mirror,
+    view: View,
     command: OrderCommand,
     planned: RebalancePlan,
     followed: Followed,
@@ -148,13 +148,13 @@ def _answer(
     *,
     dry_run: bool,
 ) -> RebalanceAnswer:
-    executed, last, now = legs(mirror, followed.fills), followed.last, wall()
-    slippage = [_slippage(mirror, one, executed, now) for one in planned.trades]
+    executed, last, now = legs(view, followed.fills), followed.last, wall()
+    slippage = [_slippage(view, one, executed, now) for one in planned.trades]
     lost = fsum(one["slippage_usd"] or 0.0 for one in slippage)
-    spent = settled(mirror, followed.fills, now).fees + lost
+    spent = settled(view, followed.fills, now).fees + lost
     return {
         "rebalance_id": command.order_id,
-        "status": "planned" if dry_run else _status(mirror, planned, executed),
+        "status": "planned" if dry_run else _status(view, planned, executed),
         "orders_executed": executed,
         "final_allocation": final,
         "total_cost": planned.total_cost if dry_run else spent,
@@ -182,7 +182,7 @@ def _why(planned: RebalancePlan) -> str:
 
 
 def _status(
-    mirror: Mirror, planned: RebalancePlan, executed: Sequence[Mapping[str, Any]]
+    view: View, planned: RebalancePlan, executed: Sequence[Mapping[str, Any]]
 ) -> Literal["completed", "partial", "failed"]:
     """``completed`` is the whole plan, traded in full, with nothing left that is more than dust.
 
@@ -192,30 +192,30 @@ def _status(
     missing = [
         one
         for one in planned.trades
-        if done.get((one.exchange, one.symbol, one.side.value), 0.0) < _quantity(mirror, one) * (1 - ROUNDING)
+        if done.get((one.exchange, one.symbol, one.side.value), 0.0) < _quantity(view, one) * (1 - ROUNDING)
     ]
     if not missing and not planned.partial:
         return "completed"
     return "partial" if executed else "failed"
 
 
-def _multiplier(mirror: Mirror, trade: RebalanceTrade) -> int:
-    instrument = mirror.instrument(trade.exchange, trade.symbol)
+def _multiplier(view: View, trade: RebalanceTrade) -> int:
+    instrument = view.instrument(trade.exchange, trade.symbol)
     return instrument.multiplier if instrument is not None else 1
 
 
-def _quantity(mirror: Mirror, trade: RebalanceTrade) -> float:
+def _quantity(view: View, trade: RebalanceTrade) -> float:
     """In units of the base."""
-    return float(trade.quantity) * _multiplier(mirror, trade)
+    return float(trade.quantity) * _multiplier(view, trade)
 
 
 def _slippage(
-    mirror: Mirror, trade: RebalanceTrade, executed: Sequence[Mapping[str, Any]], now: Microseconds
+    view: View, trade: RebalanceTrade, executed: Sequence[Mapping[str, Any]], now: Microseconds
 ) -> dict[str, Any]:
     """Against the mid at the time of the plan: what the plan expected, and what the fills have paid beyond that."""
     name = (trade.exchange, trade.symbol, trade.side.value)
     found = next((one for one in executed if (one["exchange"], one["symbol"], one["side"]) == name), None)
-    expected_price = float(trade.price) / _multiplier(mirror, trade)
+    expected_price = float(trade.price) / _multiplier(view, trade)
     told = {
         "exchange": trade.exchange,
         "symbol": trade.symbol,
@@ -225,9 +225,9 @@ def _slippage(
     }
     if found is None:
         return told | {"average_price": None, "slippage_usd": None}
-    instrument = mirror.instrument(trade.exchange, trade.symbol)
-    rate = mirror.rate(instrument.quote, now) if instrument is not None else None
+    instrument = view.instrument(trade.exchange, trade.symbol)
+    rate = view.rate(instrument.quote, now) if instrument is not None else None
     sign = 1 if trade.side is Side.BUY else -1
     beyond = sign * (found["average_price"] - expected_price) * found["quantity"] * (rate.mid if rate else nan)
-    expected = trade.slippage_usd * found["quantity"] / _quantity(mirror, trade)
+    expected = trade.slippage_usd * found["quantity"] / _quantity(view, trade)
     return told | {"average_price": found["average_price"], "slippage_usd": expected + beyond}

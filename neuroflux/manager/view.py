@@ -18,7 +18,7 @@ from neuroflux.domain import (
     AggregatedPrice,
     ArbitrageSignal,
     Balance,
-    BookPicture,
+    BookSnapshot,
     Cause,
     ControlCommand,
     ControlKind,
@@ -81,7 +81,7 @@ class Told(Struct, frozen=True):
     at: Microseconds
 
 
-class Mirror:
+class View:
     """``take`` is fed with every entry; the rest answers from memory."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ class Mirror:
         self._signals: dict[str, ArbitrageSignal] = {}
         self._instruments: dict[Name, Instrument] = {}
         self._named: dict[str, dict[Name, Instrument]] = {}
-        self._books: dict[Name, tuple[BookPicture[float], Cause]] = {}
+        self._books: dict[Name, tuple[BookSnapshot[float], Cause]] = {}
         self._conversions = Conversions()
         self._marks: dict[Name, tuple[float, Microseconds]] = {}
         self._positions_at: dict[Name, Microseconds] = {}
@@ -116,7 +116,7 @@ class Mirror:
 
     def _take(self, entry: Entry) -> None:
         match entry.record:
-            case BookPicture() as book:
+            case BookSnapshot() as book:
                 self._book(book, entry)
             case AggregatedPrice() as price:
                 if not self._is_flawed(flaw_of_price(price, entry.timestamp), entry):
@@ -154,7 +154,7 @@ class Mirror:
             log.warning("%s-%s@%s: %s", entry.topic.name, entry.partition, entry.offset, flaw)
         return bool(flaw)
 
-    def _book(self, book: BookPicture[float], entry: Entry) -> None:
+    def _book(self, book: BookSnapshot[float], entry: Entry) -> None:
         """A book that lost a side replaces what it was; an unsound one does not."""
         if book.has_both_sides and self._is_flawed(flaw(book, entry.timestamp), entry):
             return
@@ -222,7 +222,7 @@ class Mirror:
         """The instruments of a market (``BTC/USD``), or of a symbol (``BTC/USDT``) on every exchange that lists it."""
         return list(self._named.get(name, {}).values())
 
-    def book(self, instrument: Instrument) -> BookPicture[float] | None:
+    def book(self, instrument: Instrument) -> BookSnapshot[float] | None:
         found = self._books.get((instrument.exchange, instrument.symbol))
         return found[0] if found else None
 

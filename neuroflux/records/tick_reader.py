@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import starmap
 from typing import Any, Final
 
-from neuroflux.domain import BookPicture, Level, Quote, Side, Trade
+from neuroflux.domain import BookSnapshot, Level, Quote, Side, Trade
 
 FRAMING: Final = 5
 """Bytes of the framing before a record."""
@@ -112,13 +112,13 @@ def _side(raw: bytes, at: int) -> tuple[tuple[Level[float], ...], int]:
     return tuple(starmap(Level, _TWO_DOUBLES.iter_unpack(raw[at + 1 : end]))), end + 1
 
 
-def _book(raw: bytes) -> BookPicture[float]:
+def _book(raw: bytes) -> BookSnapshot[float]:
     at = _end_of_names(raw)
     exchange, symbol, market = _names(raw[FRAMING:at])
     bids, at = _side(raw, at)
     asks, at = _side(raw, at)
     event, received = _times(raw)
-    return BookPicture(exchange, symbol, market, bids, asks, _sequence(raw[at : -_TIMES.size]), event, received)
+    return BookSnapshot(exchange, symbol, market, bids, asks, _sequence(raw[at : -_TIMES.size]), event, received)
 
 
 def _or_none(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:

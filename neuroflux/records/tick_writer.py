@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from neuroflux.domain import BookPicture, Level, Numeral, Quote, Side, Trade
+from neuroflux.domain import BookSnapshot, Level, Numeral, Quote, Side, Trade
 
 _CONTINUED: Final = tuple(bytes((0x80 | number & 0x7F, 0x80 | number >> 7)) for number in range(1 << 14))
 """Two bytes of a long that goes on behind them, by their 14 bits."""
@@ -97,7 +97,7 @@ def _side(levels: Sequence[Level[Numeral]]) -> bytes:
     return b"".join((long(len(levels)), struct.pack(f"<{len(numbers)}d", *numbers), _NO_MORE))
 
 
-def book(given: BookPicture[Numeral]) -> bytes:
+def book(given: BookSnapshot[Numeral]) -> bytes:
     """The fields of ``market.books``."""
     return b"".join(
         (

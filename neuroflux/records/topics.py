@@ -73,7 +73,7 @@ def _keyless(_: Any) -> str:
 
 QUOTES = Topic("market.quotes", d.Quote, _market, MARKET_PARTITIONS, DELETE, "quotes")
 TRADES = Topic("market.trades", d.Trade, _market, MARKET_PARTITIONS, DELETE, "trades")
-BOOKS = Topic("market.books", d.BookPicture, _market, MARKET_PARTITIONS, DELETE, "books")
+BOOKS = Topic("market.books", d.BookSnapshot, _market, MARKET_PARTITIONS, DELETE, "books")
 FUNDING = Topic("market.funding", d.Funding, _market, MARKET_PARTITIONS, DELETE, "funding")
 MARKET_DEAD_LETTERS = Topic("market.dead-letters", bytes, _keyless, 1, DELETE)
 INSTRUMENTS = Topic("exchange.instruments", d.Instrument, _instrument, 1, COMPACT, "instruments")

@@ -26,11 +26,11 @@ from neuroflux.sim.binance.spot import BinanceSpot
 from neuroflux.sim.binance.usdm import BinanceUsdm
 from neuroflux.sim.changes import Changes
 from neuroflux.sim.core.faults import HTTP_FAULTS
-from neuroflux.sim.core.liquidity import House
+from neuroflux.sim.core.liquidity import Liquidity
 from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.simulation import Dialect, Simulation
 from neuroflux.sim.hyperliquid.dialect import Hyperliquid
-from neuroflux.sim.paper.feed import live_house
+from neuroflux.sim.paper.feed import live_liquidity
 
 
 class OrderRow(Struct, frozen=True):
@@ -149,9 +149,9 @@ def application(simulation: Simulation, replay: Path | None = None, name: str = 
     return app
 
 
-def simulation_of(seed: int, house: House | None = None, clock: Callable[[], float] = time.time) -> Simulation:
+def simulation_of(seed: int, liquidity: Liquidity | None = None, clock: Callable[[], float] = time.time) -> Simulation:
     """A simulation with every dialect; ``clock`` gives seconds since the epoch."""
-    simulation = Simulation(seed, house, clock)
+    simulation = Simulation(seed, liquidity, clock)
     simulation.add(BinanceSpot(simulation))
     simulation.add(BinanceUsdm(simulation))
     simulation.add(Hyperliquid(simulation))
@@ -166,15 +166,15 @@ async def serve(
     host: str = "127.0.0.1",
     *,
     replay: Path | None = None,
-    house: House | None = None,
+    liquidity: Liquidity | None = None,
     name: str = "",
 ) -> AsyncIterator[Served]:
     """Serve until the block is left. Port 0 takes a free one; ``replay`` is a recording, see replay.py.
 
-    ``name`` is as ``application`` has it, and ``house`` is by default one that makes its prices of the seed.
+    ``name`` is as ``application`` has it, and ``liquidity`` is by default one that makes its prices of the seed.
     Raises PortTaken, and UsageError on a file that is no recording.
     """
-    simulation = simulation_of(seed, house)
+    simulation = simulation_of(seed, liquidity)
     runner = web.AppRunner(application(simulation, replay, name), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
@@ -226,14 +226,14 @@ async def run_forever(port: int, seed: int, host: str = "127.0.0.1", *, paper: b
 
 async def _serve_forever(port: int, seed: int, host: str, *, paper: bool) -> None:
     async with AsyncExitStack() as opened:
-        settings, house, works, what = load_settings(), None, set[asyncio.Task[None]](), f"seed {seed}"
+        settings, liquidity, works, what = load_settings(), None, set[asyncio.Task[None]](), f"seed {seed}"
         if paper:
-            house, following = await opened.enter_async_context(live_house(settings))
+            liquidity, following = await opened.enter_async_context(live_liquidity(settings))
             works.add(following)
-            counts = (f"{len(listings)} of {exchange_id}" for exchange_id, listings in house.listings.items())
+            counts = (f"{len(listings)} of {exchange_id}" for exchange_id, listings in liquidity.listings.items())
             what = f"on paper: {', '.join(counts)}"
         served = await opened.enter_async_context(
-            serve(port, seed, host, house=house, name=urlsplit(settings.sim).hostname or "")
+            serve(port, seed, host, liquidity=liquidity, name=urlsplit(settings.sim).hostname or "")
         )
         ready()
         print(f"binance, binanceusdm and hyperliquid run at {served.url} ({what})", flush=True)

@@ -96,7 +96,7 @@ class Account:
         answers = [await self.ask(one) for one in self.exchange.instruments_requests()]
         listed = self.exchange.listing(answers).instruments
         self.instruments = {one.symbol: one for one in listed}
-        self._desk = self.exchange.desk(self.keys, listed)
+        self._order_client = self.exchange.order_client(self.keys, listed)
         self._feed = self.exchange.account_feed(self.keys, listed)
 
     async def ask(self, request: Request) -> Answer:
@@ -115,29 +115,29 @@ class Account:
         bid, ask = top
         price = bid * (1 - away) if side is Side.BUY else ask * (1 + away)
         self._number += 1
-        client_id = self._desk.client_order_id(f"order-{self._number}", 0, 0)
+        client_id = self._order_client.client_order_id(f"order-{self._number}", 0, 0)
         force, kind = (TimeInForce.GTC, OrderType.LIMIT) if rests else (TimeInForce.IOC, OrderType.MARKET)
         fitted = fitting(instrument, price)
         placement = Placement(instrument, client_id, side, kind, Decimal(quantity), fitted, force)
-        await self.ask(self._desk.place(placement, self.clock.micros))
+        await self.ask(self._order_client.place(placement, self.clock.micros))
         self.placed.append((instrument, client_id))
 
     async def cancel(self, random: Random) -> None:
         if self.placed:
             instrument, client_id = random.choice(self.placed)
-            await self.ask(self._desk.cancel(instrument, client_id, self.clock.micros))
+            await self.ask(self._order_client.cancel(instrument, client_id, self.clock.micros))
 
     async def read(self, since: int) -> None:
         """Balances, positions and every fill since then, each list to its end."""
         for request in self._feed.resync(since, self.clock.micros):
             await self._take(request, self._feed)
         for symbol in TRADED[self.id]:
-            request = self._desk.fills_since(self.instruments[symbol], since, self.clock.micros)
-            await self._take(request, self._desk)
+            request = self._order_client.fills_since(self.instruments[symbol], since, self.clock.micros)
+            await self._take(request, self._order_client)
 
     async def _take(self, request: Request, reader: Any) -> None:
         answer = await self.ask(request)
-        known = reader is self._desk
+        known = reader is self._order_client
         events = reader.reports(answer) if known else reader.answer(answer, self.clock.micros)
         for event in events:
             match event:

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from consumers import warehouse
 from neuroflux.clickhouse.client import ClickHouse
 from neuroflux.clickhouse.tables import STORED
-from neuroflux.domain import BookPicture as Book
+from neuroflux.domain import BookSnapshot as Book
 from neuroflux.domain import CommandKind, Level, OrderCommand, Quote, Side, Trade
 from neuroflux.errors import Refused, Unreachable
 from neuroflux.kafka.publisher import Publisher
@@ -40,8 +40,8 @@ ROOT = Path(__file__).parents[2]
 DIES_BEFORE_THE_COMMIT = """
 import asyncio, os, signal, sys
 from consumers import warehouse
-from neuroflux.reader import Reader
-from neuroflux.settings import load_settings
+from neuroflux.kafka.reader import Reader
+from neuroflux.runtime.settings import load_settings
 
 async def die(self, offsets):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -152,7 +152,7 @@ async def test_a_failover_is_tried_and_outlives_who_set_it(pipeline: Pipeline) -
         assert (answer["test_status"], answer["activation_status"]) == ("tested", "active")
         assert set(answer["backup_tests"]) == {"binance", "binanceusdm"}
     async with AsyncExchangeManager(pipeline.settings) as another:
-        known = another.connection.mirror.failovers["hyperliquid"]
+        known = another.connection.view.failovers["hyperliquid"]
         assert known.config_id == answer["failover_config_id"]
         assert known.conditions == answer["failover_conditions"]
         for name, arguments in {

@@ -6,7 +6,7 @@ import pytest
 
 from neuroflux.exchanges.kit.events import BookChanged
 from neuroflux.exchanges.kit.order_book import OrderBook
-from producers.book_schedule import DEPTH, INTERVAL, REPEAT, Pictures
+from producers.book_schedule import DEPTH, INTERVAL, REPEAT, BookSchedule
 
 START = 1_000_000_000
 
@@ -19,83 +19,83 @@ def change(symbol: str = "BTC/USDT", sequence: int = 1, received: int = START, l
     return BookChanged("binance", symbol, "BTC/USD", book, sequence, received - 5, received)
 
 
-def due(pictures: Pictures, now: int) -> list[tuple[str, int]]:
-    return [(picture.symbol, picture.sequence) for picture in pictures.due(now)]
+def due(snapshots: BookSchedule, now: int) -> list[tuple[str, int]]:
+    return [(snapshot.symbol, snapshot.sequence) for snapshot in snapshots.due(now)]
 
 
 def test_the_first_is_due_at_once_and_is_the_book() -> None:
-    pictures = Pictures()
-    pictures.changed(change(sequence=7))
-    (picture,) = pictures.due(START)
-    assert (picture.exchange, picture.symbol, picture.market, picture.sequence) == (
+    snapshots = BookSchedule()
+    snapshots.changed(change(sequence=7))
+    (snapshot,) = snapshots.due(START)
+    assert (snapshot.exchange, snapshot.symbol, snapshot.market, snapshot.sequence) == (
         "binance",
         "BTC/USDT",
         "BTC/USD",
         7,
     )
-    assert [(level.price, level.quantity) for level in (*picture.bids, *picture.asks)] == [("100", "1"), ("101", "2")]
-    assert (picture.event_time, picture.received_time) == (START - 5, START)
+    assert [(level.price, level.quantity) for level in (*snapshot.bids, *snapshot.asks)] == [("100", "1"), ("101", "2")]
+    assert (snapshot.event_time, snapshot.received_time) == (START - 5, START)
 
 
 def test_it_is_no_deeper_than_it_may_be() -> None:
-    pictures = Pictures()
-    pictures.changed(change(levels=DEPTH + 10))
-    (picture,) = pictures.due(START)
-    assert (len(picture.bids), len(picture.asks)) == (DEPTH, DEPTH)
-    assert picture.bids[0].price == "100"
+    snapshots = BookSchedule()
+    snapshots.changed(change(levels=DEPTH + 10))
+    (snapshot,) = snapshots.due(START)
+    assert (len(snapshot.bids), len(snapshot.asks)) == (DEPTH, DEPTH)
+    assert snapshot.bids[0].price == "100"
 
 
 @pytest.mark.parametrize(("later", "sequences"), [(INTERVAL - 1, []), (INTERVAL, [3]), (INTERVAL + 1, [3])])
 def test_changes_are_conflated_to_the_interval(later: int, sequences: list[int]) -> None:
-    pictures = Pictures()
-    pictures.changed(change())
-    assert due(pictures, START) == [("BTC/USDT", 1)]
-    pictures.changed(change(sequence=2))
-    pictures.changed(change(sequence=3))
-    assert due(pictures, START + later) == [("BTC/USDT", one) for one in sequences]
+    snapshots = BookSchedule()
+    snapshots.changed(change())
+    assert due(snapshots, START) == [("BTC/USDT", 1)]
+    snapshots.changed(change(sequence=2))
+    snapshots.changed(change(sequence=3))
+    assert due(snapshots, START + later) == [("BTC/USDT", one) for one in sequences]
 
 
 @pytest.mark.parametrize(("later", "again"), [(INTERVAL, 0), (REPEAT - 1, 0), (REPEAT, 1)])
 def test_an_unchanged_book_is_repeated_while_its_socket_brings_frames(later: int, again: int) -> None:
-    pictures = Pictures()
-    pictures.changed(change())
-    assert due(pictures, START)
-    pictures.alive(START + 1)
-    found = list(pictures.due(START + later))
+    snapshots = BookSchedule()
+    snapshots.changed(change())
+    assert due(snapshots, START)
+    snapshots.alive(START + 1)
+    found = list(snapshots.due(START + later))
     assert len(found) == again
-    assert [picture.received_time for picture in found] == [START + 1] * again
+    assert [snapshot.received_time for snapshot in found] == [START + 1] * again
 
 
 def test_a_book_whose_socket_is_silent_is_not_repeated() -> None:
-    pictures = Pictures()
-    pictures.alive(START)
-    pictures.changed(change())
-    assert due(pictures, START)
-    assert due(pictures, START + 10 * REPEAT) == []
-    pictures.alive(START + 10 * REPEAT)
-    assert due(pictures, START + 10 * REPEAT + 1) == [("BTC/USDT", 1)]
-    assert due(pictures, START + 12 * REPEAT) == []
+    snapshots = BookSchedule()
+    snapshots.alive(START)
+    snapshots.changed(change())
+    assert due(snapshots, START)
+    assert due(snapshots, START + 10 * REPEAT) == []
+    snapshots.alive(START + 10 * REPEAT)
+    assert due(snapshots, START + 10 * REPEAT + 1) == [("BTC/USDT", 1)]
+    assert due(snapshots, START + 12 * REPEAT) == []
 
 
 def test_each_symbol_has_its_own_time() -> None:
-    pictures = Pictures()
-    pictures.changed(change("BTC/USDT"))
-    assert due(pictures, START) == [("BTC/USDT", 1)]
-    pictures.changed(change("ETH/USDT"))
-    pictures.changed(change("BTC/USDT", sequence=2))
-    assert due(pictures, START + 1) == [("ETH/USDT", 1)]
-    assert due(pictures, START + INTERVAL) == [("BTC/USDT", 2)]
+    snapshots = BookSchedule()
+    snapshots.changed(change("BTC/USDT"))
+    assert due(snapshots, START) == [("BTC/USDT", 1)]
+    snapshots.changed(change("ETH/USDT"))
+    snapshots.changed(change("BTC/USDT", sequence=2))
+    assert due(snapshots, START + 1) == [("ETH/USDT", 1)]
+    assert due(snapshots, START + INTERVAL) == [("BTC/USDT", 2)]
 
 
 def test_what_was_withdrawn_is_not_shown_until_it_changes_again() -> None:
-    pictures = Pictures()
-    pictures.changed(change("BTC/USDT"))
-    pictures.changed(change("ETH/USDT"))
-    pictures.withdraw("BTC/USDT")
-    pictures.withdraw("never seen")
-    assert due(pictures, START) == [("ETH/USDT", 1)]
-    pictures.alive(START + 2 * REPEAT)
-    pictures.withdraw_all()
-    assert due(pictures, START + 3 * REPEAT) == []
-    pictures.changed(change("BTC/USDT", sequence=9))
-    assert due(pictures, START + 3 * REPEAT) == [("BTC/USDT", 9)]
+    snapshots = BookSchedule()
+    snapshots.changed(change("BTC/USDT"))
+    snapshots.changed(change("ETH/USDT"))
+    snapshots.withdraw("BTC/USDT")
+    snapshots.withdraw("never seen")
+    assert due(snapshots, START) == [("ETH/USDT", 1)]
+    snapshots.alive(START + 2 * REPEAT)
+    snapshots.withdraw_all()
+    assert due(snapshots, START + 3 * REPEAT) == []
+    snapshots.changed(change("BTC/USDT", sequence=9))
+    assert due(snapshots, START + 3 * REPEAT) == [("BTC/USDT", 9)]

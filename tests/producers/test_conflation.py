@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroflux.domain import BookPicture, ExchangeStatus, Quote, Side, StatusKind, Trade
+from neuroflux.domain import BookSnapshot, ExchangeStatus, Quote, Side, StatusKind, Trade
 from neuroflux.kafka.publisher import BUFFER_RECORDS, Publisher
 from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
@@ -44,8 +44,8 @@ def quote(symbol: str, sequence: int, exchange: str = "x") -> Quote[Any]:
     return Quote(exchange, symbol, symbol, 1.0, 1.0, 2.0, 1.0, sequence, 0, 0)
 
 
-def picture(symbol: str, sequence: int) -> BookPicture[Any]:
-    return BookPicture("x", symbol, symbol, (), (), sequence, 0, 0)
+def snapshot(symbol: str, sequence: int) -> BookSnapshot[Any]:
+    return BookSnapshot("x", symbol, symbol, (), (), sequence, 0, 0)
 
 
 def trade(symbol: str, number: int, exchange: str = "x") -> Trade[Any]:
@@ -98,7 +98,7 @@ async def test_a_withdrawn_book_is_not_published_later(what: ExchangeStatus, lef
     conflated = Conflated(kafka)
     kafka.waiting = MUCH + 1
     for symbol in ("A/USD", "B/USD"):
-        conflated.publish(BOOKS, picture(symbol, 1))
+        conflated.publish(BOOKS, snapshot(symbol, 1))
     conflated.publish(STATUS, what)
     kafka.waiting = 0
     await conflated.drain()

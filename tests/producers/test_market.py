@@ -16,7 +16,7 @@ from msgspec.structs import replace
 import producers.book_schedule
 import producers.liveness
 import producers.market
-from neuroflux.domain import BookPicture, ExchangeStatus, Level, Quote, Side, StatusKind, Trade
+from neuroflux.domain import BookSnapshot, ExchangeStatus, Level, Quote, Side, StatusKind, Trade
 from neuroflux.engine.health.state import MARKET as MARKET_REQUESTS
 from neuroflux.exchanges.binance.spot import Binance
 from neuroflux.exchanges.kit.events import PageNeeded
@@ -253,11 +253,11 @@ async def test_a_book_is_pictured_when_it_is_proved(venue: Venue, told: Recorder
     assert told.of(BOOKS) == []
     venue.answering.set()
     await told.until(lambda: told.of(BOOKS))
-    picture = told.of(BOOKS)[0]
-    assert isinstance(picture, BookPicture)
-    assert (picture.exchange, picture.symbol, picture.market, picture.sequence) == ("binance", SYMBOL, MARKET, 101)
-    assert picture.bids == (Level("99", "1"), Level("98", "3"))
-    assert picture.asks == (Level("101", "2"),)
+    snapshot = told.of(BOOKS)[0]
+    assert isinstance(snapshot, BookSnapshot)
+    assert (snapshot.exchange, snapshot.symbol, snapshot.market, snapshot.sequence) == ("binance", SYMBOL, MARKET, 101)
+    assert snapshot.bids == (Level("99", "1"), Level("98", "3"))
+    assert snapshot.asks == (Level("101", "2"),)
     assert venue.snapshots == 1
 
 
@@ -486,10 +486,10 @@ async def test_a_list_in_pages_is_asked_for_to_its_end_but_not_for_ever(
         return (page,) if left[0] > 0 else ()
 
     monkeypatch.setattr(market.normaliser._feed, "answer", answered)
-    market.normaliser._take([page], market.normaliser._pictures[0], b"", "/stream", wall())
+    market.normaliser._take([page], market.normaliser._book_schedule[0], b"", "/stream", wall())
     await told.until(lambda: not left[0])
     assert asked == [3]
     left[0] = 1_000_000
-    market.normaliser._take([page], market.normaliser._pictures[0], b"", "/stream", wall())
+    market.normaliser._take([page], market.normaliser._book_schedule[0], b"", "/stream", wall())
     await told.until(lambda: [one for one in told.of(STATUS) if one.kind is StatusKind.MALFORMED])
     assert asked == [8]

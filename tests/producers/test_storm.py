@@ -13,7 +13,7 @@ from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
 import producers.rest
-from neuroflux.domain import BookPicture
+from neuroflux.domain import BookSnapshot
 from neuroflux.exchanges.binance.spot import WEIGHT_PER_MINUTE, Binance
 from neuroflux.exchanges.config import RATE_LIMIT_BUFFER
 from neuroflux.exchanges.kit.requests import Request
@@ -37,7 +37,7 @@ class Proved:
         self.symbols: set[str] = set()
 
     def publish(self, topic: Topic, record: Any) -> None:
-        if topic is BOOKS and isinstance(record, BookPicture):
+        if topic is BOOKS and isinstance(record, BookSnapshot):
             self.symbols.add(record.symbol)
 
     def publish_raw(self, *_: Any) -> None:

@@ -108,7 +108,7 @@ class Run:
 
     def _price(self, act: Placing, side: Side) -> Decimal:
         base = act.market.partition("/")[0]
-        price = self._connection.mirror.prices[f"{base}/USD"].price
+        price = self._connection.view.prices[f"{base}/USD"].price
         return Decimal(str(round(price * (1 + act.away * (-1 if side is Side.BUY else 1)), 1)))
 
     async def _cancel(self, order_id: str) -> None:
@@ -116,7 +116,7 @@ class Run:
         await self._connection.command(OrderCommand(order_id=order_id, kind=kind, issued_by=NOBODY, issued_at=now()))
 
     async def _pair(self) -> None:
-        mirror = self._connection.mirror
+        mirror = self._connection.view
         with mirror.lock:
             found = opportunities(mirror, self._connection.now())
         if found:

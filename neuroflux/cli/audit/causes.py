@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from neuroflux.cli.audit.reading import Name, Signalled
 from neuroflux.clickhouse.client import ClickHouse
-from neuroflux.domain import ArbitrageSignal, BookPicture, Cause, Level, Quote
+from neuroflux.domain import ArbitrageSignal, BookSnapshot, Cause, Level, Quote
 from neuroflux.records.topics import BOOKS, QUOTES
 from neuroflux.runtime.settings import Settings
 
@@ -80,9 +80,9 @@ def _found(database: ClickHouse, table: str, names: Sequence[str], places: set[P
     return rows
 
 
-def _books(database: ClickHouse, places: set[Place]) -> dict[Place, BookPicture[float]]:
+def _books(database: ClickHouse, places: set[Place]) -> dict[Place, BookSnapshot[float]]:
     rows = _found(database, "books", _BOOK, places)
-    return {(row[0], row[1]): _record(_BOOK, row[2:], BookPicture[float]) for row in rows}
+    return {(row[0], row[1]): _record(_BOOK, row[2:], BookSnapshot[float]) for row in rows}
 
 
 def _quotes(database: ClickHouse, places: set[Place]) -> dict[Place, Quote[float]]:
@@ -91,10 +91,10 @@ def _quotes(database: ClickHouse, places: set[Place]) -> dict[Place, Quote[float
 
 
 def _joined(
-    signal: ArbitrageSignal, books: dict[Place, BookPicture[float]], quotes: dict[Place, Quote[float]]
+    signal: ArbitrageSignal, books: dict[Place, BookSnapshot[float]], quotes: dict[Place, Quote[float]]
 ) -> Signalled:
     """A record that opened it may be named beside a newer one of the same instrument: the newest counts."""
-    own_books: dict[Name, BookPicture[float]] = {}
+    own_books: dict[Name, BookSnapshot[float]] = {}
     own_quotes: dict[Name, Quote[float]] = {}
     for cause in sorted(signal.causes, key=lambda one: (one.partition, one.offset)):
         place = cause.partition, cause.offset

@@ -158,16 +158,16 @@ def source_of(headers: Mapping[str, bytes | None]) -> Cause | None:
 async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microseconds) -> Reported:
     """One reading: the tables first, and then what is in memory, at one moment."""
     rows = await asyncio.to_thread(tables.read, since)
-    mirror, now = manager.connection.mirror, manager.connection.now()
-    with mirror.lock:
-        instruments = {(one.exchange, one.symbol): one for one in mirror.instruments}
-        balances: dict[Name, Balance] = {name: told.balance for name, told in mirror.balances.items()}
-        positions: dict[Name, Position] = dict(mirror.positions)
-        books = {name: book for name, one in instruments.items() if (book := mirror.book(one)) is not None}
+    view, now = manager.connection.view, manager.connection.now()
+    with view.lock:
+        instruments = {(one.exchange, one.symbol): one for one in view.instruments}
+        balances: dict[Name, Balance] = {name: told.balance for name, told in view.balances.items()}
+        positions: dict[Name, Position] = dict(view.positions)
+        books = {name: book for name, one in instruments.items() if (book := view.book(one)) is not None}
         assets = {asset for _, asset in balances} | {one.quote for one in instruments.values()}
-        known = ((asset, mirror.rate(asset, now)) for asset in assets)
+        known = ((asset, view.rate(asset, now)) for asset in assets)
         rates = {asset: Decimal(repr(rate.mid)) for asset, rate in known if rate is not None}
-        prices = dict(mirror.prices)
+        prices = dict(view.prices)
         unified = manager.reading.get_unified_balance()
     moved = _by_market(rows.pop("moved"), instruments)
     return Reported(

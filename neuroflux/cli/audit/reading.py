@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from neuroflux.domain import AggregatedPrice, ArbitrageSignal, Balance, BookPicture, Fill, Instrument, Position, Quote
+from neuroflux.domain import AggregatedPrice, ArbitrageSignal, Balance, BookSnapshot, Fill, Instrument, Position, Quote
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnTop
 
 Name = tuple[str, str]
@@ -37,7 +37,7 @@ class Reported(Struct, frozen=True):
     instruments: Mapping[Name, Instrument]
     balances: Mapping[Name, Balance]
     positions: Mapping[Name, Position]
-    books: Mapping[Name, BookPicture[float]]
+    books: Mapping[Name, BookSnapshot[float]]
     quotes: Mapping[Name, Quote[float]]
     prices: Mapping[str, AggregatedPrice]
     rates: Mapping[str, Decimal]
@@ -54,7 +54,7 @@ class Signalled(Struct, frozen=True):
     """A signal with the records that it names: books and quotes of its instruments and of its conversions."""
 
     signal: ArbitrageSignal
-    books: Mapping[Name, BookPicture[float]]
+    books: Mapping[Name, BookSnapshot[float]]
     quotes: Mapping[Name, Quote[float]]
 
 

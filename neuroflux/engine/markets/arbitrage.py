@@ -21,7 +21,7 @@ from msgspec import Struct
 from neuroflux.domain import (
     ArbitrageKind,
     ArbitrageSignal,
-    BookPicture,
+    BookSnapshot,
     Cause,
     Instrument,
     InstrumentKind,
@@ -94,7 +94,7 @@ class _Place:
         self.name, self.exchange = name, name[0]
         self.instrument: Instrument | None = None
         self.asset, self.spot, self.fee, self.multiplier = "", True, 0.0, 1.0
-        self.book: BookPicture[float] | None = None
+        self.book: BookSnapshot[float] | None = None
         self.quote: Quote[float] | None = None
         self.newer: Quote[float] | None = None
         """The quote, while it is of a later state than the book."""
@@ -170,7 +170,7 @@ class Arbitrage:
         self._markets: dict[str, _Market] = {}
         self._given: dict[tuple[Name, Name], ArbitrageSignal] = {}
 
-    def book(self, book: BookPicture[float], cause: Cause) -> Sequence[ArbitrageSignal]:
+    def book(self, book: BookSnapshot[float], cause: Cause) -> Sequence[ArbitrageSignal]:
         """Take a book in; what it opens."""
         market, place = self._find(book.market, (book.exchange, book.symbol))
         place.book, place.book_cause = book, cause
@@ -182,7 +182,7 @@ class Arbitrage:
         place.quote, place.quote_cause = quote, cause
         return self._look(market, place, quote.received_time, cause)
 
-    def withdraw(self, book: BookPicture[float]) -> None:
+    def withdraw(self, book: BookSnapshot[float]) -> None:
         """A book that lost a side: no route leads over it until there is another."""
         _, place = self._find(book.market, (book.exchange, book.symbol))
         place.book = None

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from neuroflux.domain import BookPicture, Microseconds, Quote
+from neuroflux.domain import BookSnapshot, Microseconds, Quote
 from neuroflux.domain.symbols import USD_CLASS
 
 ANCHOR = "USDC"
@@ -58,7 +58,7 @@ def is_conversion_market(market: str) -> bool:
     return base in USD_CLASS and quote == "USD"
 
 
-def top_of(book: BookPicture[float]) -> Quote[float]:
+def top_of(book: BookSnapshot[float]) -> Quote[float]:
     """The best bid and ask of a book that has both."""
     bid, ask = book.bids[0], book.asks[0]
     tops = (bid.price, bid.quantity, ask.price, ask.quantity)

@@ -12,7 +12,7 @@ from math import fsum, nan
 
 from msgspec import Struct
 
-from neuroflux.domain import BookPicture, Candidate, Instrument, Level, Side
+from neuroflux.domain import BookSnapshot, Candidate, Instrument, Level, Side
 from neuroflux.engine.markets.conversion import Rate
 from neuroflux.engine.markets.walk import walk
 
@@ -36,7 +36,7 @@ class Costs(Struct, frozen=True):
 UNKNOWN = Costs(0.0, nan, nan, nan, nan, nan, nan)
 
 
-def mid_of(book: BookPicture[float]) -> float:
+def mid_of(book: BookSnapshot[float]) -> float:
     """In the wire's units; the book must have both sides."""
     return (book.bids[0].price + book.asks[0].price) / 2
 

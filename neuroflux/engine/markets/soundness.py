@@ -13,7 +13,16 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from neuroflux.domain import AggregatedPrice, BookPicture, ExchangeHealth, Instrument, Level, Microseconds, Quote, Trade
+from neuroflux.domain import (
+    AggregatedPrice,
+    BookSnapshot,
+    ExchangeHealth,
+    Instrument,
+    Level,
+    Microseconds,
+    Quote,
+    Trade,
+)
 
 SMALLEST, LARGEST = 1e-18, 1e18
 """Prices and quantities lie between; NaN and the infinities do not."""
@@ -28,7 +37,7 @@ LOG_TICK: Microseconds = 1_000
 """The log counts in milliseconds."""
 
 
-def flaw(record: Quote[float] | Trade[float] | BookPicture[float], written: Microseconds) -> str:
+def flaw(record: Quote[float] | Trade[float] | BookSnapshot[float], written: Microseconds) -> str:
     """Why nothing can be computed from a record that was ``written`` then; empty for a sound one."""
     if not 0 < record.received_time <= written + AHEAD:
         return f"received_time {record.received_time}, but written at {written}"
@@ -48,7 +57,7 @@ def _flaw_of_quote(quote: Quote[float]) -> str:
     return "crossed" if crossed else "a price or size is out of range"
 
 
-def _flaw_of_book(book: BookPicture[float]) -> str:
+def _flaw_of_book(book: BookSnapshot[float]) -> str:
     if not book.has_both_sides:
         return "a side is empty"
     if book.bids[0].price >= book.asks[0].price:
@@ -67,7 +76,7 @@ def _flaw_of_side(levels: Sequence[Level[float]], last: float, end: float) -> st
     return ""
 
 
-def as_received(book: BookPicture[float], written: Microseconds) -> BookPicture[float]:
+def as_received(book: BookSnapshot[float], written: Microseconds) -> BookSnapshot[float]:
     """The book with the time it was received at, no later than it was ``written``: its age is never less than ours."""
     late = book.received_time - written > LOG_TICK
     return replace(book, received_time=written) if late else book

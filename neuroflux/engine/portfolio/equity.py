@@ -64,7 +64,7 @@ class Transfer(Struct, frozen=True):
     quantity: float
 
 
-class Picture(Struct, frozen=True):
+class Snapshot(Struct, frozen=True):
     """Everything held at one time, at the prices of that time, and what flowed in and was transferred since the one
     before. Quantities and unrealised profits are units of the asset.
     """
@@ -142,7 +142,7 @@ class _State:
         else:
             self.transfers[(name, one.to)] += one.quantity
 
-    def picture(self, time: Microseconds, *, first: bool) -> Picture | None:
+    def snapshot(self, time: Microseconds, *, first: bool) -> Snapshot | None:
         """None while something that is held has no price; what led to the first picture is in none."""
         held = {name: some for name, some in self.held.items() if some or self.unrealised[name] or self._priced(name)}
         if not held or not all(map(self._priced, held)):
@@ -150,7 +150,7 @@ class _State:
         moved = ({}, {}) if first else (dict(self.flows), dict(self.transfers))
         self.flows.clear()
         self.transfers.clear()
-        return Picture(time, held, dict(self.prices), moved[0], dict(self.unrealised), moved[1])
+        return Snapshot(time, held, dict(self.prices), moved[0], dict(self.unrealised), moved[1])
 
     def _priced(self, name: Name) -> bool:
         return name[1] in self.prices
@@ -158,22 +158,22 @@ class _State:
 
 def history(
     holdings: Sequence[Holding], flows: Iterable[Flow] = (), transfers: Iterable[Transfer] = ()
-) -> list[Picture]:
+) -> list[Snapshot]:
     """One picture a minute, oldest first, from the first on in which everything held has a price.
 
     What is not told of in a minute is as it was; without a new price the last one holds.
     """
     without, state, moved = set(unpriced(holdings)), _State(), _by_minute([*flows, *transfers])
-    pictures: list[Picture] = []
+    snapshots: list[Snapshot] = []
     for time, rows in _by_time(holdings):
         for row in rows:
             if row.asset not in without:
                 state.take(row)
         for one in moved.get(time, ()):
             state.moved(one)
-        if picture := state.picture(time, first=not pictures):
-            pictures.append(picture)
-    return pictures
+        if snapshot := state.snapshot(time, first=not snapshots):
+            snapshots.append(snapshot)
+    return snapshots
 
 
 def _by_minute(moved: Iterable[Flow | Transfer]) -> dict[Microseconds, list[Flow | Transfer]]:
@@ -190,35 +190,35 @@ def _by_time(holdings: Sequence[Holding]) -> list[tuple[Microseconds, list[Holdi
     return sorted(rows.items())
 
 
-def flow(before: Picture, after: Picture) -> float:
+def flow(before: Snapshot, after: Snapshot) -> float:
     """USD that came in: with exchanges that were not there before, and by deposits less withdrawals on the others."""
     known = {exchange for exchange, _ in before.quantities}
     new = sum(after.worth_of(name) for name in after.quantities if name[0] not in known)
     return new + sum(_flowed(after, name) * after.prices[name[1]] for name in after.quantities if name[0] in known)
 
 
-def _flowed(picture: Picture, name: Name) -> float:
-    return picture.flows.get(name, 0.0)
+def _flowed(snapshot: Snapshot, name: Name) -> float:
+    return snapshot.flows.get(name, 0.0)
 
 
-def returns(pictures: Sequence[Picture]) -> list[float]:
+def returns(snapshots: Sequence[Snapshot]) -> list[float]:
     """The time-weighted return of each step, as a fraction; 0 where less than a cent was there to gain from."""
     return [
         (after.worth - flow(before, after)) / before.worth - 1 if before.worth > CENT else 0.0
-        for before, after in itertools.pairwise(pictures)
+        for before, after in itertools.pairwise(snapshots)
     ]
 
 
-def profit(pictures: Sequence[Picture]) -> float:
+def profit(snapshots: Sequence[Snapshot]) -> float:
     """USD gained over all steps, without flows."""
-    steps = itertools.pairwise(pictures)
+    steps = itertools.pairwise(snapshots)
     return sum(after.worth - before.worth - flow(before, after) for before, after in steps)
 
 
-def attribution(pictures: Sequence[Picture]) -> list[Share]:
+def attribution(snapshots: Sequence[Snapshot]) -> list[Share]:
     """The profit by exchange and asset; the shares sum to it."""
     effects: dict[Name, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for before, after in itertools.pairwise(pictures):
+    for before, after in itertools.pairwise(snapshots):
         known = {exchange for exchange, _ in before.quantities}
         names = {name for name in after.quantities if name[0] in known}
         for name in names:
@@ -233,7 +233,7 @@ def attribution(pictures: Sequence[Picture]) -> list[Share]:
     return [Share(*name, *both) for name, both in sorted(effects.items())]
 
 
-def _effects(before: Picture, after: Picture, name: Name) -> tuple[float, float]:
+def _effects(before: Snapshot, after: Snapshot, name: Name) -> tuple[float, float]:
     """USD: what prices made of what was held and of open positions, and what the wallet changed by without flows."""
     held, price = before.quantities.get(name, 0.0), after.prices[name[1]]
     risen = price - before.prices.get(name[1], price)

@@ -18,7 +18,7 @@ from neuroflux.engine.portfolio.equity import (
     Flow,
     Holding,
     Name,
-    Picture,
+    Snapshot,
     attribution,
     flow,
     history,
@@ -63,19 +63,19 @@ def performance(
     """
     moved = list(moved)
     flowed, untold = flows(holdings, moved, exposures, named)
-    pictures = history(holdings, flowed, transfers(holdings, moved))
-    steps = returns(pictures)
-    span = pictures[-1].time - pictures[0].time if pictures else 0
+    snapshots = history(holdings, flowed, transfers(holdings, moved))
+    steps = returns(snapshots)
+    span = snapshots[-1].time - snapshots[0].time if snapshots else 0
     index = _index(steps)
     return {
-        "performance_metrics": _metrics(pictures, steps, span),
-        "benchmark_comparison": {name: _against(pictures, steps, series) for name, series in benchmarks.items()},
+        "performance_metrics": _metrics(snapshots, steps, span),
+        "benchmark_comparison": {name: _against(snapshots, steps, series) for name, series in benchmarks.items()},
         "risk_metrics": _risk(steps, span),
-        "attribution_analysis": _attribution(pictures),
-        "period_returns": _periods(pictures, index, span),
-        "volatility_analysis": _volatility(pictures, steps, index),
-        "history": _history(pictures, steps),
-        "notes": _notes(pictures, steps, span) + _untold(untold) + _unvalued(holdings),
+        "attribution_analysis": _attribution(snapshots),
+        "period_returns": _periods(snapshots, index, span),
+        "volatility_analysis": _volatility(snapshots, steps, index),
+        "history": _history(snapshots, steps),
+        "notes": _notes(snapshots, steps, span) + _untold(untold) + _unvalued(holdings),
         "unpriced": list(unpriced(holdings)),
     }
 
@@ -88,14 +88,14 @@ def _index(steps: Sequence[float]) -> list[float]:
     return grown
 
 
-def _metrics(pictures: Sequence[Picture], steps: Sequence[float], span: Microseconds) -> dict[str, Any]:
+def _metrics(snapshots: Sequence[Snapshot], steps: Sequence[float], span: Microseconds) -> dict[str, Any]:
     import empyrical
 
-    flows = fsum(flow(*pair) for pair in itertools.pairwise(pictures))
+    flows = fsum(flow(*pair) for pair in itertools.pairwise(snapshots))
     return {
-        "equity_usd": pictures[-1].worth if pictures else None,
-        "start_equity_usd": pictures[0].worth if pictures else None,
-        "profit_usd": profit(pictures) if pictures else None,
+        "equity_usd": snapshots[-1].worth if snapshots else None,
+        "start_equity_usd": snapshots[0].worth if snapshots else None,
+        "profit_usd": profit(snapshots) if snapshots else None,
         "flows_usd": flows,
         "total_return": _number(empyrical.cum_returns_final, steps) if steps else None,
         "annual_return": _number(empyrical.annual_return, steps, annualization=A_YEAR) if span >= DAY else None,
@@ -127,7 +127,7 @@ def _number(measure: Any, *series: Sequence[float], **how: Any) -> float | None:
     return value if isfinite(value) else None
 
 
-def _volatility(pictures: Sequence[Picture], steps: Sequence[float], index: Sequence[float]) -> dict[str, Any]:
+def _volatility(snapshots: Sequence[Snapshot], steps: Sequence[float], index: Sequence[float]) -> dict[str, Any]:
     import empyrical
 
     enough = len(steps) >= ENOUGH
@@ -136,7 +136,7 @@ def _volatility(pictures: Sequence[Picture], steps: Sequence[float], index: Sequ
     trough = min(range(len(index)), key=lambda at: index[at] / max(index[: at + 1]))
     start = max(range(trough + 1), key=lambda at: index[at])
     recovered = next((at for at in range(trough, len(index)) if index[at] >= index[start]), None)
-    times = [one.time for one in pictures]
+    times = [one.time for one in snapshots]
     yearly = {"annualization": A_YEAR}
     return {
         "annual_volatility": _number(empyrical.annual_volatility, steps, **yearly) if enough else None,
@@ -149,19 +149,19 @@ def _volatility(pictures: Sequence[Picture], steps: Sequence[float], index: Sequ
     }
 
 
-def _periods(pictures: Sequence[Picture], index: Sequence[float], span: Microseconds) -> dict[str, float | None]:
+def _periods(snapshots: Sequence[Snapshot], index: Sequence[float], span: Microseconds) -> dict[str, float | None]:
     """The return since so long before the newest sample; None where the history is shorter."""
     found: dict[str, float | None] = {}
-    times = [one.time for one in pictures]
+    times = [one.time for one in snapshots]
     for name, length in PERIODS.items():
         at = bisect_right(times, times[-1] - length) - 1 if times else -1
         found[name] = index[-1] / index[at] - 1 if span >= length and at >= 0 else None
-    return found | {"all": index[-1] - 1 if len(pictures) > 1 else None}
+    return found | {"all": index[-1] - 1 if len(snapshots) > 1 else None}
 
 
-def _attribution(pictures: Sequence[Picture]) -> dict[str, Any]:
+def _attribution(snapshots: Sequence[Snapshot]) -> dict[str, Any]:
     """USD; each of the three ways of summing adds up to ``total``."""
-    shares = attribution(pictures)
+    shares = attribution(snapshots)
     by_exchange = dict.fromkeys((one.exchange for one in shares), 0.0)
     by_asset = dict.fromkeys((one.asset for one in shares), 0.0)
     for one in shares:
@@ -177,7 +177,7 @@ def _attribution(pictures: Sequence[Picture]) -> dict[str, Any]:
     }
 
 
-def _against(pictures: Sequence[Picture], steps: Sequence[float], series: Series) -> dict[str, Any]:
+def _against(snapshots: Sequence[Snapshot], steps: Sequence[float], series: Series) -> dict[str, Any]:
     """On the minutes that both have; ``alpha`` and ``tracking_error`` are a year's."""
     import empyrical
     import numpy
@@ -185,7 +185,7 @@ def _against(pictures: Sequence[Picture], steps: Sequence[float], series: Series
     known = dict(series)
     pairs = [
         (step, known[after.time] / known[before.time] - 1)
-        for before, after, step in zip(pictures, pictures[1:], steps, strict=False)
+        for before, after, step in zip(snapshots, snapshots[1:], steps, strict=False)
         if known.get(before.time) and known.get(after.time)
     ]
     if len(pairs) < ENOUGH:
@@ -216,8 +216,8 @@ def _alpha(ours: Sequence[float], theirs: Sequence[float], beta: float | None) -
     return (sum(ours) - beta * sum(theirs)) / len(ours) * A_YEAR
 
 
-def _history(pictures: Sequence[Picture], steps: Sequence[float]) -> dict[str, Any]:
-    ends = (pictures[0].time, pictures[-1].time) if pictures else None
+def _history(snapshots: Sequence[Snapshot], steps: Sequence[float]) -> dict[str, Any]:
+    ends = (snapshots[0].time, snapshots[-1].time) if snapshots else None
     return {
         "from": _iso(ends[0]) if ends else None,
         "to": _iso(ends[1]) if ends else None,
@@ -227,16 +227,16 @@ def _history(pictures: Sequence[Picture], steps: Sequence[float]) -> dict[str, A
     }
 
 
-def _notes(pictures: Sequence[Picture], steps: Sequence[float], span: Microseconds) -> list[str]:
+def _notes(snapshots: Sequence[Snapshot], steps: Sequence[float], span: Microseconds) -> list[str]:
     notes = []
-    if not pictures:
+    if not snapshots:
         notes.append("no history: the warehouse has no balances with prices yet")
     if len(steps) < ENOUGH:
         notes.append(f"{len(steps)} minutes of history: volatility, ratios and value at risk need {ENOUGH}")
     if span < DAY:
         notes.append("less than a day of history: nothing is annualised that compounds (annual return, Calmar)")
     notes += [f"the return over {name} needs a longer history" for name, length in PERIODS.items() if span < length]
-    missing = _history(pictures, steps)["missing_minutes"]
+    missing = _history(snapshots, steps)["missing_minutes"]
     return notes + ([f"{missing} minutes are missing: a return over a gap counts as one sample"] if missing else [])
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from neuroflux.domain import (
-    BookPicture,
+    BookSnapshot,
     Candidate,
     CommandKind,
     Instrument,
@@ -166,7 +166,7 @@ def _fault(prospect: Prospect, prices: Mapping[str, Decimal], limits: Limits, no
 
 
 def _way(
-    instrument: Instrument, book: BookPicture[float], side: Side, prices: Mapping[str, Decimal], bound: Decimal
+    instrument: Instrument, book: BookSnapshot[float], side: Side, prices: Mapping[str, Decimal], bound: Decimal
 ) -> Way:
     """The levels no worse than ``bound`` against the book's mid, and against what the portfolio counts."""
     sign = 1 if side is Side.BUY else -1

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from neuroflux.domain import (
     AggregatedPrice,
-    BookPicture,
+    BookSnapshot,
     Candidate,
     Cause,
     CommandKind,
@@ -69,7 +69,7 @@ class Prospect(Struct, frozen=True):
     """
 
     instrument: Instrument
-    book: BookPicture[float] | None = None
+    book: BookSnapshot[float] | None = None
     cause: Cause | None = None
     rate: Rate | None = None
     health: ExchangeHealth | None = None
@@ -306,7 +306,7 @@ def _crosses(command: OrderCommand, prospect: Prospect, rate: Rate) -> bool:
     return limit >= best if command.side is Side.BUY else limit <= best
 
 
-def side_of(book: BookPicture[float] | None, side: Side) -> tuple[Level[float], ...]:
+def side_of(book: BookSnapshot[float] | None, side: Side) -> tuple[Level[float], ...]:
     """The side of the book that an order of this side takes from."""
     if book is None:
         return ()

@@ -69,7 +69,7 @@ _NOT_SERVED_HERE: Final = 451
 """Turned away at the door, for the country that it came from: it never reaches the exchange."""
 
 
-class DeskPaths(Struct, frozen=True):
+class OrderPaths(Struct, frozen=True):
     """Where an exchange takes orders; ``post_only`` is how it says so: a type of spot, a time in force of USDⓈ-M.
 
     Fills are asked for ``fills_window`` ms at once, and are kept for ``fills_kept`` ms; 0 where neither is bounded.
@@ -92,10 +92,10 @@ class DeskPaths(Struct, frozen=True):
     """Texts of HTTP 503, in small letters without the full stop, that say that the request failed."""
 
 
-class BinanceDesk:
+class BinanceOrderClient:
     """Orders of one account."""
 
-    def __init__(self, paths: DeskPaths, keys: Keys, instruments: Iterable[Instrument]) -> None:
+    def __init__(self, paths: OrderPaths, keys: Keys, instruments: Iterable[Instrument]) -> None:
         self.exchange, self.settled_after = paths.exchange, paths.settled_after
         self._paths, self._keys = paths, keys
         self._symbols = {one.name: one.symbol for one in instruments}

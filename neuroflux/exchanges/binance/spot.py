@@ -14,7 +14,7 @@ from neuroflux.exchanges.binance.book_rules import SpotRule
 from neuroflux.exchanges.binance.books import SnapshotPath
 from neuroflux.exchanges.binance.instruments import listing
 from neuroflux.exchanges.binance.market import BinanceMarketFeed, Paths
-from neuroflux.exchanges.binance.order_client import BinanceDesk, DeskPaths
+from neuroflux.exchanges.binance.order_client import BinanceOrderClient, OrderPaths
 from neuroflux.exchanges.binance.spot_account import EXCHANGE, BinanceAccountFeed
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
@@ -24,7 +24,7 @@ WEIGHT_PER_MINUTE: Final = 6000
 _PATHS: Final = Paths(
     streams=(("/stream", ("bookTicker", "trade", "depth@100ms")),), snapshots=SnapshotPath("/api/v3/depth", weight=50)
 )
-_DESK: Final = DeskPaths(
+_ORDER_PATHS: Final = OrderPaths(
     exchange=EXCHANGE,
     order="/api/v3/order",
     open_orders="/api/v3/openOrders",
@@ -79,8 +79,8 @@ class Binance:
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceAccountFeed:
         return BinanceAccountFeed(keys, instruments)
 
-    def desk(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceDesk:
-        return BinanceDesk(_DESK, keys, instruments)
+    def order_client(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceOrderClient:
+        return BinanceOrderClient(_ORDER_PATHS, keys, instruments)
 
     def account_name(self, keys: Keys) -> str:
         return key_rights.account_name(keys)

@@ -16,7 +16,7 @@ from neuroflux.exchanges.binance.book_rules import FuturesRule
 from neuroflux.exchanges.binance.books import SnapshotPath
 from neuroflux.exchanges.binance.instruments import listing
 from neuroflux.exchanges.binance.market import BinanceMarketFeed, Paths
-from neuroflux.exchanges.binance.order_client import UNAVAILABLE, BinanceDesk, DeskPaths
+from neuroflux.exchanges.binance.order_client import UNAVAILABLE, BinanceOrderClient, OrderPaths
 from neuroflux.exchanges.binance.usdm_account import EXCHANGE, BinanceUsdmAccountFeed
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
@@ -34,7 +34,7 @@ _TRY_AGAIN: Final = "internal error; unable to process your request. please try 
 failure API operation and you can resend your request if you need"."""
 
 # 7 days and 6 months are the exchange's bounds, by its clock: a little less is asked for.
-_DESK: Final = DeskPaths(
+_ORDER_PATHS: Final = OrderPaths(
     exchange=EXCHANGE,
     order="/fapi/v1/order",
     open_orders="/fapi/v1/openOrders",
@@ -92,8 +92,8 @@ class BinanceUsdm:
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceUsdmAccountFeed:
         return BinanceUsdmAccountFeed(keys, instruments)
 
-    def desk(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceDesk:
-        return BinanceDesk(_DESK, keys, instruments)
+    def order_client(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceOrderClient:
+        return BinanceOrderClient(_ORDER_PATHS, keys, instruments)
 
     def account_name(self, keys: Keys) -> str:
         return key_rights.account_name(keys)

@@ -21,7 +21,7 @@ from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.hyperliquid.account import HyperliquidAccountFeed
 from neuroflux.exchanges.hyperliquid.market import HyperliquidMarketFeed
 from neuroflux.exchanges.hyperliquid.messages import UNREADABLE, Milliseconds, kind_of, rows_of
-from neuroflux.exchanges.hyperliquid.order_client import HyperliquidDesk
+from neuroflux.exchanges.hyperliquid.order_client import HyperliquidOrderClient
 from neuroflux.exchanges.hyperliquid.rest import WEIGHT_PER_MINUTE, account_of, checked, info_request, retry_after
 from neuroflux.exchanges.hyperliquid.signing import NONCE_STRIDE, Nonces, Signer
 from neuroflux.exchanges.hyperliquid.socket import ID
@@ -154,8 +154,8 @@ class Hyperliquid:
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> HyperliquidAccountFeed:
         return HyperliquidAccountFeed(keys, instruments)
 
-    def desk(self, keys: Keys, instruments: Sequence[Instrument]) -> HyperliquidDesk:
-        return HyperliquidDesk(keys, instruments, self._nonces)
+    def order_client(self, keys: Keys, instruments: Sequence[Instrument]) -> HyperliquidOrderClient:
+        return HyperliquidOrderClient(keys, instruments, self._nonces)
 
     def account_name(self, keys: Keys) -> str:
         return account_of(keys)

@@ -60,7 +60,7 @@ class _Reply(Struct, frozen=True):
     response: object = ""
 
 
-class HyperliquidDesk:
+class HyperliquidOrderClient:
     """Orders for ``keys.key`` (the account's address), signed with ``keys.secret`` (its agent's private key).
 
     With ``keys.subaccount`` they are that account's, still signed by the agent of its master. ``nonces`` are those of

@@ -9,7 +9,7 @@ from msgspec import Struct
 from neuroflux.domain import (
     AccountTransfer,
     Balance,
-    BookPicture,
+    BookSnapshot,
     ExchangeStatus,
     Fill,
     Funding,
@@ -36,8 +36,8 @@ class BookChanged(Struct, frozen=True):
     event_time: Microseconds
     received_time: Microseconds
 
-    def picture(self, depth: int) -> BookPicture[Numeral]:
-        return BookPicture(
+    def snapshot(self, depth: int) -> BookSnapshot[Numeral]:
+        return BookSnapshot(
             self.exchange,
             self.symbol,
             self.market,

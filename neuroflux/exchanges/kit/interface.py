@@ -105,7 +105,7 @@ class AccountFeed(Feed, Protocol):
         ...
 
 
-class Desk(Protocol):
+class OrderClient(Protocol):
     """Builds signed requests of one account and reads what came back. ``now`` makes timestamps and nonces.
 
     ``settled_after`` is how long after it was signed an order may still come to the book: an answer that there is no
@@ -194,7 +194,7 @@ class Exchange(Protocol):
 
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> AccountFeed: ...
 
-    def desk(self, keys: Keys, instruments: Sequence[Instrument]) -> Desk: ...
+    def order_client(self, keys: Keys, instruments: Sequence[Instrument]) -> OrderClient: ...
 
     def account_name(self, keys: Keys) -> str:
         """What a person knows the account by; nobody can act for it who reads this."""

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from neuroflux.sim.binance.rest import Endpoint, MarketData, Rest
 from neuroflux.sim.binance.shutdown import Shutdown
-from neuroflux.sim.binance.spot_orders import SpotDesk
+from neuroflux.sim.binance.spot_orders import SpotOrderApi
 from neuroflux.sim.binance.streams import SECOND, Streams, names_in
 from neuroflux.sim.binance.user import UserApi
 from neuroflux.sim.binance.wire import ApiError, Limits, Params, Signer, answer, error_answer, fault_error
@@ -70,8 +70,8 @@ class BinanceSpot:
         self._market = MarketData(simulation, self._frames)
         self._streams = Streams(simulation, self._frames, default_depth=SECOND, messages_a_second=5)
         self._shutdown = Shutdown(simulation)
-        self._desk = SpotDesk(simulation, self._market, self._frames)
-        self._user = UserApi(simulation, self._signer, self._limits, self._desk, self._market, _refusal)
+        self._order_api = SpotOrderApi(simulation, self._market, self._frames)
+        self._user = UserApi(simulation, self._signer, self._limits, self._order_api, self._market, _refusal)
 
     def publish(self, changes: Sequence[Change], now: int) -> None:
         self._market.remember(changes, now)
@@ -99,7 +99,7 @@ class BinanceSpot:
         ]
 
     def _endpoints(self) -> list[Endpoint]:
-        market, desk = self._market, self._desk
+        market, order_api = self._market, self._order_api
         api, sapi = "/binance/api/v3", "/binance/sapi/v1"
         return [
             Endpoint("GET", f"{api}/ping", market.ping),
@@ -114,16 +114,16 @@ class BinanceSpot:
             Endpoint("GET", f"{api}/ticker/bookTicker", market.book_ticker, 4),
             Endpoint("GET", f"{api}/avgPrice", self.average_price, 2),
             Endpoint("GET", f"{api}/rateLimit/order", self.unfilled_orders, 40, "signed"),
-            Endpoint("GET", f"{api}/account/commission", desk.commission, 20, "signed"),
-            Endpoint("GET", f"{api}/account", desk.account, 20, "signed"),
-            Endpoint("POST", f"{api}/order", desk.place, 1, "signed", is_order=True),
-            Endpoint("POST", f"{api}/order/test", desk.test, 1, "signed"),
-            Endpoint("DELETE", f"{api}/order", desk.cancel, 1, "signed"),
-            Endpoint("GET", f"{api}/order", desk.query, 4, "signed"),
-            Endpoint("GET", f"{api}/openOrders", desk.open_orders, _open_orders_weight, "signed"),
-            Endpoint("DELETE", f"{api}/openOrders", desk.cancel_all, 1, "signed"),
-            Endpoint("GET", f"{api}/allOrders", desk.all_orders, 20, "signed"),
-            Endpoint("GET", f"{api}/myTrades", desk.my_trades, 20, "signed"),
+            Endpoint("GET", f"{api}/account/commission", order_api.commission, 20, "signed"),
+            Endpoint("GET", f"{api}/account", order_api.account, 20, "signed"),
+            Endpoint("POST", f"{api}/order", order_api.place, 1, "signed", is_order=True),
+            Endpoint("POST", f"{api}/order/test", order_api.test, 1, "signed"),
+            Endpoint("DELETE", f"{api}/order", order_api.cancel, 1, "signed"),
+            Endpoint("GET", f"{api}/order", order_api.query, 4, "signed"),
+            Endpoint("GET", f"{api}/openOrders", order_api.open_orders, _open_orders_weight, "signed"),
+            Endpoint("DELETE", f"{api}/openOrders", order_api.cancel_all, 1, "signed"),
+            Endpoint("GET", f"{api}/allOrders", order_api.all_orders, 20, "signed"),
+            Endpoint("GET", f"{api}/myTrades", order_api.my_trades, 20, "signed"),
             Endpoint("GET", f"{sapi}/capital/config/getall", self.coins, 10, "signed"),
             Endpoint("GET", f"{sapi}/account/apiRestrictions", self.restrictions, 1, "signed"),
             Endpoint("GET", f"{sapi}/margin/allPairs", lambda params, now: [], 1, "key"),

@@ -57,7 +57,7 @@ def order_id_of(params: Params) -> int | None:
     return integer_of(params, "orderId") if params.get("orderId") else None
 
 
-class SpotDesk:
+class SpotOrderApi:
     """Answers everything about the account, for REST and the WebSocket API alike."""
 
     def __init__(self, simulation: Simulation, market: MarketData, frames: Frames) -> None:

@@ -20,7 +20,7 @@ from neuroflux.sim.binance.usdm_account import UsdmAccount
 from neuroflux.sim.binance.usdm_income import WEIGHT as INCOME_WEIGHT
 from neuroflux.sim.binance.usdm_income import Incomes
 from neuroflux.sim.binance.usdm_modes import Modes
-from neuroflux.sim.binance.usdm_orders import PRICE_BAND, UsdmDesk
+from neuroflux.sim.binance.usdm_orders import PRICE_BAND, UsdmOrderApi
 from neuroflux.sim.binance.wire import ApiError, Limits, Numbers, Params, Signer, error_answer, fault_error, integer_of
 from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.coins import BINANCE_USDM, Listing
@@ -81,7 +81,7 @@ class BinanceUsdm:
         self._market = MarketData(simulation, self._frames)
         self._streams = Streams(simulation, self._frames, default_depth=250_000, messages_a_second=10)
         self._modes = Modes(simulation.exchange(BINANCE_USDM))
-        self._desk = UsdmDesk(simulation, self._market, self._frames, self._modes)
+        self._order_api = UsdmOrderApi(simulation, self._market, self._frames, self._modes)
         self._keys = ListenKeys(simulation)
         self._incomes = Incomes(simulation.exchange(BINANCE_USDM), simulation.faults)
         self._account = UsdmAccount(simulation, self._frames, self._keys)
@@ -116,7 +116,7 @@ class BinanceUsdm:
         return [*(self._rest.route(endpoint) for endpoint in self._endpoints()), *sockets, *private]
 
     def _endpoints(self) -> list[Endpoint]:
-        market, desk, account, modes = self._market, self._desk, self._account, self._modes
+        market, order_api, account, modes = self._market, self._order_api, self._account, self._modes
         v1 = "/binance/fapi/v1"
         by_version = [
             Endpoint("GET", f"/binance/fapi/{version}/{name}", partial(function, is_all=version == "v2"), 5, "signed")
@@ -141,20 +141,22 @@ class BinanceUsdm:
             Endpoint("GET", f"{v1}/premiumIndex", self.premium_index),
             Endpoint("GET", f"{v1}/fundingInfo", self.funding_info),
             Endpoint("GET", f"{v1}/fundingRate", self.funding_rates),
-            Endpoint("POST", f"{v1}/order", desk.place, 0, "signed", is_order=True),
-            Endpoint("POST", f"{v1}/order/test", desk.test, 1, "signed"),
-            Endpoint("GET", f"{v1}/order", desk.query, 1, "signed"),
-            Endpoint("DELETE", f"{v1}/order", desk.cancel, 1, "signed"),
-            Endpoint("GET", f"{v1}/openOrder", desk.open_order, 1, "signed"),
-            Endpoint("GET", f"{v1}/openOrders", desk.open_orders, lambda p: 1 if p.get("symbol") else 40, "signed"),
-            Endpoint("DELETE", f"{v1}/allOpenOrders", desk.cancel_all, 1, "signed"),
-            Endpoint("GET", f"{v1}/allOrders", desk.all_orders, 5, "signed"),
-            Endpoint("GET", f"{v1}/userTrades", desk.user_trades, 5, "signed"),
-            Endpoint("POST", f"{v1}/leverage", desk.set_leverage, 1, "signed"),
-            Endpoint("POST", f"{v1}/marginType", desk.set_margin_type, 1, "signed"),
+            Endpoint("POST", f"{v1}/order", order_api.place, 0, "signed", is_order=True),
+            Endpoint("POST", f"{v1}/order/test", order_api.test, 1, "signed"),
+            Endpoint("GET", f"{v1}/order", order_api.query, 1, "signed"),
+            Endpoint("DELETE", f"{v1}/order", order_api.cancel, 1, "signed"),
+            Endpoint("GET", f"{v1}/openOrder", order_api.open_order, 1, "signed"),
+            Endpoint(
+                "GET", f"{v1}/openOrders", order_api.open_orders, lambda p: 1 if p.get("symbol") else 40, "signed"
+            ),
+            Endpoint("DELETE", f"{v1}/allOpenOrders", order_api.cancel_all, 1, "signed"),
+            Endpoint("GET", f"{v1}/allOrders", order_api.all_orders, 5, "signed"),
+            Endpoint("GET", f"{v1}/userTrades", order_api.user_trades, 5, "signed"),
+            Endpoint("POST", f"{v1}/leverage", order_api.set_leverage, 1, "signed"),
+            Endpoint("POST", f"{v1}/marginType", order_api.set_margin_type, 1, "signed"),
             Endpoint("GET", f"{v1}/income", self._incomes.income, INCOME_WEIGHT, "signed"),
-            Endpoint("GET", f"{v1}/commissionRate", desk.commission, 20, "signed"),
-            Endpoint("GET", f"{v1}/leverageBracket", desk.brackets, 1, "signed"),
+            Endpoint("GET", f"{v1}/commissionRate", order_api.commission, 20, "signed"),
+            Endpoint("GET", f"{v1}/leverageBracket", order_api.brackets, 1, "signed"),
             Endpoint("GET", f"{v1}/positionSide/dual", modes.position_side, 30, "signed"),
             Endpoint("POST", f"{v1}/positionSide/dual", modes.set_position_side, 1, "signed"),
             Endpoint("GET", f"{v1}/multiAssetsMargin", modes.multi_assets, 30, "signed"),

@@ -57,7 +57,7 @@ def order_kind(order: Order) -> str:
     return "MARKET" if order.kind == "market" else "LIMIT"
 
 
-class UsdmDesk:
+class UsdmOrderApi:
     """Answers everything about orders."""
 
     def __init__(self, simulation: Simulation, market: MarketData, frames: Frames, modes: Modes) -> None:

@@ -13,7 +13,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from neuroflux.sim.binance.rest import Function, MarketData
-from neuroflux.sim.binance.spot_orders import SpotDesk, order_type, time_in_force
+from neuroflux.sim.binance.spot_orders import SpotOrderApi, order_type, time_in_force
 from neuroflux.sim.binance.wire import ApiError, Limits, Params, Signer, amount, fault_error, integer_of, json_text
 from neuroflux.sim.core.coins import BINANCE
 from neuroflux.sim.core.connection import PRIVATE, Connection
@@ -41,7 +41,7 @@ class UserApi:
         simulation: Simulation,
         signer: Signer,
         limits: Limits,
-        desk: SpotDesk,
+        order_api: SpotOrderApi,
         market: MarketData,
         refusals: Callable[[Reason], ApiError],
     ) -> None:
@@ -57,14 +57,14 @@ class UserApi:
             "time": Method(market.time, 1),
             "depth": Method(market.depth, 5),
             "ticker.book": Method(market.book_ticker, 2),
-            "order.place": Method(desk.place, 1, is_signed=True, is_order=True),
-            "order.test": Method(desk.test, 1, is_signed=True),
-            "order.status": Method(desk.query, 4, is_signed=True),
-            "order.cancel": Method(desk.cancel, 1, is_signed=True),
-            "openOrders.status": Method(desk.open_orders, 6, is_signed=True),
-            "openOrders.cancelAll": Method(desk.cancel_all, 1, is_signed=True),
-            "account.status": Method(desk.account, 20, is_signed=True),
-            "myTrades": Method(desk.my_trades, 20, is_signed=True),
+            "order.place": Method(order_api.place, 1, is_signed=True, is_order=True),
+            "order.test": Method(order_api.test, 1, is_signed=True),
+            "order.status": Method(order_api.query, 4, is_signed=True),
+            "order.cancel": Method(order_api.cancel, 1, is_signed=True),
+            "openOrders.status": Method(order_api.open_orders, 6, is_signed=True),
+            "openOrders.cancelAll": Method(order_api.cancel_all, 1, is_signed=True),
+            "account.status": Method(order_api.account, 20, is_signed=True),
+            "myTrades": Method(order_api.my_trades, 20, is_signed=True),
         }
 
     async def serve(self, request: web.Request) -> web.StreamResponse:

@@ -21,7 +21,7 @@ _MAJOR_EVERY = 2
 _MINOR_EVERY = 10
 
 
-class House(Protocol):
+class Liquidity(Protocol):
     """Fills the books of a world with everything that is no user's, and says what things are worth in it.
 
     ``listings`` is what is traded, by exchange. Prices are in the quote asset, of one unit of the listing.
@@ -51,8 +51,8 @@ class House(Protocol):
         """The share that longs pay shorts for eight hours."""
 
 
-class SeededHouse:
-    """Market makers around prices that wander; the same for the same seed. Implements ``House``."""
+class SeededLiquidity:
+    """Market makers around prices that wander; the same for the same seed. Implements ``Liquidity``."""
 
     def __init__(self, seed: int) -> None:
         self.listings: Mapping[str, Sequence[Listing]] = LISTINGS

@@ -50,7 +50,7 @@ class Maker:
         touch = self._last_touch = self._touch(price)
         for side in _SIDES:
             for depth in range(RUNGS):
-                self.book.set_house(side, self._price(self._rung(side, touch, depth)), self._quantity(depth))
+                self.book.set_liquidity(side, self._price(self._rung(side, touch, depth)), self._quantity(depth))
 
     def _touch(self, price: float) -> int:
         """The rung of the best bid; the best ask is the one above."""
@@ -79,7 +79,7 @@ class Maker:
         for price in half.prices(len(half)):
             if price == best or half.reaches(best, price):
                 break
-            self.book.set_house(side, price, 0)
+            self.book.set_liquidity(side, price, 0)
 
     def _advance(self, side: Side, touch: int) -> None:
         """Stand on the rungs that the price uncovered, and at the far end, at once; where it meets users' orders, trade
@@ -104,7 +104,7 @@ class Maker:
         if self.book.crosses(side, price):
             quantity -= sum(match.quantity for match in self.book.take(side, quantity, price, 0))
         if quantity:
-            self.book.set_house(side, price, quantity)
+            self.book.set_liquidity(side, price, quantity)
 
     def _ripple(self, side: Side, touch: int) -> None:
         """Change a few quantities near the touch, towards what they should be: also how a bitten rung heals."""
@@ -113,7 +113,7 @@ class Maker:
             depth = min(int(self._random.expovariate(0.25)), RUNGS - 1)
             price = self._price(self._rung(side, touch, depth))
             if price in half.totals:
-                self.book.set_house(side, price, self._quantity(depth))
+                self.book.set_liquidity(side, price, self._quantity(depth))
 
     def _trim(self, side: Side) -> None:
         half = self.book.half(side)
@@ -121,7 +121,7 @@ class Maker:
             worst = half.worst
             if worst is None or any(resting.owner for resting in half.queue(worst)):
                 break
-            self.book.set_house(side, worst, 0)
+            self.book.set_liquidity(side, worst, 0)
 
     def _pass_by(self) -> None:
         side = _SIDES[self._random.random() < 0.5]
@@ -134,4 +134,4 @@ class Maker:
         for price in other.prices(len(other)):
             if not other.reaches(price, limit):
                 break
-            self.book.set_house(other.side, price, 0)
+            self.book.set_liquidity(other.side, price, 0)

@@ -194,7 +194,7 @@ class Book:
                 return resting.left
         raise KeyError(owner)
 
-    def set_house(self, side: Side, price: int, quantity: int) -> None:
+    def set_liquidity(self, side: Side, price: int, quantity: int) -> None:
         """Make the market maker's quantity at this price ``quantity``.
 
         What it adds waits behind the users' orders; what it takes away is its newest.
@@ -203,11 +203,11 @@ class Book:
         waiting = half.queue(price) if price in half.totals else ()
         have = sum(resting.left for resting in waiting if not resting.owner)
         if quantity > have:
-            self._add_house(half, price, quantity - have)
+            self._add_liquidity(half, price, quantity - have)
         elif quantity < have:
-            self._remove_house(half, price, have - quantity)
+            self._remove_liquidity(half, price, have - quantity)
 
-    def _add_house(self, half: Half, price: int, quantity: int) -> None:
+    def _add_liquidity(self, half: Half, price: int, quantity: int) -> None:
         if price in half.totals and not half.queue(price)[-1].owner:
             half.queue(price)[-1].left += quantity
             half.totals[price] += quantity
@@ -215,7 +215,7 @@ class Book:
             half.add(price, Resting(0, quantity))
         self._touch(half.side, price)
 
-    def _remove_house(self, half: Half, price: int, quantity: int) -> None:
+    def _remove_liquidity(self, half: Half, price: int, quantity: int) -> None:
         queue = half.queue(price)
         kept: deque[Resting] = deque()
         remaining = quantity

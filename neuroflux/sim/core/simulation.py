@@ -16,7 +16,7 @@ from neuroflux.sim.core.coins import EXCHANGES
 from neuroflux.sim.core.connection import Connection
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Faults
-from neuroflux.sim.core.liquidity import House
+from neuroflux.sim.core.liquidity import Liquidity
 from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.prices import STEP
 from neuroflux.sim.core.world import Change, World
@@ -57,14 +57,14 @@ class Dialect(Protocol):
 
 
 class Simulation:
-    """Owns the world and moves it on by the wall clock. Without a ``house`` its prices are made of the seed."""
+    """Owns the world and moves it on by the wall clock. Without a ``liquidity`` its prices are made of the seed."""
 
-    def __init__(self, seed: int, house: House | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, seed: int, liquidity: Liquidity | None = None, clock: Callable[[], float] = time.time) -> None:
         self.seed = seed
         self._random = Random(f"lateness {seed}")
         self._clock = clock
         self.faults = Faults(time.monotonic, EXCHANGES)
-        self.world = World(seed, self.faults, int(clock() * 1_000_000), house)
+        self.world = World(seed, self.faults, int(clock() * 1_000_000), liquidity)
         self.dialects: dict[str, Dialect] = {}
         self.connections: dict[str, set[Connection]] = {exchange_id: set() for exchange_id in EXCHANGES}
 

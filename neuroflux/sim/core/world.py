@@ -11,7 +11,7 @@ from msgspec import Struct
 from neuroflux.sim.core.accounts import PerpetualLedger, SpotLedger
 from neuroflux.sim.core.coins import BINANCE, BINANCE_USDM, EXCHANGES, HYPERLIQUID, Listing
 from neuroflux.sim.core.exchange import SimExchange
-from neuroflux.sim.core.liquidity import House, SeededHouse
+from neuroflux.sim.core.liquidity import Liquidity, SeededLiquidity
 from neuroflux.sim.core.matching import Book, Match, Sequence, Side
 from neuroflux.sim.core.order_checks import OrderFaults
 from neuroflux.sim.core.orders import Order
@@ -50,11 +50,11 @@ class Change(Struct, frozen=True):
 class World:
     """The state of everything. Reads no clock: ``now`` is in µs. The house is by default made of the seed."""
 
-    def __init__(self, seed: int, faults: OrderFaults, now: int, house: House | None = None) -> None:
+    def __init__(self, seed: int, faults: OrderFaults, now: int, liquidity: Liquidity | None = None) -> None:
         self.exchanges: dict[str, SimExchange] = {}
         self.truth: list[Order] = []
         self.tapes: dict[tuple[str, str], Tape] = {}
-        self._house: House = house or SeededHouse(seed)
+        self._liquidity: Liquidity = liquidity or SeededLiquidity(seed)
         self._random = Random(f"world {seed}")
         self._hour = now // HOUR
         self._steps = 0
@@ -67,7 +67,7 @@ class World:
 
     def _open(self, exchange_id: str, faults: OrderFaults, now: int) -> None:
         shared = Sequence(self._random.randrange(10**9, 10**10))
-        listed = [(listing, self._book(listing, shared, now)) for listing in self._house.listings[exchange_id]]
+        listed = [(listing, self._book(listing, shared, now)) for listing in self._liquidity.listings[exchange_id]]
         exchange = SimExchange(
             exchange_id,
             listed,
@@ -80,14 +80,14 @@ class World:
             Sequence(self._random.randrange(10**8, 10**9)),
         )
         exchange.on_accept = self.truth.append
-        exchange.on_partial = self._house.withdraw
+        exchange.on_partial = self._liquidity.withdraw
         self.exchanges[exchange_id] = exchange
 
     def _book(self, listing: Listing, shared: Sequence, now: int) -> Book:
         """A book of a listing, with what the house puts into it; USDⓈ-M numbers all its updates together."""
         own = Sequence(self._random.randrange(10**7, 10**9))
         book = Book(shared if listing.exchange == BINANCE_USDM else own, self._random.randrange(10**6, 10**8))
-        self.tapes[listing.exchange, listing.symbol] = self._house.open(listing, book, now)
+        self.tapes[listing.exchange, listing.symbol] = self._liquidity.open(listing, book, now)
         book.changed.clear()
         return book
 
@@ -105,7 +105,7 @@ class World:
             halted.add(listing.symbol)
         else:
             halted.discard(listing.symbol)
-        self._house.pause(listing, is_paused=is_halted)
+        self._liquidity.pause(listing, is_paused=is_halted)
 
     # --- prices
 
@@ -114,11 +114,11 @@ class World:
         return self._marks[listing.exchange, listing.symbol]
 
     def index(self, listing: Listing) -> float:
-        return self._house.index(listing)
+        return self._liquidity.index(listing)
 
     def funding_rate(self, listing: Listing) -> Decimal:
         """The rate of the present interval, 8 h on Binance and 1 h on Hyperliquid."""
-        rate = self._house.funding(listing) * self.funding_hours(listing.exchange, listing.symbol) / 8
+        rate = self._liquidity.funding(listing) * self.funding_hours(listing.exchange, listing.symbol) / 8
         return Decimal(str(round(rate, 8)))
 
     def funding_hours(self, exchange_id: str, symbol: str = "") -> int:
@@ -144,13 +144,13 @@ class World:
 
     def _mark(self, listing: Listing) -> None:
         step = listing.tick * listing.stride if listing.exchange == HYPERLIQUID else listing.tick
-        self._marks[listing.exchange, listing.symbol] = round(self._house.mark(listing) / float(step)) * step
+        self._marks[listing.exchange, listing.symbol] = round(self._liquidity.mark(listing) / float(step)) * step
 
     # --- time
 
     def step(self, now: int) -> None:
         """Let a tenth of a second pass on every exchange."""
-        for listing, matches in self._house.step(now):
+        for listing, matches in self._liquidity.step(now):
             self.exchanges[listing.exchange].settle(matches, now)
         for exchange in self.exchanges.values():
             self._empty_side(exchange)
@@ -168,7 +168,7 @@ class World:
         for half in (book.bids, book.asks):
             if fault.value in ("", half.side):
                 for price in half.prices(len(half)):
-                    book.set_house(half.side, price, 0)
+                    book.set_liquidity(half.side, price, 0)
 
     def _fund(self, now: int) -> None:
         hour = now // HOUR

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neuroflux.domain import BookPicture, Level, Microseconds
+from neuroflux.domain import BookSnapshot, Level, Microseconds
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Book, Match, Side
 
@@ -13,7 +13,7 @@ _SIDES: tuple[Side, Side] = ("buy", "sell")
 _Levels = dict[int, int]
 
 
-class Mirror:
+class PaperBook:
     """Keeps the house's levels of one book equal to the newest picture.
 
     A level of the picture that crosses a resting paper order trades with it first. What a paper order took is back with
@@ -28,13 +28,13 @@ class Mirror:
         """Of the newest picture, in the quote asset; 0 before the first."""
         self._received: Microseconds = 0
 
-    def show(self, picture: BookPicture[float], now: Microseconds) -> list[Match]:
+    def show(self, snapshot: BookSnapshot[float], now: Microseconds) -> list[Match]:
         """Let the picture stand; returns what it traded with paper orders. An old or crossed one changes nothing."""
-        bids, asks = self._levels(picture.bids), self._levels(picture.asks)
-        if now - picture.received_time > LIFE or not bids or not asks or max(bids) >= min(asks):
+        bids, asks = self._levels(snapshot.bids), self._levels(snapshot.asks)
+        if now - snapshot.received_time > LIFE or not bids or not asks or max(bids) >= min(asks):
             return []
-        self._received = min(picture.received_time, now)
-        self.mid = (picture.bids[0].price + picture.asks[0].price) / 2
+        self._received = min(snapshot.received_time, now)
+        self.mid = (snapshot.bids[0].price + snapshot.asks[0].price) / 2
         before = len(self.book.matches)
         for side, levels in zip(_SIDES, (bids, asks), strict=True):
             self._leave(side, levels)  # on both sides first, so that the house never trades with itself
@@ -64,9 +64,9 @@ class Mirror:
         half = self.book.half(side)
         for price in half.prices(len(half)):
             if price not in levels:
-                self.book.set_house(side, price, 0)
+                self.book.set_liquidity(side, price, 0)
 
     def _stand(self, side: Side, price: int, lots: int) -> None:
         if self.book.crosses(side, price):
             lots -= sum(match.quantity for match in self.book.take(side, lots, price, 0))
-        self.book.set_house(side, price, lots)
+        self.book.set_liquidity(side, price, lots)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
-from neuroflux.domain import BookPicture, Funding, Instrument
+from neuroflux.domain import BookSnapshot, Funding, Instrument
 from neuroflux.engine.markets.soundness import flaw
 from neuroflux.errors import Unreachable
 from neuroflux.kafka.reader import Reader
@@ -16,39 +16,39 @@ from neuroflux.records.entries import Entry
 from neuroflux.records.topics import BOOKS, FUNDING, INSTRUMENTS
 from neuroflux.runtime.settings import Settings
 from neuroflux.sim.core.coins import EXCHANGES, Listing
-from neuroflux.sim.paper.liquidity import PaperHouse, Where, listings_of, markets
+from neuroflux.sim.paper.liquidity import PaperLiquidity, Where, listings_of, markets
 
 PATIENCE = 20.0
 """Seconds within which the first instruments must be there: the market stage was ready before us."""
 
 
 @asynccontextmanager
-async def live_house(
+async def live_liquidity(
     settings: Settings, patience: float = PATIENCE
-) -> AsyncIterator[tuple[PaperHouse, asyncio.Task[None]]]:
+) -> AsyncIterator[tuple[PaperLiquidity, asyncio.Task[None]]]:
     """A house that knows the instruments, and the task that keeps it at the live books, which ends only by an error.
 
     Raises Unreachable where Kafka does not answer, or no instruments come.
     """
     codec = await load_codec(settings)
-    house = PaperHouse(await _listings(settings, codec, patience))
+    liquidity = PaperLiquidity(await _listings(settings, codec, patience))
     wanted = frozenset(markets())
     reader = Reader(settings, codec, (BOOKS, FUNDING), start="end", wanted=lambda topic, key: key in wanted)
     async with reader:
-        following = asyncio.create_task(_follow(reader, house))
+        following = asyncio.create_task(_follow(reader, liquidity))
         try:
-            yield house, following
+            yield liquidity, following
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
 
 
-async def _follow(reader: Reader, house: PaperHouse) -> None:
+async def _follow(reader: Reader, liquidity: PaperLiquidity) -> None:
     async with aclosing(reader.batches()) as batches:
         async for batch in batches:
             for entry in batch:
                 if _is_sound(entry):
-                    house.take(entry.record)
+                    liquidity.take(entry.record)
             await asyncio.sleep(0)  # a backlog must not keep the orders waiting
 
 
@@ -56,7 +56,7 @@ def _is_sound(entry: Entry) -> bool:
     """Whoever may write to a topic may write nonsense."""
     if isinstance(entry.record, Funding):
         return bool(abs(entry.record.rate) < 1)  # and is a number
-    return isinstance(entry.record, BookPicture) and not flaw(entry.record, entry.timestamp)
+    return isinstance(entry.record, BookSnapshot) and not flaw(entry.record, entry.timestamp)
 
 
 async def _listings(settings: Settings, codec: Codec, patience: float) -> dict[Where, Listing]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from neuroflux.domain import BookPicture, Funding, Instrument, InstrumentKind, Microseconds
+from neuroflux.domain import BookSnapshot, Funding, Instrument, InstrumentKind, Microseconds
 from neuroflux.sim.core.coins import EXCHANGES, LISTINGS, PRICES, Listing
 from neuroflux.sim.core.matching import Book, Match
 from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.ticker import Tape, blank
-from neuroflux.sim.paper.book import Mirror
+from neuroflux.sim.paper.book import PaperBook
 
 Where = tuple[str, str]
 """An exchange and a symbol, as topics have them."""
@@ -65,8 +65,8 @@ def _short(number: Decimal) -> Decimal:
     return Decimal(f"{number.normalize():f}")
 
 
-class PaperHouse:
-    """Mirrors live books. Implements ``House``; ``take`` is fed with what comes on the topics.
+class PaperLiquidity:
+    """Mirrors live books. Implements ``Liquidity``; ``take`` is fed with what comes on the topics.
 
     Marks and indices are the mid of the live book, which stays when the book is withdrawn. Funding is settled at the
     hours that the simulator knows, with the live rate scaled to them.
@@ -78,31 +78,31 @@ class PaperHouse:
             for exchange_id in EXCHANGES
         }
         self._names = {where: (listing.exchange, listing.symbol) for where, listing in listings.items()}
-        self._mirrors: dict[tuple[str, str], Mirror] = {}
-        self._pending: dict[tuple[str, str], BookPicture[float]] = {}
+        self._mirrors: dict[tuple[str, str], PaperBook] = {}
+        self._pending: dict[tuple[str, str], BookSnapshot[float]] = {}
         self._funding: dict[tuple[str, str], float] = {}
 
-    def take(self, record: BookPicture[float] | Funding[float]) -> None:
+    def take(self, record: BookSnapshot[float] | Funding[float]) -> None:
         """Keep the newest of each instrument; a picture stands in its book from the next step on."""
         name = self._names.get((record.exchange, record.symbol))
         if name is None:
             return
-        if isinstance(record, BookPicture):
+        if isinstance(record, BookSnapshot):
             self._pending[name] = record
         elif record.interval_hours:
             self._funding[name] = record.rate * _FUNDING_HOURS / record.interval_hours
 
     def open(self, listing: Listing, book: Book, now: Microseconds) -> Tape:
-        self._mirrors[listing.exchange, listing.symbol] = Mirror(listing, book)
+        self._mirrors[listing.exchange, listing.symbol] = PaperBook(listing, book)
         return blank(now, book.last_trade)
 
     def step(self, now: Microseconds) -> Iterator[tuple[Listing, list[Match]]]:
         pending, self._pending = self._pending, {}
-        for name, picture in pending.items():
-            mirror = self._mirrors[name]
-            yield mirror.listing, mirror.show(picture, now)
-        for mirror in self._mirrors.values():
-            mirror.expire(now)
+        for name, snapshot in pending.items():
+            paper_book = self._mirrors[name]
+            yield paper_book.listing, paper_book.show(snapshot, now)
+        for paper_book in self._mirrors.values():
+            paper_book.expire(now)
 
     def pause(self, listing: Listing, *, is_paused: bool) -> None:
         """The live exchange goes on: orders are refused, and its pictures are shown as before."""

@@ -18,7 +18,7 @@ class Readiness(StrEnum):
     """When a service is ready."""
 
     CHECK = "check"  # its check says so, which is also asked while it runs
-    NOTIFIES = "notifies"  # it calls neuroflux.stack.notify.ready()
+    NOTIFIES = "notifies"  # it calls neuroflux.runtime.readiness.ready()
     FINISHES = "finishes"  # its command has ended with 0: a step that is done once
 
 

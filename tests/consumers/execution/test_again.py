@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from consumers.execution.journal import OPEN, decoded, saved
 from neuroflux.domain import OrderState
 from neuroflux.engine.orders.state import Phase
-from tests.consumers.execution.desk_model import Bench, Gate, Log, bench, now, place
+from tests.consumers.execution.order_client_model import Bench, Gate, Log, bench, now, place
 
 
 class Waiting(Gate):

@@ -13,7 +13,7 @@ from neuroflux.engine.orders.state import Order
 from neuroflux.engine.orders.table import SECOND
 from neuroflux.records.entries import Entry
 from neuroflux.records.topics import CONTROL, JOURNAL
-from tests.consumers.execution.desk_model import Log, bench, now
+from tests.consumers.execution.order_client_model import Log, bench, now
 from tests.neuroflux.engine.orders.test_exposure import BOUND, LATER, one_legged
 from tests.neuroflux.engine.routing.test_pair import NOW, PAIR, told
 

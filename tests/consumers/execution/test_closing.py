@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from neuroflux.domain import (
     AggregatedPrice,
     Balance,
-    BookPicture,
+    BookSnapshot,
     ControlCommand,
     ControlKind,
     ExchangeHealth,
@@ -31,7 +31,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.risk.limits import BALANCES_LIFE
 from neuroflux.records.topics import BALANCES, BOOKS, CONTROL, FAILOVER, HEALTH, INSTRUMENTS, POSITIONS, PRICES, STATUS
-from tests.consumers.execution.desk_model import SPOT, Bench, Gate, bench, filled, now, place, working
+from tests.consumers.execution.order_client_model import SPOT, Bench, Gate, bench, filled, now, place, working
 
 PERPETUAL = replace(
     SPOT,
@@ -50,7 +50,7 @@ def futures(stage: Bench, held: str, free: str = "0") -> None:
     margin(stage, free)
     hold(stage, held)
     at, sides = now(), ((Level(99.9, 500.0),), (Level(100.0, 500.0),))
-    stage.show(BOOKS, BookPicture("binance", PERPETUAL.symbol, PERPETUAL.market, *sides, at, at, at))
+    stage.show(BOOKS, BookSnapshot("binance", PERPETUAL.symbol, PERPETUAL.market, *sides, at, at, at))
 
 
 def margin(stage: Bench, free: str, at: int = 0) -> None:
@@ -240,7 +240,7 @@ async def test_an_unsound_book_is_not_traded_on(bid: float, ask: float, ahead: i
     async with bench() as stage:
         before = stage.executor.views._books[("binance", "NFX/USDC")]
         at, sides = now(), ((Level(bid, 1.0),), (Level(ask, 1.0),))
-        stage.show(BOOKS, BookPicture("binance", "NFX/USDC", "NFX/USD", *sides, at, at + ahead, at + ahead))
+        stage.show(BOOKS, BookSnapshot("binance", "NFX/USDC", "NFX/USD", *sides, at, at + ahead, at + ahead))
         assert stage.executor.views._books[("binance", "NFX/USDC")] == before
 
 
@@ -248,7 +248,7 @@ async def test_a_book_that_is_dated_ahead_and_written_ahead_becomes_stale_all_th
     async with bench() as stage:
         at, sides = now(), ((Level(99.9, 1.0),), (Level(100.0, 1.0),))
         ahead = at + 40_000_000
-        stage.show(BOOKS, BookPicture("binance", "NFX/USDC", "NFX/USD", *sides, at, ahead, ahead), at=at + DAY)
+        stage.show(BOOKS, BookSnapshot("binance", "NFX/USDC", "NFX/USD", *sides, at, ahead, ahead), at=at + DAY)
         book, _ = stage.executor.views._books[("binance", "NFX/USDC")]
         assert at <= book.received_time <= now()
 
@@ -267,7 +267,7 @@ async def test_a_price_and_a_health_that_are_none_are_not_taken() -> None:
 async def test_a_withdrawn_book_replaces_what_it_was() -> None:
     async with bench() as stage:
         at = now()
-        stage.show(BOOKS, BookPicture("binance", "NFX/USDC", "NFX/USD", (), (), at, at, at))
+        stage.show(BOOKS, BookSnapshot("binance", "NFX/USDC", "NFX/USD", (), (), at, at, at))
         await stage.take(place("one"))
         assert (await stage.ends("one")).reason.endswith("stale: no book")
         stage.book()
@@ -291,7 +291,7 @@ def fall(stage: Bench, *instruments: Instrument) -> None:
     at, sides = now(), ((Level(96.9, 500.0),), (Level(97.0, 500.0),))
     for one in instruments:
         stage.show(INSTRUMENTS, one)
-        stage.show(BOOKS, BookPicture(one.exchange, one.symbol, one.market, *sides, at, at, at))
+        stage.show(BOOKS, BookSnapshot(one.exchange, one.symbol, one.market, *sides, at, at, at))
     stage.show(PRICES, AggregatedPrice(PERPETUAL.market, 100.0, 97.0, 100.0, 1e6, 1.0, (), (), at))
 
 
@@ -359,7 +359,7 @@ async def test_what_only_closes_takes_from_each_exchange_no_more_than_its_positi
         futures(stage, "1")
         stage.show(INSTRUMENTS, OTHER)
         at, sides, zero = now(), ((Level(99.8, 500.0),), (Level(99.9, 500.0),)), Decimal(0)
-        stage.show(BOOKS, BookPicture(OTHER.exchange, OTHER.symbol, OTHER.market, *sides, at, at, at))
+        stage.show(BOOKS, BookSnapshot(OTHER.exchange, OTHER.symbol, OTHER.market, *sides, at, at, at))
         stage.show(POSITIONS, Position(OTHER.exchange, OTHER.symbol, Decimal(1), Decimal(100), zero, at))
         margin(stage, "1000")
         decider = stage.executor.decider
@@ -376,7 +376,7 @@ def failing_over(stage: Bench, latency: float = 2_500.0) -> None:
     """What is meant for binance goes to hyperliquid, where the same perpetual stands at the same price."""
     at, sides, free = now(), ((Level(99.9, 500.0),), (Level(100.0, 500.0),)), Decimal(1000)
     stage.show(INSTRUMENTS, OTHER)
-    stage.show(BOOKS, BookPicture(OTHER.exchange, OTHER.symbol, OTHER.market, *sides, at, at, at))
+    stage.show(BOOKS, BookSnapshot(OTHER.exchange, OTHER.symbol, OTHER.market, *sides, at, at, at))
     stage.show(BALANCES, Balance(OTHER.exchange, "USDC", free, Decimal(0), Decimal(0), free, at))
     for exchange, one in (("binance", latency), ("hyperliquid", 10.0)):
         stage.show(HEALTH, ExchangeHealth(exchange, HealthStatus.ONLINE, one, 100.0, 0.0, at, "", at))

@@ -26,9 +26,19 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.orders.state import CancelAsked, Ticked
 from neuroflux.errors import UsageError
-from neuroflux.exchanges.kit.interface import Desk
+from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request
-from tests.consumers.execution.desk_model import Bench, Gate, bench, cancel, filled, place, report, until, working
+from tests.consumers.execution.order_client_model import (
+    Bench,
+    Gate,
+    bench,
+    cancel,
+    filled,
+    place,
+    report,
+    until,
+    working,
+)
 
 HUGE = "x" * 200_000
 LEG = CommandLeg("binance", "NFX/USDC", Side.BUY, Decimal("0.01"))
@@ -98,7 +108,7 @@ def raising(error: Exception) -> Any:
 async def test_a_command_that_raises_before_its_order_began(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench() as stage:
         with monkeypatch.context() as patch:
-            patch.setattr(f"consumers.{_CLASSES[where]}", raising(KeyError(Side.SELL)))
+            patch.setattr(f"consumers.execution.{_CLASSES[where]}", raising(KeyError(Side.SELL)))
             await stage.take(place("odd"))
         assert "KeyError" in (await stage.ends("odd")).reason
         assert [headers["offset"] for _, headers in stage.log.letters] == [b"0"]
@@ -107,10 +117,10 @@ async def test_a_command_that_raises_before_its_order_began(where: str, monkeypa
 
 
 _CLASSES = {
-    "decider.decide": "deciding.Decider.decide",
+    "decider.decide": "decider.Decider.decide",
     "leverages.ensure": "leverage.Leverages.ensure",
-    "decider.fault": "deciding.Decider.fault",
-    "decider.warm": "deciding.Decider.warm",
+    "decider.fault": "decider.Decider.fault",
+    "decider.warm": "decider.Decider.warm",
 }
 
 
@@ -154,7 +164,7 @@ class Slow(Gate):
         self.may_answer, self.cancelling = asyncio.Event(), asyncio.Event()
         self.answers = {"POST": working, "DELETE": working, "GET": working}
 
-    async def call(self, exchange: str, build: Callable[[Desk, int], Request]) -> Answer:
+    async def call(self, exchange: str, build: Callable[[OrderClient, int], Request]) -> Answer:
         answer = await super().call(exchange, build)
         if answer.request.method == "DELETE":
             self.cancelling.set()

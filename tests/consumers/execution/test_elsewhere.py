@@ -13,7 +13,7 @@ from neuroflux.domain import (
     Ack,
     AggregatedPrice,
     Balance,
-    BookPicture,
+    BookSnapshot,
     CommandKind,
     CommandLeg,
     ExchangeHealth,
@@ -39,7 +39,7 @@ from neuroflux.engine.routing.strategies import Routed
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.http.budget import Urgency
 from neuroflux.records.topics import BALANCES, BOOKS, HEALTH, INSTRUMENTS, POSITIONS, PRICES
-from tests.consumers.execution.desk_model import SPOT, Bench, Gate, bench, now, place, until
+from tests.consumers.execution.order_client_model import SPOT, Bench, Gate, bench, now, place, until
 
 PERPETUAL = replace(SPOT, symbol="NFX/USDC:USDC", kind=InstrumentKind.PERPETUAL, settle="USDC", market="NFX-PERP/USD")
 THERE = {one: replace(one, exchange="hyperliquid") for one in (SPOT, PERPETUAL)}
@@ -90,7 +90,7 @@ def show(stage: Bench, one: Instrument, bid: float = 99.9, free: str = "10000") 
     """An instrument with its book and with funds."""
     at, sides, zero, amount = now(), ((Level(bid, 500.0),), (Level(bid + 0.1, 500.0),)), Decimal(0), Decimal(free)
     stage.show(INSTRUMENTS, one)
-    stage.show(BOOKS, BookPicture(one.exchange, one.symbol, one.market, *sides, at, at, at))
+    stage.show(BOOKS, BookSnapshot(one.exchange, one.symbol, one.market, *sides, at, at, at))
     for asset in ("USDC", "NFX"):
         stage.show(BALANCES, Balance(one.exchange, asset, amount, zero, zero, amount, at))
 
@@ -198,7 +198,7 @@ async def test_a_leg_is_held_to_the_market_of_its_own_quote() -> None:
         for market, price in (("ETH/USD", 1000.0), ("NFX/ETH", 120.0), ("NFX/USD", 100.0)):
             stage.show(PRICES, AggregatedPrice(market, price, price, price, 1e6, 1.0, (), (), at))
         sides = (Level(0.103, 500.0),), (Level(0.1031, 500.0),)
-        stage.show(BOOKS, BookPicture(in_eth.exchange, in_eth.symbol, in_eth.market, *sides, at, at, at))
+        stage.show(BOOKS, BookSnapshot(in_eth.exchange, in_eth.symbol, in_eth.market, *sides, at, at, at))
         await stage.take(pair((SPOT, Side.BUY), (in_eth, Side.SELL)))
         assert (await stage.ends("p")).reason == "hyperliquid NFX/ETH: price: nothing to take within the bounds"
 
@@ -273,7 +273,7 @@ async def test_a_hedge_that_opens_waits_where_no_new_risk_is_taken() -> None:
         hedge, one = stage.executor.hedge, PERPETUAL
 
         def without_the_other_book(order: Order) -> Hedged:
-            stage.show(BOOKS, BookPicture(one.exchange, one.symbol, one.market, (), (), 1, now(), now()))
+            stage.show(BOOKS, BookSnapshot(one.exchange, one.symbol, one.market, (), (), 1, now(), now()))
             return hedge(order)
 
         stage.executor.hedge = without_the_other_book  # type: ignore[method-assign]

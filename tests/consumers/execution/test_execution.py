@@ -26,7 +26,7 @@ from consumers.execution import stage
 from consumers.execution.journal import OPEN, Saved, decoded
 from neuroflux.domain import (
     Balance,
-    BookPicture,
+    BookSnapshot,
     CommandKind,
     ControlCommand,
     ControlKind,
@@ -60,7 +60,7 @@ from neuroflux.records.topics import (
     ORDER_DEAD_LETTERS,
 )
 from neuroflux.runtime.settings import Settings
-from tests.consumers.execution.desk_model import SPOT
+from tests.consumers.execution.order_client_model import SPOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
@@ -70,7 +70,7 @@ HALT_SECONDS = 1.0
 OUTPUTS = (EVENTS, FILLS, DECISIONS, JOURNAL, ORDER_DEAD_LETTERS)
 DIE_BEFORE_SENDING = """
 import os, signal, sys
-from consumers.gateway import Gateway
+from consumers.execution.gateway import Gateway
 real = Gateway.send
 async def send(self, exchange, request, timeout):
     if request.method == "POST":
@@ -80,10 +80,10 @@ Gateway.send = send
 """
 RUN = """
 import sys
-from consumers import execution
-from neuroflux.stage import run_stage
+from consumers.execution import stage
+from neuroflux.runtime.stage import run_stage
 sys.argv = ["consumers", "execution"]
-run_stage("consumers", {"execution": execution.main})
+run_stage("consumers", {"execution": stage.main})
 """
 
 
@@ -227,7 +227,7 @@ class World:
     def publish_books(self) -> None:
         now = time.time_ns() // 1_000
         bids, asks = (Level(99.9, 500.0),), (Level(100.0, 500.0),)
-        book = BookPicture("binance", "NFX/USDC", "NFX/USD", bids, asks, now, now, now)
+        book = BookSnapshot("binance", "NFX/USDC", "NFX/USD", bids, asks, now, now, now)
         self.publisher.publish(BOOKS, book)
 
     async def publish_account(self) -> None:

@@ -11,11 +11,11 @@ from neuroflux.domain import Ack, Fill, InDoubt, NotThere, OrderReport, OrderSta
 from neuroflux.errors import Unreachable
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.requests import Answer, Request
-from tests.consumers.execution.desk_model import FakeDesk, Gate, bench, cancel, filled, place, report
+from tests.consumers.execution.order_client_model import FakeOrderClient, Gate, bench, cancel, filled, place, report
 from tests.consumers.execution.test_pages import execution
 
 
-class Forgetful(FakeDesk):
+class Forgetful(FakeOrderClient):
     """Knows no order, and has the four fills of the first."""
 
     settled_after = 0
@@ -48,9 +48,9 @@ def unknown(named: str) -> Outcome:
 
 
 @pytest.mark.parametrize("desk", [Forgetful(), Unreadable()])
-async def test_an_order_that_was_filled_and_forgotten_is_not_sent_again(desk: Forgetful) -> None:
+async def test_an_order_that_was_filled_and_forgotten_is_not_sent_again(order_client: Forgetful) -> None:
     gate = Gate()
-    gate._desk, gate.answers = desk, {"POST": lost, "GET": unknown}
+    gate._order_client, gate.answers = order_client, {"POST": lost, "GET": unknown}
     async with bench(gate=gate) as stage:
         await stage.take(place("o"))
         end = await stage.ends("o")
@@ -58,7 +58,7 @@ async def test_an_order_that_was_filled_and_forgotten_is_not_sent_again(desk: Fo
     assert len(gate.placed) == 1
 
 
-class Amended(FakeDesk):
+class Amended(FakeOrderClient):
     """Knows its orders by the exchange's ids alone, as Binance does after somebody has amended them."""
 
     def query(self, instrument: object, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
@@ -78,7 +78,7 @@ async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_asked_for_by
     def asked(named: str) -> Outcome:
         return unknown(named) if named == "nobody" else Ack(report("o/0/0", OrderState.CANCELLED))
 
-    gate._desk = Amended()
+    gate._order_client = Amended()
     gate.answers = {"POST": lambda named: Ack(report(named, OrderState.ACKNOWLEDGED)), "DELETE": cancels, "GET": asked}
     async with bench(gate=gate) as stage:
         await stage.take(place("o", type=OrderType.LIMIT, price=Decimal(90)))
@@ -95,7 +95,7 @@ class Empty(Forgetful):
 async def test_an_order_without_a_fill_is_sent_again() -> None:
     gate = Gate()
     answers = iter((lost, filled))
-    gate._desk, gate.answers = Empty(), {"POST": lambda named: next(answers)(named), "GET": unknown}
+    gate._order_client, gate.answers = Empty(), {"POST": lambda named: next(answers)(named), "GET": unknown}
     async with bench(gate=gate) as stage:
         await stage.take(place("o"))
         assert (await stage.ends("o")).state is OrderState.FILLED

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from consumers.execution.gateway import Account, Gateway, Unanswered, Unsent
 from neuroflux.domain import ExchangeStatus, StatusKind
-from neuroflux.exchanges.kit.interface import Desk, Exchange
+from neuroflux.exchanges.kit.interface import Exchange, OrderClient
 from neuroflux.exchanges.kit.requests import Answer, OrderRate, Request, Usage
 from neuroflux.http.budget import Urgency
 
@@ -21,7 +21,7 @@ SKEW = 3_000_000
 PLACE = Request("POST", "/order?symbol=a%2Fb&sign=%3D+", b"x=1", {"X-KEY": "k"})
 
 
-class FakeDesk:
+class FakeOrderClient:
     """Has nothing of its own."""
 
 
@@ -60,7 +60,7 @@ async def gateway(handler: Handler) -> AsyncIterator[tuple[Gateway, list[Exchang
     await site.start()
     address = f"http://127.0.0.1:{runner.addresses[0][1]}"
     told: list[ExchangeStatus] = []
-    account = Account(cast(Exchange, FakeExchange()), lambda: cast(Desk, FakeDesk()), address)
+    account = Account(cast(Exchange, FakeExchange()), lambda: cast(OrderClient, FakeOrderClient()), address)
     try:
         async with Gateway({"x": account}, told.append) as opened:
             yield opened, told
@@ -104,7 +104,9 @@ async def test_how_long_each_order_took_is_told_but_not_of_one_that_never_left()
         told_of = [one for one in told if (one.channel, one.kind) == ("orders", StatusKind.LATENCY)]
     assert len(told_of) == 5
     assert all(one.value > 0 for one in told_of)
-    account = Account(cast(Exchange, FakeExchange()), lambda: cast(Desk, FakeDesk()), "http://127.0.0.1:9")
+    account = Account(
+        cast(Exchange, FakeExchange()), lambda: cast(OrderClient, FakeOrderClient()), "http://127.0.0.1:9"
+    )
     told.clear()
     async with Gateway({"x": account}, told.append) as unreachable:
         with pytest.raises(Unsent):
@@ -150,7 +152,7 @@ async def test_a_broken_connection_is_not_tried_again_behind_our_back() -> None:
 
 async def test_where_nobody_listens_nothing_was_sent() -> None:
     address = "http://127.0.0.1:9"
-    account = Account(cast(Exchange, FakeExchange()), lambda: cast(Desk, FakeDesk()), address)
+    account = Account(cast(Exchange, FakeExchange()), lambda: cast(OrderClient, FakeOrderClient()), address)
     told: list[ExchangeStatus] = []
     async with Gateway({"x": account}, told.append) as opened:
         with pytest.raises(Unsent, match="no connection"):

@@ -11,14 +11,14 @@ import pytest
 from neuroflux.domain import ControlCommand, ControlKind, Instrument, OrderCommand, OrderState, Side
 from neuroflux.engine.orders.state import Order
 from neuroflux.errors import Unreachable
-from neuroflux.exchanges.kit.interface import Desk
+from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.records.topics import CONTROL
-from tests.consumers.execution.desk_model import Bench, FakeDesk, Gate, bench, place, until
+from tests.consumers.execution.order_client_model import Bench, FakeOrderClient, Gate, bench, place, until
 from tests.consumers.execution.test_closing import PERPETUAL, futures
 
 
-class Levered(FakeDesk):
+class Levered(FakeOrderClient):
     def leverage(self, instrument: Instrument, leverage: int, now: int) -> Request:
         return Request("PUT", f"{instrument.symbol}/{leverage}")
 
@@ -31,14 +31,14 @@ class Asked(Gate):
 
     def __init__(self) -> None:
         super().__init__()
-        self._desk = Levered()
+        self._order_client = Levered()
         self.may_answer, self.fails = asyncio.Event(), False
 
     @property
     def asks(self) -> list[str]:
         return [one.path for one in self.asked if one.method == "PUT"]
 
-    async def call(self, exchange: str, build: Callable[[Desk, int], Request]) -> Answer:
+    async def call(self, exchange: str, build: Callable[[OrderClient, int], Request]) -> Answer:
         answer = await super().call(exchange, build)
         if answer.request.method == "PUT":
             await self.may_answer.wait()

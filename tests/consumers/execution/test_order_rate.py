@@ -25,8 +25,8 @@ async def instruments(gateway: Gateway, binance: Binance) -> list[Answer]:
 def account(served: Served) -> Account:
     demo = served.simulation.dialects["binance"].account()
     binance = Binance()
-    desk = binance.desk(Keys(demo.key, demo.secret), ())
-    return Account(binance, lambda: desk, f"{served.url}/binance")
+    order_client = binance.order_client(Keys(demo.key, demo.secret), ())
+    return Account(binance, lambda: order_client, f"{served.url}/binance")
 
 
 @pytest.mark.timeout(60)
@@ -43,8 +43,8 @@ async def test_a_burst_of_orders_waits_instead_of_being_refused() -> None:
             placement = Placement(
                 instrument, f"nf{number}", Side.BUY, OrderType.LIMIT, Decimal("0.001"), price, TimeInForce.GTC
             )
-            desk = gateway.desk("binance")
-            return desk.outcome(await gateway.place("binance", desk.place(placement, gateway.now("binance"))))
+            client = gateway.order_client("binance")
+            return client.outcome(await gateway.place("binance", client.place(placement, gateway.now("binance"))))
 
         outcomes = await asyncio.gather(*(order(number) for number in range(BURST)))
     assert [type(one) for one in outcomes] == [Ack] * BURST

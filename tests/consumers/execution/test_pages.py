@@ -11,9 +11,9 @@ import pytest
 from consumers.execution import runner
 from neuroflux.domain import Ack, Fill, Liquidity, OrderReport, OrderState, Outcome, Side
 from neuroflux.exchanges.kit.events import PageNeeded
-from neuroflux.exchanges.kit.interface import Desk
+from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request
-from tests.consumers.execution.desk_model import FakeDesk, Gate, bench, now, place, report
+from tests.consumers.execution.order_client_model import FakeOrderClient, Gate, bench, now, place, report
 
 PAGES = 4
 
@@ -26,7 +26,7 @@ def execution(named: str, number: int) -> Fill:
     )  # fmt: skip
 
 
-class Paged(FakeDesk):
+class Paged(FakeOrderClient):
     """A fill a page."""
 
     def fills_since(self, instrument: object, since: int, now: int) -> Request:
@@ -58,10 +58,10 @@ def without_fills(named: str) -> Outcome:
 
 
 @pytest.mark.parametrize(("desk", "asked"), [(Paged(), PAGES), (Endless(), 10)])
-async def test_every_page_is_read(desk: Paged, asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_page_is_read(order_client: Paged, asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "MAX_PAGES", 10)
     gate = Gate()
-    gate._desk, gate.answers["POST"] = desk, without_fills
+    gate._order_client, gate.answers["POST"] = order_client, without_fills
     async with bench(gate=gate) as stage:
         await stage.take(place("o"))
         end = await stage.ends("o")
@@ -72,10 +72,10 @@ async def test_every_page_is_read(desk: Paged, asked: int, monkeypatch: pytest.M
 async def test_an_order_is_done_when_its_last_request_brings_nothing() -> None:
     """It stayed open in the journal for ever: nobody looked again once the request had ended."""
     gate, release = Gate(), asyncio.Event()
-    gate._desk, gate.answers["POST"] = Silent(), without_fills
+    gate._order_client, gate.answers["POST"] = Silent(), without_fills
     call = gate.call
 
-    async def late(exchange: str, build: Callable[[Desk, int], Request]) -> Answer:
+    async def late(exchange: str, build: Callable[[OrderClient, int], Request]) -> Answer:
         await release.wait()
         return await call(exchange, build)
 

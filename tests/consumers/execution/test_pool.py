@@ -9,7 +9,7 @@ import pytest
 from neuroflux.domain import Balance, ControlCommand, ControlKind, OrderState, Side
 from neuroflux.engine.risk.limits import BALANCES_LIFE
 from neuroflux.records.topics import BALANCES, CONTROL
-from tests.consumers.execution.desk_model import Bench, bench, now, place
+from tests.consumers.execution.order_client_model import Bench, bench, now, place
 from tests.consumers.execution.test_closing import PERPETUAL, futures, order
 
 

@@ -31,7 +31,7 @@ from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
 from neuroflux.records.topics import JOURNAL
-from tests.consumers.execution.desk_model import SPOT
+from tests.consumers.execution.order_client_model import SPOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 

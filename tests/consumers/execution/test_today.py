@@ -12,7 +12,7 @@ from neuroflux.engine.risk.daily_loss import DAY
 from neuroflux.records.entries import Entry
 from neuroflux.records.topics import FILLS, INSTRUMENTS
 from neuroflux.runtime.clock import wall
-from tests.consumers.execution.desk_model import SPOT
+from tests.consumers.execution.order_client_model import SPOT
 
 
 def lost(views: Views, event_time: int, written: int) -> None:

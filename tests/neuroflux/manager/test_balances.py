@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from neuroflux.domain import StatusKind
 from neuroflux.errors import UsageError
 from neuroflux.manager.balances import sync_status, unified_balance
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from tests.neuroflux.manager.told import (
     NOW,
@@ -38,11 +38,11 @@ amounts = st.decimals(0, 10**9, allow_nan=False, places=8)
     )
 )
 def test_it_is_the_sum_of_what_the_exchanges_say(held: dict[tuple[str, str], tuple[Decimal, Decimal, Decimal]]) -> None:
-    mirror = all_well()
-    mirror.balances.clear()
+    view = all_well()
+    view.balances.clear()
     for (exchange, asset), parts in held.items():
-        tell(mirror, topics.BALANCES, balance(exchange, asset, *map(str, parts)))
-    answer = unified_balance(mirror, ALL, None, NOW)
+        tell(view, topics.BALANCES, balance(exchange, asset, *map(str, parts)))
+    answer = unified_balance(view, ALL, None, NOW)
     for asset, shown in answer["asset_breakdown"].items():
         said = sum((sum(parts) for (_, name), parts in held.items() if name == asset), Decimal(0))
         assert shown["total"] == float(said)
@@ -57,37 +57,37 @@ def test_it_is_the_sum_of_what_the_exchanges_say(held: dict[tuple[str, str], tup
 
 
 def test_a_stablecoin_counts_at_its_live_rate() -> None:
-    mirror = all_well()
-    tell(mirror, topics.BOOKS, book("binance", "USDC/USDT", 1.25, half=0.05))
-    tell(mirror, topics.BALANCES, balance("binance", "USDT", "120"))
-    value = unified_balance(mirror, ALL, ["USDT"], NOW)["total_balance_usd"]
+    view = all_well()
+    tell(view, topics.BOOKS, book("binance", "USDC/USDT", 1.25, half=0.05))
+    tell(view, topics.BALANCES, balance("binance", "USDT", "120"))
+    value = unified_balance(view, ALL, ["USDT"], NOW)["total_balance_usd"]
     assert value == pytest.approx(120 * (1 / 1.3 + 1 / 1.2) / 2)
 
 
 def test_what_has_no_price_is_named_and_not_counted_as_zero() -> None:
-    mirror = all_well()
-    tell(mirror, topics.BALANCES, balance("binance", "DUST", "5"))
-    tell(mirror, topics.BALANCES, balance("binance", "GONE", "0"))
-    answer = unified_balance(mirror, ALL, None, NOW)
+    view = all_well()
+    tell(view, topics.BALANCES, balance("binance", "DUST", "5"))
+    tell(view, topics.BALANCES, balance("binance", "GONE", "0"))
+    answer = unified_balance(view, ALL, None, NOW)
     assert answer["unpriced"] == ["DUST"]
     assert isnan(answer["asset_breakdown"]["DUST"]["value_usd"])
     assert answer["asset_breakdown"]["GONE"]["value_usd"] == 0
     assert answer["total_balance_usd"] == 300
-    assert unified_balance(mirror, ALL, None, NOW + 60 * SECOND)["unpriced"] == ["DUST"], "USDC is the unit of account"
+    assert unified_balance(view, ALL, None, NOW + 60 * SECOND)["unpriced"] == ["DUST"], "USDC is the unit of account"
 
 
 def test_an_old_price_is_none() -> None:
-    mirror = all_well()
-    tell(mirror, topics.BALANCES, balance("binance", "BTC", "1"))
-    assert unified_balance(mirror, ALL, None, NOW + 60 * SECOND)["unpriced"] == ["BTC"]
+    view = all_well()
+    tell(view, topics.BALANCES, balance("binance", "BTC", "1"))
+    assert unified_balance(view, ALL, None, NOW + 60 * SECOND)["unpriced"] == ["BTC"]
 
 
 def test_unrealised_profit_counts_once() -> None:
-    mirror = all_well()
-    tell(mirror, topics.POSITIONS, position("binanceusdm", "BTC/USDC:USDC", "-30"))
-    tell(mirror, topics.POSITIONS, position("hyperliquid", "BTC/USDC:USDC", "7"))
-    tell(mirror, topics.BALANCES, replace(balance("hyperliquid"), unrealised_pnl=Decimal(7)))
-    answer = unified_balance(mirror, ALL, None, NOW)
+    view = all_well()
+    tell(view, topics.POSITIONS, position("binanceusdm", "BTC/USDC:USDC", "-30"))
+    tell(view, topics.POSITIONS, position("hyperliquid", "BTC/USDC:USDC", "7"))
+    tell(view, topics.BALANCES, replace(balance("hyperliquid"), unrealised_pnl=Decimal(7)))
+    answer = unified_balance(view, ALL, None, NOW)
     assert answer["unrealised_pnl_usd"] == -23
     assert answer["total_balance_usd"] == 300 - 30, "the total of this balance holds the profit already"
     assert answer["exchange_breakdown"]["binance"]["total_usd"] == 170
@@ -97,14 +97,14 @@ def test_unrealised_profit_counts_once() -> None:
 
 def test_a_position_is_valued_at_the_newest_mark_and_not_as_it_was_last_reported() -> None:
     """Positions of USDⓈ-M are reported each minute: the figure was up to 25 USD off, and ``synced``."""
-    mirror = all_well()
-    tell(mirror, topics.POSITIONS, replace(position("binanceusdm", "BTC/USDC:USDC", "14"), quantity=Decimal(-2)))
-    assert unified_balance(mirror, ALL, None, NOW)["unrealised_pnl_usd"] == pytest.approx(-28), "the mid of its book"
-    tell(mirror, topics.FUNDING, funding("binanceusdm", "BTC/USDC:USDC", 101.5))
-    told = unified_balance(mirror, ALL, None, NOW)
+    view = all_well()
+    tell(view, topics.POSITIONS, replace(position("binanceusdm", "BTC/USDC:USDC", "14"), quantity=Decimal(-2)))
+    assert unified_balance(view, ALL, None, NOW)["unrealised_pnl_usd"] == pytest.approx(-28), "the mid of its book"
+    tell(view, topics.FUNDING, funding("binanceusdm", "BTC/USDC:USDC", 101.5))
+    told = unified_balance(view, ALL, None, NOW)
     assert told["unrealised_pnl_usd"] == pytest.approx(-2 * (101.5 - 86))
     assert told["total_balance_usd"] == pytest.approx(300 - 31)
-    old = unified_balance(mirror, ALL, None, NOW + 20 * SECOND)
+    old = unified_balance(view, ALL, None, NOW + 20 * SECOND)
     assert old["unrealised_pnl_usd"] == 14, "no fresh mark: what was reported"
 
 
@@ -120,33 +120,33 @@ def test_the_values_of_the_exchanges_add_up_to_the_account() -> None:
 
 
 def test_synced_means_that_every_part_is_fresh() -> None:
-    mirror, later = all_well(), NOW + 200 * SECOND
-    tell(mirror, topics.BALANCES, balance("binance", "BTC", "1"), later)
-    assert sync_status(mirror, "binance", later)["status"] == "stale", "USDC was last reported 200 s ago"
-    tell(mirror, topics.BALANCES, balance("binance"), later)
-    tell(mirror, topics.BALANCES, balance("binance", "GONE", "0"), NOW)
-    assert sync_status(mirror, "binance", later)["status"] == "synced", "nothing is held of what is older"
-    tell(mirror, topics.POSITIONS, position("binanceusdm", "BTC/USDC:USDC", "1"))
-    tell(mirror, topics.BALANCES, balance("binanceusdm"), later)
-    stale = sync_status(mirror, "binanceusdm", later)
+    view, later = all_well(), NOW + 200 * SECOND
+    tell(view, topics.BALANCES, balance("binance", "BTC", "1"), later)
+    assert sync_status(view, "binance", later)["status"] == "stale", "USDC was last reported 200 s ago"
+    tell(view, topics.BALANCES, balance("binance"), later)
+    tell(view, topics.BALANCES, balance("binance", "GONE", "0"), NOW)
+    assert sync_status(view, "binance", later)["status"] == "synced", "nothing is held of what is older"
+    tell(view, topics.POSITIONS, position("binanceusdm", "BTC/USDC:USDC", "1"))
+    tell(view, topics.BALANCES, balance("binanceusdm"), later)
+    stale = sync_status(view, "binanceusdm", later)
     assert (stale["status"], stale["age_seconds"]) == ("stale", 200.0)
 
 
 def test_an_account_in_a_mode_that_is_not_read_right_is_not_synced() -> None:
-    mirror = all_well()
-    tell(mirror, topics.STATUS, status("binanceusdm", StatusKind.MODE, "hedge mode: change it", value=1.0))
-    told = sync_status(mirror, "binanceusdm", NOW)
+    view = all_well()
+    tell(view, topics.STATUS, status("binanceusdm", StatusKind.MODE, "hedge mode: change it", value=1.0))
+    told = sync_status(view, "binanceusdm", NOW)
     assert (told["status"], told["agrees"], told["detail"]) == ("differs", None, "mode: hedge mode: change it")
-    tell(mirror, topics.STATUS, status("binanceusdm", StatusKind.MODE, ""))
-    assert sync_status(mirror, "binanceusdm", NOW)["status"] == "synced"
+    tell(view, topics.STATUS, status("binanceusdm", StatusKind.MODE, ""))
+    assert sync_status(view, "binanceusdm", NOW)["status"] == "synced"
 
 
 def test_only_what_was_asked_for() -> None:
-    mirror = all_well()
-    tell(mirror, topics.BALANCES, balance("binance", "BTC", "1"))
-    assert list(unified_balance(mirror, ALL, ["BTC"], NOW)["asset_breakdown"]) == ["BTC"]
-    assert list(unified_balance(mirror, ("hyperliquid",), None, NOW)["exchange_breakdown"]) == ["hyperliquid"]
-    assert unified_balance(mirror, ALL, [], NOW)["total_balance_usd"] == 0
+    view = all_well()
+    tell(view, topics.BALANCES, balance("binance", "BTC", "1"))
+    assert list(unified_balance(view, ALL, ["BTC"], NOW)["asset_breakdown"]) == ["BTC"]
+    assert list(unified_balance(view, ("hyperliquid",), None, NOW)["exchange_breakdown"]) == ["hyperliquid"]
+    assert unified_balance(view, ALL, [], NOW)["total_balance_usd"] == 0
 
 
 def test_a_filter_that_is_no_list_names_the_argument() -> None:
@@ -155,42 +155,42 @@ def test_a_filter_that_is_no_list_names_the_argument() -> None:
 
 
 def test_sync_status_tells_age_and_agreement() -> None:
-    mirror = all_well()
-    assert sync_status(mirror, "binance", NOW + 3 * SECOND) == {
+    view = all_well()
+    assert sync_status(view, "binance", NOW + 3 * SECOND) == {
         "status": "synced",
         "age_seconds": 3.0,
         "agrees": True,
         "detail": "",
     }
     text = "USDC: the stream said 1, the exchange says 2"
-    tell(mirror, topics.STATUS, status("binance", StatusKind.DIFFERENCE, text, value=1.0))
-    differs = sync_status(mirror, "binance", NOW + 3 * SECOND)
+    tell(view, topics.STATUS, status("binance", StatusKind.DIFFERENCE, text, value=1.0))
+    differs = sync_status(view, "binance", NOW + 3 * SECOND)
     assert (differs["status"], differs["agrees"]) == ("differs", False)
     assert "the exchange says 2" in differs["detail"]
-    assert sync_status(mirror, "binance", NOW + 200 * SECOND)["status"] == "stale"
-    assert sync_status(Mirror(), "binance", NOW)["status"] == "missing"
-    tell(mirror, topics.STATUS, status("binance", StatusKind.DIFFERENCE, "they agree again", value=0.0))
-    assert sync_status(mirror, "binance", NOW + 3 * SECOND)["status"] == "synced"
+    assert sync_status(view, "binance", NOW + 200 * SECOND)["status"] == "stale"
+    assert sync_status(View(), "binance", NOW)["status"] == "missing"
+    tell(view, topics.STATUS, status("binance", StatusKind.DIFFERENCE, "they agree again", value=0.0))
+    assert sync_status(view, "binance", NOW + 3 * SECOND)["status"] == "synced"
 
 
 def test_a_position_in_what_nobody_listed_is_named() -> None:
-    mirror = all_well()
-    tell(mirror, topics.POSITIONS, position("binanceusdm", "NEW/USDC:USDC", "5"))
-    answer = unified_balance(mirror, ALL, None, NOW)
+    view = all_well()
+    tell(view, topics.POSITIONS, position("binanceusdm", "NEW/USDC:USDC", "5"))
+    answer = unified_balance(view, ALL, None, NOW)
     assert (answer["unrealised_pnl_usd"], answer["unpriced"]) == (0, ["binanceusdm:NEW/USDC:USDC"])
-    tell(mirror, topics.INSTRUMENTS, instrument("binanceusdm", "NEW/USDC:USDC"))
-    assert unified_balance(mirror, ALL, None, NOW)["unrealised_pnl_usd"] == 5
+    tell(view, topics.INSTRUMENTS, instrument("binanceusdm", "NEW/USDC:USDC"))
+    assert unified_balance(view, ALL, None, NOW)["unrealised_pnl_usd"] == 5
 
 
 def test_nothing_there_is_an_answer_too() -> None:
-    answer = unified_balance(Mirror(), ALL, None, NOW)
+    answer = unified_balance(View(), ALL, None, NOW)
     assert answer["total_balance_usd"] == 0
     assert answer["last_updated"] == ""
     assert {one["status"] for one in answer["sync_status"].values()} == {"missing"}
 
 
 def test_btc_is_worth_its_aggregated_price() -> None:
-    mirror = all_well()
-    tell(mirror, topics.BALANCES, balance("hyperliquid", "BTC", "2"))
-    tell(mirror, topics.PRICES, price(sources=(source(price=50.0),)))
-    assert unified_balance(mirror, ALL, ["BTC"], NOW)["total_balance_usd"] == 100
+    view = all_well()
+    tell(view, topics.BALANCES, balance("hyperliquid", "BTC", "2"))
+    tell(view, topics.PRICES, price(sources=(source(price=50.0),)))
+    assert unified_balance(view, ALL, ["BTC"], NOW)["total_balance_usd"] == 100

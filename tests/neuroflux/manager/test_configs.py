@@ -13,7 +13,7 @@ from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.manager.configs import Wanted, read_configs
 from neuroflux.manager.initialise import BALANCES_LIFE, Simulated, answer, config_fault, state_fault
 from neuroflux.manager.key_handover import Handed, variables
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.runtime.settings import Settings
 from tests.neuroflux.manager.told import NOW, SECOND, all_well
 
@@ -116,12 +116,12 @@ def test_a_stack_elsewhere_can_only_be_compared_with(tmp_path: Path, monkeypatch
 
 
 def test_a_stack_that_runs_here_is_given_all_that_was_asked_for_and_no_more(tmp_path: Path) -> None:
-    desk = "0x" + "dE" * 20
-    wanted = Wanted("hyperliquid", Keys("0xmaster", "agent"), testnet=False, subaccount=desk)
+    order_client = "0x" + "dE" * 20
+    wanted = Wanted("hyperliquid", Keys("0xmaster", "agent"), testnet=False, subaccount=order_client)
     assert variables([wanted, Wanted("binance")]) == {
         "NEUROFLUX_HYPERLIQUID_API_KEY": "0xmaster",
         "NEUROFLUX_HYPERLIQUID_SECRET_KEY": "agent",
-        "NEUROFLUX_HYPERLIQUID_SUBACCOUNT": desk,
+        "NEUROFLUX_HYPERLIQUID_SUBACCOUNT": order_client,
         "NEUROFLUX_HYPERLIQUID_TESTNET": "0",
     }
     settings, real, here = Settings(home=tmp_path), Simulated(), Handed(here=True)
@@ -132,13 +132,13 @@ def test_a_stack_that_runs_here_is_given_all_that_was_asked_for_and_no_more(tmp_
 
 
 def test_ready_is_what_has_fresh_health_and_balances() -> None:
-    mirror = all_well()
-    assert state_fault(mirror, "binance", NOW) == ""
-    assert state_fault(mirror, "binance", NOW, since=NOW + 1) == "its balances are not known", "of another account"
-    assert "21 s ago" in state_fault(mirror, "binance", NOW + 21 * SECOND)
-    assert "nothing is known" in state_fault(Mirror(), "binance", NOW)
-    mirror.balances.clear()
-    assert state_fault(mirror, "binance", NOW) == "its balances are not known"
+    view = all_well()
+    assert state_fault(view, "binance", NOW) == ""
+    assert state_fault(view, "binance", NOW, since=NOW + 1) == "its balances are not known", "of another account"
+    assert "21 s ago" in state_fault(view, "binance", NOW + 21 * SECOND)
+    assert "nothing is known" in state_fault(View(), "binance", NOW)
+    view.balances.clear()
+    assert state_fault(view, "binance", NOW) == "its balances are not known"
     assert BALANCES_LIFE > 120 * SECOND, "balances are told each minute"
 
 

@@ -11,16 +11,16 @@ import pytest
 from neuroflux.manager.connection import Connection
 from neuroflux.manager.drift import drifted
 from neuroflux.manager.from_memory import Reading
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, all_well, balance, tell
 
 OFTEN = timedelta(milliseconds=1)
 
 
-def reading(mirror: Mirror, frequency: timedelta | None) -> Reading:
+def reading(view: View, frequency: timedelta | None) -> Reading:
     settings = SimpleNamespace(exchanges=("binance", "hyperliquid"))
-    connection = SimpleNamespace(mirror=mirror, settings=settings, now=lambda: NOW, check=lambda: None)
+    connection = SimpleNamespace(view=view, settings=settings, now=lambda: NOW, check=lambda: None)
     return Reading(cast(Connection, connection), frequency)
 
 
@@ -46,13 +46,13 @@ def test_what_has_drifted_is_named_with_both_shares_the_widest_first() -> None:
 
 
 async def test_drift_is_a_recommended_action_until_it_is_gone(caplog: pytest.LogCaptureFixture) -> None:
-    mirror = all_well()
-    tell(mirror, topics.BALANCES, balance("binance", "BTC", "2"))
-    seen = reading(mirror, OFTEN)
+    view = all_well()
+    tell(view, topics.BALANCES, balance("binance", "BTC", "2"))
+    seen = reading(view, OFTEN)
     seen.drift.aim({"BTC": 0.9, "USDC": 0.1})
     try:
         await until(lambda: actions(seen) == ["drift"])
-        tell(mirror, topics.BALANCES, balance("binance", "BTC", "18"))
+        tell(view, topics.BALANCES, balance("binance", "BTC", "18"))
         await until(lambda: actions(seen) == [])
     finally:
         await seen.drift.close()

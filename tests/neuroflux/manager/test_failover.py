@@ -7,7 +7,7 @@ import pytest
 from neuroflux.domain import ExchangeStatus, HealthStatus, StatusKind
 from neuroflux.manager.account_probe import Probed, answer_to
 from neuroflux.manager.failover import outcome, tried
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, health, tell
 
@@ -15,18 +15,18 @@ TAKEN = Probed(3.0, "")
 
 
 def test_an_answer_is_of_the_probe_that_was_asked_for() -> None:
-    mirror = Mirror()
-    assert answer_to(mirror, "binance", "id") is None
-    tell(mirror, topics.STATUS, ExchangeStatus("binance", "probe", StatusKind.PROBED, 3.0, "id HTTP 401: no", NOW))
-    assert answer_to(mirror, "binance", "id") == Probed(3.0, "HTTP 401: no")
-    assert answer_to(mirror, "binance", "other") is None
-    tell(mirror, topics.STATUS, ExchangeStatus("binance", "probe", StatusKind.PROBED, 3.0, "other", NOW))
-    assert answer_to(mirror, "binance", "other") == TAKEN
+    view = View()
+    assert answer_to(view, "binance", "id") is None
+    tell(view, topics.STATUS, ExchangeStatus("binance", "probe", StatusKind.PROBED, 3.0, "id HTTP 401: no", NOW))
+    assert answer_to(view, "binance", "id") == Probed(3.0, "HTTP 401: no")
+    assert answer_to(view, "binance", "other") is None
+    tell(view, topics.STATUS, ExchangeStatus("binance", "probe", StatusKind.PROBED, 3.0, "other", NOW))
+    assert answer_to(view, "binance", "other") == TAKEN
 
 
 def test_a_backup_that_works_passes() -> None:
-    mirror = all_well()
-    test = tried(mirror, "hyperliquid", TAKEN, NOW, NOW + SECOND)
+    view = all_well()
+    test = tried(view, "hyperliquid", TAKEN, NOW, NOW + SECOND)
     assert test == {
         "passed": True,
         "health": "online",
@@ -35,7 +35,7 @@ def test_a_backup_that_works_passes() -> None:
         "funds_usd": 100.0,
         "reason": "",
     }
-    assert outcome(mirror, {"hyperliquid": test}) == "tested"
+    assert outcome(view, {"hyperliquid": test}) == "tested"
 
 
 @pytest.mark.parametrize(
@@ -51,19 +51,19 @@ def test_a_backup_that_works_passes() -> None:
     ],
 )
 def test_what_a_backup_lacks_is_named(broken: dict[str, Any], reason: str) -> None:
-    mirror = all_well()
+    view = all_well()
     if "health" in broken:
-        tell(mirror, topics.HEALTH, broken["health"])
+        tell(view, topics.HEALTH, broken["health"])
     if "balance" in broken:
-        tell(mirror, topics.BALANCES, *broken["balance"])
-    test = tried(mirror, "binance", broken.get("probed", TAKEN), broken.get("began", NOW), NOW)
+        tell(view, topics.BALANCES, *broken["balance"])
+    test = tried(view, "binance", broken.get("probed", TAKEN), broken.get("began", NOW), NOW)
     assert not test["passed"]
     assert test["reason"].startswith(reason)
-    assert outcome(mirror, {"binance": test}) == "failed"
+    assert outcome(view, {"binance": test}) == "failed"
 
 
 def test_one_of_which_nothing_is_known_is_untested() -> None:
-    mirror = Mirror()
-    test = tried(mirror, "binance", Probed(), NOW, NOW)
+    view = View()
+    test = tried(view, "binance", Probed(), NOW, NOW)
     assert not test["passed"]
-    assert outcome(mirror, {"binance": test}) == "untested"
+    assert outcome(view, {"binance": test}) == "untested"

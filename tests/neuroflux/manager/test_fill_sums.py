@@ -14,7 +14,7 @@ from neuroflux.manager.answers import ArbitrageAnswer
 from neuroflux.manager.arbitrage import answer, pair_of
 from neuroflux.manager.fill_sums import closing, legs
 from neuroflux.manager.order_tracker import Followers
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from neuroflux.records.entries import Entry
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, book, instrument, tell
@@ -29,14 +29,14 @@ LONG = fill("binanceusdm", "BTC/USDC:USDC", Side.BUY)
 SHORT = fill("hyperliquid", "BTC/USDC:USDC", Side.SELL, price="103")
 
 
-def with_fees() -> Mirror:
-    mirror = all_well()
+def with_fees() -> View:
+    view = all_well()
     for exchange in ("binanceusdm", "hyperliquid"):
-        tell(mirror, topics.INSTRUMENTS, instrument(exchange, "BTC/USDC:USDC", taker_fee=Decimal("0.001")))
-    return mirror
+        tell(view, topics.INSTRUMENTS, instrument(exchange, "BTC/USDC:USDC", taker_fee=Decimal("0.001")))
+    return view
 
 
-def settled(mirror: Mirror, fills: Sequence[Fill]) -> ArbitrageAnswer:
+def settled(view: View, fills: Sequence[Fill]) -> ArbitrageAnswer:
     command: OrderCommand = pair_of(
         {
             "symbol": "BTC/USD",
@@ -51,7 +51,7 @@ def settled(mirror: Mirror, fills: Sequence[Fill]) -> ArbitrageAnswer:
     with followers.follow(command.order_id) as followed:
         for one in fills:
             followers.take(Entry(topics.FILLS, 0, 0, command.order_id, one, b"", "", NOW))
-        return answer(mirror, command, followed, NOW - SECOND, NOW)
+        return answer(view, command, followed, NOW - SECOND, NOW)
 
 
 def test_a_pair_of_perpetuals_has_not_earned_what_its_way_back_costs() -> None:
@@ -65,34 +65,34 @@ def test_a_pair_of_perpetuals_has_not_earned_what_its_way_back_costs() -> None:
 
 
 def test_what_was_evened_out_costs_no_more_and_spot_nothing() -> None:
-    mirror = with_fees()
+    view = with_fees()
     closed = fill("binanceusdm", "BTC/USDC:USDC", Side.SELL, price="101")
-    assert closing(mirror, [LONG, closed], NOW) == 0
-    assert closing(mirror, [fill("binance", "BTC/USDC", Side.BUY)], NOW) == 0
-    assert closing(mirror, [], NOW) == 0
-    assert settled(mirror, [])["profit_realized"] == 0
+    assert closing(view, [LONG, closed], NOW) == 0
+    assert closing(view, [fill("binance", "BTC/USDC", Side.BUY)], NOW) == 0
+    assert closing(view, [], NOW) == 0
+    assert settled(view, [])["profit_realized"] == 0
 
 
 def test_a_basis_trade_has_both_of_its_legs_to_close() -> None:
-    mirror = with_fees()
+    view = with_fees()
     legs_of = [fill("binance", "BTC/USDC", Side.BUY), SHORT]
-    assert closing(mirror, legs_of, NOW) == pytest.approx(2 * 0.1 + 2 * 0.1 + 2 * 100.1 * 0.001)
+    assert closing(view, legs_of, NOW) == pytest.approx(2 * 0.1 + 2 * 0.1 + 2 * 100.1 * 0.001)
 
 
 def test_without_a_book_the_way_back_is_unknown() -> None:
-    mirror = Mirror()
-    tell(mirror, topics.INSTRUMENTS, instrument("binanceusdm", "BTC/USDC:USDC"))
-    assert isnan(closing(mirror, [LONG], NOW))
-    assert isnan(settled(mirror, [LONG, SHORT])["profit_realized"])
+    view = View()
+    tell(view, topics.INSTRUMENTS, instrument("binanceusdm", "BTC/USDC:USDC"))
+    assert isnan(closing(view, [LONG], NOW))
+    assert isnan(settled(view, [LONG, SHORT])["profit_realized"])
 
 
 def test_legs_are_in_units_of_the_base() -> None:
-    mirror = all_well()
+    view = all_well()
     thousand = instrument("hyperliquid", "PEPE/USDC:USDC", multiplier=1000)
-    tell(mirror, topics.INSTRUMENTS, thousand)
-    tell(mirror, topics.BOOKS, book("hyperliquid", "PEPE/USDC:USDC", 10.0), NOW + SECOND)
+    tell(view, topics.INSTRUMENTS, thousand)
+    tell(view, topics.BOOKS, book("hyperliquid", "PEPE/USDC:USDC", 10.0), NOW + SECOND)
     parts = [fill("hyperliquid", "PEPE/USDC:USDC", Side.BUY, "50", price) for price in ("9", "11")]
-    (leg,) = legs(mirror, parts)
+    (leg,) = legs(view, parts)
     assert (leg["quantity"], leg["average_price"], leg["currency"]) == (100_000.0, 0.01, "USDC")
 
 

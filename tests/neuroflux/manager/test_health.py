@@ -7,7 +7,7 @@ import pytest
 
 from neuroflux.domain import ControlCommand, ControlKind, Failover, HealthStatus, StatusKind
 from neuroflux.manager.health import DO, conditions, exchange_health
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, health, status, tell
 
@@ -34,19 +34,19 @@ def test_when_all_is_well_there_is_nothing_to_do() -> None:
     ],
 )
 def test_a_figure_makes_its_condition(condition: str, fields: dict[str, Any]) -> None:
-    mirror = all_well()
-    tell(mirror, topics.HEALTH, health("binance", **fields))
-    assert list(conditions(mirror, "binance", NOW)) == [condition]
-    assert list(conditions(mirror, "hyperliquid", NOW)) == []
-    (action,) = exchange_health(mirror, ALL, NOW)["recommended_actions"]
+    view = all_well()
+    tell(view, topics.HEALTH, health("binance", **fields))
+    assert list(conditions(view, "binance", NOW)) == [condition]
+    assert list(conditions(view, "hyperliquid", NOW)) == []
+    (action,) = exchange_health(view, ALL, NOW)["recommended_actions"]
     assert (action["exchange"], action["condition"], action["action"]) == ("binance", condition, DO[condition])
     assert action["reason"]
 
 
 def test_a_limit_of_which_the_exchange_says_nothing_is_unknown_and_not_unused() -> None:
-    mirror = all_well()
-    tell(mirror, topics.HEALTH, health("binance", rate_limit_usage=nan))
-    answer = exchange_health(mirror, ALL, NOW)
+    view = all_well()
+    tell(view, topics.HEALTH, health("binance", rate_limit_usage=nan))
+    answer = exchange_health(view, ALL, NOW)
     assert isnan(answer["exchange_status"]["binance"]["rate_limit_usage"])
     limit = answer["api_rate_limits"]["binance"]
     assert isnan(limit["usage_percent"])
@@ -55,52 +55,52 @@ def test_a_limit_of_which_the_exchange_says_nothing_is_unknown_and_not_unused() 
 
 
 def test_an_offline_exchange_wants_a_failover_until_it_has_one() -> None:
-    mirror = all_well()
-    tell(mirror, topics.HEALTH, health("binance", HealthStatus.OFFLINE, reason="rest disconnected"))
-    assert list(conditions(mirror, "binance", NOW)) == ["offline", "unbacked"]
-    tell(mirror, topics.FAILOVER, Failover(primary="binance", backups=("hyperliquid",), config_id="c"))
-    assert conditions(mirror, "binance", NOW) == {"offline": "rest disconnected"}
-    tell(mirror, topics.FAILOVER, Failover(primary="binance", backups=("hyperliquid",), config_id="c", active=False))
-    assert "unbacked" in conditions(mirror, "binance", NOW)
+    view = all_well()
+    tell(view, topics.HEALTH, health("binance", HealthStatus.OFFLINE, reason="rest disconnected"))
+    assert list(conditions(view, "binance", NOW)) == ["offline", "unbacked"]
+    tell(view, topics.FAILOVER, Failover(primary="binance", backups=("hyperliquid",), config_id="c"))
+    assert conditions(view, "binance", NOW) == {"offline": "rest disconnected"}
+    tell(view, topics.FAILOVER, Failover(primary="binance", backups=("hyperliquid",), config_id="c", active=False))
+    assert "unbacked" in conditions(view, "binance", NOW)
 
 
 def test_health_that_nobody_tells_any_more_is_unknown_and_counts_as_offline() -> None:
-    mirror = all_well()
+    view = all_well()
     later = NOW + 21 * SECOND
-    assert "unknown" in conditions(mirror, "binance", later)
-    answer = exchange_health(mirror, ALL, later)
+    assert "unknown" in conditions(view, "binance", later)
+    answer = exchange_health(view, ALL, later)
     assert answer["exchange_status"]["binance"]["status"] == "offline"
     assert "21 s ago" in answer["exchange_status"]["binance"]["reason"]
     assert answer["overall_health"] == "critical"
 
 
 def test_an_account_that_differs_is_to_be_compared() -> None:
-    mirror = all_well()
-    tell(mirror, topics.STATUS, status("binance", StatusKind.DIFFERENCE, "USDC: 1, not 2", value=1.0))
-    assert conditions(mirror, "binance", NOW) == {"account": "differs: USDC: 1, not 2"}
+    view = all_well()
+    tell(view, topics.STATUS, status("binance", StatusKind.DIFFERENCE, "USDC: 1, not 2", value=1.0))
+    assert conditions(view, "binance", NOW) == {"account": "differs: USDC: 1, not 2"}
 
 
 @pytest.mark.parametrize("account", ["*", "binance"])
 def test_a_halt_is_told_until_it_is_taken_back(account: str) -> None:
-    mirror = all_well()
-    tell(mirror, topics.CONTROL, ControlCommand(account=account, kind=ControlKind.HALT, why="drill"))
-    assert conditions(mirror, "binance", NOW) == {"halted": "halted: drill"}
-    tell(mirror, topics.CONTROL, ControlCommand(account=account, kind=ControlKind.RESUME))
-    assert conditions(mirror, "binance", NOW) == {}
+    view = all_well()
+    tell(view, topics.CONTROL, ControlCommand(account=account, kind=ControlKind.HALT, why="drill"))
+    assert conditions(view, "binance", NOW) == {"halted": "halted: drill"}
+    tell(view, topics.CONTROL, ControlCommand(account=account, kind=ControlKind.RESUME))
+    assert conditions(view, "binance", NOW) == {}
 
 
 @pytest.mark.parametrize(
     ("down", "overall"), [((), "healthy"), (("binance",), "degraded"), (("binance", "hyperliquid"), "critical")]
 )
 def test_overall_is_critical_when_more_are_down_than_up(down: tuple[str, ...], overall: str) -> None:
-    mirror = all_well()
+    view = all_well()
     for exchange in down:
-        tell(mirror, topics.HEALTH, health(exchange, HealthStatus.OFFLINE))
-    assert exchange_health(mirror, ALL, NOW)["overall_health"] == overall
+        tell(view, topics.HEALTH, health(exchange, HealthStatus.OFFLINE))
+    assert exchange_health(view, ALL, NOW)["overall_health"] == overall
 
 
 def test_nothing_known_is_critical() -> None:
-    answer = exchange_health(Mirror(), ALL, NOW)
+    answer = exchange_health(View(), ALL, NOW)
     assert answer["overall_health"] == "critical"
     assert {one["status"] for one in answer["exchange_status"].values()} == {"offline"}
-    assert exchange_health(Mirror(), (), NOW)["overall_health"] == "critical"
+    assert exchange_health(View(), (), NOW)["overall_health"] == "critical"

@@ -10,7 +10,7 @@ from neuroflux.domain import StatusKind
 from neuroflux.engine.markets.prices import liquidity_score
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.manager.market_data import market_data
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, book, instrument, price, source, status, tell
 
@@ -18,8 +18,8 @@ HYPERLIQUID = ("hyperliquid", "BTC/USDC:USDC")
 
 
 def test_of_all_exchanges_it_is_the_record_itself() -> None:
-    mirror = all_well()
-    answer, record = market_data(mirror, "BTC/USD", None, NOW), mirror.prices["BTC/USD"]
+    view = all_well()
+    answer, record = market_data(view, "BTC/USD", None, NOW), view.prices["BTC/USD"]
     assert (answer["aggregated_price"], answer["total_volume"]) == (record.price, record.volume)
     assert answer["price_range"] == {"min": record.low, "max": record.high}
     assert answer["liquidity_score"] == record.liquidity_score
@@ -38,10 +38,10 @@ def test_of_some_exchanges_it_is_weighted_by_their_volume() -> None:
 
 @given(st.lists(st.tuples(st.floats(90, 110), st.floats(0, 1e6)), min_size=2, max_size=2))
 def test_the_price_lies_within_its_range(figures: list[tuple[float, float]]) -> None:
-    mirror = all_well()
+    view = all_well()
     sources = tuple(source(name, "BTC/USDC", *each) for name, each in zip(("binance", "x"), figures, strict=True))
-    tell(mirror, topics.PRICES, price(sources=(*sources, source(*HYPERLIQUID, 100.0, 1.0))))
-    answer = market_data(mirror, "BTC/USD", ["binance", "hyperliquid"], NOW)
+    tell(view, topics.PRICES, price(sources=(*sources, source(*HYPERLIQUID, 100.0, 1.0))))
+    answer = market_data(view, "BTC/USD", ["binance", "hyperliquid"], NOW)
     low, high = answer["price_range"]["min"], answer["price_range"]["max"]
     assert low - 1e-9 <= answer["aggregated_price"] <= high + 1e-9
 
@@ -53,29 +53,29 @@ def test_one_instrument_alone() -> None:
 
 
 def test_raw_data_is_in_the_quote_and_the_rest_in_usd() -> None:
-    mirror = all_well()
-    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/USDT"))
-    tell(mirror, topics.BOOKS, book("binance", "USDC/USDT", 1.25, half=0.05))
-    tell(mirror, topics.BOOKS, book("binance", "BTC/USDT", 125.0))
-    tell(mirror, topics.PRICES, price(sources=(source("binance", "BTC/USDT", 100.0),)))
-    shown = market_data(mirror, "BTC/USDT", None, NOW)["exchange_data"]["binance"]
+    view = all_well()
+    tell(view, topics.INSTRUMENTS, instrument("binance", "BTC/USDT"))
+    tell(view, topics.BOOKS, book("binance", "USDC/USDT", 1.25, half=0.05))
+    tell(view, topics.BOOKS, book("binance", "BTC/USDT", 125.0))
+    tell(view, topics.PRICES, price(sources=(source("binance", "BTC/USDT", 100.0),)))
+    shown = market_data(view, "BTC/USDT", None, NOW)["exchange_data"]["binance"]
     assert shown["instruments"]["BTC/USDT"]["ask"] == 125.1
     assert shown["ask"] == pytest.approx(125.1 * (1 / 1.3 + 1 / 1.2) / 2)
 
 
 def test_what_has_no_share_is_named_with_its_reason() -> None:
-    mirror = all_well()
+    view = all_well()
     for symbol in ("BTC/USDT", "BTC/FDUSD", "BTC/DAI", "BTC/TUSD"):
-        tell(mirror, topics.INSTRUMENTS, instrument("binance", symbol, active=symbol != "BTC/TUSD"))
-    tell(mirror, topics.BOOKS, book("binance", "BTC/USDT", time=NOW - 11 * SECOND))
-    tell(mirror, topics.BOOKS, book("binance", "BTC/DAI"))
-    mirror.prices["BTC/USD"] = price(sources=(source(), source("binanceusdm", "BTC/USDC:USDC")))
+        tell(view, topics.INSTRUMENTS, instrument("binance", symbol, active=symbol != "BTC/TUSD"))
+    tell(view, topics.BOOKS, book("binance", "BTC/USDT", time=NOW - 11 * SECOND))
+    tell(view, topics.BOOKS, book("binance", "BTC/DAI"))
+    view.prices["BTC/USD"] = price(sources=(source(), source("binanceusdm", "BTC/USDC:USDC")))
     tell(
-        mirror,
+        view,
         topics.STATUS,
         status("hyperliquid", StatusKind.EXCLUDED, "200 USD, but the others say 100", HYPERLIQUID[1]),
     )
-    excluded = market_data(mirror, "BTC/USD", None, NOW)["excluded"]
+    excluded = market_data(view, "BTC/USD", None, NOW)["excluded"]
     assert {name: why.partition(":")[0] for name, why in excluded.items()} == {
         "binance:BTC/USDT": "stale",
         "binance:BTC/FDUSD": "stale",
@@ -88,21 +88,21 @@ def test_what_has_no_share_is_named_with_its_reason() -> None:
 
 def test_the_best_prices_of_an_exchange_are_of_one_instrument() -> None:
     """The best of spot, perpetual and quotes together crossed itself: bid 65,130.66 above ask 65,130.14."""
-    mirror = all_well()
-    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/FDUSD"))
-    tell(mirror, topics.BOOKS, book("binance", "FDUSD/USDC", 1.001, half=0.0001))
-    tell(mirror, topics.BOOKS, book("binance", "BTC/FDUSD", 101.0))
+    view = all_well()
+    tell(view, topics.INSTRUMENTS, instrument("binance", "BTC/FDUSD"))
+    tell(view, topics.BOOKS, book("binance", "FDUSD/USDC", 1.001, half=0.0001))
+    tell(view, topics.BOOKS, book("binance", "BTC/FDUSD", 101.0))
     sources = (source("binance", "BTC/USDC", 100.0, 2.0), source("binance", "BTC/FDUSD", 101.0, 1.0))
-    tell(mirror, topics.PRICES, price(sources=sources))
-    shown = market_data(mirror, "BTC/USD", ["binance"], NOW)["exchange_data"]["binance"]
+    tell(view, topics.PRICES, price(sources=sources))
+    shown = market_data(view, "BTC/USD", ["binance"], NOW)["exchange_data"]["binance"]
     assert (shown["bid"], shown["ask"]) == (99.9, 100.1)
     assert all(one["included"] for one in shown["instruments"].values())
 
 
 def test_a_book_that_is_old_is_not_included_though_its_quotes_are_back() -> None:
-    mirror = all_well()
-    tell(mirror, topics.BOOKS, book(*HYPERLIQUID, time=NOW - 35 * SECOND))
-    answer = market_data(mirror, "BTC/USD", None, NOW)
+    view = all_well()
+    tell(view, topics.BOOKS, book(*HYPERLIQUID, time=NOW - 35 * SECOND))
+    answer = market_data(view, "BTC/USD", None, NOW)
     assert "35.0 s old" in answer["excluded"]["hyperliquid:BTC/USDC:USDC"]
     shown = answer["exchange_data"]["hyperliquid"]
     assert not shown["instruments"]["BTC/USDC:USDC"]["included"]
@@ -111,10 +111,10 @@ def test_a_book_that_is_old_is_not_included_though_its_quotes_are_back() -> None
 
 
 def test_an_instrument_of_another_market_is_named_as_such() -> None:
-    mirror = all_well()
-    tell(mirror, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC", market="UBTC/USD"))
-    tell(mirror, topics.BOOKS, book("hyperliquid", "BTC/USDC"))
-    excluded = market_data(mirror, "BTC/USDC", None, NOW)["excluded"]
+    view = all_well()
+    tell(view, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC", market="UBTC/USD"))
+    tell(view, topics.BOOKS, book("hyperliquid", "BTC/USDC"))
+    excluded = market_data(view, "BTC/USDC", None, NOW)["excluded"]
     assert excluded == {"hyperliquid:BTC/USDC": "market: it is of UBTC/USD, and the price is of BTC/USD"}
 
 
@@ -138,15 +138,15 @@ def test_wrong_use_names_the_argument() -> None:
     with pytest.raises(UsageError, match="exchanges: a list"):
         market_data(all_well(), "BTC/USD", "binance", NOW)
     with pytest.raises(UnknownSymbol):
-        market_data(Mirror(), "BTC/USD", None, NOW)
+        market_data(View(), "BTC/USD", None, NOW)
 
 
 @given(st.floats(0.1, 1e5), st.floats(0.1, 1e5), st.floats(0.001, 5), st.floats(0.001, 5))
 def test_liquidity_rises_with_depth_and_tightness(size: float, more: float, half: float, wider: float) -> None:
     def score(size: float, half: float) -> float:
-        mirror = all_well()
-        tell(mirror, topics.BOOKS, book("hyperliquid", HYPERLIQUID[1], size=size, half=half))
-        return market_data(mirror, "BTC/USD", ["hyperliquid"], NOW)["liquidity_score"]
+        view = all_well()
+        tell(view, topics.BOOKS, book("hyperliquid", HYPERLIQUID[1], size=size, half=half))
+        return market_data(view, "BTC/USD", ["hyperliquid"], NOW)["liquidity_score"]
 
     assert 0 <= score(size, half) <= 1
     assert score(size + more, half) >= score(size, half)

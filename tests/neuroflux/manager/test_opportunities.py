@@ -15,17 +15,17 @@ from neuroflux.exchanges.config import ARBITRAGE_THRESHOLDS
 from neuroflux.manager.answers import micros
 from neuroflux.manager.arbitrage import pair_of
 from neuroflux.manager.opportunities import opportunities
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, book, instrument, position, signal, tell
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(-1, 5)), max_size=8))
 def test_they_are_open_and_worth_it_and_best_first(told: list[tuple[float, float]]) -> None:
-    mirror = Mirror()
+    view = View()
     for number, (profit, expires_in) in enumerate(told):
-        tell(mirror, topics.SIGNALS, signal(str(number), profit, expires_in))
-    found = opportunities(mirror, NOW)
+        tell(view, topics.SIGNALS, signal(str(number), profit, expires_in))
+    found = opportunities(view, NOW)
     profits = [one["expected_profit"] for one in found]
     least = ARBITRAGE_THRESHOLDS["min_profit_usd"]
     assert profits == sorted(profits, reverse=True)
@@ -35,9 +35,9 @@ def test_they_are_open_and_worth_it_and_best_first(told: list[tuple[float, float
 
 
 def test_everything_the_execution_needs_is_there() -> None:
-    mirror = Mirror()
-    tell(mirror, topics.SIGNALS, signal())
-    (found,) = opportunities(mirror, NOW)
+    view = View()
+    tell(view, topics.SIGNALS, signal())
+    (found,) = opportunities(view, NOW)
     assert found["symbol"] == found["market"] == "BTC/USD"
     assert (found["buy_exchange"], found["sell_exchange"]) == ("binance", "hyperliquid")
     assert (found["gross_profit"], found["fees"], found["conversion_cost"]) == (12.0, 1.0, 1.0)
@@ -45,45 +45,45 @@ def test_everything_the_execution_needs_is_there() -> None:
 
 
 def test_a_thin_margin_on_much_money_is_left_out() -> None:
-    mirror = Mirror()
-    tell(mirror, topics.SIGNALS, signal(profit=0.9, quantity=100.0))
-    assert opportunities(mirror, NOW, {"min_profit_usd": 0.5, "min_profit_fraction": 0.0001}) == []
-    assert opportunities(mirror, NOW, {"min_profit_usd": 0.5, "min_profit_fraction": 0.00005})
+    view = View()
+    tell(view, topics.SIGNALS, signal(profit=0.9, quantity=100.0))
+    assert opportunities(view, NOW, {"min_profit_usd": 0.5, "min_profit_fraction": 0.0001}) == []
+    assert opportunities(view, NOW, {"min_profit_usd": 0.5, "min_profit_fraction": 0.00005})
 
 
 def test_a_halted_exchange_offers_none() -> None:
-    mirror = Mirror()
-    tell(mirror, topics.SIGNALS, signal())
-    tell(mirror, topics.CONTROL, ControlCommand(account="hyperliquid", kind=ControlKind.HALT))
-    assert opportunities(mirror, NOW) == []
+    view = View()
+    tell(view, topics.SIGNALS, signal())
+    tell(view, topics.CONTROL, ControlCommand(account="hyperliquid", kind=ControlKind.HALT))
+    assert opportunities(view, NOW) == []
 
 
 def test_a_signal_goes_when_a_later_one_comes() -> None:
-    mirror = Mirror()
-    tell(mirror, topics.SIGNALS, signal("old", expires_in=1))
-    tell(mirror, topics.SIGNALS, signal("new", expires_in=9, event_time=NOW + 2 * SECOND))
-    assert [one["signal_id"] for one in opportunities(mirror, NOW)] == ["new"], "memory holds no more than is open"
+    view = View()
+    tell(view, topics.SIGNALS, signal("old", expires_in=1))
+    tell(view, topics.SIGNALS, signal("new", expires_in=9, event_time=NOW + 2 * SECOND))
+    assert [one["signal_id"] for one in opportunities(view, NOW)] == ["new"], "memory holds no more than is open"
 
 
 # ── what the accounts can do ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def crossed(free: str = "490", held: str = "1000") -> Mirror:
+def crossed(free: str = "490", held: str = "1000") -> View:
     """Binance sells 10 at 100 and Hyperliquid buys 10 at 101, both spot; the accounts have USDC and BTC."""
-    mirror = all_well()
-    tell(mirror, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC"))
-    tell(mirror, topics.BOOKS, book("binance", "BTC/USDC", 99.9, half=0.1))
-    tell(mirror, topics.BOOKS, book("hyperliquid", "BTC/USDC", 101.1, half=0.1))
-    tell(mirror, topics.BALANCES, balance("binance", "USDC", free))
-    tell(mirror, topics.BALANCES, balance("hyperliquid", "BTC", held))
-    return mirror
+    view = all_well()
+    tell(view, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC"))
+    tell(view, topics.BOOKS, book("binance", "BTC/USDC", 99.9, half=0.1))
+    tell(view, topics.BOOKS, book("hyperliquid", "BTC/USDC", 101.1, half=0.1))
+    tell(view, topics.BALANCES, balance("binance", "USDC", free))
+    tell(view, topics.BALANCES, balance("hyperliquid", "BTC", held))
+    return view
 
 
 def test_it_promises_what_the_accounts_can_fund() -> None:
     """84 USD were promised on 333 SOL, where the account could fund 58.8 SOL and 18 USD."""
-    mirror = crossed()
-    tell(mirror, topics.SIGNALS, signal(profit=8.0))
-    (found,) = opportunities(mirror, NOW)
+    view = crossed()
+    tell(view, topics.SIGNALS, signal(profit=8.0))
+    (found,) = opportunities(view, NOW)
     assert (found["quantity"], found["market_profit"]) == (10.0, 8.0)
     assert found["fundable_quantity"] == pytest.approx(490 * 0.98 / 100)
     assert found["expected_profit"] == pytest.approx(found["fundable_quantity"], rel=1e-6), "1 USD a unit by the books"
@@ -91,9 +91,9 @@ def test_it_promises_what_the_accounts_can_fund() -> None:
 
 
 def test_the_seller_bounds_it_too_and_rich_accounts_take_all() -> None:
-    mirror = crossed("1000000", "3")
-    tell(mirror, topics.SIGNALS, signal(profit=8.0))
-    assert opportunities(mirror, NOW)[0]["fundable_quantity"] == pytest.approx(3 * 0.98)
+    view = crossed("1000000", "3")
+    tell(view, topics.SIGNALS, signal(profit=8.0))
+    assert opportunities(view, NOW)[0]["fundable_quantity"] == pytest.approx(3 * 0.98)
     rich = crossed("1000000")
     tell(rich, topics.SIGNALS, signal(profit=8.0))
     (found,) = opportunities(rich, NOW)
@@ -102,39 +102,39 @@ def test_the_seller_bounds_it_too_and_rich_accounts_take_all() -> None:
 
 
 def test_what_can_not_be_funded_is_no_opportunity() -> None:
-    mirror = crossed("0")
-    tell(mirror, topics.SIGNALS, signal(profit=8.0))
-    assert opportunities(mirror, NOW) == []
+    view = crossed("0")
+    tell(view, topics.SIGNALS, signal(profit=8.0))
+    assert opportunities(view, NOW) == []
 
 
 def test_funds_that_nobody_knows_do_not_bound_it() -> None:
-    mirror = Mirror()
-    tell(mirror, topics.SIGNALS, signal(profit=8.0, exit_cost=3.0, gross_profit=13.0))
-    (found,) = opportunities(mirror, NOW)
+    view = View()
+    tell(view, topics.SIGNALS, signal(profit=8.0, exit_cost=3.0, gross_profit=13.0))
+    (found,) = opportunities(view, NOW)
     assert isnan(found["fundable_quantity"])
     assert (found["expected_profit"], found["exit_cost"], found["entry_edge"]) == (8.0, 3.0, 11.0)
     assert pair_of(found).quantity == 10
 
 
 def test_prices_are_of_a_unit_of_the_base() -> None:
-    mirror = all_well()
-    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/USDC", multiplier=1000))
-    tell(mirror, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC"))
-    tell(mirror, topics.SIGNALS, signal(buy_price=100_000.0))
+    view = all_well()
+    tell(view, topics.INSTRUMENTS, instrument("binance", "BTC/USDC", multiplier=1000))
+    tell(view, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC"))
+    tell(view, topics.SIGNALS, signal(buy_price=100_000.0))
     for free in ("binance", "hyperliquid"):
-        tell(mirror, topics.BALANCES, balance(free, "USDC", "100000"))
-    tell(mirror, topics.BALANCES, balance("hyperliquid", "BTC", "100"))
-    (found,) = opportunities(mirror, NOW)
+        tell(view, topics.BALANCES, balance(free, "USDC", "100000"))
+    tell(view, topics.BALANCES, balance("hyperliquid", "BTC", "100"))
+    (found,) = opportunities(view, NOW)
     assert (found["buy_price"], found["sell_price"]) == (100.0, 101.0)
 
 
 def test_what_makes_a_position_smaller_needs_no_funds() -> None:
-    mirror = all_well()
-    tell(mirror, topics.POSITIONS, replace(position("hyperliquid", "BTC/USDC:USDC", "0"), quantity=Decimal(4)))
-    tell(mirror, topics.BALANCES, balance("hyperliquid", "USDC", "0"))
-    tell(mirror, topics.BALANCES, balance("binance", "USDC", "100000"))
-    tell(mirror, topics.SIGNALS, signal(profit=9.0, sell_symbol="BTC/USDC:USDC"))
-    assert opportunities(mirror, NOW)[0]["fundable_quantity"] == 4.0
+    view = all_well()
+    tell(view, topics.POSITIONS, replace(position("hyperliquid", "BTC/USDC:USDC", "0"), quantity=Decimal(4)))
+    tell(view, topics.BALANCES, balance("hyperliquid", "USDC", "0"))
+    tell(view, topics.BALANCES, balance("binance", "USDC", "100000"))
+    tell(view, topics.SIGNALS, signal(profit=9.0, sell_symbol="BTC/USDC:USDC"))
+    assert opportunities(view, NOW)[0]["fundable_quantity"] == 4.0
 
 
 def test_the_execution_is_asked_for_an_edge_that_pays_for_the_way_back() -> None:

@@ -37,9 +37,9 @@ def test_wrong_use_names_the_argument(size: Any, urgency: str, named: str) -> No
 
 
 def test_the_advice_is_plain_numbers_on_what_is_known() -> None:
-    mirror = all_well()
-    tell(mirror, topics.BALANCES, balance("binance", "USDC", "10000"))
-    answer = advise(mirror, read_order("BTC/USDC", 1.0, "critical"), LIMITS, "critical", (0.001,), NOW)
+    view = all_well()
+    tell(view, topics.BALANCES, balance("binance", "USDC", "10000"))
+    answer = advise(view, read_order("BTC/USDC", 1.0, "critical"), LIMITS, "critical", (0.001,), NOW)
     assert answer["recommended_exchange"] == "binance"
     (part,) = answer["order_splitting"].values()
     assert part["quantity"] == 1.0

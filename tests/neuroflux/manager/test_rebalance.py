@@ -35,9 +35,9 @@ async def test_a_negative_share_is_refused(connection: Connection) -> None:
 
 async def test_where_nothing_could_be_traded_it_has_failed(tmp_path: Any) -> None:
     """The books are older than an order may go by: before, this was a part of the rebalance."""
-    mirror, later = all_well(), NOW + 20 * SECOND
-    tell(mirror, topics.BALANCES, balance("binance", "USDC", "100"), later)
-    connection = Alone(Settings(home=tmp_path), mirror, later)
+    view, later = all_well(), NOW + 20 * SECOND
+    tell(view, topics.BALANCES, balance("binance", "USDC", "100"), later)
+    connection = Alone(Settings(home=tmp_path), view, later)
     answer = await rebalance(connection, ("binance",), {"BTC": 1.0}, 0.01, dry_run=False)
     assert (answer["status"], answer["orders_executed"]) == ("failed", [])
     assert "BTC" in answer["reason"]

@@ -18,7 +18,7 @@ from neuroflux.manager.answers import RouteOrderAnswer
 from neuroflux.manager.order_answer import answer, has_taken, is_settled
 from neuroflux.manager.order_tracker import Followers
 from neuroflux.manager.orders import command_of
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from neuroflux.records.entries import Entry
 from tests.neuroflux.manager.told import NOW, all_well, instrument, tell
@@ -97,17 +97,17 @@ ONE = decision(("binance", "BTC/USDC", "1"))
 
 
 def answered(
-    *records: OrderEvent | OrderDecision, request: Mapping[str, Any] = MARKET, mirror: Mirror | None = None
+    *records: OrderEvent | OrderDecision, request: Mapping[str, Any] = MARKET, view: View | None = None
 ) -> tuple[RouteOrderAnswer, bool]:
     """The answer on these records, and whether nothing more is waited for."""
-    mirror = mirror or all_well()
-    command = command_of(mirror, dict(request) | {"order_id": "o"}, "optimal")
+    view = view or all_well()
+    command = command_of(view, dict(request) | {"order_id": "o"}, "optimal")
     followers = Followers()
     with followers.follow("o") as followed:
         for record in records:
             topic = topics.DECISIONS if isinstance(record, OrderDecision) else topics.EVENTS
             followers.take(Entry(topic, 0, 0, "o", record, b"", "", NOW))
-        return answer(mirror, command, followed), is_settled(command, followed)
+        return answer(view, command, followed), is_settled(command, followed)
 
 
 def test_a_leg_s_end_is_not_the_order_s() -> None:
@@ -226,15 +226,15 @@ def test_nothing_known_is_nan_and_not_0() -> None:
 @given(st.sampled_from([1, 10, 1000]), st.integers(1, 10**6), st.integers(1, 10**6), st.booleans())
 def test_a_multiplier_is_not_seen(multiplier: int, quantity: int, cents: int, ended: bool) -> None:
     """The same order was answered with 50,000 or 50,000,000, by which of its records had come."""
-    mirror = Mirror()
+    view = View()
     listed = instrument("hyperliquid", "PEPE/USDC:USDC", multiplier=multiplier)
-    tell(mirror, topics.INSTRUMENTS, listed)
+    tell(view, topics.INSTRUMENTS, listed)
     wire, price = Decimal(quantity) / multiplier, Decimal(cents) / 100
     chosen = decision(("hyperliquid", "PEPE/USDC:USDC", str(wire)))
     where = {"exchange": "hyperliquid", "symbol": "PEPE/USDC:USDC"}
     leg = event(S.FILLED, "leg", str(wire), str(price * multiplier), **where)
     whole = (event(S.FILLED, "", str(quantity), str(price), **where),) if ended else ()
-    told, _ = answered(chosen, leg, *whole, request=MARKET | {"symbol": "PEPE/USD"}, mirror=mirror)
+    told, _ = answered(chosen, leg, *whole, request=MARKET | {"symbol": "PEPE/USD"}, view=view)
     assert told["filled_quantity"] == pytest.approx(quantity)
     assert told["average_price"] == pytest.approx(float(price))
     assert told["chosen"] == [{**where, "quantity": pytest.approx(quantity)}]
@@ -242,10 +242,10 @@ def test_a_multiplier_is_not_seen(multiplier: int, quantity: int, cents: int, en
 
 
 def test_legs_of_several_quotes_are_averaged_in_usd() -> None:
-    mirror = all_well()
-    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/USDT"))
+    view = all_well()
+    tell(view, topics.INSTRUMENTS, instrument("binance", "BTC/USDT"))
     both = decision(("binance", "BTC/USDC", "1"), ("binance", "BTC/USDT", "1"))
     legs = (event(S.WORKING, "a", "1", "100"), event(S.WORKING, "b", "1", "102", symbol="BTC/USDT"))
-    told, _ = answered(both, *legs, request=LIMIT, mirror=mirror)
+    told, _ = answered(both, *legs, request=LIMIT, view=view)
     assert told["average_price_currency"] == "USD"
     assert isnan(told["average_price"]), "USDT has no rate here"

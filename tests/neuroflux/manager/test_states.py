@@ -17,7 +17,7 @@ from neuroflux.manager.connection import Connection
 from neuroflux.manager.from_memory import Reading
 from neuroflux.manager.initialise import Simulated
 from neuroflux.manager.opportunities import opportunities
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from neuroflux.records.places import Place
 from neuroflux.runtime.settings import Settings
@@ -62,9 +62,9 @@ class Unheard(Publisher):
 class Alone(Connection):
     """Knows what a mirror was told, and waits for nothing."""
 
-    def __init__(self, settings: Settings, mirror: Mirror, now: int) -> None:
+    def __init__(self, settings: Settings, view: View, now: int) -> None:
         super().__init__(settings, lambda: now)
-        self.mirror, self.publisher = mirror, Unheard()
+        self.view, self.publisher = view, Unheard()
 
     async def until(self, predicate: Callable[[], Any], timeout: float) -> Any:
         return predicate()
@@ -76,14 +76,14 @@ class Alone(Connection):
         return ()
 
 
-def mirror_in(state: str) -> tuple[Mirror, int]:
+def view_in(state: str) -> tuple[View, int]:
     """What is known of the exchanges in a state, and the time it is looked at."""
     if state == "none":
-        return Mirror(), NOW
-    mirror = all_well()
+        return View(), NOW
+    view = all_well()
     if state == "offline":
-        tell(mirror, topics.HEALTH, health("hyperliquid", HealthStatus.OFFLINE, reason="rest"))
-    return mirror, NOW + (600 * SECOND if state == "stale" else 0)
+        tell(view, topics.HEALTH, health("hyperliquid", HealthStatus.OFFLINE, reason="rest"))
+    return view, NOW + (600 * SECOND if state == "stale" else 0)
 
 
 @pytest.fixture(params=STATES)
@@ -96,7 +96,7 @@ async def manager(state: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(initialise, "find_simulated", lambda settings: SIMULATED)
     settings = Settings(home=tmp_path)
     opened = AsyncExchangeManager(settings)
-    opened._connection = Alone(settings, *mirror_in(state))
+    opened._connection = Alone(settings, *view_in(state))
     opened._reading = Reading(opened._connection)
     return opened
 
@@ -119,9 +119,9 @@ UNKNOWN = frozenset({"route_order", "get_market_data_aggregated", "optimize_exec
 
 def opportunity() -> dict[str, Any]:
     """As it stood on the topic when all was well."""
-    mirror = all_well()
-    tell(mirror, topics.SIGNALS, signal(sell_symbol="BTC/USDC:USDC"))
-    (found,) = opportunities(mirror, NOW)
+    view = all_well()
+    tell(view, topics.SIGNALS, signal(sell_symbol="BTC/USDC:USDC"))
+    (found,) = opportunities(view, NOW)
     return dict(found)
 
 

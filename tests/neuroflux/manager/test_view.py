@@ -8,113 +8,113 @@ from msgspec.structs import replace
 
 from neuroflux.domain import ControlCommand, ControlKind, Side
 from neuroflux.manager.answers import iso, micros
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from tests.neuroflux.manager.told import NOW, SECOND, all_well, balance, book, instrument, price, source, tell
 
 
 def test_a_prospect_is_all_that_is_known_of_an_instrument() -> None:
-    mirror = all_well()
-    (spot,) = mirror.called("BTC/USDC")
-    prospect = mirror.prospect(spot, Side.BUY, NOW)
-    assert prospect.book is mirror.book(spot)
+    view = all_well()
+    (spot,) = view.called("BTC/USDC")
+    prospect = view.prospect(spot, Side.BUY, NOW)
+    assert prospect.book is view.book(spot)
     assert prospect.cause is not None
     assert (prospect.cause.topic, prospect.cause.offset) == ("market.books", 7)
     assert prospect.rate is not None
-    assert prospect.health is mirror.health["binance"]
+    assert prospect.health is view.health["binance"]
     assert prospect.free == 100
-    assert mirror.prospect(spot, Side.SELL, NOW).free == 0, "it is told what the account holds, and no BTC"
+    assert view.prospect(spot, Side.SELL, NOW).free == 0, "it is told what the account holds, and no BTC"
     assert prospect.blocked == ""
 
 
 def test_funds_that_nobody_told_are_unknown_and_not_none() -> None:
-    mirror = Mirror()
-    tell(mirror, topics.INSTRUMENTS, instrument())
-    assert mirror.free(mirror.called("BTC/USD")[0], Side.BUY, NOW) is None
+    view = View()
+    tell(view, topics.INSTRUMENTS, instrument())
+    assert view.free(view.called("BTC/USD")[0], Side.BUY, NOW) is None
 
 
 def test_leverage_scales_what_a_perpetual_can_carry() -> None:
-    mirror = all_well()
-    perpetual = mirror.instrument("binanceusdm", "BTC/USDC:USDC")
+    view = all_well()
+    perpetual = view.instrument("binanceusdm", "BTC/USDC:USDC")
     assert perpetual is not None
-    assert mirror.free(perpetual, Side.BUY, NOW) == 100
+    assert view.free(perpetual, Side.BUY, NOW) == 100
     limits = ControlCommand(account="binanceusdm", kind=ControlKind.LIMITS, limits={"leverage": 5.0})
-    tell(mirror, topics.CONTROL, limits)
-    assert mirror.free(perpetual, Side.BUY, NOW) == Decimal(50), "of the tenth that is planned with, half"
+    tell(view, topics.CONTROL, limits)
+    assert view.free(perpetual, Side.BUY, NOW) == Decimal(50), "of the tenth that is planned with, half"
 
 
 def test_a_pooled_account_carries_a_perpetual_with_all_its_assets() -> None:
-    mirror = all_well()
-    perpetual = mirror.instrument("binanceusdm", "BTC/USDC:USDC")
+    view = all_well()
+    perpetual = view.instrument("binanceusdm", "BTC/USDC:USDC")
     assert perpetual is not None
     for asset, free in (("USDC", "0"), ("BNFCR", "70"), ("BTC", "1")):
-        tell(mirror, topics.BALANCES, replace(balance("binanceusdm", asset, free), pooled=True))
-    assert mirror.free(perpetual, Side.BUY, NOW) == Decimal("170.75"), "BTC is at 100.75"
-    tell(mirror, topics.BALANCES, replace(balance("binanceusdm", "XYZ", "-1"), pooled=True))
-    assert mirror.free(perpetual, Side.BUY, NOW) is None
+        tell(view, topics.BALANCES, replace(balance("binanceusdm", asset, free), pooled=True))
+    assert view.free(perpetual, Side.BUY, NOW) == Decimal("170.75"), "BTC is at 100.75"
+    tell(view, topics.BALANCES, replace(balance("binanceusdm", "XYZ", "-1"), pooled=True))
+    assert view.free(perpetual, Side.BUY, NOW) is None
 
 
 def test_limits_and_a_halt_of_one_account_stand_beside_each_other() -> None:
-    mirror = all_well()
-    tell(mirror, topics.CONTROL, ControlCommand(account="binance", kind=ControlKind.HALT, why="drill"))
+    view = all_well()
+    tell(view, topics.CONTROL, ControlCommand(account="binance", kind=ControlKind.HALT, why="drill"))
     limits = ControlCommand(account="binance", kind=ControlKind.LIMITS, limits={"leverage": 5.0})
-    tell(mirror, topics.CONTROL, limits)
-    assert mirror.prospect(mirror.called("BTC/USDC")[0], Side.BUY, NOW).blocked == "halted: drill"
-    tell(mirror, topics.CONTROL, ControlCommand(kind=ControlKind.RESUME))
-    assert mirror.halt_of("binance") == ""
-    assert mirror.limits("binance") == {"leverage": 5.0}
+    tell(view, topics.CONTROL, limits)
+    assert view.prospect(view.called("BTC/USDC")[0], Side.BUY, NOW).blocked == "halted: drill"
+    tell(view, topics.CONTROL, ControlCommand(kind=ControlKind.RESUME))
+    assert view.halt_of("binance") == ""
+    assert view.limits("binance") == {"leverage": 5.0}
 
 
 def test_what_is_set_for_all_bounds_each_and_what_can_not_be_obeyed_none() -> None:
-    mirror = all_well()
+    view = all_well()
     for account, limits in (("*", {"leverage": 2.0}), ("binance", {"leverage": 5.0}), ("binance", {"leverage": 0.0})):
-        tell(mirror, topics.CONTROL, ControlCommand(account=account, kind=ControlKind.LIMITS, limits=limits))
-    assert (mirror.limits("binance"), mirror.own_limits("binance")) == ({"leverage": 2.0}, {"leverage": 5.0})
-    assert (mirror.limits("hyperliquid"), mirror.own_limits("hyperliquid")) == ({"leverage": 2.0}, {})
+        tell(view, topics.CONTROL, ControlCommand(account=account, kind=ControlKind.LIMITS, limits=limits))
+    assert (view.limits("binance"), view.own_limits("binance")) == ({"leverage": 2.0}, {"leverage": 5.0})
+    assert (view.limits("hyperliquid"), view.own_limits("hyperliquid")) == ({"leverage": 2.0}, {})
 
 
 def test_an_instrument_with_rules_that_are_none_is_not_taken() -> None:
-    mirror = all_well()
-    known = mirror.called("BTC/USDC")
-    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/USDC", multiplier=0))
-    assert mirror.called("BTC/USDC") == known
+    view = all_well()
+    known = view.called("BTC/USDC")
+    tell(view, topics.INSTRUMENTS, instrument("binance", "BTC/USDC", multiplier=0))
+    assert view.called("BTC/USDC") == known
 
 
 def test_an_instrument_is_found_by_market_and_by_symbol_in_its_newest_form() -> None:
-    mirror = all_well()
-    tell(mirror, topics.INSTRUMENTS, instrument("binance", "BTC/USDC", active=False))
-    assert {one.exchange for one in mirror.called("BTC/USD")} == {"binance", "binanceusdm", "hyperliquid"}
-    (spot,) = mirror.called("BTC/USDC")
+    view = all_well()
+    tell(view, topics.INSTRUMENTS, instrument("binance", "BTC/USDC", active=False))
+    assert {one.exchange for one in view.called("BTC/USD")} == {"binance", "binanceusdm", "hyperliquid"}
+    (spot,) = view.called("BTC/USDC")
     assert not spot.active
-    assert mirror.called("NO/USD") == []
-    assert len(mirror.instruments) == 3
+    assert view.called("NO/USD") == []
+    assert len(view.instruments) == 3
 
 
 def test_a_withdrawn_book_is_gone_and_an_unsound_one_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    mirror = all_well()
-    (spot,) = mirror.called("BTC/USDC")
+    view = all_well()
+    (spot,) = view.called("BTC/USDC")
     with caplog.at_level(logging.WARNING):
-        tell(mirror, topics.BOOKS, book(price=100.0, half=-1.0))
-        tell(mirror, topics.BOOKS, book(price=100.0, time=NOW + 3600 * SECOND))
+        tell(view, topics.BOOKS, book(price=100.0, half=-1.0))
+        tell(view, topics.BOOKS, book(price=100.0, time=NOW + 3600 * SECOND))
     assert len(caplog.records) == 2
-    known = mirror.book(spot)
+    known = view.book(spot)
     assert known is not None
     assert known.bids[0].price == 99.9
-    tell(mirror, topics.BOOKS, type(known)("binance", "BTC/USDC", "BTC/USD", (), (), 2, NOW, NOW))
-    known = mirror.book(spot)
+    tell(view, topics.BOOKS, type(known)("binance", "BTC/USDC", "BTC/USD", (), (), 2, NOW, NOW))
+    known = view.book(spot)
     assert known is not None
     assert known.bids == ()
 
 
 def test_what_can_t_be_read_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    mirror = all_well()
+    view = all_well()
     with caplog.at_level(logging.WARNING):
-        tell(mirror, topics.BALANCES, None)
-        tell(mirror, topics.CONTROL, None)
+        tell(view, topics.BALANCES, None)
+        tell(view, topics.CONTROL, None)
     assert "account.balances-0@7: unreadable" in caplog.text
     assert "control.commands" not in caplog.text
-    tell(mirror, topics.BALANCES, balance("binance", "USDC", "5"), NOW + SECOND)
-    assert mirror.balances_told("binance") == NOW + SECOND
+    tell(view, topics.BALANCES, balance("binance", "USDC", "5"), NOW + SECOND)
+    assert view.balances_told("binance") == NOW + SECOND
 
 
 @pytest.mark.parametrize("time", [1, NOW, NOW + 1, NOW + 999_999])
@@ -129,12 +129,12 @@ def test_no_time_is_no_text() -> None:
 
 
 def test_nothing_is_taken_from_a_record_that_is_dated_ahead() -> None:
-    mirror = all_well()
-    (spot,) = mirror.called("BTC/USDC")
-    tell(mirror, topics.BOOKS, book(time=NOW + 5 * SECOND), NOW)
-    ahead = mirror.book(spot)
+    view = all_well()
+    (spot,) = view.called("BTC/USDC")
+    tell(view, topics.BOOKS, book(time=NOW + 5 * SECOND), NOW)
+    ahead = view.book(spot)
     assert ahead is not None
     assert ahead.received_time == NOW, "it is as old as its place in the log"
-    before = mirror.prices["BTC/USD"]
-    tell(mirror, topics.PRICES, price(sources=(source(price=50.0),), time=NOW + 86_400 * SECOND), NOW)
-    assert mirror.prices["BTC/USD"] is before
+    before = view.prices["BTC/USD"]
+    tell(view, topics.PRICES, price(sources=(source(price=50.0),), time=NOW + 86_400 * SECOND), NOW)
+    assert view.prices["BTC/USD"] is before

@@ -8,7 +8,7 @@ from neuroflux.domain import (
     ArbitrageKind,
     ArbitrageSignal,
     Balance,
-    BookPicture,
+    BookSnapshot,
     Cause,
     ExchangeHealth,
     ExchangeStatus,
@@ -21,7 +21,7 @@ from neuroflux.domain import (
     PriceSource,
     StatusKind,
 )
-from neuroflux.manager.view import Mirror
+from neuroflux.manager.view import View
 from neuroflux.records import topics
 from neuroflux.records.entries import Entry
 
@@ -29,9 +29,9 @@ NOW = 1_800_000_000_000_000
 SECOND = 1_000_000
 
 
-def tell(mirror: Mirror, topic: topics.Topic, record: Any, at: int = NOW) -> None:
+def tell(view: View, topic: topics.Topic, record: Any, at: int = NOW) -> None:
     key = topic.key(record) if record is not None else ""
-    mirror.take(Entry(topic, 0, 7, key, record, b"", "" if record else "unreadable", at))
+    view.take(Entry(topic, 0, 7, key, record, b"", "" if record else "unreadable", at))
 
 
 def instrument(exchange: str = "binance", symbol: str = "BTC/USDC", **fields: Any) -> Instrument:
@@ -44,11 +44,11 @@ def instrument(exchange: str = "binance", symbol: str = "BTC/USDC", **fields: An
 
 def book(
     exchange: str = "binance", symbol: str = "BTC/USDC", price: float = 100.0, **fields: Any
-) -> BookPicture[float]:
+) -> BookSnapshot[float]:
     size, time = fields.get("size", 10.0), fields.get("time", NOW)
     half = fields.get("half", 0.1)
     bids, asks = (Level(price - half, size),), (Level(price + half, size),)
-    return BookPicture(exchange, symbol, f"{symbol.split('/')[0]}/USD", bids, asks, 1, time, time)
+    return BookSnapshot(exchange, symbol, f"{symbol.split('/')[0]}/USD", bids, asks, 1, time, time)
 
 
 def price(market: str = "BTC/USD", sources: tuple[PriceSource, ...] = (), time: int = NOW) -> AggregatedPrice:
@@ -121,22 +121,22 @@ def signal(signal_id: str = "s", profit: float = 10.0, expires_in: float = 2.0, 
     )
 
 
-def all_well() -> Mirror:
+def all_well() -> View:
     """Both accounts of Binance and Hyperliquid, online, funded, with books, and a price of BTC."""
-    mirror = Mirror()
+    view = View()
     for exchange, symbol in (
         ("binance", "BTC/USDC"),
         ("binanceusdm", "BTC/USDC:USDC"),
         ("hyperliquid", "BTC/USDC:USDC"),
     ):
-        tell(mirror, topics.INSTRUMENTS, instrument(exchange, symbol))
-        tell(mirror, topics.HEALTH, health(exchange))
-        tell(mirror, topics.BALANCES, balance(exchange))
-        tell(mirror, topics.BOOKS, book(exchange, symbol))
+        tell(view, topics.INSTRUMENTS, instrument(exchange, symbol))
+        tell(view, topics.HEALTH, health(exchange))
+        tell(view, topics.BALANCES, balance(exchange))
+        tell(view, topics.BOOKS, book(exchange, symbol))
     sources = (
         source("binance", "BTC/USDC", 100.0, 2.0),
         source("binanceusdm", "BTC/USDC:USDC", 101.0, 1.0),
         source("hyperliquid", "BTC/USDC:USDC", 102.0, 1.0),
     )
-    tell(mirror, topics.PRICES, price(sources=sources))
-    return mirror
+    tell(view, topics.PRICES, price(sources=sources))
+    return view

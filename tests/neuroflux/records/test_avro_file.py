@@ -9,7 +9,7 @@ from fastavro import reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroflux.domain import BookPicture, Level, Quote
+from neuroflux.domain import BookSnapshot, Level, Quote
 from neuroflux.records.avro_file import avro_file
 from neuroflux.records.topics import BOOKS, QUOTES, Topic
 from tests.stored import CODEC, Row, rows
@@ -43,7 +43,7 @@ def test_each_record_has_its_mark_and_its_place(places: list[tuple[int, int]]) -
 
 def test_books_of_any_depth_and_more_rows_than_a_piece_has() -> None:
     books = [
-        BookPicture("binance", "A/B", "A/B", tuple(Level(float(n), 1.0) for n in range(depth)), (), depth, 5, 6)
+        BookSnapshot("binance", "A/B", "A/B", tuple(Level(float(n), 1.0) for n in range(depth)), (), depth, 5, 6)
         for depth in (0, 20, 1_000)
     ]
     deep = rows(BOOKS, [books[number % 3] for number in range(5_000)])

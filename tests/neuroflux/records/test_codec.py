@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from neuroflux.domain import (
     Balance,
-    BookPicture,
+    BookSnapshot,
     CommandKind,
     ControlCommand,
     ControlKind,
@@ -130,8 +130,8 @@ def test_every_record_comes_back(topic: Topic, data: st.DataObject) -> None:
 
 def test_numbers_of_market_data_become_doubles() -> None:
     codec = _codec()
-    picture = BookPicture("binance", "BTC/USDT", "BTC/USD", (Level("61999.90", "0.10"),), (), 9, 3, 4)
-    found = codec.decode(BOOKS, codec.encode(BOOKS, picture))
+    snapshot = BookSnapshot("binance", "BTC/USDT", "BTC/USD", (Level("61999.90", "0.10"),), (), 9, 3, 4)
+    found = codec.decode(BOOKS, codec.encode(BOOKS, snapshot))
     assert found.bids == (Level(61999.9, 0.1),)
     assert type(found.bids[0].price) is float
     assert found.asks == ()
@@ -346,8 +346,8 @@ def test_a_count_beyond_the_bytes_ends_also_in_what_is_passed_over(items: Any) -
 
 def test_a_count_beyond_the_bytes_ends_in_our_own_schema() -> None:
     codec = _codec()
-    picture = BookPicture("binance", "BTC/USDT", "BTC/USD", (), (), 9, 3, 4)
-    raw = codec.encode(BOOKS, picture)
+    snapshot = BookSnapshot("binance", "BTC/USDT", "BTC/USD", (), (), 9, 3, 4)
+    raw = codec.encode(BOOKS, snapshot)
     assert raw.count(b"BTC/USD\x00\x00") == 1
     with pytest.raises(MalformedFrame):
         codec.decode(BOOKS, raw.replace(b"BTC/USD\x00", b"BTC/USD" + HOSTILE_COUNT))
@@ -460,6 +460,6 @@ def test_a_quote_of_any_sequence_and_time_comes_back(record: Quote[Any], number:
 @pytest.mark.parametrize("levels", [0, 1, 63, 64, 5_000])
 def test_a_book_of_any_depth_comes_back(levels: int) -> None:
     side = tuple(Level(float(number), 1.5) for number in range(levels))
-    book = BookPicture("binance", "BTC/USDT", "BTC/USD", side, side, 9_000, 2**50, 2**50 + 1)
+    book = BookSnapshot("binance", "BTC/USDT", "BTC/USD", side, side, 9_000, 2**50, 2**50 + 1)
     assert tick_writer.BY_HAND[BOOKS.name](book) == written(BOOKS, book)
     assert _codec().decode(BOOKS, _codec().encode(BOOKS, book)) == book

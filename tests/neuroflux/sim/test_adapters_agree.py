@@ -57,21 +57,21 @@ class Recorder:
         sim = served.simulation.exchange(exchange_id)
         self.exchange_id, self.prefixes = dialect.exchange_id, dialect.prefixes
         self.symbol = symbol
-        self.books = [self._picture(sim.listings[symbol], sim.books[symbol])]
+        self.books = [self._snapshot(sim.listings[symbol], sim.books[symbol])]
         self.trades: dict[str, tuple[Decimal, Decimal, str]] = {}
         self._dialect = dialect
 
     def publish(self, changes: Sequence[Change], now: int) -> None:
         for change in changes:
             if change.listing.symbol == self.symbol:
-                self.books.append(self._picture(change.listing, change.book))
+                self.books.append(self._snapshot(change.listing, change.book))
                 for match in change.matches:
                     price, quantity = match.price * change.listing.tick, match.quantity * change.listing.lot
                     self.trades[str(match.trade_id)] = (price, quantity, match.side)
         self._dialect.publish(changes, now)
 
     @staticmethod
-    def _picture(listing: Listing, book: Book) -> tuple[Levels, Levels]:
+    def _snapshot(listing: Listing, book: Book) -> tuple[Levels, Levels]:
         bids, asks = (
             tuple((price * listing.tick, quantity * listing.lot) for price, quantity in half.levels(20))
             for half in (book.bids, book.asks)
@@ -118,7 +118,7 @@ class Shell:
     async def _take(self, feed: Feed, events: Sequence[FeedEvent]) -> None:
         for event in events:
             if isinstance(event, BookChanged):
-                event = event.picture(20)  # type: ignore[assignment]
+                event = event.snapshot(20)  # type: ignore[assignment]
             self.events.append(event)
             self.news.set()
             if isinstance(event, SnapshotNeeded):
@@ -194,12 +194,12 @@ async def test_market_data(served: Served, exchange_id: str) -> None:
         feed = shell.exchange.market_feed(shell.instruments)
         kinds = (Quote, Trade) if exchange_id == "binance" else (Quote, Trade, Funding)
         async with shell.following(feed, feed.subscriptions([symbol])):
-            await shell.until(lambda events: len(pictures(events)) > 5 and all(shell.of(kind) for kind in kinds))
+            await shell.until(lambda events: len(snapshots(events)) > 5 and all(shell.of(kind) for kind in kinds))
     assert shell.of(Undecodable) == []
-    for picture in pictures(shell.events):
-        depth = (len(picture.bids), len(picture.asks))
+    for snapshot in snapshots(shell.events):
+        depth = (len(snapshot.bids), len(snapshot.asks))
         there = [(bids[: depth[0]], asks[: depth[1]]) for bids, asks in recorder.books]
-        assert (numbers(picture.bids), numbers(picture.asks)) in there
+        assert (numbers(snapshot.bids), numbers(snapshot.asks)) in there
         assert min(depth) >= 5
     tops = [(*bids[0], *asks[0]) for bids, asks in recorder.books]
     for quote in shell.of(Quote)[1:]:
@@ -219,16 +219,16 @@ async def test_market_data(served: Served, exchange_id: str) -> None:
         assert funding.next_funding_time in due  # the hour may have passed meanwhile
 
 
-def pictures(events: Sequence[FeedEvent]) -> list[Any]:
+def snapshots(events: Sequence[FeedEvent]) -> list[Any]:
     return [event for event in events if type(event).__name__ == "BookPicture"]
 
 
 def placement(
     shell: Shell, side: Direction, quantity: str, price: Decimal, tif: TimeInForce, attempt: int
 ) -> Placement:
-    desk = shell.exchange.desk(shell.keys, shell.instruments)
+    client = shell.exchange.order_client(shell.keys, shell.instruments)
     kind = OrderType.MARKET if tif is TimeInForce.IOC else OrderType.LIMIT
-    client_id = desk.client_order_id("018f-test", 0, attempt)
+    client_id = client.client_order_id("018f-test", 0, attempt)
     return Placement(shell.instrument(), client_id, side, kind, Decimal(quantity), price, tif)
 
 
@@ -237,7 +237,7 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
     sim = served.simulation.exchange(exchange_id)
     _, name = SYMBOLS[exchange_id]
     async with shell_of(served, exchange_id) as shell:
-        desk = shell.exchange.desk(shell.keys, shell.instruments)
+        client = shell.exchange.order_client(shell.keys, shell.instruments)
         account = shell.exchange.account_feed(shell.keys, shell.instruments)
         for request in account.opening(now()):
             account.answer(await shell.ask(request), now())
@@ -250,16 +250,16 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
             step = sim.listings[name].tick * sim.listings[name].stride
             high, low = round(ask * Decimal("1.01") / step) * step, round(ask * Decimal("0.97") / step) * step
             bought = placement(shell, Direction.BUY, "0.01", high, TimeInForce.IOC, 1)
-            took = desk.outcome(await shell.ask(desk.place(bought, now())))
+            took = client.outcome(await shell.ask(client.place(bought, now())))
             rests = placement(shell, Direction.BUY, "0.002", low, TimeInForce.POST_ONLY, 2)
-            stands = desk.outcome(await shell.ask(desk.place(rests, now())))
-            asked = desk.outcome(await shell.ask(desk.query(rests.instrument, rests.client_order_id, now())))
-            known = desk.outcome(await shell.ask(desk.query(bought.instrument, bought.client_order_id, now())))
-            opened = desk.reports(await shell.ask(desk.open_orders(now())))
-            gone = desk.outcome(await shell.ask(desk.cancel(rests.instrument, rests.client_order_id, now())))
-            again = desk.outcome(await shell.ask(desk.cancel(rests.instrument, rests.client_order_id, now())))
+            stands = client.outcome(await shell.ask(client.place(rests, now())))
+            asked = client.outcome(await shell.ask(client.query(rests.instrument, rests.client_order_id, now())))
+            known = client.outcome(await shell.ask(client.query(bought.instrument, bought.client_order_id, now())))
+            opened = client.reports(await shell.ask(client.open_orders(now())))
+            gone = client.outcome(await shell.ask(client.cancel(rests.instrument, rests.client_order_id, now())))
+            again = client.outcome(await shell.ask(client.cancel(rests.instrument, rests.client_order_id, now())))
             crossing = placement(shell, Direction.BUY, "0.002", high, TimeInForce.POST_ONLY, 3)
-            refused = desk.outcome(await shell.ask(desk.place(crossing, now())))
+            refused = client.outcome(await shell.ask(client.place(crossing, now())))
             await shell.until(lambda events: _is_told(shell, bought.client_order_id))
             await shell.until(lambda events: _states(shell, rests.client_order_id)[-1:] == [OrderState.CANCELLED])
     order = sim.find(None, bought.client_order_id)
@@ -286,13 +286,13 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
 async def test_a_fill_is_found_from_long_before_it(served: Served, exchange_id: str) -> None:
     _, ask = served.simulation.exchange(exchange_id).top(SYMBOLS[exchange_id][1])
     async with shell_of(served, exchange_id) as shell:
-        desk, instrument = shell.exchange.desk(shell.keys, shell.instruments), shell.instrument()
+        client, instrument = shell.exchange.order_client(shell.keys, shell.instruments), shell.instrument()
         bound = Decimal(round(ask * Decimal("1.01")))
         bought = placement(shell, Direction.BUY, "0.01", bound, TimeInForce.IOC, 1)
-        assert isinstance(desk.outcome(await shell.ask(desk.place(bought, now()))), Ack)
-        requests, found = [desk.fills_since(instrument, now() - 20 * 86_400_000_000, now())], list[Fill]()
+        assert isinstance(client.outcome(await shell.ask(client.place(bought, now()))), Ack)
+        requests, found = [client.fills_since(instrument, now() - 20 * 86_400_000_000, now())], list[Fill]()
         for request in requests:
-            told = desk.reports(await shell.ask(request))
+            told = client.reports(await shell.ask(request))
             found += [one for one in told if isinstance(one, Fill)]
             requests += [one.request for one in told if isinstance(one, PageNeeded)]
     assert sum(one.quantity for one in {one.trade_id: one for one in found}.values()) == Decimal("0.01")

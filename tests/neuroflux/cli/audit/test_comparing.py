@@ -20,7 +20,7 @@ from neuroflux.domain import (
     ArbitrageKind,
     ArbitrageSignal,
     Balance,
-    BookPicture,
+    BookSnapshot,
     Fill,
     Instrument,
     InstrumentKind,
@@ -76,7 +76,7 @@ EXCHANGES = {"a": OWN}
 BALANCE = Balance("a", "USDC", Decimal(800), Decimal(10), Decimal(190), Decimal(1000), 5)
 POSITION = Position("a", "X/USDC:USDC", Decimal(2), Decimal(100), Decimal(-5), 5)
 QUOTE = Quote("a", "X/USDC:USDC", "X/USD", 99.5, 1.0, 100.5, 1.0, 3, 5, 5)
-BOOK = BookPicture(*NAME, "X/USD", (Level(99.5, 1.0),), (Level(100.5, 1.0),), 3, 5, 5)
+BOOK = BookSnapshot(*NAME, "X/USD", (Level(99.5, 1.0),), (Level(100.5, 1.0),), 3, 5, 5)
 PRICE = AggregatedPrice("X/USD", 100.0, 100.0, 100.0, 4.0, 0.5, (PriceSource(*NAME, 100.0, 4.0, 1.0),), (), 5)
 ANSWER: dict[str, Any] = {
     "exchange_breakdown": {
@@ -254,7 +254,7 @@ MADE = Signalled(
     replace(SIGNAL, expected_profit=SIGNAL.gross_profit - SIGNAL.fees - SIGNAL.conversion_cost),
     {
         NAME: replace(BOOK, asks=(Level(100.5, 1.0), Level(101.5, 5.0))),
-        THERE: BookPicture(*THERE, "X/USD", (Level(120_000.0, 1.0),), (), 1, 1, 1),
+        THERE: BookSnapshot(*THERE, "X/USD", (Level(120_000.0, 1.0),), (), 1, 1, 1),
     },
     {("b", "USDC/USDT"): RATE},
 )

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from neuroflux.domain import (
     ArbitrageKind,
     ArbitrageSignal,
-    BookPicture,
+    BookSnapshot,
     Cause,
     Instrument,
     InstrumentKind,
@@ -50,20 +50,20 @@ def listed(
 A, B = listed("a"), listed("b")
 
 
-def book(one: Instrument, bids: Levels, asks: Levels, at: int = NOW, sequence: int = 1) -> BookPicture[float]:
+def book(one: Instrument, bids: Levels, asks: Levels, at: int = NOW, sequence: int = 1) -> BookSnapshot[float]:
     sides = tuple(Level(*level) for level in bids), tuple(Level(*level) for level in asks)
-    return BookPicture(one.exchange, one.symbol, one.market, *sides, sequence, at, at)
+    return BookSnapshot(one.exchange, one.symbol, one.market, *sides, sequence, at, at)
 
 
 def quote(one: Instrument, bid: float, ask: float, size: float = 1.0, at: int = NOW, sequence: int = 2) -> Quote[float]:
     return Quote(one.exchange, one.symbol, one.market, bid, size, ask, size, sequence, at, at)
 
 
-def cheap(one: Instrument = A, at: int = NOW, sequence: int = 1) -> BookPicture[float]:
+def cheap(one: Instrument = A, at: int = NOW, sequence: int = 1) -> BookSnapshot[float]:
     return book(one, ((99.0, 5.0),), ((100.0, 5.0),), at, sequence)
 
 
-def dear(one: Instrument = B, at: int = NOW, sequence: int = 1, price: float = 102.0) -> BookPicture[float]:
+def dear(one: Instrument = B, at: int = NOW, sequence: int = 1, price: float = 102.0) -> BookSnapshot[float]:
     return book(one, ((price, 5.0),), ((price + 1, 5.0),), at, sequence)
 
 
@@ -75,7 +75,7 @@ class Log:
         self.engine = Arbitrage(self.reference, BOUNDS)
         self._offsets = count()
 
-    def take(self, *records: BookPicture[float] | Quote[float]) -> list[ArbitrageSignal]:
+    def take(self, *records: BookSnapshot[float] | Quote[float]) -> list[ArbitrageSignal]:
         """What the last of the records opened."""
         found: list[ArbitrageSignal] = []
         for record in records:
@@ -294,8 +294,8 @@ events = st.lists(
 )
 
 
-def records(given: Iterable[tuple[Instrument, bool, float, int]]) -> list[BookPicture[float] | Quote[float]]:
-    found: list[BookPicture[float] | Quote[float]] = []
+def records(given: Iterable[tuple[Instrument, bool, float, int]]) -> list[BookSnapshot[float] | Quote[float]]:
+    found: list[BookSnapshot[float] | Quote[float]] = []
     at = NOW
     for sequence, (one, quoted, price, after) in enumerate(given):
         at += after

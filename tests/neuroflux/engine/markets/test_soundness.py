@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from neuroflux.domain import (
     AggregatedPrice,
-    BookPicture,
+    BookSnapshot,
     Cause,
     ExchangeHealth,
     HealthStatus,
@@ -35,7 +35,7 @@ NOW = 1_800_000_000_000_000
 CAUSE = Cause("market.quotes", 0, 0)
 QUOTE = Quote("a", "X/USDC", "X/USD", 99.0, 1.0, 100.0, 1.0, 1, NOW, NOW)
 TRADE = Trade("a", "X/USDC", "X/USD", "1", Side.BUY, 100.0, 1.0, NOW, NOW)
-BOOK = BookPicture(
+BOOK = BookSnapshot(
     "a", "X/USDC", "X/USD", (Level(99.0, 1.0), Level(98.0, 1.0)), (Level(100.0, 1.0), Level(101.0, 1.0)), 1, NOW, NOW
 )
 
@@ -98,7 +98,7 @@ def built(record: type, *fields: st.SearchStrategy[Any]) -> st.SearchStrategy[An
 records = (
     built(Quote, numbers, numbers, numbers, numbers, one, times, times)
     | built(Trade, text, side, numbers, numbers, times, times)
-    | built(BookPicture, levels, levels, one, times, times)
+    | built(BookSnapshot, levels, levels, one, times, times)
 )
 
 
@@ -116,7 +116,7 @@ def test_whatever_is_sound_can_be_computed_with(given: list[Any]) -> None:
             case Quote():
                 told += prices.quote(record, CAUSE)
                 told += arbitrage.quote(record, CAUSE)
-            case BookPicture():
+            case BookSnapshot():
                 told += arbitrage.book(record, CAUSE)
     for price in told:
         if isinstance(price, AggregatedPrice):

@@ -238,8 +238,8 @@ def test_a_flow_of_a_minute_without_prices_counts_in_the_next_picture() -> None:
         Holding(one.time, "binance", "ETH", one.quantity, price, one.told)
         for one, price in zip(held("ETH", 0.0, 2.0, 2.0), (None, None, 10.0), strict=True)
     ]
-    pictures = history(holdings, flows(holdings, (), ())[0])
-    assert profit(pictures) == pytest.approx(0)
+    snapshots = history(holdings, flows(holdings, (), ())[0])
+    assert profit(snapshots) == pytest.approx(0)
 
 
 steps = st.lists(st.tuples(st.floats(-50, 50), st.floats(-500, 500), st.floats(50, 150)), min_size=2, max_size=20)
@@ -258,15 +258,15 @@ def test_profit_is_what_prices_made_whatever_was_traded_and_moved(moves: list[tu
         moved += bought(minute + 0.25, quantity, after)
         holdings += held("BTC", btc, price=after, start=minute) + held("USDC", cash, start=minute)
     found, untold = flows(holdings, moved, ())
-    pictures = history(holdings, found)
+    snapshots = history(holdings, found)
     lagging = any(abs(one[1] + two[1]) <= 0.01 for one, two in itertools.pairwise(moves))
     assert not untold
     if not lagging:
         assert isclose(sum(one.quantity for one in found if one.asset == "USDC"), put, abs_tol=0.1)
-    total = sum(one.total for one in attribution(pictures))
-    assert isclose(total, profit(pictures), abs_tol=1e-3)
-    assert isclose(profit(pictures), made, abs_tol=0.05 * len(moves) + (1000 * len(moves) if lagging else 0))
-    assert len(returns(pictures)) == len(moves)
+    total = sum(one.total for one in attribution(snapshots))
+    assert isclose(total, profit(snapshots), abs_tol=1e-3)
+    assert isclose(profit(snapshots), made, abs_tol=0.05 * len(moves) + (1000 * len(moves) if lagging else 0))
+    assert len(returns(snapshots)) == len(moves)
 
 
 # ── what each asset gained ───────────────────────────────────────────────────────────────────────────────────────

@@ -32,9 +32,9 @@ def wandering(count: int) -> list[float]:
 
 
 def test_profit_and_returns_by_hand() -> None:
-    pictures = history(rows(100.0, 110.0, 99.0))
-    assert returns(pictures) == pytest.approx([0.1, -0.1])
-    assert profit(pictures) == pytest.approx(-2.0)
+    snapshots = history(rows(100.0, 110.0, 99.0))
+    assert returns(snapshots) == pytest.approx([0.1, -0.1])
+    assert profit(snapshots) == pytest.approx(-2.0)
     told = performance(rows(100.0, 110.0, 99.0), {})
     assert told["performance_metrics"]["total_return"] == pytest.approx(-0.01)
     assert told["risk_metrics"]["max_drawdown"] == pytest.approx(-0.1)
@@ -144,9 +144,9 @@ def test_attribution_sums_to_the_profit_whatever_is_held(
         for at, told in enumerate(minutes)
         for name, (quantity, price) in told.items()
     ]
-    pictures = history(holdings)
-    gained, scale = profit(pictures), 1 + sum(one.worth for one in pictures)
-    assert isclose(sum(one.total for one in attribution(pictures)), gained, abs_tol=1e-9 * scale)
+    snapshots = history(holdings)
+    gained, scale = profit(snapshots), 1 + sum(one.worth for one in snapshots)
+    assert isclose(sum(one.total for one in attribution(snapshots)), gained, abs_tol=1e-9 * scale)
     told = performance(holdings, {})
     gained = told["performance_metrics"]["profit_usd"] or 0.0  # without what flows it finds
     for way in ("by_exchange", "by_asset"):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from neuroflux.domain import Balance, BookPicture, Instrument, InstrumentKind, Level, OrderType, Side
+from neuroflux.domain import Balance, BookSnapshot, Instrument, InstrumentKind, Level, OrderType, Side
 from neuroflux.domain.symbols import USD_CLASS, market_of
 from neuroflux.engine.markets.conversion import Rate
 from neuroflux.engine.markets.rounding import violation
@@ -60,7 +60,7 @@ def trades_at(
         tuple(Level(round(price * (1 + sign * (spread / 2 + behind)), 5), depth / 2 / price) for behind in (0.0, 0.004))
         for sign in (1, -1)
     )
-    book = BookPicture(exchange, one.symbol, one.market, bids, asks, 1, NOW, NOW)
+    book = BookSnapshot(exchange, one.symbol, one.market, bids, asks, 1, NOW, NOW)
     return Prospect(one, book, None, Rate(1.0, 1.0, NOW))
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from neuroflux.domain import (
     AggregatedPrice,
-    BookPicture,
+    BookSnapshot,
     CommandKind,
     ExchangeHealth,
     HealthStatus,
@@ -59,7 +59,7 @@ def prospect(
         **given,
     )
     low, high = (tuple(Level(price, quantity) for price, quantity in side) for side in (bids, asks))
-    book = BookPicture(exchange, one.symbol, one.market, low, high, 1, NOW, NOW - int(age * 1e6))
+    book = BookSnapshot(exchange, one.symbol, one.market, low, high, 1, NOW, NOW - int(age * 1e6))
     return Prospect(one, book, None, Rate(rate, rate, NOW), None, Decimal(10**9))
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from neuroflux.domain import (
-    BookPicture,
+    BookSnapshot,
     Cause,
     CommandKind,
     CommandLeg,
@@ -88,10 +88,10 @@ PAIR = OrderCommand(
 )
 
 
-def book(instrument: Instrument, bid: float, ask: float, size: float = 10.0) -> BookPicture[float]:
+def book(instrument: Instrument, bid: float, ask: float, size: float = 10.0) -> BookSnapshot[float]:
     bids = tuple(Level(bid - step, size) for step in range(3))
     asks = tuple(Level(ask + step, size) for step in range(3))
-    return BookPicture(instrument.exchange, instrument.symbol, instrument.market, bids, asks, 1, NOW, NOW)
+    return BookSnapshot(instrument.exchange, instrument.symbol, instrument.market, bids, asks, 1, NOW, NOW)
 
 
 def prospect(instrument: Instrument, bid: float, ask: float, size: float = 10.0, free: int = 100_000) -> Prospect:

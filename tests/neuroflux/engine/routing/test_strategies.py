@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from neuroflux.domain import (
     AggregatedPrice,
-    BookPicture,
+    BookSnapshot,
     Cause,
     CommandKind,
     ExchangeHealth,
@@ -65,7 +65,7 @@ def prospect(
     latency: float = 10.0,
     order_latency: float = 0.0,
 ) -> Prospect:
-    book = BookPicture(
+    book = BookSnapshot(
         one.exchange,
         one.symbol,
         one.market,

@@ -275,16 +275,16 @@ def test_any_answer_gives_events(exchange: Binance | BinanceUsdm) -> None:
 
 @pytest.mark.parametrize("exchange", [Binance(), BinanceUsdm()])
 def test_any_answer_has_an_outcome(exchange: Binance | BinanceUsdm) -> None:
-    desk, random_ = exchange.desk(KEYS, []), random.Random(4)
+    order_client, random_ = exchange.order_client(KEYS, []), random.Random(4)
     for text in mutated(5, BODIES):
         request = Request("POST", random_.choice(PATHS), tag=random_.choice((PLACE, CANCEL, QUERY, "fills")))
         headers = {"retry-after": random_.choice(("1", "nan", "²", ""))}
         answer = Answer(request, random_.choice((200, 200, 400, 429, 503)), text.encode(), headers)
-        outcome = desk.outcome(answer)
+        outcome = order_client.outcome(answer)
         if isinstance(outcome, Ack):
             check(outcome.report)
         exchange.usage(answer)
-        _only_ours(partial(desk.reports, answer))
+        _only_ours(partial(order_client.reports, answer))
         _only_ours(partial(exchange.listing, [answer]))
 
 
@@ -303,4 +303,4 @@ def test_what_is_no_message_gives_events(text: str) -> None:
             assert feed.frame(text, NOW)
             body = text.encode(errors="surrogatepass")
             assert feed.answer(Answer(Request("GET", "/fapi/v3/account"), 200, body), NOW)
-        assert exchange.desk(KEYS, []).outcome(Answer(Request("POST", "/x", tag=PLACE), 400, body))
+        assert exchange.order_client(KEYS, []).outcome(Answer(Request("POST", "/x", tag=PLACE), 400, body))

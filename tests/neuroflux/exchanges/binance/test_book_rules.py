@@ -83,7 +83,7 @@ def test_nothing_is_shown_before_an_event_stands_on_the_snapshot(source: Source)
     assert kinds(first) == FIRST[source.exchange]
     (changed,) = frame(feed, source.change("b", 12, 1))
     assert isinstance(changed, BookChanged)
-    assert changed.picture(1).bids[0].price == "12"
+    assert changed.snapshot(1).bids[0].price == "12"
 
 
 def test_what_was_buffered_comes_after_the_snapshot_one_by_one(source: Source) -> None:
@@ -93,7 +93,7 @@ def test_what_was_buffered_comes_after_the_snapshot_one_by_one(source: Source) -
     frame(feed, source.change("b", 12, 1))
     frame(feed, source.change("b", 13, 1))
     changes = [event for event in feed.answer(snapshot, 1) if isinstance(event, BookChanged)]
-    assert [change.picture(1).bids[0].price for change in changes][-2:] == ["12", "13"]
+    assert [change.snapshot(1).bids[0].price for change in changes][-2:] == ["12", "13"]
 
 
 def test_a_snapshot_older_than_the_stream_is_asked_for_again(source: Source) -> None:
@@ -215,8 +215,8 @@ def test_what_is_shown_is_what_the_exchange_had(exchange: str, history: list[tup
     def check(events: list[FeedEvent]) -> None:
         for event in events:
             if isinstance(event, BookChanged):
-                picture = event.picture(50)
-                shown = [[(one.price, one.quantity) for one in side] for side in (picture.bids, picture.asks)]
+                snapshot = event.snapshot(50)
+                shown = [[(one.price, one.quantity) for one in side] for side in (snapshot.bids, snapshot.asks)]
                 assert tuple(shown) == truth[event.sequence]
                 assert not event.book.crossed
 

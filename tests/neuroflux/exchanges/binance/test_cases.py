@@ -32,10 +32,11 @@ def of(told: list[dict[str, Any]], kind: str, *fields: str) -> list[tuple[Any, .
 
 
 def outcomes(case: str) -> list[Outcome]:
-    desk = BinanceUsdm().desk(Keys("k", "s"), [])
+    client = BinanceUsdm().order_client(Keys("k", "s"), [])
     lines = [json.loads(line) for line in (CASES / f"{case}.jsonl").read_text().splitlines()]
     return [
-        desk.outcome(Answer(Request("POST", "/x", tag=one["tag"]), one["status"], one["raw"].encode())) for one in lines
+        client.outcome(Answer(Request("POST", "/x", tag=one["tag"]), one["status"], one["raw"].encode()))
+        for one in lines
     ]
 
 
@@ -135,7 +136,7 @@ def test_a_fill_before_its_listing_has_the_exchanges_own_identity() -> None:
 
 
 def test_spot_refusals() -> None:
-    desk = Binance().desk(Keys("k", "s"), [])
+    client = Binance().order_client(Keys("k", "s"), [])
     for code in (-1002, -1010):
         body = json.dumps({"code": code, "msg": "no"}).encode()
-        assert isinstance(desk.outcome(Answer(Request("POST", "/x", tag="place"), 400, body)), Reject)
+        assert isinstance(client.outcome(Answer(Request("POST", "/x", tag="place"), 400, body)), Reject)

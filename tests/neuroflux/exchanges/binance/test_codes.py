@@ -16,7 +16,7 @@ from neuroflux.exchanges.binance.usdm import BinanceUsdm
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 
 KEYS = Keys("k", "s")
-DESKS = {"binance": Binance().desk(KEYS, []), "binanceusdm": BinanceUsdm().desk(KEYS, [])}
+DESKS = {"binance": Binance().order_client(KEYS, []), "binanceusdm": BinanceUsdm().order_client(KEYS, [])}
 
 
 def outcome(code: int, status: int = 400, text: str = "no", tag: str = PLACE, exchange: str = "binanceusdm") -> Outcome:
@@ -163,7 +163,7 @@ def test_the_end_of_a_ban_is_in_its_text(
 ) -> None:
     body = json.dumps({"code": -1003, "msg": text}).encode()
     answer = Answer(Request("GET", "/x", tag=QUERY), 418, body, headers, received_at=received)
-    told = exchange.desk(KEYS, []).outcome(answer)
+    told = exchange.order_client(KEYS, []).outcome(answer)
     assert isinstance(told, Throttled)
     assert (told.retry_after, exchange.usage(answer).wait) == (wait, wait)
     with pytest.raises(RateLimited) as refused:
@@ -245,12 +245,12 @@ def test_a_status_that_nobody_knows_is_read_as_far_as_it_goes(word: str, filled:
     ],
 )
 def test_spot_says_why_an_order_expired(status: str, said: str | None, reason: str) -> None:
-    desk, row = DESKS["binance"], {**ORDER, "status": status, "executedQty": "0", "expiryReason": said}
+    order_client, row = DESKS["binance"], {**ORDER, "status": status, "executedQty": "0", "expiryReason": said}
     for tag in (PLACE, QUERY):
-        told = desk.outcome(Answer(Request("GET", "/x", tag=tag), 200, json.dumps(row).encode()))
+        told = order_client.outcome(Answer(Request("GET", "/x", tag=tag), 200, json.dumps(row).encode()))
         assert isinstance(told, Ack)
         assert told.report.reason == reason
-    (listed,) = desk.reports(Answer(Request("GET", "/x", tag="openOrders"), 200, json.dumps([row]).encode()))
+    (listed,) = order_client.reports(Answer(Request("GET", "/x", tag="openOrders"), 200, json.dumps([row]).encode()))
     assert isinstance(listed, OrderReport)
     assert listed.reason == reason
 

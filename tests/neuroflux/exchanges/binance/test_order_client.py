@@ -24,7 +24,7 @@ from neuroflux.domain import (
     Throttled,
     TimeInForce,
 )
-from neuroflux.exchanges.binance.order_client import CANCEL, PLACE, QUERY, BinanceDesk
+from neuroflux.exchanges.binance.order_client import CANCEL, PLACE, QUERY, BinanceOrderClient
 from neuroflux.exchanges.binance.rest import signature
 from neuroflux.exchanges.binance.spot import Binance
 from neuroflux.exchanges.binance.usdm import BinanceUsdm
@@ -44,8 +44,8 @@ INSTRUMENT = Instrument(
 )
 
 
-def desk() -> BinanceDesk:
-    return Binance().desk(Keys("the-key", "the-secret"), [INSTRUMENT])
+def order_client() -> BinanceOrderClient:
+    return Binance().order_client(Keys("the-key", "the-secret"), [INSTRUMENT])
 
 
 def placement(**changed: Any) -> Placement:
@@ -66,7 +66,7 @@ def query_of(request: Request) -> dict[str, str]:
 
 
 def test_an_order_is_sent_as_it_was_signed() -> None:
-    request = desk().place(placement(), NOW)
+    request = order_client().place(placement(), NOW)
     payload, _, signed = urlsplit(request.path).query.partition("&signature=")
     assert signed == signature(Keys("the-key", "the-secret"), payload)
     asked = query_of(request)
@@ -76,7 +76,7 @@ def test_an_order_is_sent_as_it_was_signed() -> None:
 
 
 def test_a_market_order_goes_out_with_its_bound() -> None:
-    asked = query_of(desk().place(placement(type=OrderType.MARKET), NOW))
+    asked = query_of(order_client().place(placement(type=OrderType.MARKET), NOW))
     assert (asked["type"], asked["timeInForce"], asked["price"]) == ("LIMIT", "IOC", "100.1")
 
 
@@ -87,22 +87,22 @@ def test_a_market_order_goes_out_with_its_bound() -> None:
 def test_no_zeros_are_sent_that_binance_would_count(exchange: Binance | BinanceUsdm, number: str, text: str) -> None:
     """Amounts have 18 decimals where they came through Kafka; -1111 refuses more than an asset has, zeros too."""
     sent = placement(quantity=Decimal(number), price=Decimal(number))
-    asked = query_of(exchange.desk(Keys("the-key", "the-secret"), [INSTRUMENT]).place(sent, NOW))
+    asked = query_of(exchange.order_client(Keys("the-key", "the-secret"), [INSTRUMENT]).place(sent, NOW))
     assert (asked["quantity"], asked["price"]) == (text, text)
 
 
 def test_post_only_is_a_type_of_spot_and_a_time_in_force_of_futures() -> None:
     wanted = placement(time_in_force=TimeInForce.POST_ONLY)
-    assert query_of(desk().place(wanted, NOW))["type"] == "LIMIT_MAKER"
-    futures = BinanceUsdm().desk(Keys("k", "s"), [])
+    assert query_of(order_client().place(wanted, NOW))["type"] == "LIMIT_MAKER"
+    futures = BinanceUsdm().order_client(Keys("k", "s"), [])
     assert query_of(futures.place(wanted, NOW))["timeInForce"] == "GTX"
 
 
 def test_client_ids_are_derived_and_fit() -> None:
-    made = {desk().client_order_id("an-order", leg, attempt) for leg in range(3) for attempt in range(3)}
+    made = {order_client().client_order_id("an-order", leg, attempt) for leg in range(3) for attempt in range(3)}
     assert len(made) == 9
     assert all(len(one) <= 36 and one.isalnum() for one in made)
-    assert desk().client_order_id("an-order", 0, 0) == desk().client_order_id("an-order", 0, 0)
+    assert order_client().client_order_id("an-order", 0, 0) == order_client().client_order_id("an-order", 0, 0)
 
 
 def answer(tag: str, status: int, body: Any, **headers: str) -> Answer:
@@ -134,7 +134,7 @@ def answer(tag: str, status: int, body: Any, **headers: str) -> Answer:
     ],
 )
 def test_only_what_is_on_the_list_is_a_reject(tag: str, status: int, code: int, outcome: type) -> None:
-    assert type(desk().outcome(answer(tag, status, {"code": code, "msg": "text"}))) is outcome
+    assert type(order_client().outcome(answer(tag, status, {"code": code, "msg": "text"}))) is outcome
 
 
 @pytest.mark.parametrize(
@@ -142,16 +142,16 @@ def test_only_what_is_on_the_list_is_a_reject(tag: str, status: int, code: int, 
     ["Order was not canceled due to cancel restrictions.", "This account may not place or cancel orders."],
 )
 def test_an_order_that_may_not_be_cancelled_is_there(text: str) -> None:
-    assert not isinstance(desk().outcome(answer(CANCEL, 400, {"code": -2011, "msg": text})), NotThere)
+    assert not isinstance(order_client().outcome(answer(CANCEL, 400, {"code": -2011, "msg": text})), NotThere)
 
 
 @pytest.mark.parametrize(("code", "text"), [(-2010, "Duplicate order sent."), (-4116, "ClientOrderId is duplicated.")])
 def test_a_duplicate_means_that_an_order_stands(code: int, text: str) -> None:
-    assert isinstance(desk().outcome(answer(PLACE, 400, {"code": code, "msg": text})), InDoubt)
+    assert isinstance(order_client().outcome(answer(PLACE, 400, {"code": code, "msg": text})), InDoubt)
 
 
 def test_a_wait_is_obeyed() -> None:
-    told = desk().outcome(answer(PLACE, 429, {"code": -1003, "msg": ""}, **{"retry-after": "7"}))
+    told = order_client().outcome(answer(PLACE, 429, {"code": -1003, "msg": ""}, **{"retry-after": "7"}))
     assert isinstance(told, Throttled)
     assert told.retry_after == 7.0
 
@@ -175,14 +175,14 @@ AT = "Sat, 28 Nov 2026 23:59:48 GMT"
     ],
 )
 def test_after_an_order_too_many_the_wait_is_what_was_said(text: str, headers: dict[str, str], seconds: float) -> None:
-    told = desk().outcome(answer(PLACE, 429, {"code": -1015, "msg": text}, **headers))
+    told = order_client().outcome(answer(PLACE, 429, {"code": -1015, "msg": text}, **headers))
     assert isinstance(told, Throttled)
     assert (told.retry_after, told.orders_only) == (seconds, True)
 
 
 @pytest.mark.parametrize("body", [{"code": 0, "msg": "Service unavailable from a restricted location"}, b"<html>"])
 def test_what_is_not_served_in_this_country_stands_nowhere(body: Any) -> None:
-    told = desk().outcome(answer(PLACE, 451, body))
+    told = order_client().outcome(answer(PLACE, 451, body))
     assert isinstance(told, Reject)
     assert (told.code, "location" in told.reason) == ("451", True)
 
@@ -192,7 +192,7 @@ DAY = 86_400_000_000
 
 def asked_for(since: int) -> list[dict[str, str]]:
     """What a desk of USDⓈ-M asks for while nothing is found, one after the other."""
-    futures, asked = BinanceUsdm().desk(Keys("the-key", "the-secret"), []), []
+    futures, asked = BinanceUsdm().order_client(Keys("the-key", "the-secret"), []), []
     requests = [futures.fills_since(INSTRUMENT, since, NOW)]
     for request in requests:
         asked.append(query_of(request))
@@ -216,7 +216,7 @@ def test_older_fills_of_futures_are_asked_for_window_by_window(age: int, windows
 
 
 def test_a_full_page_of_a_window_goes_on_by_trade_ids() -> None:
-    futures = BinanceUsdm().desk(Keys("k", "s"), [])
+    futures = BinanceUsdm().order_client(Keys("k", "s"), [])
     row = {
         "symbol": "BTCUSDT",
         "orderId": 1,
@@ -236,7 +236,7 @@ def test_a_full_page_of_a_window_goes_on_by_trade_ids() -> None:
 
 
 def test_fills_of_spot_are_asked_for_at_once() -> None:
-    asked = query_of(desk().fills_since(INSTRUMENT, NOW - 900 * DAY, NOW))
+    asked = query_of(order_client().fills_since(INSTRUMENT, NOW - 900 * DAY, NOW))
     assert (asked["startTime"], asked.get("endTime")) == (str((NOW - 900 * DAY) // 1000), None)
 
 
@@ -255,7 +255,7 @@ def test_an_accepted_order_brings_its_fills() -> None:
         "side": "SELL",
         "fills": [{"price": "100", "qty": "10", "commission": "1", "commissionAsset": "USDT", "tradeId": 56}],
     }
-    told = desk().outcome(answer(PLACE, 200, body))
+    told = order_client().outcome(answer(PLACE, 200, body))
     assert isinstance(told, Ack)
     assert (told.report.symbol, told.report.state, told.report.average_price) == (
         "BTC/USDT",
@@ -267,7 +267,7 @@ def test_an_accepted_order_brings_its_fills() -> None:
 
 @given(st.binary(max_size=100), st.integers(0, 599), st.sampled_from([PLACE, CANCEL, QUERY]))
 def test_what_can_not_be_read_is_in_doubt(body: bytes, status: int, tag: str) -> None:
-    told = desk().outcome(answer(tag, status, body))
+    told = order_client().outcome(answer(tag, status, body))
     assert isinstance(told, InDoubt | Throttled | Reject)
     assert isinstance(told, Reject) == (status == 451)
 
@@ -284,14 +284,14 @@ def test_the_exchanges_own_signing_vectors() -> None:
 
 
 def test_a_probe_reads_the_account_and_a_leverage_is_the_futures_own() -> None:
-    probe = desk().probe(NOW)
+    probe = order_client().probe(NOW)
     assert (probe.method, urlsplit(probe.path).path) == ("GET", "/api/v3/account")
     assert "signature" in query_of(probe)
-    assert desk().refusal(Answer(probe, 200, b"{}")) == ""
-    told = desk().refusal(Answer(probe, 401, b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions."}'))
+    assert order_client().refusal(Answer(probe, 200, b"{}")) == ""
+    told = order_client().refusal(Answer(probe, 401, b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions."}'))
     assert "-2015" in told
     assert "the-key" not in told
-    set_ = BinanceUsdm().desk(Keys("the-key", "the-secret"), [INSTRUMENT]).leverage(INSTRUMENT, 5, NOW)
+    set_ = BinanceUsdm().order_client(Keys("the-key", "the-secret"), [INSTRUMENT]).leverage(INSTRUMENT, 5, NOW)
     assert (set_.method, urlsplit(set_.path).path, query_of(set_)["leverage"]) == ("POST", "/fapi/v1/leverage", "5")
 
 
@@ -310,7 +310,7 @@ def test_what_the_headers_tell_of_the_limits() -> None:
     assert told == Usage(0.1, {10: 7, 86_400: 9})
     refused = Answer(Request("POST", "/api/v3/order"), 429, b'{"code": -1015, "msg": "Too many new orders"}')
     assert Binance().usage(refused).is_full
-    outcome = desk().outcome(refused)
+    outcome = order_client().outcome(refused)
     assert isinstance(outcome, Throttled)
     assert outcome.orders_only
 
@@ -318,6 +318,6 @@ def test_what_the_headers_tell_of_the_limits() -> None:
 @pytest.mark.parametrize(("code", "untimely"), [(-1021, True), (-2010, False), (-2019, False)])
 def test_only_what_was_refused_for_its_time_is_untimely(code: int, untimely: bool) -> None:
     answer = Answer(Request("POST", "/api/v3/order", tag=PLACE), 400, json.dumps({"code": code, "msg": "no"}).encode())
-    outcome = desk().outcome(answer)
+    outcome = order_client().outcome(answer)
     assert isinstance(outcome, Reject)
     assert outcome.is_untimely is untimely

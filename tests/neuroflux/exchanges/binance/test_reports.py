@@ -13,7 +13,7 @@ from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.binance.spot import Binance
 from neuroflux.exchanges.binance.usdm import BinanceUsdm
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded
-from neuroflux.exchanges.kit.interface import AccountFeed, Desk
+from neuroflux.exchanges.kit.interface import AccountFeed, OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 
 KEYS = Keys("the-key", "the-secret")
@@ -84,8 +84,8 @@ def feed(exchange: str) -> AccountFeed:
     return EXCHANGES[exchange].account_feed(KEYS, [])
 
 
-def desk(exchange: str) -> Desk:
-    return EXCHANGES[exchange].desk(KEYS, [])
+def order_client(exchange: str) -> OrderClient:
+    return EXCHANGES[exchange].order_client(KEYS, [])
 
 
 def futures(**changed: Any) -> list[FeedEvent]:
@@ -202,7 +202,7 @@ def test_allocations_are_told_apart() -> None:
 def test_a_pegged_order_stands_at_its_pegged_price(price: str, pegged: str | None, shown: str) -> None:
     assert str(report_in(spot(p=price, gp=pegged)).price) == shown
     body = {**ORDER, "price": price, "peggedPrice": pegged}
-    told = desk("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
+    told = order_client("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
     assert isinstance(told, Ack)
     assert str(told.report.price) == shown
 
@@ -265,7 +265,7 @@ def test_a_full_page_is_followed_by_the_next(exchange: str, asked: str, rows: in
     limit = f"&limit={asked}" if asked else ""
     path = f"{FILLS[exchange]}?symbol=SOLUSDT&startTime=5{limit}&recvWindow=5000&timestamp=1700000000123&signature=x"
     page = answered(path, [trade(number) for number in range(rows, 0, -1)])
-    for events in (feed(exchange).answer(page, NOW), desk(exchange).reports(page)):
+    for events in (feed(exchange).answer(page, NOW), order_client(exchange).reports(page)):
         assert len(fills_in(events)) == rows
         wishes = [one for one in events if isinstance(one, PageNeeded)]
         assert len(wishes) == has_more
@@ -280,7 +280,7 @@ def test_a_full_page_is_followed_by_the_next(exchange: str, asked: str, rows: in
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
 def test_pages_are_read_to_the_end(exchange: str) -> None:
-    at, ids, every = desk(exchange), list[str](), [trade(number) for number in range(1, 2_501)]
+    at, ids, every = order_client(exchange), list[str](), [trade(number) for number in range(1, 2_501)]
     request = Request("GET", f"{FILLS[exchange]}?symbol=SOLUSDT&limit=1000&timestamp=1700000000123", tag="fills")
     while request.path:
         start = int(parse_qs(urlsplit(request.path).query).get("fromId", ["1"])[0])
@@ -297,13 +297,13 @@ def test_a_bad_row_among_fills_costs_itself(exchange: str) -> None:
     events = feed(exchange).answer(page, NOW)
     assert [one.identity for one in fills_in(events)] == [(exchange, "SOLUSDT", number, Side.BUY) for number in "14"]
     assert [one.kind for one in events if isinstance(one, ExchangeStatus)] == [StatusKind.MALFORMED] * 2
-    assert len(fills_in(desk(exchange).reports(page))) == 2
+    assert len(fills_in(order_client(exchange).reports(page))) == 2
 
 
 def test_allocations_are_told_apart_in_answers() -> None:
     part = {"price": "100", "qty": "1", "commission": "0", "commissionAsset": "SOL", "tradeId": -1}
     body = {**ORDER, "fills": [{**part, "allocId": number} for number in (0, 1)]}
-    told = desk("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
+    told = order_client("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
     assert isinstance(told, Ack)
     assert [one.trade_id for one in told.fills] == ["a0", "a1"]
     rows = [nameless(allocationId=number) for number in (0, 1)]
@@ -320,7 +320,7 @@ def test_a_row_that_nothing_tells_from_others_is_no_fill(exchange: str) -> None:
 @pytest.mark.parametrize("exchange", EXCHANGES)
 def test_a_list_of_which_no_row_can_be_read_is_no_empty_list(exchange: str) -> None:
     with pytest.raises(MalformedFrame, match="SOLUSDT"):
-        desk(exchange).reports(answered(FILLS[exchange], [trade(1, price="x")]))
+        order_client(exchange).reports(answered(FILLS[exchange], [trade(1, price="x")]))
 
 
 def test_a_bad_row_among_open_orders_costs_itself() -> None:

@@ -170,11 +170,11 @@ STATUSES = st.sampled_from([0, 200, 200, 200, 400, 429, 500])
 def test_no_answer_makes_the_desk_raise(raw: bytes | str, tag: str, status: int, retry: str) -> None:
     """``reports`` and ``listing`` raise errors of ours alone, which their callers know; ``outcome`` raises nothing."""
     exchange = Hyperliquid()
-    desk = exchange.desk(KEYS, [])
+    order_client = exchange.order_client(KEYS, [])
     for body in (b"", _bytes(raw)):
         answer = Answer(Request("POST", "/exchange", body, tag=tag), status, _bytes(raw), {"retry-after": retry})
-        assert isinstance(desk.outcome(answer), Ack | Reject | InDoubt | NotThere | Throttled)
-        assert isinstance(desk.refusal(answer), str)
-        for read in (desk.reports, lambda one: exchange.listing([one]), exchange.server_time):
+        assert isinstance(order_client.outcome(answer), Ack | Reject | InDoubt | NotThere | Throttled)
+        assert isinstance(order_client.refusal(answer), str)
+        for read in (order_client.reports, lambda one: exchange.listing([one]), exchange.server_time):
             with suppress(NeuroFluxError):
                 read(answer)

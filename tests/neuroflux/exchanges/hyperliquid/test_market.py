@@ -102,7 +102,7 @@ def test_a_side_that_is_empty_withdraws_the_quote_and_the_older_book_until_both_
         (StatusKind.GAP, "l2Book"),
         (StatusKind.EXCLUDED, "quotes"),
     ]
-    (emptied,) = (one.picture(5) for one in gone if isinstance(one, BookChanged))
+    (emptied,) = (one.snapshot(5) for one in gone if isinstance(one, BookChanged))
     assert (emptied.bids, emptied.asks, emptied.sequence) == ((), (), MS + 2)
     assert kinds(feed.frame(bbo(["99", "1"], ["101", "1"], MS + 1), NOW)) == [Ignored]
     assert kinds(feed.frame(bbo(["99", "1"], ["102", "1"], MS + 3_000), NOW)) == [ExchangeStatus, Quote]
@@ -169,10 +169,10 @@ def test_a_book_is_replaced_whole(feed: HyperliquidMarketFeed) -> None:
     feed.frame(l2book([["99", "1"], ["98", "2"]], [["100", "1"]]), NOW)
     (event,) = feed.frame(l2book([["97.0", "3"]], [["101", "4"], ["102", "5"]], MS + 5), NOW)
     assert isinstance(event, BookChanged)
-    picture = event.picture(20)
-    assert picture.bids == (Level("97.0", "3"),)
-    assert picture.asks == (Level("101", "4"), Level("102", "5"))
-    assert (picture.symbol, picture.sequence, picture.event_time) == ("BTC/USDC:USDC", MS + 5, NOW + 5000)
+    snapshot = event.snapshot(20)
+    assert snapshot.bids == (Level("97.0", "3"),)
+    assert snapshot.asks == (Level("101", "4"), Level("102", "5"))
+    assert (snapshot.symbol, snapshot.sequence, snapshot.event_time) == ("BTC/USDC:USDC", MS + 5, NOW + 5000)
 
 
 def test_an_older_book_is_not_used_and_an_equally_old_one_is(feed: HyperliquidMarketFeed) -> None:
@@ -180,7 +180,7 @@ def test_an_older_book_is_not_used_and_an_equally_old_one_is(feed: HyperliquidMa
     assert kinds(feed.frame(l2book([["90", "1"]], [["91", "1"]], MS - 1), NOW)) == [Ignored]
     (event,) = feed.frame(l2book([["98", "1"]], [["100", "1"]]), NOW)
     assert isinstance(event, BookChanged)
-    assert event.picture(1).bids == (Level("98", "1"),)
+    assert event.snapshot(1).bids == (Level("98", "1"),)
 
 
 def test_a_frame_that_is_dated_far_ahead_silences_no_coin(feed: HyperliquidMarketFeed) -> None:
@@ -195,7 +195,7 @@ def test_a_frame_that_is_dated_far_ahead_silences_no_coin(feed: HyperliquidMarke
 def test_a_wrong_book_is_withdrawn_until_a_good_one(feed: HyperliquidMarketFeed, wrong: Any) -> None:
     feed.frame(l2book([["99", "1"]], [["100", "1"]]), NOW)
     gap, *emptied = feed.frame(l2book(wrong[0], wrong[1], MS + 1), NOW)
-    assert [one.picture(1).bids for one in emptied if isinstance(one, BookChanged)] == ([] if wrong[0] else [()])
+    assert [one.snapshot(1).bids for one in emptied if isinstance(one, BookChanged)] == ([] if wrong[0] else [()])
     assert isinstance(gap, ExchangeStatus)
     assert (gap.kind, gap.channel) == (StatusKind.GAP, "l2Book")
     assert gap.detail.startswith("BTC/USDC:USDC")
@@ -222,9 +222,9 @@ def test_a_quote_that_confirms_a_book_publishes_it_again(feed: HyperliquidMarket
     assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 999), NOW)) == [Quote]
     _, changed = feed.frame(bbo(["99", "3"], ["100", "1"], MS + 1000), NOW + 7)
     assert isinstance(changed, BookChanged)
-    picture = changed.picture(5)
-    assert (picture.bids, picture.asks) == ((Level("99", "3"), Level("98", "2")), (Level("100", "1"),))
-    assert (picture.sequence, picture.event_time, picture.received_time) == (MS + 1000, NOW + 1_000_000, NOW + 7)
+    snapshot = changed.snapshot(5)
+    assert (snapshot.bids, snapshot.asks) == ((Level("99", "3"), Level("98", "2")), (Level("100", "1"),))
+    assert (snapshot.sequence, snapshot.event_time, snapshot.received_time) == (MS + 1000, NOW + 1_000_000, NOW + 7)
     assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 1001), NOW)) == [Quote]
 
 
@@ -232,8 +232,8 @@ def test_a_quote_takes_out_of_the_book_what_it_contradicts(feed: HyperliquidMark
     feed.frame(l2book([["99", "1"], ["98", "2"], ["97", "3"]], [["100", "1"], ["101", "1"]]), NOW)
     _, fallen = feed.frame(bbo(["97.5", "1"], ["98", "1"], MS + 1000), NOW)
     assert isinstance(fallen, BookChanged)
-    assert [level.price for level in fallen.picture(5).bids] == ["97.5", "97"]
-    assert [level.price for level in fallen.picture(5).asks] == ["98", "100", "101"]
+    assert [level.price for level in fallen.snapshot(5).bids] == ["97.5", "97"]
+    assert [level.price for level in fallen.snapshot(5).asks] == ["98", "100", "101"]
 
 
 def test_a_quote_does_not_keep_a_book_alive_whose_own_stream_has_stopped(feed: HyperliquidMarketFeed) -> None:
@@ -256,7 +256,7 @@ def test_an_unreadable_level_leaves_the_book_as_it_was(feed: HyperliquidMarketFe
     (before,) = feed.frame(l2book([["99", "1"]], [["100", "1"]]), NOW)
     assert isinstance(before, BookChanged)
     assert kinds(feed.frame(l2book([["98", "1"]], [["x", "1"]], MS + 1), NOW)) == [Undecodable]
-    assert before.picture(1).bids == (Level("99", "1"),)
+    assert before.snapshot(1).bids == (Level("99", "1"),)
 
 
 def test_a_closed_socket_withdraws_its_books_alone(feed: HyperliquidMarketFeed) -> None:
@@ -411,17 +411,17 @@ def test_an_unknown_symbol_is_the_callers_mistake(feed: HyperliquidMarketFeed) -
 
 
 PRICES = st.integers(1, 40)
-PICTURES = st.tuples(st.sets(PRICES, max_size=4), st.sets(PRICES, max_size=4))
+SNAPSHOTS = st.tuples(st.sets(PRICES, max_size=4), st.sets(PRICES, max_size=4))
 FATES = st.sampled_from(["arrives", "arrives", "arrives", "lost", "twice", "late", "cut", "disconnect"])
 
 
 def sides_of(event: BookChanged) -> tuple[set[int], set[int]]:
-    picture = event.picture(50)
-    bids, asks = ({int(float(one.price)) for one in side} for side in (picture.bids, picture.asks))
+    snapshot = event.snapshot(50)
+    bids, asks = ({int(float(one.price)) for one in side} for side in (snapshot.bids, snapshot.asks))
     return bids, asks
 
 
-@given(st.lists(st.tuples(PICTURES, FATES), max_size=40))
+@given(st.lists(st.tuples(SNAPSHOTS, FATES), max_size=40))
 def test_what_is_shown_is_what_the_exchange_had(history: list[tuple[tuple[set[int], set[int]], str]]) -> None:
     """The law: over frames that are lost, repeated, late or torn, empty or crossed, and lost sockets, a shown book is
     one the exchange had, none is older than the last, and after a withdrawal it is said that it is proved again.

@@ -32,10 +32,10 @@ from neuroflux.domain import (
 )
 from neuroflux.errors import MalformedFrame, RateLimited, Refused, Unreachable, UsageError
 from neuroflux.exchanges.hyperliquid.exchange import Hyperliquid
-from neuroflux.exchanges.hyperliquid.order_client import HyperliquidDesk
+from neuroflux.exchanges.hyperliquid.order_client import HyperliquidOrderClient
 from neuroflux.exchanges.hyperliquid.signing import NONCE_STRIDE, Nonces
 from neuroflux.exchanges.kit.events import PageNeeded
-from neuroflux.exchanges.kit.interface import Desk
+from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Usage
 
 NOW = 1_760_000_000_000_999
@@ -56,8 +56,8 @@ BTC = Instrument(
 
 
 @pytest.fixture
-def desk() -> HyperliquidDesk:
-    return HyperliquidDesk(Keys(USER, KEY), [BTC], Nonces(0))
+def order_client() -> HyperliquidOrderClient:
+    return HyperliquidOrderClient(Keys(USER, KEY), [BTC], Nonces(0))
 
 
 def placement(
@@ -79,8 +79,8 @@ def err(text: str) -> bytes:
     return json.dumps({"status": "err", "response": text}).encode()
 
 
-def placed(desk: HyperliquidDesk, body: bytes, status: int = 200, **over: Any) -> Outcome:
-    return desk.outcome(Answer(desk.place(placement(**over), NOW), status, body))
+def placed(client: HyperliquidOrderClient, body: bytes, status: int = 200, **over: Any) -> Outcome:
+    return client.outcome(Answer(client.place(placement(**over), NOW), status, body))
 
 
 def report(outcome: Outcome) -> OrderReport:
@@ -88,8 +88,8 @@ def report(outcome: Outcome) -> OrderReport:
     return outcome.report
 
 
-def test_keeps_the_protocol(desk: HyperliquidDesk) -> None:
-    as_protocol: Desk = desk
+def test_keeps_the_protocol(client: HyperliquidOrderClient) -> None:
+    as_protocol: OrderClient = client
     assert as_protocol.exchange == "hyperliquid"
     assert Hyperliquid().usage(Answer(Request("POST", "/info"), 200, b"")) == Usage()
     assert Hyperliquid().usage(Answer(Request("POST", "/info"), 429, b"")) == Usage(wait=10.0)
@@ -108,9 +108,9 @@ def test_keeps_the_protocol(desk: HyperliquidDesk) -> None:
 )
 @pytest.mark.parametrize("side", list(Side))
 def test_an_order_is_the_one_that_the_sdk_sends(
-    desk: HyperliquidDesk, type_: OrderType, tif: TimeInForce, wire: str, side: Side
+    client: HyperliquidOrderClient, type_: OrderType, tif: TimeInForce, wire: str, side: Side
 ) -> None:
-    request = desk.place(placement(side=side, type_=type_, tif=tif, reduce_only=True), NOW)
+    request = client.place(placement(side=side, type_=type_, tif=tif, reduce_only=True), NOW)
     theirs = sdk.order_wires_to_order_action(
         [
             sdk.order_request_to_order_wire(
@@ -137,8 +137,8 @@ def test_an_order_is_the_one_that_the_sdk_sends(
     }
 
 
-def test_a_cancel_is_by_the_clients_id(desk: HyperliquidDesk) -> None:
-    body = json.loads(desk.cancel(BTC, CLOID, NOW).body)
+def test_a_cancel_is_by_the_clients_id(client: HyperliquidOrderClient) -> None:
+    body = json.loads(client.cancel(BTC, CLOID, NOW).body)
     action = {"type": "cancelByCloid", "cancels": [{"asset": 3, "cloid": CLOID}]}
     assert body == {
         "action": action,
@@ -147,16 +147,16 @@ def test_a_cancel_is_by_the_clients_id(desk: HyperliquidDesk) -> None:
     }
 
 
-def test_the_signer_can_be_recovered_from_what_was_sent(desk: HyperliquidDesk) -> None:
-    body = json.loads(desk.place(placement(), NOW).body)
+def test_the_signer_can_be_recovered_from_what_was_sent(client: HyperliquidOrderClient) -> None:
+    body = json.loads(client.place(placement(), NOW).body)
     signer = sdk.recover_agent_or_user_from_l1_action(
         body["action"], body["signature"], None, body["nonce"], body["expiresAfter"], True
     )
     assert signer == Account.from_key(KEY).address
 
 
-def test_nonces_never_repeat_and_never_run_back(desk: HyperliquidDesk) -> None:
-    requests = [desk.cancel(BTC, CLOID, now) for now in (NOW, NOW, NOW - 5_000_000, NOW + 10_000_000)]
+def test_nonces_never_repeat_and_never_run_back(client: HyperliquidOrderClient) -> None:
+    requests = [client.cancel(BTC, CLOID, now) for now in (NOW, NOW, NOW - 5_000_000, NOW + 10_000_000)]
     assert [json.loads(one.body)["nonce"] for one in requests] == [MS, MS + 16, MS + 32, MS + 10_000]
 
 
@@ -177,39 +177,39 @@ def test_a_clock_that_was_far_ahead_for_a_while_leaves_no_nonces_of_its_time() -
 
 def test_a_desk_that_is_made_anew_goes_on_where_the_last_one_was() -> None:
     exchange = Hyperliquid()
-    bodies = [exchange.desk(Keys(USER, KEY), [BTC]).cancel(BTC, CLOID, NOW).body for _ in range(3)]
+    bodies = [exchange.order_client(Keys(USER, KEY), [BTC]).cancel(BTC, CLOID, NOW).body for _ in range(3)]
     nonces = [json.loads(body)["nonce"] for body in bodies]
     assert nonces == [nonces[0], nonces[0] + 16, nonces[0] + 32]
     assert 0 <= nonces[0] - MS < NONCE_STRIDE
 
 
-def test_a_nonce_that_is_refused_is_untimely_and_not_in_doubt(desk: HyperliquidDesk) -> None:
+def test_a_nonce_that_is_refused_is_untimely_and_not_in_doubt(client: HyperliquidOrderClient) -> None:
     text = "Invalid nonce: duplicate nonce 1790000000000"
-    assert placed(desk, err(text)) == Reject("nonce", text, is_untimely=True)
+    assert placed(client, err(text)) == Reject("nonce", text, is_untimely=True)
 
 
-def test_what_is_not_offered_is_refused(desk: HyperliquidDesk) -> None:
+def test_what_is_not_offered_is_refused(client: HyperliquidOrderClient) -> None:
     with pytest.raises(Refused, match="fok"):
-        desk.place(placement(tif=TimeInForce.FOK), NOW)
+        client.place(placement(tif=TimeInForce.FOK), NOW)
     with pytest.raises(Refused, match="price"):
-        desk.place(placement(type_=OrderType.MARKET, price="0"), NOW)
+        client.place(placement(type_=OrderType.MARKET, price="0"), NOW)
 
 
 @given(st.text(), st.integers(0, 9), st.integers(0, 9))
 def test_client_order_ids_are_derived(order_id: str, leg: int, attempt: int) -> None:
-    desk = HyperliquidDesk(Keys(USER, KEY), [], Nonces(0))
-    made = desk.client_order_id(order_id, leg, attempt)
+    client = HyperliquidOrderClient(Keys(USER, KEY), [], Nonces(0))
+    made = client.client_order_id(order_id, leg, attempt)
     assert Cloid.from_str(made).to_raw() == made
-    assert made == desk.client_order_id(order_id, leg, attempt)
-    assert made != desk.client_order_id(order_id, leg, attempt + 1)
-    assert made != desk.client_order_id(order_id, leg + 1, attempt)
+    assert made == client.client_order_id(order_id, leg, attempt)
+    assert made != client.client_order_id(order_id, leg, attempt + 1)
+    assert made != client.client_order_id(order_id, leg + 1, attempt)
 
 
-def test_questions_go_to_info_for_the_account(desk: HyperliquidDesk) -> None:
+def test_questions_go_to_info_for_the_account(client: HyperliquidOrderClient) -> None:
     asked = [
-        desk.query(BTC, CLOID, NOW),
-        desk.open_orders(NOW),
-        desk.fills_since(BTC, NOW - 1_000_000, NOW),
+        client.query(BTC, CLOID, NOW),
+        client.open_orders(NOW),
+        client.fills_since(BTC, NOW - 1_000_000, NOW),
     ]
     user = USER.lower()
     assert [(one.path, json.loads(one.body)) for one in asked] == [
@@ -219,8 +219,8 @@ def test_questions_go_to_info_for_the_account(desk: HyperliquidDesk) -> None:
     ]
 
 
-def test_resting(desk: HyperliquidDesk) -> None:
-    assert report(placed(desk, ok({"resting": {"oid": 9, "cloid": CLOID}}))) == OrderReport(
+def test_resting(client: HyperliquidOrderClient) -> None:
+    assert report(placed(client, ok({"resting": {"oid": 9, "cloid": CLOID}}))) == OrderReport(
         exchange="hyperliquid",
         symbol="BTC/USDC:USDC",
         client_order_id=CLOID,
@@ -237,8 +237,8 @@ def test_resting(desk: HyperliquidDesk) -> None:
     )
 
 
-def test_filled(desk: HyperliquidDesk) -> None:
-    found = report(placed(desk, ok({"filled": {"totalSz": "0.5", "avgPx": "99.5", "oid": 9}}), side=Side.SELL))
+def test_filled(client: HyperliquidOrderClient) -> None:
+    found = report(placed(client, ok({"filled": {"totalSz": "0.5", "avgPx": "99.5", "oid": 9}}), side=Side.SELL))
     assert (found.state, found.side, found.filled_quantity, found.average_price) == (
         OrderState.FILLED,
         Side.SELL,
@@ -256,17 +256,17 @@ def test_filled(desk: HyperliquidDesk) -> None:
     ],
 )
 def test_the_rest_of_an_order_that_was_filled_in_part(
-    desk: HyperliquidDesk, tif: TimeInForce, state: OrderState, reason: str
+    client: HyperliquidOrderClient, tif: TimeInForce, state: OrderState, reason: str
 ) -> None:
     """Only of an immediate one is it known to be gone; any other is asked after and can be cancelled."""
-    found = report(placed(desk, ok({"filled": {"totalSz": "0.2", "avgPx": "99.5", "oid": 9}}), tif=tif))
+    found = report(placed(client, ok({"filled": {"totalSz": "0.2", "avgPx": "99.5", "oid": 9}}), tif=tif))
     assert (found.state, found.filled_quantity, found.reason) == (state, Decimal("0.2"), reason)
     assert (found.exchange_order_id, found.average_price) == ("9", Decimal("99.5"))
 
 
-def test_a_market_order_is_reported_as_one(desk: HyperliquidDesk) -> None:
+def test_a_market_order_is_reported_as_one(client: HyperliquidOrderClient) -> None:
     body = ok({"filled": {"totalSz": "0.2", "avgPx": "99.5", "oid": 9}})
-    found = report(placed(desk, body, type_=OrderType.MARKET))
+    found = report(placed(client, body, type_=OrderType.MARKET))
     assert (found.type, found.price, found.state) == (OrderType.MARKET, Decimal(0), OrderState.EXPIRED)
     assert (found.quantity, found.filled_quantity) == (Decimal("0.5"), Decimal("0.2"))
 
@@ -287,15 +287,15 @@ def test_a_market_order_is_reported_as_one(desk: HyperliquidDesk) -> None:
         ("Something that nobody has seen yet", "rejected"),
     ],
 )
-def test_an_error_is_definite(desk: HyperliquidDesk, text: str, code: str) -> None:
-    assert placed(desk, ok({"error": text})) == Reject(code, text)
-    assert placed(desk, err(text)) == Reject(code, text)
+def test_an_error_is_definite(client: HyperliquidOrderClient, text: str, code: str) -> None:
+    assert placed(client, ok({"error": text})) == Reject(code, text)
+    assert placed(client, err(text)) == Reject(code, text)
 
 
-def test_an_action_that_came_too_late_is_untimely_and_not_in_doubt(desk: HyperliquidDesk) -> None:
+def test_an_action_that_came_too_late_is_untimely_and_not_in_doubt(client: HyperliquidOrderClient) -> None:
     text = "Action already expired"
     for body in (err(text), ok({"error": text})):
-        assert placed(desk, body) == Reject("expired", text, is_untimely=True)
+        assert placed(client, body) == Reject("expired", text, is_untimely=True)
 
 
 @pytest.mark.parametrize(
@@ -320,31 +320,31 @@ def test_an_action_that_came_too_late_is_untimely_and_not_in_doubt(desk: Hyperli
         (ok({"error": "Cloid already in use"}), 200),
     ],
 )
-def test_what_nobody_knows_is_in_doubt(desk: HyperliquidDesk, body: bytes, status: int) -> None:
-    assert isinstance(placed(desk, body, status), InDoubt)
+def test_what_nobody_knows_is_in_doubt(client: HyperliquidOrderClient, body: bytes, status: int) -> None:
+    assert isinstance(placed(client, body, status), InDoubt)
 
 
-def test_a_request_that_never_reached_the_engine_is_a_reject(desk: HyperliquidDesk) -> None:
-    assert placed(desk, b"Failed to deserialize the JSON body", 422) == Reject(
+def test_a_request_that_never_reached_the_engine_is_a_reject(client: HyperliquidOrderClient) -> None:
+    assert placed(client, b"Failed to deserialize the JSON body", 422) == Reject(
         "422", "HTTP 422: Failed to deserialize the JSON body"
     )
 
 
-def test_throttled(desk: HyperliquidDesk) -> None:
-    request = desk.place(placement(), NOW)
-    assert desk.outcome(Answer(request, 429, b"", {"retry-after": "3"})) == Throttled(3.0, "HTTP 429: ")
-    assert desk.outcome(Answer(request, 429, b"", {"retry-after": "soon"})) == Throttled(10.0, "HTTP 429: ")
+def test_throttled(client: HyperliquidOrderClient) -> None:
+    request = client.place(placement(), NOW)
+    assert client.outcome(Answer(request, 429, b"", {"retry-after": "3"})) == Throttled(3.0, "HTTP 429: ")
+    assert client.outcome(Answer(request, 429, b"", {"retry-after": "soon"})) == Throttled(10.0, "HTTP 429: ")
     text = "Too many cumulative requests sent (9 > 8) for cumulative volume traded $1."
-    assert placed(desk, err(text)) == Throttled(10.0, text, orders_only=True)
+    assert placed(client, err(text)) == Throttled(10.0, text, orders_only=True)
 
 
-def test_waiting_orders_are_taken(desk: HyperliquidDesk) -> None:
-    assert report(placed(desk, ok("waitingForTrigger"))).state is OrderState.ACKNOWLEDGED
+def test_waiting_orders_are_taken(client: HyperliquidOrderClient) -> None:
+    assert report(placed(client, ok("waitingForTrigger"))).state is OrderState.ACKNOWLEDGED
 
 
-def test_cancels(desk: HyperliquidDesk) -> None:
+def test_cancels(client: HyperliquidOrderClient) -> None:
     def cancelled(body: bytes) -> Outcome:
-        return desk.outcome(Answer(desk.cancel(BTC, CLOID, NOW), 200, body))
+        return client.outcome(Answer(client.cancel(BTC, CLOID, NOW), 200, body))
 
     found = report(cancelled(ok("success", "cancel")))
     assert (found.state, found.client_order_id, found.symbol) == (OrderState.CANCELLED, CLOID, "BTC/USDC:USDC")
@@ -355,9 +355,9 @@ def test_cancels(desk: HyperliquidDesk) -> None:
     assert isinstance(cancelled(ok({"resting": {"oid": 1}}, "cancel")), InDoubt)
 
 
-def test_queries(desk: HyperliquidDesk) -> None:
+def test_queries(client: HyperliquidOrderClient) -> None:
     def queried(body: Any, status: int = 200) -> Outcome:
-        return desk.outcome(Answer(desk.query(BTC, CLOID, NOW), status, json.dumps(body).encode()))
+        return client.outcome(Answer(client.query(BTC, CLOID, NOW), status, json.dumps(body).encode()))
 
     order = {
         "coin": "BTC",
@@ -380,11 +380,11 @@ def test_queries(desk: HyperliquidDesk) -> None:
     assert isinstance(queried({}, 503), InDoubt)
 
 
-def test_lists_of_orders_and_fills(desk: HyperliquidDesk) -> None:
+def test_lists_of_orders_and_fills(client: HyperliquidOrderClient) -> None:
     def listed(request: Request, body: Any, status: int = 200) -> list[OrderReport | Fill | PageNeeded]:
-        return list(desk.reports(Answer(request, status, json.dumps(body).encode())))
+        return list(client.reports(Answer(request, status, json.dumps(body).encode())))
 
-    open_orders, fills = desk.open_orders(NOW), desk.fills_since(BTC, 0, NOW)
+    open_orders, fills = client.open_orders(NOW), client.fills_since(BTC, 0, NOW)
     order = {"coin": "BTC", "side": "B", "limitPx": "1", "sz": "1", "origSz": "1", "oid": 9, "timestamp": MS}
     assert [type(one) for one in listed(open_orders, [order, order])] == [OrderReport, OrderReport]
     assert listed(fills, []) == []
@@ -399,28 +399,32 @@ def test_lists_of_orders_and_fills(desk: HyperliquidDesk) -> None:
 
 @given(st.binary() | st.text().map(str.encode), st.sampled_from([200, 200, 200, 0, 400, 429, 503]))
 def test_any_answer_has_an_outcome(body: bytes, status: int) -> None:
-    desk = HyperliquidDesk(Keys(USER, KEY), [BTC], Nonces(0))
-    for request in (desk.place(placement(), NOW), desk.cancel(BTC, CLOID, NOW), desk.query(BTC, CLOID, NOW)):
-        assert not isinstance(desk.outcome(Answer(request, status, body)), Ack)
+    client = HyperliquidOrderClient(Keys(USER, KEY), [BTC], Nonces(0))
+    for request in (
+        client.place(placement(), NOW),
+        client.cancel(BTC, CLOID, NOW),
+        client.query(BTC, CLOID, NOW),
+    ):
+        assert not isinstance(client.outcome(Answer(request, status, body)), Ack)
 
 
 @pytest.mark.parametrize("testnet", [False, True])
 def test_a_subaccount_and_the_testnet_are_signed_for_as_the_sdk_does(testnet: bool) -> None:
-    desk = HyperliquidDesk(Keys(USER, KEY, "0x" + "CD" * 20, testnet), [BTC], Nonces(0))
-    sent = json.loads(desk.place(placement(), NOW).body)
+    client = HyperliquidOrderClient(Keys(USER, KEY, "0x" + "CD" * 20, testnet), [BTC], Nonces(0))
+    sent = json.loads(client.place(placement(), NOW).body)
     vault = "0x" + "cd" * 20
     assert sent["vaultAddress"] == vault
     wanted = sdk.sign_l1_action(
         Account.from_key(KEY), sent["action"], vault, sent["nonce"], sent["expiresAfter"], not testnet
     )
     assert sent["signature"] == wanted
-    assert json.loads(desk.open_orders(NOW).body)["user"] == vault
+    assert json.loads(client.open_orders(NOW).body)["user"] == vault
 
 
-def test_a_probe_and_a_leverage_are_signed_as_the_sdk_does(desk: HyperliquidDesk) -> None:
+def test_a_probe_and_a_leverage_are_signed_as_the_sdk_does(client: HyperliquidOrderClient) -> None:
     for request, action in (
-        (desk.probe(NOW), {"type": "noop"}),
-        (desk.leverage(BTC, 5, NOW), {"type": "updateLeverage", "asset": 3, "isCross": True, "leverage": 5}),
+        (client.probe(NOW), {"type": "noop"}),
+        (client.leverage(BTC, 5, NOW), {"type": "updateLeverage", "asset": 3, "isCross": True, "leverage": 5}),
     ):
         sent = json.loads(request.body)
         assert sent["action"] == action
@@ -438,12 +442,12 @@ def test_a_probe_and_a_leverage_are_signed_as_the_sdk_does(desk: HyperliquidDesk
         (429, b"", "HTTP 429"),
     ],
 )
-def test_why_a_probe_was_refused(desk: HyperliquidDesk, status: int, body: bytes, why: str) -> None:
-    told = desk.refusal(Answer(desk.probe(NOW), status, body))
+def test_why_a_probe_was_refused(client: HyperliquidOrderClient, status: int, body: bytes, why: str) -> None:
+    told = client.refusal(Answer(client.probe(NOW), status, body))
     assert why in told
     assert bool(told) == bool(why)
 
 
 def test_a_subaccount_that_is_no_address_is_refused_before_anything_is_signed() -> None:
     with pytest.raises(UsageError, match="must be an address"):
-        HyperliquidDesk(Keys(USER, KEY, "desk"), [BTC], Nonces(0))
+        HyperliquidOrderClient(Keys(USER, KEY, "desk"), [BTC], Nonces(0))

@@ -69,10 +69,10 @@ def test_every_changed_level_is_told_and_numbered(orders: list[tuple[Side, int, 
 
 def test_a_maker_that_takes_away_leaves_users_their_place() -> None:
     book = Book(Sequence(0))
-    book.set_house("buy", 100, 5)
+    book.set_liquidity("buy", 100, 5)
     book.rest("buy", 100, 2, owner=1)
-    book.set_house("buy", 100, 9)
-    book.set_house("buy", 100, 3)
+    book.set_liquidity("buy", 100, 9)
+    book.set_liquidity("buy", 100, 3)
     matches = book.take("sell", 5, None, taker=2)
     assert [(match.maker, match.quantity) for match in matches] == [(0, 3), (1, 2)]
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from neuroflux.sim.core.coins import EXCHANGES
-from neuroflux.sim.core.liquidity import SeededHouse
+from neuroflux.sim.core.liquidity import SeededLiquidity
 from neuroflux.sim.core.world import World
 
 NOW = 1_700_000_000_000_000
@@ -59,12 +59,12 @@ def _is_open(world: World, tether: float) -> bool:
 
 
 def test_arbitrage_opens_and_closes_again() -> None:
-    house = SeededHouse(1)
-    world = World(1, Nothing(), NOW, house)
+    liquidity = SeededLiquidity(1)
+    world = World(1, Nothing(), NOW, liquidity)
     states = []
     for _ in range(400):
         world.step(NOW)
-        states.append(_is_open(world, house.prices.tether))
+        states.append(_is_open(world, liquidity.prices.tether))
     openings = sum(after and not before for before, after in pairwise(states))
     assert openings >= 2
     assert sum(states) < 200

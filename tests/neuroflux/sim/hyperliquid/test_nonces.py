@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 import aiohttp
 
-from neuroflux.exchanges.hyperliquid.order_client import HyperliquidDesk
+from neuroflux.exchanges.hyperliquid.order_client import HyperliquidOrderClient
 from neuroflux.exchanges.hyperliquid.signing import NONCE_STRIDE, Nonces
 from neuroflux.exchanges.kit.requests import Keys, Request
 from neuroflux.sim.server import Served
 
 
-def desks(served: Served, rests: Sequence[int]) -> list[HyperliquidDesk]:
+def order_clients(served: Served, rests: Sequence[int]) -> list[HyperliquidOrderClient]:
     """Desks of one account, of processes that do not know of each other."""
     account = served.simulation.dialects["hyperliquid"].account()
-    return [HyperliquidDesk(Keys(account.address, account.secret), (), Nonces(rest)) for rest in rests]
+    return [HyperliquidOrderClient(Keys(account.address, account.secret), (), Nonces(rest)) for rest in rests]
 
 
 async def said(session: aiohttp.ClientSession, request: Request) -> str:
@@ -33,24 +33,24 @@ def now() -> int:
 
 async def test_executors_that_share_a_key_sign_in_one_millisecond(served: Served) -> None:
     at = now()
-    requests = [desk.probe(at) for desk in desks(served, range(NONCE_STRIDE)) for _ in range(3)]
+    requests = [client.probe(at) for client in order_clients(served, range(NONCE_STRIDE)) for _ in range(3)]
     async with aiohttp.ClientSession(served.url) as session:
         assert [await said(session, request) for request in requests] == [""] * len(requests)
 
 
 async def test_a_nonce_that_was_used_is_refused(served: Served) -> None:
-    (desk,) = desks(served, [0])
-    request = desk.probe(now())
+    (client,) = order_clients(served, [0])
+    request = client.probe(now())
     nonce = json.loads(request.body)["nonce"]
     async with aiohttp.ClientSession(served.url) as session:
         assert await said(session, request) == ""
         assert await said(session, request) == f"Invalid nonce: duplicate nonce {nonce}"
-        assert await said(session, desk.probe(now() + 2 * 86_400_000_000)) != ""
+        assert await said(session, client.probe(now() + 2 * 86_400_000_000)) != ""
 
 
 async def test_a_nonce_below_the_hundred_highest_is_refused(served: Served) -> None:
     """The hundred highest are kept, not the hundred last: one that comes late takes no other's place."""
-    first, second = desks(served, [0, 1])
+    first, second = order_clients(served, [0, 1])
     at = now()
     late, later = second.probe(at - 60_000_000), second.probe(at - 30_000_000)
     async with aiohttp.ClientSession(served.url) as session:

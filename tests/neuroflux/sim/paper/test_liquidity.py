@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession
 from msgspec.structs import replace
 
-from neuroflux.domain import BookPicture, Funding, Instrument, InstrumentKind, Level
+from neuroflux.domain import BookSnapshot, Funding, Instrument, InstrumentKind, Level
 from neuroflux.errors import Unreachable
 from neuroflux.exchanges.hyperliquid.exchange import Hyperliquid
 from neuroflux.exchanges.kit.requests import Answer
@@ -22,7 +22,7 @@ from neuroflux.sim.core.coins import BINANCE, BINANCE_USDM, HYPERLIQUID
 from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.core.world import World
 from neuroflux.sim.paper import feed
-from neuroflux.sim.paper.liquidity import PaperHouse, listings_of
+from neuroflux.sim.paper.liquidity import PaperLiquidity, listings_of
 from neuroflux.sim.server import serve
 
 NOW = 1_700_000_000_000_000
@@ -67,19 +67,19 @@ class Nothing:
         return None
 
 
-def shown(of: Instrument, bid: float, ask: float, received: int = NOW) -> BookPicture[float]:
+def shown(of: Instrument, bid: float, ask: float, received: int = NOW) -> BookSnapshot[float]:
     levels = (Level(bid, 1.0),), (Level(ask, 1.0),)
-    return BookPicture(of.exchange, of.symbol, of.market, *levels, 1, received, received)
+    return BookSnapshot(of.exchange, of.symbol, of.market, *levels, 1, received, received)
 
 
 @pytest.fixture
-def house() -> PaperHouse:
-    return PaperHouse(listings_of(EVERY))
+def liquidity() -> PaperLiquidity:
+    return PaperLiquidity(listings_of(EVERY))
 
 
 @pytest.fixture
-def world(house: PaperHouse) -> World:
-    return World(1, Nothing(), NOW, house)
+def world(liquidity: PaperLiquidity) -> World:
+    return World(1, Nothing(), NOW, liquidity)
 
 
 def test_the_rules_are_the_real_exchanges() -> None:
@@ -104,22 +104,24 @@ def test_before_the_first_picture_nothing_is_for_sale(world: World) -> None:
     assert world.exchanges[BINANCE].top("BTCUSDT") == NOBODY
 
 
-def test_a_resting_order_is_filled_as_maker_when_the_live_book_comes_to_it(house: PaperHouse, world: World) -> None:
+def test_a_resting_order_is_filled_as_maker_when_the_live_book_comes_to_it(
+    liquidity: PaperLiquidity, world: World
+) -> None:
     exchange = world.exchanges[BINANCE]
-    house.take(shown(SPOT, 100.0, 100.25))
+    liquidity.take(shown(SPOT, 100.0, 100.25))
     world.step(NOW)
     order = exchange.place(Ask("BTCUSDT", "buy", Decimal("0.2"), Decimal("99.75")), NOW)
     assert order.is_open
-    house.take(shown(SPOT, 99.25, 99.5))
+    liquidity.take(shown(SPOT, 99.25, 99.5))
     world.step(NOW)
     assert order.left == 0
     (fill,) = order.fills
     assert (fill.price, fill.is_maker, fill.fee) == (Decimal("99.75"), True, Decimal("0.0002"))
 
 
-def test_a_market_order_gets_the_live_levels(house: PaperHouse, world: World) -> None:
+def test_a_market_order_gets_the_live_levels(liquidity: PaperLiquidity, world: World) -> None:
     exchange = world.exchanges[BINANCE_USDM]
-    house.take(shown(PERPETUAL, 100.0, 100.25))
+    liquidity.take(shown(PERPETUAL, 100.0, 100.25))
     world.step(NOW)
     order = exchange.place(Ask("BTCUSDT", "buy", Decimal("0.2")), NOW)
     assert order.average_price == Decimal("100.25")
@@ -129,16 +131,16 @@ def test_a_market_order_gets_the_live_levels(house: PaperHouse, world: World) ->
     assert exchange.perpetual.mark("1000PEPEUSDT") == 0
 
 
-def test_nothing_is_filled_on_a_picture_that_was_not_repeated(house: PaperHouse, world: World) -> None:
-    house.take(shown(SPOT, 100.0, 100.25))
+def test_nothing_is_filled_on_a_picture_that_was_not_repeated(liquidity: PaperLiquidity, world: World) -> None:
+    liquidity.take(shown(SPOT, 100.0, 100.25))
     world.step(NOW)
     world.step(NOW + 10_100_000)
     assert world.exchanges[BINANCE].top("BTCUSDT") == NOBODY
 
 
-def test_live_funding_is_scaled_to_the_hours_at_which_it_is_settled(house: PaperHouse, world: World) -> None:
-    house.take(Funding(BINANCE_USDM, "BTC/USDT:USDT", "BTC/USD", 0.0001, 4, 100.0, 100.0, NOW, NOW))
-    house.take(Funding(HYPERLIQUID, "BTC/USDC:USDC", "BTC/USD", 0.00001, 1, 100.0, 100.0, NOW, NOW))
+def test_live_funding_is_scaled_to_the_hours_at_which_it_is_settled(liquidity: PaperLiquidity, world: World) -> None:
+    liquidity.take(Funding(BINANCE_USDM, "BTC/USDT:USDT", "BTC/USD", 0.0001, 4, 100.0, 100.0, NOW, NOW))
+    liquidity.take(Funding(HYPERLIQUID, "BTC/USDC:USDC", "BTC/USD", 0.00001, 1, 100.0, 100.0, NOW, NOW))
     listings = {
         name: one.listings["BTCUSDT" if name == BINANCE_USDM else "BTC"]
         for name, one in world.exchanges.items()
@@ -148,14 +150,14 @@ def test_live_funding_is_scaled_to_the_hours_at_which_it_is_settled(house: Paper
     assert world.funding_rate(listings[HYPERLIQUID]) == Decimal("0.00001")
 
 
-def test_symbols_that_are_not_listed_are_passed_over(house: PaperHouse, world: World) -> None:
-    house.take(shown(replace(SPOT, symbol="NOSUCH/USDT"), 1.0, 2.0))
+def test_symbols_that_are_not_listed_are_passed_over(liquidity: PaperLiquidity, world: World) -> None:
+    liquidity.take(shown(replace(SPOT, symbol="NOSUCH/USDT"), 1.0, 2.0))
     world.step(NOW)
 
 
-async def test_the_dialects_list_what_the_house_lists(house: PaperHouse) -> None:
+async def test_the_dialects_list_what_the_house_lists(liquidity: PaperLiquidity) -> None:
     """Hyperliquid's asset ids are places in a list, so the places of what is not listed are kept."""
-    async with serve(0, 1, house=house) as served, ClientSession(served.url) as http:
+    async with serve(0, 1, liquidity=liquidity) as served, ClientSession(served.url) as http:
         exchange = Hyperliquid()
         answers = []
         for request in exchange.instruments_requests():
@@ -173,7 +175,7 @@ async def test_the_dialects_list_what_the_house_lists(house: PaperHouse) -> None
 
 
 async def test_an_exchange_that_told_nothing_lists_nothing() -> None:
-    async with serve(0, 1, house=PaperHouse(listings_of([SPOT]))) as served, ClientSession(served.url) as http:
+    async with serve(0, 1, liquidity=PaperLiquidity(listings_of([SPOT]))) as served, ClientSession(served.url) as http:
         async with http.get("/binance/fapi/v1/exchangeInfo") as answer:
             assert (await answer.json())["symbols"] == []
 

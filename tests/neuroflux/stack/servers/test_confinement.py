@@ -14,7 +14,7 @@ from neuroflux.stack.servers.confinement import TCP_SINCE, confine, version
 TRY = """
 import os, socket, sys
 from pathlib import Path
-from neuroflux.stack.confinement import confine
+from neuroflux.stack.servers.confinement import confine
 inside, outside, open_port, closed_port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 stdlib = Path(os.__file__).parent
 confined = confine([inside / "readable", stdlib], [inside / "writable"], [], [open_port])

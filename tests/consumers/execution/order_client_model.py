@@ -24,7 +24,7 @@ from consumers.execution.leverage import Leverages
 from neuroflux.domain import (
     Ack,
     Balance,
-    BookPicture,
+    BookSnapshot,
     CommandKind,
     Fill,
     Instrument,
@@ -44,7 +44,7 @@ from neuroflux.domain import (
 from neuroflux.engine.risk.limits import limits_of
 from neuroflux.errors import TooLarge
 from neuroflux.exchanges.config import ORDER_LIMITS
-from neuroflux.exchanges.kit.interface import Desk
+from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.http.budget import Urgency
 from neuroflux.kafka.publisher import Publisher
@@ -139,7 +139,7 @@ class Log:
         return [one for one in found if not one.client_order_id]
 
 
-class FakeDesk:
+class FakeOrderClient:
     exchange = "binance"
 
     def place(self, placement: Placement, now: int) -> Request:
@@ -166,25 +166,25 @@ class FakeGateway:
         self.placed: list[Placement] = []
         self.asked: list[Request] = []
         self.answers: dict[str, Callable[[str], Outcome]] = {}
-        self._desk = FakeDesk()
+        self._order_client = FakeOrderClient()
         self.outcomes: dict[int, Outcome] = {}
         self.hold_seconds = self.risk_hold_seconds = 0.0
 
-    def desk(self, exchange: str) -> Desk:
-        return cast(Desk, self)
+    def order_client(self, exchange: str) -> OrderClient:
+        return cast(OrderClient, self)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._desk, name)
+        return getattr(self._order_client, name)
 
     def place_request(self, placement: Placement) -> Request:
         self.placed.append(placement)
-        return self._desk.place(placement, 0)
+        return self._order_client.place(placement, 0)
 
     def outcome(self, answer: Answer) -> Outcome:
         return self.answers[answer.request.method](answer.request.path)
 
-    async def call(self, exchange: str, build: Callable[[Desk, int], Request]) -> Answer:
-        request = build(cast(Desk, self._desk), 0)
+    async def call(self, exchange: str, build: Callable[[OrderClient, int], Request]) -> Answer:
+        request = build(cast(OrderClient, self._order_client), 0)
         self.asked.append(request)
         return Answer(request, 200, b"")
 
@@ -227,10 +227,10 @@ class FakeGateway:
 
 
 class Gate(FakeGateway):
-    """``desk`` as a desk: signs, and keeps what was signed."""
+    """``order_client`` as a desk: signs, and keeps what was signed."""
 
-    def desk(self, exchange: str) -> Desk:
-        return cast(Desk, _Signing(self))
+    def order_client(self, exchange: str) -> OrderClient:
+        return cast(OrderClient, _Signing(self))
 
 
 class _Signing:
@@ -271,7 +271,7 @@ class Bench:
     def book(self, bid: float = 99.9, ask: float = 100.0) -> None:
         at = now()
         sides = ((Level(bid, 500.0),), (Level(ask, 500.0),))
-        self.show(BOOKS, BookPicture("binance", "NFX/USDC", "NFX/USD", *sides, at, at, at))
+        self.show(BOOKS, BookSnapshot("binance", "NFX/USDC", "NFX/USD", *sides, at, at, at))
 
     async def take(self, command: OrderCommand) -> None:
         """Hand a command in and wait until it is taken."""
