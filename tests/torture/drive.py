@@ -116,9 +116,9 @@ class Run:
         await self._connection.command(OrderCommand(order_id=order_id, kind=kind, issued_by=NOBODY, issued_at=now()))
 
     async def _pair(self) -> None:
-        mirror = self._connection.view
+        view = self._connection.view
         with mirror.lock:
-            found = opportunities(mirror, self._connection.now())
+            found = opportunities(view, self._connection.now())
         if found:
             await self._connection.command(pair_of(found[0]))
         else:

@@ -217,8 +217,8 @@ class BinanceMarketFeed:
 
     def _funding(self, wire: MarkPriceUpdate) -> Sequence[FeedEvent]:
         """A rate is per the interval that is known when it is reported; see ``Intervals``."""
-        if not wire.r:
-            return (Ignored("mark price of a dated future"),)
+        if not wire.r or not wire.T:
+            return (Ignored("mark price without funding: a dated future, or a symbol in settlement"),)
         if not finite(wire.p, wire.i, wire.r.removeprefix("-")):
             return (Undecodable(f"markPriceUpdate of {wire.s}: a number that is none"),)
         symbol, market = self._labels[wire.s]

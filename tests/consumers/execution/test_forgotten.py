@@ -47,7 +47,7 @@ def unknown(named: str) -> Outcome:
     return NotThere("unknownOid")
 
 
-@pytest.mark.parametrize("desk", [Forgetful(), Unreadable()])
+@pytest.mark.parametrize("order_client", [Forgetful(), Unreadable()])
 async def test_an_order_that_was_filled_and_forgotten_is_not_sent_again(order_client: Forgetful) -> None:
     gate = Gate()
     gate._order_client, gate.answers = order_client, {"POST": lost, "GET": unknown}

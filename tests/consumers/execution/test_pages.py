@@ -57,7 +57,7 @@ def without_fills(named: str) -> Outcome:
     return Ack(report(named, OrderState.FILLED, "1"))
 
 
-@pytest.mark.parametrize(("desk", "asked"), [(Paged(), PAGES), (Endless(), 10)])
+@pytest.mark.parametrize(("order_client", "asked"), [(Paged(), PAGES), (Endless(), 10)])
 async def test_every_page_is_read(order_client: Paged, asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "MAX_PAGES", 10)
     gate = Gate()

@@ -46,6 +46,14 @@ def test_an_interval_is_unknown_until_the_list_is_answered() -> None:
     assert marked(at, START + 1, START + HOUR, "BUSDT") == (8, False)
 
 
+@pytest.mark.parametrize(("rate", "following"), [("", 0), ("0.00000000", 0)])
+def test_a_mark_price_without_a_next_funding_is_none(rate: str, following: int) -> None:
+    """A dated future has no rate; of a symbol in settlement the exchange gives 0 as the time of the next one."""
+    mark = {"e": "markPriceUpdate", "E": START, "s": "AUSDT", "p": "1", "i": "1", "r": rate, "T": following}
+    (event,) = feed().frame(json.dumps({"stream": "ausdt@markPrice@1s", "data": mark}), 0)
+    assert isinstance(event, Ignored)
+
+
 @pytest.mark.parametrize("hours", [1, 2, 4, 8])
 def test_from_one_funding_time_to_the_next_is_an_interval(hours: int) -> None:
     at = feed()
