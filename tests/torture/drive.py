@@ -117,7 +117,7 @@ class Run:
 
     async def _pair(self) -> None:
         view = self._connection.view
-        with mirror.lock:
+        with view.lock:
             found = opportunities(view, self._connection.now())
         if found:
             await self._connection.command(pair_of(found[0]))
