@@ -22,6 +22,8 @@ class Instrument(Struct, frozen=True, kw_only=True):
     ``multiplier`` says how to compare them. A step of 0 means the rule does not apply. Prices are bound by
     ``tick_size``; where ``price_significant_figures`` is not 0 (Hyperliquid: 5) by that and ``price_decimals`` too.
     Fees are fractions of the notional. ``closing_only``: it is settled within a day, so positions may only be reduced.
+    ``contract_size`` is the quantity of one contract where the exchange counts orders in contracts (OKX: 0.01 BTC): its
+    adapter converts, so that every quantity here and in records is in coins. It is 1 where quantities are in coins.
     """
 
     exchange: str
@@ -46,3 +48,4 @@ class Instrument(Struct, frozen=True, kw_only=True):
     asset_id: int = -1
     active: bool = True
     closing_only: bool = False
+    contract_size: Decimal = Decimal(1)

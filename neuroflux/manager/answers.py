@@ -42,6 +42,7 @@ class ExchangeConfig(TypedDict, total=False):
 
     api_key: str
     secret_key: str
+    passphrase: str
     testnet: bool
     max_leverage: float
     default_leverage: float

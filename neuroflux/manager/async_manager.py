@@ -89,9 +89,9 @@ class AsyncExchangeManager:
     async def initialize_exchanges(self, exchange_configs: Mapping[str, Mapping[str, object]]) -> InitializationAnswer:
         """Make sure that exchanges can be used; again adds and updates. See manager/initialise.py.
 
-        Keys of a configuration: ``api_key``, ``secret_key``, ``testnet``, ``max_leverage``, ``default_leverage`` (both
-        at least 1), ``rate_limits`` (``weight_per_minute``, ``requests_per_minute``, ``requests_per_second``),
-        ``subaccount``. Takes ``EXCHANGE_TIMEOUTS['initialize']`` seconds at most.
+        Keys of a configuration: ``api_key``, ``secret_key``, ``passphrase``, ``testnet``, ``max_leverage``,
+        ``default_leverage`` (both at least 1), ``rate_limits`` (``weight_per_minute``, ``requests_per_minute``,
+        ``requests_per_second``), ``subaccount``. Takes ``EXCHANGE_TIMEOUTS['initialize']`` seconds at most.
         """
         connection, wanted = self.connection, read_configs(exchange_configs)
         async with self._initialising:

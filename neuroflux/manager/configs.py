@@ -16,6 +16,7 @@ from neuroflux.manager.exchange_names import parts
 KINDS: Final[dict[str, type | tuple[type, ...]]] = {
     "api_key": str,
     "secret_key": str,
+    "passphrase": str,
     "testnet": bool,
     "max_leverage": (int, float),
     "default_leverage": (int, float),
@@ -103,7 +104,7 @@ def _wanted(exchange: str, config: Mapping[str, Any]) -> Wanted:
     rates = [float(value) * RATES[name] for name, value in config.get("rate_limits", {}).items()]
     return Wanted(
         exchange,
-        Keys(key, secret) if key and secret else None,
+        Keys(key, secret, passphrase=config.get("passphrase", "")) if key and secret else None,
         config.get("testnet"),
         float(leverage),
         float(config.get("max_leverage") or 0.0),

@@ -18,6 +18,7 @@ from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.exchanges.hyperliquid.order_client import ADDRESS
 from neuroflux.exchanges.hyperliquid.socket import ID as HYPERLIQUID
+from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.manager.account_probe import probe
 from neuroflux.manager.answers import ConnectionHealth, InitializationAnswer, iso
 from neuroflux.manager.configs import Wanted
@@ -119,9 +120,13 @@ def _key_fault(wanted: Wanted, settings: Settings) -> str:
     held, prefix = settings.keys(wanted.exchange), f"NEUROFLUX_{wanted.exchange.upper()}"
     if held is not None and wanted.subaccount not in ("", held.subaccount):
         return f"subaccount {wanted.subaccount!r}: not that of {prefix}_SUBACCOUNT; {REMOTE}"
-    if wanted.keys is None or (held is not None and (wanted.keys.key, wanted.keys.secret) == (held.key, held.secret)):
+    if wanted.keys is None or (held is not None and _credentials(wanted.keys) == _credentials(held)):
         return ""
     return f"api_key, secret_key: not those of {prefix}_API_KEY and _SECRET_KEY, which the services use; {REMOTE}"
+
+
+def _credentials(keys: Keys) -> tuple[str, str, str]:
+    return keys.key, keys.secret, keys.passphrase
 
 
 def state_fault(view: View, exchange: str, now: Microseconds, since: Microseconds = 0) -> str:

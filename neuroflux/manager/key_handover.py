@@ -32,6 +32,7 @@ def variables(wanted: Iterable[Wanted]) -> dict[str, str]:
         given = {
             "API_KEY": one.keys.key if one.keys else "",
             "SECRET_KEY": one.keys.secret if one.keys else "",
+            "PASSPHRASE": one.keys.passphrase if one.keys else "",
             "SUBACCOUNT": one.subaccount,
             "TESTNET": "" if one.testnet is None else str(int(one.testnet)),
         }

@@ -22,7 +22,7 @@ from neuroflux.runtime.exchange_addresses import address_fault, is_yes
 ENV_FILE = ".env"
 TRADER, READER = "trader", "reader"
 """As whom a person comes to Kafka and to ClickHouse of a secure local stack."""
-_SECRET = ("_SECRET_KEY", "_PASSWORD")
+_SECRET = ("_SECRET_KEY", "_PASSPHRASE", "_PASSWORD")
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """A list in one variable, separated by commas."""
@@ -80,7 +80,8 @@ class Settings(BaseSettings):
         secret = _exchange_variable(exchange_id, "SECRET_KEY")
         if not key or not secret:
             return None
-        return Keys(key, secret, _exchange_variable(exchange_id, "SUBACCOUNT"), self.testnet(exchange_id))
+        subaccount, passphrase = (_exchange_variable(exchange_id, name) for name in ("SUBACCOUNT", "PASSPHRASE"))
+        return Keys(key, secret, subaccount, self.testnet(exchange_id), passphrase)
 
     def testnet(self, exchange_id: str) -> bool:
         """Whether the exchange's testnet is meant: its addresses, unless others are set, and its signatures."""

@@ -19,7 +19,7 @@ SIMULATED = {"binance": "/binance", "binanceusdm": "/binance", "hyperliquid": "/
 """Where below NEUROFLUX_SIM each exchange that runs here is found."""
 
 
-_KEYS = ("_API_KEY", "_SECRET_KEY", "_KAFKA_USER", "_KAFKA_PASSWORD")
+_KEYS = ("_API_KEY", "_SECRET_KEY", "_PASSPHRASE", "_KAFKA_USER", "_KAFKA_PASSWORD")
 _SECRETS = (*_KEYS, "_PASSWORD")
 
 

@@ -86,13 +86,15 @@ class Keys(Struct, frozen=True):
     """Credentials of one account. Hyperliquid: ``key`` is the account's address, ``secret`` the agent's private key.
 
     ``subaccount`` is what trades where that is another account than the key's (Hyperliquid: its address); ``testnet``
-    says that they are of the exchange's testnet, where that has signatures of its own.
+    says that they are of the exchange's testnet, where that has signatures of its own. ``passphrase`` is the third part
+    of a key on exchanges that have one (OKX), empty elsewhere.
     """
 
     key: str
     secret: str
     subaccount: str = ""
     testnet: bool = False
+    passphrase: str = ""
 
     def __repr__(self) -> str:
         return "Keys(***)"

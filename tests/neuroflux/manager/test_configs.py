@@ -115,13 +115,24 @@ def test_a_stack_elsewhere_can_only_be_compared_with(tmp_path: Path, monkeypatch
     assert "NEUROFLUX_EXCHANGES" in config_fault(Wanted("binance"), real, alone, Handed(here=True))
 
 
+def test_a_passphrase_is_handed_over_with_its_key() -> None:
+    config = {"api_key": "k", "secret_key": "s", "passphrase": "p"}
+    (wanted,) = read_configs({"hyperliquid": config})
+    assert wanted.keys == Keys("k", "s", passphrase="p")
+    assert variables([wanted]) == {
+        "NEUROFLUX_HYPERLIQUID_API_KEY": "k",
+        "NEUROFLUX_HYPERLIQUID_SECRET_KEY": "s",
+        "NEUROFLUX_HYPERLIQUID_PASSPHRASE": "p",
+    }
+
+
 def test_a_stack_that_runs_here_is_given_all_that_was_asked_for_and_no_more(tmp_path: Path) -> None:
-    order_client = "0x" + "dE" * 20
-    wanted = Wanted("hyperliquid", Keys("0xmaster", "agent"), testnet=False, subaccount=order_client)
+    subaccount = "0x" + "dE" * 20
+    wanted = Wanted("hyperliquid", Keys("0xmaster", "agent"), testnet=False, subaccount=subaccount)
     assert variables([wanted, Wanted("binance")]) == {
         "NEUROFLUX_HYPERLIQUID_API_KEY": "0xmaster",
         "NEUROFLUX_HYPERLIQUID_SECRET_KEY": "agent",
-        "NEUROFLUX_HYPERLIQUID_SUBACCOUNT": order_client,
+        "NEUROFLUX_HYPERLIQUID_SUBACCOUNT": subaccount,
         "NEUROFLUX_HYPERLIQUID_TESTNET": "0",
     }
     settings, real, here = Settings(home=tmp_path), Simulated(), Handed(here=True)

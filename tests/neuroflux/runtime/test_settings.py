@@ -88,6 +88,12 @@ def test_the_testnet_is_other_addresses_and_other_signatures(monkeypatch: pytest
     assert settings.keys("hyperliquid") == Keys("0xmaster", "agent", "0xdesk", testnet=True)
 
 
+def test_a_key_may_have_a_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"API_KEY": "key", "SECRET_KEY": "secret", "PASSPHRASE": "phrase"}.items():
+        monkeypatch.setenv(f"NEUROFLUX_BINANCE_{name}", value)
+    assert load_settings().keys("binance") == Keys("key", "secret", passphrase="phrase")
+
+
 @pytest.mark.parametrize("text", ["1", "true", "YES", "on", " on ", "1 ", "y"])
 def test_every_usual_yes_is_the_testnet(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("NEUROFLUX_BINANCE_TESTNET", text)

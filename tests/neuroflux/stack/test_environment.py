@@ -14,6 +14,13 @@ def test_settings_survive_the_way_through_the_environment(tmp_path: Path, monkey
     assert Settings() == settings
 
 
+def test_only_a_stage_that_signs_is_given_a_passphrase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEUROFLUX_BINANCE_PASSPHRASE", "phrase")
+    assert "phrase" in environment.signing(Settings()).values()
+    assert "phrase" not in environment.base(Settings()).values()
+
+
 def test_a_stage_trades_on_exchanges_that_run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("NEUROFLUX_BINANCE_REST_URL=https://real\nNEUROFLUX_BINANCE_API_KEY=real\nOTHER=1\n")
