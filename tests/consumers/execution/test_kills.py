@@ -52,7 +52,7 @@ async def pointed(
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The stage in a process of its own that notes its points, and is killed when the block is left."""
     given = {"POINTS_FILE": str(notes), "POINT": point, "POINT_SIGNAL": what, "NEUROFLUX_INSTANCE": "kills"}
-    program = ROOT / "tests" / "consumers" / "points.py"
+    program = ROOT / "tests" / "consumers" / "execution" / "points.py"
     running = await asyncio.create_subprocess_exec(sys.executable, str(program), cwd=ROOT, env=os.environ | given)
     try:
         yield running
