@@ -28,6 +28,8 @@ from neuroflux.stack.home import log_path
 from neuroflux.stack.supervise.service import State
 from tests.pipeline.conftest import Pipeline, wait_for
 
+pytestmark = pytest.mark.stack
+
 KEYS = {"api_key": "KEY-OF-THE-EXAMPLE", "secret_key": "SECRET-OF-THE-EXAMPLE"}
 EVERY: dict[str, dict[str, str]] = {"hyperliquid": dict(KEYS), "binance": dict(KEYS)}
 LIMITS = {"leverage": 10.0, "max_leverage": 20.0, "weight_per_minute": 900.0}
