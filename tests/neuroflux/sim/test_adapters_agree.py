@@ -16,6 +16,7 @@ from aiohttp import web
 from neuroflux.domain import (
     Ack,
     Balance,
+    BookSnapshot,
     Fill,
     Funding,
     Instrument,
@@ -220,7 +221,7 @@ async def test_market_data(served: Served, exchange_id: str) -> None:
 
 
 def snapshots(events: Sequence[FeedEvent]) -> list[Any]:
-    return [event for event in events if type(event).__name__ == "BookPicture"]
+    return [event for event in events if isinstance(event, BookSnapshot)]
 
 
 def placement(

@@ -56,7 +56,7 @@ BTC = Instrument(
 
 
 @pytest.fixture
-def order_client() -> HyperliquidOrderClient:
+def client() -> HyperliquidOrderClient:
     return HyperliquidOrderClient(Keys(USER, KEY), [BTC], Nonces(0))
 
 
