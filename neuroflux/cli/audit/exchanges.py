@@ -72,7 +72,7 @@ class Asker:
 
     def __init__(self, accesses: Sequence[Access]) -> None:
         self._accesses = accesses
-        self._histories: dict[str, tuple[int, list[Answer]]] = {}
+        self._histories: dict[str, tuple[int, Microseconds, list[Answer]]] = {}
         self._readings = 0
 
     async def __aenter__(self) -> Asker:
@@ -102,37 +102,40 @@ class Asker:
         unread: dict[tuple[str, str], str],
     ) -> tuple[str, Own]:
         name = access.exchange
-        account, tops = await asyncio.gather(
+        (account, listed_at), tops = await asyncio.gather(
             self._account(access, traded.get(name, ()), since, unread),
             self._tops(access, _traded_first(quoted.get(name, ()), traded.get(name, ())), unread),
         )
-        return name, Own(account, tops)
+        return name, Own(account, tops, listed_at)
 
     async def _account(
         self, access: Access, names: Collection[str], since: Microseconds, unread: dict[tuple[str, str], str]
-    ) -> OwnAccount | None:
+    ) -> tuple[OwnAccount | None, Microseconds]:
+        """The account, and when its lists of orders and fills were requested."""
         if access.keys is None:
             unread[access.exchange, "account"] = NO_KEYS.format(access.exchange.upper())
-            return None
+            return None, 0
         try:
             now = await self._its_time(access)
             states = access.own.account_requests(access.keys, now)
             history = access.own.history_requests(access.keys, names, since, now)
-            found = access.own.account([*await self._all(access, states), *await self._history(access, history)])
+            answers, (listed_at, lists) = await self._all(access, states), await self._history(access, history)
+            found = access.own.account([*answers, *lists])
         except NeuroFluxError as error:
             unread[access.exchange, "account"] = str(error)
-            return None
+            return None, 0
         unread.update({(access.exchange, what): "its answer is a full page" for what in found.cut_short})
-        return found
+        return found, listed_at
 
-    async def _history(self, access: Access, requests: Sequence[Request]) -> list[Answer]:
-        """That of an earlier reading, where it is not long ago and could be read."""
-        number, answers = self._histories.pop(access.exchange, (-HISTORY_EVERY, []))
+    async def _history(self, access: Access, requests: Sequence[Request]) -> tuple[Microseconds, list[Answer]]:
+        """The lists of orders and fills, with the time of their request: those of an earlier reading while recent."""
+        number, listed_at, answers = self._histories.pop(access.exchange, (-HISTORY_EVERY, 0, []))
         if self._readings - number >= HISTORY_EVERY:
-            number, answers = self._readings, await self._all(access, requests)
+            number, listed_at = self._readings, wall()
+            answers = await self._all(access, requests)
         if all(answer.status == OK for answer in answers):
-            self._histories[access.exchange] = number, answers
-        return answers
+            self._histories[access.exchange] = number, listed_at, answers
+        return listed_at, answers
 
     async def _tops(
         self, access: Access, names: Sequence[str], unread: dict[tuple[str, str], str]

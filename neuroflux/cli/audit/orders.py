@@ -9,7 +9,7 @@ from decimal import Decimal
 from neuroflux.cli.audit.accounts import Pair
 from neuroflux.cli.audit.figures import ZERO, Figure, Key
 from neuroflux.cli.audit.reading import Exchanges, Leg, Reported
-from neuroflux.domain import Fill
+from neuroflux.domain import Fill, Microseconds
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnFill
 
 _STATES = {
@@ -25,6 +25,7 @@ UNDER_WAY = {
     "in_doubt": "nobody knows yet whether the order stands: it is asked after",
     "routed": "the order is not sent yet",
 }
+NOT_LISTED = "the exchange's list is older"
 NOT_TAKEN = "rejected"
 """Of what an exchange rejected it keeps no record: that it has none agrees, and so it does for an order that ended
 without a fill, since it never came there."""
@@ -35,19 +36,23 @@ def orders(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[
     for exchange, own in before.items():
         later = after[exchange].account if exchange in after else None
         if own.account is not None and later is not None:
-            yield from _orders(reported, exchange, own.account, later)
-            yield from _fills(reported, exchange, own.account, later)
+            listed_at = after[exchange].listed_at
+            yield from _orders(reported, exchange, own.account, later, listed_at)
+            yield from _fills(reported, exchange, own.account, later, listed_at)
 
 
-def _orders(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
+def _orders(
+    reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount, listed_at: Microseconds
+) -> Iterator[Pair]:
     ours = {leg.client_order_id: leg for leg in reported.legs if leg.exchange == exchange}
     for client_id, leg in ours.items():
-        yield from _order(client_id, leg, before, after)
+        yield from _order(client_id, leg, before, after, listed_at)
 
 
-def _order(client_id: str, leg: Leg, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
+def _order(client_id: str, leg: Leg, before: OwnAccount, after: OwnAccount, listed_at: Microseconds) -> Iterator[Pair]:
     first, last = before.orders.get(client_id), after.orders.get(client_id)
-    state, pending = _STATES.get(leg.state, leg.state), UNDER_WAY.get(leg.state, "")
+    state = _STATES.get(leg.state, leg.state)
+    pending = UNDER_WAY.get(leg.state, "") or (NOT_LISTED if leg.time > listed_at else "")
     never = state if state == "ended" and not leg.filled else NOT_TAKEN
     was, now = first.state if first else never, last.state if last else never
     had, has = first.filled if first else ZERO, last.filled if last else ZERO
@@ -59,7 +64,9 @@ def _order(client_id: str, leg: Leg, before: OwnAccount, after: OwnAccount) -> I
     )
 
 
-def _fills(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
+def _fills(
+    reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount, listed_at: Microseconds
+) -> Iterator[Pair]:
     """Every fill of our orders: what is only here was made up, what is only there was lost."""
     here = [one for one in reported.fills if one.exchange == exchange]
     ours = {_place(reported, one): one for one in here}
@@ -68,7 +75,8 @@ def _fills(reported: Reported, exchange: str, before: OwnAccount, after: OwnAcco
     theirs = {place: one for place, one in {**before.fills, **after.fills}.items() if one.order in placed}
     for place in {**theirs, **ours}:
         told, key = ours.get(place), Key("fill", exchange, f"{place[0]} trade {place[1]} {place[2]}", "fills")
-        yield key, Figure(_text(told), _text(before.fills.get(place)), _text(after.fills.get(place)))
+        pending = NOT_LISTED if told is not None and told.event_time > listed_at else ""
+        yield key, Figure(_text(told), _text(before.fills.get(place)), _text(after.fills.get(place)), pending=pending)
         yield key._replace(what="fill counted"), Figure(Decimal(counts[place]), Decimal(1), Decimal(1))
 
 

@@ -74,7 +74,8 @@ class Tables:
     def _legs(self, since: Microseconds) -> list[Leg]:
         rows = self._database.execute(
             "SELECT exchange, any(symbol), client_order_id, any(side), argMax(state, _offset), "
-            "argMax(filled_quantity, _offset) FROM order_events FINAL WHERE client_order_id != '' "
+            "argMax(filled_quantity, _offset), toUnixTimestamp64Micro(max(event_time)) FROM order_events FINAL "
+            "WHERE client_order_id != '' "
             f"GROUP BY exchange, client_order_id HAVING min(event_time) >= fromUnixTimestamp64Micro({since})"
         )
         return [Leg(*row) for row in rows]

@@ -8,7 +8,17 @@ from typing import Any
 
 from msgspec import Struct
 
-from neuroflux.domain import AggregatedPrice, ArbitrageSignal, Balance, BookSnapshot, Fill, Instrument, Position, Quote
+from neuroflux.domain import (
+    AggregatedPrice,
+    ArbitrageSignal,
+    Balance,
+    BookSnapshot,
+    Fill,
+    Instrument,
+    Microseconds,
+    Position,
+    Quote,
+)
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnTop
 
 Name = tuple[str, str]
@@ -16,7 +26,7 @@ Name = tuple[str, str]
 
 
 class Leg(Struct, frozen=True):
-    """The newest event of an order's attempt on an exchange, by its client order id."""
+    """The newest event of an order's attempt on an exchange, by its client order id; ``time`` is that event's."""
 
     exchange: str
     symbol: str
@@ -24,6 +34,7 @@ class Leg(Struct, frozen=True):
     side: str
     state: str
     filled: Decimal
+    time: Microseconds = 0
 
 
 class Reported(Struct, frozen=True):
@@ -59,10 +70,11 @@ class Signalled(Struct, frozen=True):
 
 
 class Own(Struct, frozen=True):
-    """One reading of one exchange."""
+    """One reading of one exchange. Its lists of orders and fills were requested at ``listed_at``, by our clock."""
 
     account: OwnAccount | None
     tops: Mapping[str, OwnTop]
+    listed_at: Microseconds = 0
 
 
 Exchanges = Mapping[str, Own]

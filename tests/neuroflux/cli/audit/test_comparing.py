@@ -71,6 +71,7 @@ OWN = Own(
         fills={("XUSDC", "t1", "buy"): OWN_FILL},
     ),
     {"XUSDC": OwnTop(Decimal("99.5"), Decimal("100.5"))},
+    listed_at=10,
 )
 EXCHANGES = {"a": OWN}
 BALANCE = Balance("a", "USDC", Decimal(800), Decimal(10), Decimal(190), Decimal(1000), 5)
@@ -184,6 +185,15 @@ def test_an_order_under_way_is_in_flight() -> None:
     sending = replace(REPORTED, legs=[Leg(*NAME, "c9", "buy", "sending", Decimal(0))], fills=[])
     (one,) = (one for one in found(sending) if one.key.what == "order state")
     assert (one.verdict, one.reason) == (Verdict.IN_FLIGHT, "the order is under way")
+
+
+@pytest.mark.parametrize(("time", "verdict"), [(10, Verdict.DIFFERS), (11, Verdict.IN_FLIGHT)])
+def test_an_order_newer_than_the_exchanges_list_is_in_flight(time: int, verdict: Verdict) -> None:
+    """One list serves several readings: it can't have what was placed or filled after it was requested."""
+    leg = Leg(*NAME, "c9", "buy", "filled", Decimal(2), time)
+    newer = replace(REPORTED, legs=[*REPORTED.legs, leg], fills=[FILL, replace(FILL, trade_id="t9", event_time=time)])
+    judged_now = {one.key.what: one for one in found(newer) if "c9" in one.key.subject or "t9" in one.key.subject}
+    assert {judged_now[what].verdict for what in ("order state", "filled quantity", "fill")} == {verdict}
 
 
 def test_an_account_that_trades_with_itself_has_two_fills_of_one_trade() -> None:
