@@ -130,7 +130,7 @@ class Decider:
         if command.legs:
             prospects = self._of_pair(command, ours) if is_pair(command) else self._of_rebalance(command, ours)
             return self._decide_legs(command, prospects, self._limits)
-        to, why = moved(command, self._views.failover(command.exchange), self._inability)
+        to, why = moved(command, self._views.failovers.get(command.exchange), self._inability)
         if not why or self._reduces(command, ours):
             return self._route(command, self._prospects(command, ours, self._barred, tried), self._limits)
         return because(self._route(to, self._prospects(to, ours, self._barred, tried), self._limits), why)
@@ -141,16 +141,16 @@ class Decider:
 
     def _route(self, command: OrderCommand, prospects: Sequence[Prospect], limits: Limits) -> Routed:
         market, now = prospects[0].instrument.market if prospects else command.market, wall()
-        price, others = self._views.price(market), self._views.quoted(market, now)
+        price, others = self._views.prices.get(market), self._views.quoted(market, now)
         return decide(command, prospects, price, limits, now, others, BALANCED_WEIGHTS)
 
     def _inability(self, exchange: str) -> str:
         """Why an exchange can't take orders, by our own requests and by the conditions that its failover names."""
         if why := self._blocked(exchange) or self._gateway.failing(exchange):
             return why
-        known = self._views.failover(exchange)
+        known = self._views.failovers.get(exchange)
         conditions = known.conditions if known is not None else CONDITIONS
-        return unable(conditions, self._views.health(exchange), self._gateway.error_rate(exchange), wall())
+        return unable(conditions, self._views.health.get(exchange), self._gateway.error_rate(exchange), wall())
 
     def _decide_legs(self, command: OrderCommand, prospects: Sequence[Prospect], limits: Limits) -> Routed:
         if len(prospects) < len(command.legs):
@@ -166,7 +166,7 @@ class Decider:
         now, found = wall(), dict[str, float]()
         for market in {one.instrument.market for one in prospects}:
             here = [one for one in prospects if one.instrument.market == market]
-            found[market] = reference_price(here, self._views.price(market), now, self._views.quoted(market, now))
+            found[market] = reference_price(here, self._views.prices.get(market), now, self._views.quoted(market, now))
         return [found[one.instrument.market] for one in prospects]
 
     def reroute(self, order: Order, ours: Sequence[Order]) -> Rerouted:
@@ -217,7 +217,7 @@ class Decider:
         return self._moved(replace(command, exchange=exchange)).exchange != exchange
 
     def _moved(self, command: OrderCommand) -> OrderCommand:
-        return moved(command, self._views.failover(command.exchange), self._inability)[0]
+        return moved(command, self._views.failovers.get(command.exchange), self._inability)[0]
 
     def _kept(self, order: Order, legs: Iterable[int]) -> OrderCommand:
         """The command as a failover moves it; as it is where one of these legs makes a position smaller."""
@@ -256,7 +256,7 @@ class Decider:
         now, orders = wall(), self._holding(ours)
         named = [(self._views.instrument(leg.exchange, leg.symbol), leg.side) for leg in legs]
         return [
-            self._views.prospect(one, side, orders, blocked(one.exchange), now)
+            self._views.prospect(one, side, now, orders, blocked(one.exchange))
             for one, side in named
             if one is not None
         ]
@@ -278,7 +278,7 @@ class Decider:
     ) -> list[Prospect]:
         now, orders = wall(), self._holding(ours)
         return [
-            self._views.prospect(one, command.side, orders, barred(one.exchange), now)
+            self._views.prospect(one, command.side, now, orders, barred(one.exchange))
             for one in instruments_for(command, self._views.called(command.market))
             if one.exchange not in tried
         ]

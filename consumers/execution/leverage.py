@@ -39,7 +39,7 @@ class Leverages:
 
     def _missing(self, instrument: Instrument) -> int:
         """The leverage that is asked for and was not set; 0 for none."""
-        leverage = int(self._views.bounds(instrument.exchange).get("leverage", 0.0))
+        leverage = int(self._views.limits(instrument.exchange).get("leverage", 0.0))
         is_set = self._asked.get((instrument.exchange, instrument.symbol)) == leverage
         return 0 if is_set or instrument.kind is not InstrumentKind.PERPETUAL else leverage
 

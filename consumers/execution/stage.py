@@ -81,8 +81,8 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
     await _unless_failed(_all_set(journal_read, views_read, modes_read), *followers)
     accounts = accounts_of(settings, views.listed)
     executor.gateway = await opened.enter_async_context(Gateway(accounts, partial(publisher.publish, STATUS)))
-    views.on_bounds = partial(bound, executor.gateway, views)
-    views.on_bounds(EVERYWHERE)
+    views.on_limits = partial(bound, executor.gateway, views)
+    views.on_limits(EVERYWHERE)
     limits = limits_of(settings.order_limits(live=not all(map(settings.is_simulated, accounts))))
     executor.decider = Decider(views, executor.gateway, executor.journal, limits)
     executor.alarms = Alarms(limits)
@@ -94,7 +94,7 @@ def bound(gateway: Gateway, views: Views, account: str) -> None:
     """Keep the limits that hold now of one exchange, or of all."""
     for exchange in gateway.exchanges:
         if account in (exchange, EVERYWHERE):
-            gateway.bound(exchange, views.bounds(exchange))
+            gateway.bound(exchange, views.limits(exchange))
 
 
 async def _take_commands(reader: Reader, executor: Executor) -> None:

@@ -17,10 +17,10 @@ from decimal import Decimal
 from math import fsum, isnan, nan
 
 from neuroflux.domain import Balance, Instrument, Microseconds, Position
+from neuroflux.engine.risk.limits import BALANCES_LIFE
 from neuroflux.errors import UsageError
 from neuroflux.manager.answers import AssetBalance, BalanceAnswer, ExchangeBalance, SyncStatus, iso
 from neuroflux.manager.exchange_names import PARTS
-from neuroflux.manager.initialise import BALANCES_LIFE
 from neuroflux.manager.view import RECENT_SPAN, View
 
 
@@ -30,8 +30,8 @@ def unified_balance(
     """What these exchanges hold of these assets; None means all. Raises UsageError for a filter that is no list."""
     _check(asset_filter)
     held = [
-        told.balance
-        for (exchange, asset), told in view.balances.items()
+        reported.balance
+        for (exchange, asset), reported in view.balances.items()
         if exchange in exchanges and (asset_filter is None or asset in asset_filter)
     ]
     assets = _by_asset(view, held, now)
@@ -43,7 +43,7 @@ def unified_balance(
         "exchange_breakdown": _with_sums(accounts),
         "available_balance": {asset: one["available"] for asset, one in assets.items()},
         "locked_balance": {asset: one["in_positions"] + one["in_orders"] for asset, one in assets.items()},
-        "last_updated": iso(max((view.balances_told(name) for name in exchanges), default=0)),
+        "last_updated": iso(max((view.balances_written.get(name, 0) for name in exchanges), default=0)),
         "sync_status": {name: sync_status(view, name, now) for name in exchanges},
         "unpriced": [asset for asset, one in assets.items() if isnan(one["value_usd"])]
         + [name for name, value in _profits(view, exchanges, asset_filter, now).items() if isnan(value)],
@@ -168,18 +168,14 @@ def sync_status(view: View, exchange: str, now: Microseconds) -> SyncStatus:
 
     The age is that of the oldest balance or position.
     """
-    reported, difference, mode = (
-        view.oldest_part(exchange),
-        view.differences.get(exchange),
-        view.modes.get(exchange),
-    )
+    reported, difference = view.oldest_part(exchange), view.differences.get(exchange)
     if not reported:
         return {"status": "missing", "age_seconds": nan, "agrees": None, "detail": "no balance was reported"}
     age = (now - reported) / 1e6
     if now - reported > BALANCES_LIFE:
         return {"status": "stale", "age_seconds": age, "agrees": None, "detail": f"last reported {age:.0f} s ago"}
-    if mode is not None and mode.value:
-        return {"status": "differs", "age_seconds": age, "agrees": None, "detail": f"mode: {mode.detail}"}
+    if mode := view.mode_of(exchange):
+        return {"status": "differs", "age_seconds": age, "agrees": None, "detail": mode}
     if difference is not None and now - difference.event_time <= RECENT_SPAN:
         return {"status": "differs", "age_seconds": age, "agrees": False, "detail": difference.detail}
     return {"status": "synced", "age_seconds": age, "agrees": True, "detail": ""}

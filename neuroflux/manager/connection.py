@@ -43,7 +43,7 @@ class Connection:
 
     def __init__(self, settings: Settings, now: Callable[[], Microseconds] = wall) -> None:
         self.settings, self.now = settings, now
-        self.view = View()
+        self.view = View(now)
         self._followers = Followers()
         self._moved = asyncio.Condition()
         self._failure: BaseException | None = None

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from neuroflux.domain import Failover, HealthStatus, Microseconds
 from neuroflux.engine.health.failover import CONDITIONS
+from neuroflux.engine.risk.limits import BALANCES_LIFE
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.manager.account_probe import Probed, probe
@@ -20,7 +21,7 @@ from neuroflux.manager.answers import BackupTest, FailoverAnswer
 from neuroflux.manager.balances import unified_balance
 from neuroflux.manager.connection import CLIENT, Connection
 from neuroflux.manager.exchange_names import expand, parts
-from neuroflux.manager.initialise import BALANCES_LIFE, HEALTH_LIFE
+from neuroflux.manager.initialise import HEALTH_LIFE
 from neuroflux.manager.view import View
 from neuroflux.records.topics import FAILOVER
 
@@ -98,8 +99,9 @@ def _showed(view: View, exchange: str, since: Microseconds) -> bool:
 
 def tried(view: View, exchange: str, probed: Probed, began: Microseconds, now: Microseconds) -> BackupTest:
     """What a backup showed since the trial ``began``; ``passed`` where it lacks nothing."""
-    health, told, book = view.health.get(exchange), view.balances_told(exchange), view.newest_book(exchange)
-    funds = unified_balance(view, (exchange,), None, now)["total_balance_usd"] if told else nan
+    health, book = view.health.get(exchange), view.newest_book(exchange)
+    written = view.balances_written.get(exchange, 0)
+    funds = unified_balance(view, (exchange,), None, now)["total_balance_usd"] if written else nan
     poor = "" if funds > 0 else "funds: nothing of worth is held there"
     reason = _lacking(view, exchange, probed, began, now) or poor
     return {
@@ -113,14 +115,15 @@ def tried(view: View, exchange: str, probed: Probed, began: Microseconds, now: M
 
 
 def _lacking(view: View, exchange: str, probed: Probed, began: Microseconds, now: Microseconds) -> str:
-    health, told, book = view.health.get(exchange), view.balances_told(exchange), view.newest_book(exchange)
+    health, book = view.health.get(exchange), view.newest_book(exchange)
+    written = view.balances_written.get(exchange, 0)
     if health is None or now - health.event_time > HEALTH_LIFE:
         return "health: nobody told it lately"
     if health.status is HealthStatus.OFFLINE:
         return f"health: offline: {health.reason}"
     if probed.reason:
         return f"signed read: {probed.reason}"
-    if not told or now - told > BALANCES_LIFE:
+    if not written or now - written > BALANCES_LIFE:
         return "balances: they were not told lately"
     return "" if book >= began else "book: none came while it was tried"
 

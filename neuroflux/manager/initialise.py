@@ -13,6 +13,7 @@ from collections.abc import Container, Sequence
 from msgspec import Struct
 
 from neuroflux.domain import ControlCommand, ControlKind, HealthStatus, Microseconds
+from neuroflux.engine.risk.limits import BALANCES_LIFE
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
@@ -34,8 +35,6 @@ from neuroflux.stack.plan import SIM
 
 HEALTH_LIFE: Microseconds = 20_000_000
 """Health is told every 5 s: older than this, nobody watches the exchange."""
-BALANCES_LIFE: Microseconds = 150_000_000
-"""Balances are told at least each minute."""
 REMOTE = "no key can be handed to a stack that does not run in NEUROFLUX_HOME"
 MARKET_PATIENCE = 3.0
 """Seconds that the first book of an exchange is waited for when all else is ready."""
@@ -138,10 +137,10 @@ def state_fault(view: View, exchange: str, now: Microseconds, since: Microsecond
         return f"its health was last told {(now - health.event_time) / 1e6:.0f} s ago"
     if health.status is HealthStatus.OFFLINE:
         return f"offline: {health.reason}"
-    told = view.balances_told(exchange)
-    if not told or told < since:
+    written = view.balances_written.get(exchange, 0)
+    if not written or written < since:
         return "its balances are not known"
-    return "" if now - told <= BALANCES_LIFE else f"its balances were last told {(now - told) / 1e6:.0f} s ago"
+    return "" if now - written <= BALANCES_LIFE else f"its balances were last told {(now - written) / 1e6:.0f} s ago"
 
 
 # ── the whole ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -209,14 +208,14 @@ def answer(
 
 
 def _connection(view: View, wanted: Wanted, simulated: bool, reason: str, now: Microseconds) -> ConnectionHealth:
-    health, told = view.health.get(wanted.exchange), view.balances_told(wanted.exchange)
+    health, written = view.health.get(wanted.exchange), view.balances_written.get(wanted.exchange, 0)
     return {
         "status": health.status.value if health else "unknown",
         "simulated": simulated,
         "reason": reason,
         "keys": "demo" if simulated else "own" if wanted.keys else "none",
         "latency_ms": health.latency_ms if health else float("nan"),
-        "balances_age_seconds": (now - told) / 1e6 if told else float("nan"),
+        "balances_age_seconds": (now - written) / 1e6 if written else float("nan"),
         "last_successful_request": iso(health.last_successful_request) if health else "",
         "limits": dict(view.limits(wanted.exchange)),
     }

@@ -92,7 +92,7 @@ def _check_number(name: str, given: object) -> None:
 
 
 def _known(view: View, exchanges: Sequence[str], wanted: set[str], now: Microseconds) -> Known:
-    held = [told.balance for told in view.balances.values() if told.balance.exchange in exchanges]
+    held = [one.balance for one in view.balances.values() if one.balance.exchange in exchanges]
     assets = {one.asset for one in held if one.total} | wanted
     spot = [
         one
@@ -123,8 +123,8 @@ def _leg(view: View, trade: RebalanceTrade) -> CommandLeg:
 async def _read_back(connection: Connection, followed: Followed) -> None:
     """Wait until the exchanges that traded have told their balances after the last fill."""
     last = {fill.exchange: max(0, fill.event_time) for fill in sorted(followed.fills, key=lambda one: one.event_time)}
-    told = connection.view.balances_told
-    await connection.until(lambda: all(told(name) >= time for name, time in last.items()), READ_BACK_SECONDS)
+    written = connection.view.balances_written
+    await connection.until(lambda: all(written.get(name, 0) >= time for name, time in last.items()), READ_BACK_SECONDS)
 
 
 def allocation(view: View, exchanges: Sequence[str], now: Microseconds) -> dict[str, float]:

@@ -162,7 +162,7 @@ async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microse
     view, now = manager.connection.view, manager.connection.now()
     with view.lock:
         instruments = {(one.exchange, one.symbol): one for one in view.instruments}
-        balances: dict[Name, Balance] = {name: told.balance for name, told in view.balances.items()}
+        balances: dict[Name, Balance] = {name: one.balance for name, one in view.balances.items()}
         positions: dict[Name, Position] = dict(view.positions)
         books = {name: book for name, one in instruments.items() if (book := view.book(one)) is not None}
         assets = {asset for _, asset in balances} | {one.quote for one in instruments.values()}

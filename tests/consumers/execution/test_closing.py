@@ -170,9 +170,9 @@ async def test_what_was_bought_counts_to_the_position_before_anybody_tells_it(ki
         futures(stage, "0", free="10000")
         tell("0")
         if not known:
-            stage.executor.views._balances.pop(("binance", "NFX"))
-            stage.executor.views._positions.clear()
-            stage.executor.views._seen.clear()
+            stage.executor.views.balances.pop(("binance", "NFX"))
+            stage.executor.views.positions.clear()
+            stage.executor.views._positions_seen.clear()
         decider = stage.executor.decider
         decider._limits = replace(decider._limits, max_position_usd=150.0)
         market = PERPETUAL.symbol if kind == "perpetual" else SPOT.symbol
@@ -190,7 +190,7 @@ async def test_balances_that_nobody_told_lately_stop_what_is_new_alone() -> None
     async with bench() as stage:
         futures(stage, "1", free="1000")
         old = now() - BALANCES_LIFE - 1_000_000
-        stage.executor.views._funded.clear()
+        stage.executor.views.balances_written.clear()
         margin(stage, "1000", old)
         await stage.take(replace(order(Side.BUY, "1"), order_id="more"))
         assert (await stage.ends("more")).reason.endswith("funds: the balances of binance are not known")
@@ -238,10 +238,10 @@ async def test_an_exchange_that_takes_no_new_risk_takes_what_reduces() -> None:
 )
 async def test_an_unsound_book_is_not_traded_on(bid: float, ask: float, ahead: int) -> None:
     async with bench() as stage:
-        before = stage.executor.views._books[("binance", "NFX/USDC")]
+        before = stage.executor.views.books[("binance", "NFX/USDC")]
         at, sides = now(), ((Level(bid, 1.0),), (Level(ask, 1.0),))
         stage.show(BOOKS, BookSnapshot("binance", "NFX/USDC", "NFX/USD", *sides, at, at + ahead, at + ahead))
-        assert stage.executor.views._books[("binance", "NFX/USDC")] == before
+        assert stage.executor.views.books[("binance", "NFX/USDC")] == before
 
 
 async def test_a_book_that_is_dated_ahead_and_written_ahead_becomes_stale_all_the_same() -> None:
@@ -249,7 +249,7 @@ async def test_a_book_that_is_dated_ahead_and_written_ahead_becomes_stale_all_th
         at, sides = now(), ((Level(99.9, 1.0),), (Level(100.0, 1.0),))
         ahead = at + 40_000_000
         stage.show(BOOKS, BookSnapshot("binance", "NFX/USDC", "NFX/USD", *sides, at, ahead, ahead), at=at + DAY)
-        book, _ = stage.executor.views._books[("binance", "NFX/USDC")]
+        book, _ = stage.executor.views.books[("binance", "NFX/USDC")]
         assert at <= book.received_time <= now()
 
 
@@ -258,10 +258,10 @@ async def test_a_price_and_a_health_that_are_none_are_not_taken() -> None:
         views, nan = stage.executor.views, float("nan")
         for price, at in ((nan, now()), (0.0, now()), (100.0, now() + DAY)):
             stage.show(PRICES, AggregatedPrice("NFX/USD", price, 99.0, 101.0, 1.0, 1.0, (), (), at))
-            assert views.price("NFX/USD") is None
+            assert views.prices.get("NFX/USD") is None
         for latency, at in ((nan, now()), (1.0, now() + DAY)):
             stage.show(HEALTH, ExchangeHealth("binance", HealthStatus.ONLINE, latency, 100.0, 0.0, at, "", at))
-            assert views.health("binance") is None
+            assert views.health.get("binance") is None
 
 
 async def test_a_withdrawn_book_replaces_what_it_was() -> None:

@@ -31,12 +31,12 @@ def taken(views: Views, topic: Topic, record: Any, error: str = "") -> list[str]
 )
 def test_limits_that_are_none_change_nothing_and_are_named(limits: dict[str, float]) -> None:
     views, told = Views(), list[Any]()
-    views.on_bounds = told.append
+    views.on_limits = told.append
     control = ControlCommand(kind=ControlKind.LIMITS, account="binance", limits=limits)
     (reason,) = taken(views, CONTROL, control)
     assert reason.startswith("limits: ")
     assert len(reason) < 200
-    assert (views.bounds("binance"), told) == ({}, [])
+    assert (views.limits("binance"), told) == ({}, [])
 
 
 class Lines:
@@ -54,12 +54,12 @@ class Lines:
 @pytest.mark.parametrize("first", ["*", "binance"])
 def test_what_is_set_for_all_bounds_each_beside_what_is_set_for_it(first: str) -> None:
     views, lines = Views(), Lines()
-    views.on_bounds = partial(bound, cast(Gateway, lines), views)
+    views.on_limits = partial(bound, cast(Gateway, lines), views)
     every, own = {"weight_per_minute": 600.0, "max_leverage": 2.0}, {"weight_per_minute": 900.0, "leverage": 5.0}
     for account, limits in [("*", every), ("binance", own)][:: 1 if first == "*" else -1]:
         assert not taken(views, CONTROL, ControlCommand(kind=ControlKind.LIMITS, account=account, limits=limits))
-    assert views.bounds("binance") == lines.kept["binance"] == {**every, "leverage": 5.0}
-    assert views.bounds("hyperliquid") == lines.kept["hyperliquid"] == every
+    assert views.limits("binance") == lines.kept["binance"] == {**every, "leverage": 5.0}
+    assert views.limits("hyperliquid") == lines.kept["hyperliquid"] == every
     assert not taken(views, CONTROL, ControlCommand(kind=ControlKind.LIMITS, account="*"))
     assert lines.kept == {"binance": own, "hyperliquid": {}}
 
@@ -74,7 +74,7 @@ def test_a_failover_of_no_exchange_moves_nothing() -> None:
     views = Views()
     everything = Failover(primary="", backups=("hyperliquid",), config_id="1")
     assert taken(views, FAILOVER, everything) == ["exchange: '' is none of binance, binanceusdm, hyperliquid"]
-    assert views.failover("") is None
+    assert views.failovers.get("") is None
 
 
 def test_a_halt_counts_however_long_its_reason_is() -> None:
@@ -92,7 +92,7 @@ def test_what_raises_is_named_and_the_next_is_taken() -> None:
     def raising(*_: Any) -> None:
         raise ValueError("cannot convert float NaN to integer")
 
-    views.on_bounds = raising
+    views.on_limits = raising
     control = ControlCommand(kind=ControlKind.LIMITS, account="binance", limits={"leverage": 2.0})
     assert taken(views, CONTROL, control) == ["fault: ValueError('cannot convert float NaN to integer')"]
     assert taken(views, CONTROL, ControlCommand(kind=ControlKind.HALT)) == []
@@ -108,7 +108,7 @@ def test_a_failover_that_can_not_be_followed_is_not() -> None:
     views = Views()
     odd = Failover(primary="binance", backups=("hyperliquid",), config_id="1", conditions={"error_rate": NAN})
     assert taken(views, FAILOVER, odd) == ["conditions: error_rate is nan, and must be from 0 to 1e+09"]
-    assert views.failover("binance") is None
+    assert views.failovers.get("binance") is None
 
 
 class Letters:

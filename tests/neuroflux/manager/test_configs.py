@@ -7,11 +7,12 @@ import pytest
 
 from neuroflux.domain import ControlCommand, ControlKind
 from neuroflux.engine.risk.command_bounds import control_fault
+from neuroflux.engine.risk.limits import BALANCES_LIFE
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.manager.configs import Wanted, read_configs
-from neuroflux.manager.initialise import BALANCES_LIFE, Simulated, answer, config_fault, state_fault
+from neuroflux.manager.initialise import Simulated, answer, config_fault, state_fault
 from neuroflux.manager.key_handover import Handed, variables
 from neuroflux.manager.view import View
 from neuroflux.runtime.settings import Settings
@@ -148,7 +149,7 @@ def test_ready_is_what_has_fresh_health_and_balances() -> None:
     assert state_fault(view, "binance", NOW, since=NOW + 1) == "its balances are not known", "of another account"
     assert "21 s ago" in state_fault(view, "binance", NOW + 21 * SECOND)
     assert "nothing is known" in state_fault(View(), "binance", NOW)
-    view.balances.clear()
+    view.balances_written.clear()
     assert state_fault(view, "binance", NOW) == "its balances are not known"
     assert BALANCES_LIFE > 120 * SECOND, "balances are told each minute"
 

@@ -114,7 +114,7 @@ def test_what_can_t_be_read_is_named(caplog: pytest.LogCaptureFixture) -> None:
     assert "account.balances-0@7: unreadable" in caplog.text
     assert "control.commands" not in caplog.text
     tell(view, topics.BALANCES, balance("binance", "USDC", "5"), NOW + SECOND)
-    assert view.balances_told("binance") == NOW + SECOND
+    assert view.balances_written["binance"] == NOW + SECOND
 
 
 @pytest.mark.parametrize("time", [1, NOW, NOW + 1, NOW + 999_999])

@@ -27,6 +27,8 @@ from neuroflux.records.entries import Entry
 
 NOW = 1_800_000_000_000_000
 SECOND = 1_000_000
+LATER = NOW + 86_400 * SECOND
+"""The clock of a view in the tests, so that every record is written before it."""
 
 
 def tell(view: View, topic: topics.Topic, record: Any, at: int = NOW) -> None:
@@ -123,7 +125,7 @@ def signal(signal_id: str = "s", profit: float = 10.0, expires_in: float = 2.0, 
 
 def all_well() -> View:
     """Both accounts of Binance and Hyperliquid, online, funded, with books, and a price of BTC."""
-    view = View()
+    view = View(lambda: LATER)
     for exchange, symbol in (
         ("binance", "BTC/USDC"),
         ("binanceusdm", "BTC/USDC:USDC"),
