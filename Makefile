@@ -12,13 +12,18 @@ define own_pip
 	$(1)/bin/python $(PIP) uninstall --quiet --yes setuptools
 endef
 
-.PHONY: run test check unit torture kills bench passwords lock digests audit clean
+.PHONY: run test test-long check unit torture kills bench passwords lock digests audit clean
 
 run: .venv/ready
 	$(BIN)/neuroflux run $(ARGS)
 
-test: check
-	$(BIN)/pytest -q $(ARGS)
+# Each capability once, on the real parts.
+test: check unit
+	$(BIN)/pytest -q -m "stack and not long" $(ARGS)
+
+# What proves by repetition: torture, kills, long replays, full disks, and more of each property.
+test-long: .venv/ready-dev
+	$(BIN)/pytest -q -m long $(ARGS)
 
 # Lint, types and import rules.
 check: .venv/ready-dev
@@ -27,9 +32,9 @@ check: .venv/ready-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The pure core alone: seconds, no broker.
+# The pure core, the adapters and the simulator: no broker. In a process per core.
 unit: .venv/ready-dev
-	$(BIN)/pytest -q -m "not stack" $(ARGS)
+	$(BIN)/pytest -q -n auto -m "not stack and not long" $(ARGS)
 
 # Seeded runs under faults and kills: ARGS="--runs 300 --seed 1".
 torture: .venv/ready-dev
