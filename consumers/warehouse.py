@@ -240,7 +240,7 @@ async def main(settings: Settings) -> None:
 def reading(settings: Settings, codec: Codec, warehouse: Warehouse, topics: Sequence[Topic], group: str) -> Reader:
     """The reader of what the warehouse is to store."""
     assigned, revoked = warehouse.assigned, warehouse.revoked
-    return Reader(settings, codec, topics, group=group, on_assign=assigned, on_revoke=revoked, unhurried=True)
+    return Reader(settings, codec, topics, group=group, on_assign=assigned, on_revoke=revoked, large_fetches=True)
 
 
 async def store_all(reader: Reader, warehouse: Warehouse) -> None:

@@ -29,7 +29,7 @@ async def logged(settings: Settings, codec: Codec, topics: Sequence[Topic]) -> l
 
 def listings_reader(settings: Settings, codec: Codec) -> Reader:
     """Of the instruments that are published after it was opened."""
-    return Reader(settings, codec, (INSTRUMENTS,), start="end", unhurried=True)
+    return Reader(settings, codec, (INSTRUMENTS,), start="end", large_fetches=True)
 
 
 async def follow_listings(reader: Reader, take: Callable[[Instrument], None]) -> None:

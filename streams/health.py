@@ -50,10 +50,10 @@ class HealthStream:
                     self._next = entry.offset + 1
                     self._publish(self._happened(entry))
 
-    def ordered(self, entry: Entry) -> None:
+    def order_changed(self, entry: Entry) -> None:
         """Take in what became of an order; not while the past is being read, whose time lies before it."""
         if isinstance(entry.record, OrderEvent) and not self._reading.locked():
-            told = self._health.ordered(entry.record, entry.timestamp)
+            told = self._health.order_changed(entry.record, entry.timestamp)
             if self._holds():
                 self._publish(told)
 
@@ -71,7 +71,7 @@ class HealthStream:
     def _happened(self, entry: Entry) -> Iterable[ExchangeHealth]:
         if not isinstance(entry.record, ExchangeStatus):
             return ()
-        return self._health.happened(entry.record, entry.timestamp)
+        return self._health.status_changed(entry.record, entry.timestamp)
 
     def _publish(self, told: Iterable[ExchangeHealth]) -> None:
         for one in told:
@@ -81,7 +81,7 @@ class HealthStream:
         """Make the state anew from the log, up to its end."""
         self._health = Health()
         async with Reader(self._settings, self._codec, TOPICS, start="beginning") as reader:
-            await reader.go_back(STATUS, self._now() - DAY)
+            await reader.seek_to_time(STATUS, self._now() - DAY)
             async with aclosing(reader.batches()) as batches:
                 async for batch in batches:
                     for entry in batch:

@@ -47,5 +47,5 @@ class TapedPrices:
 
     async def _before(self, entry: Entry) -> list[Entry]:
         async with Reader(self._settings, self._codec, (TRADES,), start="beginning") as reader:
-            await reader.go_back(TRADES, entry.timestamp - WINDOW)
+            await reader.seek_to_time(TRADES, entry.timestamp - WINDOW)
             return await reader.up_to({TopicPartition(TRADES.name, entry.partition): entry.offset})

@@ -33,7 +33,7 @@ async def follow(
     settings: Settings,
     codec: Codec,
     reference: Reference,
-    ordered: Callable[[Entry], None],
+    on_order: Callable[[Entry], None],
     now: Microseconds,
     loaded: asyncio.Event,
 ) -> None:
@@ -43,19 +43,19 @@ async def follow(
     markets are decoded; what becomes of orders is handed on.
     """
     topics = (INSTRUMENTS, QUOTES, EVENTS)
-    async with Reader(settings, codec, topics, start="beginning", wanted=wanted, unhurried=True) as reader:
-        await reader.go_back(QUOTES, now - MAX_AGE)
-        await reader.go_back(EVENTS, now)
+    async with Reader(settings, codec, topics, start="beginning", key_filter=is_followed, large_fetches=True) as reader:
+        await reader.seek_to_time(QUOTES, now - MAX_AGE)
+        await reader.seek_to_time(EVENTS, now)
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 for entry in batch:
                     if entry.topic is EVENTS:
-                        ordered(entry)
+                        on_order(entry)
                     else:
                         take(reference, entry)
                 if not loaded.is_set() and await reader.caught_up():
                     loaded.set()
 
 
-def wanted(topic: str, key: str) -> bool:
+def is_followed(topic: str, key: str) -> bool:
     return topic != QUOTES.name or is_conversion_market(key)

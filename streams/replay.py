@@ -38,7 +38,7 @@ from streams.prices import PriceStream
 
 STEPPED = (INSTRUMENTS, QUOTES, TRADES, BOOKS)
 """In the order in which records of one millisecond are taken."""
-GIVEN = (PRICES, SIGNALS)
+PUBLISHED = (PRICES, SIGNALS)
 
 log = logging.getLogger(__name__)
 Ends = Mapping[TopicPartition, int]
@@ -51,7 +51,7 @@ class Share:
         self._sink, self._partitions = sink, partitions
 
     def publish(self, topic: Topic, record: Any) -> None:
-        if topic in GIVEN and partition_of(topic.key(record).encode(), topic.partitions) in self._partitions:
+        if topic in PUBLISHED and partition_of(topic.key(record).encode(), topic.partitions) in self._partitions:
             self._sink.publish(topic, record)
 
     def publish_raw(self, topic: Topic, key: bytes | None, value: bytes, headers: Any) -> None:
@@ -70,7 +70,7 @@ class Steps:
         """Step through records, by time."""
         for entry in sorted(entries, key=_when):
             self._sink.now = entry.timestamp
-            if entry.topic is INSTRUMENTS or reference.wanted(entry.topic.name, entry.key):
+            if entry.topic is INSTRUMENTS or reference.is_followed(entry.topic.name, entry.key):
                 reference.take(self._known, entry)
             if entry.topic is not INSTRUMENTS:
                 await self._markets.take([entry])
@@ -81,7 +81,7 @@ def _when(entry: Entry) -> tuple[int, int, int, int]:
 
 
 class Worker:
-    """Steps while it is a member of the group; ``tend`` it between two reads."""
+    """Steps while it is a member of the group; ``commit_progress`` it between two reads."""
 
     def __init__(self, settings: Settings, codec: Codec, publisher: Publisher) -> None:
         self._settings, self._codec, self._publisher = settings, codec, publisher
@@ -100,7 +100,7 @@ class Worker:
             self._run, self._reached = None, {}
         await self._publisher.flush()
 
-    async def tend(self, reader: Reader) -> None:
+    async def commit_progress(self, reader: Reader) -> None:
         """Tell the group how far it came; raises what ended the steps."""
         if self._run is not None and self._run.done():
             self._run.result()
@@ -115,7 +115,7 @@ class Worker:
     async def _steps(self, partitions: set[int]) -> None:
         """From the beginning of the log to the last mark."""
         log.info("stepping for partitions %s", sorted(partitions))
-        sink = Resumed(self._publisher, await extents(self._settings, GIVEN))
+        sink = Resumed(self._publisher, await extents(self._settings, PUBLISHED))
         steps = Steps(sink, Share(sink, partitions))
         async with (
             Reader(self._settings, self._codec, (MARKS,), start="beginning") as marks,
@@ -149,9 +149,9 @@ async def main(settings: Settings) -> None:
             group=REPLAY_GROUP,
             on_assign=worker.assigned,
             on_revoke=worker.revoked,
-            wanted=lambda topic, key: False,
+            key_filter=lambda topic, key: False,
         )
         async with group, aclosing(group.batches()) as batches:
             async for _ in batches:
-                await worker.tend(group)
+                await worker.commit_progress(group)
                 ready()

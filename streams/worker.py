@@ -187,6 +187,6 @@ async def main(settings: Settings) -> None:
         taped = TapedPrices(settings, codec, PriceStream(known, publisher))
         worker.add("markets", markets.TOPICS, Markets(ArbitrageStream(known, publisher), taped).take)
         worker.add("health", health.TOPICS, monitor.take)
-        worker.beside(reference.follow(settings, codec, known, monitor.ordered, wall(), loaded))
+        worker.beside(reference.follow(settings, codec, known, monitor.order_changed, wall(), loaded))
         worker.beside(monitor.tick())
         await worker.run(loaded, ready)

@@ -20,7 +20,7 @@ from neuroflux.engine.orders.state import Hedged, Order, Phase, Rerouted
 from neuroflux.engine.orders.table import SECOND
 from neuroflux.engine.risk.limits import Limits, age_fault, command_fault
 from neuroflux.engine.risk.naked import naked_fault
-from neuroflux.engine.risk.totals import Standing, is_holding, position_fault, shrinks, standing_fault
+from neuroflux.engine.risk.totals import Totals, is_holding, position_fault, shrinks, totals_fault
 from neuroflux.engine.routing.candidates import Prospect, closing_alone, instruments_for, reference_price
 from neuroflux.engine.routing.pair import decide_hedge, decide_pair, needed
 from neuroflux.engine.routing.rebalance_legs import decide_rebalance
@@ -76,29 +76,29 @@ class Decider:
         """
         if fault := self._views.halted():
             return refused(command, fault, wall())
-        routed = self._allowed(command, ours, self._standing(command, ours))
+        routed = self._allowed(command, ours, self._totals(command, ours))
         if routed.legs:
             self._taken.append(wall())
         return routed
 
     def _allowed(
-        self, command: OrderCommand, ours: Sequence[Order], standing: Standing, tried: Collection[str] = ()
+        self, command: OrderCommand, ours: Sequence[Order], totals: Totals, tried: Collection[str] = ()
     ) -> Routed:
         """The order within the limits, or else as one that only closes; not to who has tried it."""
-        routed = self._within_limits(command, ours, standing, tried)
+        routed = self._within_limits(command, ours, totals, tried)
         closing = None if routed.legs else self._closing(command, ours, tried)
         return closing or routed
 
     def _within_limits(
-        self, command: OrderCommand, ours: Sequence[Order], standing: Standing, tried: Collection[str]
+        self, command: OrderCommand, ours: Sequence[Order], totals: Totals, tried: Collection[str]
     ) -> Routed:
-        fault = standing_fault(standing, self._limits)
+        fault = totals_fault(totals, self._limits)
         if is_pair(command):
             fault = fault or naked_fault(self._holding(ours), self._limits, wall())
         if fault:
             return refused(command, fault, wall())
         routed = self._choose(command, ours, tried)
-        fault = position_fault(routed.legs, standing, self._holding(ours), self._limits)
+        fault = position_fault(routed.legs, totals, self._holding(ours), self._limits)
         return refused(command, fault, wall()) if fault else routed
 
     def _closing(self, command: OrderCommand, ours: Sequence[Order], tried: Collection[str]) -> Routed | None:
@@ -116,7 +116,7 @@ class Decider:
         found = bool(routed.legs) and all(map(shrinks, routed.legs))
         return because(routed, "only makes smaller what is held") if found else None
 
-    def _standing(self, command: OrderCommand, ours: Sequence[Order]) -> Standing:
+    def _totals(self, command: OrderCommand, ours: Sequence[Order]) -> Totals:
         """Where we stand beside this order, which counts as open itself when it is decided again."""
         now = wall()
         while self._taken and self._taken[0] <= now - SECOND:
@@ -124,7 +124,7 @@ class Decider:
         others = (order for order in self._holding(ours) if order.id != command.order_id)
         open_orders = sum(not order.state.final for order in others)
         profit, held = self._views.profit_today(now), self._views.held()
-        return Standing(open_orders, len(self._taken), profit, held, self._views.seen)
+        return Totals(open_orders, len(self._taken), profit, held, self._views.seen)
 
     def _choose(self, command: OrderCommand, ours: Sequence[Order], tried: Collection[str]) -> Routed:
         if command.legs:
@@ -179,8 +179,8 @@ class Decider:
         command = replace(kept, quantity=rest(order), strategy=_again(order.command))
         if fault := self._views.halted() or self._stays(command, tried):
             return Rerouted(refused(command, fault, wall()).decision, ())
-        standing = replace(self._standing(command, ours), recent_orders=0)  # it was counted when it came
-        routed = self._allowed(command, ours, standing, tried)
+        totals = replace(self._totals(command, ours), recent_orders=0)  # it was counted when it came
+        routed = self._allowed(command, ours, totals, tried)
         return Rerouted(because(routed, f"not taken by {', '.join(sorted(tried))}").decision, routed.legs)
 
     def given_up(self, order: Order, leg: int, ours: Sequence[Order]) -> str:

@@ -40,14 +40,14 @@ from neuroflux.engine.orders.machine import received, step
 from neuroflux.engine.orders.state import (
     Abandoned,
     Attempt,
-    CancelAsked,
+    CancelRequested,
     Decided,
     Effect,
     FillSeen,
-    Happening,
     Hedged,
     Leg,
     Order,
+    OrderInput,
     Publish,
     Reported,
     Rerouted,
@@ -120,7 +120,7 @@ class Executor:
             runner.restore(missing[kept.order.id])
             halt = self.halt_of(kept.order)
             if halt:
-                runner.tell(CancelAsked(halt))
+                runner.tell(CancelRequested(halt))
         for one in partitions:
             self._ended += self.journal.naked(one.partition)
             self._ours.add(one.partition)
@@ -259,7 +259,7 @@ class Executor:
         if command.order_id in self._starting:
             await self._starting[command.order_id][0].wait()
         why = f"cancelled by {command.issued_by}" if command.issued_by else "cancelled"
-        wish = CancelAsked(why)
+        wish = CancelRequested(why)
         while (runner := await self._follower(command.order_id)) is not None:
             if await runner.settle(wish):
                 return
@@ -368,7 +368,7 @@ class Executor:
     def _halt(self, account: str, why: str) -> None:
         for runner in self._runners.values():
             if account in (EVERYWHERE, *_exchanges(runner.order)):
-                self._spawn(_settle(runner, CancelAsked(f"halted: {why}")), runner.order.source.partition)
+                self._spawn(_settle(runner, CancelRequested(f"halted: {why}")), runner.order.source.partition)
 
     def _ours_now(self) -> list[Order]:
         """Our orders as they are, and those that have just ended and still count."""
@@ -493,7 +493,7 @@ def unidentified(order: Order) -> set[tuple[str, str]]:
     return {(one.exchange, called) for one in instruments for called in (one.symbol, one.name)}
 
 
-def happening(order: Order, told: OrderReport | Fill) -> Happening:
+def happening(order: Order, told: OrderReport | Fill) -> OrderInput:
     """With the client order id that the order knows, which not every exchange tells."""
     named = told.client_order_id
     if not named or not any(attempt.client_order_id == named for attempt in order.attempts):
@@ -517,7 +517,7 @@ def _exchanges(order: Order) -> Iterable[str]:
     return (leg.instrument.exchange for leg in order.legs)
 
 
-async def _settle(runner: Runner, wish: Happening) -> None:
+async def _settle(runner: Runner, wish: OrderInput) -> None:
     if not runner.closed:
         await runner.settle(wish)
 

@@ -26,7 +26,7 @@ async def missing_records(settings: Settings, codec: Codec, restored: Sequence[S
     since = min(kept.event_time for kept in wanted) - MARGIN
     async with Reader(settings, codec, TOPICS, start="end") as reader:
         for topic in TOPICS:
-            await reader.go_back(topic, since)
+            await reader.seek_to_time(topic, since)
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 for entry in batch:

@@ -35,29 +35,29 @@ from neuroflux.engine.health.state import ORDERS
 from neuroflux.engine.orders.attempts import find
 from neuroflux.engine.orders.machine import step, wake_at
 from neuroflux.engine.orders.state import (
-    Ask,
-    AskFills,
+    Answered,
     Cancel,
-    CancelAsked,
+    CancelRequested,
     Decided,
     Effect,
     GivenUp,
-    Happening,
     Hedged,
+    Operation,
     Order,
+    OrderInput,
     Phase,
     Publish,
-    Question,
+    QueryFills,
+    QueryOrder,
+    RequestDecision,
+    RequestHedge,
+    RequestReroute,
+    RequestSend,
     Rerouted,
     Restored,
     Send,
     Sending,
     Ticked,
-    Told,
-    WantDecision,
-    WantHedge,
-    WantReroute,
-    WantSend,
     WriteJournal,
 )
 from neuroflux.errors import NeuroFluxError, Refused, Unreachable
@@ -130,7 +130,7 @@ class Runner:
         """Set when nothing that is told is taken any more."""
         self.gone = asyncio.Event()
         """Set when nobody follows the order any more: ended, or set aside."""
-        self._inbox: asyncio.Queue[tuple[Happening, asyncio.Event]] = asyncio.Queue(INBOX)
+        self._inbox: asyncio.Queue[tuple[OrderInput, asyncio.Event]] = asyncio.Queue(INBOX)
         self._effects = effects
         self._unpublished: list[Published] = []
         self._requests: set[asyncio.Task[object]] = set()
@@ -141,14 +141,14 @@ class Runner:
 
     # ── from outside ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def tell(self, happening: Happening) -> None:
+    def tell(self, happening: OrderInput) -> None:
         """Bring news. When too much waits already it is passed over: what an exchange knows is asked for again."""
         try:
             self._inbox.put_nowait((happening, asyncio.Event()))
         except asyncio.QueueFull:
             log.warning("order %s: too much at once, will ask again", self.order.id)
 
-    async def settle(self, happening: Happening) -> bool:
+    async def settle(self, happening: OrderInput) -> bool:
         """Bring a wish, and return when it is in the journal and done; False where the order was set aside first."""
         performed = asyncio.Event()
         await self._inbox.put((happening, performed))
@@ -225,7 +225,7 @@ class Runner:
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _news(self) -> tuple[list[Happening], list[asyncio.Event]]:
+    async def _news(self) -> tuple[list[OrderInput], list[asyncio.Event]]:
         """What has come; or that time has passed."""
         wake = wake_at(self.order)
         try:
@@ -237,7 +237,7 @@ class Runner:
             news.append(self._inbox.get_nowait())
         return [happening for happening, _ in news], [performed for _, performed in news]
 
-    def _advance(self, news: list[Happening]) -> tuple[Effect, ...]:
+    def _advance(self, news: list[OrderInput]) -> tuple[Effect, ...]:
         effects: list[Effect] = []
         for happening in news:
             taken = step(self.order, happening, wall())
@@ -270,7 +270,7 @@ class Runner:
         while performed:
             effect = performed.popleft()
             done.append(effect)
-            if not isinstance(effect, WantSend) or self._leaving:
+            if not isinstance(effect, RequestSend) or self._leaving:
                 continue
             performed += self._advance(self._halted())
             exchange = self.order.legs[effect.leg].instrument.exchange
@@ -284,10 +284,10 @@ class Runner:
                 self._turns[effect.leg] = asyncio.create_task(self._wait_for_turn(exchange, effect.leg))
         return tuple(done)
 
-    def _halted(self) -> list[Happening]:
+    def _halted(self) -> list[OrderInput]:
         """The cancel of an order that was not yet known to trade there when its exchange was halted."""
         halt = "" if self.order.cancel_asked else self._shell.halt_of(self.order)
-        return [CancelAsked(halt)] if halt else []
+        return [CancelRequested(halt)] if halt else []
 
     def _waits(self, leg: int) -> bool:
         """Whether a leg is still to be sent."""
@@ -328,7 +328,7 @@ class Runner:
             await self._shell.journal.write(self.order.source.partition, saved(self.order, [], wall()))
             self._outbox_journalled = False
 
-    async def _put(self, happening: Happening) -> None:
+    async def _put(self, happening: OrderInput) -> None:
         await self._inbox.put((happening, asyncio.Event()))
 
     async def _publish(self) -> None:
@@ -372,15 +372,15 @@ class Runner:
 
     def _begin(self, effect: Effect) -> None:
         match effect:
-            case Ask(instrument, client_order_id):
+            case QueryOrder(instrument, client_order_id):
                 self._start(self._ask(instrument, client_order_id))
-            case AskFills(instrument, since):
+            case QueryFills(instrument, since):
                 self._start(self._ask_fills(instrument, since))
-            case WantDecision():
+            case RequestDecision():
                 self._start(self._redecide())
-            case WantHedge():
+            case RequestHedge():
                 self.tell(self._shell.hedge(self.order))
-            case WantReroute():
+            case RequestReroute():
                 self.tell(self._shell.reroute(self.order))
             case Cancel(instrument, client_order_id):
                 self._start(self._cancel(instrument, client_order_id))
@@ -393,7 +393,7 @@ class Runner:
             request = gateway.order_client(exchange).place(placement, gateway.now(exchange))
         except Refused as error:
             refusal, at = Reject("", str(error)), wall()
-            return lambda: self._answered(named, Question.PLACE, refusal, at)
+            return lambda: self._answered(named, Operation.PLACE, refusal, at)
         until, offset = time.monotonic() + SIGNED_FOR, gateway.offset(exchange)
         return lambda: self._send(exchange, request, named, until, offset)
 
@@ -408,7 +408,7 @@ class Runner:
         moved = abs(self._shell.gateway.offset(exchange) - offset)
         if isinstance(outcome, Reject) and outcome.is_untimely and moved > CLOCK_OFF:
             outcome = Throttled(0.0, f"{outcome.reason} (signed with a clock that was {moved / 1e6:.1f} s off)")
-        await self._answered(client_order_id, Question.PLACE, outcome, asked_at)
+        await self._answered(client_order_id, Operation.PLACE, outcome, asked_at)
 
     async def _placed(self, exchange: str, request: Request) -> Outcome:
         gateway, asked = self._shell.gateway, time.monotonic()
@@ -439,7 +439,7 @@ class Runner:
         )
         if isinstance(outcome, NotThere):
             outcome = await self._without_fills(instrument, client_order_id, outcome, asked_at)
-        await self._answered(client_order_id, Question.QUERY, outcome, asked_at)
+        await self._answered(client_order_id, Operation.QUERY, outcome, asked_at)
 
     async def _without_fills(
         self, instrument: Instrument, client_order_id: str, outcome: NotThere, asked_at: int
@@ -461,7 +461,7 @@ class Runner:
     async def _cancel(self, instrument: Instrument, client_order_id: str) -> None:
         asked_at = wall()
         outcome = await self._cancelled(instrument, client_order_id)
-        await self._answered(client_order_id, Question.CANCEL, outcome, asked_at)
+        await self._answered(client_order_id, Operation.CANCEL, outcome, asked_at)
 
     async def _cancelled(self, instrument: Instrument, client_order_id: str) -> Outcome:
         return await self._by_either_id(
@@ -487,8 +487,8 @@ class Runner:
             return InDoubt(str(error))
         return await self._read(instrument.exchange, answer, asked)
 
-    async def _answered(self, client_order_id: str, question: Question, outcome: Outcome, asked_at: int) -> None:
-        await self._put(Told(client_order_id, question, outcome, asked_at))
+    async def _answered(self, client_order_id: str, operation: Operation, outcome: Outcome, asked_at: int) -> None:
+        await self._put(Answered(client_order_id, operation, outcome, asked_at))
 
     async def _ask_fills(self, instrument: Instrument, since: int) -> bool:
         """Whether all of them were read."""

@@ -43,10 +43,10 @@ class Inserts:
             path = "/?" + urlencode({"database": self._database, "query": sql})
             connection.request("POST", path, body=pieces, headers=self._headers, encode_chunked=True)
             answer = connection.getresponse()
-            said = answer.read().decode(errors="replace")
+            message = answer.read().decode(errors="replace")
         except (OSError, HTTPException) as error:
             raise Unreachable(f"ClickHouse at {self._address}: {error!r}") from error
         finally:
             connection.close()
         if answer.status != 200:
-            raise refusal(int(answer.headers.get("X-ClickHouse-Exception-Code") or 0), said, self._address)
+            raise refusal(int(answer.headers.get("X-ClickHouse-Exception-Code") or 0), message, self._address)

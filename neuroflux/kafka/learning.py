@@ -14,9 +14,9 @@ from neuroflux.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 2.0
+RETRY_SECONDS = 2.0
 """Seconds that records wait for a registry which does not answer."""
-QUIET = 30.0
+PAUSE_SECONDS = 30.0
 """Seconds for which it is not asked again then."""
 MOST_VERSIONS = 100
 """Of a subject. Ours have as many as their schemas have been changed."""
@@ -35,13 +35,13 @@ class Learning:
         if time.monotonic() < self._not_before:
             return
         try:
-            async with Registry(self._address, PATIENCE) as registry:
+            async with Registry(self._address, RETRY_SECONDS) as registry:
                 for version in await self._new_versions(registry, topic):
                     await self._learn(registry, topic, version)
         except NeuroFluxError as error:
             log.warning("schemas of %s are not known: %s", topic.name, error)
             if isinstance(error, Unreachable):
-                self._not_before = time.monotonic() + QUIET
+                self._not_before = time.monotonic() + PAUSE_SECONDS
 
     async def _new_versions(self, registry: Registry, topic: Topic) -> list[int]:
         seen = self._seen[topic.name]

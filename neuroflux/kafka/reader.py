@@ -17,10 +17,10 @@ from neuroflux.records.entries import Entry, key_of
 from neuroflux.records.topics import Topic
 from neuroflux.runtime.settings import Settings
 
-UNHURRIED_BYTES = 1 << 20
+LARGE_FETCH_BYTES = 1 << 20
 
 Start = Literal["beginning", "end", "committed"]
-Wanted = Callable[[str, str], bool]
+KeyFilter = Callable[[str, str], bool]
 """Whether a record of this topic and key is to be decoded at all."""
 Fetched = Mapping[TopicPartition, Sequence[Any]]
 Assigned = Callable[["Reader", set[TopicPartition]], Awaitable[None]]
@@ -42,10 +42,10 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc]
 class Reader:
     """Reads topics in batches; an async context manager.
 
-    With a ``group`` it shares partitions with the other members and goes on where the group committed. Without one it
-    reads every partition, from ``start``. ``on_revoke`` is called while the partitions are still held. Records that
-    are not ``wanted`` are passed over before they are decoded. A reader that is ``unhurried`` has them gathered by
-    Kafka for up to 0.1 s: a tenth of the fetches, and what they cost at both ends.
+    With a ``group``, partitions are shared with the other members and reading resumes at the group's committed offsets.
+    Without one, every partition is read, from ``start``. ``on_revoke`` is called while the partitions are still
+    assigned. A record that ``key_filter`` rejects is skipped before it is decoded. With ``large_fetches`` the broker
+    collects records for up to 0.1 s before it answers: a tenth of the fetches, and of their cost at both ends.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class Reader:
         start: Start = "committed",
         on_assign: Assigned | None = None,
         on_revoke: Assigned | None = None,
-        wanted: Wanted | None = None,
-        unhurried: bool = False,
+        key_filter: KeyFilter | None = None,
+        large_fetches: bool = False,
     ) -> None:
         if (group is None) == (start == "committed"):
             raise UsageError("a reader goes on where its group committed, or starts at the beginning or the end")
         self._settings, self._topics, self._group, self._start = settings, topics, group, start
         self._decoder = Decoder(settings, codec)
         self._rebalance = _Rebalance(self, on_assign, on_revoke)
-        self._wanted, self._unhurried = wanted, unhurried
+        self._key_filter, self._large_fetches = key_filter, large_fetches
         self._ends: dict[TopicPartition, int] = {}
 
     async def __aenter__(self) -> Reader:
@@ -78,7 +78,7 @@ class Reader:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,
-            fetch_min_bytes=UNHURRIED_BYTES if self._unhurried else 1,
+            fetch_min_bytes=LARGE_FETCH_BYTES if self._large_fetches else 1,
             max_partition_fetch_bytes=4 << 20,
             session_timeout_ms=10_000,
             heartbeat_interval_ms=1_000,
@@ -112,7 +112,7 @@ class Reader:
         while True:
             fetched = await self.fetch(max_records, timeout)
             yield await self._decoder.entries(
-                [message for messages in fetched.values() for message in messages if self._is_wanted(message)]
+                [message for messages in fetched.values() for message in messages if self._is_selected(message)]
             )
 
     async def fetch(self, max_records: int = 2000, timeout: float = 0.2) -> Fetched:
@@ -120,8 +120,8 @@ class Reader:
         fetched: Fetched = await self.consumer.getmany(timeout_ms=int(timeout * 1000), max_records=max_records)
         return fetched
 
-    def _is_wanted(self, message: Any) -> bool:
-        return self._wanted is None or self._wanted(message.topic, key_of(message))
+    def _is_selected(self, message: Any) -> bool:
+        return self._key_filter is None or self._key_filter(message.topic, key_of(message))
 
     async def up_to(self, ends: Mapping[TopicPartition, int]) -> list[Entry]:
         """Wait for every record before these offsets, a partition; what lies behind them stays to be read."""
@@ -143,7 +143,7 @@ class Reader:
         except KafkaError as error:
             raise Unreachable(f"Kafka did not take the offsets of {self._group}: {error!r}") from error
 
-    async def go_back(self, topic: Topic, time: int) -> None:
+    async def seek_to_time(self, topic: Topic, time: int) -> None:
         """Go on at what was written to a topic since then (µs), or at its end where nothing was. Without a group."""
         places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         found = await self.consumer.offsets_for_times(dict.fromkeys(places, max(time, 0) // 1000))

@@ -17,9 +17,9 @@ from neuroflux.records.topics import ALL, Topic
 from neuroflux.runtime.credentials import read_credentials
 from neuroflux.runtime.settings import Settings
 
-PATIENCE = 10.0
+RETRY_SECONDS = 10.0
 """Seconds that a registry which does not answer is asked again."""
-HURRY = 2.0
+KNOWN_IDS_SECONDS = 2.0
 """Seconds that it may take where this home knows the ids: who stops trading waits for it."""
 
 MOST_BYTES = 1 << 20
@@ -33,14 +33,18 @@ _RECORDED = tuple(topic for topic in ALL if topic.record is not bytes)
 class Registry:
     """One session with the registry; an async context manager. Raises Unreachable, and Refused for its own no.
 
-    ``patience``: seconds for which one that does not answer is asked again. ``login``: as whom to come, if any.
+    ``retry_seconds``: seconds for which one that does not answer is asked again. ``login``: as whom to come, if any.
     """
 
-    def __init__(self, address: str, patience: float = PATIENCE, login: aiohttp.BasicAuth | None = None) -> None:
-        self._address, self._patience, self._login = address.rstrip("/"), patience, login
+    def __init__(
+        self, address: str, retry_seconds: float = RETRY_SECONDS, login: aiohttp.BasicAuth | None = None
+    ) -> None:
+        self._address, self._retry_seconds, self._login = address.rstrip("/"), retry_seconds, login
 
     async def __aenter__(self) -> Registry:
-        self._session = aiohttp.ClientSession(auth=self._login, timeout=aiohttp.ClientTimeout(total=self._patience))
+        self._session = aiohttp.ClientSession(
+            auth=self._login, timeout=aiohttp.ClientTimeout(total=self._retry_seconds)
+        )
         return self
 
     async def __aexit__(
@@ -52,47 +56,47 @@ class Registry:
         """Register the topic's schema, BACKWARD from then on; the same schema again gives the same id."""
         subject = topic.subject
         body = {"schema": schema_text(topic), "schemaType": "AVRO"}
-        answer = await self._ask("POST", f"/subjects/{subject}/versions", body)
-        await self._ask("PUT", f"/config/{subject}", {"compatibility": "BACKWARD"})
+        answer = await self._request("POST", f"/subjects/{subject}/versions", body)
+        await self._request("PUT", f"/config/{subject}", {"compatibility": "BACKWARD"})
         return _id_in(answer)
 
     async def schema_id(self, topic: Topic) -> int:
         """The id under which the topic's schema, as we have it, is registered."""
         body = {"schema": schema_text(topic), "schemaType": "AVRO"}
-        return _id_in(await self._ask("POST", f"/subjects/{topic.subject}", body))
+        return _id_in(await self._request("POST", f"/subjects/{topic.subject}", body))
 
     async def versions(self, topic: Topic) -> list[int]:
         """The versions of a topic's subject, whoever registered them."""
-        answer = await self._ask("GET", f"/subjects/{topic.subject}/versions")
+        answer = await self._request("GET", f"/subjects/{topic.subject}/versions")
         return [one for one in answer if isinstance(one, int)] if isinstance(answer, list) else []
 
     async def version(self, topic: Topic, version: int) -> tuple[int, str]:
         """The id and the text of one of them."""
-        answer = await self._ask("GET", f"/subjects/{topic.subject}/versions/{version}")
+        answer = await self._request("GET", f"/subjects/{topic.subject}/versions/{version}")
         return _id_in(answer), str(answer.get("schema"))
 
-    async def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
+    async def _request(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Transient),
-            stop=stop_after_delay(self._patience),
+            stop=stop_after_delay(self._retry_seconds),
             wait=wait_random_exponential(multiplier=0.1, max=2),
             reraise=True,
         ):
             with attempt:
-                return await self._ask_once(method, path, body)
+                return await self._request_once(method, path, body)
         raise AssertionError("the retry loop returns or raises")
 
-    async def _ask_once(self, method: str, path: str, body: dict[str, str] | None) -> Any:
+    async def _request_once(self, method: str, path: str, body: dict[str, str] | None) -> Any:
         address = self._address + path
         try:
             async with self._session.request(method, address, json=body, allow_redirects=False) as answer:
                 if answer.status >= 500:
                     raise Unreachable(f"the registry at {self._address} answered {answer.status}")
-                said = await _bounded(answer)
+                content = await _bounded(answer)
                 if answer.status >= 300:
-                    why = said[:MOST_WHY].decode(errors="replace")
+                    why = content[:MOST_WHY].decode(errors="replace")
                     raise Refused(f"the registry refused {method} {path}: {answer.status} {why}")
-                return json.loads(said)
+                return json.loads(content)
         except (ValueError, RecursionError) as error:
             raise Refused(f"the registry at {self._address} answered {method} {path} with no JSON") from error
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -109,12 +113,12 @@ def _id_in(answer: object) -> int:
 
 
 async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
-    said = bytearray()
+    content = bytearray()
     async for piece in answer.content.iter_any():
-        said += piece
-        if len(said) > MOST_BYTES:
+        content += piece
+        if len(content) > MOST_BYTES:
             raise Refused(f"the registry answered with more than {MOST_BYTES} bytes")
-    return bytes(said)
+    return bytes(content)
 
 
 async def register_schemas(settings: Settings) -> None:
@@ -137,9 +141,9 @@ async def load_codec(settings: Settings) -> Codec:
     Asked once: a registry that goes later stops nobody. Raises Unreachable, or Refused, where neither knows an id.
     """
     kept = kept_ids(settings)
-    patience = HURRY if all(map(kept.ids, _RECORDED)) else PATIENCE
-    async with Registry(settings.registry, patience) as registry:
-        answers = await asyncio.gather(*(_answer(registry, topic, patience) for topic in _RECORDED))
+    retry_seconds = KNOWN_IDS_SECONDS if all(map(kept.ids, _RECORDED)) else RETRY_SECONDS
+    async with Registry(settings.registry, retry_seconds) as registry:
+        answers = await asyncio.gather(*(_answer(registry, topic, retry_seconds) for topic in _RECORDED))
     told = {topic: answer for topic, answer in zip(_RECORDED, answers, strict=True) if isinstance(answer, int)}
     kept = keep(settings, told)
     for topic, answer in zip(_RECORDED, answers, strict=True):
@@ -148,12 +152,12 @@ async def load_codec(settings: Settings) -> Codec:
     return Codec({topic.name: kept.ids(topic) for topic in _RECORDED})
 
 
-async def _answer(registry: Registry, topic: Topic, patience: float) -> int | NeuroFluxError:
+async def _answer(registry: Registry, topic: Topic, retry_seconds: float) -> int | NeuroFluxError:
     """The id of a topic's schema, or why there is none."""
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(retry_seconds):
             return await registry.schema_id(topic)
     except TimeoutError:
-        return Unreachable(f"the registry has not answered in {patience:.0f} s")
+        return Unreachable(f"the registry has not answered in {retry_seconds:.0f} s")
     except NeuroFluxError as error:
         return error

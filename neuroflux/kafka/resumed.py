@@ -13,14 +13,14 @@ from neuroflux.records.topics import Topic
 
 
 class Resumed:
-    """A run that always gives the same records in the same order passes over those that are ``there`` already.
+    """A run that always gives the same records in the same order passes over those that are ``existing`` already.
 
     Set ``now`` to the time of what is taken: it is the time of the records that it causes, in the log too.
     """
 
-    def __init__(self, publisher: Publisher, there: Mapping[str, Mapping[int, Extent]]) -> None:
-        self._publisher, self._there = publisher, there
-        self._given: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    def __init__(self, publisher: Publisher, existing: Mapping[str, Mapping[int, Extent]]) -> None:
+        self._publisher, self._existing = publisher, existing
+        self._published: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
         self.now: Microseconds = 0
 
     def publish(self, topic: Topic, record: Any) -> None:
@@ -34,10 +34,10 @@ class Resumed:
             self._publisher.publish_raw(topic, key, value, headers, partition=partition, at=self.now // 1000)
 
     def _is_new(self, topic: Topic, partition: int) -> bool:
-        given = self._given[topic.name]
-        given[partition] += 1
-        return given[partition] > self._there[topic.name][partition].end
+        published = self._published[topic.name]
+        published[partition] += 1
+        return published[partition] > self._existing[topic.name][partition].end
 
     def ends(self, topic: Topic) -> tuple[int, ...]:
         """What each partition of a topic has, or will have, of what was given so far."""
-        return tuple(self._given[topic.name][partition] for partition in range(topic.partitions))
+        return tuple(self._published[topic.name][partition] for partition in range(topic.partitions))

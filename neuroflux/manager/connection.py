@@ -63,13 +63,13 @@ class Connection:
         opening = (
             Reader(self.settings, codec, KEPT, start="beginning"),
             Reader(self.settings, codec, tuple(SINCE), start="end"),
-            Reader(self.settings, codec, order_tracker.TOPICS, start="end", wanted=self._followers.wanted),
+            Reader(self.settings, codec, order_tracker.TOPICS, start="end", key_filter=self._followers.wanted),
         )
         publisher = Publisher(self.settings, codec, client_id=CLIENT)
         kept, recent, orders = await _all(*(self._open.enter_async_context(one) for one in opening))
         self.publisher = await self._open.enter_async_context(publisher)
         for topic, span in SINCE.items():
-            await recent.go_back(topic, self.now() - span)
+            await recent.seek_to_time(topic, self.now() - span)
         self._feed(orders, self._followers.take)
         await _all(self._load(kept), self._load(recent))
 

@@ -18,10 +18,10 @@ _PLAIN: Final = {"REST_URL": "http", "WS_URL": "ws"}
 
 def is_yes(variable: str, text: str) -> bool:
     """Read a yes or no; raises UsageError for what is neither: a no that was meant as a yes would cost money."""
-    said = text.strip().lower()
-    if said not in YES | NO:
+    word = text.strip().lower()
+    if word not in YES | NO:
         raise UsageError(f"{variable}: {text!r} is no yes or no; 1, true, yes and on are yes, 0, false, no and off no")
-    return said in YES
+    return word in YES
 
 
 def address_fault(exchange_id: str, is_testnet: bool, given: Mapping[str, str], sim: str) -> str:

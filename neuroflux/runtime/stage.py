@@ -30,9 +30,9 @@ def run_stage(package: str, stages: Mapping[str, Main]) -> None:
     try:
         uvloop.run(_until_stopped(_chosen(package, stages)))
     except UsageError as error:
-        sys.exit(_tell(error, 2))
+        sys.exit(_report(error, 2))
     except NeuroFluxError as error:
-        sys.exit(_tell(error, 1))
+        sys.exit(_report(error, 1))
 
 
 def _chosen(package: str, stages: Mapping[str, Main]) -> Main:
@@ -64,6 +64,6 @@ async def _until_stopped(main: Main) -> None:
         logging.getLogger(__name__).info("stopped")
 
 
-def _tell(error: NeuroFluxError, code: int) -> int:
+def _report(error: NeuroFluxError, code: int) -> int:
     sys.stderr.write(f"neuroflux: {error}\n")
     return code

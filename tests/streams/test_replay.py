@@ -35,13 +35,13 @@ async def test_a_worker_that_had_to_begin_anew_commits_nothing_yet(stack: Runnin
             group=f"replay-{uuid4()}",
             on_assign=worker.assigned,
             on_revoke=worker.revoked,
-            wanted=lambda *_: False,
+            key_filter=lambda *_: False,
         )
         async with group, aclosing(group.batches()) as batches:
             async for _ in batches:
-                await worker.tend(group)
+                await worker.commit_progress(group)
                 if {await group.consumer.committed(place) for place in places} == {0}:
                     break
             await worker.revoked(group, places)
-            await worker.tend(group)
+            await worker.commit_progress(group)
             assert {await group.consumer.committed(place) for place in places} == {0}

@@ -69,11 +69,11 @@ class _Exchange:
         self.skew = 0.0
         self.usage: tuple[Microseconds, float] = (0, nan)
         self.answered: Microseconds = 0
-        self.heard = self.judged = now
-        self.market_heard: Microseconds = 0
+        self.last_status = self.judged = now
+        self.last_market_status: Microseconds = 0
         self.status = HealthStatus.ONLINE
         self.uptime = Uptime()
-        self.given: Microseconds = 0
+        self.reported_at: Microseconds = 0
 
     def advance(self, now: Microseconds, alive: Microseconds) -> Microseconds:
         """Count the time until now as what was said last; the time that counts, which never runs back.
@@ -81,7 +81,7 @@ class _Exchange:
         ``alive`` is when anything was last heard of any exchange: proof that we were observing.
         """
         now = max(now, self.judged)
-        observed, silent = min(now, alive + HOLDS), self.heard + SILENT
+        observed, silent = min(now, alive + HOLDS), self.last_status + SILENT
         up = self.status is not HealthStatus.OFFLINE
         self.uptime.observed(self.judged, min(observed, silent), up=up)
         self.uptime.observed(max(self.judged, silent), observed, up=False)
@@ -89,11 +89,11 @@ class _Exchange:
         self.alarms = {key: one for key, one in self.alarms.items() if now - one[0] < RECENT}
         return now
 
-    def happened(self, status: ExchangeStatus, now: Microseconds) -> None:
-        self.heard = now
+    def status_changed(self, status: ExchangeStatus, now: Microseconds) -> None:
+        self.last_status = now
         kind, channel = status.kind, status.channel
         if channel == MARKET:
-            self.market_heard = now
+            self.last_market_status = now
         if channel in _STREAMS:
             self._stream(status, now)
         elif kind in _LOST or kind is StatusKind.CONNECTED:
@@ -134,7 +134,7 @@ class _Exchange:
         text = f"{status.channel} {status.kind}: {status.detail}"
         self.alarms[(status.kind, status.channel, status.symbol)] = (now, text)
 
-    def ordered(self, event: OrderEvent, now: Microseconds) -> None:
+    def order_changed(self, event: OrderEvent, now: Microseconds) -> None:
         """An exchange that took an order answered a request well; one that did not say may be in trouble."""
         if event.state is OrderState.IN_DOUBT:
             text = f"order {event.client_order_id} is in doubt: {event.reason}"
@@ -143,17 +143,22 @@ class _Exchange:
             self.answered = max(self.answered, event.event_time)
 
     def judge(self, now: Microseconds) -> tuple[HealthStatus, str]:
-        if now - self.heard >= SILENT:
-            return HealthStatus.OFFLINE, f"nothing was heard of it for {(now - self.heard) / 1e6:.0f} s"
+        if now - self.last_status >= SILENT:
+            return HealthStatus.OFFLINE, f"nothing was heard of it for {(now - self.last_status) / 1e6:.0f} s"
         everything = "; ".join(self.lost.values())
         if self.lost.keys() & {MARKET, REST} or (self.sockets and self.sockets <= self.lost.keys()):
             return HealthStatus.OFFLINE, everything
-        wrong = everything or "; ".join(text for _, text in self.alarms.values()) or self._unheard(now) or self._slow()
+        wrong = (
+            everything
+            or "; ".join(text for _, text in self.alarms.values())
+            or self._market_silent(now)
+            or self._slow()
+        )
         return (HealthStatus.DEGRADED, wrong) if wrong else (HealthStatus.ONLINE, "")
 
-    def _unheard(self, now: Microseconds) -> str:
+    def _market_silent(self, now: Microseconds) -> str:
         """The market stage hangs: that is ours, and says nothing of the exchange but that its prices are old."""
-        silent = now - self.market_heard if self.market_heard else 0
+        silent = now - self.last_market_status if self.last_market_status else 0
         return f"nothing was heard of its market data for {silent / 1e6:.0f} s" if silent >= SILENT else ""
 
     def _slow(self) -> str:
@@ -180,7 +185,7 @@ class Health:
         self._exchanges: dict[str, _Exchange] = {}
         self._alive: Microseconds = 0
 
-    def happened(self, status: ExchangeStatus, now: Microseconds) -> Sequence[ExchangeHealth]:
+    def status_changed(self, status: ExchangeStatus, now: Microseconds) -> Sequence[ExchangeHealth]:
         """Take in what happened; the exchange's health where it changed."""
         exchange = self._exchanges.get(status.exchange)
         if exchange is None:
@@ -189,16 +194,16 @@ class Health:
             each.advance(now, self._alive)
         now = exchange.judged
         self._alive = max(self._alive, now)
-        exchange.happened(status, now)
+        exchange.status_changed(status, now)
         return self._changed(status.exchange, exchange, now)
 
-    def ordered(self, event: OrderEvent, now: Microseconds) -> Sequence[ExchangeHealth]:
+    def order_changed(self, event: OrderEvent, now: Microseconds) -> Sequence[ExchangeHealth]:
         """Take in what became of an order's leg; the exchange's health where it changed."""
         exchange = self._exchanges.get(event.exchange)
         if exchange is None or not event.client_order_id:
             return ()
         now = exchange.advance(now, self._alive)
-        exchange.ordered(event, now)
+        exchange.order_changed(event, now)
         return self._changed(event.exchange, exchange, now)
 
     def tick(self, now: Microseconds) -> Sequence[ExchangeHealth]:
@@ -207,19 +212,19 @@ class Health:
         for name, exchange in self._exchanges.items():
             at = exchange.advance(now, self._alive)
             told += self._changed(name, exchange, at) or (
-                [_told(name, exchange, at)] if at - exchange.given >= EVERY else []
+                [_report(name, exchange, at)] if at - exchange.reported_at >= EVERY else []
             )
         return told
 
     def _changed(self, name: str, exchange: _Exchange, now: Microseconds) -> Sequence[ExchangeHealth]:
-        if exchange.given and exchange.judge(now)[0] is exchange.status:
+        if exchange.reported_at and exchange.judge(now)[0] is exchange.status:
             return ()
-        return [_told(name, exchange, now)]
+        return [_report(name, exchange, now)]
 
 
-def _told(name: str, exchange: _Exchange, now: Microseconds) -> ExchangeHealth:
+def _report(name: str, exchange: _Exchange, now: Microseconds) -> ExchangeHealth:
     exchange.status, reason = exchange.judge(now)
-    exchange.given = now
+    exchange.reported_at = now
     told, share = exchange.usage
     usage = share if now - told < USAGE_HOLDS else nan
     uptime = exchange.uptime.percent(now)

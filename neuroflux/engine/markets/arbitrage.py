@@ -168,7 +168,7 @@ class Arbitrage:
     def __init__(self, reference: Reference, thresholds: Thresholds) -> None:
         self._reference, self._thresholds = reference, thresholds
         self._markets: dict[str, _Market] = {}
-        self._given: dict[tuple[Name, Name], ArbitrageSignal] = {}
+        self._published: dict[tuple[Name, Name], ArbitrageSignal] = {}
 
     def book(self, book: BookSnapshot[float], cause: Cause) -> Sequence[ArbitrageSignal]:
         """Take a book in; what it opens."""
@@ -230,11 +230,11 @@ class Arbitrage:
         if not net >= least:
             return ()
         route = buy[0].name, sell[0].name
-        last = self._given.get(route)
-        if last is not None and _said(net, market.newest + bound.lifetime // 2, last):
+        last = self._published.get(route)
+        if last is not None and _is_current(net, market.newest + bound.lifetime // 2, last):
             return ()
         causes = self._causes(buy[0], sell[0], cause)
-        signal = self._given[route] = _signal(market, buy[0], sell[0], taken, causes, exit_cost, bound.lifetime)
+        signal = self._published[route] = _signal(market, buy[0], sell[0], taken, causes, exit_cost, bound.lifetime)
         return (signal,)
 
     def _causes(self, buy: _Place, sell: _Place, cause: Cause) -> tuple[Cause, ...]:
@@ -264,7 +264,7 @@ def _may_pay(cost: float, gain: float) -> bool:
     return cost < gain < cost * (1 + MAX_DIFFERENCE)
 
 
-def _said(profit: float, soon: Microseconds, last: ArbitrageSignal) -> bool:
+def _is_current(profit: float, soon: Microseconds, last: ArbitrageSignal) -> bool:
     """Whether the last signal still holds, and will until ``soon``."""
     return soon < last.expires_at and abs(profit - last.expected_profit) <= CHANGED * last.expected_profit
 

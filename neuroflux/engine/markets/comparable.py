@@ -33,5 +33,5 @@ class Reference:
 
     def causes(self, *assets: str) -> tuple[Cause, ...]:
         """The quotes that told the rates of these assets."""
-        told = map(self._conversions.told_by, assets)
+        told = map(self._conversions.quoted_by, assets)
         return tuple(self._causes[name] for name in told if name is not None)

@@ -66,7 +66,7 @@ def top_of(book: BookSnapshot[float]) -> Quote[float]:
     return Quote(*name, *tops, book.sequence, book.event_time, book.received_time)
 
 
-class _Told(Struct, frozen=True, gc=False):
+class _QuotedRate(Struct, frozen=True, gc=False):
     """What one instrument says a quote asset is worth, and how much of it stands behind that."""
 
     name: Name
@@ -78,8 +78,8 @@ class Conversions:
     """The rate of each quote asset: of what its instruments say, the median by size, so that no thin market sets it."""
 
     def __init__(self) -> None:
-        self._told: dict[str, dict[Name, _Told]] = defaultdict(dict)
-        self._chosen: dict[str, _Told] = {}
+        self._quoted: dict[str, dict[Name, _QuotedRate]] = defaultdict(dict)
+        self._chosen: dict[str, _QuotedRate] = {}
 
     def update(self, quote: Quote[float]) -> None:
         """Take in a quote of a conversion market; one that is crossed, empty or without the anchor is passed over."""
@@ -90,15 +90,15 @@ class Conversions:
         bid, ask = quote.bid_price, quote.ask_price
         if counter != ANCHOR:
             bid, ask = 1 / ask, 1 / bid
-        self._told[asset].pop(name, None)
+        self._quoted[asset].pop(name, None)
         if (ask - bid) * 2 <= MAX_SPREAD * (ask + bid):
             rate = Rate(bid, ask, quote.received_time)
-            self._told[asset][name] = _Told(name, rate, min(quote.bid_size, quote.ask_size))
+            self._quoted[asset][name] = _QuotedRate(name, rate, min(quote.bid_size, quote.ask_size))
         self._choose(asset, quote.received_time)
 
     def _choose(self, asset: str, now: Microseconds) -> None:
         fresh = sorted(
-            (one for one in self._told[asset].values() if now - one.rate.time <= MAX_AGE),
+            (one for one in self._quoted[asset].values() if now - one.rate.time <= MAX_AGE),
             key=lambda one: (one.rate.mid, one.name),
         )
         self._chosen.pop(asset, None)
@@ -119,7 +119,7 @@ class Conversions:
             known = self._chosen.get(asset)
         return known.rate if known is not None else None
 
-    def told_by(self, asset: str) -> Name | None:
+    def quoted_by(self, asset: str) -> Name | None:
         """The instrument whose quote is the rate: exchange and symbol."""
         known = self._chosen.get(asset)
         return known.name if known is not None else None

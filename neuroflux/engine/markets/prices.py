@@ -39,7 +39,7 @@ REMIND: Microseconds = 60_000_000
 DEEP = 1_000_000.0
 WIDE = 0.001
 
-Told = AggregatedPrice | ExchangeStatus
+Published = AggregatedPrice | ExchangeStatus
 
 
 class _Source:
@@ -112,10 +112,10 @@ class Prices:
         self._reference = reference
         self._markets: dict[str, _Market] = {}
 
-    def trade(self, trade: Trade[float], cause: Cause) -> Sequence[Told]:
+    def trade(self, trade: Trade[float], cause: Cause) -> Sequence[Published]:
         """Take a trade in; the market's price where it is due, after what was newly left out of it."""
         market = self._traded(trade, cause)
-        return self._told(trade.market, market) if market is not None else ()
+        return self._price_due(trade.market, market) if market is not None else ()
 
     def recall(self, tape: Sequence[tuple[Trade[float], Cause]]) -> None:
         """Take in what was traded lately, in place of what was known of these markets' trades; nothing is told."""
@@ -139,12 +139,12 @@ class Prices:
         source.traded(trade.received_time, trade.price / instrument.multiplier, trade.quantity * instrument.multiplier)
         return market
 
-    def quote(self, quote: Quote[float], cause: Cause) -> Sequence[Told]:
+    def quote(self, quote: Quote[float], cause: Cause) -> Sequence[Published]:
         """Take a quote in; the market's price where it is due, after what was newly left out of it."""
         market = self._market(quote.market)
         source = market.source((quote.exchange, quote.symbol), quote.received_time)
         source.quote, source.quote_cause = quote, cause
-        return self._told(quote.market, market)
+        return self._price_due(quote.market, market)
 
     def _market(self, name: str) -> _Market:
         market = self._markets.get(name)
@@ -152,7 +152,7 @@ class Prices:
             market = self._markets[name] = _Market()
         return market
 
-    def _told(self, name: str, market: _Market) -> Sequence[Told]:
+    def _price_due(self, name: str, market: _Market) -> Sequence[Published]:
         if market.newest - market.given < EVERY:
             return ()
         weighed = [one for key, source in market.sources.items() if (one := self._weigh(key, source, market.newest))]
@@ -161,9 +161,9 @@ class Prices:
         market.given = market.newest
         middle = _median(weighed)
         agreeing = [one for one in weighed if abs(one.price - middle) <= OUTLIER * middle]
-        told: list[Told] = []
+        told: list[Published] = []
         for one in weighed:
-            told += _judged(one, market.sources[one.name], middle, market.newest, is_in=one in agreeing)
+            told += _inclusion_changes(one, market.sources[one.name], middle, market.newest, is_in=one in agreeing)
         return [*told, _aggregate(name, agreeing, market.newest)]
 
     def _weigh(self, name: Name, source: _Source, now: Microseconds) -> _Weighed | None:
@@ -194,7 +194,7 @@ def _median(sources: Sequence[_Weighed]) -> float:
     return one.price
 
 
-def _judged(
+def _inclusion_changes(
     one: _Weighed, source: _Source, middle: float, now: Microseconds, *, is_in: bool
 ) -> Sequence[ExchangeStatus]:
     """What is newly to be said of a source that agrees (``is_in``) or does not."""

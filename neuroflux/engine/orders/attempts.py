@@ -10,24 +10,24 @@ from neuroflux.domain import Ack, Fill, InDoubt, Microseconds, NotThere, OrderRe
 from neuroflux.engine.orders.events import fault
 from neuroflux.engine.orders.state import (
     ZERO,
-    Ask,
-    AskFills,
+    Answered,
     Attempt,
     Effect,
+    Operation,
     Order,
     Phase,
     Publish,
-    Question,
-    Told,
-    WantSend,
+    QueryFills,
+    QueryOrder,
+    RequestSend,
 )
 from neuroflux.engine.orders.table import (
     BACK_OFF,
     CANCEL_AGAIN,
     FILLS_WITHIN,
     LOST_AFTER,
-    MAX_ASKED,
     MAX_CANCELS,
+    MAX_QUERIES,
     QUIET_IMMEDIATE,
     QUIET_RESTING,
     SECOND,
@@ -41,29 +41,29 @@ from neuroflux.engine.orders.table import (
 Handled = tuple[Order, list[Effect]]
 
 
-def told(order: Order, attempt: Attempt, answer: Told, now: Microseconds) -> Handled:
-    match answer.question, answer.outcome:
-        case Question.CANCEL, _:
+def told(order: Order, attempt: Attempt, answer: Answered, now: Microseconds) -> Handled:
+    match answer.operation, answer.outcome:
+        case Operation.CANCEL, _:
             # Not every exchange tells how much was filled before the cancel: the order itself is asked.
-            return _ask(order, attempt, now)
+            return _query(order, attempt, now)
         case _, Ack(report, fills):
             order, effects = reported(order, attempt, report, now)
             for fill in fills:
                 order, more = filled(order, find(order, attempt.client_order_id) or attempt, fill, now)
                 effects += more
             return order, effects
-        case Question.PLACE, Reject(code, reason):
+        case Operation.PLACE, Reject(code, reason):
             return moved(order, attempt, Input.REFUSED, now, f"{code}: {reason}" if code else reason)
-        case Question.PLACE, Throttled(retry_after, reason):
+        case Operation.PLACE, Throttled(retry_after, reason):
             order, effects = moved(order, attempt, Input.UNSENT, now, reason)
             again = now + max(int(retry_after * SECOND), _back_off(attempt))
             return _and(effects, _later(order, attempt, again))
-        case Question.PLACE, InDoubt(reason) | NotThere(reason):
+        case Operation.PLACE, InDoubt(reason) | NotThere(reason):
             order, effects = moved(order, attempt, Input.DOUBT, now, reason)
             return _and(effects, _later(order, attempt, now + BACK_OFF[0]))
-        case Question.QUERY, NotThere(reason):
-            return _not_there(order, attempt, reason, answer.asked_at, now)
-        case Question.QUERY, InDoubt(reason) if attempt.asked >= MAX_ASKED and not attempt.phase.final:
+        case Operation.QUERY, NotThere(reason):
+            return _not_there(order, attempt, reason, answer.requested_at, now)
+        case Operation.QUERY, InDoubt(reason) if attempt.asked >= MAX_QUERIES and not attempt.phase.final:
             why = f"it was asked after {attempt.asked} times, at last: {reason}"
             return unanswered(order, attempt, why, now)
     return _later(order, attempt, now + _back_off(attempt))
@@ -81,7 +81,7 @@ def reported(order: Order, attempt: Attempt, report: OrderReport, now: Microseco
     average = report.average_price or (ZERO if not report.filled_quantity else None)
     by_fills = 0 < report.filled_quantity <= attempt.seen  # which say the average themselves
     said = average is not None and report.filled_quantity >= attempt.reported and not by_fills
-    heard = replace(
+    updated = replace(
         _accepted(attempt, report.filled_quantity, report.event_time, now),
         exchange_order_id=report.exchange_order_id or attempt.exchange_order_id,
         reported=max(attempt.reported, report.filled_quantity),
@@ -90,7 +90,7 @@ def reported(order: Order, attempt: Attempt, report: OrderReport, now: Microseco
         asked=0,
         is_unanswered=attempt.is_unanswered and attempt.cancels >= MAX_CANCELS,
     )
-    return moved(put(order, heard), heard, Input(report.state.value), now, report.reason)
+    return moved(put(order, updated), updated, Input(report.state.value), now, report.reason)
 
 
 def _is_replaced(attempt: Attempt, report: OrderReport) -> bool:
@@ -107,7 +107,7 @@ def filled(order: Order, attempt: Attempt, fill: Fill, now: Microseconds) -> Han
         client_order_id=attempt.client_order_id,
         exchange_order_id=fill.exchange_order_id or attempt.exchange_order_id,
     )
-    heard = replace(
+    updated = replace(
         _accepted(attempt, attempt.seen + fill.quantity, fill.event_time, now),
         exchange_order_id=attempt.exchange_order_id or fill.exchange_order_id,
         fills=(*attempt.fills, ours),
@@ -116,7 +116,7 @@ def filled(order: Order, attempt: Attempt, fill: Fill, now: Microseconds) -> Han
         asked=0,
         is_unanswered=False,
     )
-    order, effects = moved(put(order, heard), heard, Input.FILL, now)
+    order, effects = moved(put(order, updated), updated, Input.FILL, now)
     return order, [Publish(ours), *effects]
 
 
@@ -134,9 +134,9 @@ def _accepted(attempt: Attempt, filled: Decimal, time: Microseconds, now: Micros
     return replace(attempt, filled_at=now, filled_time=time) if filled > attempt.filled else attempt
 
 
-def _not_there(order: Order, attempt: Attempt, reason: str, asked_at: Microseconds, now: Microseconds) -> Handled:
+def _not_there(order: Order, attempt: Attempt, reason: str, requested_at: Microseconds, now: Microseconds) -> Handled:
     asked = replace(attempt, asked=attempt.asked + 1, ask_at=now + _back_off(attempt))
-    if not attempt.can_be_absent(asked_at):
+    if not attempt.can_be_absent(requested_at):
         settled = attempt.sent_at + attempt.settled_after
         return put(order, replace(asked, ask_at=min(asked.ask_at, max(now, settled)))), []
     if attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING) and asked.asked < LOST_AFTER:
@@ -171,12 +171,12 @@ def too_late(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
 
 def restored(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
     if attempt.phase is Phase.ROUTED:
-        return order, [WantSend(attempt.leg)]
+        return order, [RequestSend(attempt.leg)]
     if attempt.phase is Phase.SENDING:
         order, effects = moved(order, attempt, Input.DOUBT, now, "the executor was restarted")
         attempt = find(order, attempt.client_order_id) or attempt
-        return _and(effects, _ask(order, attempt, now))
-    return _ask(order, attempt, now)
+        return _and(effects, _query(order, attempt, now))
+    return _query(order, attempt, now)
 
 
 def ticked(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
@@ -185,30 +185,30 @@ def ticked(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
     if not attempt.ask_at or attempt.ask_at > now or attempt.is_unanswered:
         return order, []
     if attempt.phase is Phase.ROUTED:
-        return _and([WantSend(attempt.leg)], _later(order, attempt, 0))
+        return _and([RequestSend(attempt.leg)], _later(order, attempt, 0))
     if attempt.phase is Phase.SENDING:
         order, effects = moved(order, attempt, Input.DOUBT, now, "no answer")
-        return _and(effects, _ask(order, find(order, attempt.client_order_id) or attempt, now))
-    return _ask(order, attempt, now)
+        return _and(effects, _query(order, find(order, attempt.client_order_id) or attempt, now))
+    return _query(order, attempt, now)
 
 
-def _ask(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
+def _query(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
     """Ask for what is not known of an attempt: the order itself, or the fills of one that has ended."""
     instrument = order.legs[attempt.leg].instrument
     asked = replace(attempt, asked=attempt.asked + 1, ask_at=now + _back_off(attempt))
     if attempt.is_unanswered:
         return order, []
-    if not attempt.phase.final and attempt.asked >= MAX_ASKED:
+    if not attempt.phase.final and attempt.asked >= MAX_QUERIES:
         return unanswered(order, attempt, f"it was asked after {attempt.asked} times in vain", now)
     if not attempt.phase.final:
-        return put(order, asked), [Ask(instrument, attempt.client_order_id)]
+        return put(order, asked), [QueryOrder(instrument, attempt.client_order_id)]
     if attempt.settled:
         return order, []
     if now > attempt.ended_at + FILLS_WITHIN:
         missing = attempt.reported - attempt.seen
         given_up = replace(attempt, fills_given_up=True, reason=f"fills of {missing} were not seen")
         return put(order, given_up), []
-    return put(order, asked), [AskFills(instrument, attempt.sent_at)]
+    return put(order, asked), [QueryFills(instrument, attempt.sent_at)]
 
 
 def unanswered(order: Order, attempt: Attempt, why: str, now: Microseconds) -> Handled:
@@ -218,7 +218,7 @@ def unanswered(order: Order, attempt: Attempt, why: str, now: Microseconds) -> H
     return put(order, silent), [] if attempt.is_unanswered else [fault(order, silent, text, now)]
 
 
-def asked_anew(order: Order) -> Order:
+def with_fresh_queries(order: Order) -> Order:
     """The order with what was given up for unanswered begun anew: a person has looked, or we were restarted."""
     fresh = (replace(a, is_unanswered=False, asked=0, cancels=0, cancelled_at=0) for a in order.attempts)
     return replace(order, attempts=tuple(fresh))

@@ -21,7 +21,7 @@ The rules:
     soon as nothing of the pair is under way: on the side that got less, or back on the one that got more. After
     ``MAX_HEDGES`` tries, or when the rest is too small to trade, it is left open and said so. A pair that is filled
     after its end is open again.
-    What is asked after in vain, or cancelled in vain, for ``MAX_ASKED`` or ``MAX_CANCELS`` times is a person's: it is
+    What is asked after in vain, or cancelled in vain, for ``MAX_QUERIES`` or ``MAX_CANCELS`` times is a person's: it is
     said once, its funds stay held, and it is taken up again by whatever is heard of it, a cancel or a restart.
 9.  What the table does not know is a fault: published as an event, with nothing changed. An attempt that was taken for
     absent and turns up is a fault too, and is cancelled where another was sent for it. When as much as was asked is
@@ -42,7 +42,6 @@ from msgspec.structs import replace
 from neuroflux.domain import Cause, CommandKind, Microseconds, OrderCommand, OrderState, OrderType, Placement
 from neuroflux.engine.orders.attempts import (
     Handled,
-    asked_anew,
     filled,
     find,
     moved,
@@ -53,35 +52,36 @@ from neuroflux.engine.orders.attempts import (
     told,
     too_late,
     unanswered,
+    with_fresh_queries,
 )
 from neuroflux.engine.orders.events import events, order_event
 from neuroflux.engine.orders.rerouting import abandoned, is_short, rerouted
 from neuroflux.engine.orders.state import (
     Abandoned,
+    Answered,
     Attempt,
     Cancel,
-    CancelAsked,
+    CancelRequested,
     Decided,
     Effect,
     FillSeen,
     GivenUp,
-    Happening,
     Hedged,
     Leg,
     Order,
+    OrderInput,
     Phase,
     Publish,
     Reported,
+    RequestDecision,
+    RequestHedge,
+    RequestReroute,
+    RequestSend,
     Rerouted,
     Restored,
     Send,
     Sending,
     Ticked,
-    Told,
-    WantDecision,
-    WantHedge,
-    WantReroute,
-    WantSend,
     WriteJournal,
 )
 from neuroflux.engine.orders.table import (
@@ -112,9 +112,9 @@ def received(command: OrderCommand, source: Cause, now: Microseconds) -> Step:
     return Step(order, (WriteJournal(), Publish(order_event(order, now))))
 
 
-def step(order: Order, happening: Happening, now: Microseconds) -> Step:
+def step(order: Order, given: OrderInput, now: Microseconds) -> Step:
     """What the order becomes, and what must be done, in this order. Never raises for what an exchange said."""
-    after, effects = _handle(order, happening, now)
+    after, effects = _handle(order, given, now)
     return _conclude(order, after, effects, now)
 
 
@@ -138,43 +138,43 @@ def decode(body: bytes) -> Order:
 # ── what happens to the order ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _handle(order: Order, happening: Happening, now: Microseconds) -> Handled:
-    match happening:
+def _handle(order: Order, given: OrderInput, now: Microseconds) -> Handled:
+    match given:
         case Decided():
-            return _decided(order, happening, now)
+            return _decided(order, given, now)
         case Sending():
-            return _sending(order, happening, now)
-        case Told():
-            return _told(order, happening, now)
+            return _sending(order, given, now)
+        case Answered():
+            return _answered(order, given, now)
         case Reported(client_order_id, news):
             return _about(order, client_order_id, lambda o, a: reported(o, a, news, now), now)
         case FillSeen(client_order_id, execution):
             return _about(order, client_order_id, lambda o, a: filled(o, a, execution, now), now)
-        case CancelAsked(why):
-            return _cancel_asked(order, why, now)
+        case CancelRequested(why):
+            return _cancel_requested(order, why, now)
         case Hedged():
-            return _hedged(order, happening, now)
+            return _hedged(order, given, now)
         case Rerouted():
-            return rerouted(order, happening, now)
+            return rerouted(order, given, now)
         case Abandoned(exchange, why):
             return _abandoned(order, exchange, why, now)
         case GivenUp(leg, why):
             return _given_up(order, leg, why, now)
         case Restored():
-            return _each(asked_anew(order), restored, now)
+            return _each(with_fresh_queries(order), restored, now)
         case Ticked():
             return _each(order, ticked, now)
 
 
-def _decided(order: Order, happening: Decided, now: Microseconds) -> Handled:
+def _decided(order: Order, given: Decided, now: Microseconds) -> Handled:
     """The first decision, or one in its place while nothing was sent, nor given up or cancelled."""
-    if order.state.final or order.cancel_asked or not _is_unsent(order) or _stays_waiting(order, happening.legs, now):
+    if order.state.final or order.cancel_asked or not _is_unsent(order) or _stays_waiting(order, given.legs, now):
         return order, []
-    reason = happening.decision.reason
-    effects: list[Effect] = [Publish(happening.decision)]
-    if not happening.legs:
+    reason = given.decision.reason
+    effects: list[Effect] = [Publish(given.decision)]
+    if not given.legs:
         return replace(order, state=OrderState.REFUSED, decided_at=now, legs=(), attempts=(), reason=reason), effects
-    routed = replace(order, state=OrderState.ROUTED, decided_at=now, legs=happening.legs, attempts=(), reason=reason)
+    routed = replace(order, state=OrderState.ROUTED, decided_at=now, legs=given.legs, attempts=(), reason=reason)
     return routed, effects
 
 
@@ -195,8 +195,8 @@ def _is_unsent(order: Order) -> bool:
     return all(attempt.phase is Phase.ROUTED and not attempt.number for attempt in order.attempts)
 
 
-def _sending(order: Order, happening: Sending, now: Microseconds) -> Handled:
-    attempt, leg = _waiting(order, happening.leg), happening.leg
+def _sending(order: Order, given: Sending, now: Microseconds) -> Handled:
+    attempt, leg = _waiting(order, given.leg), given.leg
     if attempt is None:
         return order, []  # cancelled, too late, or decided again, while it waited for its turn
     if now > order.legs[leg].decided_at + SEND_WITHIN:
@@ -206,9 +206,9 @@ def _sending(order: Order, happening: Sending, now: Microseconds) -> Handled:
     sent = replace(
         attempt,
         phase=Phase.SENDING,
-        client_order_id=happening.client_order_id,
+        client_order_id=given.client_order_id,
         sent_at=now,
-        settled_after=happening.settled_after,
+        settled_after=given.settled_after,
         ask_at=now + ANSWER_WITHIN,
     )
     return put(order, sent), [Send(_placement(order, sent))]
@@ -223,17 +223,17 @@ def _is_stale(order: Order, attempt: Attempt, now: Microseconds) -> bool:
 def _decide_again(order: Order, attempt: Attempt, why: str, now: Microseconds) -> Handled:
     if not _is_unsent(order):
         return moved(put(order, old := replace(attempt, is_stale=True)), old, Input.LATE, now, why)
-    return too_late(order, attempt, now) if now > order.received_at + SEND_WITHIN else (order, [WantDecision()])
+    return too_late(order, attempt, now) if now > order.received_at + SEND_WITHIN else (order, [RequestDecision()])
 
 
-def _told(order: Order, happening: Told, now: Microseconds) -> Handled:
+def _answered(order: Order, given: Answered, now: Microseconds) -> Handled:
     """What must wait for longer than its decision lives is decided again at once: it may go elsewhere.
 
     But not what evens a pair out, which has tries of its own, nor what makes a position smaller, which can do so there
     alone.
     """
-    order, effects = _about(order, happening.client_order_id, lambda o, a: told(o, a, happening, now), now)
-    attempt = find(order, happening.client_order_id)
+    order, effects = _about(order, given.client_order_id, lambda o, a: told(o, a, given, now), now)
+    attempt = find(order, given.client_order_id)
     if attempt is None or attempt.phase is not Phase.ROUTED or not _is_stale(order, attempt, attempt.ask_at):
         return order, effects
     if order.cancel_asked or _is_hedge(order, attempt) or order.legs[attempt.leg].reducing:
@@ -279,24 +279,24 @@ def _placement(order: Order, attempt: Attempt) -> Placement:
     )
 
 
-def _cancel_asked(order: Order, why: str, now: Microseconds) -> Handled:
+def _cancel_requested(order: Order, why: str, now: Microseconds) -> Handled:
     if order.state.final:
         return order, [Publish(order_event(order, now, f"nothing to cancel: the order is {order.state}"))]
-    return replace(asked_anew(order), cancel_asked=order.cancel_asked or why or "cancelled"), []
+    return replace(with_fresh_queries(order), cancel_asked=order.cancel_asked or why or "cancelled"), []
 
 
-def _hedged(order: Order, happening: Hedged, now: Microseconds) -> Handled:
+def _hedged(order: Order, given: Hedged, now: Microseconds) -> Handled:
     """What evens the pair out is sent as further legs; where nothing does, it is tried again, or left open."""
     if not _is_naked(order):
         return order, []
     tries = order.hedges + 1
     order = replace(order, hedges=tries, hedge_at=now + _hedge_pause(order))
-    if happening.legs and tries <= MAX_HEDGES:
+    if given.legs and tries <= MAX_HEDGES:
         stage = 1 + max(leg.stage for leg in order.legs)
-        more = tuple(replace(leg, stage=stage) for leg in happening.legs)
+        more = tuple(replace(leg, stage=stage) for leg in given.legs)
         return replace(order, legs=order.legs + more), []
-    if happening.over or tries >= MAX_HEDGES:
-        why = happening.reason or f"{MAX_HEDGES} hedges did not fill"
+    if given.over or tries >= MAX_HEDGES:
+        why = given.reason or f"{MAX_HEDGES} hedges did not fill"
         return replace(order, left_open=f"{order.net.normalize():f} left open: {why}"), []
     return order, []
 
@@ -309,8 +309,8 @@ def _conclude(before: Order, after: Order, effects: list[Effect], now: Microseco
     after, more = _next_attempts(after, now)
     after, stage = _next_stage(after)
     after, cancels = _cancels(after, now)
-    after, hedge = _want_hedge(after, now)
-    hedge += [WantReroute()] if is_short(after, now) else []
+    after, hedge = _request_hedge(after, now)
+    hedge += [RequestReroute()] if is_short(after, now) else []
     after = _at_its_end(after, now)
     told = [Publish(e) for e in events(before, after, now)]
     journal: list[Effect] = [WriteJournal()] if _durable(before) != _durable(after) else []
@@ -343,7 +343,7 @@ def _next_stage(order: Order) -> Handled:
     stage = min(order.legs[number].stage for number in waiting)
     begun = [number for number in waiting if order.legs[number].stage == stage]
     order = replace(order, attempts=order.attempts + tuple(Attempt(number, 0) for number in begun))
-    return order, [WantSend(number) for number in begun]
+    return order, [RequestSend(number) for number in begun]
 
 
 def _is_naked(order: Order) -> bool:
@@ -355,10 +355,10 @@ def _is_naked(order: Order) -> bool:
     return not waits and all(attempt.settled for attempt in order.attempts) and order.net != 0
 
 
-def _want_hedge(order: Order, now: Microseconds) -> Handled:
+def _request_hedge(order: Order, now: Microseconds) -> Handled:
     if not _is_naked(order) or order.hedge_at > now:
         return order, []
-    return replace(order, hedge_at=now + max(HEDGE_AGAIN, _hedge_pause(order))), [WantHedge()]
+    return replace(order, hedge_at=now + max(HEDGE_AGAIN, _hedge_pause(order))), [RequestHedge()]
 
 
 def _hedge_pause(order: Order) -> Microseconds:
@@ -373,7 +373,7 @@ def _next_attempts(order: Order, now: Microseconds) -> Handled:
         over = order.state.final or stays_away or now > order.decided_at + SEND_WITHIN
         if last.phase is Phase.ABSENT and not over and last.number + 1 < MAX_ATTEMPTS:
             order = replace(order, attempts=(*order.attempts, Attempt(leg, last.number + 1)))
-            effects.append(WantSend(leg))
+            effects.append(RequestSend(leg))
     return order, effects
 
 

@@ -73,15 +73,15 @@ def is_short(order: Order, now: Microseconds) -> bool:
     return not over and all(attempt.settled for attempt in order.attempts) and rest(order) > 0
 
 
-def rerouted(order: Order, happening: Rerouted, now: Microseconds) -> Handled:
+def rerouted(order: Order, given: Rerouted, now: Microseconds) -> Handled:
     """The new legs follow those that ended; without any the order ends with what it has, and says why."""
     if not is_short(order, now):
         return order, []
-    told: list[Effect] = [Publish(happening.decision)]
-    if not happening.legs:
-        return replace(order, stuck=happening.decision.reason), told
+    told: list[Effect] = [Publish(given.decision)]
+    if not given.legs:
+        return replace(order, stuck=given.decision.reason), told
     stage = 1 + max(leg.stage for leg in order.legs)
-    more = tuple(replace(leg, stage=stage) for leg in happening.legs)
+    more = tuple(replace(leg, stage=stage) for leg in given.legs)
     moved = replace(
         order,
         legs=order.legs + more,

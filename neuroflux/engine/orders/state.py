@@ -144,9 +144,9 @@ class Attempt(Struct, frozen=True):
         """Whether nothing more is expected of it."""
         return self.phase.final and (self.seen >= self.reported or self.fills_given_up)
 
-    def can_be_absent(self, asked_at: Microseconds) -> bool:
+    def can_be_absent(self, requested_at: Microseconds) -> bool:
         """Whether an exchange that did not know it at that time may never get to know it."""
-        return self.phase is not Phase.IN_DOUBT or asked_at >= self.sent_at + self.settled_after
+        return self.phase is not Phase.IN_DOUBT or requested_at >= self.sent_at + self.settled_after
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -261,7 +261,7 @@ def fees_of(attempts: tuple[Attempt, ...]) -> tuple[Fee, ...]:
 # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Question(StrEnum):
+class Operation(StrEnum):
     """What an answer of the exchange answers."""
 
     PLACE = "place"
@@ -284,13 +284,13 @@ class Sending(Struct, frozen=True):
     settled_after: Microseconds = SETTLED_AFTER
 
 
-class Told(Struct, frozen=True):
-    """What became of a request about an attempt, that was begun at ``asked_at``: an answer can take its time."""
+class Answered(Struct, frozen=True):
+    """What became of a request about an attempt, that was begun at ``requested_at``: an answer can take its time."""
 
     client_order_id: str
-    question: Question
+    operation: Operation
     outcome: Outcome
-    asked_at: Microseconds
+    requested_at: Microseconds
 
 
 class Reported(Struct, frozen=True):
@@ -305,7 +305,7 @@ class FillSeen(Struct, frozen=True):
     fill: Fill
 
 
-class CancelAsked(Struct, frozen=True):
+class CancelRequested(Struct, frozen=True):
     why: str
 
 
@@ -346,13 +346,13 @@ class Ticked(Struct, frozen=True):
     """Time has passed."""
 
 
-Happening = (
+OrderInput = (
     Decided
     | Sending
-    | Told
+    | Answered
     | Reported
     | FillSeen
-    | CancelAsked
+    | CancelRequested
     | Hedged
     | Rerouted
     | GivenUp
@@ -369,7 +369,7 @@ class WriteJournal(Struct, frozen=True):
     """The order as it now is must be in the journal before any other effect of this step."""
 
 
-class WantSend(Struct, frozen=True):
+class RequestSend(Struct, frozen=True):
     """The leg waits for its turn at the exchange; answer with ``Sending``."""
 
     leg: int
@@ -379,14 +379,14 @@ class Send(Struct, frozen=True):
     placement: Placement
 
 
-class Ask(Struct, frozen=True):
+class QueryOrder(Struct, frozen=True):
     """Ask the exchange for the attempt by its client order id."""
 
     instrument: Instrument
     client_order_id: str
 
 
-class AskFills(Struct, frozen=True):
+class QueryFills(Struct, frozen=True):
     """Ask for the account's fills in this instrument since then."""
 
     instrument: Instrument
@@ -398,15 +398,15 @@ class Cancel(Struct, frozen=True):
     client_order_id: str
 
 
-class WantDecision(Struct, frozen=True):
+class RequestDecision(Struct, frozen=True):
     """Nothing of the order was sent, and its decision is old: answer with ``Decided``."""
 
 
-class WantHedge(Struct, frozen=True):
+class RequestHedge(Struct, frozen=True):
     """One side of the pair got more than the other: answer with ``Hedged``."""
 
 
-class WantReroute(Struct, frozen=True):
+class RequestReroute(Struct, frozen=True):
     """An exchange failed to take its part: answer with ``Rerouted``."""
 
 
@@ -414,4 +414,15 @@ class Publish(Struct, frozen=True):
     record: OrderEvent | Fill | OrderDecision
 
 
-Effect = WriteJournal | WantSend | WantDecision | Send | Ask | AskFills | Cancel | WantHedge | WantReroute | Publish
+Effect = (
+    WriteJournal
+    | RequestSend
+    | RequestDecision
+    | Send
+    | QueryOrder
+    | QueryFills
+    | Cancel
+    | RequestHedge
+    | RequestReroute
+    | Publish
+)

@@ -26,7 +26,7 @@ QUIET_IMMEDIATE = 2 * SECOND
 """How long nothing may be heard of an order that rests, or that should have ended at once, before it is asked after."""
 BACK_OFF = (250_000, 500_000, SECOND, 2 * SECOND, 4 * SECOND)
 SLOW_AFTER, SLOW = 150, 30 * SECOND
-MAX_ASKED = 300
+MAX_QUERIES = 300
 """How often an order is asked after in a row without a word that is understood (question and answer count each): some
 five minutes every few seconds, then more slowly, and after three quarters of an hour it is a person's."""
 CANCELS_QUICK, MAX_CANCELS = 15, 60

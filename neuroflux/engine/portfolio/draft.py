@@ -14,7 +14,7 @@ from msgspec import Struct
 from neuroflux.domain import OrderType
 from neuroflux.engine.markets.rounding import violation
 from neuroflux.engine.portfolio.holdings import Goal, Left, Portfolio, after, drifts
-from neuroflux.engine.portfolio.steps import Quantities, Taste, bridging, converting, trading
+from neuroflux.engine.portfolio.steps import Preference, Quantities, bridging, converting, trading
 from neuroflux.engine.portfolio.ways import ZERO, Key, Way, bound_price
 
 
@@ -36,18 +36,18 @@ class Market(Struct, frozen=True):
 
 def best(market: Market) -> Draft:
     """The best of the tries; the first is enough where no plan could have fewer orders."""
-    first = _settle(market, Taste())
+    first = _settle(market, Preference())
     if _score(market, first)[:2] <= (0, _fewest(market)):
         return first
     exchanges = sorted({way.instrument.exchange for way in market.ways.values()})
-    tastes = [Taste(exchange, swaps) for exchange in ("", *exchanges) for swaps in (False, True)]
-    tries = [first, *(_settle(market, taste) for taste in tastes[1:])]
+    preferences = [Preference(exchange, swaps) for exchange in ("", *exchanges) for swaps in (False, True)]
+    tries = [first, *(_settle(market, preference) for preference in preferences[1:])]
     return min(tries, key=lambda draft: _score(market, draft))
 
 
 def cost(market: Market) -> Decimal:
     """About what getting there costs, by the first try."""
-    return market.portfolio.total - _settle(market, Taste()).left.total
+    return market.portfolio.total - _settle(market, Preference()).left.total
 
 
 def _fewest(market: Market) -> int:
@@ -63,11 +63,11 @@ def _score(market: Market, draft: Draft) -> tuple[int, int, Decimal]:
     return int(off / market.goal.dust), len(draft.quantities), market.portfolio.total - draft.left.total
 
 
-def _settle(market: Market, taste: Taste) -> Draft:
+def _settle(market: Market, preference: Preference) -> Draft:
     """Try until all orders keep the rules: the smallest that breaks one is left out and the rest tried again."""
     ways, faults = dict(market.ways), dict[str, list[str]]()
     while True:
-        quantities, left = _walk(market, ways, taste)
+        quantities, left = _walk(market, ways, preference)
         broken = min(
             ((quantities[key] * ways[key].price, key, rule) for key, rule in _broken(ways, quantities)), default=None
         )
@@ -88,13 +88,13 @@ def _broken(ways: Mapping[Key, Way], quantities: Quantities) -> Iterator[tuple[K
 # ── one try ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _walk(market: Market, ways: Mapping[Key, Way], taste: Taste) -> tuple[Quantities, Left]:
+def _walk(market: Market, ways: Mapping[Key, Way], preference: Preference) -> tuple[Quantities, Left]:
     """Take the best step until there is none: between assets, over two accounts, then between stablecoins."""
     quantities: Quantities = {}
     for steps in (trading, bridging, converting):
         while True:
             left = after(market.portfolio, ways, quantities)
-            found = min(steps(market.goal, ways, quantities, left, taste), key=lambda one: one.rank, default=None)
+            found = min(steps(market.goal, ways, quantities, left, preference), key=lambda one: one.rank, default=None)
             if found is None:
                 break
             quantities = quantities | found.quantities

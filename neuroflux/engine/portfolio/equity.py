@@ -37,7 +37,7 @@ class Holding(Struct, frozen=True):
     asset: str
     quantity: float
     price: float | None
-    told: Microseconds = 0
+    reported: Microseconds = 0
     """When the exchange last reported the quantity."""
     unrealised: float = 0.0
 

@@ -82,32 +82,32 @@ def settled(holdings: Sequence[Holding], until: Mapping[str, Microseconds]) -> l
 
     An exchange of which nothing is as old as that stays as it is: it has no earlier state.
     """
-    begun = {one.exchange for one in holdings if one.told <= until.get(one.exchange, one.told)}
+    begun = {one.exchange for one in holdings if one.reported <= until.get(one.exchange, one.reported)}
     last: dict[Name, Holding] = {}
     kept: list[Holding] = []
     for one in sorted(holdings, key=lambda held: held.time):
         name = (one.exchange, one.asset)
-        if one.exchange not in begun or one.told <= until.get(one.exchange, one.told):
+        if one.exchange not in begun or one.reported <= until.get(one.exchange, one.reported):
             last[name] = one
         elif name not in last:
             continue
-        kept.append(replace(one, quantity=last[name].quantity, told=last[name].told))
+        kept.append(replace(one, quantity=last[name].quantity, reported=last[name].reported))
     return kept
 
 
 def transfers(holdings: Sequence[Holding], moved: Iterable[Movement]) -> list[Transfer]:
     """What movements are charged to another asset, each in the first minute whose balance has seen it."""
-    told, found = _by_name(holdings), list[Transfer]()
+    reported, found = _by_name(holdings), list[Transfer]()
     for one in moved:
-        samples = told.get((one.exchange, one.asset), ())
-        at = bisect_left(samples, one.time, key=_told)
+        samples = reported.get((one.exchange, one.asset), ())
+        at = bisect_left(samples, one.time, key=_reported)
         if one.to not in ("", one.asset) and 0 < at < len(samples):
             found.append(Transfer(samples[at].time, one.exchange, one.asset, one.to, one.quantity))
     return found
 
 
-def _told(holding: Holding) -> Microseconds:
-    return holding.told
+def _reported(holding: Holding) -> Microseconds:
+    return holding.reported
 
 
 def flows(
@@ -121,11 +121,11 @@ def flows(
     ``named`` are those that exchanges named, each once, with its own time. From the first one of an exchange on it is
     known to name them.
     """
-    told, explained, given = _by_name(holdings), _grouped(moved), _grouped(named)
+    reported, explained, given = _by_name(holdings), _grouped(moved), _grouped(named)
     since = {exchange: min(one.time for one in named if one.exchange == exchange) for exchange, _ in given}
     found: list[Flow] = []
-    untold: list[Name] = []
-    for name, samples in told.items():
+    uncertain: list[Name] = []
+    for name, samples in reported.items():
         open_then = [one for one in exposures if (one.exchange, one.asset) == name]
         changes = [_change(*pair, explained[name]) for pair in pairwise(samples)]
         hidden = [_is_hidden(*pair, explained[name], open_then) for pair in pairwise(samples)]
@@ -134,9 +134,11 @@ def flows(
         prices = [inf if one.price is None else one.price for one in samples[1:]]
         kept = zip(samples[1:], shown, _without_lags(rests, prices), strict=True)
         found += [Flow(one.time, *name, flowed) for one, known, rest in kept if (flowed := known + rest)]
-        if any(hides and before.told < since.get(name[0], inf) for before, hides in zip(samples, hidden, strict=False)):
-            untold.append(name)
-    return sorted(found, key=lambda one: one.time), untold
+        if any(
+            hides and before.reported < since.get(name[0], inf) for before, hides in zip(samples, hidden, strict=False)
+        ):
+            uncertain.append(name)
+    return sorted(found, key=lambda one: one.time), uncertain
 
 
 def _grouped(moved: Iterable[M]) -> defaultdict[Name, list[M]]:
@@ -156,18 +158,18 @@ def _by_name(holdings: Sequence[Holding]) -> dict[Name, list[Holding]]:
     began: dict[str, Holding] = {}
     for one in holdings:
         began[one.exchange] = min(one, began.get(one.exchange, one), key=lambda held: held.time)
-    told = defaultdict[Name, list[Holding]](list)
+    reported = defaultdict[Name, list[Holding]](list)
     for one in sorted(holdings, key=lambda held: held.time):
-        first, samples = began[one.exchange], told[(one.exchange, one.asset)]
+        first, samples = began[one.exchange], reported[(one.exchange, one.asset)]
         if not samples and one.time > first.time:
-            samples.append(Holding(first.time, one.exchange, one.asset, 0.0, one.price, first.told))
-        if not samples or (one.told, one.quantity) != (samples[-1].told, samples[-1].quantity):
+            samples.append(Holding(first.time, one.exchange, one.asset, 0.0, one.price, first.reported))
+        if not samples or (one.reported, one.quantity) != (samples[-1].reported, samples[-1].quantity):
             samples.append(one)
-    return told
+    return reported
 
 
 def _between(before: Holding, after: Holding, moved: Sequence[Movement]) -> Sequence[Movement]:
-    first, end = (bisect_right(moved, one.told, key=_time) for one in (before, after))
+    first, end = (bisect_right(moved, one.reported, key=_time) for one in (before, after))
     return moved[first:end]
 
 
@@ -178,9 +180,9 @@ def _change(before: Holding, after: Holding, moved: Sequence[Movement]) -> float
 
 def _is_hidden(before: Holding, after: Holding, moved: Sequence[Movement], exposures: Iterable[Exposure]) -> bool:
     """Whether a position may explain the rest of the change."""
-    exposed = [one for one in exposures if one.begin <= after.told and one.end > before.told]
+    exposed = [one for one in exposures if one.begin <= after.reported and one.end > before.reported]
     traded = any(one.on_margin for one in _between(before, after, moved))
-    return traded or (bool(exposed) and _may_realise(before.told, after.told, moved, exposed))
+    return traded or (bool(exposed) and _may_realise(before.reported, after.reported, moved, exposed))
 
 
 def _shown(samples: Sequence[Holding], changes: Sequence[float], named: Iterable[Flow]) -> list[float]:
@@ -190,10 +192,10 @@ def _shown(samples: Sequence[Holding], changes: Sequence[float], named: Iterable
     """
     shown = [0.0] * len(changes)
     for one in named:
-        if not samples[0].told < one.time <= samples[-1].told:
+        if not samples[0].reported < one.time <= samples[-1].reported:
             continue
-        own = bisect_left(samples, one.time, key=_told) - 1
-        first, end = (bisect_left(samples, one.time + late, key=_told) for late in (-LAG, LAG))
+        own = bisect_left(samples, one.time, key=_reported) - 1
+        first, end = (bisect_left(samples, one.time + late, key=_reported) for late in (-LAG, LAG))
         near = {own, *range(max(first - 1, 0), min(end, len(changes)))}
         lacks = {at: abs(changes[at] - shown[at] - one.quantity) for at in near}
         best = min(lacks, key=lacks.__getitem__)

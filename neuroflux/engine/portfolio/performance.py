@@ -62,7 +62,7 @@ def performance(
     ``named`` is what exchanges say that came and went, each with its own time.
     """
     moved = list(moved)
-    flowed, untold = flows(holdings, moved, exposures, named)
+    flowed, uncertain = flows(holdings, moved, exposures, named)
     snapshots = history(holdings, flowed, transfers(holdings, moved))
     steps = returns(snapshots)
     span = snapshots[-1].time - snapshots[0].time if snapshots else 0
@@ -75,7 +75,7 @@ def performance(
         "period_returns": _periods(snapshots, index, span),
         "volatility_analysis": _volatility(snapshots, steps, index),
         "history": _history(snapshots, steps),
-        "notes": _notes(snapshots, steps, span) + _untold(untold) + _unvalued(holdings),
+        "notes": _notes(snapshots, steps, span) + _uncertain(uncertain) + _unvalued(holdings),
         "unpriced": list(unpriced(holdings)),
     }
 
@@ -240,7 +240,7 @@ def _notes(snapshots: Sequence[Snapshot], steps: Sequence[float], span: Microsec
     return notes + ([f"{missing} minutes are missing: a return over a gap counts as one sample"] if missing else [])
 
 
-def _untold(names: Iterable[Name]) -> list[str]:
+def _uncertain(names: Iterable[Name]) -> list[str]:
     return [
         f"{asset} on {exchange}: while positions were open, what came and went within minutes of a trade of theirs, or "
         "of a full hour (funding), and the exchange did not name, counts as their profit"

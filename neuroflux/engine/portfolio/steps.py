@@ -24,7 +24,7 @@ Quantities = dict[Key, Decimal]
 Rank = tuple[bool, int, bool, Decimal, bool, Decimal, tuple[Key, ...]]
 
 
-class Taste(Struct, frozen=True):
+class Preference(Struct, frozen=True):
     """What one try prefers."""
 
     exchange: str = ""
@@ -44,7 +44,7 @@ class _Scene(Struct, frozen=True):
     goal: Goal
     quantities: Quantities
     left: Left
-    taste: Taste
+    preference: Preference
 
     def taken(self, way: Way) -> Decimal:
         return self.quantities.get(way.key, ZERO)
@@ -54,9 +54,11 @@ class _Scene(Struct, frozen=True):
         return max(self.left.purses.get(way.held if way.side is Side.SELL else way.money, ZERO), ZERO)
 
 
-def trading(goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: Left, taste: Taste) -> Iterator[Step]:
+def trading(
+    goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: Left, preference: Preference
+) -> Iterator[Step]:
     """Steps between assets, and between assets and stablecoins."""
-    scene = _Scene(goal, quantities, left, taste)
+    scene = _Scene(goal, quantities, left, preference)
     drift, cash = drifts(left.values, goal), left.cash - goal.cash
     usable = [way for way in ways.values() if not way.converts and way.asset not in goal.frozen]
     sales = [way for way in usable if way.side is Side.SELL and drift.get(way.asset, ZERO) > goal.dust]
@@ -72,12 +74,14 @@ def trading(goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: L
             yield from _purchase(scene, buy, -drift[buy.asset], cash)
 
 
-def bridging(goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: Left, taste: Taste) -> Iterator[Step]:
+def bridging(
+    goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: Left, preference: Preference
+) -> Iterator[Step]:
     """Swaps over two accounts: one sells what there is too much of, the other spends as much of what it has.
 
     The stablecoins together stay what they are, though neither a sale nor a purchase alone gets nearer to the goal.
     """
-    scene, drift = _Scene(goal, quantities, left, taste), drifts(left.values, goal)
+    scene, drift = _Scene(goal, quantities, left, preference), drifts(left.values, goal)
     usable = [way for way in ways.values() if not way.converts and way.asset not in goal.frozen]
     for sale in (way for way in usable if way.side is Side.SELL and drift.get(way.asset, ZERO) > goal.dust):
         for buy in (way for way in usable if way.side is Side.BUY and drift.get(way.asset, ZERO) < -goal.dust):
@@ -85,9 +89,11 @@ def bridging(goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: 
                 yield from _bridge(scene, sale, drift[sale.asset], buy, -drift[buy.asset])
 
 
-def converting(goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: Left, taste: Taste) -> Iterator[Step]:
+def converting(
+    goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: Left, preference: Preference
+) -> Iterator[Step]:
     """Steps from stablecoins of which there is too much to those that the target names."""
-    scene, drift = _Scene(goal, quantities, left, taste), coin_drifts(left, goal)
+    scene, drift = _Scene(goal, quantities, left, preference), coin_drifts(left, goal)
     for way in ways.values():
         base, quote = drift.get(way.asset, ZERO), drift.get(way.instrument.quote, ZERO)
         if way.converts and way.side is Side.SELL and min(base, -quote) > goal.dust:
@@ -187,9 +193,9 @@ def _step(
     wanted, moved, cost = figures
     grain = sum((way.instrument.quantity_step * way.price for way in ways), scene.goal.dust)
     rank = (
-        scene.taste.swaps_first and len(ways) == 1,
+        scene.preference.swaps_first and len(ways) == 1,
         sum(key not in scene.quantities for key in quantities),
-        bool(scene.taste.exchange) and scene.taste.exchange != ways[0].instrument.exchange,
+        bool(scene.preference.exchange) and scene.preference.exchange != ways[0].instrument.exchange,
         (wanted - moved) / wanted if wanted - moved > grain else ZERO,
         strays,
         cost / moved,

@@ -23,7 +23,7 @@ Holding = tuple[str, str]
 """An exchange and an asset."""
 
 
-class Standing(Struct, frozen=True):
+class Totals(Struct, frozen=True):
     """Where we stand when an order comes.
 
     ``recent_orders`` were taken in the last second; ``profit_today_usd`` is None where it can't be known; ``held`` is
@@ -38,13 +38,13 @@ class Standing(Struct, frozen=True):
     seen: Callable[[Instrument], Seen] = lambda instrument: NEVER
 
 
-def standing_fault(standing: Standing, limits: Limits) -> str:
+def totals_fault(totals: Totals, limits: Limits) -> str:
     """Why no new order may be taken at all; "" where one may."""
-    if standing.open_orders >= limits.max_open_orders:
-        return f"open orders: {standing.open_orders} are open, {limits.max_open_orders:g} may be"
-    if standing.recent_orders >= limits.max_orders_per_second:
-        return f"order rate: {standing.recent_orders} in the last second, {limits.max_orders_per_second:g} may be"
-    return _loss_fault(standing.profit_today_usd, limits.max_daily_loss_usd)
+    if totals.open_orders >= limits.max_open_orders:
+        return f"open orders: {totals.open_orders} are open, {limits.max_open_orders:g} may be"
+    if totals.recent_orders >= limits.max_orders_per_second:
+        return f"order rate: {totals.recent_orders} in the last second, {limits.max_orders_per_second:g} may be"
+    return _loss_fault(totals.profit_today_usd, limits.max_daily_loss_usd)
 
 
 def _loss_fault(profit_usd: float | None, most_usd: float) -> str:
@@ -67,15 +67,15 @@ def shrinks(leg: Leg) -> bool:
     return leg.reduces or is_holding(leg.instrument, leg.side)
 
 
-def position_fault(legs: Iterable[Leg], standing: Standing, orders: Iterable[Order], limits: Limits) -> str:
+def position_fault(legs: Iterable[Leg], totals: Totals, orders: Iterable[Order], limits: Limits) -> str:
     """Why these legs, with what is under way beside them, would hold too much of one asset; "" where they would not."""
     legs = list(legs)
-    coming = _under_way(orders, {_holding(leg) for leg in legs}, standing.seen)
+    coming = _under_way(orders, {_holding(leg) for leg in legs}, totals.seen)
     for leg in legs:
         coming[_holding(leg), leg.side] += leg.quantity * leg.instrument.multiplier
     for leg in legs:
         holding, sign = _holding(leg), 1 if leg.side is Side.BUY else -1
-        now = standing.held.get(holding, Decimal(0))
+        now = totals.held.get(holding, Decimal(0))
         then = now + sign * coming[holding, leg.side]
         price = float(leg.price) * leg.rate / leg.instrument.multiplier
         worth = abs(float(then)) * price

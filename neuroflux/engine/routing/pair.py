@@ -107,7 +107,7 @@ def _legs(command: OrderCommand, both: _Weighed, limits: Limits, now: Microsecon
     broken = next(filter(None, map(_broken, legs)), "")
     if broken:
         return (), broken
-    return _in_turn(legs, both), f"pair: {taken.net:,.4f} USD on {quantity.normalize():f}, {_names(legs)}"
+    return _sequence(legs, both), f"pair: {taken.net:,.4f} USD on {quantity.normalize():f}, {_names(legs)}"
 
 
 def _sides(both: _Weighed) -> tuple[tuple[Side, Offer], tuple[Side, Offer]]:
@@ -199,7 +199,7 @@ def _names(legs: Sequence[Leg]) -> str:
     return " and ".join(f"{leg.side} {leg.instrument.symbol} on {leg.instrument.exchange}" for leg in legs)
 
 
-def _in_turn(legs: tuple[Leg, ...], both: _Weighed) -> tuple[Leg, ...]:
+def _sequence(legs: tuple[Leg, ...], both: _Weighed) -> tuple[Leg, ...]:
     """Both at once where both are liquid; else the harder one alone, and what follows it is its hedge."""
     ease = {
         side: sum(level.quantity for level in offer.levels) / float(leg.quantity)

@@ -32,7 +32,7 @@ from neuroflux.engine.routing.allocation import affordable
 from neuroflux.engine.routing.candidates import Offer, Prospect, of_leg, reference_price, weigh
 from neuroflux.engine.routing.strategies import Routed, routed
 
-Asked = tuple[int, CommandLeg, Offer]
+RequestedTrade = tuple[int, CommandLeg, Offer]
 """A trade that can be made, with its place in the command."""
 Purse = tuple[str, str]
 """An exchange and an asset."""
@@ -50,20 +50,20 @@ def decide_rebalance(command: OrderCommand, prospects: Sequence[Prospect], limit
     ]
     candidates = tuple(one.candidate if isinstance(one, Offer) else one for one in weighed)
     faults = [_name(one) for one in weighed if isinstance(one, Candidate)]
-    asked = [
+    requested = [
         (number, leg, offer)
         for number, (leg, offer) in enumerate(zip(command.legs, weighed, strict=True))
         if isinstance(offer, Offer)
     ]
-    legs, more = _legs(asked, limits, now)
+    legs, more = _legs(requested, limits, now)
     told = "; ".join((f"rebalance: {len(legs)} of {len(command.legs)} trades", *faults, *more))
     return routed(command, legs, told, candidates, prospects, now)
 
 
-def _legs(asked: Sequence[Asked], limits: Limits, now: Microseconds) -> tuple[tuple[Leg, ...], list[str]]:
+def _legs(requested: Sequence[RequestedTrade], limits: Limits, now: Microseconds) -> tuple[tuple[Leg, ...], list[str]]:
     """The legs in the order of the command, and what keeps a trade out or makes it smaller."""
     purses, made, faults, opened = _Purses(), dict[int, Leg](), dict[int, str](), 0.0
-    for stage, trades in groupby(sorted(asked, key=_turn), key=lambda one: _stage(*one[1:])):
+    for stage, trades in groupby(sorted(requested, key=_execution_order), key=lambda one: _stage(*one[1:])):
         for number, trade, offer in trades:
             leg, short = _leg(trade, offer, purses, stage, now)
             worth = float(leg.quantity * leg.price) * leg.rate
@@ -78,8 +78,8 @@ def _legs(asked: Sequence[Asked], limits: Limits, now: Microseconds) -> tuple[tu
     return tuple(made[number] for number in sorted(made)), [faults[number] for number in sorted(faults)]
 
 
-def _turn(asked: Asked) -> tuple[int, int]:
-    number, trade, offer = asked
+def _execution_order(requested: RequestedTrade) -> tuple[int, int]:
+    number, trade, offer = requested
     return _stage(trade, offer), number
 
 
@@ -96,15 +96,15 @@ class _Purses:
 
     def __init__(self) -> None:
         self._taken: dict[Purse, tuple[Decimal, Decimal]] = {}
-        self._brought: dict[Purse, Decimal] = defaultdict(Decimal)
-        self._coming: dict[Purse, Decimal] = defaultdict(Decimal)
+        self._proceeds: dict[Purse, Decimal] = defaultdict(Decimal)
+        self._next_proceeds: dict[Purse, Decimal] = defaultdict(Decimal)
 
     def left(self, offer: Offer, side: Side) -> Decimal:
         """What may be spent on the offer, as its prospect counts it."""
         instrument, free = offer.prospect.instrument, affordable(offer)
         purse = _purse(instrument, side)
-        brought = self._brought[purse] if instrument.kind is InstrumentKind.SPOT else ZERO
-        return max(ZERO, free - self._taken_of(purse, free)) + brought
+        proceeds = self._proceeds[purse] if instrument.kind is InstrumentKind.SPOT else ZERO
+        return max(ZERO, free - self._taken_of(purse, free)) + proceeds
 
     def pay(self, offer: Offer, leg: Leg) -> None:
         spot, purse, free = (
@@ -113,12 +113,12 @@ class _Purses:
             affordable(offer),
         )
         spent = spent_amount(leg.instrument, leg.side, leg.quantity - leg.reducing, leg.price)
-        of_brought = min(spent, self._brought[purse]) if spot else ZERO
-        self._brought[purse] -= of_brought
-        self._taken[purse] = self._taken_of(purse, free) + spent - of_brought, free
+        from_proceeds = min(spent, self._proceeds[purse]) if spot else ZERO
+        self._proceeds[purse] -= from_proceeds
+        self._taken[purse] = self._taken_of(purse, free) + spent - from_proceeds, free
         if spot:
             asset, amount = _received(offer, leg)
-            self._coming[leg.instrument.exchange, asset] += amount
+            self._next_proceeds[leg.instrument.exchange, asset] += amount
 
     def _taken_of(self, purse: Purse, free: Decimal) -> Decimal:
         """What was taken of the free funds, where they are told as so much."""
@@ -126,9 +126,9 @@ class _Purses:
         return taken if told == free or not told else taken * free / told
 
     def end_stage(self) -> None:
-        for purse, amount in self._coming.items():
-            self._brought[purse] += amount
-        self._coming.clear()
+        for purse, amount in self._next_proceeds.items():
+            self._proceeds[purse] += amount
+        self._next_proceeds.clear()
 
 
 def _purse(instrument: Instrument, side: Side) -> Purse:
@@ -144,27 +144,27 @@ def _received(offer: Offer, leg: Leg) -> tuple[str, Decimal]:
     return leg.instrument.quote, leg.quantity * Decimal(str(average)) * less
 
 
-def _leg(asked: CommandLeg, offer: Offer, purses: _Purses, stage: int, now: Microseconds) -> tuple[Leg, str]:
+def _leg(requested: CommandLeg, offer: Offer, purses: _Purses, stage: int, now: Microseconds) -> tuple[Leg, str]:
     """As much of it as the book holds within the bounds and the account can pay for, and why it is less for that."""
     instrument, reducible = offer.prospect.instrument, offer.prospect.reducible
     there = sum((Decimal(str(level.quantity)) for level in offer.levels), ZERO)
-    wanted = min(asked.quantity / instrument.multiplier, there)
-    sign = 1 if asked.side is Side.BUY else -1
-    bounds = [Decimal(str(offer.bound)), *([asked.price] if asked.price else [])]
-    price = round_price(instrument, sign * min(sign * each for each in bounds), asked.side, aggressive=False)
-    left, unit = purses.left(offer, asked.side), spent_amount(instrument, asked.side, Decimal(1), price)
+    wanted = min(requested.quantity / instrument.multiplier, there)
+    sign = 1 if requested.side is Side.BUY else -1
+    bounds = [Decimal(str(offer.bound)), *([requested.price] if requested.price else [])]
+    price = round_price(instrument, sign * min(sign * each for each in bounds), requested.side, aggressive=False)
+    left, unit = purses.left(offer, requested.side), spent_amount(instrument, requested.side, Decimal(1), price)
     funded = left / unit + reducible if unit > 0 else wanted
     wire = round_quantity(instrument, min(wanted, funded), OrderType.LIMIT)
-    short = f"funds: {left:,.8g} {spent_asset(instrument, asked.side)} for {wanted:,.8g}" if funded < wanted else ""
+    short = f"funds: {left:,.8g} {spent_asset(instrument, requested.side)} for {wanted:,.8g}" if funded < wanted else ""
     reducing = min(wire, reducible)
-    return Leg(instrument, asked.side, wire, price, TimeInForce.IOC, offer.rate.mid, now, stage, reducing), short
+    return Leg(instrument, requested.side, wire, price, TimeInForce.IOC, offer.rate.mid, now, stage, reducing), short
 
 
-def _stage(asked: CommandLeg, offer: Offer) -> int:
+def _stage(requested: CommandLeg, offer: Offer) -> int:
     """Sales, purchases, and what changes one stablecoin into another."""
     if is_conversion_market(offer.prospect.instrument.market):
         return 2
-    return 0 if asked.side is Side.SELL else 1
+    return 0 if requested.side is Side.SELL else 1
 
 
 def _broken(leg: Leg, short: str) -> str:

@@ -33,7 +33,7 @@ async def live_liquidity(
     codec = await load_codec(settings)
     liquidity = PaperLiquidity(await _listings(settings, codec, patience))
     wanted = frozenset(markets())
-    reader = Reader(settings, codec, (BOOKS, FUNDING), start="end", wanted=lambda topic, key: key in wanted)
+    reader = Reader(settings, codec, (BOOKS, FUNDING), start="end", key_filter=lambda topic, key: key in wanted)
     async with reader:
         following = asyncio.create_task(_follow(reader, liquidity))
         try:

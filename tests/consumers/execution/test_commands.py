@@ -24,7 +24,7 @@ from neuroflux.domain import (
     Requirements,
     Side,
 )
-from neuroflux.engine.orders.state import CancelAsked, Ticked
+from neuroflux.engine.orders.state import CancelRequested, Ticked
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request
@@ -146,7 +146,7 @@ async def test_an_order_that_raises_on_its_way_is_cancelled_and_said_and_the_oth
         runner = stage.executor._runners["odd"]
         with monkeypatch.context() as patch:
             patch.setattr("consumers.execution.runner.step", raising(UsageError("no room")))
-            await runner.settle(CancelAsked("now"))
+            await runner.settle(CancelRequested("now"))
         await until(lambda: "odd" not in stage.executor._runners)
         assert [r.method for r in stage.gate.asked if r.path == "odd/0/0"][-1] == "DELETE"
         assert stage.log.events("odd")[-1].reason.startswith("fault: UsageError")

@@ -8,7 +8,7 @@ from consumers.execution.executor import happening, unidentified
 from consumers.execution.unmatched import KEPT_FOR, Strays
 from neuroflux.domain import Ack, InDoubt, OrderState
 from neuroflux.engine.orders.machine import step
-from neuroflux.engine.orders.state import FillSeen, Question, Sending, Told
+from neuroflux.engine.orders.state import Answered, FillSeen, Operation, Sending
 from tests.neuroflux.engine.orders.test_machine import LEG, NOW, OTHER, begin, fill, name, report, sent
 
 LATER = NOW + KEPT_FOR
@@ -35,10 +35,10 @@ def test_what_may_be_of_an_order_in_doubt_waits_for_as_long_as_that_is() -> None
 
 def test_an_order_in_doubt_is_one_whose_id_there_is_not_known() -> None:
     there = {(LEG.instrument.exchange, called) for called in (LEG.instrument.symbol, LEG.instrument.name)}
-    doubtful = step(sent(), Told(name(), Question.PLACE, InDoubt("no answer"), NOW), NOW).order
+    doubtful = step(sent(), Answered(name(), Operation.PLACE, InDoubt("no answer"), NOW), NOW).order
     assert unidentified(doubtful) == unidentified(sent()) == there
     assert unidentified(begin(LEG)) == set()
-    answered = step(doubtful, Told(name(), Question.QUERY, Ack(report(OrderState.WORKING, 1), ()), NOW), NOW).order
+    answered = step(doubtful, Answered(name(), Operation.QUERY, Ack(report(OrderState.WORKING, 1), ()), NOW), NOW).order
     assert unidentified(answered) == set()
 
 
@@ -46,7 +46,7 @@ def test_what_names_no_client_id_is_not_put_to_an_attempt_that_has_none_yet() ->
     order = step(begin(LEG, OTHER), Sending(0, name()), NOW).order
     order = step(
         order,
-        Told(name(), Question.PLACE, Ack(report(OrderState.WORKING, 1), ()), NOW),
+        Answered(name(), Operation.PLACE, Ack(report(OrderState.WORKING, 1), ()), NOW),
         NOW,
     ).order
     told = happening(order, replace(fill(1), client_order_id=""))
@@ -64,7 +64,7 @@ def test_a_fill_of_what_is_not_listed_here_is_one_by_the_exchanges_own_name() ->
 
 
 def test_a_fill_that_has_no_client_id_finds_its_attempt_by_the_exchanges_own_name() -> None:
-    ack = Told(name(), Question.PLACE, Ack(report(OrderState.WORKING), ()), NOW)
+    ack = Answered(name(), Operation.PLACE, Ack(report(OrderState.WORKING), ()), NOW)
     order = step(sent(), ack, NOW).order
     told = happening(order, replace(fill(1), client_order_id="", symbol="BTCUSDT", name="BTCUSDT"))
     assert isinstance(told, FillSeen)

@@ -31,7 +31,7 @@ from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.stack
 
-PATIENCE = 30
+RETRY_SECONDS = 30
 NOBODYS_SCHEMA = 2_000_000_000
 FEW_SECONDS = 3.0
 
@@ -63,7 +63,7 @@ def status(exchange: str, number: int) -> ExchangeStatus:
 async def until(reader: Reader, mine: Callable[[Entry], bool], count: int) -> list[Entry]:
     """The first records of this test, so many."""
     found: list[Entry] = []
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(RETRY_SECONDS):
         async for batch in reader.batches():
             found += filter(mine, batch)
             if len(found) >= count:
@@ -100,7 +100,7 @@ async def test_a_flush_waits_for_nothing_that_comes_after_it(settings: Settings,
     async with Publisher(settings, codec) as publisher:
         publisher.publish(QUOTES, quote(f"{own}/USD"))
         others = asyncio.create_task(go_on(publisher))
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(RETRY_SECONDS):
             await publisher.flush()
         assert publisher.waiting, "something was on its way all the time"
         others.cancel()
@@ -134,7 +134,7 @@ def _partitions_by_librdkafka(settings: Settings, codec: Codec, markets: list[st
 
     for market in markets:
         producer.produce(QUOTES.name, codec.encode(QUOTES, quote(market)), key=market.encode(), on_delivery=delivered)
-    assert producer.flush(PATIENCE) == 0
+    assert producer.flush(RETRY_SECONDS) == 0
     return told
 
 
@@ -226,7 +226,7 @@ async def test_from_the_beginning_until_caught_up(settings: Settings, codec: Cod
         for number in range(20):
             publisher.publish(STATUS, status(own, number))
     read: list[float] = []
-    async with Reader(settings, codec, (STATUS,), start="beginning") as reader, asyncio.timeout(PATIENCE):
+    async with Reader(settings, codec, (STATUS,), start="beginning") as reader, asyncio.timeout(RETRY_SECONDS):
         assert not await reader.caught_up()
         async for batch in reader.batches(max_records=7):
             read += [entry.record.value for entry in batch if entry.key == own]
@@ -239,7 +239,7 @@ async def test_what_is_not_wanted_is_passed_over(settings: Settings, codec: Code
     wanted = f"{own}-3"
     async with (
         Publisher(settings, codec) as publisher,
-        Reader(settings, codec, (STATUS,), start="end", wanted=lambda _, key: key == wanted) as reader,
+        Reader(settings, codec, (STATUS,), start="end", key_filter=lambda _, key: key == wanted) as reader,
     ):
         for number in range(5):
             publisher.publish(STATUS, status(f"{own}-{number}", number))
@@ -248,8 +248,8 @@ async def test_what_is_not_wanted_is_passed_over(settings: Settings, codec: Code
 
 
 async def test_what_is_in_no_hurry_comes_together_and_soon(settings: Settings, codec: Codec, own: str) -> None:
-    reader = Reader(settings, codec, (QUOTES,), start="end", unhurried=True)
-    async with Publisher(settings, codec) as publisher, reader, asyncio.timeout(PATIENCE):
+    reader = Reader(settings, codec, (QUOTES,), start="end", large_fetches=True)
+    async with Publisher(settings, codec) as publisher, reader, asyncio.timeout(RETRY_SECONDS):
         trickling = asyncio.create_task(trickle(publisher, own, 100))
         sizes: list[int] = []
         async for batch in reader.batches():
@@ -289,9 +289,9 @@ async def test_topics_are_made_once_and_as_declared(settings: Settings) -> None:
 
 def _declared(settings: Settings) -> tuple[dict[str, int], dict[str, set[str]]]:
     admin = AdminClient({"bootstrap.servers": settings.kafka})
-    topics = admin.list_topics(timeout=PATIENCE).topics
+    topics = admin.list_topics(timeout=RETRY_SECONDS).topics
     asked = admin.describe_configs([ConfigResource("topic", topic.name) for topic in ALL])
-    told = {resource.name: future.result(PATIENCE)["cleanup.policy"].value for resource, future in asked.items()}
+    told = {resource.name: future.result(RETRY_SECONDS)["cleanup.policy"].value for resource, future in asked.items()}
     partitions = {topic.name: len(topics[topic.name].partitions) for topic in ALL}
     return partitions, {name: set(policy.split(",")) for name, policy in told.items()}
 
@@ -311,7 +311,7 @@ async def test_a_kafka_that_is_not_there_is_unreachable(settings: Settings, code
 async def test_a_reader_whose_opening_is_cancelled_leaves_nothing_open(settings: Settings, codec: Codec) -> None:
     reader = Reader(settings, codec, (QUOTES,), start="end")
     opening = asyncio.create_task(reader.__aenter__())
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(RETRY_SECONDS):
         while not hasattr(reader, "consumer") or not reader.consumer.assignment():  # noqa: ASYNC110  # aiokafka tells nobody
             await asyncio.sleep(0)
     opening.cancel()

@@ -37,7 +37,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neuroflux.kafka.registry.HURRY", A_HURRY)
+    monkeypatch.setattr("neuroflux.kafka.registry.KNOWN_IDS_SECONDS", A_HURRY)
 
 
 @asynccontextmanager
@@ -169,7 +169,7 @@ async def test_where_nobody_knows_an_id_it_is_told(settings: Settings, answer: A
 
 async def test_ids_of_another_registry_do_not_count(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     keep(settings.model_copy(update={"registry": "http://127.0.0.1:1"}), IDS)
-    monkeypatch.setattr("neuroflux.kafka.registry.PATIENCE", 0.2)
+    monkeypatch.setattr("neuroflux.kafka.registry.RETRY_SECONDS", 0.2)
     with pytest.raises(Unreachable):
         await load_codec(settings)
 

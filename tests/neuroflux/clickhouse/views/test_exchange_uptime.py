@@ -59,10 +59,10 @@ def hour() -> list[ExchangeHealth]:
         if 2000 < second < 2180:
             continue
         if second % 5 == 0:
-            told += engine.happened(ExchangeStatus("b", "rest", StatusKind.LATENCY, 9.0, "", now), now)
+            told += engine.status_changed(ExchangeStatus("b", "rest", StatusKind.LATENCY, 9.0, "", now), now)
             kind = StatusKind.DISCONNECTED if 500 <= second < 620 else StatusKind.LATENCY
             if not 1000 <= second < 1120:
-                told += engine.happened(ExchangeStatus("a", "rest", kind, 9.0, "", now), now)
+                told += engine.status_changed(ExchangeStatus("a", "rest", kind, 9.0, "", now), now)
         told += engine.tick(now)
     return told
 

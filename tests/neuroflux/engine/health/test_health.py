@@ -34,9 +34,9 @@ def after(*events: ExchangeStatus | OrderEvent, at: int | None = None) -> Exchan
     health = Health()
     for event in events:
         if isinstance(event, ExchangeStatus):
-            health.happened(event, event.event_time)
+            health.status_changed(event, event.event_time)
         else:
-            health.ordered(event, event.event_time)
+            health.order_changed(event, event.event_time)
     now = at if at is not None else events[-1].event_time
     return next(one for one in health.tick(now + EVERY) if one.exchange == "a")
 
@@ -191,10 +191,10 @@ def test_an_answer_to_an_order_is_an_answered_request() -> None:
 
 def test_told_on_every_change_and_every_few_seconds() -> None:
     health = Health()
-    assert len(health.happened(status(K.CONNECTED), NOW)) == 1
-    assert len(health.happened(status(K.CONNECTED, "/market"), NOW)) == 0
-    assert len(health.happened(status(K.DISCONNECTED), NOW + 1)) == 1
-    assert len(health.happened(status(K.DISCONNECTED), NOW + 2)) == 0
+    assert len(health.status_changed(status(K.CONNECTED), NOW)) == 1
+    assert len(health.status_changed(status(K.CONNECTED, "/market"), NOW)) == 0
+    assert len(health.status_changed(status(K.DISCONNECTED), NOW + 1)) == 1
+    assert len(health.status_changed(status(K.DISCONNECTED), NOW + 2)) == 0
     assert len(health.tick(NOW + EVERY)) == 0
     assert len(health.tick(NOW + EVERY + 1)) == 1
     assert len(health.tick(NOW + EVERY + 2)) == 0
@@ -202,14 +202,14 @@ def test_told_on_every_change_and_every_few_seconds() -> None:
 
 def test_time_alone_changes_health_and_it_is_told_then() -> None:
     health = Health()
-    health.happened(status(K.CONNECTED), NOW)
-    health.happened(status(K.MALFORMED), NOW + 1)
+    health.status_changed(status(K.CONNECTED), NOW)
+    health.status_changed(status(K.MALFORMED), NOW + 1)
     assert health.tick(NOW + RECENT)[0].status is HealthStatus.DEGRADED
     assert health.tick(NOW + RECENT + 1)[0].status is HealthStatus.ONLINE
 
 
 def test_an_order_on_an_exchange_that_nobody_heard_of_is_passed_over() -> None:
-    assert Health().ordered(order(OrderState.FILLED), NOW) == ()
+    assert Health().order_changed(order(OrderState.FILLED), NOW) == ()
 
 
 events = st.lists(
@@ -231,8 +231,8 @@ def test_the_past_read_again_gives_the_same_health(given: list[tuple[StatusKind,
     for number, (kind, channel, exchange, later) in enumerate(given):
         at += later
         one = ExchangeStatus(exchange, channel, kind, 1.0, "why", at)
-        told.happened(one, at)
-        read.happened(one, at)
+        told.status_changed(one, at)
+        read.status_changed(one, at)
         if number < cut:
             told.tick(at + SECOND // 2)
     ours, theirs = told.tick(at + 2 * EVERY), read.tick(at + 2 * EVERY)

@@ -72,7 +72,7 @@ def test_a_thin_market_sets_no_rate_beside_a_deep_one(thin: tuple[float, float],
     rate = conversions.to_usd("USDT", 0)
     assert rate is not None
     assert rate.mid == pytest.approx(1.0, abs=0.001)
-    assert conversions.told_by("USDT") == ("binance", "USDC/USDT")
+    assert conversions.quoted_by("USDT") == ("binance", "USDC/USDT")
 
 
 def test_a_quote_too_wide_to_say_anything_gives_no_rate_and_ends_what_its_market_said() -> None:
@@ -86,16 +86,16 @@ def test_of_several_the_median_by_size_counts() -> None:
     conversions = Conversions()
     for exchange, mid, size in (("a", 0.97, 40.0), ("b", 1.0, 30.0), ("c", 1.01, 30.0)):
         conversions.update(quote("USDT/USDC", mid - 0.001, mid + 0.001, exchange=exchange, size=size))
-    assert conversions.told_by("USDT") == ("b", "USDT/USDC")
+    assert conversions.quoted_by("USDT") == ("b", "USDT/USDC")
 
 
 def test_where_the_deepest_has_gone_stale_another_counts() -> None:
     conversions = Conversions()
     conversions.update(DEEP)
     conversions.update(quote("USDT/USDC", 0.98, 0.99, time=MAX_AGE, exchange="hyperliquid"))
-    assert conversions.told_by("USDT") == ("binance", "USDC/USDT")
+    assert conversions.quoted_by("USDT") == ("binance", "USDC/USDT")
     rate = conversions.to_usd("USDT", 1 + MAX_AGE)
     assert rate is not None
     assert rate.mid == pytest.approx(0.985)
-    assert conversions.told_by("USDT") == ("hyperliquid", "USDT/USDC")
+    assert conversions.quoted_by("USDT") == ("hyperliquid", "USDT/USDC")
     assert conversions.to_usd("USDT", 1 + 2 * MAX_AGE) is None

@@ -22,7 +22,7 @@ from neuroflux.domain import (
     Trade,
 )
 from neuroflux.engine.markets.comparable import Reference
-from neuroflux.engine.markets.prices import EVERY, OUTLIER, REMIND, STALE, WINDOW, Prices, Told, liquidity_score
+from neuroflux.engine.markets.prices import EVERY, OUTLIER, REMIND, STALE, WINDOW, Prices, Published, liquidity_score
 
 NOW = 1_800_000_000_000_000
 RATE = Cause("market.quotes", 3, 77)
@@ -57,8 +57,8 @@ def trade(exchange: str, price: float, quantity: float, at: int = NOW, asset: st
     return Trade(exchange, f"X/{asset}", "X/USD", "1", Side.BUY, price, quantity, at, at)
 
 
-def fold(prices: Prices, records: Iterable[Quote[float] | Trade[float]]) -> list[Told]:
-    told: list[Told] = []
+def fold(prices: Prices, records: Iterable[Quote[float] | Trade[float]]) -> list[Published]:
+    told: list[Published] = []
     for offset, record in enumerate(records):
         if isinstance(record, Quote):
             told += prices.quote(record, Cause("market.quotes", 0, offset))

@@ -28,7 +28,7 @@ from neuroflux.domain import (
     Throttled,
     TimeInForce,
 )
-from neuroflux.engine.orders.state import FillSeen, Happening, Question, Reported, Told
+from neuroflux.engine.orders.state import Answered, FillSeen, Operation, OrderInput, Reported
 from neuroflux.engine.orders.table import SECOND
 
 TAKES_FOR = 5 * SECOND
@@ -58,7 +58,7 @@ class ModelExchange:
 
     def __init__(self) -> None:
         self.orders: dict[str, Kept] = {}
-        self.stream: list[Happening] = []
+        self.stream: list[OrderInput] = []
         """What the private streams have told since somebody took it."""
 
     def place(self, placement: Placement, signed_at: int, now: int, fate: str, part: int) -> Outcome:
@@ -100,7 +100,7 @@ class ModelExchange:
         self._end(kept, OrderState.CANCELLED, now)
         return self._ack(kept, now)
 
-    def fills(self, instrument: Instrument) -> list[Happening]:
+    def fills(self, instrument: Instrument) -> list[OrderInput]:
         """All trades in an instrument."""
         return [
             FillSeen(named, trade)
@@ -142,7 +142,7 @@ class ModelExchange:
 class UnderWay(Struct, frozen=True):
     """A request that has not arrived; ``asker`` is who waits for its answer: nobody, once that one was killed."""
 
-    question: Question | None
+    question: Operation | None
     instrument: Instrument
     client_order_id: str
     begun: int
@@ -150,21 +150,21 @@ class UnderWay(Struct, frozen=True):
     placement: Placement | None = None
 
 
-def arrives(exchange: ModelExchange, request: UnderWay, now: int, fate: str, part: int) -> list[Happening]:
+def arrives(exchange: ModelExchange, request: UnderWay, now: int, fate: str, part: int) -> list[OrderInput]:
     """What the exchange makes of a request, and the answer to it."""
     if request.question is None:
         return exchange.fills(request.instrument)
     named = request.client_order_id
     if request.placement is not None:
         outcome = exchange.place(request.placement, request.begun, now, fate, part)
-    elif request.question is Question.CANCEL:
+    elif request.question is Operation.CANCEL:
         outcome = exchange.cancel(named, now)
     else:
         outcome = exchange.query(named, now)
-    return [Told(named, request.question, outcome, request.begun)]
+    return [Answered(named, request.question, outcome, request.begun)]
 
 
-def unanswered(request: UnderWay) -> Iterable[Happening]:
+def unanswered(request: UnderWay) -> Iterable[OrderInput]:
     """What the shell tells when it has waited in vain."""
     if request.question is not None:
-        yield Told(request.client_order_id, request.question, InDoubt("no answer"), request.begun)
+        yield Answered(request.client_order_id, request.question, InDoubt("no answer"), request.begun)

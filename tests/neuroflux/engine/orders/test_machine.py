@@ -37,30 +37,30 @@ from neuroflux.engine.orders.machine import Step, decode, encode, received, step
 from neuroflux.engine.orders.rerouting import failed
 from neuroflux.engine.orders.state import (
     SETTLED_AFTER,
-    Ask,
-    AskFills,
+    Answered,
     Attempt,
     Cancel,
-    CancelAsked,
+    CancelRequested,
     Decided,
     Effect,
     FillSeen,
-    Happening,
     Leg,
+    Operation,
     Order,
+    OrderInput,
     Phase,
     Publish,
-    Question,
+    QueryFills,
+    QueryOrder,
     Reported,
+    RequestDecision,
+    RequestReroute,
+    RequestSend,
     Rerouted,
     Restored,
     Send,
     Sending,
     Ticked,
-    Told,
-    WantDecision,
-    WantReroute,
-    WantSend,
     WriteJournal,
 )
 from neuroflux.engine.orders.table import (
@@ -111,7 +111,7 @@ def sent(*legs: Leg) -> Order:
     return order
 
 
-def run(order: Order, happenings: Iterable[Happening], now: int = NOW) -> Step:
+def run(order: Order, happenings: Iterable[OrderInput], now: int = NOW) -> Step:
     effects: tuple[Effect, ...] = ()
     for happening in happenings:
         taken = step(order, happening, now)
@@ -159,7 +159,7 @@ def reported(state: OrderState, filled: int = 0) -> Reported:
     return Reported(name(), report(state, filled))
 
 
-def filled(*trades: int) -> list[Happening]:
+def filled(*trades: int) -> list[OrderInput]:
     return [FillSeen(name(), fill(trade)) for trade in trades]
 
 
@@ -176,9 +176,9 @@ def fills(effects: Sequence[Effect]) -> list[Fill]:
 
 
 def told(
-    outcome: Ack | Reject | InDoubt | NotThere | Throttled, question: Question = Question.PLACE, asked: int = NOW
-) -> Told:
-    return Told(name(), question, outcome, asked)
+    outcome: Ack | Reject | InDoubt | NotThere | Throttled, question: Operation = Operation.PLACE, asked: int = NOW
+) -> Answered:
+    return Answered(name(), question, outcome, asked)
 
 
 # ── the way of an order ──────────────────────────────────────────────────────────────────────────────────────────
@@ -246,19 +246,19 @@ def test_a_time_out_is_asked_after_and_not_sent_again() -> None:
     assert doubt.order.attempts[0].phase is Phase.IN_DOUBT
     assert not of(Send, doubt.effects)
     asked = step(doubt.order, Ticked(), wake_at(doubt.order) or 0)
-    assert [one.client_order_id for one in of(Ask, asked.effects)] == [name()]
-    found = run(asked.order, [told(Ack(report(OrderState.FILLED, 3), ()), Question.QUERY), *filled(1, 2, 3)])
+    assert [one.client_order_id for one in of(QueryOrder, asked.effects)] == [name()]
+    found = run(asked.order, [told(Ack(report(OrderState.FILLED, 3), ()), Operation.QUERY), *filled(1, 2, 3)])
     assert found.order.state is OrderState.FILLED
     assert len(found.order.attempts) == 1
 
 
 def test_not_there_counts_only_when_the_request_can_not_arrive_any_more() -> None:
     doubt = run(sent(), [told(InDoubt("timeout"))]).order
-    early = run(doubt, [told(NotThere("-2013"), Question.QUERY, NOW + SETTLED_AFTER - 1)], NOW + 2 * SETTLED_AFTER)
+    early = run(doubt, [told(NotThere("-2013"), Operation.QUERY, NOW + SETTLED_AFTER - 1)], NOW + 2 * SETTLED_AFTER)
     assert early.order.attempts[0].phase is Phase.IN_DOUBT
-    assert not of(WantSend, early.effects)
-    late = run(early.order, [told(NotThere("-2013"), Question.QUERY, NOW + SETTLED_AFTER)], NOW + SETTLED_AFTER)
-    assert [one.leg for one in of(WantSend, late.effects)] == [0]
+    assert not of(RequestSend, early.effects)
+    late = run(early.order, [told(NotThere("-2013"), Operation.QUERY, NOW + SETTLED_AFTER)], NOW + SETTLED_AFTER)
+    assert [one.leg for one in of(RequestSend, late.effects)] == [0]
     again = run(late.order, [Sending(0, name(0, 1))], NOW + SETTLED_AFTER)
     assert of(Send, again.effects)[0].placement.client_order_id == name(0, 1)
 
@@ -268,9 +268,9 @@ def test_an_exchange_says_itself_how_long_a_request_may_still_arrive() -> None:
     soon = 6 * SECOND
     order = step(begin(LEG), Sending(0, name(), soon), NOW).order
     order = run(order, [told(InDoubt("timeout"))]).order
-    early = run(order, [told(NotThere("-2013"), Question.QUERY, NOW + soon - 1)], NOW + soon)
-    assert not of(WantSend, early.effects)
-    assert of(WantSend, run(early.order, [told(NotThere("-2013"), Question.QUERY, NOW + soon)], NOW + soon).effects)
+    early = run(order, [told(NotThere("-2013"), Operation.QUERY, NOW + soon - 1)], NOW + soon)
+    assert not of(RequestSend, early.effects)
+    assert of(RequestSend, run(early.order, [told(NotThere("-2013"), Operation.QUERY, NOW + soon)], NOW + soon).effects)
 
 
 def test_attempts_are_bounded() -> None:
@@ -278,15 +278,15 @@ def test_attempts_are_bounded() -> None:
     for attempt in range(MAX_ATTEMPTS):
         order = step(order, Sending(0, name(0, attempt)), now).order
         now += SETTLED_AFTER
-        order = step(order, Told(name(0, attempt), Question.PLACE, InDoubt("?"), now), now).order
-        order = step(order, Told(name(0, attempt), Question.QUERY, NotThere("no"), now), now).order
+        order = step(order, Answered(name(0, attempt), Operation.PLACE, InDoubt("?"), now), now).order
+        order = step(order, Answered(name(0, attempt), Operation.QUERY, NotThere("no"), now), now).order
     assert step(order, NOWHERE, now).order.state is OrderState.EXPIRED
     assert len(order.attempts) == MAX_ATTEMPTS
 
 
 @pytest.mark.parametrize("news", [[FillSeen("o/0/0", fill(1, 3))], [reported(OrderState.FILLED, 3)]])
-def test_what_fills_after_the_end_is_in_an_event_of_the_whole_order(news: list[Happening]) -> None:
-    ended = run(sent(), [reported(OrderState.ACKNOWLEDGED), CancelAsked("me"), reported(OrderState.CANCELLED)])
+def test_what_fills_after_the_end_is_in_an_event_of_the_whole_order(news: list[OrderInput]) -> None:
+    ended = run(sent(), [reported(OrderState.ACKNOWLEDGED), CancelRequested("me"), reported(OrderState.CANCELLED)])
     assert [one.filled_quantity for one in events(ended.effects) if not one.client_order_id] == [0]
     late = run(ended.order, news)
     (told,) = [one for one in events(late.effects) if not one.client_order_id]
@@ -302,7 +302,7 @@ def test_an_old_price_is_not_sent() -> None:
 
 def test_one_that_turns_up_after_all_is_a_fault_and_cancelled() -> None:
     later = NOW + SETTLED_AFTER
-    order = run(sent(RESTING), [told(InDoubt("?")), told(NotThere("no"), Question.QUERY, later)], later).order
+    order = run(sent(RESTING), [told(InDoubt("?")), told(NotThere("no"), Operation.QUERY, later)], later).order
     order = run(order, [Sending(0, name(0, 1))], later).order
     woken = run(order, [reported(OrderState.WORKING)], later)
     assert [one.client_order_id for one in of(Cancel, woken.effects)] == [name()]
@@ -312,7 +312,7 @@ def test_one_that_turns_up_after_all_is_a_fault_and_cancelled() -> None:
 def test_throttled_is_sent_again_under_the_same_attempt_after_the_wait() -> None:
     waiting = run(sent(), [told(Throttled(3.0, "slow down"))]).order
     assert wake_at(waiting) == NOW + 3 * SECOND
-    assert [one.leg for one in of(WantSend, step(waiting, Ticked(), NOW + 3 * SECOND).effects)] == [0]
+    assert [one.leg for one in of(RequestSend, step(waiting, Ticked(), NOW + 3 * SECOND).effects)] == [0]
     assert len(waiting.attempts) == 1
 
 
@@ -322,9 +322,9 @@ LONG, WITHOUT_END = Throttled(30.0, "HTTP 429"), Throttled(300.0, "HTTP 418")
 @pytest.mark.parametrize("outcome", [LONG, WITHOUT_END])
 def test_what_must_wait_for_longer_than_its_decision_lives_goes_elsewhere_at_once(outcome: Throttled) -> None:
     waiting = run(sent(), [told(outcome)])
-    assert of(WantDecision, waiting.effects)
+    assert of(RequestDecision, waiting.effects)
     elsewhere = step(waiting.order, decided(OTHER), NOW)
-    assert of(WantSend, elsewhere.effects)
+    assert of(RequestSend, elsewhere.effects)
     assert elsewhere.order.legs == (OTHER,)
 
 
@@ -334,9 +334,9 @@ def test_where_nobody_else_takes_it_it_waits_as_it_was_asked_to(legs: tuple[Leg,
     stays = step(waiting, decided(*legs), NOW)
     assert (stays.order, stays.effects, wake_at(waiting)) == (waiting, (), NOW + 30 * SECOND)
     woken = step(waiting, Ticked(), NOW + 30 * SECOND)
-    assert of(WantSend, woken.effects)
+    assert of(RequestSend, woken.effects)
     asked = step(woken.order, Sending(0, name()), NOW + 30 * SECOND)
-    assert of(WantDecision, asked.effects)
+    assert of(RequestDecision, asked.effects)
     assert step(asked.order, decided(), NOW + 30 * SECOND).order.state is OrderState.REFUSED
 
 
@@ -360,7 +360,7 @@ def test_a_part_that_must_wait_is_offered_to_the_others_but_not_there() -> None:
     (event,) = [one for one in events(left.effects) if not one.client_order_id or one.client_order_id == name()]
     assert event.reason == "HTTP 429; a decision lives 5 s"
     ended = run(left.order, [Reported(name(1), report(OrderState.EXPIRED, 0, name(1)))])
-    assert of(WantReroute, ended.effects)
+    assert of(RequestReroute, ended.effects)
     assert failed(ended.order) == {"binance"}
 
 
@@ -370,7 +370,7 @@ def test_what_makes_a_position_smaller_and_what_evens_a_pair_out_waits(change: d
     order = begin(replace(LEG, **change))
     order = replace(order, command=replace(order.command, kind=kind))
     waiting = run(order, [Sending(0, name()), told(LONG)])
-    assert not of(WantDecision, waiting.effects)
+    assert not of(RequestDecision, waiting.effects)
     assert wake_at(waiting.order) == NOW + 30 * SECOND
 
 
@@ -381,20 +381,20 @@ def decided(*legs: Leg) -> Decided:
 def test_after_a_restart_what_was_being_sent_is_asked_after() -> None:
     restored = step(decode(encode(sent())), Restored(), NOW + SECOND)
     assert not of(Send, restored.effects)
-    assert not of(WantSend, restored.effects)
-    assert [one.client_order_id for one in of(Ask, restored.effects)] == [name()]
+    assert not of(RequestSend, restored.effects)
+    assert [one.client_order_id for one in of(QueryOrder, restored.effects)] == [name()]
     assert restored.order.attempts[0].phase is Phase.IN_DOUBT
 
 
 def test_after_a_restart_what_was_only_decided_is_sent() -> None:
-    assert of(WantSend, step(decode(encode(begin(LEG))), Restored(), NOW + SECOND).effects)
+    assert of(RequestSend, step(decode(encode(begin(LEG))), Restored(), NOW + SECOND).effects)
 
 
 def test_an_answer_that_never_came_is_doubt() -> None:
     order = sent()
     lost = step(order, Ticked(), wake_at(order) or 0)
     assert lost.order.attempts[0].phase is Phase.IN_DOUBT
-    assert of(Ask, lost.effects)
+    assert of(QueryOrder, lost.effects)
 
 
 # ── cancels ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -402,41 +402,41 @@ def test_an_answer_that_never_came_is_doubt() -> None:
 
 def test_a_working_order_is_cancelled_and_then_asked_what_was_filled() -> None:
     working = run(sent(RESTING), [reported(OrderState.WORKING)]).order
-    asked = step(working, CancelAsked("by me"), NOW)
+    asked = step(working, CancelRequested("by me"), NOW)
     assert isinstance(asked.effects[0], WriteJournal)
     assert of(Cancel, asked.effects)
-    answered = step(asked.order, told(Ack(report(OrderState.CANCELLED)), Question.CANCEL), NOW)
-    assert of(Ask, answered.effects)
+    answered = step(asked.order, told(Ack(report(OrderState.CANCELLED)), Operation.CANCEL), NOW)
+    assert of(QueryOrder, answered.effects)
     assert answered.order.state is OrderState.ROUTED
-    done = run(answered.order, [told(Ack(report(OrderState.CANCELLED, 1)), Question.QUERY), *filled(1)])
+    done = run(answered.order, [told(Ack(report(OrderState.CANCELLED, 1)), Operation.QUERY), *filled(1)])
     assert (done.order.state, done.order.filled, done.order.reason) == (OrderState.CANCELLED, Decimal(1), "by me")
 
 
 def test_a_cancel_waits_for_an_order_in_doubt_and_is_repeated() -> None:
     order = run(sent(RESTING), [told(InDoubt("?"))]).order
-    assert not of(Cancel, step(order, CancelAsked("by me"), NOW).effects)
-    order = step(order, CancelAsked("by me"), NOW).order
-    found = run(order, [told(Ack(report(OrderState.WORKING)), Question.QUERY)])
+    assert not of(Cancel, step(order, CancelRequested("by me"), NOW).effects)
+    order = step(order, CancelRequested("by me"), NOW).order
+    found = run(order, [told(Ack(report(OrderState.WORKING)), Operation.QUERY)])
     assert of(Cancel, found.effects)
     assert of(Cancel, step(found.order, Ticked(), wake_at(found.order) or 0).effects)
 
 
 def test_what_is_throttled_after_a_cancel_is_not_sent_again() -> None:
-    order = step(sent(), CancelAsked("halted"), NOW).order
+    order = step(sent(), CancelRequested("halted"), NOW).order
     done = run(order, [told(Throttled(0.1, "slow down")), Ticked()], NOW + SECOND)
     assert (done.order.state, done.order.reason) == (OrderState.CANCELLED, "halted")
-    assert not of(WantSend, done.effects)
+    assert not of(RequestSend, done.effects)
 
 
 def test_what_was_not_sent_is_cancelled_at_once() -> None:
-    done = step(begin(LEG), CancelAsked("by me"), NOW)
+    done = step(begin(LEG), CancelRequested("by me"), NOW)
     assert done.order.state is OrderState.CANCELLED
     assert not of(Send, step(done.order, Sending(0, name()), NOW).effects)
 
 
 def test_a_cancel_too_late_says_so_and_changes_nothing() -> None:
     done = run(sent(), [told(Reject("", "no")), NOWHERE]).order
-    late = step(done, CancelAsked("by me"), NOW)
+    late = step(done, CancelRequested("by me"), NOW)
     assert late.order == done
     assert events(late.effects)[0].reason == "nothing to cancel: the order is rejected"
     assert not of(WriteJournal, late.effects)
@@ -450,7 +450,7 @@ def test_an_order_is_not_at_its_end_before_its_fills_are_seen() -> None:
     assert waiting.order.state is OrderState.ROUTED
     assert events(waiting.effects)[-1].state is OrderState.WORKING
     asked = step(waiting.order, Ticked(), wake_at(waiting.order) or 0)
-    assert of(AskFills, asked.effects)
+    assert of(QueryFills, asked.effects)
     given_up = step(asked.order, Ticked(), NOW + FILLS_WITHIN + SECOND)
     assert given_up.order.state is OrderState.FILLED
     assert "fills of 2 were not seen" in given_up.order.reason
@@ -465,9 +465,9 @@ def test_a_fill_before_the_acknowledgement_makes_it_work() -> None:
 
 def test_a_quiet_order_is_asked_after_and_one_that_is_gone_ends() -> None:
     order = run(sent(RESTING), [reported(OrderState.WORKING)]).order
-    assert of(Ask, step(order, Ticked(), wake_at(order) or 0).effects)
+    assert of(QueryOrder, step(order, Ticked(), wake_at(order) or 0).effects)
     for _ in range(LOST_AFTER):
-        order = run(order, [told(NotThere("no"), Question.QUERY)], NOW + SECOND).order
+        order = run(order, [told(NotThere("no"), Operation.QUERY)], NOW + SECOND).order
     assert order.state is OrderState.EXPIRED
 
 
@@ -481,7 +481,7 @@ def test_an_impossible_step_is_published_as_a_fault_and_changes_nothing() -> Non
     assert events(unknown.effects)[0].reason.startswith("fault")
 
 
-NEWS: dict[str, list[Happening]] = {
+NEWS: dict[str, list[OrderInput]] = {
     "filled": [
         told(Ack(report(OrderState.ACKNOWLEDGED))),
         reported(OrderState.WORKING, 1),
@@ -523,7 +523,7 @@ def test_every_order_of_the_same_news_ends_alike(story: str) -> None:
     assert len(ends) == 1
 
 
-def any_news() -> st.SearchStrategy[Happening]:
+def any_news() -> st.SearchStrategy[OrderInput]:
     """What may come of one placement, in any order, true or not."""
     states = [s for s in OrderState if s.value in {one.value for one in Input}]
     outcome = st.one_of(
@@ -534,15 +534,15 @@ def any_news() -> st.SearchStrategy[Happening]:
         st.just(Throttled(0.1, "slow")),
     )
     return st.one_of(
-        st.builds(told, outcome, st.sampled_from(Question), st.sampled_from([NOW, NOW + SETTLED_AFTER])),
+        st.builds(told, outcome, st.sampled_from(Operation), st.sampled_from([NOW, NOW + SETTLED_AFTER])),
         st.builds(lambda s, f: reported(s, f), st.sampled_from(states), st.integers(0, 3)),
         st.builds(lambda t: filled(t)[0], st.integers(1, 3)),
-        st.sampled_from([Ticked(), Restored(), CancelAsked("me"), Sending(0, name()), Sending(0, name(0, 1))]),
+        st.sampled_from([Ticked(), Restored(), CancelRequested("me"), Sending(0, name()), Sending(0, name(0, 1))]),
     )
 
 
 @given(st.lists(st.tuples(any_news(), st.integers(0, 20 * SECOND)), max_size=25), st.sampled_from([LEG, RESTING]))
-def test_whatever_comes_the_machine_stands(news: list[tuple[Happening, int]], leg: Leg) -> None:
+def test_whatever_comes_the_machine_stands(news: list[tuple[OrderInput, int]], leg: Leg) -> None:
     order, now, ended = sent(leg), NOW, False
     published: list[str] = []
     for happening, later in news:
@@ -561,7 +561,7 @@ def test_whatever_comes_the_machine_stands(news: list[tuple[Happening, int]], le
 
 
 @given(st.lists(any_news(), max_size=25))
-def test_nothing_is_sent_twice_under_one_id(news: list[Happening]) -> None:
+def test_nothing_is_sent_twice_under_one_id(news: list[OrderInput]) -> None:
     """But for what the exchange refused for its rate, before it did anything."""
     order, ids = sent(), [name()]
     for happening in news:
@@ -648,12 +648,12 @@ def again(price: int) -> Decided:
 
 def test_what_waited_out_a_restart_is_decided_again_and_sent_at_the_new_bound() -> None:
     restored = step(begin(LEG), Restored(), LATER)
-    assert WantSend(0) in restored.effects
+    assert RequestSend(0) in restored.effects
     asked = step(restored.order, Sending(0, name()), LATER)
-    assert asked.effects == (WantDecision(),)
+    assert asked.effects == (RequestDecision(),)
     assert asked.order.attempts[0].phase is Phase.ROUTED
     decided = step(asked.order, again(120), LATER)
-    assert WantSend(0) in decided.effects
+    assert RequestSend(0) in decided.effects
     assert Publish(again(120).decision) in decided.effects
     (send,) = [e for e in step(decided.order, Sending(0, name()), LATER).effects if isinstance(e, Send)]
     assert send.placement.price == 120
@@ -667,18 +667,18 @@ def test_what_is_refused_when_it_is_decided_again_ends() -> None:
 
 def test_a_decision_that_comes_when_something_was_sent_or_cancelled_changes_nothing() -> None:
     assert step(sent(), again(120), LATER).order.legs == (LEG,)
-    cancelled = step(step(begin(LEG), Sending(0, name()), LATER).order, CancelAsked("no"), LATER).order
+    cancelled = step(step(begin(LEG), Sending(0, name()), LATER).order, CancelRequested("no"), LATER).order
     assert step(cancelled, again(120), LATER).order.state is OrderState.CANCELLED
 
 
 def test_what_is_left_of_a_split_that_was_sent_in_part_is_offered_again_also_there() -> None:
     order = step(begin(LEG, OTHER), Sending(0, name()), NOW).order
     late = step(order, Sending(1, name(1)), LATER)
-    assert not [e for e in late.effects if isinstance(e, Send | WantDecision)]
+    assert not [e for e in late.effects if isinstance(e, Send | RequestDecision)]
     filled_one = run(
         late.order, [Reported(name(), report(OrderState.FILLED, 3)), *(FillSeen(name(), fill(n)) for n in range(3))]
     )
-    assert WantReroute() in filled_one.effects
+    assert RequestReroute() in filled_one.effects
     assert failed(filled_one.order) == frozenset()
 
 
@@ -690,7 +690,7 @@ def test_an_order_is_not_decided_again_for_ever() -> None:
 # ── what nobody answers ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def two_hours(order: Order, answer: Callable[[Ask | Cancel], Happening]) -> tuple[Order, list[Effect]]:
+def two_hours(order: Order, answer: Callable[[QueryOrder | Cancel], OrderInput]) -> tuple[Order, list[Effect]]:
     """Every question and cancel is answered at once; time passes as the order asks for it."""
     effects: list[Effect] = []
     end, now = NOW + 7_200 * SECOND, NOW
@@ -700,15 +700,15 @@ def two_hours(order: Order, answer: Callable[[Ask | Cancel], Happening]) -> tupl
         effects += taken.effects
         order = taken.order
         for effect in taken.effects:
-            if isinstance(effect, Ask | Cancel):
+            if isinstance(effect, QueryOrder | Cancel):
                 answered = step(order, answer(effect), now)
                 order, effects = answered.order, [*effects, *answered.effects]
     return order, effects
 
 
-def doubtful(effect: Ask | Cancel) -> Happening:
-    question = Question.QUERY if isinstance(effect, Ask) else Question.CANCEL
-    return Told(effect.client_order_id, question, InDoubt("no word for 'internalCancel'"), NOW + 7_200 * SECOND)
+def doubtful(effect: QueryOrder | Cancel) -> OrderInput:
+    question = Operation.QUERY if isinstance(effect, QueryOrder) else Operation.CANCEL
+    return Answered(effect.client_order_id, question, InDoubt("no word for 'internalCancel'"), NOW + 7_200 * SECOND)
 
 
 def faults(effects: Iterable[Effect]) -> list[str]:
@@ -719,9 +719,9 @@ def faults(effects: Iterable[Effect]) -> list[str]:
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_an_order_whose_state_nobody_understands_becomes_a_persons(cancelled: bool) -> None:
     order = run(sent(RESTING), [Reported(name(), report(OrderState.WORKING))]).order
-    order = step(order, CancelAsked("me"), NOW).order if cancelled else order
+    order = step(order, CancelRequested("me"), NOW).order if cancelled else order
     order, effects = two_hours(order, doubtful)
-    assert len([e for e in effects if isinstance(e, Ask)]) <= 300
+    assert len([e for e in effects if isinstance(e, QueryOrder)]) <= 300
     assert len([e for e in effects if isinstance(e, Cancel)]) <= 61
     (said,) = faults(effects)
     assert "look on the exchange" in said
@@ -730,30 +730,30 @@ def test_an_order_whose_state_nobody_understands_becomes_a_persons(cancelled: bo
     late = step(order, Reported(name(), report(OrderState.CANCELLED)), NOW + 7_300 * SECOND).order
     assert late.state is OrderState.CANCELLED, "what is heard of it counts all the same"
     restarted = step(order, Restored(), NOW + 7_300 * SECOND)
-    assert [e for e in restarted.effects if isinstance(e, Ask)], "and it is asked after again after a restart"
+    assert [e for e in restarted.effects if isinstance(e, QueryOrder)], "and it is asked after again after a restart"
 
 
 def test_an_order_that_stands_after_every_cancel_becomes_a_persons() -> None:
-    order = run(sent(RESTING), [Reported(name(), report(OrderState.WORKING)), CancelAsked("me")]).order
+    order = run(sent(RESTING), [Reported(name(), report(OrderState.WORKING)), CancelRequested("me")]).order
 
-    def stands(effect: Ask | Cancel) -> Happening:
+    def stands(effect: QueryOrder | Cancel) -> OrderInput:
         if isinstance(effect, Cancel):
-            return Told(effect.client_order_id, Question.CANCEL, InDoubt("no"), NOW)
-        return Told(effect.client_order_id, Question.QUERY, Ack(report(OrderState.WORKING)), NOW)
+            return Answered(effect.client_order_id, Operation.CANCEL, InDoubt("no"), NOW)
+        return Answered(effect.client_order_id, Operation.QUERY, Ack(report(OrderState.WORKING)), NOW)
 
     order, effects = two_hours(order, stands)
     assert len([e for e in effects if isinstance(e, Cancel)]) == 59, "and the first"
     assert len(faults(effects)) == 1
-    again = step(order, CancelAsked("once more"), NOW + 7_300 * SECOND)
+    again = step(order, CancelRequested("once more"), NOW + 7_300 * SECOND)
     assert [e for e in again.effects if isinstance(e, Cancel)]
 
 
 def test_an_exchange_that_is_back_after_ten_minutes_is_believed() -> None:
-    order = step(sent(), Told(name(), Question.PLACE, InDoubt("no answer"), NOW), NOW).order
+    order = step(sent(), Answered(name(), Operation.PLACE, InDoubt("no answer"), NOW), NOW).order
     for _ in range(200):
         now = wake_at(order) or 0
         order = step(order, Ticked(), now).order
-        order = step(order, Told(name(), Question.QUERY, InDoubt("no answer"), now), now).order
+        order = step(order, Answered(name(), Operation.QUERY, InDoubt("no answer"), now), now).order
         if now > NOW + 600 * SECOND:
             break
     end = run(order, [Reported(name(), report(OrderState.FILLED, 3)), *(FillSeen(name(), fill(n)) for n in range(3))])
@@ -793,9 +793,9 @@ def test_an_order_that_somebody_else_replaced_goes_on_under_its_new_id() -> None
     gone = run(stands.order, [Reported(name(), renamed), reported(OrderState.CANCELLED)])
     (attempt,) = gone.order.attempts
     assert (attempt.phase, attempt.exchange_order_id) == (Phase.ACKNOWLEDGED, "78")
-    assert of(Cancel, step(gone.order, CancelAsked("halt"), NOW).effects)
+    assert of(Cancel, step(gone.order, CancelRequested("halt"), NOW).effects)
     asked = step(gone.order, Ticked(), wake_at(gone.order) or 0)
-    assert [one.client_order_id for one in of(Ask, asked.effects)] == [name()]
+    assert [one.client_order_id for one in of(QueryOrder, asked.effects)] == [name()]
     ended = step(asked.order, Reported(name(), replace(renamed, state=OrderState.CANCELLED)), NOW)
     assert ended.order.state is OrderState.CANCELLED
 

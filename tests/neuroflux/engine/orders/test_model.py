@@ -31,24 +31,24 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.orders.machine import decode, encode, received, step, wake_at
 from neuroflux.engine.orders.state import (
-    Ask,
-    AskFills,
+    Answered,
     Cancel,
-    CancelAsked,
+    CancelRequested,
     Decided,
     Effect,
     FillSeen,
-    Happening,
-    Question,
+    Operation,
+    OrderInput,
+    QueryFills,
+    QueryOrder,
     Reported,
+    RequestReroute,
+    RequestSend,
     Rerouted,
     Restored,
     Send,
     Sending,
     Ticked,
-    Told,
-    WantReroute,
-    WantSend,
     WriteJournal,
 )
 from neuroflux.engine.orders.table import SECOND
@@ -82,7 +82,7 @@ class LyingExchange(RuleBasedStateMachine):
         self.book: dict[str, Theirs] = {}
         self.fills: list[Fill] = []
         self.on_the_way: list[tuple[int, Placement]] = []
-        self.news: list[Happening] = []
+        self.news: list[OrderInput] = []
         self.numbers = itertools.count()
         self.ended: OrderState | None = None
         command = OrderCommand(order_id="o", kind=CommandKind.PLACE, market="BTC/USD", quantity=Decimal(6))
@@ -91,7 +91,7 @@ class LyingExchange(RuleBasedStateMachine):
 
     # ── the executor ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def take(self, happening: Happening, *, crash: bool = False) -> None:
+    def take(self, happening: OrderInput, *, crash: bool = False) -> None:
         """One step, and its effects; a crash comes after the journal and before the effects."""
         taken = step(self.order, happening, self.now)
         assert taken.order.filled <= Decimal(6)
@@ -108,20 +108,20 @@ class LyingExchange(RuleBasedStateMachine):
 
     def perform(self, effect: Effect) -> None:
         match effect:
-            case WantSend(leg):
+            case RequestSend(leg):
                 self.take(Sending(leg, f"c{leg}-{next(self.numbers)}"))
             case Send(placement):
                 self.on_the_way.append((self.now, placement))
-            case Ask(_, name):
-                self.news.append(Told(name, Question.QUERY, self.answer(name), self.now))
-            case AskFills(instrument):
+            case QueryOrder(_, name):
+                self.news.append(Answered(name, Operation.QUERY, self.answer(name), self.now))
+            case QueryFills(instrument):
                 ours = (one for one in self.fills if one.symbol == instrument.symbol)
                 self.news += [FillSeen(one.client_order_id, one) for one in ours]
             case Cancel(_, name):
                 if name in self.book and self.book[name].state is not OrderState.FILLED:
                     self.book[name].cancelled = True
-                self.news.append(Told(name, Question.CANCEL, InDoubt("?"), self.now))
-            case WantReroute():
+                self.news.append(Answered(name, Operation.CANCEL, InDoubt("?"), self.now))
+            case RequestReroute():
                 self.news.append(Rerouted(decision("nobody else"), ()))
 
     # ── the exchange ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -150,16 +150,18 @@ class LyingExchange(RuleBasedStateMachine):
         self.book[name] = Theirs(placement)
         self.news.append(Reported(name, self.report(name)))
         if answered == "yes":
-            self.news.append(Told(name, Question.PLACE, self.answer(name), self.now))
+            self.news.append(Answered(name, Operation.PLACE, self.answer(name), self.now))
         elif answered == "doubt":
-            self.news.append(Told(name, Question.PLACE, InDoubt("HTTP 503"), self.now))
+            self.news.append(Answered(name, Operation.PLACE, InDoubt("HTTP 503"), self.now))
 
     @precondition(lambda self: self.on_the_way)
     @rule(which=st.integers(0, 99), told=st.booleans())
     def is_lost_on_its_way(self, which: int, told: bool) -> None:
         _, placement = self.on_the_way.pop(which % len(self.on_the_way))
         if told:
-            self.news.append(Told(placement.client_order_id, Question.PLACE, InDoubt("the connection broke"), self.now))
+            self.news.append(
+                Answered(placement.client_order_id, Operation.PLACE, InDoubt("the connection broke"), self.now)
+            )
 
     @precondition(lambda self: self.open())
     @rule(which=st.integers(0, 99), quantity=st.sampled_from([1, 2, 3]), told=st.booleans())
@@ -217,7 +219,7 @@ class LyingExchange(RuleBasedStateMachine):
     def is_cancelled(self, now: int) -> None:
         """Rarely, since little can happen afterwards."""
         if now == 0:
-            self.take(CancelAsked("me"))
+            self.take(CancelRequested("me"))
 
     # ── what always holds ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -234,7 +236,7 @@ class LyingExchange(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everything is said in the end: the order ends, and with what the exchange has filled."""
-        self.take(CancelAsked("the end"))
+        self.take(CancelRequested("the end"))
         for _ in range(200):
             self.on_the_way = [(at, one) for at, one in self.on_the_way if self.now <= at + LATEST]
             while self.on_the_way:

@@ -34,26 +34,26 @@ from neuroflux.engine.orders.machine import decode, encode, received, step, wake
 from neuroflux.engine.orders.rerouting import rest
 from neuroflux.engine.orders.state import (
     Abandoned,
-    Ask,
-    AskFills,
+    Answered,
     Cancel,
-    CancelAsked,
+    CancelRequested,
     Decided,
     Effect,
     GivenUp,
-    Happening,
     Hedged,
     Leg,
-    Question,
+    Operation,
+    OrderInput,
+    QueryFills,
+    QueryOrder,
+    RequestHedge,
+    RequestReroute,
+    RequestSend,
     Rerouted,
     Restored,
     Send,
     Sending,
     Ticked,
-    Told,
-    WantHedge,
-    WantReroute,
-    WantSend,
     WriteJournal,
 )
 from neuroflux.engine.orders.table import SECOND
@@ -77,9 +77,9 @@ class World:
     def __init__(self, random: Random) -> None:
         self.random, self.now, self.exchange = random, NOW, ModelExchange()
         self.requests: list[UnderWay] = []
-        self.news: list[Happening] = []
+        self.news: list[OrderInput] = []
         self.turns: list[int] = []
-        self.wishes: list[WantHedge | WantReroute] = []
+        self.wishes: list[RequestHedge | RequestReroute] = []
         self.executor, self.journal, self.survives = 0, b"", -1
         first = received(self.command(), Cause("orders.commands", 0, 7), self.now)
         second = step(first.order, Decided(DECISION, self.legs()), self.now)
@@ -95,7 +95,7 @@ class World:
 
     # ── the executor ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def tell(self, happening: Happening) -> None:
+    def tell(self, happening: OrderInput) -> None:
         taken = step(self.order, happening, self.now)
         sends = [one for one in taken.effects if isinstance(one, Send)]
         assert not sends or isinstance(taken.effects[0], WriteJournal)
@@ -117,21 +117,21 @@ class World:
         match effect:
             case WriteJournal():
                 self.journal = encode(self.order)
-            case WantSend(leg):
+            case RequestSend(leg):
                 self.turns += [leg] if leg not in self.turns else []
             case Send(placement):
-                self.ask(Question.PLACE, placement.instrument, placement.client_order_id, placement)
-            case Ask(instrument, named):
-                self.ask(Question.QUERY, instrument, named)
+                self.ask(Operation.PLACE, placement.instrument, placement.client_order_id, placement)
+            case QueryOrder(instrument, named):
+                self.ask(Operation.QUERY, instrument, named)
             case Cancel(instrument, named):
-                self.ask(Question.CANCEL, instrument, named)
-            case AskFills(instrument, _):
+                self.ask(Operation.CANCEL, instrument, named)
+            case QueryFills(instrument, _):
                 self.ask(None, instrument, "")
-            case WantHedge() | WantReroute():
+            case RequestHedge() | RequestReroute():
                 self.wishes.append(effect)
 
     def ask(
-        self, question: Question | None, instrument: Instrument, named: str, placement: Placement | None = None
+        self, question: Operation | None, instrument: Instrument, named: str, placement: Placement | None = None
     ) -> None:
         self.requests.append(UnderWay(question, instrument, named, self.now, self.executor, placement))
 
@@ -157,10 +157,10 @@ class World:
         """With a leg elsewhere, or with none."""
         none = self.random.random() >= share
         match self.wishes.pop(0):
-            case WantReroute():
+            case RequestReroute():
                 there = replace(OTHER, quantity=rest(self.order), decided_at=self.now)
                 self.tell(Rerouted(DECISION, () if none or not there.quantity else (there,)))
-            case WantHedge():
+            case RequestHedge():
                 there = replace(LEG, side=needed(self.order), quantity=abs(self.order.net), decided_at=self.now)
                 self.tell(Hedged((), "no book") if none or not there.quantity else Hedged((there,)))
 
@@ -193,7 +193,7 @@ class World:
     def news_is_doubled(self) -> None:
         """But the answer to a placement that may be sent again comes once: it is the end of its request."""
         one = self.random.choice(self.news)
-        if not (isinstance(one, Told) and isinstance(one.outcome, Throttled)):
+        if not (isinstance(one, Answered) and isinstance(one.outcome, Throttled)):
             self.news.append(one)
 
     def an_order_is_filled(self) -> None:
@@ -211,7 +211,7 @@ class World:
         self.tell(Ticked())
 
     def somebody_cancels(self) -> None:
-        self.tell(CancelAsked("by me"))
+        self.tell(CancelRequested("by me"))
 
     def an_exchange_is_left(self) -> None:
         self.tell(Abandoned(LEG.instrument.exchange, "offline"))

@@ -25,23 +25,23 @@ from neuroflux.engine.orders.rerouting import rest
 from neuroflux.engine.orders.state import (
     SETTLED_AFTER,
     Abandoned,
+    Answered,
     Cancel,
-    CancelAsked,
+    CancelRequested,
     Decided,
     FillSeen,
     GivenUp,
     Hedged,
     Leg,
+    Operation,
     Order,
-    Question,
     Reported,
+    RequestReroute,
+    RequestSend,
     Rerouted,
     Restored,
     Send,
     Sending,
-    Told,
-    WantReroute,
-    WantSend,
 )
 from neuroflux.engine.orders.table import MAX_ATTEMPTS, MAX_REROUTES, SEND_WITHIN
 from tests.neuroflux.engine.orders.test_machine import (
@@ -67,8 +67,8 @@ def decision(reason: str = "elsewhere") -> OrderDecision:
     return OrderDecision("o", "optimal", (), reason, (), (), NOW)
 
 
-def about(outcome: Ack | Reject | InDoubt, attempt: str) -> Told:
-    return Told(attempt, Question.PLACE, outcome, NOW)
+def about(outcome: Ack | Reject | InDoubt, attempt: str) -> Answered:
+    return Answered(attempt, Operation.PLACE, outcome, NOW)
 
 
 def sent(strategy: str, *legs: Leg) -> Order:
@@ -84,10 +84,10 @@ def sent(strategy: str, *legs: Leg) -> Order:
 
 def test_what_was_rejected_goes_to_another_exchange_and_the_order_is_filled() -> None:
     refused = run(sent("optimal", LEG), [told(REFUSED)])
-    assert len(of(WantReroute, refused.effects)) == 1
+    assert len(of(RequestReroute, refused.effects)) == 1
     assert rest(refused.order) == 3
     moved = step(refused.order, Rerouted(decision(), (OTHER,)), NOW)
-    assert [one.leg for one in of(WantSend, moved.effects)] == [1]
+    assert [one.leg for one in of(RequestSend, moved.effects)] == [1]
     order = run(moved.order, [Sending(1, name(1))]).order
     other = replace(fill(1, 3, name(1)), exchange="hyperliquid", symbol="BTC/USDC")
     news = replace(report(OrderState.FILLED, 3, name(1)), exchange="hyperliquid", symbol="BTC/USDC")
@@ -97,14 +97,14 @@ def test_what_was_rejected_goes_to_another_exchange_and_the_order_is_filled() ->
 
 def test_nothing_moves_while_anything_is_in_doubt_or_under_way() -> None:
     order = run(sent("redundant", LEG, OTHER), [told(REFUSED), about(InDoubt("?"), name(1))])
-    assert not of(WantReroute, order.effects)
+    assert not of(RequestReroute, order.effects)
 
 
 def test_what_a_redundant_part_did_not_fill_moves_and_of_another_order_it_does_not() -> None:
     expired = told(Ack(report(OrderState.EXPIRED, 1), (fill(1),)))
     redundant = run(sent("redundant", LEG), [expired])
     assert rest(redundant.order) == 2
-    assert of(WantReroute, redundant.effects)
+    assert of(RequestReroute, redundant.effects)
     plain = run(sent("optimal", LEG), [expired])
     assert plain.order.state is OrderState.EXPIRED
 
@@ -124,13 +124,13 @@ def test_it_is_tried_a_bounded_number_of_times() -> None:
 
 
 def test_a_cancelled_or_an_old_order_goes_nowhere_else() -> None:
-    assert run(sent("optimal", LEG), [CancelAsked("me"), told(REFUSED)]).order.state.final
+    assert run(sent("optimal", LEG), [CancelRequested("me"), told(REFUSED)]).order.state.final
     assert run(sent("optimal", LEG), [told(REFUSED)], NOW + SEND_WITHIN + 1).order.state.final
 
 
 def test_what_waits_for_an_exchange_that_fails_is_given_up_and_moves() -> None:
     given_up = step(begin(LEG), GivenUp(0, "connection refused"), NOW)
-    assert of(WantReroute, given_up.effects)
+    assert of(RequestReroute, given_up.effects)
     assert not of(Send, step(given_up.order, Sending(0, name()), NOW).effects)
 
 
@@ -138,17 +138,17 @@ def test_what_stands_on_an_exchange_that_fails_is_cancelled_there_before_it_goes
     order = run(sent("optimal", RESTING), [reported(OrderState.WORKING)]).order
     left = step(order, Abandoned("binance", "offline"), NOW)
     assert [one.client_order_id for one in of(Cancel, left.effects)] == [name()]
-    assert not of(WantReroute, left.effects), "it may be filled there yet"
+    assert not of(RequestReroute, left.effects), "it may be filled there yet"
     filled_one = step(left.order, FillSeen(name(), fill(1)), NOW).order
     done = run(filled_one, [Reported(name(), report(OrderState.CANCELLED, 1))])
-    assert of(WantReroute, done.effects)
+    assert of(RequestReroute, done.effects)
     assert rest(done.order) == 2
     assert run(order, [Abandoned("hyperliquid", "")]).order == order
 
 
 def test_after_a_crash_it_is_asked_for_again() -> None:
     refused = run(sent("optimal", LEG), [told(REFUSED)]).order
-    assert of(WantReroute, step(refused, Restored(), NOW).effects)
+    assert of(RequestReroute, step(refused, Restored(), NOW).effects)
 
 
 # ── what was taken for absent, moved, and turns up ───────────────────────────────────────────────────────────────
@@ -161,7 +161,7 @@ def absent(order: Order, leg: int = 0) -> Order:
     """The order with all attempts of a leg sent, and each unknown to its exchange when it was asked after it."""
     for number in range(MAX_ATTEMPTS):
         named = name(leg, number)
-        asked = [about(GONE, named), Told(named, Question.QUERY, NotThere("?"), NOW + SETTLED_AFTER)]
+        asked = [about(GONE, named), Answered(named, Operation.QUERY, NotThere("?"), NOW + SETTLED_AFTER)]
         order = run(order, [Sending(leg, named), *asked]).order
     return order
 

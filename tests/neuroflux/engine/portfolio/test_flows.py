@@ -59,11 +59,11 @@ def test_a_deposit_and_a_withdrawal_are_flows_and_no_profit() -> None:
         [Flow(NOW + MINUTE, "binance", "USDC", 500.0), Flow(NOW + 3 * MINUTE, "binance", "USDC", -300.0)],
         [],
     )
-    told = performance(holdings, {})
-    assert told["performance_metrics"]["profit_usd"] == pytest.approx(0)
-    assert told["performance_metrics"]["flows_usd"] == pytest.approx(200)
-    assert told["performance_metrics"]["total_return"] == pytest.approx(0)
-    assert told["attribution_analysis"]["total"] == pytest.approx(0)
+    reported = performance(holdings, {})
+    assert reported["performance_metrics"]["profit_usd"] == pytest.approx(0)
+    assert reported["performance_metrics"]["flows_usd"] == pytest.approx(200)
+    assert reported["performance_metrics"]["total_return"] == pytest.approx(0)
+    assert reported["attribution_analysis"]["total"] == pytest.approx(0)
 
 
 def test_a_trade_and_its_fee_are_none() -> None:
@@ -93,14 +93,14 @@ def test_a_balance_whose_fill_is_not_stored_yet_is_not_asked() -> None:
     new = held("USDC", 1000, 1000, 800) + held("BTC", 2.0, price=100, start=2)
     assert {one.asset for one in settled(new, until)} == {"USDC"}
     (*_, last) = settled(held("BTC", 1.0, price=100) + held("BTC", 3.0, price=7, start=2), until)
-    assert (last.quantity, last.price, last.told) == (1.0, 7, NOW + MINUTE // 2)
+    assert (last.quantity, last.price, last.reported) == (1.0, 7, NOW + MINUTE // 2)
 
 
 def test_a_balance_that_is_carried_forward_is_one_report() -> None:
     """It comes late, and the minutes between have rows too."""
-    told = held("USDC", 1000, 1000, 800)
-    between = [Holding(NOW + 90 * 1_000_000, "binance", "USDC", 1000, 1.0, told[1].told)]
-    assert flows(told + between + held("BTC", 1.0, 3.0, 3.0, price=100), bought(1, 2.0, 100.0), ()) == ([], [])
+    reported = held("USDC", 1000, 1000, 800)
+    between = [Holding(NOW + 90 * 1_000_000, "binance", "USDC", 1000, 1.0, reported[1].reported)]
+    assert flows(reported + between + held("BTC", 1.0, 3.0, 3.0, price=100), bought(1, 2.0, 100.0), ()) == ([], [])
 
 
 def test_a_balance_that_comes_late_is_no_flow() -> None:
@@ -111,8 +111,8 @@ def test_a_balance_that_comes_late_is_no_flow() -> None:
 def test_an_asset_that_is_new_on_a_known_exchange_was_deposited() -> None:
     holdings = held("USDC", 1000, 1000) + held("ETH", 2.0, price=10, start=1)
     assert flows(holdings, (), ())[0] == [Flow(NOW + MINUTE, "binance", "ETH", 2.0)]
-    told = performance(holdings, {})["performance_metrics"]
-    assert (told["profit_usd"], told["flows_usd"]) == (pytest.approx(0), pytest.approx(20))
+    reported = performance(holdings, {})["performance_metrics"]
+    assert (reported["profit_usd"], reported["flows_usd"]) == (pytest.approx(0), pytest.approx(20))
 
 
 OPEN = Exposure("hyperliquid", "USDC", NOW, NOW + 99 * MINUTE)
@@ -121,20 +121,20 @@ CLOSED = Movement(NOW + 2 * MINUTE, "hyperliquid", "USDC", 0.0, on_margin=True)
 
 def test_a_deposit_while_a_position_is_open_is_no_profit_of_it() -> None:
     holdings = held("USDC", 1000, 1500, 1500, 1200, exchange="hyperliquid")
-    found, untold = flows(holdings, (), [OPEN])
+    found, uncertain = flows(holdings, (), [OPEN])
     assert [one.quantity for one in found] == [500.0, -300.0]
-    assert not untold
+    assert not uncertain
     assert performance(holdings, {}, (), [OPEN])["performance_metrics"]["profit_usd"] == pytest.approx(0)
 
 
 def test_what_a_wallet_changes_by_when_a_position_is_traded_counts_as_profit_and_a_note_says_so() -> None:
     holdings = held("USDC", 1000, 1000, 1100, 1600, exchange="hyperliquid")
-    found, untold = flows(holdings, [CLOSED], [OPEN])
+    found, uncertain = flows(holdings, [CLOSED], [OPEN])
     assert found == [Flow(NOW + 3 * MINUTE, "hyperliquid", "USDC", 500.0)], "later it can"
-    assert untold == [("hyperliquid", "USDC")]
-    told = performance(holdings, {}, [CLOSED], [OPEN])
-    assert told["performance_metrics"]["profit_usd"] == pytest.approx(100)
-    assert any(note.startswith("USDC on hyperliquid: while positions") for note in told["notes"])
+    assert uncertain == [("hyperliquid", "USDC")]
+    reported = performance(holdings, {}, [CLOSED], [OPEN])
+    assert reported["performance_metrics"]["profit_usd"] == pytest.approx(100)
+    assert any(note.startswith("USDC on hyperliquid: while positions") for note in reported["notes"])
 
 
 # ── what the exchange names ──────────────────────────────────────────────────────────────────────────────────────────
@@ -149,16 +149,18 @@ def test_a_named_deposit_seconds_beside_a_trade_of_a_position_is_no_profit_of_it
     """The position is closed with a profit of 100 while 500 arrive."""
     holdings = held("USDC", 1000, 1000, 1600, 1600, exchange="hyperliquid")
     assert performance(holdings, {}, [CLOSED], [OPEN])["performance_metrics"]["profit_usd"] == pytest.approx(600)
-    told = performance(holdings, {}, [CLOSED], [OPEN], named((1.95, 500)))
-    figures = told["performance_metrics"]
+    reported = performance(holdings, {}, [CLOSED], [OPEN], named((1.95, 500)))
+    figures = reported["performance_metrics"]
     assert (figures["profit_usd"], figures["flows_usd"]) == (pytest.approx(100), pytest.approx(500))
     assert figures["total_return"] == pytest.approx(0.1)
 
 
 def test_a_named_withdrawal_at_the_time_of_funding_is_a_flow() -> None:
     start = 3_600_000_000 - NOW % 3_600_000_000  # the first minute of an hour
-    holdings = [replace(one, time=one.time + start, told=one.told + start) for one in held("USDC", 1000, 899, 899)]
-    flow = Flow(holdings[1].told, "binance", "USDC", -100.0)
+    holdings = [
+        replace(one, time=one.time + start, reported=one.reported + start) for one in held("USDC", 1000, 899, 899)
+    ]
+    flow = Flow(holdings[1].reported, "binance", "USDC", -100.0)
     exposed = [Exposure("binance", "USDC", 0, NOW + start + 99 * MINUTE)]
     assert not flows(holdings, (), exposed)[0]
     (only,) = flows(holdings, (), exposed, [flow])[0]
@@ -209,7 +211,7 @@ def test_of_an_exchange_that_names_them_no_note_says_that_they_could_not_be_told
 def test_a_wallet_that_shows_a_fill_early_or_late_saw_no_deposit(seconds: int) -> None:
     """The fill's own time is nine seconds outside of the two balances between which the wallet changed."""
     holdings = held("USDC", 1000, 1000, 1100, exchange="hyperliquid")
-    moved = [replace(CLOSED, time=holdings[1 if seconds < 0 else 2].told + seconds * 1_000_000)]
+    moved = [replace(CLOSED, time=holdings[1 if seconds < 0 else 2].reported + seconds * 1_000_000)]
     assert flows(holdings, moved, [OPEN])[0] == []
 
 
@@ -222,10 +224,10 @@ def test_funding_is_no_deposit() -> None:
     """The hour begins 14 minutes before NOW, and 46 after it."""
     start = (3600 - NOW // 1_000_000 % 3600) // 60 - 1
     holdings = held("USDC", 1000, 1000, 999, 998, 1098, 1098, 1198, exchange="hyperliquid", start=start - 1)
-    found, untold = flows(holdings, (), [replace(OPEN, begin=0)])
+    found, uncertain = flows(holdings, (), [replace(OPEN, begin=0)])
     assert [one.quantity for one in found] == [100.0]
     assert found[0].time == holdings[6].time
-    assert untold == [("hyperliquid", "USDC")]
+    assert uncertain == [("hyperliquid", "USDC")]
 
 
 def test_a_position_between_two_balances_is_known_by_its_fills() -> None:
@@ -235,7 +237,7 @@ def test_a_position_between_two_balances_is_known_by_its_fills() -> None:
 
 def test_a_flow_of_a_minute_without_prices_counts_in_the_next_picture() -> None:
     holdings = held("USDC", 1000, 1000, 1000) + [
-        Holding(one.time, "binance", "ETH", one.quantity, price, one.told)
+        Holding(one.time, "binance", "ETH", one.quantity, price, one.reported)
         for one, price in zip(held("ETH", 0.0, 2.0, 2.0), (None, None, 10.0), strict=True)
     ]
     snapshots = history(holdings, flows(holdings, (), ())[0])
@@ -257,10 +259,10 @@ def test_profit_is_what_prices_made_whatever_was_traded_and_moved(moves: list[tu
         put += deposit
         moved += bought(minute + 0.25, quantity, after)
         holdings += held("BTC", btc, price=after, start=minute) + held("USDC", cash, start=minute)
-    found, untold = flows(holdings, moved, ())
+    found, uncertain = flows(holdings, moved, ())
     snapshots = history(holdings, found)
     lagging = any(abs(one[1] + two[1]) <= 0.01 for one, two in itertools.pairwise(moves))
-    assert not untold
+    assert not uncertain
     if not lagging:
         assert isclose(sum(one.quantity for one in found if one.asset == "USDC"), put, abs_tol=0.1)
     total = sum(one.total for one in attribution(snapshots))
@@ -296,18 +298,18 @@ def test_what_is_charged_waits_for_the_balance_that_has_seen_it() -> None:
 def test_unrealised_profit_is_profit_and_worth_on_every_exchange() -> None:
     """A hedged pair: what one side gains the other loses."""
     long = [
-        Holding(one.time, "binanceusdm", "USDT", 1000, 1.0, one.told, unrealised)
+        Holding(one.time, "binanceusdm", "USDT", 1000, 1.0, one.reported, unrealised)
         for one, unrealised in zip(held("USDT", 0, 0, 0), (0, 119, 0), strict=True)
     ]
     short = [
-        Holding(one.time, "hyperliquid", "USDC", wallet, 1.0, one.told, unrealised)
+        Holding(one.time, "hyperliquid", "USDC", wallet, 1.0, one.reported, unrealised)
         for one, (wallet, unrealised) in zip(held("USDC", 0, 0, 0), ((1000, 0), (1000, -120), (880, 0)), strict=True)
     ]
     exposed = [Exposure("hyperliquid", "USDC", NOW, NOW + 9 * MINUTE)]
     assert [one.worth for one in history(long + short)] == [2000, 1999, 1880]
-    told = performance(long + short, {}, [CLOSED], exposed)
-    assert told["performance_metrics"]["profit_usd"] == pytest.approx(-120)
-    assert told["attribution_analysis"]["by_exchange"] == {"binanceusdm": 0, "hyperliquid": pytest.approx(-120)}
+    reported = performance(long + short, {}, [CLOSED], exposed)
+    assert reported["performance_metrics"]["profit_usd"] == pytest.approx(-120)
+    assert reported["attribution_analysis"]["by_exchange"] == {"binanceusdm": 0, "hyperliquid": pytest.approx(-120)}
 
 
 fills = st.lists(
@@ -349,8 +351,8 @@ def test_attribution_is_holding_and_trading_less_fees_whatever_is_bought(
             moved.append(fee(market, at, "binance", (float(fee_paid), fee_asset)))
         for name, amount in held_now.items():
             holdings += held(name, float(amount), price=float(prices[name]), start=minute)
-    told = performance(holdings, {}, moved)
-    assert told["performance_metrics"]["flows_usd"] == pytest.approx(0, abs=0.01)
-    shares = told["attribution_analysis"]["by_asset"]
+    reported = performance(holdings, {}, moved)
+    assert reported["performance_metrics"]["flows_usd"] == pytest.approx(0, abs=0.01)
+    shares = reported["attribution_analysis"]["by_asset"]
     assert shares == {name: pytest.approx(float(gain), abs=1e-6) for name, gain in gained.items()}
-    assert told["performance_metrics"]["profit_usd"] == pytest.approx(float(sum(gained.values())), abs=1e-6)
+    assert reported["performance_metrics"]["profit_usd"] == pytest.approx(float(sum(gained.values())), abs=1e-6)

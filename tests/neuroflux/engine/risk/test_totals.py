@@ -13,7 +13,7 @@ from neuroflux.engine.orders.machine import step
 from neuroflux.engine.orders.state import Leg, Reported
 from neuroflux.engine.risk.daily_loss import DAY, DailyProfit, Holding
 from neuroflux.engine.risk.limits import Limits, Seen
-from neuroflux.engine.risk.totals import Standing, position_fault, standing_fault
+from neuroflux.engine.risk.totals import Totals, position_fault, totals_fault
 from tests.neuroflux.engine.orders.test_machine import LEG, NOW, begin, fill, name, sent
 
 LIMITS = Limits(1e9, 1.0, 5_000_000, 1_000.0, 3.0, 10.0, 500.0)
@@ -23,14 +23,14 @@ HERE = ("binance", "BTC")
 @pytest.mark.parametrize(
     ("within", "beyond", "reads"),
     [
-        (Standing(open_orders=2), Standing(open_orders=3), "open orders: 3 are open, 3 may be"),
-        (Standing(recent_orders=9), Standing(recent_orders=10), "order rate: 10 in the last second, 10 may be"),
-        (Standing(profit_today_usd=-500), Standing(profit_today_usd=-500.01), "daily loss: 500.01 USD were lost today"),
+        (Totals(open_orders=2), Totals(open_orders=3), "open orders: 3 are open, 3 may be"),
+        (Totals(recent_orders=9), Totals(recent_orders=10), "order rate: 10 in the last second, 10 may be"),
+        (Totals(profit_today_usd=-500), Totals(profit_today_usd=-500.01), "daily loss: 500.01 USD were lost today"),
     ],
 )
-def test_a_limit_refuses_beyond_its_figure_and_says_which(within: Standing, beyond: Standing, reads: str) -> None:
-    assert standing_fault(within, LIMITS) == ""
-    assert standing_fault(beyond, LIMITS).startswith(reads)
+def test_a_limit_refuses_beyond_its_figure_and_says_which(within: Totals, beyond: Totals, reads: str) -> None:
+    assert totals_fault(within, LIMITS) == ""
+    assert totals_fault(beyond, LIMITS).startswith(reads)
 
 
 def leg(quantity: str, side: Side = Side.BUY) -> Leg:
@@ -50,17 +50,17 @@ def leg(quantity: str, side: Side = Side.BUY) -> Leg:
     ],
 )
 def test_a_position_is_bounded_and_may_always_be_made_smaller(held: str, wanted: Leg, fine: bool) -> None:
-    fault = position_fault([wanted], Standing(held={HERE: Decimal(held)}), (), LIMITS)
+    fault = position_fault([wanted], Totals(held={HERE: Decimal(held)}), (), LIMITS)
     assert (fault == "") is fine
     assert fine or fault.startswith("position: it would come to")
 
 
 def test_what_is_under_way_counts_to_a_position_and_what_is_elsewhere_does_not() -> None:
     order = sent(leg("8"))
-    assert position_fault([leg("3")], Standing(), [order], LIMITS)
-    assert not position_fault([leg("3", Side.SELL)], Standing(), [order], LIMITS)
+    assert position_fault([leg("3")], Totals(), [order], LIMITS)
+    assert not position_fault([leg("3", Side.SELL)], Totals(), [order], LIMITS)
     elsewhere = replace(leg("8"), instrument=replace(LEG.instrument, exchange="hyperliquid"))
-    assert not position_fault([leg("3")], Standing(), [sent(elsewhere)], LIMITS)
+    assert not position_fault([leg("3")], Totals(), [sent(elsewhere)], LIMITS)
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ def test_what_was_filled_counts_until_it_is_told(told: int, state: OrderState, l
     what = ("binance", "BTC/USDT", name(), "1", Side.BUY, OrderType.LIMIT, Decimal(100), Decimal(8))
     report = OrderReport(*what, quantity, Decimal(100), state, "", NOW)
     order = step(sent(leg("8")), Reported(name(), report), NOW).order
-    standing = Standing(seen=lambda instrument: Seen(told, told))
-    assert not position_fault([leg(str(left))], standing, [order], LIMITS)
-    assert position_fault([leg(f"{left}.1")], standing, [order], LIMITS)
+    totals = Totals(seen=lambda instrument: Seen(told, told))
+    assert not position_fault([leg(str(left))], totals, [order], LIMITS)
+    assert position_fault([leg(f"{left}.1")], totals, [order], LIMITS)
 
 
 def test_a_leg_that_has_not_begun_counts() -> None:
     order = begin(replace(leg("3", Side.SELL), stage=0), replace(leg("8"), stage=1))
     assert [one.leg for one in order.attempts] == [0]
-    assert position_fault([leg("3")], Standing(), [order], LIMITS)
-    assert not position_fault([leg("2")], Standing(), [order], LIMITS)
+    assert position_fault([leg("3")], Totals(), [order], LIMITS)
+    assert not position_fault([leg("2")], Totals(), [order], LIMITS)
 
 
 # ── a day ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -136,9 +136,9 @@ def test_without_a_rate_of_what_was_paid_nothing_is_known_and_the_limit_refuses(
     taken(day, traded(Side.SELL, "35000", "2"))
     assert usd(day) == -70_002
     assert day.usd(lambda asset: None, lambda exchange, symbol: 35_000.0, MIDNIGHT, find) is None
-    fault = standing_fault(Standing(profit_today_usd=None), LIMITS)
+    fault = totals_fault(Totals(profit_today_usd=None), LIMITS)
     assert fault.startswith("daily loss: it is not known")
-    assert standing_fault(Standing(profit_today_usd=None), replace(LIMITS, max_daily_loss_usd=float("inf"))) == ""
+    assert totals_fault(Totals(profit_today_usd=None), replace(LIMITS, max_daily_loss_usd=float("inf"))) == ""
 
 
 @pytest.mark.parametrize("mid", [5_000.0, 10_000.0, 15_000.0, None])

@@ -31,20 +31,20 @@ from neuroflux.domain import (
 from neuroflux.engine.markets.conversion import Rate
 from neuroflux.engine.orders.machine import Step, decode, encode, received, step, wake_at
 from neuroflux.engine.orders.state import (
-    CancelAsked,
+    Answered,
+    CancelRequested,
     Decided,
     Effect,
     FillSeen,
     Hedged,
+    Operation,
     Order,
     Publish,
-    Question,
     Reported,
+    RequestHedge,
+    RequestSend,
     Send,
     Sending,
-    Told,
-    WantHedge,
-    WantSend,
 )
 from neuroflux.engine.orders.table import HEDGE_AGAIN, MAX_HEDGES, SECOND
 from neuroflux.engine.risk.limits import MARGIN, Limits
@@ -147,7 +147,7 @@ def hedge(order: Order, *prospects: Prospect) -> Hedged:
 def test_both_legs_go_out_at_once_with_bounds_at_which_nothing_is_lost() -> None:
     taken = decided()
     buy, sell = taken.order.legs
-    assert [effect.leg for effect in taken.effects if isinstance(effect, WantSend)] == [0, 1]
+    assert [effect.leg for effect in taken.effects if isinstance(effect, RequestSend)] == [0, 1]
     assert (buy.side, sell.side) == (Side.BUY, Side.SELL)
     assert buy.quantity == sell.quantity == 1
     assert buy.time_in_force is sell.time_in_force is TimeInForce.IOC
@@ -253,7 +253,7 @@ def test_both_filled_is_the_end_and_tells_how_long_it_stood_on_one_leg() -> None
 def test_a_leg_that_fills_alone_is_hedged_where_it_costs_less() -> None:
     order = told(sent(decided().order), 0, "1").order
     missed = told(order, 1, "0")
-    assert WantHedge() in missed.effects
+    assert RequestHedge() in missed.effects
     assert needed(missed.order) is Side.SELL
     here = hedge(missed.order)
     assert [leg.instrument.exchange for leg in here.legs] == ["hyperliquid"]  # 1010 there, 999 back
@@ -261,7 +261,7 @@ def test_a_leg_that_fills_alone_is_hedged_where_it_costs_less() -> None:
     assert [(leg.instrument.exchange, leg.side) for leg in back.legs] == [("binance", Side.SELL)]
     assert back.legs[0].price >= Decimal(str(999 * (1 - HEDGE_BOUND)))
     hedging = step(missed.order, here, NOW)
-    assert WantSend(2) in hedging.effects
+    assert RequestSend(2) in hedging.effects
     done = told(sent(hedging.order), 2, "1", price=1009).order
     assert done.state is OrderState.FILLED
     assert done.net == 0
@@ -271,8 +271,8 @@ def test_after_a_hedge_was_rejected_the_next_goes_elsewhere_at_once() -> None:
     order = told(sent(decided().order), 0, "1").order
     order = told(order, 1, "0").order
     order = sent(step(order, hedge(order), NOW).order)
-    rejected = step(order, Told("c2", Question.PLACE, Reject("-2019", "Margin is insufficient."), NOW), NOW)
-    assert WantHedge() in rejected.effects
+    rejected = step(order, Answered("c2", Operation.PLACE, Reject("-2019", "Margin is insufficient."), NOW), NOW)
+    assert RequestHedge() in rejected.effects
     back = hedge(rejected.order)
     assert [leg.instrument.exchange for leg in back.legs] == ["binance"], "dearer, and not where it was just refused"
 
@@ -281,9 +281,9 @@ def test_after_a_hedge_was_thrown_back_until_it_was_too_late_the_next_goes_elsew
     order = told(sent(decided().order), 0, "1").order
     order = told(order, 1, "0").order
     order = sent(step(order, hedge(order), NOW).order)
-    order = step(order, Told("c2", Question.PLACE, Throttled(10.0, "-1008", risk_only=True), NOW), NOW).order
+    order = step(order, Answered("c2", Operation.PLACE, Throttled(10.0, "-1008", risk_only=True), NOW), NOW).order
     late = step(order, Sending(2, "c2"), NOW + 10 * SECOND)
-    assert WantHedge() in late.effects
+    assert RequestHedge() in late.effects
     assert [leg.instrument.exchange for leg in hedge(late.order).legs] == ["binance"]
 
 
@@ -296,7 +296,7 @@ def test_a_pair_that_is_filled_after_its_end_is_hedged_again() -> None:
         Liquidity.TAKER, NOW,
     )  # fmt: skip
     woken = step(ended, FillSeen("c0", late), NOW)
-    assert WantHedge() in woken.effects
+    assert RequestHedge() in woken.effects
     evened = told(sent(step(woken.order, hedge(woken.order), NOW).order), 2, "0.4").order
     assert evened.state.final
     assert evened.net == 0
@@ -334,11 +334,11 @@ def test_what_is_too_small_for_either_exchange_is_left_open_at_once() -> None:
 
 def test_a_cancelled_pair_is_evened_out_all_the_same() -> None:
     order = told(sent(decided().order), 0, "1").order
-    order = step(order, CancelAsked("halted"), NOW).order
+    order = step(order, CancelRequested("halted"), NOW).order
     missed = told(order, 1, "0")
-    assert WantHedge() in missed.effects
+    assert RequestHedge() in missed.effects
     hedging = step(missed.order, hedge(missed.order), NOW)
-    assert WantSend(2) in hedging.effects
+    assert RequestSend(2) in hedging.effects
 
 
 def test_a_way_back_needs_no_fresh_rate() -> None:
@@ -386,9 +386,9 @@ def test_a_rebalance_sells_first_and_buys_when_that_has_ended() -> None:
     routed = decide_rebalance(command, (CHEAP, DEAR), LIMITS, NOW)
     first = received(command, Cause("orders.commands", 0, 0), NOW)
     taken = step(first.order, Decided(routed.decision, routed.legs), NOW)
-    assert [effect.leg for effect in taken.effects if isinstance(effect, WantSend)] == [1]
+    assert [effect.leg for effect in taken.effects if isinstance(effect, RequestSend)] == [1]
     later = told(sent(taken.order), 1, "0.5")
-    assert WantSend(0) in later.effects
+    assert RequestSend(0) in later.effects
     assert not later.order.state.final
     end = told(sent(later.order), 0, "1").order
     assert end.state is OrderState.FILLED
