@@ -1,18 +1,17 @@
-"""The one tree of errors.
+"""All errors that NeuroFlux raises on purpose, in one tree.
 
 NeuroFluxError
 ├── UsageError             the caller's mistake: an argument, a setting, a file; never retried
-│   └── UnknownSymbol      no instrument list names it
-├── Transient              may pass: the only kind a retry loop catches
-│   ├── Unreachable        a service or an exchange does not answer
-│   └── RateLimited        asked to wait; carries for how long
-├── Refused                an exchange or a rule said no, for good; never retried
-│   ├── TooLarge           Kafka takes no record of this size
-│   └── Forbidden          Kafka knows us, or does not, and gives us no right to this
-├── ProtocolError          the peer broke its own protocol; resync
-│   ├── MalformedFrame     bytes that are not a message of the exchange
-│   └── SequenceGap        a message is missing
-└── StackError             the local stack can't start or stay up
+│   └── UnknownSymbol      no exchange lists it
+├── Transient              may succeed later: the only kind that a retry loop catches
+│   ├── Unreachable        a service or an exchange does not respond
+│   └── RateLimited        a rate limit; carries how long to wait
+├── Refused                an exchange or a rule refused it for good; never retried
+│   ├── TooLarge           Kafka does not accept a record of this size
+│   └── Forbidden          Kafka refused the authentication or the authorization
+├── ProtocolError          the peer violated its own protocol; resynchronise
+│   └── MalformedFrame     bytes that are not a message of the exchange, or not a record of the topic
+└── StackError             the local stack can't start or keep running
     ├── PortTaken          names the setting to change
     ├── DiskFull           nothing can be written under NEUROFLUX_HOME
     └── DownloadFailed     names what is missing
@@ -22,29 +21,34 @@ from __future__ import annotations
 
 
 class NeuroFluxError(Exception):
-    """Base of every error that NeuroFlux raises on purpose."""
+    """Base of every error that NeuroFlux raises on purpose; catch it to handle all of them."""
 
 
 class UsageError(NeuroFluxError):
-    """The caller asked for something that makes no sense; the text names the argument or the setting."""
+    """An argument, a setting or a file is invalid. The text names it; correct it and call again."""
 
 
 class UnknownSymbol(UsageError):
-    """No instrument list names this symbol or market."""
+    """No instrument list names this symbol or market. Check the spelling, and that its exchange is among those followed
+    (``NEUROFLUX_EXCHANGES``).
+    """
 
 
 class Transient(NeuroFluxError):
-    """May pass by itself; may be tried again."""
+    """A failure that may pass by itself. Try again later."""
 
 
 class Unreachable(Transient):
-    """A service or an exchange does not answer."""
+    """A service or an exchange does not respond, or refuses the connection. Check that it runs, and its address.
+
+    After a write it is unknown whether the write took effect.
+    """
 
 
 class RateLimited(Transient):
-    """The exchange asked us to wait.
+    """The exchange refused a request because of a rate limit. Wait ``retry_after`` seconds before the next one.
 
-    ``retry_after`` is in seconds; 0.0 where the exchange did not say.
+    ``retry_after`` is 0.0 where the exchange gave no time.
     """
 
     def __init__(self, reason: str, retry_after: float = 0.0) -> None:
@@ -53,43 +57,43 @@ class RateLimited(Transient):
 
 
 class Refused(NeuroFluxError):
-    """An exchange, or one of our own rules, said no for good."""
+    """An exchange, a service or one of our own rules refused a request for good. The same request will fail again:
+    change it by the reason in the text.
+    """
 
 
 class Forbidden(Refused):
-    """Kafka does not let us in, or gives us no right to what we asked for."""
+    """Kafka refused the user's login, or the user has no right to this topic or group. Check ``NEUROFLUX_KAFKA_USER``
+    and its password, and the user's ACLs.
+    """
 
 
 class TooLarge(Refused):
-    """Kafka takes no record of this size; every other goes on."""
+    """A record is larger than Kafka accepts. Make it smaller; other records are not affected."""
 
 
 class ProtocolError(NeuroFluxError):
-    """The peer broke its own protocol."""
+    """The peer violated its own protocol. The connection or the book is synchronised again."""
 
 
 class MalformedFrame(ProtocolError):
-    """These bytes are not a message of the exchange."""
-
-
-class SequenceGap(ProtocolError):
-    """A message is missing, so the book is no longer proved."""
+    """Bytes that are not a message of the exchange, or not a record of the topic. They are reported and skipped."""
 
 
 class StackError(NeuroFluxError):
-    """The local stack can't start, or can't stay up."""
+    """The local stack can't start, or stopped. The text names the cause; ``neuroflux logs NAME`` shows the details."""
 
 
 class PortTaken(StackError):
-    """Another program listens where ours should."""
+    """Another program listens on a port that the stack needs. Change the setting that the text names, or stop it."""
 
     def __init__(self, port: int, service: str, setting: str) -> None:
         super().__init__(f"port {port} for {service} is taken; set {setting} to a free one")
 
 
 class DiskFull(StackError):
-    """Nothing more can be written under NEUROFLUX_HOME."""
+    """Nothing more can be written under ``NEUROFLUX_HOME``. Free some space, or set it to another disk."""
 
 
 class DownloadFailed(StackError):
-    """A part of the local stack could not be fetched."""
+    """A part of the local stack could not be downloaded. The text names it; check the network, and start again."""

@@ -1,4 +1,4 @@
-"""The vocabulary: instruments, market data, accounts, orders, signals and the outcomes of requests, as frozen types."""
+"""The shared types: instruments, market data, accounts, orders, signals and outcomes of requests. All are frozen."""
 
 from neuroflux.domain.accounts import AccountTransfer, Balance, Fill, Liquidity, OrderReport, Position, TransferKind
 from neuroflux.domain.instruments import Instrument, InstrumentKind

@@ -1,4 +1,4 @@
-"""What an account holds and did: balances, positions, transfers, fills, and reports of orders. Amounts are absolute."""
+"""Account data: balances, positions, transfers, fills, and order reports. Amounts are totals, never increments."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from neuroflux.domain.orders import OrderState, OrderType, Side
 
 
 class Liquidity(StrEnum):
+    """The role of our order in an execution: it rested in the book (MAKER), or it traded at once (TAKER)."""
+
     MAKER = "maker"
     TAKER = "taker"
 
 
 class TransferKind(StrEnum):
-    """What an amount is that came to an account, or left it, otherwise than by trading and funding.
+    """The kind of a balance change that is neither a trade nor funding.
 
-    TRANSFER came from outside or went there. RESULT is the account's own gain or loss: a reward, a rebate, a conversion
-    of one asset into another. UNKNOWN has a word that we do not know; it counts as a transfer.
+    TRANSFER: a deposit or a withdrawal. RESULT: the account's own gain or loss, such as a reward, a rebate, or a
+    conversion of one asset into another. UNKNOWN: the exchange's type is not known; it counts as a transfer.
     """
 
     TRANSFER = "transfer"
@@ -29,11 +31,15 @@ class TransferKind(StrEnum):
 
 
 class Balance(Struct, frozen=True):
-    """What an account holds of an asset; ``total = free + in_orders + in_positions``.
+    """The balance of one asset in one account, in units of the asset; ``total = free + in_orders + in_positions``.
 
     ``unrealised_pnl`` is the part of ``total`` that is unrealised profit of positions: 0 on exchanges whose totals
-    leave it out. ``total - unrealised_pnl`` is the wallet on every exchange. ``pooled``: together with the account's
-    other pooled assets it is margin for all perpetuals, whatever they settle in; ``free`` may then be below 0.
+    exclude it. ``total - unrealised_pnl`` is the wallet balance on every exchange. ``pooled``: the asset is shared
+    margin, with the account's other pooled assets, for all perpetuals, whatever they settle in; ``free`` may then be
+    below 0.
+
+    ``Balance("binance", "USDT", free=Decimal(90), in_orders=Decimal(10), in_positions=Decimal(0), total=Decimal(100),
+    event_time=1_700_000_000_000_000)``
     """
 
     exchange: str
@@ -48,11 +54,11 @@ class Balance(Struct, frozen=True):
 
 
 class AccountTransfer(Struct, frozen=True):
-    """What came to an account (negative: left it), as the exchange names it; trades, their fees and funding are none.
+    """An amount that entered an account (negative: left it), as reported by the exchange; not trades, fees or funding.
 
-    ``reason`` is the exchange's own word, ``transfer_id`` its id, made of time and amount where it gives none. An
-    exchange may tell the same one again, over its stream and in answers: then all fields are the same. ``quantity`` is
-    0 where the word is not known and has no sign.
+    ``quantity`` is in units of the asset, and 0 where the type is unknown and the amount has no sign. ``reason`` is the
+    exchange's own type, ``transfer_id`` its id, or time and amount where it gives none. An exchange may report the same
+    transfer several times, on its stream and in answers: then all fields are equal.
     """
 
     exchange: str
@@ -65,13 +71,17 @@ class AccountTransfer(Struct, frozen=True):
 
     @property
     def identity(self) -> str:
-        """What tells it from every other, as text."""
-        told = (self.exchange, self.asset, self.reason, self.transfer_id, self.event_time)
-        return ":".join((*map(str, told), f"{to_scale(self.quantity).normalize():f}"))
+        """A text that is unique to this transfer."""
+        fields = (self.exchange, self.asset, self.reason, self.transfer_id, self.event_time)
+        return ":".join((*map(str, fields), f"{to_scale(self.quantity).normalize():f}"))
 
 
 class Position(Struct, frozen=True):
-    """A perpetual position; ``quantity`` is negative when short, in units of the wire's instrument."""
+    """A position in a perpetual; ``quantity`` is negative when short, in units of the exchange's instrument.
+
+    ``entry_price`` is per unit in the quote asset; ``unrealised_pnl`` is in the asset that the instrument settles in.
+    A closed position is reported once more with ``quantity`` 0.
+    """
 
     exchange: str
     symbol: str
@@ -82,10 +92,11 @@ class Position(Struct, frozen=True):
 
 
 class Fill(Struct, frozen=True):
-    """One execution of one of our orders; ``order_id`` is empty until the executor has matched it.
+    """One execution of one of our orders; ``order_id`` is empty until the executor has matched it to an order.
 
-    ``fee`` is negative when the exchange paid a rebate. ``name`` is the exchange's own name of the instrument:
-    ``(exchange, name, trade_id)`` identifies a fill also where ``symbol`` was not known yet.
+    ``price`` is in the quote asset and ``quantity`` in units of the exchange's instrument. ``fee`` is in units of
+    ``fee_asset``, and negative for a rebate. ``name`` is the exchange's own name of the instrument:
+    ``(exchange, name, trade_id)`` identifies a fill even where ``symbol`` was not known yet.
     """
 
     order_id: str
@@ -105,19 +116,20 @@ class Fill(Struct, frozen=True):
 
     @property
     def identity(self) -> tuple[str, str, str, Side]:
-        """What tells this fill from every other: the exchange, its own name of the instrument, its trade id, the side.
+        """Unique to this fill: the exchange, its own name of the instrument, the trade id and the side.
 
-        The side, since an account that trades with itself has two fills of one trade.
+        The side is included because an account that trades with itself has two fills of one trade.
         """
         return self.exchange, self.name or self.symbol, self.trade_id, self.side
 
 
 class OrderReport(Struct, frozen=True):
-    """What an exchange says of one order: an acknowledgement, an update, an answer to a query.
+    """The state of one order as reported by the exchange: an acknowledgement, an update, or an answer to a query.
 
-    ``state`` is one of ACKNOWLEDGED, WORKING, FILLED, CANCELLED, EXPIRED, REJECTED. ``filled_quantity`` is cumulative;
-    ``average_price`` is None where the exchange did not say it, and 0 before the first fill. ``price`` is 0 for a
-    market order. ``client_order_id`` is empty where the exchange did not say it.
+    ``state`` is one of ACKNOWLEDGED, WORKING, FILLED, CANCELLED, EXPIRED, REJECTED. Quantities are in units of the
+    exchange's instrument; ``filled_quantity`` is cumulative. ``price`` is 0 for a market order. ``average_price`` is 0
+    before the first fill, and None where the exchange did not report it. ``client_order_id`` is empty where the
+    exchange did not report it.
     """
 
     exchange: str

@@ -1,7 +1,8 @@
 """Market data: quotes, trades, books, funding.
 
-Market data comes in two forms of one type: ``Quote[Numeral]`` off the wire carries each number exactly as the exchange
-wrote it, ``Quote[float]`` off the log carries it as a double.
+Each type has two forms: in a ``Quote[Numeral]``, as decoded from the exchange, each number is the exchange's own text;
+in a ``Quote[float]``, as read from Kafka, it is a double. Prices are in the quote asset, quantities in wire units (see
+``Instrument``). ``event_time`` is the exchange's, ``received_time`` is when the frame was read here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from neuroflux.domain.orders import Side
 
 
 class Quote(Struct, Generic[N], frozen=True, gc=False):
-    """The best bid and ask of one instrument."""
+    """The best bid and ask of one instrument; ``sequence`` is the exchange's number of this state of the book.
+
+    ``Quote("binance", "BTC/USDT", "BTC/USD", 65_000.0, 1.5, 65_000.1, 0.7, 42, event_time, received_time)``
+    """
 
     exchange: str
     symbol: str
@@ -30,7 +34,7 @@ class Quote(Struct, Generic[N], frozen=True, gc=False):
 
 
 class Trade(Struct, Generic[N], frozen=True, gc=False):
-    """One trade on the exchange's tape; ``side`` is the aggressor's."""
+    """One public trade of the exchange; ``side`` is the aggressor's."""
 
     exchange: str
     symbol: str
@@ -44,16 +48,17 @@ class Trade(Struct, Generic[N], frozen=True, gc=False):
 
 
 class Level(Struct, Generic[N], frozen=True, gc=False):
-    """A price of a book and the quantity that rests there."""
+    """One price level of a book: the price and the quantity that rests there."""
 
     price: N
     quantity: N
 
 
 class BookSnapshot(Struct, Generic[N], frozen=True):
-    """The best levels of a proved book at one moment, best first.
+    """The best levels of a verified book at one moment, best first.
 
-    A book that lost a side is published once more without it: it replaces the last, and nothing is traded on it.
+    When one side becomes empty, the book is published once more without it: that replaces the last snapshot, and no
+    order is routed by it.
     """
 
     exchange: str
@@ -67,13 +72,14 @@ class BookSnapshot(Struct, Generic[N], frozen=True):
 
     @property
     def has_both_sides(self) -> bool:
+        """Whether neither side is empty."""
         return bool(self.bids and self.asks)
 
 
 class Funding(Struct, Generic[N], frozen=True, gc=False):
-    """A perpetual's funding: ``rate`` is per ``interval_hours``, as a fraction (0.0001 is one basis point).
+    """A perpetual's funding: ``rate`` is a fraction per ``interval_hours`` (0.0001 is one basis point).
 
-    ``interval_hours`` is None while the exchange has not said it.
+    ``interval_hours`` is None until the exchange has reported it.
     """
 
     exchange: str

@@ -1,7 +1,7 @@
 """Units of numbers and times.
 
-Times are int microseconds since the epoch, UTC. Money is ``Decimal`` where it moves. A number off the wire is kept as
-the exchange wrote it (``Numeral``); a number off the log is a double.
+Times are integer microseconds since the epoch, UTC. Amounts of orders and accounts are ``Decimal``. A number of market
+data is the exchange's own text (``Numeral``) when decoded from the exchange, and a double when read from Kafka.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ Numeral = str
 """A number exactly as the exchange wrote it: ``"0.00240000"``."""
 
 N = TypeVar("N", str, float)
-"""How a record holds its numbers: ``Numeral`` off the wire, ``float`` off the log."""
+"""The type of a record's numbers: ``Numeral`` from the exchange, ``float`` from Kafka."""
 
 Microseconds = int
+"""Microseconds since the epoch, UTC."""
 
 DECIMAL_PLACES = 18
+"""The scale of the topics' decimals: ``decimal(38, 18)``."""
 
 _WIDE = Context(prec=60)
 
@@ -25,7 +27,7 @@ _PLACES = Decimal(1).scaleb(-DECIMAL_PLACES)
 
 
 def to_scale(amount: Decimal) -> Decimal:
-    """Rounded to the 18 places that the topics' decimals have, where there are more, as a quotient has."""
+    """The amount rounded to the 18 places of the topics' decimals, if it has more, as a quotient may."""
     exponent = amount.as_tuple().exponent
     fits = not isinstance(exponent, int) or exponent >= -DECIMAL_PLACES
     return amount if fits else _WIDE.quantize(amount, _PLACES)

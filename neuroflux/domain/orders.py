@@ -12,16 +12,24 @@ from neuroflux.domain.signals import Cause
 
 
 class Side(StrEnum):
+    """BUY or SELL, of the base."""
+
     BUY = "buy"
     SELL = "sell"
 
 
 class OrderType(StrEnum):
+    """MARKET trades at once at the best prices, LIMIT at its price or better."""
+
     MARKET = "market"
     LIMIT = "limit"
 
 
 class TimeInForce(StrEnum):
+    """GTC rests until filled or cancelled; IOC fills what it can at once and cancels the rest; FOK fills completely at
+    once or not at all; POST_ONLY is rejected if it would trade at once.
+    """
+
     GTC = "gtc"
     IOC = "ioc"
     FOK = "fok"
@@ -45,6 +53,7 @@ class OrderState(StrEnum):
 
     @property
     def final(self) -> bool:
+        """Whether no further state follows, except for fills that are reported late."""
         return self in _FINAL_STATES
 
 
@@ -54,6 +63,8 @@ _FINAL_STATES = frozenset(
 
 
 class CommandKind(StrEnum):
+    """What a command requests: place one order, cancel one, buy and sell at once, or trade towards a portfolio."""
+
     PLACE = "place"
     CANCEL = "cancel"
     PAIR = "pair"
@@ -61,6 +72,8 @@ class CommandKind(StrEnum):
 
 
 class ControlKind(StrEnum):
+    """HALT stops new orders and cancels open ones, RESUME ends that, LIMITS sets bounds, PROBE tests an account."""
+
     HALT = "halt"
     RESUME = "resume"
     LIMITS = "limits"
@@ -68,7 +81,7 @@ class ControlKind(StrEnum):
 
 
 class Requirements(Struct, frozen=True):
-    """Bounds a candidate must keep, as fractions; ``min_liquidity`` in USD. 0 means no bound."""
+    """Bounds for each candidate: ``max_slippage``, ``max_fee`` as fractions, ``min_liquidity`` in USD; 0: no bound."""
 
     max_slippage: float = 0.0
     max_fee: float = 0.0
@@ -76,9 +89,10 @@ class Requirements(Struct, frozen=True):
 
 
 class CommandLeg(Struct, frozen=True):
-    """One part of a pair or a rebalance: exactly this instrument, in units of the market's base.
+    """One part of a pair or a rebalance, on exactly this instrument; ``quantity`` is in units of the market's base.
 
-    ``price`` is the worst that is allowed, as the exchange counts it; 0 leaves the bounds of the whole.
+    ``price`` is the worst allowed price, in the instrument's quote per wire unit; with 0, only the bounds of the whole
+    command apply.
     """
 
     exchange: str
@@ -89,12 +103,17 @@ class CommandLeg(Struct, frozen=True):
 
 
 class OrderCommand(Struct, frozen=True, kw_only=True):
-    """What someone wants: a record of ``orders.commands``.
+    """A request to the execution: a record of ``orders.commands``. A ``cancel`` uses ``order_id`` alone.
 
-    ``market`` is a market (``BTC/USD``) or one instrument's symbol; with ``exchange`` set only that exchange may fill
-    it. ``price`` is 0 for a market order. For ``cancel`` only ``order_id`` counts. ``quantity`` is in units of base.
-    ``legs`` are a pair's two, bought and sold at once, or a rebalance's trades; a pair is refused after ``expires_at``
-    (0: never) or when the books no longer promise ``min_profit`` (USD, net).
+    ``market`` is a market (``BTC/USD``) or one instrument's symbol; with ``exchange`` set, only that exchange may fill
+    the order. ``quantity`` is in units of the base. ``price`` is in USD for a market, in the quote for a symbol, and 0
+    for a market order. ``issued_by`` and ``issued_at`` are the sender and its clock.
+
+    ``legs`` are the two sides of a pair, bought and sold at once, or the trades of a rebalance. A pair is refused after
+    ``expires_at`` (0: never), or when the books no longer yield ``min_profit`` (USD, net).
+
+    ``OrderCommand(order_id=new_order_id(), kind=CommandKind.PLACE, market="BTC/USD", side=Side.BUY,
+    quantity=Decimal("0.1"), issued_at=now())``
     """
 
     order_id: str
@@ -116,12 +135,13 @@ class OrderCommand(Struct, frozen=True, kw_only=True):
 
 
 class Candidate(Struct, frozen=True):
-    """One instrument that could have taken the order, with every figure the choice was made from.
+    """One instrument that was considered for an order, with every figure that the choice is based on.
 
-    All is of ``quantity`` units of the market's base: of what it takes where it was chosen, of the whole order where it
-    was not. ``price`` is the average of the walked book per unit of the base; ``fee``, ``spread``, ``slippage``,
-    ``conversion`` and their sum ``total`` are costs against the mid price of its book (engine/markets/costs.py). All
-    money is USD, and ``nan`` where it is not known. ``reason`` says why it could not take the whole order, else empty.
+    The figures are for ``quantity`` units of the market's base: the part that it takes if it was chosen, else the whole
+    order. ``price`` is the average price of the walked book per unit of the base; ``fee``, ``spread``, ``slippage``,
+    ``conversion`` and their sum ``total`` are costs against the mid price of its book (engine/markets/costs.py).
+    ``liquidity`` is the value of the book within the bounds. All money is in USD, and ``nan`` where unknown.
+    ``reason`` is why it could not take the whole order, or empty.
     """
 
     exchange: str
@@ -141,7 +161,7 @@ class Candidate(Struct, frozen=True):
 
 
 class Allocation(Struct, frozen=True):
-    """The part of an order that one instrument takes, in units of the wire; ``limit_price`` bounds it in the quote."""
+    """The part of an order that one instrument takes, in wire units; ``limit_price`` is in the instrument's quote."""
 
     exchange: str
     symbol: str
@@ -150,7 +170,7 @@ class Allocation(Struct, frozen=True):
 
 
 class OrderDecision(Struct, frozen=True):
-    """Where an order goes and why; ``chosen`` is empty when it was refused."""
+    """Where an order is sent and why, with the records it is based on; ``chosen`` is empty if it was refused."""
 
     order_id: str
     strategy: str
@@ -162,16 +182,19 @@ class OrderDecision(Struct, frozen=True):
 
 
 class Fee(Struct, frozen=True):
+    """The fees paid in one asset, in units of it; negative for rebates."""
+
     asset: str
     amount: Decimal
 
 
 class OrderEvent(Struct, frozen=True):
-    """One step in the life of an order or of one of its legs (``client_order_id``).
+    """A change of state of an order, or of one of its legs if ``client_order_id`` is set.
 
-    ``average_price`` is 0 before the first fill, and None where something was filled at a price not yet known.
-    The quantities of a rebalance as a whole are USD. ``naked_usd`` and ``naked_ms`` are a pair's: the largest value
-    that was bought and not yet sold, or the other way round, and how long there was any.
+    Quantities of a leg are in wire units, those of an order in units of the base, and those of a rebalance in USD.
+    ``average_price`` is 0 before the first fill, and None while a part was filled at a price not yet known.
+    ``naked_usd`` and ``naked_ms`` describe a pair: the largest value that was filled on one side only, and for how long
+    in total.
     """
 
     order_id: str
@@ -192,11 +215,13 @@ class OrderEvent(Struct, frozen=True):
 
 
 class ControlCommand(Struct, frozen=True, kw_only=True):
-    """``account`` is an exchange id, or ``*`` for all.
+    """A request about an account: halt, resume, set limits, or probe. ``account`` is an exchange id, or ``*`` for all.
 
-    ``limits`` names what ``limits`` bounds: ``leverage`` (that funds are planned with), ``max_leverage`` (of the
-    account) and ``weight_per_minute``; what is not named is not bounded. A ``probe`` asks the execution to try the
-    account; ``why`` is then the id that the answer has.
+    ``limits`` holds the bounds of a LIMITS command: ``leverage`` (used to plan funds), ``max_leverage`` (of the
+    account's positions) and ``weight_per_minute`` (of requests); a missing one is not bounded. A PROBE makes the
+    execution test the account; ``why`` is then the id that its answer carries.
+
+    ``ControlCommand(account="binance", kind=ControlKind.LIMITS, limits={"max_leverage": 3.0})``
     """
 
     account: str = "*"
@@ -208,10 +233,13 @@ class ControlCommand(Struct, frozen=True, kw_only=True):
 
 
 class Failover(Struct, frozen=True, kw_only=True):
-    """Where orders for ``primary`` go while it can't take them: the first of ``backups`` that can.
+    """Where orders for ``primary`` are sent while it is unable to take them: to the first able one of ``backups``.
 
-    ``conditions`` say when: ``offline`` (1: yes), ``stale_seconds``, ``error_rate`` and ``latency_ms`` above which it
-    counts as unable; 0 means never.
+    ``conditions`` define when an exchange is unable: ``offline`` (1: when it is offline), or above ``stale_seconds``
+    without a health report, above ``error_rate`` (share of failed requests, 0 to 1), or above ``latency_ms``; 0
+    disables a condition.
+
+    ``Failover(primary="binance", backups=("hyperliquid",), config_id="a", conditions={"offline": 1.0})``
     """
 
     primary: str
@@ -224,9 +252,10 @@ class Failover(Struct, frozen=True, kw_only=True):
 
 
 class JournalEntry(Struct, frozen=True):
-    """One step of the execution, written before its effect; ``body`` is the execution's own (msgpack).
+    """One step of the execution, written before its effect; ``body`` is private to the execution (msgpack).
 
-    ``generation`` is that of the executor that wrote it: an entry counts only if no later claim stands before it.
+    ``generation`` is that of the executor that wrote it: an entry is valid only if no claim of a later generation
+    precedes it in the log.
     """
 
     order_id: str

@@ -1,4 +1,4 @@
-"""An order as it is sent to an exchange, and what became of it."""
+"""An order as it is sent to an exchange, and the outcomes of a request about it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from neuroflux.domain.orders import OrderType, Side, TimeInForce
 
 
 class Ack(Struct, frozen=True):
-    """The exchange took the order: definite."""
+    """The exchange accepted the request: definite. ``report`` is the order's state, ``fills`` those in the answer."""
 
     report: OrderReport
     fills: tuple[Fill, ...] = ()
 
 
 class Reject(Struct, frozen=True):
-    """The exchange refused the order: definite, and on its list of definite rejects. ``code`` is the exchange's.
+    """The exchange rejected the request: definite, as ``code`` (the exchange's own) is on its list of definite rejects.
 
-    ``is_untimely``: for its time alone, which was ahead of the exchange's clock or too long ago.
+    ``is_untimely``: only because of its timestamp, which was ahead of the exchange's clock or too old.
     """
 
     code: str
@@ -30,26 +30,26 @@ class Reject(Struct, frozen=True):
 
 
 class InDoubt(Struct, frozen=True):
-    """Nobody knows whether the order stands: a timeout, a 5xx, an answer that can't be read. Ask; never resend."""
+    """It is unknown whether the exchange has the order: a timeout, a 5xx, an unreadable answer. Query; never resend."""
 
     reason: str
 
 
 UNREADABLE_ANSWER = "unreadable answer"
-"""How the reason begins where an answer is none to an order, or can't be read without the request that it answers."""
+"""Prefix of the reason when a body is not an answer about an order, or can't be read without its request."""
 
 
 class NotThere(Struct, frozen=True):
-    """The exchange says that it has no such order."""
+    """The exchange answered that it has no such order."""
 
     reason: str
 
 
 class Throttled(Struct, frozen=True):
-    """Refused for its rate before anything was done; may be sent again after ``retry_after`` seconds.
+    """Refused by a rate limit before it took effect; may be sent again after ``retry_after`` seconds.
 
-    ``orders_only``: too many new orders, while anything else may be asked and cancelled. ``risk_only``: an overload
-    during which the exchange still takes what reduces a position, cancels and queries.
+    ``orders_only``: only new orders are limited; queries and cancels are accepted. ``risk_only``: the exchange is
+    overloaded and accepts only orders that reduce a position, cancels and queries.
     """
 
     retry_after: float
@@ -62,7 +62,10 @@ Outcome = Ack | Reject | InDoubt | NotThere | Throttled
 
 
 class Placement(Struct, frozen=True):
-    """One order as it goes to one exchange: quantity and price already fit the instrument's rules."""
+    """One order as it is sent to one exchange: quantity (wire units) and price (quote) fit the instrument's rules.
+
+    ``price`` is 0 for a market order. ``reduce_only``: the order may only make a position smaller.
+    """
 
     instrument: Instrument
     client_order_id: str

@@ -1,4 +1,4 @@
-"""What is computed or observed of markets and exchanges: prices, arbitrage signals, health, status."""
+"""Records that are computed from or observed about markets and exchanges: prices, arbitrage signals, health, status."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from neuroflux.domain.numbers import Microseconds
 
 
 class HealthStatus(StrEnum):
+    """The state of an exchange; a DEGRADED one is up. engine/health/state.py has the rules."""
+
     ONLINE = "online"
     DEGRADED = "degraded"
     OFFLINE = "offline"
 
 
 class StatusKind(StrEnum):
-    """What an exchange, or the way to it, did: ``kind`` of ``exchange.status``.
+    """The event that ``exchange.status`` reports of an exchange or the connection to it, and its ``value``.
 
-    LATENCY, SKEW and PROBED carry milliseconds in ``value``, LIMITED the used share of the limit (0 to 1), STALE the
-    seconds without data, GAP the first missing sequence number, CONFLATED how many records were overtaken, DIFFERENCE
-    how much more the exchange's answer is than the stream said (0: they agree again); the others 0. UNKNOWN names a
-    value that the exchange sent and we do not know (a status, a code, an asset, a contract type). MODE says whether the
-    account's mode can be traded in: ``value`` 0 for yes; 1 for no, with what to change. MARGIN is a margin call: a
-    position of ``symbol`` is close to its liquidation.
+    LATENCY, SKEW, PROBED: milliseconds. LIMITED: the used share of the rate limit, 0 to 1. STALE: seconds without data.
+    GAP: the first missing sequence number. CONFLATED: the number of records that were replaced by newer ones.
+    DIFFERENCE: how much larger the exchange's answer is than the stream's figure; 0 when they agree again. MODE: 0 if
+    orders can be placed in the account's mode, 1 if not, with what to change in ``detail``. All others: 0.
+
+    UNKNOWN: the exchange sent a value that is not known here (a status, a code, an asset, a contract type). MARGIN: a
+    margin call; the position in ``symbol`` is close to liquidation.
     """
 
     CONNECTED = "connected"
@@ -46,13 +49,15 @@ class StatusKind(StrEnum):
 
 
 class ArbitrageKind(StrEnum):
+    """Spot against spot, perpetual against perpetual, or one against the other (BASIS)."""
+
     SPOT = "spot"
     PERPETUAL = "perpetual"
     BASIS = "basis"
 
 
 class StreamKind(StrEnum):
-    """What a stream of public data brings."""
+    """The kind of a public data stream."""
 
     QUOTE = "quote"
     TRADE = "trade"
@@ -61,9 +66,9 @@ class StreamKind(StrEnum):
 
 
 class ExchangeStatus(Struct, frozen=True):
-    """Something that happened to an exchange or the way to it; ``detail`` is for people.
+    """An event of an exchange or the connection to it; ``detail`` is for people.
 
-    ``symbol`` is empty where it concerns more than one instrument.
+    ``channel`` is the connection or stage that it concerns; ``symbol`` is empty if it concerns several instruments.
     """
 
     exchange: str
@@ -76,7 +81,7 @@ class ExchangeStatus(Struct, frozen=True):
 
 
 class Cause(Struct, frozen=True, gc=False):
-    """The record that something was made from."""
+    """The Kafka record that something was computed from."""
 
     topic: str
     partition: int
@@ -84,7 +89,10 @@ class Cause(Struct, frozen=True, gc=False):
 
 
 class PriceSource(Struct, frozen=True):
-    """One instrument's part in an aggregated price; ``age_ms`` of its last quote; price in USD per unit of base."""
+    """One instrument's part in an aggregated price.
+
+    ``price`` is in USD per unit of the base, ``volume`` in units of the base, ``age_ms`` the age of its last quote.
+    """
 
     exchange: str
     symbol: str
@@ -94,9 +102,10 @@ class PriceSource(Struct, frozen=True):
 
 
 class AggregatedPrice(Struct, frozen=True):
-    """The volume-weighted price of a market in USD over the window, from every fresh exchange.
+    """The volume-weighted price of a market over the last minute, in USD, from every exchange with fresh data.
 
-    ``liquidity_score`` is 0 to 1, see engine/markets/prices.py. ``volume`` is in units of the base.
+    ``low`` and ``high`` are the lowest and highest price among the sources. ``volume`` is in units of the base.
+    ``liquidity_score`` is 0 to 1, see engine/markets/prices.py.
     """
 
     market: str
@@ -111,11 +120,11 @@ class AggregatedPrice(Struct, frozen=True):
 
 
 class ArbitrageSignal(Struct, frozen=True):
-    """An opportunity, net: prices are averages of the walked books in the instruments' own quotes, money is in USD.
+    """An arbitrage opportunity: prices are averages of the walked books in the instruments' quotes, money is in USD.
 
-    ``expected_profit = gross_profit - fees - conversion_cost - exit_cost``. Fees are those of the entry. ``exit_cost``
-    is what closing both positions will cost (taker fees, and what each book takes beyond its mid) where they stay open:
-    with a perpetual. Two spot trades leave nothing to close.
+    ``quantity`` is in units of the base. ``expected_profit = gross_profit - fees - conversion_cost - exit_cost``.
+    ``fees`` are those of the entry. ``exit_cost`` is the estimated cost of closing both positions where they stay open,
+    as with a perpetual: taker fees, and the distance of each book's prices from its mid. It is 0 for two spot trades.
     """
 
     signal_id: str
@@ -139,9 +148,11 @@ class ArbitrageSignal(Struct, frozen=True):
 
 
 class ExchangeHealth(Struct, frozen=True):
-    """One exchange at one moment; ``latency_ms`` is the mean answer time of requests, ``uptime_percent`` over 24 h.
+    """The state of one exchange at one moment, with the ``reason`` if it is not online.
 
-    ``order_latency_ms`` is the 95th percentile from sending an order to its acknowledgement; 0 before the first.
+    ``latency_ms`` is the mean response time of requests, ``order_latency_ms`` the 95th percentile of the time from
+    sending an order to its acknowledgement (0 before the first). ``uptime_percent`` covers the last 24 hours.
+    ``rate_limit_usage`` is 0 to 1, and ``nan`` if unknown.
     """
 
     exchange: str
@@ -156,9 +167,9 @@ class ExchangeHealth(Struct, frozen=True):
 
 
 class ReplayMark(Struct, frozen=True):
-    """Of a replay: what was received until ``event_time`` is in the log, and ends there.
+    """Progress of a replay: every record received until ``event_time`` is in Kafka.
 
-    ``ends`` has the offset behind it of each partition, by topic. ``last``: nothing comes after it.
+    ``ends`` holds, by topic, each partition's next offset at that time. ``last``: this is the end of the replay.
     """
 
     ends: dict[str, tuple[int, ...]]

@@ -1,22 +1,22 @@
-"""How exchanges' names map to symbols (ccxt's) and markets (what can stand in for each other)."""
+"""How exchanges' names map to symbols (ccxt's) and to markets (groups of comparable instruments)."""
 
 from __future__ import annotations
 
 import re
 
 USD_CLASS = frozenset({"USD", "USDT", "USDC", "FDUSD", "TUSD", "USDP", "DAI", "USDE", "USDH", "USDT0", "USD1", "RLUSD"})
-"""Quotes of one class. They are comparable, never equal: see engine/markets/conversion.py."""
+"""Quote assets that track the US dollar. They are comparable, never equal: see engine/markets/conversion.py."""
 
 _THOUSANDS = re.compile(r"^(?:(1000000|10000|1000)(?=[A-Z])|(k)(?=[A-Z]))")
 
 
 def market_of(base: str, quote: str) -> str:
-    """``("BTC", "USDT")`` → ``"BTC/USD"``; a quote of no class stands for itself: ``"ETH/BTC"``."""
+    """The market of a pair: ``("BTC", "USDT")`` → ``"BTC/USD"``; a quote outside ``USD_CLASS`` stays: ``"ETH/BTC"``."""
     return f"{base}/USD" if quote in USD_CLASS else f"{base}/{quote}"
 
 
 def split_multiplier(name: str) -> tuple[str, int]:
-    """``"1000PEPE"`` and ``"kPEPE"`` → ``("PEPE", 1000)``; any other base → itself and 1."""
+    """The base and its multiplier: ``"1000PEPE"`` and ``"kPEPE"`` → ``("PEPE", 1000)``; ``"BTC"`` → ``("BTC", 1)``."""
     found = _THOUSANDS.match(name)
     if found is None:
         return name, 1
@@ -24,8 +24,10 @@ def split_multiplier(name: str) -> tuple[str, int]:
 
 
 def spot_symbol(base: str, quote: str) -> str:
+    """ccxt's symbol of a spot pair: ``BTC/USDT``."""
     return f"{base}/{quote}"
 
 
 def perpetual_symbol(base: str, quote: str, settle: str) -> str:
+    """ccxt's symbol of a perpetual: ``BTC/USDT:USDT``."""
     return f"{base}/{quote}:{settle}"

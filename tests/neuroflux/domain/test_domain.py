@@ -1,4 +1,4 @@
-"""Money fits the decimals of the topics."""
+"""Amounts fit the decimals of the topics."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ from neuroflux.domain import to_scale
         ("1E+3", "1000"),
     ],
 )
-def test_only_what_has_more_places_is_rounded(amount: str, rounded: str) -> None:
+def test_an_amount_is_rounded_only_if_it_has_more_places(amount: str, rounded: str) -> None:
     assert f"{to_scale(Decimal(amount)):f}" == rounded

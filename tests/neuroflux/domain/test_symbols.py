@@ -1,4 +1,4 @@
-"""Names of exchanges become markets in which everything can stand in for everything else."""
+"""Exchanges' names map to markets of comparable instruments."""
 
 import pytest
 
