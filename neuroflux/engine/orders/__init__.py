@@ -1,1 +1,1 @@
-"""The life of an order: its state, the table of transitions, and the events that others see."""
+"""The order state machine: the state, the table of transitions, and the events that are published."""

@@ -1,4 +1,4 @@
-"""What an answer, a report, a fill or the passing of time does to one attempt; the table says where it leads."""
+"""How an answer, a report, a fill or the passing of time changes one attempt; the table defines the transitions."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ from neuroflux.engine.orders.table import (
 Handled = tuple[Order, list[Effect]]
 
 
-def told(order: Order, attempt: Attempt, answer: Answered, now: Microseconds) -> Handled:
+def answered(order: Order, attempt: Attempt, answer: Answered, now: Microseconds) -> Handled:
     match answer.operation, answer.outcome:
         case Operation.CANCEL, _:
-            # Not every exchange tells how much was filled before the cancel: the order itself is asked.
+            # Not every exchange reports how much was filled before the cancel: query the order itself.
             return _query(order, attempt, now)
         case _, Ack(report, fills):
             order, effects = reported(order, attempt, report, now)
@@ -64,28 +64,28 @@ def told(order: Order, attempt: Attempt, answer: Answered, now: Microseconds) ->
         case Operation.QUERY, NotThere(reason):
             return _not_there(order, attempt, reason, answer.requested_at, now)
         case Operation.QUERY, InDoubt(reason) if attempt.asked >= MAX_QUERIES and not attempt.phase.final:
-            why = f"it was asked after {attempt.asked} times, at last: {reason}"
+            why = f"queried {attempt.asked} times, last answer: {reason}"
             return unanswered(order, attempt, why, now)
     return _later(order, attempt, now + _back_off(attempt))
 
 
 def reported(order: Order, attempt: Attempt, report: OrderReport, now: Microseconds) -> Handled:
-    """What an order that the exchange replaced under a new id of its own came to is no end of the attempt.
+    """Take in a report. The end of an order that the exchange replaced under a new id does not end the attempt.
 
-    That is so where somebody else changed it (Hyperliquid's ``modify``): it stands under the id that was reported open
-    last, and is asked for.
+    That happens when another client amends the order (Hyperliquid's ``modify``): it is open under the id that was
+    reported open last, and is queried.
     """
     if report.state.final and _is_replaced(attempt, report):
         return _later(order, attempt, now + _back_off(attempt))
     newer = report.filled_quantity > attempt.reported
     average = report.average_price or (ZERO if not report.filled_quantity else None)
-    by_fills = 0 < report.filled_quantity <= attempt.seen  # which say the average themselves
-    said = average is not None and report.filled_quantity >= attempt.reported and not by_fills
+    by_fills = 0 < report.filled_quantity <= attempt.seen  # their own prices give the average
+    has_average = average is not None and report.filled_quantity >= attempt.reported and not by_fills
     updated = replace(
         _accepted(attempt, report.filled_quantity, report.event_time, now),
         exchange_order_id=report.exchange_order_id or attempt.exchange_order_id,
         reported=max(attempt.reported, report.filled_quantity),
-        reported_average=average if newer or said else attempt.reported_average,
+        reported_average=average if newer or has_average else attempt.reported_average,
         heard_at=now,
         asked=0,
         is_unanswered=attempt.is_unanswered and attempt.cancels >= MAX_CANCELS,
@@ -121,37 +121,37 @@ def filled(order: Order, attempt: Attempt, fill: Fill, now: Microseconds) -> Han
 
 
 def _is_known(order: Order, attempt: Attempt, fill: Fill) -> bool:
-    """Whether a fill was seen before; of one attempt, which is of one instrument, the trade's id says so alone."""
+    """Whether a fill was seen before; within one attempt, so within one instrument, the trade id alone is unique."""
     if any(fill.trade_id == one.trade_id for one in attempt.fills):
         return True
     return any(fill.identity == one.identity for other in order.attempts for one in other.fills)
 
 
 def _accepted(attempt: Attempt, filled: Decimal, time: Microseconds, now: Microseconds) -> Attempt:
-    """The attempt with when it was accepted, and when last filled: what is heard again without news changes neither."""
+    """The attempt with when it was accepted and when last filled; a report that repeats a state changes neither."""
     if not attempt.accepted_at:
         attempt = replace(attempt, accepted_at=now, accepted_time=time)
     return replace(attempt, filled_at=now, filled_time=time) if filled > attempt.filled else attempt
 
 
 def _not_there(order: Order, attempt: Attempt, reason: str, requested_at: Microseconds, now: Microseconds) -> Handled:
-    asked = replace(attempt, asked=attempt.asked + 1, ask_at=now + _back_off(attempt))
+    queried = replace(attempt, asked=attempt.asked + 1, ask_at=now + _back_off(attempt))
     if not attempt.can_be_absent(requested_at):
         settled = attempt.sent_at + attempt.settled_after
-        return put(order, replace(asked, ask_at=min(asked.ask_at, max(now, settled)))), []
-    if attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING) and asked.asked < LOST_AFTER:
-        return put(order, asked), []
-    return moved(put(order, asked), asked, Input.NOT_THERE, now, reason)
+        return put(order, replace(queried, ask_at=min(queried.ask_at, max(now, settled)))), []
+    if attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING) and queried.asked < LOST_AFTER:
+        return put(order, queried), []
+    return moved(put(order, queried), queried, Input.NOT_THERE, now, reason)
 
 
 def moved(order: Order, attempt: Attempt, given: Input, now: Microseconds, reason: str = "") -> Handled:
-    """Move an attempt by the table; what the table does not know changes nothing and is told as a fault."""
+    """Move an attempt by the table; an input that the table does not allow is a fault, and changes nothing."""
     phase = TRANSITIONS[attempt.phase].get(given)
     if phase is None:
         return order, [fault(order, attempt, f"{given} does not follow {attempt.phase}: {reason}", now)]
     effects: list[Effect] = []
     if attempt.phase is Phase.ABSENT and phase is not Phase.ABSENT:
-        effects.append(fault(order, attempt, f"the exchange said it had no such order, now it is {phase}", now))
+        effects.append(fault(order, attempt, f"the exchange reported no such order, and now reports {phase}", now))
     phase = _by_quantity(order, attempt, phase)
     after = replace(attempt, phase=phase, reason=reason or attempt.reason)
     if phase.final and not attempt.phase.final:
@@ -193,38 +193,38 @@ def ticked(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
 
 
 def _query(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
-    """Ask for what is not known of an attempt: the order itself, or the fills of one that has ended."""
+    """Query what is unknown about an attempt: the order itself, or the fills of one that has ended."""
     instrument = order.legs[attempt.leg].instrument
-    asked = replace(attempt, asked=attempt.asked + 1, ask_at=now + _back_off(attempt))
+    queried = replace(attempt, asked=attempt.asked + 1, ask_at=now + _back_off(attempt))
     if attempt.is_unanswered:
         return order, []
     if not attempt.phase.final and attempt.asked >= MAX_QUERIES:
-        return unanswered(order, attempt, f"it was asked after {attempt.asked} times in vain", now)
+        return unanswered(order, attempt, f"queried {attempt.asked} times without a usable answer", now)
     if not attempt.phase.final:
-        return put(order, asked), [QueryOrder(instrument, attempt.client_order_id)]
+        return put(order, queried), [QueryOrder(instrument, attempt.client_order_id)]
     if attempt.settled:
         return order, []
     if now > attempt.ended_at + FILLS_WITHIN:
         missing = attempt.reported - attempt.seen
         given_up = replace(attempt, fills_given_up=True, reason=f"fills of {missing} were not seen")
         return put(order, given_up), []
-    return put(order, asked), [QueryFills(instrument, attempt.sent_at)]
+    return put(order, queried), [QueryFills(instrument, attempt.sent_at)]
 
 
 def unanswered(order: Order, attempt: Attempt, why: str, now: Microseconds) -> Handled:
-    """Ask no more, and say so: what the attempt may hold stays held, and what is heard of it goes on counting."""
-    text = f"{why}; look on the exchange"
+    """Stop querying, and publish that: funds stay reserved for the attempt, and later reports of it still count."""
+    text = f"{why}; check the order on the exchange"
     silent = replace(attempt, is_unanswered=True, ask_at=0)
     return put(order, silent), [] if attempt.is_unanswered else [fault(order, silent, text, now)]
 
 
 def with_fresh_queries(order: Order) -> Order:
-    """The order with what was given up for unanswered begun anew: a person has looked, or we were restarted."""
+    """The order with its unanswered attempts to be queried again: after a person's cancel, or after a restart."""
     fresh = (replace(a, is_unanswered=False, asked=0, cancels=0, cancelled_at=0) for a in order.attempts)
     return replace(order, attempts=tuple(fresh))
 
 
-# ── small things ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── helpers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def find(order: Order, client_order_id: str) -> Attempt | None:
@@ -232,13 +232,13 @@ def find(order: Order, client_order_id: str) -> Attempt | None:
 
 
 def put(order: Order, attempt: Attempt) -> Order:
-    """The order with this attempt in the place of its older self."""
+    """The order with this attempt in place of its previous state."""
     at = (attempt.leg, attempt.number)
     return replace(order, attempts=tuple(attempt if (a.leg, a.number) == at else a for a in order.attempts))
 
 
 def _by_quantity(order: Order, attempt: Attempt, phase: Phase) -> Phase:
-    """Filled is what is filled to the last unit, whatever the exchange calls it."""
+    """FILLED if and only if the whole quantity is filled, whatever state the exchange reports."""
     full = attempt.filled >= order.legs[attempt.leg].quantity
     if full:
         return Phase.FILLED
@@ -250,9 +250,9 @@ def _and(effects: list[Effect], handled: Handled) -> Handled:
 
 
 def _later(order: Order, attempt: Attempt, at: Microseconds) -> Handled:
-    """Look again at ``at``."""
-    now_known = next(a for a in order.attempts if (a.leg, a.number) == (attempt.leg, attempt.number))
-    return put(order, replace(now_known, asked=now_known.asked + 1, ask_at=at)), []
+    """Query, or send again, at ``at``."""
+    current = next(a for a in order.attempts if (a.leg, a.number) == (attempt.leg, attempt.number))
+    return put(order, replace(current, asked=current.asked + 1, ask_at=at)), []
 
 
 def _back_off(attempt: Attempt) -> Microseconds:
@@ -260,7 +260,7 @@ def _back_off(attempt: Attempt) -> Microseconds:
 
 
 def _quiet(order: Order, attempt: Attempt) -> Microseconds:
-    """How long nothing need be heard of an order that stands."""
+    """How long an open order may go without a report before it is queried."""
     if attempt.cancelled_at:
         return CANCEL_AGAIN
     resting = order.legs[attempt.leg].time_in_force in (TimeInForce.GTC, TimeInForce.POST_ONLY)

@@ -1,4 +1,4 @@
-"""What others get to see of an order: the events a step makes public."""
+"""The events of an order that a step publishes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from neuroflux.engine.orders.state import ZERO, Attempt, Order, Phase, Publish, 
 
 
 def events(before: Order, after: Order, now: Microseconds) -> Iterator[OrderEvent]:
-    """What the step changed: of each attempt, then of the order as a whole (without a client order id), its state, or
-    after its end what it came to.
+    """What the step changed: an event for each attempt, then one for the order as a whole (without a client order id)
+    if its state changed, or its result after its end.
 
-    An attempt that ended before it was sent has no id: that is said of the order, whose other legs go on.
+    An attempt that ended before it was sent has no id: its end is reported in an event of the order.
     """
     known = {(a.leg, a.number): a for a in before.attempts}
     for attempt in after.attempts:
@@ -38,17 +38,17 @@ def _unsent(order: Order, attempt: Attempt) -> str:
 
 
 def _shown(attempt: Attempt) -> tuple[OrderState, Decimal, Decimal | None]:
-    """What others see of an attempt: its state, what it filled, and at which price, which may become known later."""
+    """The published part of an attempt: its state, filled quantity, and average price, which may become known later."""
     return _state(attempt), attempt.filled, attempt.average
 
 
 def _result(order: Order) -> tuple[Decimal, Decimal | None, tuple[Fee, ...]]:
-    """What an order came to; a fill that is heard of after its end changes it."""
+    """The result of an order; a fill that is reported after its end changes it."""
     return order.filled, order.average, fees_of(order.attempts)
 
 
 def _state(attempt: Attempt) -> OrderState:
-    """It is not at its end while its fills are missing."""
+    """An attempt is published as WORKING while fills of it are missing."""
     if attempt.phase.final and not attempt.settled:
         return OrderState.WORKING
     return OrderState.IN_DOUBT if attempt.phase is Phase.ABSENT else OrderState(attempt.phase.value)
@@ -74,7 +74,7 @@ def leg_event(order: Order, attempt: Attempt, now: Microseconds, fault: str = ""
 
 
 def order_event(order: Order, now: Microseconds, reason: str = "") -> OrderEvent:
-    stood = exposure(order, now)
+    naked = exposure(order, now)
     only = order.legs[0].instrument if len(order.legs) == 1 else None
     return OrderEvent(
         order.id,
@@ -90,15 +90,15 @@ def order_event(order: Order, now: Microseconds, reason: str = "") -> OrderEvent
         fees_of(order.attempts),
         "; ".join(filter(None, (reason or order.reason, _excess(order)))),
         now,
-        stood.largest,
-        stood.span / 1e3,
+        naked.largest,
+        naked.span / 1e3,
     )
 
 
 def _excess(order: Order) -> str:
-    """What was filled beyond what was asked, which only an attempt that was taken for absent can do."""
+    """The quantity that was filled beyond the order's; only an attempt that was wrongly taken for absent causes it."""
     over = order.filled - order.quantity if order.command.kind is CommandKind.PLACE else ZERO
-    return f"filled {over.normalize():f} more than was asked" if over > 0 else ""
+    return f"filled {over.normalize():f} more than was ordered" if over > 0 else ""
 
 
 def fault(order: Order, attempt: Attempt, text: str, now: Microseconds) -> Publish:

@@ -11,11 +11,11 @@ from neuroflux.domain import CommandKind, Microseconds, Side
 from neuroflux.engine.orders.state import ZERO, Order
 
 DUST_USD: Final = 25.0
-"""What is too small to be traded any more on some exchange is told, and no cause for alarm."""
+"""An exposure below this may be too small to trade on some exchange: it is reported, but raises no alarm."""
 
 
 class Exposure(Struct, frozen=True):
-    """``largest`` in USD and ``span`` in µs are of the pair's whole life, ``usd`` and ``since`` of this moment."""
+    """A pair's one-sided exposure: ``largest`` (USD) and ``span`` (µs) over its life, ``usd`` and ``since`` now."""
 
     largest: float = 0.0
     span: Microseconds = 0
@@ -24,10 +24,10 @@ class Exposure(Struct, frozen=True):
 
 
 def exposure(order: Order, now: Microseconds) -> Exposure:
-    """What was bought and not sold, or sold and not bought; nothing for what is no pair.
+    """What a pair bought and has not sold, or the reverse; none for an order of another kind.
 
-    By our clock, as each fill was heard of: two exchanges' clocks do not agree. What is still open, or was left open,
-    counts until ``now``.
+    Times are when each fill was received here, since two exchanges' clocks do not agree. What is still open, or was
+    left open, counts until ``now``.
     """
     if order.command.kind is not CommandKind.PAIR:
         return Exposure()
@@ -45,9 +45,9 @@ def exposure(order: Order, now: Microseconds) -> Exposure:
 
 
 def _flows(order: Order) -> list[tuple[int, Decimal, Decimal]]:
-    """Our time, signed quantity in units of the base, and USD a unit, of every fill in the order of their times.
+    """Of every fill, sorted by time: our time, signed quantity in units of the base, and USD per unit.
 
-    What the exchange reported and no fill was found of, at the leg's price: it is there all the same.
+    A quantity that the exchange reported filled, but without a fill, counts at the leg's price.
     """
     flows = []
     for attempt in order.attempts:

@@ -1,33 +1,33 @@
-"""The life of an order as a pure, table-driven machine: ``step(order, what happened, now)`` → the order, what to do.
+"""The order state machine, pure and table-driven: ``step(order, input, now)`` → the new order and its effects.
 
 The rules:
 
-1.  An order has one leg for each instrument that takes a part of it; a leg is placed by attempts, one after another.
-    Each attempt has its own client order id, and moves by the table in engine/orders/table.py alone.
-2.  What must outlive a crash is written to the journal before its effect: every step that changes the order begins
-    its effects with ``WriteJournal``. An attempt that is SENDING in the journal may have arrived.
-3.  What may have arrived is asked after, never sent again. The next attempt begins only when the exchange says that it
-    has no such order, asked when so much time had passed since it was signed (``settled_after``) that it can't come
-    any more; an answer to an earlier question may be late itself, and proves nothing.
-4.  At most ``MAX_ATTEMPTS`` attempts, and none later than ``SEND_WITHIN`` after the decision: an old price is no price.
-    What waited for longer than ``FRESH_FOR`` to be sent for the first time is decided again, and what an exchange asks
-    to wait for so long at once: where nobody else takes it, it goes on waiting.
-5.  Reports never lead back: what is final stays, an older report changes nothing, cumulative figures only grow.
-6.  A fill counts once, by exchange, symbol and trade id, in whatever order fills and reports come in.
-7.  A final attempt is settled when its fills add up to what was reported filled; they are asked for, and after
-    ``FILLS_WITHIN`` given up with a reason. A leg is at its end when its attempts are settled, an order when its legs
-    are.
-8.  A pair is at its end when what was bought was sold. Until then the difference is hedged, at a bounded price and as
-    soon as nothing of the pair is under way: on the side that got less, or back on the one that got more. After
-    ``MAX_HEDGES`` tries, or when the rest is too small to trade, it is left open and said so. A pair that is filled
-    after its end is open again.
-    What is asked after in vain, or cancelled in vain, for ``MAX_QUERIES`` or ``MAX_CANCELS`` times is a person's: it is
-    said once, its funds stay held, and it is taken up again by whatever is heard of it, a cancel or a restart.
-9.  What the table does not know is a fault: published as an event, with nothing changed. An attempt that was taken for
-    absent and turns up is a fault too, and is cancelled where another was sent for it. When as much as was asked is
-    filled, what else stands is cancelled; what was filled beyond it is said in the order's events.
-10. What an exchange failed to take of an order goes to the others: once nothing of it is under way or in doubt, never
-    more than is missing, at most ``MAX_REROUTES`` times, and within the bounds of the command.
+1.  An order has one leg for each instrument that takes a part of it. A leg is placed by successive attempts. Each
+    attempt has its own client order id, and changes its phase only by the table in engine/orders/table.py.
+2.  State that must survive a crash is journalled before its effect: every step that changes the order begins its
+    effects with ``WriteJournal``. An attempt that is SENDING in the journal may have reached the exchange.
+3.  An attempt that may have reached the exchange is queried, never sent again. The next attempt begins only when the
+    exchange answers that it has no such order, to a query that was made at least ``settled_after`` after the signing:
+    by then the request can't arrive any more. An answer to an earlier query proves nothing.
+4.  There are at most ``MAX_ATTEMPTS`` attempts, and none later than ``SEND_WITHIN`` after the decision, as its prices
+    are too old. An order that waits longer than ``FRESH_FOR`` for its first send is decided again; if the exchange
+    itself demands a wait that long, that happens at once. If no other exchange takes the order, it keeps waiting.
+5.  Reports never move an order back: a final phase stays, an older report changes nothing, cumulative figures only
+    grow.
+6.  A fill counts once, by exchange, symbol and trade id, in whatever order fills and reports arrive.
+7.  A final attempt is settled when its fills add up to its reported quantity. Missing fills are queried, and given up
+    with a reason after ``FILLS_WITHIN``. A leg ends when its attempts are settled, an order when its legs have ended.
+8.  A pair ends when as much was sold as was bought. Until then the difference is hedged, at a bounded price and as
+    soon as no attempt of the pair is open: on the side that filled less, or back on the side that filled more. After
+    ``MAX_HEDGES`` tries, or when the rest is too small to trade, it is left open, and an event says so. A pair that
+    is filled after its end is open again.
+    An order that was queried ``MAX_QUERIES`` times or cancelled ``MAX_CANCELS`` times without success needs a person:
+    an event says so once, its funds stay reserved, and any report of it, a cancel or a restart resumes it.
+9.  An input that the table does not allow is a fault: it is published as an event and changes nothing. An attempt that
+    was taken for absent and is reported later is a fault too, and is cancelled if another was sent in its place. When
+    the order's quantity is filled, other open attempts are cancelled; any excess is stated in the order's events.
+10. What an exchange failed to take of an order is rerouted to others: once none of its attempts is open or in doubt,
+    never more than is missing, at most ``MAX_REROUTES`` times, and within the bounds of the command.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from msgspec.structs import replace
 from neuroflux.domain import Cause, CommandKind, Microseconds, OrderCommand, OrderState, OrderType, Placement
 from neuroflux.engine.orders.attempts import (
     Handled,
+    answered,
     filled,
     find,
     moved,
@@ -49,7 +50,6 @@ from neuroflux.engine.orders.attempts import (
     reported,
     restored,
     ticked,
-    told,
     too_late,
     unanswered,
     with_fresh_queries,
@@ -107,19 +107,19 @@ class Step(Struct, frozen=True):
 
 
 def received(command: OrderCommand, source: Cause, now: Microseconds) -> Step:
-    """A new order of a command; what follows is the decision."""
+    """A new order for a command; the decision comes next."""
     order = Order(command=command, source=source, received_at=now)
     return Step(order, (WriteJournal(), Publish(order_event(order, now))))
 
 
 def step(order: Order, given: OrderInput, now: Microseconds) -> Step:
-    """What the order becomes, and what must be done, in this order. Never raises for what an exchange said."""
+    """The order after an input, and the effects to perform, in this order. No answer of an exchange makes it raise."""
     after, effects = _handle(order, given, now)
     return _conclude(order, after, effects, now)
 
 
 def wake_at(order: Order) -> Microseconds | None:
-    """When ``Ticked`` must come at the latest; None when nothing is waited for."""
+    """The latest time for the next ``Ticked``; None if nothing is due."""
     times = [a.ask_at for a in order.attempts if a.ask_at and not (a.settled or a.is_unanswered)]
     times += [order.legs[a.leg].decided_at + SEND_WITHIN + 1 for a in order.attempts if a.phase is Phase.ROUTED]
     times += [order.hedge_at] if _is_naked(order) else []
@@ -131,11 +131,11 @@ def encode(order: Order) -> bytes:
 
 
 def decode(body: bytes) -> Order:
-    """Read an order from its journal; raises msgspec.MsgspecError for what is none."""
+    """Read an order from its journal entry; raises msgspec.MsgspecError if it is not one."""
     return msgspec.msgpack.decode(body, type=Order)
 
 
-# ── what happens to the order ────────────────────────────────────────────────────────────────────────────────────
+# ── inputs ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _handle(order: Order, given: OrderInput, now: Microseconds) -> Handled:
@@ -146,8 +146,8 @@ def _handle(order: Order, given: OrderInput, now: Microseconds) -> Handled:
             return _sending(order, given, now)
         case Answered():
             return _answered(order, given, now)
-        case Reported(client_order_id, news):
-            return _about(order, client_order_id, lambda o, a: reported(o, a, news, now), now)
+        case Reported(client_order_id, report):
+            return _about(order, client_order_id, lambda o, a: reported(o, a, report, now), now)
         case FillSeen(client_order_id, execution):
             return _about(order, client_order_id, lambda o, a: filled(o, a, execution, now), now)
         case CancelRequested(why):
@@ -167,7 +167,7 @@ def _handle(order: Order, given: OrderInput, now: Microseconds) -> Handled:
 
 
 def _decided(order: Order, given: Decided, now: Microseconds) -> Handled:
-    """The first decision, or one in its place while nothing was sent, nor given up or cancelled."""
+    """Take the first decision, or a new one while nothing was sent, given up or cancelled."""
     if order.state.final or order.cancel_asked or not _is_unsent(order) or _stays_waiting(order, given.legs, now):
         return order, []
     reason = given.decision.reason
@@ -179,9 +179,9 @@ def _decided(order: Order, given: Decided, now: Microseconds) -> Handled:
 
 
 def _stays_waiting(order: Order, legs: tuple[Leg, ...], now: Microseconds) -> bool:
-    """Whether what an exchange asked to wait goes on waiting: nobody else takes all of it, and its time will come.
+    """Whether an order that an exchange asked to wait keeps waiting: no other takes it, and it can be sent in time.
 
-    A pair that can't go now is refused: it goes whole or not at all.
+    A pair that can't be sent now is refused: both legs are sent or neither.
     """
     waiting = [attempt for attempt in order.attempts if attempt.ask_at > now]
     exchanges = {order.legs[attempt.leg].instrument.exchange for attempt in waiting}
@@ -198,7 +198,7 @@ def _is_unsent(order: Order) -> bool:
 def _sending(order: Order, given: Sending, now: Microseconds) -> Handled:
     attempt, leg = _waiting(order, given.leg), given.leg
     if attempt is None:
-        return order, []  # cancelled, too late, or decided again, while it waited for its turn
+        return order, []  # cancelled, expired, or decided again, while it waited for its rate limit
     if now > order.legs[leg].decided_at + SEND_WITHIN:
         return too_late(order, attempt, now)
     if _is_stale(order, attempt, now):
@@ -215,7 +215,7 @@ def _sending(order: Order, given: Sending, now: Microseconds) -> Handled:
 
 
 def _is_stale(order: Order, attempt: Attempt, now: Microseconds) -> bool:
-    """Whether the books that a leg was decided by are too old to send it; a rebalance has bounds of its own."""
+    """Whether the books that a leg was decided by are too old to send it; a rebalance has its own price bounds."""
     bounded = order.command.kind is CommandKind.REBALANCE and not _is_unsent(order)
     return not (attempt.number or bounded) and now > order.legs[attempt.leg].decided_at + FRESH_FOR
 
@@ -227,19 +227,22 @@ def _decide_again(order: Order, attempt: Attempt, why: str, now: Microseconds) -
 
 
 def _answered(order: Order, given: Answered, now: Microseconds) -> Handled:
-    """What must wait for longer than its decision lives is decided again at once: it may go elsewhere.
+    """Take an answer. An attempt that must wait longer than its decision is valid is decided again at once.
 
-    But not what evens a pair out, which has tries of its own, nor what makes a position smaller, which can do so there
-    alone.
+    Not so for a hedge, which has its own retries, or for a leg that reduces a position, which no other exchange can do.
     """
-    order, effects = _about(order, given.client_order_id, lambda o, a: told(o, a, given, now), now)
+    order, effects = _about(order, given.client_order_id, lambda o, a: answered(o, a, given, now), now)
     attempt = find(order, given.client_order_id)
     if attempt is None or attempt.phase is not Phase.ROUTED or not _is_stale(order, attempt, attempt.ask_at):
         return order, effects
     if order.cancel_asked or _is_hedge(order, attempt) or order.legs[attempt.leg].reducing:
         return order, effects
-    order, more = _decide_again(order, attempt, f"{attempt.reason}; a decision lives {FRESH_FOR // SECOND} s", now)
+    order, more = _decide_again(order, attempt, _outlived(attempt), now)
     return order, effects + more
+
+
+def _outlived(attempt: Attempt) -> str:
+    return f"{attempt.reason}; a decision is valid for {FRESH_FOR // SECOND} s"
 
 
 def _is_hedge(order: Order, attempt: Attempt) -> bool:
@@ -252,7 +255,7 @@ def _given_up(order: Order, leg: int, why: str, now: Microseconds) -> Handled:
 
 
 def _waiting(order: Order, leg: int) -> Attempt | None:
-    """The attempt of a leg that waits to be sent; None where none does."""
+    """The attempt of a leg that waits to be sent, if any."""
     last = order.last_of(leg)
     return last if last is not None and last.phase is Phase.ROUTED else None
 
@@ -286,7 +289,7 @@ def _cancel_requested(order: Order, why: str, now: Microseconds) -> Handled:
 
 
 def _hedged(order: Order, given: Hedged, now: Microseconds) -> Handled:
-    """What evens the pair out is sent as further legs; where nothing does, it is tried again, or left open."""
+    """Add the hedge as further legs; without one it is tried again later, or the difference is left open."""
     if not _is_naked(order):
         return order, []
     tries = order.hedges + 1
@@ -301,7 +304,7 @@ def _hedged(order: Order, given: Hedged, now: Microseconds) -> Handled:
     return order, []
 
 
-# ── what follows from it ─────────────────────────────────────────────────────────────────────────────────────────
+# ── consequences ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _conclude(before: Order, after: Order, effects: list[Effect], now: Microseconds) -> Step:
@@ -312,21 +315,21 @@ def _conclude(before: Order, after: Order, effects: list[Effect], now: Microseco
     after, hedge = _request_hedge(after, now)
     hedge += [RequestReroute()] if is_short(after, now) else []
     after = _at_its_end(after, now)
-    told = [Publish(e) for e in events(before, after, now)]
+    published = [Publish(e) for e in events(before, after, now)]
     journal: list[Effect] = [WriteJournal()] if _durable(before) != _durable(after) else []
-    return Step(after, (*journal, *effects, *more, *stage, *cancels, *hedge, *told))
+    return Step(after, (*journal, *effects, *more, *stage, *cancels, *hedge, *published))
 
 
 def _reopened(before: Order, after: Order) -> Order:
-    """A pair that had ended and was filled later after all is hedged like any other."""
+    """Reopen a pair that was filled after its end: it is hedged like any other."""
     if not before.state.final or after.net == before.net or after.command.kind is not CommandKind.PAIR:
         return after
     return replace(after, state=OrderState.ROUTED, hedges=0, hedge_at=0, left_open="")
 
 
 def _dropped(order: Order, now: Microseconds) -> Order:
-    """What a cancelled or filled order would send (again), it does not send any more; but a pair's hedges."""
-    why = order.cancel_asked or ("as much as was asked is filled" if _has_enough(order) else "")
+    """Drop the unsent attempts of a cancelled or filled order, except for a pair's hedges."""
+    why = order.cancel_asked or ("the whole quantity is filled" if _has_enough(order) else "")
     for attempt in order.attempts if why else ():
         if attempt.phase is Phase.ROUTED and not _is_hedge(order, attempt):
             order, _ = moved(order, attempt, Input.DROP, now, why)
@@ -334,7 +337,7 @@ def _dropped(order: Order, now: Microseconds) -> Order:
 
 
 def _next_stage(order: Order) -> Handled:
-    """Begin the next legs when all that were begun have ended; a cancelled order begins hedges alone."""
+    """Begin the next stage's legs when all earlier ones have ended; of a cancelled order, hedges only."""
     waiting = [number for number in range(len(order.legs)) if not any(order.of_leg(number))]
     if not waiting or not all(attempt.settled for attempt in order.attempts):
         return order, []
@@ -347,7 +350,7 @@ def _next_stage(order: Order) -> Handled:
 
 
 def _is_naked(order: Order) -> bool:
-    """Whether one side of a pair got more than the other, nothing is under way, and something may be done."""
+    """Whether one side of a pair filled more than the other, no attempt is open, and a hedge is possible."""
     if order.command.kind is not CommandKind.PAIR or order.state.final or order.left_open or not order.attempts:
         return False
     begun = {attempt.leg for attempt in order.attempts}
@@ -366,11 +369,11 @@ def _hedge_pause(order: Order) -> Microseconds:
 
 
 def _next_attempts(order: Order, now: Microseconds) -> Handled:
-    """Where the last attempt of a leg never arrived, the next begins: rule 4."""
+    """Begin the next attempt of each leg whose last one never reached the exchange: rule 4."""
     effects: list[Effect] = []
     for leg, last in sorted(order.last.items()):
-        stays_away = order.cancel_asked or leg in order.abandoned or _has_enough(order)
-        over = order.state.final or stays_away or now > order.decided_at + SEND_WITHIN
+        unwanted = order.cancel_asked or leg in order.abandoned or _has_enough(order)
+        over = order.state.final or unwanted or now > order.decided_at + SEND_WITHIN
         if last.phase is Phase.ABSENT and not over and last.number + 1 < MAX_ATTEMPTS:
             order = replace(order, attempts=(*order.attempts, Attempt(leg, last.number + 1)))
             effects.append(RequestSend(leg))
@@ -378,17 +381,17 @@ def _next_attempts(order: Order, now: Microseconds) -> Handled:
 
 
 def _cancels(order: Order, now: Microseconds) -> Handled:
-    """Cancel what stands on an exchange and is not wanted (any more)."""
+    """Cancel the attempts that are open on an exchange and not to be filled (any more)."""
     effects: list[Effect] = []
     for attempt in order.attempts:
-        standing = attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING)
-        if not (standing and _is_unwanted(order, attempt)) or attempt.is_unanswered:
+        is_open = attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING)
+        if not (is_open and _is_unwanted(order, attempt)) or attempt.is_unanswered:
             continue
         pause = CANCEL_AGAIN if attempt.cancels < CANCELS_QUICK else SLOW
         if now < attempt.cancelled_at + pause:
             continue
         if attempt.cancels >= MAX_CANCELS:
-            order, more = unanswered(order, attempt, f"it stands after {attempt.cancels} cancels", now)
+            order, more = unanswered(order, attempt, f"still open after {attempt.cancels} cancels", now)
             effects += more
             continue
         order = put(order, replace(attempt, cancelled_at=now, ask_at=now + pause, cancels=attempt.cancels + 1))
@@ -397,14 +400,15 @@ def _cancels(order: Order, now: Microseconds) -> Handled:
 
 
 def _is_unwanted(order: Order, attempt: Attempt) -> bool:
-    """Whether what stands of an attempt is not to be filled (any more)."""
+    """Whether the open part of an attempt is not to be filled (any more)."""
     ends = order.cancel_asked or order.state.final or attempt.leg in order.abandoned
     return bool(ends) or _is_replaced(order, attempt) or _has_enough(order)
 
 
 def _is_replaced(order: Order, attempt: Attempt) -> bool:
-    """Whether another was sent for it: the leg's next attempt, or legs of a later stage, which begin only when all
-    before them has ended. It was taken for absent, and turned up."""
+    """Whether another attempt was sent in its place, as it was taken for absent: the leg's next attempt, or a leg of a
+    later stage, which begins only after all earlier ones have ended.
+    """
     stage = order.legs[attempt.leg].stage
     return any(
         order.legs[other.leg].stage > stage or (other.leg == attempt.leg and other.number > attempt.number)
@@ -413,7 +417,7 @@ def _is_replaced(order: Order, attempt: Attempt) -> bool:
 
 
 def _has_enough(order: Order) -> bool:
-    """Whether all that was asked is filled, by what turned up as well; what stands beside it would be too much."""
+    """Whether the order's quantity is filled, late fills included; any other open attempt would exceed it."""
     return order.command.kind is CommandKind.PLACE and order.filled >= order.quantity
 
 
@@ -425,12 +429,12 @@ def _at_its_end(order: Order, now: Microseconds) -> Order:
     last = [attempt for _, attempt in sorted(order.last.items())]
     state = _final_state(order, {attempt.phase for attempt in last})
     reasons = "; ".join(dict.fromkeys(attempt.reason for attempt in last if attempt.reason))
-    told = "; ".join(filter(None, (order.cancel_asked or reasons, order.left_open, order.stuck)))
-    return replace(order, state=state, reason=told)
+    reason = "; ".join(filter(None, (order.cancel_asked or reasons, order.left_open, order.stuck)))
+    return replace(order, state=state, reason=reason)
 
 
 def _is_full(order: Order) -> bool:
-    """Whether each leg got what it was sent for, or others took it; a pair, whether as much was bought and sold."""
+    """Whether every leg is filled, or others filled its rest; for a pair, whether both sides are filled."""
     if order.command.kind is CommandKind.PAIR:
         first = [leg.quantity * leg.instrument.multiplier for leg in order.legs if leg.stage == 0]
         return order.filled >= max(first)
@@ -453,7 +457,7 @@ def _final_state(order: Order, phases: set[Phase]) -> OrderState:
 
 
 def _durable(order: Order) -> Order:
-    """The order without its timers: when this is unchanged, the journal needs no new entry."""
+    """The order without its timers: while this is unchanged, the journal needs no new entry."""
     timeless = (replace(a, heard_at=0, asked=0, ask_at=0, cancelled_at=0, cancels=0) for a in order.attempts)
     return replace(order, attempts=tuple(timeless))
 
@@ -463,7 +467,7 @@ def _about(
 ) -> Handled:
     attempt = find(order, client_order_id)
     if attempt is None:
-        text = f"fault: {client_order_id!r} is no attempt of this order"
+        text = f"fault: {client_order_id!r} is not an attempt of this order"
         return order, [Publish(order_event(order, now, text))]
     return handler(order, attempt)
 

@@ -1,4 +1,4 @@
-"""What an exchange failed to take of an order, and its way to the others. Rule 10 of engine/orders/machine.py."""
+"""Rerouting of what an exchange failed to take of an order. Rule 10 of engine/orders/machine.py."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ REDUNDANT = "redundant"
 
 
 def untaken(order: Order) -> tuple[int, ...]:
-    """The legs that their exchanges failed to take and that nobody else was offered yet.
+    """The legs that their exchanges failed to take and that were not rerouted yet.
 
-    Of a ``redundant`` order that is also what an exchange took and did not fill.
+    For a ``redundant`` order also those that an exchange accepted and did not fill.
     """
     return tuple(
         number for number, last in sorted(order.last.items()) if number not in order.rerouted and _failed(order, last)
@@ -34,28 +34,28 @@ def _failed(order: Order, last: Attempt) -> bool:
 
 
 def failed(order: Order) -> frozenset[str]:
-    """The exchanges that failed to take a part of it; one that was not asked in time may be asked again.
+    """The exchanges that failed to take a part of it; one that was sent nothing in time may be tried again.
 
-    One that was asked, and asked to wait, has an attempt with an id.
+    One that received the order and asked to wait has an attempt with an id.
     """
     last = (order.last[number] for number in (*order.rerouted, *untaken(order)))
-    asked = (attempt.leg for attempt in last if attempt.client_order_id or not attempt.is_stale)
-    return frozenset(order.legs[number].instrument.exchange for number in asked)
+    tried = (attempt.leg for attempt in last if attempt.client_order_id or not attempt.is_stale)
+    return frozenset(order.legs[number].instrument.exchange for number in tried)
 
 
 def abandoned(order: Order, exchange: str) -> Order:
-    """The order with what stands on this exchange marked as to be cancelled there, and to go elsewhere."""
-    standing = (
+    """The order with its open legs on this exchange marked to be cancelled there and rerouted."""
+    still_open = (
         attempt.leg
         for attempt in order.attempts
         if not attempt.phase.final and order.legs[attempt.leg].instrument.exchange == exchange
     )
-    more = tuple(leg for leg in dict.fromkeys(standing) if leg not in order.abandoned)
+    more = tuple(leg for leg in dict.fromkeys(still_open) if leg not in order.abandoned)
     return replace(order, abandoned=order.abandoned + more) if order.command.kind is CommandKind.PLACE else order
 
 
 def rest(order: Order) -> Decimal:
-    """How much of those legs is missing, in units of the base."""
+    """The unfilled quantity of the ``untaken`` legs, in units of the base."""
     return sum((_missing(order, number) for number in untaken(order)), Decimal(0))
 
 
@@ -66,7 +66,7 @@ def _missing(order: Order, number: int) -> Decimal:
 
 
 def is_short(order: Order, now: Microseconds) -> bool:
-    """Whether something was not taken, nothing of the order is under way or in doubt, and others may be asked."""
+    """Whether a part was not taken, no attempt is open or in doubt, and the rest may be rerouted."""
     if order.command.kind is not CommandKind.PLACE or order.state.final or order.cancel_asked or order.stuck:
         return False
     over = order.reroutes >= MAX_REROUTES or now > order.decided_at + SEND_WITHIN
@@ -74,12 +74,12 @@ def is_short(order: Order, now: Microseconds) -> bool:
 
 
 def rerouted(order: Order, given: Rerouted, now: Microseconds) -> Handled:
-    """The new legs follow those that ended; without any the order ends with what it has, and says why."""
+    """Add the new legs after those that ended; without any, the order ends with what it has, and the reason."""
     if not is_short(order, now):
         return order, []
-    told: list[Effect] = [Publish(given.decision)]
+    published: list[Effect] = [Publish(given.decision)]
     if not given.legs:
-        return replace(order, stuck=given.decision.reason), told
+        return replace(order, stuck=given.decision.reason), published
     stage = 1 + max(leg.stage for leg in order.legs)
     more = tuple(replace(leg, stage=stage) for leg in given.legs)
     moved = replace(
@@ -89,4 +89,4 @@ def rerouted(order: Order, given: Rerouted, now: Microseconds) -> Handled:
         reroutes=order.reroutes + 1,
         decided_at=now,
     )
-    return moved, told
+    return moved, published

@@ -1,6 +1,6 @@
-"""What an order is while it lives: its legs, the attempts to place them, what happens to them and what must be done.
+"""The values of the order state machine: the order with its legs and attempts, its inputs, and its effects.
 
-Only values; machine.py holds the rules. Everything here is serialised with msgpack, so a journal entry is the order.
+machine.py holds the rules. An ``Order`` is journalled as msgpack, so its fields and those of its parts are a format.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ZERO = Decimal(0)
 
 
 class Phase(StrEnum):
-    """Where one attempt stands: the words of OrderState, and ABSENT for what the exchange says it never got."""
+    """The phase of one attempt: a state of OrderState, or ABSENT if the exchange answers that it has no such order."""
 
     ROUTED = "routed"
     SENDING = "sending"
@@ -56,11 +56,11 @@ _FINAL = frozenset({Phase.FILLED, Phase.CANCELLED, Phase.EXPIRED, Phase.REJECTED
 
 
 class Leg(Struct, frozen=True):
-    """The part of an order that one instrument takes; always sent with a limit price, never without.
+    """The part of an order that one instrument takes; it is always sent with a limit price.
 
-    ``quantity`` and ``price`` are the wire's; ``rate`` is USD for one unit of the instrument's quote at
-    the time of the decision, ``decided_at``. Legs of a later ``stage`` begin when those before have ended. ``reducing``
-    is the part of the (wire) quantity that makes a position smaller: it needs no funds.
+    ``quantity`` and ``price`` are in wire units and in the quote; ``rate`` is USD for one unit of the quote at the time
+    of the decision, ``decided_at``. Legs of a later ``stage`` begin when all earlier ones have ended. ``reducing`` is
+    the part of the quantity that makes a position smaller: it needs no funds.
     """
 
     instrument: Instrument
@@ -80,20 +80,22 @@ class Leg(Struct, frozen=True):
 
 
 SETTLED_AFTER: Microseconds = 20_000_000
-"""Where the exchange's own is not known, as in journals of before it was kept: the longest of any."""
+"""For journal entries without the exchange's own value: the longest of any exchange."""
 
 
 class Attempt(Struct, frozen=True):
-    """One try at placing one leg, known to the exchange by ``client_order_id`` (empty until it is sent).
+    """One attempt to place one leg, known to the exchange by ``client_order_id`` (empty until it is sent).
 
-    ``reported`` is the cumulative quantity that the exchange told, ``fills`` are the executions seen. ``accepted_at``
-    is when it was first heard that the exchange has it, by our clock, and ``accepted_time`` the exchange's own time in
-    that report: from then on its balances show what the attempt takes. ``filled_at`` and ``filled_time`` are the same
-    of the last fill that was new. ``ask_at`` is when something must be done if nothing is heard; ``asked`` counts the
-    questions since something was heard. ``is_stale``: not sent, because its price had become too old.
-    ``fills_at`` is when each of the fills was heard of, by our clock. ``is_unanswered``: what became of it was asked
-    for so often in vain that a person has to look; what is heard of it counts all the same. ``cancels`` counts those
-    sent. ``settled_after`` is how long after ``sent_at`` it may still come to the exchange's book.
+    ``reported`` is the cumulative filled quantity that the exchange reported, ``fills`` are the executions received,
+    and ``fills_at`` is when, by our clock. ``heard_at`` is when the last report or fill was received. ``accepted_at``
+    is when the first report was received that the exchange has the order, and ``accepted_time`` is the exchange's time
+    in that report: from then on its balances include the attempt. ``filled_at`` and ``filled_time`` are the same for
+    the last new fill.
+
+    ``ask_at`` is when the attempt is queried or sent next, unless a report comes first; ``asked`` counts the queries
+    since the last report. ``settled_after`` is how long after ``sent_at`` the request may still reach the exchange's
+    book. ``cancels`` counts the cancels sent. ``is_stale``: not sent, because its price had become too old.
+    ``is_unanswered``: queried so often without success that a person must check; later reports still count.
     """
 
     leg: int
@@ -124,7 +126,7 @@ class Attempt(Struct, frozen=True):
 
     @property
     def seen(self) -> Decimal:
-        """The quantity of the fills that were seen."""
+        """The quantity of the fills received."""
         return sum((fill.quantity for fill in self.fills), ZERO)
 
     @property
@@ -133,7 +135,7 @@ class Attempt(Struct, frozen=True):
 
     @property
     def average(self) -> Decimal | None:
-        """The average price, from the fills once they are all seen; 0 before the first, None while nobody said it."""
+        """The average price, from the fills once all are received; 0 before the first, None while it is unknown."""
         seen = self.seen
         if seen and seen >= self.reported:
             return to_scale(sum((fill.price * fill.quantity for fill in self.fills), ZERO) / seen)
@@ -141,21 +143,21 @@ class Attempt(Struct, frozen=True):
 
     @property
     def settled(self) -> bool:
-        """Whether nothing more is expected of it."""
+        """Whether no more reports or fills are expected."""
         return self.phase.final and (self.seen >= self.reported or self.fills_given_up)
 
     def can_be_absent(self, requested_at: Microseconds) -> bool:
-        """Whether an exchange that did not know it at that time may never get to know it."""
+        """Whether an exchange that did not have the order at that time can't receive it later either."""
         return self.phase is not Phase.IN_DOUBT or requested_at >= self.sent_at + self.settled_after
 
 
 class Order(Struct, frozen=True, kw_only=True):
     """One order from its command to its end; ``source`` is the command's record.
 
-    Of a pair ``hedges`` counts the tries to even out what one side got and the other did not, ``hedge_at`` is when the
-    next is due, and ``left_open`` says why no more are made. ``rerouted`` are the legs whose rest was offered to other
-    exchanges, ``reroutes`` how often that was done, and ``stuck`` says why it is not done any more. ``abandoned`` are
-    legs that are cancelled where they stand, because their exchange can't be relied on, to go elsewhere.
+    ``cancel_asked`` is the reason of a cancel, if one was requested. For a pair, ``hedges`` counts the tries to hedge
+    the difference between its sides, ``hedge_at`` is when the next is due, and ``left_open`` is why there are no more.
+    ``rerouted`` are the legs whose rest was rerouted, ``reroutes`` is how often that was done, and ``stuck`` is why it
+    is not done again. ``abandoned`` are legs to be cancelled and rerouted because their exchange is unreliable.
     """
 
     command: OrderCommand
@@ -188,29 +190,29 @@ class Order(Struct, frozen=True, kw_only=True):
         return {attempt.leg: attempt for attempt in self.attempts}
 
     def last_of(self, leg: int) -> Attempt | None:
-        """The last attempt of a leg; None where it was not begun."""
+        """The last attempt of a leg; None if it was not begun."""
         return self.last.get(leg)
 
     def base_of(self, attempt: Attempt) -> Decimal:
-        """What an attempt has filled, in units of the base; negative for what was sold."""
+        """The filled quantity of an attempt, in units of the base; negative for a sale."""
         leg = self.legs[attempt.leg]
         return attempt.filled * leg.instrument.multiplier * (1 if leg.side is Side.BUY else -1)
 
     @property
     def net(self) -> Decimal:
-        """What was bought less what was sold, in units of the base."""
+        """The quantity bought minus the quantity sold, in units of the base."""
         return sum(map(self.base_of, self.attempts), ZERO)
 
     @property
     def quantity(self) -> Decimal:
-        """What was asked, in units of the base; in USD for a rebalance, whose legs have different bases."""
+        """The ordered quantity, in units of the base; in USD for a rebalance, whose legs have different bases."""
         if self.command.kind is not CommandKind.REBALANCE:
             return self.command.quantity
         return to_scale(sum((leg.quantity * leg.price * Decimal(str(leg.rate)) for leg in self.legs), ZERO))
 
     @property
     def filled(self) -> Decimal:
-        """What was filled, in units of the base (a rebalance: in USD); of a pair what was both bought and sold."""
+        """The filled quantity, in units of the base (a rebalance: in USD); of a pair, what was both bought and sold."""
         if self.command.kind is CommandKind.PAIR:
             return min((abs(self._at(leg.exchange, leg.symbol)) for leg in self.command.legs), default=ZERO)
         if self.command.kind is CommandKind.REBALANCE:
@@ -222,7 +224,7 @@ class Order(Struct, frozen=True, kw_only=True):
         return sum((abs(self.base_of(a)) for a in self.attempts), ZERO)
 
     def _at(self, exchange: str, symbol: str) -> Decimal:
-        """What was bought less what was sold of one instrument, in units of the base."""
+        """The quantity bought minus the quantity sold of one instrument, in units of the base."""
         there = (exchange, symbol)
         legs = (self.legs[a.leg].instrument for a in self.attempts)
         found = (
@@ -232,9 +234,9 @@ class Order(Struct, frozen=True, kw_only=True):
 
     @property
     def average(self) -> Decimal | None:
-        """The average price of a unit of the base: in the legs' quote, or in USD where the legs' quotes differ.
+        """The average price of a unit of the base: in the legs' quote, or in USD if the legs' quotes differ.
 
-        0 for a pair or a rebalance, whose legs go both ways; None while the price of a part is not known.
+        0 for a pair or a rebalance, which both buy and sell; None while the price of a part is unknown.
         """
         if self.command.kind is not CommandKind.PLACE:
             return ZERO
@@ -258,11 +260,11 @@ def fees_of(attempts: tuple[Attempt, ...]) -> tuple[Fee, ...]:
     return tuple(Fee(asset, amount) for asset, amount in sorted(sums.items()))
 
 
-# ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── inputs ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Operation(StrEnum):
-    """What an answer of the exchange answers."""
+    """The request that an answer of the exchange belongs to."""
 
     PLACE = "place"
     QUERY = "query"
@@ -270,14 +272,14 @@ class Operation(StrEnum):
 
 
 class Decided(Struct, frozen=True):
-    """The order was routed, or refused when there are no legs; again, while nothing of it was sent."""
+    """The order was routed, or refused if there are no legs; may be repeated while nothing of it was sent."""
 
     decision: OrderDecision
     legs: tuple[Leg, ...]
 
 
 class Sending(Struct, frozen=True):
-    """The next attempt of a leg is about to be sent under this id. ``settled_after`` as ``Desk`` has it."""
+    """The next attempt of a leg is about to be sent under this id, by an order client with this ``settled_after``."""
 
     leg: int
     client_order_id: str
@@ -285,7 +287,7 @@ class Sending(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """What became of a request about an attempt, that was begun at ``requested_at``: an answer can take its time."""
+    """The outcome of a request about an attempt, begun at ``requested_at``: the answer may arrive much later."""
 
     client_order_id: str
     operation: Operation
@@ -294,7 +296,7 @@ class Answered(Struct, frozen=True):
 
 
 class Reported(Struct, frozen=True):
-    """The private stream, or a list of orders, told of an attempt."""
+    """The private stream, or a list of orders, reported an attempt."""
 
     client_order_id: str
     report: OrderReport
@@ -310,7 +312,7 @@ class CancelRequested(Struct, frozen=True):
 
 
 class Hedged(Struct, frozen=True):
-    """What evens a pair out: the legs to send, or none and why; ``over`` where no later try can do better."""
+    """The hedge of a pair: the legs to send, or none and why; ``over``: no later try can succeed."""
 
     legs: tuple[Leg, ...]
     reason: str = ""
@@ -318,28 +320,28 @@ class Hedged(Struct, frozen=True):
 
 
 class Rerouted(Struct, frozen=True):
-    """Where what was not taken goes now: the legs to send, or none, and the decision with its reason."""
+    """The reroute of what was not taken: the legs to send, or none, and the decision with its reason."""
 
     decision: OrderDecision
     legs: tuple[Leg, ...]
 
 
 class GivenUp(Struct, frozen=True):
-    """A leg that waits to be sent is not sent there any more."""
+    """A leg that waits to be sent is not to be sent to its exchange."""
 
     leg: int
     why: str
 
 
 class Abandoned(Struct, frozen=True):
-    """What stands on this exchange is not to stay there."""
+    """The order's open legs on this exchange are to be cancelled and rerouted."""
 
     exchange: str
     why: str
 
 
 class Restored(Struct, frozen=True):
-    """The order was read from the journal: whatever was being sent may have arrived."""
+    """The order was read from the journal: a request that was being sent may have reached the exchange."""
 
 
 class Ticked(Struct, frozen=True):
@@ -362,15 +364,15 @@ OrderInput = (
 )
 
 
-# ── what must be done ────────────────────────────────────────────────────────────────────────────────────────────
+# ── effects ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class WriteJournal(Struct, frozen=True):
-    """The order as it now is must be in the journal before any other effect of this step."""
+    """The order's new state must be in the journal before any other effect of this step."""
 
 
 class RequestSend(Struct, frozen=True):
-    """The leg waits for its turn at the exchange; answer with ``Sending``."""
+    """The leg is to be sent within the exchange's rate limit: answer with ``Sending``."""
 
     leg: int
 
@@ -380,14 +382,14 @@ class Send(Struct, frozen=True):
 
 
 class QueryOrder(Struct, frozen=True):
-    """Ask the exchange for the attempt by its client order id."""
+    """Query the attempt on the exchange by its client order id."""
 
     instrument: Instrument
     client_order_id: str
 
 
 class QueryFills(Struct, frozen=True):
-    """Ask for the account's fills in this instrument since then."""
+    """Query the account's fills in this instrument since then."""
 
     instrument: Instrument
     since: Microseconds
@@ -399,15 +401,15 @@ class Cancel(Struct, frozen=True):
 
 
 class RequestDecision(Struct, frozen=True):
-    """Nothing of the order was sent, and its decision is old: answer with ``Decided``."""
+    """The order's decision is too old, and nothing of it was sent: answer with ``Decided``."""
 
 
 class RequestHedge(Struct, frozen=True):
-    """One side of the pair got more than the other: answer with ``Hedged``."""
+    """One side of the pair filled more than the other: answer with ``Hedged``."""
 
 
 class RequestReroute(Struct, frozen=True):
-    """An exchange failed to take its part: answer with ``Rerouted``."""
+    """An exchange failed to take its part of the order: answer with ``Rerouted``."""
 
 
 class Publish(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Every transition of an attempt in one table, and every span of time that the order machine knows."""
+"""Every transition of an attempt in one table, and every time limit and count limit of the order state machine."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ SECOND: Microseconds = 1_000_000
 MAX_ATTEMPTS = 3
 SEND_WITHIN = 120 * SECOND
 FRESH_FOR = 5 * SECOND
-"""How old a decision may be when its order is sent for the first time: as old as a book that one is made from."""
+"""How old a decision may be when its order is first sent: as old as the books that a decision may use."""
 ANSWER_WITHIN = 10 * SECOND
-"""When nobody told what became of a request by then, the shell has lost it."""
+"""A request without an outcome after this time was lost by the shell."""
 FILLS_WITHIN = 30 * SECOND
 MAX_HEDGES = 20
 MAX_REROUTES = 2
 HEDGE_AGAIN, HEDGE_LATEST = 200_000, 2 * SECOND
-"""The second try to hedge follows the first at once, since it goes elsewhere if it can; each later one waits as much
-longer, up to the latest: half a minute in all."""
+"""The second try to hedge follows the first at once, as it prefers another exchange. The wait grows by ``HEDGE_AGAIN``
+with each later try, up to ``HEDGE_LATEST``: half a minute in total."""
 CANCEL_AGAIN = 2 * SECOND
 QUIET_RESTING = 30 * SECOND
 QUIET_IMMEDIATE = 2 * SECOND
-"""How long nothing may be heard of an order that rests, or that should have ended at once, before it is asked after."""
+"""How long an order may go without a report before it is queried: one that rests, and one that should end at once."""
 BACK_OFF = (250_000, 500_000, SECOND, 2 * SECOND, 4 * SECOND)
 SLOW_AFTER, SLOW = 150, 30 * SECOND
 MAX_QUERIES = 300
-"""How often an order is asked after in a row without a word that is understood (question and answer count each): some
-five minutes every few seconds, then more slowly, and after three quarters of an hour it is a person's."""
+"""How often an order is queried in a row without a usable answer (query and answer each count): for about five minutes
+every few seconds, then every ``SLOW``; after three quarters of an hour it needs a person."""
 CANCELS_QUICK, MAX_CANCELS = 15, 60
-"""How often a cancel is sent without a pause, and at all, for an order that stands all the same."""
+"""How many cancels of an order that stays open are sent at ``CANCEL_AGAIN``, and in total."""
 LOST_AFTER = 4
-"""So many times in a row an exchange must not know an order that it had acknowledged, until it counts as gone."""
+"""How often in a row an exchange must answer that it has no such order until an acknowledged order counts as lost."""
 
 
 class Input(StrEnum):
-    """What can happen to an attempt; the first six are reports of the exchange."""
+    """The inputs of an attempt; the first six are reports of the exchange."""
 
     ACKNOWLEDGED = "acknowledged"
     WORKING = "working"
@@ -70,7 +70,7 @@ _ARRIVED = {
 
 
 def _stays(phase: Phase, *inputs: Input) -> dict[Input, Phase]:
-    """A final phase: no report, fill or late answer leads out of it."""
+    """The transitions of a final phase: no report, fill or late answer leaves it."""
     return dict.fromkeys((*_ARRIVED, Input.DOUBT, Input.NOT_THERE, *inputs), phase)
 
 
@@ -103,4 +103,4 @@ TRANSITIONS: dict[Phase, dict[Input, Phase]] = {
     Phase.REJECTED: _stays(Phase.REJECTED, Input.REFUSED),
     Phase.ABSENT: _ARRIVED | {Input.DOUBT: Phase.ABSENT, Input.NOT_THERE: Phase.ABSENT, Input.REFUSED: Phase.ABSENT},
 }
-"""Phase and input → phase. What is not here is a fault."""
+"""Phase and input → phase. Any other combination is a fault."""

@@ -15,7 +15,7 @@ from neuroflux.records.entries import Entry
 from neuroflux.records.topics import CONTROL, JOURNAL
 from tests.consumers.execution.order_client_model import Log, bench, now
 from tests.neuroflux.engine.orders.test_exposure import BOUND, LATER, one_legged
-from tests.neuroflux.engine.routing.test_pair import NOW, PAIR, told
+from tests.neuroflux.engine.routing.test_pair import NOW, PAIR, answer
 
 
 def test_an_alarm_is_sounded_once_and_again_after_it_was_over() -> None:
@@ -25,7 +25,7 @@ def test_an_alarm_is_sounded_once_and_again_after_it_was_over() -> None:
     assert event.reason.startswith("alarm: naked: 1,000.00 USD")
     assert (event.order_id, event.state, event.naked_usd) == ("p", OrderState.ROUTED, 1_000.0)
     assert list(alarms.new([order], LATER + SECOND)) == []
-    even = told(order, 1, "1", LATER, price=1010).order
+    even = answer(order, 1, "1", LATER, price=1010).order
     assert list(alarms.new([even], LATER)) == []
     assert len(list(alarms.new([order], LATER))) == 1
 
@@ -35,7 +35,7 @@ async def test_an_even_pair_counts_until_the_balances_show_it_and_one_on_one_leg
 ) -> None:
     """Each decision looked at every pair of the last minute."""
     naked = one_legged()
-    even = named("even", told(naked, 1, "1", NOW, price=1010).order)
+    even = named("even", answer(naked, 1, "1", NOW, price=1010).order)
     async with bench() as stage:
         stage.executor._ended = [(now(), even), (now(), naked)]
         monkeypatch.setattr(stage.executor.views, "shows", lambda *_: False)
@@ -67,7 +67,7 @@ async def test_a_pair_left_on_one_leg_counts_until_somebody_resumes_and_dust_doe
 
 async def test_a_pair_that_is_evened_out_after_its_end_counts_as_it_is_now() -> None:
     naked = one_legged()
-    even = told(naked, 1, "1", NOW, price=1010).order
+    even = answer(naked, 1, "1", NOW, price=1010).order
     async with bench() as stage:
         stage.executor._ended = [(now(), naked), (now(), even)]
         assert naked not in stage.executor._ours_now()
@@ -76,7 +76,7 @@ async def test_a_pair_that_is_evened_out_after_its_end_counts_as_it_is_now() -> 
 async def test_a_restart_does_not_forget_a_pair_left_on_one_leg() -> None:
     log, naked = Log(), one_legged()
     at = now() - 3_600 * SECOND
-    for order in (naked, named("even", told(naked, 1, "1", NOW, price=1010).order)):
+    for order in (naked, named("even", answer(naked, 1, "1", NOW, price=1010).order)):
         body = msgspec.msgpack.encode(saved(order, [], at))
         await log.write(JOURNAL, JournalEntry(order.id, DONE, 0, body, at))
     async with bench(log) as stage:

@@ -1,4 +1,4 @@
-"""What stands on one leg: its size, its time while it stands, and what is beyond the bound."""
+"""The one-sided exposure of a pair: its size, its duration, and the limits."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from neuroflux.engine.risk.naked import naked_fault
 from neuroflux.engine.routing.pair import decide_pair
 from tests.neuroflux.engine.orders.test_machine import fill
 from tests.neuroflux.engine.orders.test_machine import sent as placed
-from tests.neuroflux.engine.routing.test_pair import CHEAP, DEAR, LIMITS, NOW, PAIR, decided, sent, told
+from tests.neuroflux.engine.routing.test_pair import CHEAP, DEAR, LIMITS, NOW, PAIR, answer, decided, sent
 
 BOUND = replace(LIMITS, max_naked_usd=2_000.0, max_naked_seconds=30.0)
 LATER = NOW + 31 * SECOND
 
 
 def one_legged(quantity: str = "1") -> Order:
-    return told(sent(decided().order), 0, quantity).order
+    return answer(sent(decided().order), 0, quantity).order
 
 
-def test_what_is_open_counts_until_now_and_what_was_evened_out_does_not_grow() -> None:
+def test_open_exposure_counts_until_now_and_hedged_exposure_does_not_grow() -> None:
     order = one_legged()
     assert exposure(order, NOW + 7).usd == exposure(order, NOW + 7).largest == 1_000
     assert (exposure(order, NOW + 7).span, exposure(order, NOW + 9).span) == (7, 9)
-    even = told(order, 1, "1", NOW + 30, price=1010).order
+    even = answer(order, 1, "1", NOW + 30, price=1010).order
     assert (exposure(even, LATER).usd, exposure(even, LATER).span, exposure(even, LATER).largest) == (0, 30, 1_000)
 
 
@@ -53,7 +53,7 @@ def test_beyond_the_bound_no_new_pair_begins(order: Order, now: int, limits: Lim
     assert bool(fault) is bool(reads)
 
 
-def test_a_pair_is_not_larger_than_what_may_stand_on_one_leg() -> None:
+def test_a_pair_is_not_larger_than_the_one_sided_limit() -> None:
     small = decide_pair(PAIR, (CHEAP, DEAR), (1005.0, 1005.0), replace(LIMITS, max_naked_usd=300.0), NOW)
     assert {leg.quantity for leg in small.legs} <= {Decimal("0.29"), Decimal("0.3")}
     assert all(leg.quantity * leg.price <= 310 for leg in small.legs)
@@ -61,15 +61,15 @@ def test_a_pair_is_not_larger_than_what_may_stand_on_one_leg() -> None:
 
 
 def test_the_clock_of_one_exchange_makes_no_exposure() -> None:
-    """Both fills are heard of 30 µs apart; the second exchange's clock is 8 s ahead."""
-    even = told(one_legged(), 1, "1", NOW + 30, price=1010).order
+    """Both fills are received 30 µs apart; the second exchange's clock is 8 s ahead."""
+    even = answer(one_legged(), 1, "1", NOW + 30, price=1010).order
     first, second = even.attempts
     late = tuple(replace(one, event_time=one.event_time + 8 * SECOND) for one in second.fills)
     skewed = replace(even, attempts=(first, replace(second, fills=late)))
     assert exposure(skewed, LATER).span == exposure(even, LATER).span == 30
 
 
-def test_what_was_reported_and_found_no_fill_of_stands_on_one_leg_too() -> None:
+def test_a_reported_quantity_without_fills_is_exposure_too() -> None:
     order = sent(decided().order)
     one = order.legs[0]
     what = ("binance", "BTC/USDC", "c0", "1", Side.BUY, OrderType.LIMIT, one.price, one.quantity)

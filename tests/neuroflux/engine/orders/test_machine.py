@@ -1,4 +1,4 @@
-"""The order machine: every transition, every order of events, and nothing counted or sent twice."""
+"""The order state machine: every transition, every order of inputs, and nothing counted or sent twice."""
 
 from __future__ import annotations
 
@@ -111,10 +111,10 @@ def sent(*legs: Leg) -> Order:
     return order
 
 
-def run(order: Order, happenings: Iterable[OrderInput], now: int = NOW) -> Step:
+def run(order: Order, inputs: Iterable[OrderInput], now: int = NOW) -> Step:
     effects: tuple[Effect, ...] = ()
-    for happening in happenings:
-        taken = step(order, happening, now)
+    for item in inputs:
+        taken = step(order, item, now)
         order, effects = taken.order, effects + taken.effects
     return Step(order, effects)
 
@@ -175,13 +175,13 @@ def fills(effects: Sequence[Effect]) -> list[Fill]:
     return [one.record for one in of(Publish, effects) if isinstance(one.record, Fill)]
 
 
-def told(
-    outcome: Ack | Reject | InDoubt | NotThere | Throttled, question: Operation = Operation.PLACE, asked: int = NOW
+def answer(
+    outcome: Ack | Reject | InDoubt | NotThere | Throttled, operation: Operation = Operation.PLACE, queried: int = NOW
 ) -> Answered:
-    return Answered(name(), question, outcome, asked)
+    return Answered(name(), operation, outcome, queried)
 
 
-# ── the way of an order ──────────────────────────────────────────────────────────────────────────────────────────
+# ── a normal order ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_intent_is_journalled_before_the_order_is_sent() -> None:
@@ -195,7 +195,7 @@ def test_the_intent_is_journalled_before_the_order_is_sent() -> None:
 
 def test_an_order_that_fills_at_once() -> None:
     ack = Ack(report(OrderState.FILLED, 3), (fill(1), fill(2), fill(3)))
-    done = run(sent(), [told(ack)])
+    done = run(sent(), [answer(ack)])
     assert done.order.state is OrderState.FILLED
     assert done.order.filled == 3
     assert done.order.average == 102
@@ -206,7 +206,7 @@ def test_an_order_that_fills_at_once() -> None:
     assert wake_at(done.order) is None
 
 
-def test_what_can_not_be_sent_in_time_ends_when_it_wakes() -> None:
+def test_an_order_that_is_not_sent_in_time_expires_at_its_next_tick() -> None:
     order = begin(LEG)
     assert step(order, Ticked(), wake_at(order) or 0).order.state is OrderState.EXPIRED
 
@@ -217,19 +217,19 @@ def test_a_refused_order_has_no_legs_and_ends() -> None:
     assert order.reason == "because"
 
 
-def test_a_rejected_order_ends_with_the_exchanges_words() -> None:
-    done = run(sent(), [told(Reject("-2010", "Account has insufficient balance")), NOWHERE])
+def test_a_rejected_order_ends_with_the_exchanges_reason() -> None:
+    done = run(sent(), [answer(Reject("-2010", "Account has insufficient balance")), NOWHERE])
     assert done.order.state is OrderState.REJECTED
     assert "insufficient balance" in done.order.reason
 
 
-def test_a_rest_that_expires_leaves_the_order_expired_with_what_was_filled() -> None:
-    done = run(sent(), [told(Ack(report(OrderState.EXPIRED, 1), (fill(1),)))])
+def test_an_expired_remainder_leaves_the_order_expired_with_its_fills() -> None:
+    done = run(sent(), [answer(Ack(report(OrderState.EXPIRED, 1), (fill(1),)))])
     assert (done.order.state, done.order.filled) == (OrderState.EXPIRED, Decimal(1))
 
 
 def test_two_legs_end_together_and_average_in_usd_where_their_quotes_differ() -> None:
-    order = run(sent(replace(LEG, rate=0.5), OTHER), [told(Ack(report(OrderState.FILLED, 3), (fill(0, 3),)))]).order
+    order = run(sent(replace(LEG, rate=0.5), OTHER), [answer(Ack(report(OrderState.FILLED, 3), (fill(0, 3),)))]).order
     assert order.state is OrderState.ROUTED
     other = replace(fill(9, 3, name(1)), exchange="hyperliquid", symbol="BTC/USDC", price=Decimal(60))
     done = run(order, [Reported(name(1), report(OrderState.FILLED, 3, name(1))), FillSeen(name(1), other)])
@@ -241,36 +241,38 @@ def test_two_legs_end_together_and_average_in_usd_where_their_quotes_differ() ->
 # ── in doubt ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_time_out_is_asked_after_and_not_sent_again() -> None:
-    doubt = run(sent(), [told(InDoubt("timeout"))])
+def test_a_timeout_is_queried_and_not_sent_again() -> None:
+    doubt = run(sent(), [answer(InDoubt("timeout"))])
     assert doubt.order.attempts[0].phase is Phase.IN_DOUBT
     assert not of(Send, doubt.effects)
-    asked = step(doubt.order, Ticked(), wake_at(doubt.order) or 0)
-    assert [one.client_order_id for one in of(QueryOrder, asked.effects)] == [name()]
-    found = run(asked.order, [told(Ack(report(OrderState.FILLED, 3), ()), Operation.QUERY), *filled(1, 2, 3)])
+    queried = step(doubt.order, Ticked(), wake_at(doubt.order) or 0)
+    assert [one.client_order_id for one in of(QueryOrder, queried.effects)] == [name()]
+    found = run(queried.order, [answer(Ack(report(OrderState.FILLED, 3), ()), Operation.QUERY), *filled(1, 2, 3)])
     assert found.order.state is OrderState.FILLED
     assert len(found.order.attempts) == 1
 
 
-def test_not_there_counts_only_when_the_request_can_not_arrive_any_more() -> None:
-    doubt = run(sent(), [told(InDoubt("timeout"))]).order
-    early = run(doubt, [told(NotThere("-2013"), Operation.QUERY, NOW + SETTLED_AFTER - 1)], NOW + 2 * SETTLED_AFTER)
+def test_not_there_counts_only_once_the_request_can_not_arrive_any_more() -> None:
+    doubt = run(sent(), [answer(InDoubt("timeout"))]).order
+    early = run(doubt, [answer(NotThere("-2013"), Operation.QUERY, NOW + SETTLED_AFTER - 1)], NOW + 2 * SETTLED_AFTER)
     assert early.order.attempts[0].phase is Phase.IN_DOUBT
     assert not of(RequestSend, early.effects)
-    late = run(early.order, [told(NotThere("-2013"), Operation.QUERY, NOW + SETTLED_AFTER)], NOW + SETTLED_AFTER)
+    late = run(early.order, [answer(NotThere("-2013"), Operation.QUERY, NOW + SETTLED_AFTER)], NOW + SETTLED_AFTER)
     assert [one.leg for one in of(RequestSend, late.effects)] == [0]
     again = run(late.order, [Sending(0, name(0, 1))], NOW + SETTLED_AFTER)
     assert of(Send, again.effects)[0].placement.client_order_id == name(0, 1)
 
 
-def test_an_exchange_says_itself_how_long_a_request_may_still_arrive() -> None:
-    """Behind Binance spot's door an order may wait longer for the book than its own request is good for."""
+def test_each_exchange_defines_how_long_a_request_may_still_arrive() -> None:
+    """On Binance spot an order may wait longer for the book than its request is valid."""
     soon = 6 * SECOND
     order = step(begin(LEG), Sending(0, name(), soon), NOW).order
-    order = run(order, [told(InDoubt("timeout"))]).order
-    early = run(order, [told(NotThere("-2013"), Operation.QUERY, NOW + soon - 1)], NOW + soon)
+    order = run(order, [answer(InDoubt("timeout"))]).order
+    early = run(order, [answer(NotThere("-2013"), Operation.QUERY, NOW + soon - 1)], NOW + soon)
     assert not of(RequestSend, early.effects)
-    assert of(RequestSend, run(early.order, [told(NotThere("-2013"), Operation.QUERY, NOW + soon)], NOW + soon).effects)
+    assert of(
+        RequestSend, run(early.order, [answer(NotThere("-2013"), Operation.QUERY, NOW + soon)], NOW + soon).effects
+    )
 
 
 def test_attempts_are_bounded() -> None:
@@ -284,14 +286,14 @@ def test_attempts_are_bounded() -> None:
     assert len(order.attempts) == MAX_ATTEMPTS
 
 
-@pytest.mark.parametrize("news", [[FillSeen("o/0/0", fill(1, 3))], [reported(OrderState.FILLED, 3)]])
-def test_what_fills_after_the_end_is_in_an_event_of_the_whole_order(news: list[OrderInput]) -> None:
+@pytest.mark.parametrize("inputs", [[FillSeen("o/0/0", fill(1, 3))], [reported(OrderState.FILLED, 3)]])
+def test_a_fill_after_the_end_is_in_an_event_of_the_whole_order(inputs: list[OrderInput]) -> None:
     ended = run(sent(), [reported(OrderState.ACKNOWLEDGED), CancelRequested("me"), reported(OrderState.CANCELLED)])
     assert [one.filled_quantity for one in events(ended.effects) if not one.client_order_id] == [0]
-    late = run(ended.order, news)
-    (told,) = [one for one in events(late.effects) if not one.client_order_id]
-    assert (told.state, told.filled_quantity) == (OrderState.CANCELLED, Decimal(3))
-    assert not events(run(late.order, news).effects)
+    late = run(ended.order, inputs)
+    (answer,) = [one for one in events(late.effects) if not one.client_order_id]
+    assert (answer.state, answer.filled_quantity) == (OrderState.CANCELLED, Decimal(3))
+    assert not events(run(late.order, inputs).effects)
 
 
 def test_an_old_price_is_not_sent() -> None:
@@ -300,17 +302,17 @@ def test_an_old_price_is_not_sent() -> None:
     assert late.order.state is OrderState.EXPIRED
 
 
-def test_one_that_turns_up_after_all_is_a_fault_and_cancelled() -> None:
+def test_an_absent_attempt_that_is_reported_later_is_a_fault_and_cancelled() -> None:
     later = NOW + SETTLED_AFTER
-    order = run(sent(RESTING), [told(InDoubt("?")), told(NotThere("no"), Operation.QUERY, later)], later).order
+    order = run(sent(RESTING), [answer(InDoubt("?")), answer(NotThere("no"), Operation.QUERY, later)], later).order
     order = run(order, [Sending(0, name(0, 1))], later).order
-    woken = run(order, [reported(OrderState.WORKING)], later)
-    assert [one.client_order_id for one in of(Cancel, woken.effects)] == [name()]
-    assert any(event.reason.startswith("fault") for event in events(woken.effects))
+    ticked = run(order, [reported(OrderState.WORKING)], later)
+    assert [one.client_order_id for one in of(Cancel, ticked.effects)] == [name()]
+    assert any(event.reason.startswith("fault") for event in events(ticked.effects))
 
 
 def test_throttled_is_sent_again_under_the_same_attempt_after_the_wait() -> None:
-    waiting = run(sent(), [told(Throttled(3.0, "slow down"))]).order
+    waiting = run(sent(), [answer(Throttled(3.0, "slow down"))]).order
     assert wake_at(waiting) == NOW + 3 * SECOND
     assert [one.leg for one in of(RequestSend, step(waiting, Ticked(), NOW + 3 * SECOND).effects)] == [0]
     assert len(waiting.attempts) == 1
@@ -320,8 +322,8 @@ LONG, WITHOUT_END = Throttled(30.0, "HTTP 429"), Throttled(300.0, "HTTP 418")
 
 
 @pytest.mark.parametrize("outcome", [LONG, WITHOUT_END])
-def test_what_must_wait_for_longer_than_its_decision_lives_goes_elsewhere_at_once(outcome: Throttled) -> None:
-    waiting = run(sent(), [told(outcome)])
+def test_an_order_that_must_wait_longer_than_its_decision_is_valid_is_rerouted_at_once(outcome: Throttled) -> None:
+    waiting = run(sent(), [answer(outcome)])
     assert of(RequestDecision, waiting.effects)
     elsewhere = step(waiting.order, decided(OTHER), NOW)
     assert of(RequestSend, elsewhere.effects)
@@ -329,47 +331,47 @@ def test_what_must_wait_for_longer_than_its_decision_lives_goes_elsewhere_at_onc
 
 
 @pytest.mark.parametrize("legs", [(), (LEG,), (OTHER, LEG)])
-def test_where_nobody_else_takes_it_it_waits_as_it_was_asked_to(legs: tuple[Leg, ...]) -> None:
-    waiting = run(sent(), [told(LONG)]).order
+def test_without_another_exchange_the_order_waits_as_requested(legs: tuple[Leg, ...]) -> None:
+    waiting = run(sent(), [answer(LONG)]).order
     stays = step(waiting, decided(*legs), NOW)
     assert (stays.order, stays.effects, wake_at(waiting)) == (waiting, (), NOW + 30 * SECOND)
-    woken = step(waiting, Ticked(), NOW + 30 * SECOND)
-    assert of(RequestSend, woken.effects)
-    asked = step(woken.order, Sending(0, name()), NOW + 30 * SECOND)
-    assert of(RequestDecision, asked.effects)
-    assert step(asked.order, decided(), NOW + 30 * SECOND).order.state is OrderState.REFUSED
+    ticked = step(waiting, Ticked(), NOW + 30 * SECOND)
+    assert of(RequestSend, ticked.effects)
+    queried = step(ticked.order, Sending(0, name()), NOW + 30 * SECOND)
+    assert of(RequestDecision, queried.effects)
+    assert step(queried.order, decided(), NOW + 30 * SECOND).order.state is OrderState.REFUSED
 
 
-def test_what_would_have_to_wait_for_too_long_ends_where_nobody_else_takes_it() -> None:
-    end = step(run(sent(), [told(WITHOUT_END)]).order, decided(), NOW).order
+def test_without_another_exchange_an_order_that_must_wait_too_long_ends() -> None:
+    end = step(run(sent(), [answer(WITHOUT_END)]).order, decided(), NOW).order
     assert (end.state, end.reason) == (OrderState.REFUSED, "again")
 
 
 def test_a_pair_that_must_wait_is_refused() -> None:
-    waiting = run(sent(), [told(LONG)]).order
+    waiting = run(sent(), [answer(LONG)]).order
     pair = replace(waiting, command=replace(waiting.command, kind=CommandKind.PAIR))
     assert step(pair, decided(), NOW).order.state is OrderState.REFUSED
     assert step(pair, decided(LEG), NOW).order == pair
 
 
-def test_a_part_that_must_wait_is_offered_to_the_others_but_not_there() -> None:
+def test_a_part_that_must_wait_is_rerouted_to_the_others_only() -> None:
     resting = replace(OTHER, time_in_force=TimeInForce.GTC)
     order = run(sent(LEG, resting), [Reported(name(1), report(OrderState.WORKING, 0, name(1)))]).order
-    left = run(order, [told(LONG)])
+    left = run(order, [answer(LONG)])
     assert left.order.attempts[0].phase is Phase.EXPIRED
     (event,) = [one for one in events(left.effects) if not one.client_order_id or one.client_order_id == name()]
-    assert event.reason == "HTTP 429; a decision lives 5 s"
+    assert event.reason == "HTTP 429; a decision is valid for 5 s"
     ended = run(left.order, [Reported(name(1), report(OrderState.EXPIRED, 0, name(1)))])
     assert of(RequestReroute, ended.effects)
     assert failed(ended.order) == {"binance"}
 
 
 @pytest.mark.parametrize("change", [{"reducing": Decimal(3)}, {"stage": 1}])
-def test_what_makes_a_position_smaller_and_what_evens_a_pair_out_waits(change: dict[str, object]) -> None:
+def test_a_reducing_order_and_a_hedge_wait(change: dict[str, object]) -> None:
     kind = CommandKind.PAIR if "stage" in change else CommandKind.PLACE
     order = begin(replace(LEG, **change))
     order = replace(order, command=replace(order.command, kind=kind))
-    waiting = run(order, [Sending(0, name()), told(LONG)])
+    waiting = run(order, [Sending(0, name()), answer(LONG)])
     assert not of(RequestDecision, waiting.effects)
     assert wake_at(waiting.order) == NOW + 30 * SECOND
 
@@ -378,7 +380,7 @@ def decided(*legs: Leg) -> Decided:
     return Decided(OrderDecision("o", "optimal", (), "again", (), (), NOW), legs)
 
 
-def test_after_a_restart_what_was_being_sent_is_asked_after() -> None:
+def test_after_a_restart_an_attempt_that_was_being_sent_is_queried() -> None:
     restored = step(decode(encode(sent())), Restored(), NOW + SECOND)
     assert not of(Send, restored.effects)
     assert not of(RequestSend, restored.effects)
@@ -386,11 +388,11 @@ def test_after_a_restart_what_was_being_sent_is_asked_after() -> None:
     assert restored.order.attempts[0].phase is Phase.IN_DOUBT
 
 
-def test_after_a_restart_what_was_only_decided_is_sent() -> None:
+def test_after_a_restart_an_order_that_was_only_decided_is_sent() -> None:
     assert of(RequestSend, step(decode(encode(begin(LEG))), Restored(), NOW + SECOND).effects)
 
 
-def test_an_answer_that_never_came_is_doubt() -> None:
+def test_a_missing_answer_puts_the_order_in_doubt() -> None:
     order = sent()
     lost = step(order, Ticked(), wake_at(order) or 0)
     assert lost.order.attempts[0].phase is Phase.IN_DOUBT
@@ -400,42 +402,42 @@ def test_an_answer_that_never_came_is_doubt() -> None:
 # ── cancels ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_working_order_is_cancelled_and_then_asked_what_was_filled() -> None:
+def test_a_working_order_is_cancelled_and_then_queried_for_its_fills() -> None:
     working = run(sent(RESTING), [reported(OrderState.WORKING)]).order
-    asked = step(working, CancelRequested("by me"), NOW)
-    assert isinstance(asked.effects[0], WriteJournal)
-    assert of(Cancel, asked.effects)
-    answered = step(asked.order, told(Ack(report(OrderState.CANCELLED)), Operation.CANCEL), NOW)
+    queried = step(working, CancelRequested("by me"), NOW)
+    assert isinstance(queried.effects[0], WriteJournal)
+    assert of(Cancel, queried.effects)
+    answered = step(queried.order, answer(Ack(report(OrderState.CANCELLED)), Operation.CANCEL), NOW)
     assert of(QueryOrder, answered.effects)
     assert answered.order.state is OrderState.ROUTED
-    done = run(answered.order, [told(Ack(report(OrderState.CANCELLED, 1)), Operation.QUERY), *filled(1)])
+    done = run(answered.order, [answer(Ack(report(OrderState.CANCELLED, 1)), Operation.QUERY), *filled(1)])
     assert (done.order.state, done.order.filled, done.order.reason) == (OrderState.CANCELLED, Decimal(1), "by me")
 
 
 def test_a_cancel_waits_for_an_order_in_doubt_and_is_repeated() -> None:
-    order = run(sent(RESTING), [told(InDoubt("?"))]).order
+    order = run(sent(RESTING), [answer(InDoubt("?"))]).order
     assert not of(Cancel, step(order, CancelRequested("by me"), NOW).effects)
     order = step(order, CancelRequested("by me"), NOW).order
-    found = run(order, [told(Ack(report(OrderState.WORKING)), Operation.QUERY)])
+    found = run(order, [answer(Ack(report(OrderState.WORKING)), Operation.QUERY)])
     assert of(Cancel, found.effects)
     assert of(Cancel, step(found.order, Ticked(), wake_at(found.order) or 0).effects)
 
 
-def test_what_is_throttled_after_a_cancel_is_not_sent_again() -> None:
+def test_an_order_throttled_after_a_cancel_is_not_sent_again() -> None:
     order = step(sent(), CancelRequested("halted"), NOW).order
-    done = run(order, [told(Throttled(0.1, "slow down")), Ticked()], NOW + SECOND)
+    done = run(order, [answer(Throttled(0.1, "slow down")), Ticked()], NOW + SECOND)
     assert (done.order.state, done.order.reason) == (OrderState.CANCELLED, "halted")
     assert not of(RequestSend, done.effects)
 
 
-def test_what_was_not_sent_is_cancelled_at_once() -> None:
+def test_an_unsent_order_is_cancelled_at_once() -> None:
     done = step(begin(LEG), CancelRequested("by me"), NOW)
     assert done.order.state is OrderState.CANCELLED
     assert not of(Send, step(done.order, Sending(0, name()), NOW).effects)
 
 
-def test_a_cancel_too_late_says_so_and_changes_nothing() -> None:
-    done = run(sent(), [told(Reject("", "no")), NOWHERE]).order
+def test_a_late_cancel_is_reported_and_changes_nothing() -> None:
+    done = run(sent(), [answer(Reject("", "no")), NOWHERE]).order
     late = step(done, CancelRequested("by me"), NOW)
     assert late.order == done
     assert events(late.effects)[0].reason == "nothing to cancel: the order is rejected"
@@ -445,13 +447,13 @@ def test_a_cancel_too_late_says_so_and_changes_nothing() -> None:
 # ── fills and reports ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_order_is_not_at_its_end_before_its_fills_are_seen() -> None:
+def test_an_order_does_not_end_before_its_fills_are_received() -> None:
     waiting = run(sent(), [reported(OrderState.FILLED, 3), *filled(1)])
     assert waiting.order.state is OrderState.ROUTED
     assert events(waiting.effects)[-1].state is OrderState.WORKING
-    asked = step(waiting.order, Ticked(), wake_at(waiting.order) or 0)
-    assert of(QueryFills, asked.effects)
-    given_up = step(asked.order, Ticked(), NOW + FILLS_WITHIN + SECOND)
+    queried = step(waiting.order, Ticked(), wake_at(waiting.order) or 0)
+    assert of(QueryFills, queried.effects)
+    given_up = step(queried.order, Ticked(), NOW + FILLS_WITHIN + SECOND)
     assert given_up.order.state is OrderState.FILLED
     assert "fills of 2 were not seen" in given_up.order.reason
 
@@ -459,21 +461,21 @@ def test_an_order_is_not_at_its_end_before_its_fills_are_seen() -> None:
 def test_a_fill_before_the_acknowledgement_makes_it_work() -> None:
     order = run(sent(RESTING), filled(1)).order
     assert order.attempts[0].phase is Phase.WORKING
-    late = run(order, [told(Ack(report(OrderState.ACKNOWLEDGED)))]).order
+    late = run(order, [answer(Ack(report(OrderState.ACKNOWLEDGED)))]).order
     assert late.attempts[0].phase is Phase.WORKING
 
 
-def test_a_quiet_order_is_asked_after_and_one_that_is_gone_ends() -> None:
+def test_a_quiet_order_is_queried_and_a_lost_one_ends() -> None:
     order = run(sent(RESTING), [reported(OrderState.WORKING)]).order
     assert of(QueryOrder, step(order, Ticked(), wake_at(order) or 0).effects)
     for _ in range(LOST_AFTER):
-        order = run(order, [told(NotThere("no"), Operation.QUERY)], NOW + SECOND).order
+        order = run(order, [answer(NotThere("no"), Operation.QUERY)], NOW + SECOND).order
     assert order.state is OrderState.EXPIRED
 
 
 def test_an_impossible_step_is_published_as_a_fault_and_changes_nothing() -> None:
     working = run(sent(), [reported(OrderState.WORKING)]).order
-    odd = step(working, told(Reject("-1", "no")), NOW)
+    odd = step(working, answer(Reject("-1", "no")), NOW)
     assert odd.order == working
     assert events(odd.effects)[0].reason.startswith("fault: refused does not follow working")
     unknown = step(working, FillSeen("nobody's", fill(1)), NOW)
@@ -481,26 +483,31 @@ def test_an_impossible_step_is_published_as_a_fault_and_changes_nothing() -> Non
     assert events(unknown.effects)[0].reason.startswith("fault")
 
 
-NEWS: dict[str, list[OrderInput]] = {
+INPUT_SETS: dict[str, list[OrderInput]] = {
     "filled": [
-        told(Ack(report(OrderState.ACKNOWLEDGED))),
+        answer(Ack(report(OrderState.ACKNOWLEDGED))),
         reported(OrderState.WORKING, 1),
         reported(OrderState.FILLED, 3),
         *filled(1, 2, 3, 2),
     ],
     "cancelled": [
-        told(Ack(report(OrderState.ACKNOWLEDGED))),
+        answer(Ack(report(OrderState.ACKNOWLEDGED))),
         reported(OrderState.WORKING, 1),
         reported(OrderState.CANCELLED, 2),
         *filled(1, 2, 1),
     ],
     "expired": [
-        told(Ack(report(OrderState.EXPIRED, 1), (fill(1),))),
+        answer(Ack(report(OrderState.EXPIRED, 1), (fill(1),))),
         reported(OrderState.ACKNOWLEDGED),
         reported(OrderState.EXPIRED, 1),
         *filled(1),
     ],
-    "in doubt": [told(InDoubt("?")), reported(OrderState.WORKING, 2), reported(OrderState.FILLED, 3), *filled(1, 2, 3)],
+    "in doubt": [
+        answer(InDoubt("?")),
+        reported(OrderState.WORKING, 2),
+        reported(OrderState.FILLED, 3),
+        *filled(1, 2, 3),
+    ],
 }
 
 
@@ -508,11 +515,11 @@ def end_of(order: Order) -> tuple[OrderState, Decimal, Decimal | None, set[str]]
     return order.state, order.filled, order.average, {one.trade_id for a in order.attempts for one in a.fills}
 
 
-@pytest.mark.parametrize("story", NEWS)
-def test_every_order_of_the_same_news_ends_alike(story: str) -> None:
+@pytest.mark.parametrize("story", INPUT_SETS)
+def test_inputs_in_any_order_have_the_same_result(story: str) -> None:
     ends = set()
-    for news in itertools.permutations(NEWS[story]):
-        done = run(sent(RESTING), news)
+    for inputs in itertools.permutations(INPUT_SETS[story]):
+        done = run(sent(RESTING), inputs)
         state, amount, average, trades = end_of(done.order)
         assert average is not None
         ends.add((state, amount, average.quantize(Decimal("1e-9")), frozenset(trades)))
@@ -523,8 +530,8 @@ def test_every_order_of_the_same_news_ends_alike(story: str) -> None:
     assert len(ends) == 1
 
 
-def any_news() -> st.SearchStrategy[OrderInput]:
-    """What may come of one placement, in any order, true or not."""
+def any_input() -> st.SearchStrategy[OrderInput]:
+    """Any input about one placement, in any order, true or not."""
     states = [s for s in OrderState if s.value in {one.value for one in Input}]
     outcome = st.one_of(
         st.builds(lambda s, f: Ack(report(s, f)), st.sampled_from(states), st.integers(0, 3)),
@@ -534,23 +541,23 @@ def any_news() -> st.SearchStrategy[OrderInput]:
         st.just(Throttled(0.1, "slow")),
     )
     return st.one_of(
-        st.builds(told, outcome, st.sampled_from(Operation), st.sampled_from([NOW, NOW + SETTLED_AFTER])),
+        st.builds(answer, outcome, st.sampled_from(Operation), st.sampled_from([NOW, NOW + SETTLED_AFTER])),
         st.builds(lambda s, f: reported(s, f), st.sampled_from(states), st.integers(0, 3)),
         st.builds(lambda t: filled(t)[0], st.integers(1, 3)),
         st.sampled_from([Ticked(), Restored(), CancelRequested("me"), Sending(0, name()), Sending(0, name(0, 1))]),
     )
 
 
-@given(st.lists(st.tuples(any_news(), st.integers(0, 20 * SECOND)), max_size=25), st.sampled_from([LEG, RESTING]))
-def test_whatever_comes_the_machine_stands(news: list[tuple[OrderInput, int]], leg: Leg) -> None:
+@given(st.lists(st.tuples(any_input(), st.integers(0, 20 * SECOND)), max_size=25), st.sampled_from([LEG, RESTING]))
+def test_no_input_breaks_the_machine(inputs: list[tuple[OrderInput, int]], leg: Leg) -> None:
     order, now, ended = sent(leg), NOW, False
     published: list[str] = []
-    for happening, later in news:
+    for item, later in inputs:
         now += later
-        taken = step(order, happening, now)
+        taken = step(order, item, now)
         published += [one.trade_id for one in fills(taken.effects)]
         sends = of(Send, taken.effects)
-        assert not sends or isinstance(happening, Sending)
+        assert not sends or isinstance(item, Sending)
         assert not sends or isinstance(taken.effects[0], WriteJournal)
         assert not (ended and not taken.order.state.final)
         order, ended = taken.order, taken.order.state.final
@@ -560,13 +567,13 @@ def test_whatever_comes_the_machine_stands(news: list[tuple[OrderInput, int]], l
     assert order.filled <= 3
 
 
-@given(st.lists(any_news(), max_size=25))
-def test_nothing_is_sent_twice_under_one_id(news: list[OrderInput]) -> None:
-    """But for what the exchange refused for its rate, before it did anything."""
+@given(st.lists(any_input(), max_size=25))
+def test_nothing_is_sent_twice_under_one_id(inputs: list[OrderInput]) -> None:
+    """Except for an attempt that the exchange refused by a rate limit before it took effect."""
     order, ids = sent(), [name()]
-    for happening in news:
+    for item in inputs:
         before = order
-        taken = step(order, happening, NOW)
+        taken = step(order, item, NOW)
         order = taken.order
         for one in of(Send, taken.effects):
             named = one.placement.client_order_id
@@ -574,21 +581,21 @@ def test_nothing_is_sent_twice_under_one_id(news: list[OrderInput]) -> None:
             ids.append(named)
 
 
-def test_every_final_phase_is_left_by_nothing_but_proof_that_it_was_wrong() -> None:
+def test_a_final_phase_is_left_only_by_proof_that_it_was_wrong() -> None:
     for phase, row in TRANSITIONS.items():
         if phase.final and phase is not Phase.ABSENT:
             assert set(row.values()) == {phase}
 
 
-def test_what_a_step_does_not_change_is_not_journalled() -> None:
+def test_an_unchanged_order_is_not_journalled() -> None:
     order = run(sent(RESTING), [reported(OrderState.WORKING)]).order
     assert not step(order, reported(OrderState.WORKING), NOW + SECOND).effects
 
 
-def test_the_average_of_an_order_whose_fills_are_known_is_no_news() -> None:
-    """What has ended is not taken up again to write down what its fills say already."""
+def test_a_reported_average_changes_nothing_when_all_fills_are_known() -> None:
+    """An order that has ended is not reopened for an average that its fills already give."""
     unknown = replace(report(OrderState.FILLED, 3), average_price=None)
-    done = run(sent(), [told(Ack(unknown, (fill(1), fill(2), fill(3))))]).order
+    done = run(sent(), [answer(Ack(unknown, (fill(1), fill(2), fill(3))))]).order
     assert done.attempts[0].reported_average is None
     assert not step(done, reported(OrderState.FILLED, 3), NOW + SECOND).effects
 
@@ -604,9 +611,7 @@ PARTS = st.decimals("0.00001", "3", places=5)
 
 
 @given(levels=st.lists(st.tuples(PRICES, PARTS), min_size=1, max_size=5), rate=st.floats(0.9, 1.1))
-def test_whatever_an_order_fills_at_its_events_can_be_written(
-    levels: list[tuple[Decimal, Decimal]], rate: float
-) -> None:
+def test_events_can_be_written_whatever_the_fill_prices(levels: list[tuple[Decimal, Decimal]], rate: float) -> None:
     """A quotient has more places than the topics' decimals."""
     codec = Codec({EVENTS.name: 1})
     order = sent(LEG, replace(OTHER, rate=rate))
@@ -624,16 +629,16 @@ def test_whatever_an_order_fills_at_its_events_can_be_written(
     assert abs(average - Decimal(paid) / Decimal(seen)) <= Decimal("1e-18")
 
 
-# ── what waited for too long ─────────────────────────────────────────────────────────────────────────────────────
+# ── orders that waited too long ──────────────────────────────────────────────────────────────────────────────────
 
 LATER = NOW + FRESH_FOR + 1
 
 
-def test_a_leg_that_was_never_sent_is_told_while_the_other_rests() -> None:
-    """As half of a redundant order, whose exchange takes no more orders for a while: it must not vanish in silence."""
+def test_a_leg_that_was_never_sent_is_reported_while_the_other_rests() -> None:
+    """Half of a redundant order whose exchange accepts no orders for a while must not be dropped without an event."""
     order = begin(RESTING, replace(OTHER, time_in_force=TimeInForce.GTC))
     order = step(order, Sending(0, name(0)), NOW).order
-    order = run(order, [told(Ack(report(OrderState.ACKNOWLEDGED), ()))]).order
+    order = run(order, [answer(Ack(report(OrderState.ACKNOWLEDGED), ()))]).order
     late = step(order, Sending(1, name(1)), LATER)
     assert not of(Send, late.effects)
     (event,) = events(late.effects)
@@ -646,32 +651,32 @@ def again(price: int) -> Decided:
     return Decided(OrderDecision("o", "optimal", (), "again", (), (), LATER), legs)
 
 
-def test_what_waited_out_a_restart_is_decided_again_and_sent_at_the_new_bound() -> None:
+def test_an_order_that_waited_over_a_restart_is_decided_again_and_sent_at_the_new_bound() -> None:
     restored = step(begin(LEG), Restored(), LATER)
     assert RequestSend(0) in restored.effects
-    asked = step(restored.order, Sending(0, name()), LATER)
-    assert asked.effects == (RequestDecision(),)
-    assert asked.order.attempts[0].phase is Phase.ROUTED
-    decided = step(asked.order, again(120), LATER)
+    queried = step(restored.order, Sending(0, name()), LATER)
+    assert queried.effects == (RequestDecision(),)
+    assert queried.order.attempts[0].phase is Phase.ROUTED
+    decided = step(queried.order, again(120), LATER)
     assert RequestSend(0) in decided.effects
     assert Publish(again(120).decision) in decided.effects
     (send,) = [e for e in step(decided.order, Sending(0, name()), LATER).effects if isinstance(e, Send)]
     assert send.placement.price == 120
 
 
-def test_what_is_refused_when_it_is_decided_again_ends() -> None:
-    asked = step(begin(LEG), Sending(0, name()), LATER)
-    end = step(asked.order, Decided(NOWHERE.decision, ()), LATER).order
+def test_an_order_that_is_refused_when_decided_again_ends() -> None:
+    queried = step(begin(LEG), Sending(0, name()), LATER)
+    end = step(queried.order, Decided(NOWHERE.decision, ()), LATER).order
     assert (end.state, end.reason, wake_at(end)) == (OrderState.REFUSED, "nobody else", None)
 
 
-def test_a_decision_that_comes_when_something_was_sent_or_cancelled_changes_nothing() -> None:
+def test_a_decision_after_a_send_or_a_cancel_changes_nothing() -> None:
     assert step(sent(), again(120), LATER).order.legs == (LEG,)
     cancelled = step(step(begin(LEG), Sending(0, name()), LATER).order, CancelRequested("no"), LATER).order
     assert step(cancelled, again(120), LATER).order.state is OrderState.CANCELLED
 
 
-def test_what_is_left_of_a_split_that_was_sent_in_part_is_offered_again_also_there() -> None:
+def test_the_unsent_rest_of_a_split_is_routed_again_to_every_exchange() -> None:
     order = step(begin(LEG, OTHER), Sending(0, name()), NOW).order
     late = step(order, Sending(1, name(1)), LATER)
     assert not [e for e in late.effects if isinstance(e, Send | RequestDecision)]
@@ -682,16 +687,16 @@ def test_what_is_left_of_a_split_that_was_sent_in_part_is_offered_again_also_the
     assert failed(filled_one.order) == frozenset()
 
 
-def test_an_order_is_not_decided_again_for_ever() -> None:
+def test_an_order_is_not_decided_again_without_end() -> None:
     end = step(begin(LEG), Sending(0, name()), NOW + SEND_WITHIN + 1).order
     assert end.state is OrderState.EXPIRED
 
 
-# ── what nobody answers ──────────────────────────────────────────────────────────────────────────────────────────
+# ── orders without an answer ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def two_hours(order: Order, answer: Callable[[QueryOrder | Cancel], OrderInput]) -> tuple[Order, list[Effect]]:
-    """Every question and cancel is answered at once; time passes as the order asks for it."""
+    """Every query and cancel is answered at once; time advances to the order's next timer."""
     effects: list[Effect] = []
     end, now = NOW + 7_200 * SECOND, NOW
     while (wake := wake_at(order)) is not None and wake <= end:
@@ -707,8 +712,8 @@ def two_hours(order: Order, answer: Callable[[QueryOrder | Cancel], OrderInput])
 
 
 def doubtful(effect: QueryOrder | Cancel) -> OrderInput:
-    question = Operation.QUERY if isinstance(effect, QueryOrder) else Operation.CANCEL
-    return Answered(effect.client_order_id, question, InDoubt("no word for 'internalCancel'"), NOW + 7_200 * SECOND)
+    operation = Operation.QUERY if isinstance(effect, QueryOrder) else Operation.CANCEL
+    return Answered(effect.client_order_id, operation, InDoubt("no word for 'internalCancel'"), NOW + 7_200 * SECOND)
 
 
 def faults(effects: Iterable[Effect]) -> list[str]:
@@ -717,23 +722,23 @@ def faults(effects: Iterable[Effect]) -> list[str]:
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-def test_an_order_whose_state_nobody_understands_becomes_a_persons(cancelled: bool) -> None:
+def test_an_order_whose_state_stays_unknown_is_handed_to_a_person(cancelled: bool) -> None:
     order = run(sent(RESTING), [Reported(name(), report(OrderState.WORKING))]).order
     order = step(order, CancelRequested("me"), NOW).order if cancelled else order
     order, effects = two_hours(order, doubtful)
     assert len([e for e in effects if isinstance(e, QueryOrder)]) <= 300
     assert len([e for e in effects if isinstance(e, Cancel)]) <= 61
-    (said,) = faults(effects)
-    assert "look on the exchange" in said
+    (reason,) = faults(effects)
+    assert "check the order on the exchange" in reason
     assert not order.state.final
     assert wake_at(order) is None
     late = step(order, Reported(name(), report(OrderState.CANCELLED)), NOW + 7_300 * SECOND).order
-    assert late.state is OrderState.CANCELLED, "what is heard of it counts all the same"
+    assert late.state is OrderState.CANCELLED, "a later report still counts"
     restarted = step(order, Restored(), NOW + 7_300 * SECOND)
-    assert [e for e in restarted.effects if isinstance(e, QueryOrder)], "and it is asked after again after a restart"
+    assert [e for e in restarted.effects if isinstance(e, QueryOrder)], "and it is queried again after a restart"
 
 
-def test_an_order_that_stands_after_every_cancel_becomes_a_persons() -> None:
+def test_an_order_that_stays_open_after_every_cancel_is_handed_to_a_person() -> None:
     order = run(sent(RESTING), [Reported(name(), report(OrderState.WORKING)), CancelRequested("me")]).order
 
     def stands(effect: QueryOrder | Cancel) -> OrderInput:
@@ -748,7 +753,7 @@ def test_an_order_that_stands_after_every_cancel_becomes_a_persons() -> None:
     assert [e for e in again.effects if isinstance(e, Cancel)]
 
 
-def test_an_exchange_that_is_back_after_ten_minutes_is_believed() -> None:
+def test_reports_count_after_an_outage_of_ten_minutes() -> None:
     order = step(sent(), Answered(name(), Operation.PLACE, InDoubt("no answer"), NOW), NOW).order
     for _ in range(200):
         now = wake_at(order) or 0
@@ -760,16 +765,16 @@ def test_an_exchange_that_is_back_after_ten_minutes_is_believed() -> None:
     assert end.order.state is OrderState.FILLED
 
 
-# ── averages that are not known, and fills that are seen twice ───────────────────────────────────────────────────
+# ── unknown averages, and fills that are received twice ──────────────────────────────────────────────────────────
 
 
 def averages(effects: Iterable[Effect]) -> list[Decimal | None]:
     return [e.record.average_price for e in effects if isinstance(e, Publish) and isinstance(e.record, OrderEvent)]
 
 
-@pytest.mark.parametrize("unsaid", [None, Decimal(0)])
-def test_an_average_that_is_not_said_is_unknown_and_published_when_it_is(unsaid: Decimal | None) -> None:
-    part = replace(report(OrderState.WORKING, 2), average_price=unsaid)
+@pytest.mark.parametrize("unreported", [None, Decimal(0)])
+def test_an_unreported_average_is_unknown_and_published_once_known(unreported: Decimal | None) -> None:
+    part = replace(report(OrderState.WORKING, 2), average_price=unreported)
     first = run(sent(RESTING), [Reported(name(), part)])
     assert averages(first.effects)[-1] is None
     assert step(first.order, Reported(name(), part), NOW).effects == ()
@@ -779,34 +784,34 @@ def test_an_average_that_is_not_said_is_unknown_and_published_when_it_is(unsaid:
     assert again.order.attempts[0].average == Decimal("150.4")
 
 
-def test_a_fill_is_one_whether_it_names_its_instrument_or_not() -> None:
+def test_a_fill_counts_once_with_or_without_its_instruments_name() -> None:
     order = run(
         sent(), [FillSeen(name(), fill(1)), FillSeen(name(), replace(fill(1), name="BTCUSDT", symbol="BTCUSDT"))]
     )
     assert len(order.order.attempts[0].fills) == 1
 
 
-def test_an_order_that_somebody_else_replaced_goes_on_under_its_new_id() -> None:
-    """Hyperliquid's ``modify`` tells ``open`` of the new order, then ``canceled`` of the old, of one client id."""
+def test_an_order_amended_by_another_client_continues_under_its_new_id() -> None:
+    """Hyperliquid's ``modify`` reports ``open`` for the new order, then ``canceled`` for the old; both have one id."""
     stands = run(sent(RESTING), [reported(OrderState.ACKNOWLEDGED)])
     renamed = replace(report(OrderState.ACKNOWLEDGED), exchange_order_id="78")
     gone = run(stands.order, [Reported(name(), renamed), reported(OrderState.CANCELLED)])
     (attempt,) = gone.order.attempts
     assert (attempt.phase, attempt.exchange_order_id) == (Phase.ACKNOWLEDGED, "78")
     assert of(Cancel, step(gone.order, CancelRequested("halt"), NOW).effects)
-    asked = step(gone.order, Ticked(), wake_at(gone.order) or 0)
-    assert [one.client_order_id for one in of(QueryOrder, asked.effects)] == [name()]
-    ended = step(asked.order, Reported(name(), replace(renamed, state=OrderState.CANCELLED)), NOW)
+    queried = step(gone.order, Ticked(), wake_at(gone.order) or 0)
+    assert [one.client_order_id for one in of(QueryOrder, queried.effects)] == [name()]
+    ended = step(queried.order, Reported(name(), replace(renamed, state=OrderState.CANCELLED)), NOW)
     assert ended.order.state is OrderState.CANCELLED
 
 
-def test_an_end_under_an_id_that_nobody_confirms_becomes_a_persons() -> None:
+def test_an_end_under_an_unconfirmed_id_is_handed_to_a_person() -> None:
     order, now = run(sent(RESTING), [reported(OrderState.ACKNOWLEDGED)]).order, NOW
     other, effects = replace(report(OrderState.CANCELLED), exchange_order_id="78"), list[Effect]()
     while (at := wake_at(order)) and not order.attempts[0].is_unanswered:
         now = max(now, at)
-        for happening in (Ticked(), Reported(name(), other)):
-            taken = step(order, happening, now)
+        for item in (Ticked(), Reported(name(), other)):
+            taken = step(order, item, now)
             order, effects = taken.order, [*effects, *taken.effects]
     assert not order.state.final
-    assert "look on the exchange" in events(effects)[-1].reason
+    assert "check the order on the exchange" in events(effects)[-1].reason

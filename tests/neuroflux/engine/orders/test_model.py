@@ -1,7 +1,7 @@
-"""The order machine against a model of an exchange that loses, delays, repeats and reorders whatever it says.
+"""The state machine against a model of an exchange that loses, delays, repeats and reorders its messages.
 
-The exchange's own book of orders is the truth: no leg is ever two orders there, and when everything has been said the
-machine knows exactly what was filled. The executor may be restarted at any step, also between journal and effect.
+The exchange's own orders are the truth: no leg is ever two orders there, and once all messages have arrived the machine
+knows exactly what was filled. The executor may be restarted at any step, also between journal and effect.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ from tests.neuroflux.engine.orders.test_machine import NOW, OTHER, RESTING, fill
 from tests.neuroflux.engine.orders.test_rerouting import decision
 
 LATEST = 5 * SECOND
-"""A request that comes later than this after it was signed is refused by its exchange."""
+"""The exchange refuses a request that arrives later than this after it was signed."""
 
 
-class Theirs(Struct):
+class ExchangeOrder(Struct):
     """An order as its exchange has it."""
 
     placement: Placement
@@ -75,14 +75,14 @@ class Theirs(Struct):
         return OrderState.WORKING if self.filled else OrderState.ACKNOWLEDGED
 
 
-class LyingExchange(RuleBasedStateMachine):
+class UnreliableExchange(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOW
-        self.book: dict[str, Theirs] = {}
+        self.book: dict[str, ExchangeOrder] = {}
         self.fills: list[Fill] = []
-        self.on_the_way: list[tuple[int, Placement]] = []
-        self.news: list[OrderInput] = []
+        self.in_flight: list[tuple[int, Placement]] = []
+        self.inputs: list[OrderInput] = []
         self.numbers = itertools.count()
         self.ended: OrderState | None = None
         command = OrderCommand(order_id="o", kind=CommandKind.PLACE, market="BTC/USD", quantity=Decimal(6))
@@ -91,16 +91,16 @@ class LyingExchange(RuleBasedStateMachine):
 
     # ── the executor ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def take(self, happening: OrderInput, *, crash: bool = False) -> None:
-        """One step, and its effects; a crash comes after the journal and before the effects."""
-        taken = step(self.order, happening, self.now)
+    def take(self, given: OrderInput, *, crash: bool = False) -> None:
+        """One step and its effects; a crash happens after the journal and before the effects."""
+        taken = step(self.order, given, self.now)
         assert taken.order.filled <= Decimal(6)
         sends = [number for number, one in enumerate(taken.effects) if isinstance(one, Send)]
         journals = [number for number, one in enumerate(taken.effects) if isinstance(one, WriteJournal)]
         assert not sends or (journals and journals[0] < sends[0]), "sent before it was journalled"
         self.order = decode(encode(taken.order))
         if crash:
-            self.news.clear()
+            self.inputs.clear()
             self.take(Restored())
             return
         for effect in taken.effects:
@@ -111,18 +111,18 @@ class LyingExchange(RuleBasedStateMachine):
             case RequestSend(leg):
                 self.take(Sending(leg, f"c{leg}-{next(self.numbers)}"))
             case Send(placement):
-                self.on_the_way.append((self.now, placement))
+                self.in_flight.append((self.now, placement))
             case QueryOrder(_, name):
-                self.news.append(Answered(name, Operation.QUERY, self.answer(name), self.now))
+                self.inputs.append(Answered(name, Operation.QUERY, self.answer(name), self.now))
             case QueryFills(instrument):
                 ours = (one for one in self.fills if one.symbol == instrument.symbol)
-                self.news += [FillSeen(one.client_order_id, one) for one in ours]
+                self.inputs += [FillSeen(one.client_order_id, one) for one in ours]
             case Cancel(_, name):
                 if name in self.book and self.book[name].state is not OrderState.FILLED:
                     self.book[name].cancelled = True
-                self.news.append(Answered(name, Operation.CANCEL, InDoubt("?"), self.now))
+                self.inputs.append(Answered(name, Operation.CANCEL, InDoubt("?"), self.now))
             case RequestReroute():
-                self.news.append(Rerouted(decision("nobody else"), ()))
+                self.inputs.append(Rerouted(decision("nobody else"), ()))
 
     # ── the exchange ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -140,32 +140,32 @@ class LyingExchange(RuleBasedStateMachine):
     def open(self) -> list[str]:
         return [name for name, one in self.book.items() if not one.state.final]
 
-    @precondition(lambda self: self.on_the_way)
+    @precondition(lambda self: self.in_flight)
     @rule(which=st.integers(0, 99), answered=st.sampled_from(["yes", "lost", "doubt"]))
     def arrives(self, which: int, answered: str) -> None:
-        sent_at, placement = self.on_the_way.pop(which % len(self.on_the_way))
+        sent_at, placement = self.in_flight.pop(which % len(self.in_flight))
         if self.now > sent_at + LATEST:
             return
         name = placement.client_order_id
-        self.book[name] = Theirs(placement)
-        self.news.append(Reported(name, self.report(name)))
+        self.book[name] = ExchangeOrder(placement)
+        self.inputs.append(Reported(name, self.report(name)))
         if answered == "yes":
-            self.news.append(Answered(name, Operation.PLACE, self.answer(name), self.now))
+            self.inputs.append(Answered(name, Operation.PLACE, self.answer(name), self.now))
         elif answered == "doubt":
-            self.news.append(Answered(name, Operation.PLACE, InDoubt("HTTP 503"), self.now))
+            self.inputs.append(Answered(name, Operation.PLACE, InDoubt("HTTP 503"), self.now))
 
-    @precondition(lambda self: self.on_the_way)
-    @rule(which=st.integers(0, 99), told=st.booleans())
-    def is_lost_on_its_way(self, which: int, told: bool) -> None:
-        _, placement = self.on_the_way.pop(which % len(self.on_the_way))
-        if told:
-            self.news.append(
+    @precondition(lambda self: self.in_flight)
+    @rule(which=st.integers(0, 99), answer=st.booleans())
+    def is_lost_in_flight(self, which: int, answer: bool) -> None:
+        _, placement = self.in_flight.pop(which % len(self.in_flight))
+        if answer:
+            self.inputs.append(
                 Answered(placement.client_order_id, Operation.PLACE, InDoubt("the connection broke"), self.now)
             )
 
     @precondition(lambda self: self.open())
-    @rule(which=st.integers(0, 99), quantity=st.sampled_from([1, 2, 3]), told=st.booleans())
-    def fills_some(self, which: int, quantity: int, told: bool) -> None:
+    @rule(which=st.integers(0, 99), quantity=st.sampled_from([1, 2, 3]), is_reported=st.booleans())
+    def fills_some(self, which: int, quantity: int, is_reported: bool) -> None:
         names = self.open()
         name = names[which % len(names)]
         one = self.book[name]
@@ -180,30 +180,30 @@ class LyingExchange(RuleBasedStateMachine):
             quantity=amount,
         )
         self.fills.append(seen)
-        if told:
-            self.news += [FillSeen(name, seen), Reported(name, self.report(name))]
+        if is_reported:
+            self.inputs += [FillSeen(name, seen), Reported(name, self.report(name))]
 
-    # ── what is said, and time ───────────────────────────────────────────────────────────────────────────────────
+    # ── messages and time ────────────────────────────────────────────────────────────────────────────────────────
 
-    @precondition(lambda self: self.news)
+    @precondition(lambda self: self.inputs)
     @rule(which=st.integers(0, 99), again=st.booleans(), crash=st.booleans())
-    def is_heard(self, which: int, again: bool, crash: bool) -> None:
-        happening = self.news.pop(which % len(self.news))
+    def is_received(self, which: int, again: bool, crash: bool) -> None:
+        given = self.inputs.pop(which % len(self.inputs))
         if again:
-            self.news.append(happening)
-        self.take(happening, crash=crash)
+            self.inputs.append(given)
+        self.take(given, crash=crash)
 
     @rule(seconds=st.sampled_from([0, 12]))
-    def everything_is_heard(self, seconds: int) -> None:
-        """In its order, after a while."""
+    def everything_is_received(self, seconds: int) -> None:
+        """In order, after a delay."""
         self.time_passes(seconds)
-        for _ in range(len(self.news)):
-            self.take(self.news.pop(0))
+        for _ in range(len(self.inputs)):
+            self.take(self.inputs.pop(0))
 
-    @precondition(lambda self: self.news)
+    @precondition(lambda self: self.inputs)
     @rule(which=st.integers(0, 99))
-    def is_never_heard(self, which: int) -> None:
-        self.news.pop(which % len(self.news))
+    def is_dropped(self, which: int) -> None:
+        self.inputs.pop(which % len(self.inputs))
 
     @rule(seconds=st.sampled_from([0.3, 3, 7, 12]))
     def time_passes(self, seconds: float) -> None:
@@ -212,7 +212,7 @@ class LyingExchange(RuleBasedStateMachine):
 
     @rule()
     def restarts(self) -> None:
-        self.news.clear()
+        self.inputs.clear()
         self.take(Restored())
 
     @rule(now=st.integers(0, 9))
@@ -221,28 +221,28 @@ class LyingExchange(RuleBasedStateMachine):
         if now == 0:
             self.take(CancelRequested("me"))
 
-    # ── what always holds ────────────────────────────────────────────────────────────────────────────────────────
+    # ── invariants ───────────────────────────────────────────────────────────────────────────────────────────────
 
     @invariant()
-    def no_leg_is_two_orders(self) -> None:
+    def each_leg_is_one_order(self) -> None:
         legs = [name.partition("-")[0] for name in self.book]
         assert len(legs) == len(set(legs)), f"sent twice: {list(self.book)}"
 
     @invariant()
-    def what_has_ended_stays_ended(self) -> None:
+    def a_final_state_stays(self) -> None:
         if self.ended is not None:
             assert self.order.state is self.ended
         self.ended = self.order.state if self.order.state.final else None
 
     def teardown(self) -> None:
-        """Everything is said in the end: the order ends, and with what the exchange has filled."""
+        """Once all messages have arrived, the order has ended with exactly what the exchange filled."""
         self.take(CancelRequested("the end"))
         for _ in range(200):
-            self.on_the_way = [(at, one) for at, one in self.on_the_way if self.now <= at + LATEST]
-            while self.on_the_way:
+            self.in_flight = [(at, one) for at, one in self.in_flight if self.now <= at + LATEST]
+            while self.in_flight:
                 self.arrives(0, "yes")
-            while self.news:
-                self.take(self.news.pop(0))
+            while self.inputs:
+                self.take(self.inputs.pop(0))
             wake = wake_at(self.order)
             if self.order.state.final and wake is None:
                 break
@@ -253,5 +253,5 @@ class LyingExchange(RuleBasedStateMachine):
         assert self.order.filled == sum((one.filled for one in self.book.values()), Decimal(0))
 
 
-LyingExchange.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
-TestLyingExchange = LyingExchange.TestCase
+UnreliableExchange.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestUnreliableExchange = UnreliableExchange.TestCase

@@ -1,4 +1,4 @@
-"""What an exchange failed to take is offered to the others: once, no more than is missing, and never while in doubt."""
+"""What an exchange failed to take is rerouted: once, no more than is missing, and never while in doubt."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ from tests.neuroflux.engine.orders.test_machine import (
     NOW,
     OTHER,
     RESTING,
+    answer,
     begin,
     events,
     fill,
@@ -57,7 +58,6 @@ from tests.neuroflux.engine.orders.test_machine import (
     report,
     reported,
     run,
-    told,
 )
 
 REFUSED = Reject("-2010", "no")
@@ -82,26 +82,26 @@ def sent(strategy: str, *legs: Leg) -> Order:
     return order
 
 
-def test_what_was_rejected_goes_to_another_exchange_and_the_order_is_filled() -> None:
-    refused = run(sent("optimal", LEG), [told(REFUSED)])
+def test_a_rejected_part_is_rerouted_and_the_order_is_filled() -> None:
+    refused = run(sent("optimal", LEG), [answer(REFUSED)])
     assert len(of(RequestReroute, refused.effects)) == 1
     assert rest(refused.order) == 3
     moved = step(refused.order, Rerouted(decision(), (OTHER,)), NOW)
     assert [one.leg for one in of(RequestSend, moved.effects)] == [1]
     order = run(moved.order, [Sending(1, name(1))]).order
     other = replace(fill(1, 3, name(1)), exchange="hyperliquid", symbol="BTC/USDC")
-    news = replace(report(OrderState.FILLED, 3, name(1)), exchange="hyperliquid", symbol="BTC/USDC")
-    done = run(order, [about(Ack(news, (other,)), name(1))])
+    inputs = replace(report(OrderState.FILLED, 3, name(1)), exchange="hyperliquid", symbol="BTC/USDC")
+    done = run(order, [about(Ack(inputs, (other,)), name(1))])
     assert (done.order.state, done.order.filled) == (OrderState.FILLED, Decimal(3))
 
 
-def test_nothing_moves_while_anything_is_in_doubt_or_under_way() -> None:
-    order = run(sent("redundant", LEG, OTHER), [told(REFUSED), about(InDoubt("?"), name(1))])
+def test_nothing_is_rerouted_while_an_attempt_is_in_doubt_or_open() -> None:
+    order = run(sent("redundant", LEG, OTHER), [answer(REFUSED), about(InDoubt("?"), name(1))])
     assert not of(RequestReroute, order.effects)
 
 
-def test_what_a_redundant_part_did_not_fill_moves_and_of_another_order_it_does_not() -> None:
-    expired = told(Ack(report(OrderState.EXPIRED, 1), (fill(1),)))
+def test_the_unfilled_rest_is_rerouted_for_a_redundant_order_only() -> None:
+    expired = answer(Ack(report(OrderState.EXPIRED, 1), (fill(1),)))
     redundant = run(sent("redundant", LEG), [expired])
     assert rest(redundant.order) == 2
     assert of(RequestReroute, redundant.effects)
@@ -109,13 +109,13 @@ def test_what_a_redundant_part_did_not_fill_moves_and_of_another_order_it_does_n
     assert plain.order.state is OrderState.EXPIRED
 
 
-def test_where_nobody_else_takes_it_the_order_ends_and_says_why() -> None:
-    done = run(sent("optimal", LEG), [told(REFUSED), Rerouted(decision("liquidity: none"), ())])
+def test_without_another_exchange_the_order_ends_with_the_reason() -> None:
+    done = run(sent("optimal", LEG), [answer(REFUSED), Rerouted(decision("liquidity: none"), ())])
     assert done.order.state is OrderState.REJECTED
     assert done.order.reason == "-2010: no; liquidity: none"
 
 
-def test_it_is_tried_a_bounded_number_of_times() -> None:
+def test_reroutes_are_bounded() -> None:
     order = sent("optimal", LEG)
     for number in range(MAX_REROUTES):
         order = run(order, [about(REFUSED, name(number)), Rerouted(decision(), (OTHER,))]).order
@@ -123,18 +123,18 @@ def test_it_is_tried_a_bounded_number_of_times() -> None:
     assert run(order, [about(REFUSED, name(MAX_REROUTES))]).order.state is OrderState.REJECTED
 
 
-def test_a_cancelled_or_an_old_order_goes_nowhere_else() -> None:
-    assert run(sent("optimal", LEG), [CancelRequested("me"), told(REFUSED)]).order.state.final
-    assert run(sent("optimal", LEG), [told(REFUSED)], NOW + SEND_WITHIN + 1).order.state.final
+def test_a_cancelled_or_old_order_is_not_rerouted() -> None:
+    assert run(sent("optimal", LEG), [CancelRequested("me"), answer(REFUSED)]).order.state.final
+    assert run(sent("optimal", LEG), [answer(REFUSED)], NOW + SEND_WITHIN + 1).order.state.final
 
 
-def test_what_waits_for_an_exchange_that_fails_is_given_up_and_moves() -> None:
+def test_a_leg_that_waits_for_a_failed_exchange_is_given_up_and_rerouted() -> None:
     given_up = step(begin(LEG), GivenUp(0, "connection refused"), NOW)
     assert of(RequestReroute, given_up.effects)
     assert not of(Send, step(given_up.order, Sending(0, name()), NOW).effects)
 
 
-def test_what_stands_on_an_exchange_that_fails_is_cancelled_there_before_it_goes_elsewhere() -> None:
+def test_an_open_leg_on_a_failed_exchange_is_cancelled_before_it_is_rerouted() -> None:
     order = run(sent("optimal", RESTING), [reported(OrderState.WORKING)]).order
     left = step(order, Abandoned("binance", "offline"), NOW)
     assert [one.client_order_id for one in of(Cancel, left.effects)] == [name()]
@@ -146,23 +146,23 @@ def test_what_stands_on_an_exchange_that_fails_is_cancelled_there_before_it_goes
     assert run(order, [Abandoned("hyperliquid", "")]).order == order
 
 
-def test_after_a_crash_it_is_asked_for_again() -> None:
-    refused = run(sent("optimal", LEG), [told(REFUSED)]).order
+def test_after_a_crash_the_reroute_is_requested_again() -> None:
+    refused = run(sent("optimal", LEG), [answer(REFUSED)]).order
     assert of(RequestReroute, step(refused, Restored(), NOW).effects)
 
 
-# ── what was taken for absent, moved, and turns up ───────────────────────────────────────────────────────────────
+# ── absent attempts that are reported after their reroute ────────────────────────────────────────────────────────
 
 GONE = InDoubt("no answer")
 PAIR = (LEG, replace(OTHER, side=Side.SELL))
 
 
 def absent(order: Order, leg: int = 0) -> Order:
-    """The order with all attempts of a leg sent, and each unknown to its exchange when it was asked after it."""
+    """The order with all attempts of a leg sent, and each absent when it was queried."""
     for number in range(MAX_ATTEMPTS):
         named = name(leg, number)
-        asked = [about(GONE, named), Answered(named, Operation.QUERY, NotThere("?"), NOW + SETTLED_AFTER)]
-        order = run(order, [Sending(leg, named), *asked]).order
+        queried = [about(GONE, named), Answered(named, Operation.QUERY, NotThere("?"), NOW + SETTLED_AFTER)]
+        order = run(order, [Sending(leg, named), *queried]).order
     return order
 
 
@@ -176,13 +176,13 @@ def turned_up(filled: int) -> Reported:
 
 
 def moved_away() -> Order:
-    """Nothing of it was found on the first exchange, so it stands on the second."""
+    """It was absent on the first exchange, so it is open on the second."""
     gone = absent(begin(RESTING))
     moved = run(gone, [Rerouted(decision(), (replace(OTHER, time_in_force=TimeInForce.GTC),)), Sending(1, name(1))])
     return run(moved.order, [elsewhere(OrderState.WORKING, 0)]).order
 
 
-def test_what_turns_up_after_it_was_moved_is_cancelled_and_what_was_filled_too_much_is_said() -> None:
+def test_an_attempt_reported_after_its_reroute_is_cancelled_and_the_excess_is_reported() -> None:
     found = run(moved_away(), [turned_up(1)])
     assert [one.client_order_id for one in of(Cancel, found.effects)] == [name(0, MAX_ATTEMPTS - 1)]
     assert any("no such order" in one.reason for one in events(found.effects))
@@ -191,24 +191,24 @@ def test_what_turns_up_after_it_was_moved_is_cancelled_and_what_was_filled_too_m
     end = run(end.order, [Reported(last, report(OrderState.CANCELLED, 1, last)), FillSeen(last, fill(9, 1, last))])
     (whole,) = [one for one in events(end.effects) if not one.client_order_id]
     assert whole.filled_quantity == 4
-    assert whole.reason.endswith("filled 1 more than was asked")
+    assert whole.reason.endswith("filled 1 more than was ordered")
 
 
 def later_fills(quantity: int, named: str, exchange: str) -> list[FillSeen]:
     return [FillSeen(named, replace(fill(n, 1, named), exchange=exchange)) for n in range(quantity)]
 
 
-def test_when_what_turns_up_fills_the_order_the_rest_is_cancelled_where_it_stands() -> None:
+def test_when_a_late_report_fills_the_order_its_open_rest_is_cancelled() -> None:
     found = run(moved_away(), [turned_up(3)])
     assert [one.client_order_id for one in of(Cancel, found.effects)] == [name(1)]
 
 
-def test_when_what_turns_up_fills_the_order_the_rest_is_not_sent() -> None:
+def test_when_a_late_report_fills_the_order_its_rest_is_not_sent() -> None:
     waiting = run(absent(begin(RESTING)), [Rerouted(decision(), (OTHER,)), turned_up(3)]).order
     assert not of(Send, step(waiting, Sending(1, name(1)), NOW).effects)
 
 
-def test_of_a_pair_too_what_turns_up_after_its_hedge_is_cancelled() -> None:
+def test_a_leg_of_a_pair_reported_after_its_hedge_is_cancelled() -> None:
     legs = tuple(CommandLeg(one.instrument.exchange, one.instrument.symbol, one.side, Decimal(3)) for one in PAIR)
     command = OrderCommand(
         order_id="o", kind=CommandKind.PAIR, market="BTC/USD", quantity=Decimal(3), legs=legs, issued_at=NOW

@@ -117,7 +117,7 @@ def sent(order: Order) -> Order:
     return order
 
 
-def told(order: Order, leg: int, filled: str, at: int = NOW, price: int = 1000) -> Step:
+def answer(order: Order, leg: int, filled: str, at: int = NOW, price: int = 1000) -> Step:
     """The exchange fills so much of the leg and lets the rest expire."""
     one, quantity = order.legs[leg], Decimal(filled)
     effects: tuple[Effect, ...] = ()
@@ -144,7 +144,7 @@ def hedge(order: Order, *prospects: Prospect) -> Hedged:
 # ── the decision ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_both_legs_go_out_at_once_with_bounds_at_which_nothing_is_lost() -> None:
+def test_both_legs_are_sent_at_once_with_bounds_that_prevent_a_loss() -> None:
     taken = decided()
     buy, sell = taken.order.legs
     assert [effect.leg for effect in taken.effects if isinstance(effect, RequestSend)] == [0, 1]
@@ -173,7 +173,7 @@ def test_both_legs_go_out_at_once_with_bounds_at_which_nothing_is_lost() -> None
         (PAIR, (CHEAP, prospect(PERPETUAL, 1110.0, 1111.0)), "10% better than the market's: not the same thing"),
     ],
 )
-def test_one_that_does_not_pay_or_can_not_be_sent_is_refused(
+def test_a_pair_that_does_not_pay_or_can_not_be_sent_is_refused(
     command: OrderCommand, prospects: tuple[Prospect, ...], why: str
 ) -> None:
     order = decided(command, *prospects).order
@@ -232,7 +232,7 @@ def test_each_leg_is_bounded_by_the_market_of_its_own() -> None:
     assert "within the bounds" in sell.decision.reason
 
 
-def test_where_a_book_is_thin_the_harder_leg_goes_first_and_alone() -> None:
+def test_with_a_thin_book_the_harder_leg_is_sent_first_and_alone() -> None:
     order = decided(PAIR, CHEAP, prospect(PERPETUAL, 1010.0, 1011.0, size=0.5)).order
     assert [leg.side for leg in order.legs] == [Side.SELL]
 
@@ -240,10 +240,10 @@ def test_where_a_book_is_thin_the_harder_leg_goes_first_and_alone() -> None:
 # ── on its way ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_both_filled_is_the_end_and_tells_how_long_it_stood_on_one_leg() -> None:
-    order = told(sent(decided().order), 0, "1", NOW).order
+def test_a_filled_pair_ends_and_reports_how_long_it_was_one_sided() -> None:
+    order = answer(sent(decided().order), 0, "1", NOW).order
     assert not order.state.final
-    end = told(order, 1, "1", NOW + 30_000, price=1010)
+    end = answer(order, 1, "1", NOW + 30_000, price=1010)
     assert end.order.state is OrderState.FILLED
     assert end.order.filled == 1
     event = [one.record for one in end.effects if isinstance(one, Publish)][-1]
@@ -251,8 +251,8 @@ def test_both_filled_is_the_end_and_tells_how_long_it_stood_on_one_leg() -> None
 
 
 def test_a_leg_that_fills_alone_is_hedged_where_it_costs_less() -> None:
-    order = told(sent(decided().order), 0, "1").order
-    missed = told(order, 1, "0")
+    order = answer(sent(decided().order), 0, "1").order
+    missed = answer(order, 1, "0")
     assert RequestHedge() in missed.effects
     assert needed(missed.order) is Side.SELL
     here = hedge(missed.order)
@@ -262,14 +262,14 @@ def test_a_leg_that_fills_alone_is_hedged_where_it_costs_less() -> None:
     assert back.legs[0].price >= Decimal(str(999 * (1 - HEDGE_BOUND)))
     hedging = step(missed.order, here, NOW)
     assert RequestSend(2) in hedging.effects
-    done = told(sent(hedging.order), 2, "1", price=1009).order
+    done = answer(sent(hedging.order), 2, "1", price=1009).order
     assert done.state is OrderState.FILLED
     assert done.net == 0
 
 
 def test_after_a_hedge_was_rejected_the_next_goes_elsewhere_at_once() -> None:
-    order = told(sent(decided().order), 0, "1").order
-    order = told(order, 1, "0").order
+    order = answer(sent(decided().order), 0, "1").order
+    order = answer(order, 1, "0").order
     order = sent(step(order, hedge(order), NOW).order)
     rejected = step(order, Answered("c2", Operation.PLACE, Reject("-2019", "Margin is insufficient."), NOW), NOW)
     assert RequestHedge() in rejected.effects
@@ -277,9 +277,9 @@ def test_after_a_hedge_was_rejected_the_next_goes_elsewhere_at_once() -> None:
     assert [leg.instrument.exchange for leg in back.legs] == ["binance"], "dearer, and not where it was just refused"
 
 
-def test_after_a_hedge_was_thrown_back_until_it_was_too_late_the_next_goes_elsewhere() -> None:
-    order = told(sent(decided().order), 0, "1").order
-    order = told(order, 1, "0").order
+def test_after_a_hedge_was_throttled_until_too_late_the_next_goes_elsewhere() -> None:
+    order = answer(sent(decided().order), 0, "1").order
+    order = answer(order, 1, "0").order
     order = sent(step(order, hedge(order), NOW).order)
     order = step(order, Answered("c2", Operation.PLACE, Throttled(10.0, "-1008", risk_only=True), NOW), NOW).order
     late = step(order, Sending(2, "c2"), NOW + 10 * SECOND)
@@ -288,8 +288,8 @@ def test_after_a_hedge_was_thrown_back_until_it_was_too_late_the_next_goes_elsew
 
 
 def test_a_pair_that_is_filled_after_its_end_is_hedged_again() -> None:
-    order = told(sent(decided().order), 0, "0").order
-    ended = told(order, 1, "0").order
+    order = answer(sent(decided().order), 0, "0").order
+    ended = answer(order, 1, "0").order
     assert ended.state.final
     late = Fill(
         "", "binance", "BTC/USDC", "c0", "7", "late", Side.BUY, Decimal(1000), Decimal("0.4"), Decimal(0), "USDC",
@@ -297,25 +297,25 @@ def test_a_pair_that_is_filled_after_its_end_is_hedged_again() -> None:
     )  # fmt: skip
     woken = step(ended, FillSeen("c0", late), NOW)
     assert RequestHedge() in woken.effects
-    evened = told(sent(step(woken.order, hedge(woken.order), NOW).order), 2, "0.4").order
+    evened = answer(sent(step(woken.order, hedge(woken.order), NOW).order), 2, "0.4").order
     assert evened.state.final
     assert evened.net == 0
 
 
 def test_a_partial_fill_is_hedged_for_what_is_missing_and_an_unwound_pair_is_not_filled() -> None:
-    order = told(sent(decided().order), 0, "1").order
-    part = told(order, 1, "0.4").order
+    order = answer(sent(decided().order), 0, "1").order
+    part = answer(order, 1, "0.4").order
     assert part.net == Decimal("0.6")
     unwind = hedge(part, CHEAP, replace(DEAR, blocked="health: offline"))
-    end = told(sent(step(part, unwind, NOW).order), 2, "0.6").order
+    end = answer(sent(step(part, unwind, NOW).order), 2, "0.6").order
     assert end.net == 0
     assert end.filled == Decimal("0.4")
     assert end.state is OrderState.EXPIRED
 
 
-def test_a_hedge_that_can_not_be_had_is_tried_again_and_in_the_end_left_open_and_said_so() -> None:
-    order = told(sent(decided().order), 0, "1").order
-    order, at = told(order, 1, "0").order, NOW
+def test_a_hedge_that_is_impossible_is_retried_and_finally_left_open_with_a_reason() -> None:
+    order = answer(sent(decided().order), 0, "1").order
+    order, at = answer(order, 1, "0").order, NOW
     for tries in range(MAX_HEDGES):
         assert wake_at(order) is not None, tries
         order = step(order, Hedged((), "stale: no book"), at).order
@@ -324,27 +324,27 @@ def test_a_hedge_that_can_not_be_had_is_tried_again_and_in_the_end_left_open_and
     assert order.reason.endswith("1 left open: stale: no book")
 
 
-def test_what_is_too_small_for_either_exchange_is_left_open_at_once() -> None:
-    order = told(sent(decided().order), 0, "1").order
-    order = told(order, 1, "0.999").order
-    answer = hedge(order)
-    assert answer.over
-    assert step(order, answer, NOW).order.state.final
+def test_a_rest_too_small_for_either_exchange_is_left_open_at_once() -> None:
+    order = answer(sent(decided().order), 0, "1").order
+    order = answer(order, 1, "0.999").order
+    hedged = hedge(order)
+    assert hedged.over
+    assert step(order, hedged, NOW).order.state.final
 
 
-def test_a_cancelled_pair_is_evened_out_all_the_same() -> None:
-    order = told(sent(decided().order), 0, "1").order
+def test_a_cancelled_pair_is_hedged_too() -> None:
+    order = answer(sent(decided().order), 0, "1").order
     order = step(order, CancelRequested("halted"), NOW).order
-    missed = told(order, 1, "0")
+    missed = answer(order, 1, "0")
     assert RequestHedge() in missed.effects
     hedging = step(missed.order, hedge(missed.order), NOW)
     assert RequestSend(2) in hedging.effects
 
 
-def test_a_way_back_needs_no_fresh_rate() -> None:
+def test_a_hedge_needs_no_fresh_rate() -> None:
     """The pair was decided when there was one; nothing that bounds a hedge depends on it."""
-    order = told(sent(decided().order), 0, "1").order
-    missed = told(order, 1, "0").order
+    order = answer(sent(decided().order), 0, "1").order
+    missed = answer(order, 1, "0").order
     unrated = [replace(one, rate=None) for one in (CHEAP, DEAR)]
     assert hedge(missed, *unrated) == hedge(missed)
     assert hedge(missed).legs
@@ -354,13 +354,13 @@ FILLS = st.sampled_from(["0", "0.3", "0.57", "1"])
 
 
 @given(first=FILLS, second=FILLS, hedges=st.lists(st.sampled_from([0.0, 0.5, 1.0]), max_size=12), flip=st.booleans())
-def test_whatever_fills_the_pair_ends_even_or_says_what_is_open(
+def test_a_pair_always_ends_hedged_or_reports_what_is_open(
     first: str, second: str, hedges: list[float], flip: bool
 ) -> None:
     """Through the journal at every step: a crash changes nothing."""
     order = sent(decided().order)
     for leg, filled in sorted({0: first, 1: second}.items(), reverse=flip):
-        order = decode(encode(told(order, leg, filled).order))
+        order = decode(encode(answer(order, leg, filled).order))
     at = NOW
     for share in [*hedges, *[1.0] * MAX_HEDGES]:
         if order.state.final:
@@ -371,7 +371,7 @@ def test_whatever_fills_the_pair_ends_even_or_says_what_is_open(
             break
         leg = len(order.legs) - 1
         wire = (order.legs[leg].quantity * Decimal(share)).quantize(Decimal("0.001"))
-        order = decode(encode(told(order, leg, str(wire), at).order))
+        order = decode(encode(answer(order, leg, str(wire), at).order))
     assert order.state.final
     assert order.net == 0 or "left open" in order.reason
     assert len(order.legs) <= 2 + MAX_HEDGES
@@ -387,15 +387,15 @@ def test_a_rebalance_sells_first_and_buys_when_that_has_ended() -> None:
     first = received(command, Cause("orders.commands", 0, 0), NOW)
     taken = step(first.order, Decided(routed.decision, routed.legs), NOW)
     assert [effect.leg for effect in taken.effects if isinstance(effect, RequestSend)] == [1]
-    later = told(sent(taken.order), 1, "0.5")
+    later = answer(sent(taken.order), 1, "0.5")
     assert RequestSend(0) in later.effects
     assert not later.order.state.final
-    end = told(sent(later.order), 0, "1").order
+    end = answer(sent(later.order), 0, "1").order
     assert end.state is OrderState.FILLED
     assert end.filled == Decimal(1500)  # USD
 
 
-def test_a_trade_that_can_not_be_made_is_left_out_and_named() -> None:
+def test_an_impossible_trade_is_left_out_and_named() -> None:
     command = replace(PAIR, kind=CommandKind.REBALANCE)
     routed = decide_rebalance(command, (CHEAP, replace(DEAR, book=None)), LIMITS, NOW)
     assert [leg.instrument.exchange for leg in routed.legs] == ["binance"]
@@ -418,7 +418,7 @@ def coin(base: str, free: int, kind: InstrumentKind = InstrumentKind.SPOT) -> Pr
 
 
 @pytest.mark.parametrize(
-    ("asked", "quantities", "told"),
+    ("legs_", "quantities", "reason"),
     [
         (
             [(coin("A", 1_100), Side.BUY, "10"), (coin("B", 1_100), Side.BUY, "10")],
@@ -438,13 +438,13 @@ def coin(base: str, free: int, kind: InstrumentKind = InstrumentKind.SPOT) -> Pr
     ],
     ids=["the rest", "nothing left", "proceeds", "proceeds alone", "what is held", "margin", "one purse of two kinds"],
 )
-def test_a_rebalance_spends_what_is_there_once(
-    asked: list[tuple[Prospect, Side, str]], quantities: list[str], told: str
+def test_a_rebalance_spends_each_balance_once(
+    legs_: list[tuple[Prospect, Side, str]], quantities: list[str], reason: str
 ) -> None:
-    routed = trades(*asked)
+    routed = trades(*legs_)
     assert [leg.quantity for leg in routed.legs] == [Decimal(one) for one in quantities]
-    assert told in routed.decision.reason
-    assert ("funds" in routed.decision.reason) is bool(told)
+    assert reason in routed.decision.reason
+    assert ("funds" in routed.decision.reason) is bool(reason)
 
 
 def test_what_sales_bring_on_one_exchange_pays_for_nothing_on_another() -> None:
@@ -470,7 +470,7 @@ def test_all_purchases_of_a_rebalance_are_worth_no_more_than_one_order_may_be() 
     ),
     st.integers(0, 3_000),
 )
-def test_no_account_pays_more_than_it_has_and_is_brought(asked: list[tuple[str, Side, int]], free: int) -> None:
+def test_no_account_spends_more_than_its_funds_and_proceeds(asked: list[tuple[str, Side, int]], free: int) -> None:
     held = dict.fromkeys("ABCD", 20)
     routed = trades(
         *((coin(base, held[base] if side is Side.SELL else free), side, str(much)) for base, side, much in asked)
