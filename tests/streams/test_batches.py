@@ -47,7 +47,7 @@ def committable(books: BatchConsumer) -> dict[TP, int]:
     return books._filter_committable_offsets(list(books._filter_tps_with_pending_acks()))
 
 
-async def test_nothing_is_committed_before_it_is_done() -> None:
+async def test_nothing_is_committed_before_it_is_processed() -> None:
     books = await consumer()
     batch = handed(books, 0, 99)
     assert committable(books) == {}
@@ -89,7 +89,7 @@ async def test_a_batch_holds_each_of_its_partitions() -> None:
     assert committable(books) == {PLACE: 150}
 
 
-async def test_offsets_that_never_were_do_not_hold_a_commit() -> None:
+async def test_missing_offsets_do_not_delay_a_commit() -> None:
     """A compacted topic has holes, also before its first record."""
     books = await consumer()
     for batch in (handed(books, 7, 20), handed(books, 1_000, 1_000)):
@@ -97,7 +97,7 @@ async def test_offsets_that_never_were_do_not_hold_a_commit() -> None:
     assert committable(books) == {PLACE: 1_001}
 
 
-async def test_an_agent_that_is_late_for_a_rebalance_changes_nothing() -> None:
+async def test_an_acknowledgement_after_a_rebalance_changes_nothing() -> None:
     books = await consumer()
     late = handed(books, 100, 199)
     await books.on_partitions_revoked({PLACE})
@@ -134,7 +134,7 @@ sizes = st.lists(st.integers(1, 50), min_size=1, max_size=12)
 
 @pytest.mark.parametrize("agents", [1, 2])
 @given(sizes=sizes, data=st.data())
-async def test_whatever_the_order_a_commit_is_behind_the_first_that_is_not_done(
+async def test_a_commit_never_passes_the_first_unprocessed_batch(
     agents: int, sizes: list[int], data: st.DataObject
 ) -> None:
     books = await consumer()

@@ -135,7 +135,7 @@ async def _starts(settings: Settings) -> Offsets:
     return {number: one.start for number, one in (await extents(settings, (QUOTES,)))[QUOTES.name].items()}
 
 
-async def test_a_killed_worker_passes_no_record_over(stack: Any) -> None:
+async def test_a_killed_worker_skips_no_record(stack: Any) -> None:
     settings, chance = stack.settings, random.Random(1)
     starts = await _starts(settings)
     async with Publisher(settings, await load_codec(settings)) as publisher, Recorders(settings) as recorders:
@@ -151,7 +151,7 @@ async def test_a_killed_worker_passes_no_record_over(stack: Any) -> None:
         assert await recorders.end(signal.SIGTERM) == 0
 
 
-async def test_workers_that_join_and_leave_pass_no_record_over(stack: Any) -> None:
+async def test_workers_that_join_and_leave_skip_no_record(stack: Any) -> None:
     settings, chance = stack.settings, random.Random(2)
     starts = await _starts(settings)
     async with Publisher(settings, await load_codec(settings)) as publisher, Recorders(settings) as recorders:

@@ -73,7 +73,7 @@ async def priced(settings: Settings, market: str, batches: Sequence[list[Entry]]
     return kept.prices[-1]
 
 
-async def test_a_worker_goes_on_where_another_was(stack: Any) -> None:
+async def test_a_worker_resumes_where_another_stopped(stack: Any) -> None:
     market, now = f"T{uuid4().hex}/USDC", time.time_ns() // 1000
     tape = await traded(stack.settings, market, now)
     always = await priced(stack.settings, market, [tape], now)

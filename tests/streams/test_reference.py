@@ -21,13 +21,13 @@ LISTED = instrument("a")
 @pytest.mark.parametrize(
     ("given", "taken"), [({"active": False}, True), ({"multiplier": 0}, False), ({"taker_fee": Decimal(-5)}, False)]
 )
-def test_an_instrument_with_rules_that_are_none_replaces_nothing(given: dict[str, Any], taken: bool) -> None:
+def test_an_instrument_with_invalid_rules_replaces_nothing(given: dict[str, Any], taken: bool) -> None:
     reference, told = Reference([LISTED]), replace(LISTED, **given)
     take(reference, Entry(INSTRUMENTS, 0, 0, INSTRUMENTS.key(told), told, b"", "", 0))
     assert reference.instrument(("a", LISTED.symbol)) is (told if taken else LISTED)
 
 
-def test_a_rate_names_the_quote_that_it_is() -> None:
+def test_a_rate_names_the_quote_it_is_based_on() -> None:
     reference, deep, thin = Reference(), Cause("market.quotes", 0, 1), Cause("market.quotes", 1, 7)
     reference.convert(Quote("a", "USDC/USDT", "USDC/USD", 0.9995, 1e6, 1.0005, 1e6, 1, 1, 1), deep)
     reference.convert(Quote("b", "USDT/USDC", "USDC/USD", 0.599, 1, 0.601, 1, 1, 2, 2), thin)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.stack
 PATIENCE = 30
 
 
-async def test_a_worker_that_had_to_begin_anew_commits_nothing_yet(stack: RunningStack) -> None:
+async def test_a_restarted_worker_commits_nothing_yet(stack: RunningStack) -> None:
     settings = stack.settings
     codec = await load_codec(settings)
     places = {TopicPartition(QUOTES.name, number) for number in range(QUOTES.partitions)}

@@ -89,7 +89,7 @@ def test_an_insert_is_one_part_however_many_rows_it_has(database: ClickHouse) ->
     assert (stored(database), database.execute(parts)[0][0]) == (200_000, 1)
 
 
-def test_one_that_breaks_off_leaves_nothing(own: Settings, database: ClickHouse) -> None:
+def test_an_aborted_insert_leaves_nothing(own: Settings, database: ClickHouse) -> None:
     database.execute(f"TRUNCATE TABLE {QUOTES.table}")
 
     def pieces() -> Iterator[bytes]:
@@ -105,7 +105,7 @@ def test_one_that_breaks_off_leaves_nothing(own: Settings, database: ClickHouse)
     assert stored(database) == 3
 
 
-def test_errors_say_whether_to_ask_again(stack: RunningStack) -> None:
+def test_errors_tell_whether_a_retry_helps(stack: RunningStack) -> None:
     with pytest.raises(Refused, match="no_such_table"):
         Inserts(stack.settings).insert("INSERT INTO no_such_table FORMAT Avro", iter([b""]))
     nowhere = stack.settings.model_copy(update={"clickhouse_http": f"http://127.0.0.1:{free_port()}"})
@@ -139,6 +139,6 @@ def test_one_bad_record_refuses_a_large_insert_wherever_it_is(database: ClickHou
 
 
 @pytest.mark.parametrize("name", ["TRUMP#12/USDC", "a'b", "a\\", "\\'", "') OR 1=1 --", "'; DROP TABLE fills"])
-def test_a_name_with_a_quote_stays_a_text(database: ClickHouse, name: str) -> None:
+def test_a_name_with_a_quote_character_stays_a_text(database: ClickHouse, name: str) -> None:
     """Anybody may deploy a token, and call it what he likes."""
     assert database.execute(f"SELECT arrayJoin([{texts([name, name])}])") == [(name,)]

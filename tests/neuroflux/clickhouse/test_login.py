@@ -10,7 +10,7 @@ from neuroflux.errors import UsageError
 from neuroflux.runtime.settings import Settings
 
 
-def test_a_login_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+def test_a_login_is_created_once_and_readable_by_its_owner_only(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     assert with_login(settings) == settings.clickhouse
     make_login(settings)
@@ -37,12 +37,12 @@ def test_another_server_is_not_sent_the_password(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["clickhouse://me:secret@127.0.0.1:9000/neuroflux", "clickhouse://me@127.0.0.1:9000/x"])
-def test_who_names_a_user_is_that_user(tmp_path: Path, url: str) -> None:
+def test_a_user_in_the_address_is_used(tmp_path: Path, url: str) -> None:
     make_login(Settings(home=tmp_path))
     assert with_login(Settings(home=tmp_path, clickhouse=url)) == url
 
 
-def test_default_is_nobody(tmp_path: Path) -> None:
+def test_the_default_user_counts_as_no_user(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, clickhouse="clickhouse://default:@127.0.0.1:9000/neuroflux")
     make_login(settings)
     assert urlsplit(with_login(settings)).username == "neuroflux"

@@ -32,12 +32,12 @@ def told(read: Sequence[Any]) -> list[tuple[int, bytes]]:
     return [(one.offset, one.value) for one in read]
 
 
-def test_every_consumer_of_this_process_reads_so() -> None:
+def test_every_consumer_of_this_process_is_bounded() -> None:
     assert fetcher.MemoryRecords is BoundedRecords
 
 
 @pytest.mark.parametrize("codec", [0, GZIP])
-def test_batches_come_as_they_are(codec: int) -> None:
+def test_normal_batches_are_unchanged(codec: int) -> None:
     found = read(at(batch([GOOD, (None, None, [])], codec), 0), at(batch([GOOD], codec), 2))
     assert told(found) == [(0, b"good"), (1, None), (2, b"good")]
     assert (found[0].key, found[0].headers, found[1].key) == (b"key", (("name", None),), None)
@@ -57,7 +57,7 @@ def test_batches_come_as_they_are(codec: int) -> None:
     ],
     ids=["a bomb", "a large bomb", "zstd", "lz4", "snappy", "unknown", "no gzip", "cut short"],
 )
-def test_what_can_not_be_unpacked_is_told_and_passed_over(raw: bytearray, why: str) -> None:
+def test_a_batch_that_can_not_be_decompressed_is_reported_and_skipped(raw: bytearray, why: str) -> None:
     before, bad, behind = read(at(batch([GOOD]), 0), at(raw, 1), at(batch([GOOD]), 2))
     assert told([before, behind]) == [(0, b"good"), (2, b"good")]
     assert (bad.offset, bad.key, bad.value, bad.headers) == (1, None, b"", ())
@@ -66,7 +66,7 @@ def test_what_can_not_be_unpacked_is_told_and_passed_over(raw: bytearray, why: s
     assert why in bad.value.why
 
 
-def test_a_bomb_takes_no_more_memory_than_its_bound() -> None:
+def test_a_decompression_bomb_takes_bounded_memory() -> None:
     raw = at(bomb(500 << 20), 0)
     start()
     try:
@@ -76,12 +76,12 @@ def test_a_bomb_takes_no_more_memory_than_its_bound() -> None:
         stop()
 
 
-def test_what_is_unpacked_to_the_bound_is_read() -> None:
+def test_a_batch_of_exactly_the_bound_is_read() -> None:
     (found,) = read(at(bomb(MOST_BYTES - 100), 0))
     assert len(found.value) == MOST_BYTES - 100
 
 
-def test_what_stands_before_a_record_that_can_not_be_read_is_read() -> None:
+def test_records_before_an_unreadable_one_are_read() -> None:
     first, bad, behind = read(at(with_bad_header(GOOD), 0), at(batch([GOOD]), 2))
     assert told([first, behind]) == [(0, b"good"), (2, b"good")]
     assert bad.offset == 1

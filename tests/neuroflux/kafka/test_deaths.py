@@ -58,7 +58,7 @@ def _read_all(settings: Settings, deadly: Collection[int], told: Path) -> None:
     told.write_text("\n".join(f"{entry.offset} {entry.error}" for entry in entries))
 
 
-def test_after_two_deaths_at_a_record_it_is_told_and_passed_over_for_good(tmp_path: Path) -> None:
+def test_a_record_that_crashed_the_process_twice_is_reported_and_skipped_for_good(tmp_path: Path) -> None:
     assert [run(tmp_path, DEADLY) for _ in range(2)] == [(KILLED, {})] * 2
     assert [run(tmp_path, DEADLY) for _ in range(2)] == [(0, READ | {DEADLY: PASSED_OVER})] * 2
 
@@ -68,7 +68,7 @@ def test_two_deadly_records_are_both_found(tmp_path: Path) -> None:
     assert run(tmp_path, DEADLY, OTHER) == (0, READ | {DEADLY: PASSED_OVER, OTHER: PASSED_OVER})
 
 
-def test_a_death_at_other_times_blames_no_record(tmp_path: Path) -> None:
+def test_a_crash_at_another_time_blames_no_record(tmp_path: Path) -> None:
     assert run(tmp_path, DEADLY) == (KILLED, {})
     assert run(tmp_path, later=True) == (KILLED, READ)
     assert run(tmp_path) == (0, READ), "what died once and was read is forgotten"
@@ -82,6 +82,6 @@ def test_deaths_of_others_do_not_count(tmp_path: Path, name: str) -> None:
     assert run(tmp_path, name=name) == (0, READ)
 
 
-def test_where_there_is_no_home_nothing_is_remembered(tmp_path: Path) -> None:
+def test_without_a_home_nothing_is_stored(tmp_path: Path) -> None:
     assert deaths_of(Settings(home=tmp_path / "none", instance="execution")).begin(FETCHED[0]) == ""
     assert list(tmp_path.iterdir()) == []

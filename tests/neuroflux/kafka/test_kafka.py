@@ -106,7 +106,7 @@ async def test_a_flush_waits_for_nothing_that_comes_after_it(settings: Settings,
         others.cancel()
 
 
-async def test_write_tells_the_place(settings: Settings, codec: Codec, own: str) -> None:
+async def test_write_returns_the_place(settings: Settings, codec: Codec, own: str) -> None:
     async with Publisher(settings, codec) as publisher, Reader(settings, codec, (QUOTES,), start="end") as reader:
         places = [await publisher.write(QUOTES, quote(own, number), partition=2) for number in range(3)]
         found = await until(reader, lambda entry: entry.key == own, 3)
@@ -115,7 +115,7 @@ async def test_write_tells_the_place(settings: Settings, codec: Codec, own: str)
     assert places[0].offset < places[1].offset < places[2].offset
 
 
-async def test_a_key_goes_where_other_clients_put_it(settings: Settings, codec: Codec, own: str) -> None:
+async def test_a_key_has_the_same_partition_as_with_other_clients(settings: Settings, codec: Codec, own: str) -> None:
     markets = [f"{own}-{name}" for name in ("BTC/USD", "ETH/USD", "кошка/USD", "", "x" * 300, "1", "2", "3")]
     theirs = await asyncio.to_thread(_partitions_by_librdkafka, settings, codec, markets)
     async with Publisher(settings, codec) as publisher:
@@ -138,7 +138,7 @@ def _partitions_by_librdkafka(settings: Settings, codec: Codec, markets: list[st
     return told
 
 
-async def test_bytes_that_are_no_record_come_with_the_reason(settings: Settings, codec: Codec, own: str) -> None:
+async def test_bytes_that_are_not_a_record_are_read_with_the_reason(settings: Settings, codec: Codec, own: str) -> None:
     nobodys = struct.pack(">bI", 0, NOBODYS_SCHEMA) + b"body"
     async with Publisher(settings, codec) as publisher, Reader(settings, codec, (QUOTES,), start="end") as reader:
         for raw in (b"rubbish", nobodys, b"", nobodys):
@@ -154,7 +154,7 @@ async def test_bytes_that_are_no_record_come_with_the_reason(settings: Settings,
     assert (good.error, good.record.market) == ("", own)
 
 
-async def test_a_schema_that_somebody_else_registered_is_learned(settings: Settings, codec: Codec, own: str) -> None:
+async def test_a_schema_registered_by_another_program_is_looked_up(settings: Settings, codec: Codec, own: str) -> None:
     schema_id = await register(settings, QUOTES.subject, newer_quotes(own))
     assert not codec.knows(QUOTES, schema_id)
     raw = struct.pack(">bI", 0, schema_id) + codec.encode(QUOTES, quote(own, 7))[5:] + b"\x08east"
@@ -165,7 +165,7 @@ async def test_a_schema_that_somebody_else_registered_is_learned(settings: Setti
     assert found.record == Quote("binance", own, own, 1.5, 2.0, 1.75, 3.0, 7, 5, 6)
 
 
-async def test_a_schema_of_another_subject_is_not(settings: Settings, codec: Codec, own: str) -> None:
+async def test_a_schema_of_another_subject_is_not_looked_up(settings: Settings, codec: Codec, own: str) -> None:
     schema_id = await register(settings, f"{own}-value", newer_quotes(own))
     raw = struct.pack(">bI", 0, schema_id) + codec.encode(QUOTES, quote(own, 7))[5:] + b"\x08east"
     async with Publisher(settings, codec) as publisher, Reader(settings, codec, (QUOTES,), start="end") as reader:
@@ -174,7 +174,7 @@ async def test_a_schema_of_another_subject_is_not(settings: Settings, codec: Cod
     assert found.error == f"schema {schema_id} is not known for {QUOTES.name}"
 
 
-async def test_a_thousand_unknown_schemas_cost_one_question(settings: Settings, codec: Codec, own: str) -> None:
+async def test_a_thousand_unknown_schemas_cost_one_lookup(settings: Settings, codec: Codec, own: str) -> None:
     async with Publisher(settings, codec) as publisher, Reader(settings, codec, (QUOTES,), start="end") as reader:
         for number in range(1_000):
             publisher.publish_raw(QUOTES, own.encode(), struct.pack(">bI", 0, NOBODYS_SCHEMA + number))
@@ -208,7 +208,7 @@ async def test_dead_letters_keep_bytes_key_and_headers(settings: Settings, codec
     assert found.headers == (("reason", b"none"), ("topic", b"t"))
 
 
-async def test_a_group_goes_on_where_it_committed(settings: Settings, codec: Codec, own: str) -> None:
+async def test_a_group_resumes_where_it_committed(settings: Settings, codec: Codec, own: str) -> None:
     async with Publisher(settings, codec) as publisher:
         offsets = [(await publisher.write(STATUS, status(own, number))).offset for number in range(6)]
     async with Reader(settings, codec, (STATUS,), group=own) as reader:
@@ -235,7 +235,7 @@ async def test_from_the_beginning_until_caught_up(settings: Settings, codec: Cod
     assert read == list(range(20))
 
 
-async def test_what_is_not_wanted_is_passed_over(settings: Settings, codec: Codec, own: str) -> None:
+async def test_records_rejected_by_the_key_filter_are_skipped(settings: Settings, codec: Codec, own: str) -> None:
     wanted = f"{own}-3"
     async with (
         Publisher(settings, codec) as publisher,
@@ -247,7 +247,7 @@ async def test_what_is_not_wanted_is_passed_over(settings: Settings, codec: Code
     assert [entry.key for entry in found] == [wanted]
 
 
-async def test_what_is_in_no_hurry_comes_together_and_soon(settings: Settings, codec: Codec, own: str) -> None:
+async def test_large_fetches_return_records_together_and_soon(settings: Settings, codec: Codec, own: str) -> None:
     reader = Reader(settings, codec, (QUOTES,), start="end", large_fetches=True)
     async with Publisher(settings, codec) as publisher, reader, asyncio.timeout(RETRY_SECONDS):
         trickling = asyncio.create_task(trickle(publisher, own, 100))
@@ -296,7 +296,7 @@ def _declared(settings: Settings) -> tuple[dict[str, int], dict[str, set[str]]]:
     return partitions, {name: set(policy.split(",")) for name, policy in told.items()}
 
 
-async def test_a_kafka_that_is_not_there_is_unreachable(settings: Settings, codec: Codec) -> None:
+async def test_a_kafka_that_is_down_is_unreachable(settings: Settings, codec: Codec) -> None:
     nowhere = settings.model_copy(update={"kafka": "127.0.0.1:1"})
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:1"):
         async with Publisher(nowhere, codec):
@@ -321,7 +321,7 @@ async def test_a_reader_whose_opening_is_cancelled_leaves_nothing_open(settings:
 
 
 @pytest.mark.parametrize("wrong", [{"group": "g", "start": "end"}, {}])
-def test_a_reader_has_one_place_to_start_from(settings: Settings, wrong: dict[str, Any]) -> None:
+def test_a_reader_has_one_start_position(settings: Settings, wrong: dict[str, Any]) -> None:
     topics: tuple[Topic, ...] = (QUOTES,)
     with pytest.raises(UsageError):
         Reader(settings, Codec({}), topics, **wrong)

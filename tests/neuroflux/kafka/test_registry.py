@@ -108,7 +108,7 @@ def header(codec: Codec) -> int:
     return codec.schema_id(codec.encode(CONTROL, HALT))
 
 
-async def test_the_ids_that_the_registry_told_are_kept_for_their_owner_alone(settings: Settings) -> None:
+async def test_the_registrys_ids_are_stored_readable_by_their_owner_only(settings: Settings) -> None:
     async with answering(settings, ids_from(10)):
         codec = await load_codec(settings)
     assert header(codec) == IDS[CONTROL]
@@ -118,7 +118,7 @@ async def test_the_ids_that_the_registry_told_are_kept_for_their_owner_alone(set
 
 
 @pytest.mark.parametrize("answer", USELESS.values(), ids=USELESS)
-async def test_a_registry_that_says_nothing_of_use_stops_nobody(settings: Settings, answer: Answer) -> None:
+async def test_a_useless_answer_of_the_registry_falls_back_to_stored_ids(settings: Settings, answer: Answer) -> None:
     keep(settings, IDS)
     began = time.monotonic()
     async with answering(settings, answer):
@@ -128,12 +128,12 @@ async def test_a_registry_that_says_nothing_of_use_stops_nobody(settings: Settin
     assert kept_ids(settings).ids(CONTROL) == [IDS[CONTROL]]
 
 
-async def test_a_registry_that_is_not_there_stops_nobody(settings: Settings) -> None:
+async def test_a_registry_that_is_down_falls_back_to_stored_ids(settings: Settings) -> None:
     keep(settings, IDS)
     assert header(await load_codec(settings)) == IDS[CONTROL]
 
 
-async def test_one_subject_that_is_gone_is_as_the_home_has_it(settings: Settings) -> None:
+async def test_a_missing_subject_falls_back_to_its_stored_id(settings: Settings) -> None:
     keep(settings, IDS)
     others = ids_from(200)
 
@@ -146,7 +146,7 @@ async def test_one_subject_that_is_gone_is_as_the_home_has_it(settings: Settings
     assert codec.knows(QUOTES, 200 + RECORDED.index(QUOTES))
 
 
-async def test_what_a_registry_that_was_emptied_gives_is_written_and_what_was_before_is_read(
+async def test_new_ids_of_an_emptied_registry_are_written_and_old_ones_still_read(
     settings: Settings,
 ) -> None:
     keep(settings, IDS)
@@ -161,7 +161,9 @@ async def test_what_a_registry_that_was_emptied_gives_is_written_and_what_was_be
 
 
 @pytest.mark.parametrize(("answer", "error"), [(gone, Refused), (saying(b"", 307, Location="/"), Refused)])
-async def test_where_nobody_knows_an_id_it_is_told(settings: Settings, answer: Answer, error: type[Exception]) -> None:
+async def test_an_unknown_id_raises_the_registrys_error(
+    settings: Settings, answer: Answer, error: type[Exception]
+) -> None:
     async with answering(settings, answer):
         with pytest.raises(error):
             await load_codec(settings)
@@ -175,27 +177,27 @@ async def test_ids_of_another_registry_do_not_count(settings: Settings, monkeypa
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"registry": 1}', b'{"registry": "", "by_schema": {"a": []}}'])
-def test_a_file_that_is_damaged_counts_as_none(settings: Settings, content: bytes) -> None:
+def test_a_damaged_file_is_ignored(settings: Settings, content: bytes) -> None:
     (settings.home / NAME).write_bytes(content)
     assert kept_ids(settings).by_schema == {}
     assert keep(settings, IDS).ids(CONTROL) == [IDS[CONTROL]]
     assert kept_ids(settings).ids(CONTROL) == [IDS[CONTROL]]
 
 
-def test_ids_are_kept_the_newest_first_and_not_without_end(settings: Settings) -> None:
+def test_ids_are_stored_newest_first_and_bounded(settings: Settings) -> None:
     for number in (1, 2, 1, *range(100)):
         keep(settings, {CONTROL: number})
     assert kept_ids(settings).ids(CONTROL) == list(range(99, 99 - MOST_IDS, -1))
 
 
-def test_a_home_is_not_made_for_them(settings: Settings) -> None:
+def test_no_home_is_created_for_the_ids(settings: Settings) -> None:
     elsewhere = settings.model_copy(update={"home": settings.home / "none"})
     assert keep(elsewhere, IDS).ids(CONTROL) == [IDS[CONTROL]]
     assert not elsewhere.home.exists()
 
 
 @pytest.mark.parametrize("answer", USELESS.values(), ids=USELESS)
-async def test_versions_that_make_no_sense_are_an_error_of_ours(settings: Settings, answer: Answer) -> None:
+async def test_an_invalid_answer_about_versions_raises_our_error(settings: Settings, answer: Answer) -> None:
     async with answering(settings, answer), Registry(settings.registry, 0.3) as registry:
         told: Any = []
         with suppress(NeuroFluxError):

@@ -120,7 +120,7 @@ def _balance(free: Decimal) -> Balance:
 @OF_EACH_TOPIC
 @SOME
 @given(data=st.data())
-def test_every_record_comes_back(topic: Topic, data: st.DataObject) -> None:
+def test_every_record_survives_encoding(topic: Topic, data: st.DataObject) -> None:
     record = data.draw(values(topic.record))
     codec = _codec()
     found = codec.decode(topic, codec.encode(topic, record))
@@ -148,13 +148,13 @@ def test_money_is_exact(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["0.0000000000000000001", "100000000000000000000", "1E+38", "NaN", "Infinity"])
-def test_money_that_has_no_room_is_refused(text: str) -> None:
+def test_an_amount_out_of_range_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"account\.balances"):
         _codec().encode(BALANCES, _balance(Decimal(text)))
 
 
 @pytest.mark.parametrize("wrong", ["", "1,5", "none"])
-def test_text_that_is_no_number_is_refused(wrong: str) -> None:
+def test_text_that_is_not_a_number_is_refused(wrong: str) -> None:
     with pytest.raises(UsageError, match=r"market\.quotes"):
         _codec().encode(QUOTES, _quote(wrong))
 
@@ -252,7 +252,7 @@ def test_the_schema_of_another_topic_is_malformed() -> None:
         codec.decode(FILLS, codec.encode(QUOTES, _quote()))
 
 
-def test_a_record_of_a_newer_schema_is_read_without_what_we_do_not_know() -> None:
+def test_a_record_of_a_newer_schema_is_read_without_its_unknown_fields() -> None:
     codec = _codec()
     newer = json.loads(schema_text(QUOTES))
     newer["fields"].append({"name": "venue", "type": "string", "default": ""})
@@ -282,7 +282,7 @@ def test_a_record_of_a_schema_that_can_not_be_resolved_is_malformed() -> None:
         codec.decode(QUOTES, struct.pack(">bI", 0, FOREIGN) + b"\x02")
 
 
-def test_a_schema_counts_for_the_topic_that_it_was_learned_for_alone() -> None:
+def test_a_schema_counts_only_for_the_topic_it_was_registered_for() -> None:
     codec = _codec()
     codec.learn(TRADES, FOREIGN, schema_text(QUOTES))
     assert not codec.knows(QUOTES, FOREIGN)
@@ -308,7 +308,7 @@ def _command(kind: CommandKind) -> OrderCommand:
 @pytest.mark.parametrize(
     ("topic", "record"), [(CONTROL, _halt()), (COMMANDS, _command(CommandKind.CANCEL))], ids=["halt", "cancel"]
 )
-def test_what_stops_trading_is_read_whatever_schema_it_names(topic: Topic, record: Any) -> None:
+def test_commands_that_stop_trading_are_read_whatever_schema_they_name(topic: Topic, record: Any) -> None:
     codec = _codec()
     assert codec.decode(topic, struct.pack(">bI", 0, FOREIGN) + codec.encode(topic, record)[5:]) == record
 
@@ -318,7 +318,7 @@ def test_what_stops_trading_is_read_whatever_schema_it_names(topic: Topic, recor
     [(CONTROL, _halt(ControlKind.RESUME)), (COMMANDS, _command(CommandKind.PLACE))],
     ids=["resume", "place"],
 )
-def test_what_trades_is_read_by_a_schema_that_is_known_alone(topic: Topic, record: Any) -> None:
+def test_commands_that_trade_are_read_with_a_known_schema_only(topic: Topic, record: Any) -> None:
     codec = _codec()
     with pytest.raises(MalformedFrame, match=f"schema {FOREIGN} is not known for {topic.name}"):
         codec.decode(topic, struct.pack(">bI", 0, FOREIGN) + codec.encode(topic, record)[5:])
@@ -364,7 +364,7 @@ def test_a_decimal_of_a_megabyte_is_malformed_at_once() -> None:
     assert time.monotonic() - began < FEW_SECONDS
 
 
-def test_sides_and_money_of_a_fill_come_back_typed() -> None:
+def test_sides_and_amounts_of_a_fill_are_decoded_to_their_types() -> None:
     codec = _codec()
     money = Decimal("0.00012")
     fill = Fill("o", "binance", "BTC/USDT", "c", "x", "t", Side.SELL, money, money, -money, "USDT", Liquidity.MAKER, 1)
@@ -390,7 +390,7 @@ def test_a_long_of_any_size(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
-def test_a_long_that_has_no_room_is_an_error(number: int) -> None:
+def test_a_long_out_of_range_is_an_error(number: int) -> None:
     with pytest.raises(UsageError, match="out of range"):
         Codec(IDS).encode(QUOTES, Quote("", "", "", "1", "1", "1", "1", number, 0, 0))
 
@@ -451,14 +451,14 @@ def test_a_damaged_tick_is_read_by_hand_as_by_the_general_reader_or_not_at_all(n
 
 
 @given(record=st.builds(_quote), number=INTEGERS)
-def test_a_quote_of_any_sequence_and_time_comes_back(record: Quote[Any], number: int) -> None:
+def test_a_quote_of_any_sequence_and_time_survives_encoding(record: Quote[Any], number: int) -> None:
     for field in ("sequence", "event_time", "received_time"):
         given_ = msgspec.structs.replace(record, **{field: number})
         assert getattr(_codec().decode(QUOTES, _codec().encode(QUOTES, given_)), field) == number
 
 
 @pytest.mark.parametrize("levels", [0, 1, 63, 64, 5_000])
-def test_a_book_of_any_depth_comes_back(levels: int) -> None:
+def test_a_book_of_any_depth_survives_encoding(levels: int) -> None:
     side = tuple(Level(float(number), 1.5) for number in range(levels))
     book = BookSnapshot("binance", "BTC/USDT", "BTC/USD", side, side, 9_000, 2**50, 2**50 + 1)
     assert tick_writer.BY_HAND[BOOKS.name](book) == written(BOOKS, book)

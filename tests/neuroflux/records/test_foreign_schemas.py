@@ -82,7 +82,7 @@ def test_types_that_double_at_each_level_are_looked_at_once() -> None:
 
 
 @pytest.mark.parametrize("levels", [MOST_DEPTH, 200, 900, 5_000])
-def test_types_nested_deep_are_refused(levels: int) -> None:
+def test_deeply_nested_types_are_refused(levels: int) -> None:
     text = json.dumps(record("T")).replace('"T"', '{"type":"array","items":' * levels + '"int"' + "}" * levels)
     assert refused(text)
 
@@ -92,7 +92,7 @@ def test_a_long_schema_is_refused() -> None:
 
 
 @pytest.mark.parametrize("marks", [{"__fastavro_parsed": True}, {"__fastavro_parsed": True, "__named_schemas": {}}])
-def test_a_schema_that_says_it_is_checked_is_checked(marks: dict[str, Any]) -> None:
+def test_a_schema_marked_as_checked_is_checked_anyway(marks: dict[str, Any]) -> None:
     assert "contains itself" in refused(NODE | marks)
 
 
@@ -112,5 +112,5 @@ def test_a_decimal_of_endless_digits_is_refused(sizes: dict[str, int]) -> None:
         '{"type": "record", "name": "R", "fields": [1]}',
     ],
 )
-def test_what_is_no_schema_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_schema_is_refused(text: str) -> None:
     assert refused(text)

@@ -5,7 +5,7 @@ import pytest
 from neuroflux.runtime.readiness import READY_FD, ready
 
 
-def test_one_byte_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ready_writes_one_byte_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
     monkeypatch.setenv(READY_FD, str(write))
     ready()
@@ -15,12 +15,12 @@ def test_one_byte_once(monkeypatch: pytest.MonkeyPatch) -> None:
     os.close(read)
 
 
-def test_nothing_where_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ready_does_nothing_without_a_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(READY_FD, raising=False)
     ready()
 
 
-def test_a_supervisor_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ready_survives_a_dead_supervisor(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
     os.close(read)
     monkeypatch.setenv(READY_FD, str(write))

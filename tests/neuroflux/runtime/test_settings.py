@@ -60,7 +60,7 @@ def test_keys_need_both_halves_and_hide_themselves(tmp_path: Path, monkeypatch: 
     assert "the-" not in repr(keys)
 
 
-def test_an_address_can_be_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_can_be_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEUROFLUX_HYPERLIQUID_WS_URL", "ws://127.0.0.1:8900/hyperliquid")
     settings = load_settings()
     assert settings.ws_url("hyperliquid") == settings.private_ws_url("hyperliquid") == "ws://127.0.0.1:8900/hyperliquid"
@@ -101,7 +101,7 @@ def test_every_usual_yes_is_the_testnet(monkeypatch: pytest.MonkeyPatch, text: s
 
 
 @pytest.mark.parametrize("text", ["enabled", "testnet", "2", "yes please", "wahr"])
-def test_what_is_no_yes_or_no_does_not_mean_the_real_exchange(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_an_unclear_testnet_value_does_not_mean_the_real_exchange(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("NEUROFLUX_BINANCE_TESTNET", text)
     with pytest.raises(UsageError, match=r"NEUROFLUX_BINANCE_TESTNET: .* is no yes or no"):
         load_settings()
@@ -140,7 +140,7 @@ def test_an_address_in_clear_or_of_the_other_net_is_refused(
         {"EXCHANGES": "hyperliquid", "BINANCE_REST_URL": "http://not.followed"},
     ],
 )
-def test_tls_loopback_and_the_exchanges_that_run_here_are_taken(
+def test_tls_loopback_and_local_exchanges_are_accepted(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
     for name, value in variables.items():
@@ -148,7 +148,7 @@ def test_tls_loopback_and_the_exchanges_that_run_here_are_taken(
     load_settings()
 
 
-def test_limits_are_small_on_real_exchanges_until_others_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_limits_on_real_exchanges_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().order_limits(live=False) == ORDER_LIMITS
     live = load_settings().order_limits(live=True)
     assert (live["max_notional_usd"], live["max_daily_loss_usd"]) == (100.0, 1_000.0)
@@ -160,7 +160,7 @@ def test_limits_are_small_on_real_exchanges_until_others_are_set(monkeypatch: py
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "much"])
-def test_a_limit_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_invalid_limit_is_named(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("NEUROFLUX_MAX_NOTIONAL_USD", value)
     with pytest.raises(UsageError, match="NEUROFLUX_MAX_NOTIONAL_USD"):
         load_settings()
@@ -176,7 +176,7 @@ def test_a_limit_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, value: s
         ("", False),
     ],
 )
-def test_what_runs_here_is_told_apart_by_its_address(
+def test_a_simulated_exchange_is_recognised_by_its_address(
     monkeypatch: pytest.MonkeyPatch, address: str, is_simulated: bool
 ) -> None:
     monkeypatch.setenv("NEUROFLUX_BINANCE_REST_URL", address)

@@ -39,7 +39,7 @@ def by_hour(database: ClickHouse) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in database.execute(f"{asked} ORDER BY hour, buy_exchange, sell_exchange")]
 
 
-def test_what_is_repeated_while_it_lasts_is_one_dislocation_at_its_best(database: ClickHouse) -> None:
+def test_repeated_signals_are_one_dislocation_at_its_best(database: ClickHouse) -> None:
     first = [signal(0, 3, quantity=4), signal(1, 7, quantity=2), signal(3, 5, quantity=9)]
     later = [signal(5.5, 4, quantity=6), signal(3599, 2), signal(3600.5, 6, quantity=3)]
     insert(database, SIGNALS, *first, *later)
@@ -94,7 +94,7 @@ def reckoned(told: Iterable[ArbitrageSignal]) -> dict[tuple[int, str, str], tupl
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_signals_count_as_a_second_reckoning_says(database: ClickHouse, seed: int) -> None:
+def test_random_signals_agree_with_an_independent_calculation(database: ClickHouse, seed: int) -> None:
     drawn, at = random.Random(seed), 0.0
     told = list[ArbitrageSignal]()
     while at < 3 * 3600:

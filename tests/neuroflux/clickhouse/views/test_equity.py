@@ -39,7 +39,7 @@ def equity(database: ClickHouse, where: str = "1") -> list[tuple[Any, ...]]:
     ]
 
 
-def test_of_several_balances_of_one_moment_the_log_says_which_is_the_last(database: ClickHouse) -> None:
+def test_of_balances_with_one_time_the_offset_decides_which_is_last(database: ClickHouse) -> None:
     totals = [f"{number}" for number in random.Random(1).sample(range(1000), 40)]
     insert(database, BALANCES, *(balance("SOL", total, START + SECOND) for total in totals))
     assert [row[3] for row in equity(database)] == [float(totals[-1])]
@@ -73,7 +73,7 @@ def test_every_minute_has_a_row_of_every_asset_from_its_first_balance_on(databas
     ]
 
 
-def test_a_price_of_long_ago_values_nothing(database: ClickHouse) -> None:
+def test_an_old_price_is_not_used(database: ClickHouse) -> None:
     insert(database, BALANCES, balance("BTC", "2", START), balance("USDC", "5", START + 11 * MINUTE))
     insert(database, PRICES, price(100, START))
     assert [row[5] for row in equity(database, "asset = 'BTC'")] == [*[200] * 11, None]
@@ -88,7 +88,7 @@ def test_a_record_dated_ahead_does_not_stretch_the_history(database: ClickHouse)
     assert minutes <= len(found) <= minutes + 3
 
 
-def test_unrealised_profit_stands_in_its_own_column_on_every_exchange(database: ClickHouse) -> None:
+def test_unrealised_profit_has_its_own_column_on_every_exchange(database: ClickHouse) -> None:
     """Hyperliquid's total holds it, Binance's does not: the same position is worth the same on both."""
     insert(
         database,

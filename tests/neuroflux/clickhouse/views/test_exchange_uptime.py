@@ -42,7 +42,7 @@ def test_each_report_holds_until_the_next_and_degraded_is_up(database: ClickHous
     assert uptime(database) == [("binance", 50, 20), ("hyperliquid", pytest.approx(100 * 10 / 15), 15)]
 
 
-def test_a_stop_of_ours_is_not_observed(database: ClickHouse) -> None:
+def test_our_own_downtime_is_not_observed(database: ClickHouse) -> None:
     online, offline = HealthStatus.ONLINE, HealthStatus.OFFLINE
     states = {0: online, 5: online, 120: online, 125: offline, 130: online}
     insert(database, HEALTH, *(health("binance", status, after) for after, status in states.items()))

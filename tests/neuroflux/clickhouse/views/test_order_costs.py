@@ -110,7 +110,7 @@ def test_a_fee_in_a_third_asset_is_valued_at_its_price_of_that_minute(traded: Cl
     assert costs(traded, "buy")[4:6] == [pytest.approx(0.1), pytest.approx(1.1)]
 
 
-def test_a_fee_that_nobody_can_value_is_not_known(traded: ClickHouse) -> None:
+def test_a_fee_without_a_price_is_unknown(traded: ClickHouse) -> None:
     insert(traded, FILLS, *(fill("odd", Side.BUY, ("101", "1"), ("0.2", asset)) for asset in ("USDT", "ODD")))
     insert(traded, COMMANDS, command("odd"))
     assert costs(traded, "odd")[:6] == [2, pytest.approx(101), pytest.approx(100), pytest.approx(0.01), None, None]
@@ -128,7 +128,7 @@ def test_amounts_are_of_the_base_and_in_dollars(database: ClickHouse) -> None:
     assert costs(database, "buy")[:6] == [pytest.approx(one) for one in known]
 
 
-def test_how_many_a_lot_holds_is_not_guessed(database: ClickHouse) -> None:
+def test_an_unknown_multiplier_is_not_guessed(database: ClickHouse) -> None:
     insert(database, FILLS, fill("buy", Side.BUY, ("9.5", "50"), symbol="1000PEPE/USDC"))
     insert(database, COMMANDS, command("buy", market="PEPE/USD"))
     assert costs(database, "buy")[:4] == [None] * 4
@@ -143,28 +143,28 @@ def test_without_a_rate_only_fractions_are_known(database: ClickHouse) -> None:
 
 
 @pytest.mark.parametrize("issued", [0, ISSUED - 3600 * SECOND, ISSUED + 3600 * SECOND])
-def test_a_command_without_a_believable_time_counts_from_when_it_was_received(traded: ClickHouse, issued: int) -> None:
+def test_a_command_without_a_plausible_time_counts_from_its_receipt(traded: ClickHouse, issued: int) -> None:
     insert(traded, FILLS, fill("buy", Side.BUY, ("101", "1")))
     insert(traded, COMMANDS, command("buy", issued_at=issued))
     insert(traded, EVENTS, received("buy", ISSUED), received("buy", ISSUED + MINUTE))
     assert costs(traded, "buy")[2:6] == [*map(pytest.approx, (100, 0.01, 0, 1))]
 
 
-def test_the_time_that_its_sender_gave_counts_where_it_can_be(traded: ClickHouse) -> None:
+def test_the_senders_time_counts_if_it_is_plausible(traded: ClickHouse) -> None:
     insert(traded, FILLS, fill("buy", Side.BUY, ("101", "1")))
     insert(traded, COMMANDS, command("buy", issued_at=ISSUED))
     insert(traded, EVENTS, received("buy", ISSUED + 5 * SECOND))
     assert costs(traded, "buy")[2] == pytest.approx(100)
 
 
-def test_an_arrival_that_nobody_knows_is_null_and_no_zero(traded: ClickHouse) -> None:
+def test_an_unknown_arrival_price_is_null_and_not_zero(traded: ClickHouse) -> None:
     for order, issued in (("timeless", 0), ("before any quote", START), ("long after", ISSUED + 2 * MINUTE)):
         insert(traded, FILLS, fill(order, Side.BUY, ("101", "1")))
         insert(traded, COMMANDS, command(order, issued_at=issued))
         assert costs(traded, order)[2:6] == [None, None, 0, None], order
 
 
-def test_the_arrival_is_what_we_had_received_by_then_whatever_the_exchange_says_the_time_is(
+def test_the_arrival_price_is_by_received_time_and_not_by_the_exchanges_time(
     database: ClickHouse,
 ) -> None:
     """Its clock is eight seconds ahead of ours."""
@@ -234,7 +234,7 @@ def mid(quotes: Sequence[Quote[float]], name: tuple[str, str], at: int, clock: s
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_orders_cost_what_a_second_reckoning_says(database: ClickHouse, seed: int) -> None:
+def test_random_orders_agree_with_an_independent_calculation(database: ClickHouse, seed: int) -> None:
     drawn = random.Random(seed)
     quotes = [
         Quote(*name, "BTC/USD", bid, 1.0, bid + drawn.uniform(0.1, 2), 1.0, 1, at + 3 * SECOND, at)

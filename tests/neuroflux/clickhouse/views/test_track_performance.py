@@ -117,7 +117,7 @@ def test_a_trade_whose_fill_is_stored_is_profit_of_what_was_traded(bought: Click
     assert told["attribution_analysis"]["by_asset"] == {"BTC": pytest.approx(8), "USDC": pytest.approx(0)}
 
 
-def test_what_an_exchange_names_again_counts_once(database: ClickHouse) -> None:
+def test_a_transfer_reported_twice_counts_once(database: ClickHouse) -> None:
     """50 came from outside and 10 were earned, and both are told twice."""
     insert(database, BALANCES, balance("USDC", "1000", START), balance("USDC", "1060", AT))
     insert(database, PRICES, *(price(100, START + minute * MINUTE) for minute in range(4)))
@@ -134,7 +134,7 @@ def test_minutes_in_which_nothing_was_stored_are_missing_and_no_samples(bought: 
     assert answer(bought)["history"]["missing_minutes"] == 26
 
 
-def test_of_two_positions_of_one_moment_the_log_says_which_is_open(database: ClickHouse) -> None:
+def test_of_positions_with_one_time_the_offset_decides_which_is_open(database: ClickHouse) -> None:
     states = ["1", "2", "3", "4", "0"]
     insert(database, POSITIONS, *(position("BTC/USDC:USDC", (one, "100", "0"), START) for one in states))
     assert database.execute(OPEN) == [(START // SECOND, "binanceusdm", "BTC/USDC:USDC", 1, 0)]

@@ -34,7 +34,7 @@ def test_each_condition_has_its_name(health: ExchangeHealth | None, errors: floa
     assert bool(told) == bool(why)
 
 
-def test_a_condition_of_nothing_is_switched_off() -> None:
+def test_a_condition_of_zero_is_disabled() -> None:
     assert unable({}, replace(WELL, status=HealthStatus.OFFLINE, latency_ms=1e6), 1.0, NOW + 10**9) == ""
 
 
@@ -45,7 +45,7 @@ def test_an_order_goes_to_the_first_backup_that_is_able() -> None:
     assert why == "failover: binance is unable (offline: rest)"
 
 
-def test_it_stays_where_it_was_meant_to_go() -> None:
+def test_an_order_keeps_its_exchange_while_that_is_able() -> None:
     assert moved(ORDER, FAILOVER, lambda name: "") == (ORDER, "")
     assert moved(ORDER, None, lambda name: "offline") == (ORDER, "")
     assert moved(ORDER, replace(FAILOVER, active=False), lambda name: "offline") == (ORDER, "")

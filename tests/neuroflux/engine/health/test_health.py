@@ -45,13 +45,13 @@ def healthy() -> list[ExchangeStatus]:
     return [status(K.CONNECTED), status(K.CONNECTED, "/market"), status(K.LATENCY, "rest", 40.0)]
 
 
-def test_what_is_connected_and_answers_is_online() -> None:
+def test_a_connected_and_answering_exchange_is_online() -> None:
     told = after(*healthy())
     assert (told.status, told.reason) == (HealthStatus.ONLINE, "")
     assert (told.latency_ms, told.last_successful_request) == (40, NOW)
 
 
-def test_a_market_stage_that_says_nothing_more_is_told() -> None:
+def test_a_silent_market_stage_is_reported() -> None:
     others = [status(K.LATENCY, "rest", 40.0, at=NOW + n * SECOND) for n in range(0, 40, 5)]
     told = after(*healthy(), status(K.LATENCY, "market", 40.0), *others)
     assert (told.status, told.reason) == (HealthStatus.DEGRADED, "nothing was heard of its market data for 40 s")
@@ -96,17 +96,17 @@ def test_one_thing_wrong_degrades(what: ExchangeStatus | OrderEvent, reads: str)
         (status(K.DISCONNECTED, "rest"), status(K.CONNECTED, "rest")),
     ],
 )
-def test_what_is_right_again_is_online(lost: ExchangeStatus, found: ExchangeStatus) -> None:
+def test_a_recovered_exchange_is_online(lost: ExchangeStatus, found: ExchangeStatus) -> None:
     assert after(*healthy(), lost).status is not HealthStatus.ONLINE
     assert after(*healthy(), lost, found).status is HealthStatus.ONLINE
 
 
-def test_the_gap_of_another_symbol_stays() -> None:
+def test_a_gap_of_another_symbol_remains() -> None:
     gaps = status(K.GAP, "depth", symbol="X"), status(K.GAP, "depth", symbol="Y")
     assert after(*healthy(), *gaps, status(K.RESYNCED, "depth", symbol="X")).status is HealthStatus.DEGRADED
 
 
-def test_alarms_pass() -> None:
+def test_alarms_expire() -> None:
     assert after(*healthy(), status(K.MALFORMED), at=NOW + RECENT - EVERY - 1).status is HealthStatus.DEGRADED
     assert after(*healthy(), status(K.MALFORMED), at=NOW + RECENT - EVERY).status is HealthStatus.ONLINE
 
@@ -130,7 +130,7 @@ def test_silence_is_offline_and_not_observed() -> None:
     assert (again.status, again.uptime_percent) == (HealthStatus.ONLINE, 100)
 
 
-def test_uptime_counts_what_was_observed() -> None:
+def test_uptime_counts_the_observed_time() -> None:
     told = after(
         *healthy(),
         status(K.LATENCY, "rest", 40.0, at=NOW + 10 * SECOND),
@@ -145,7 +145,7 @@ def other(at: int) -> ExchangeStatus:
     return ExchangeStatus("b", "rest", K.LATENCY, 40.0, "", at)
 
 
-def test_an_exchange_that_alone_is_silent_is_down_and_one_of_many_that_are_is_not_observed() -> None:
+def test_one_silent_exchange_is_down_and_all_silent_exchanges_are_not_observed() -> None:
     """Of 124 s of silence it is known to be up until it is offline, and down for the rest."""
     end = 124 * SECOND
     back = status(K.LATENCY, "rest", 40.0, at=NOW + end)
@@ -155,7 +155,7 @@ def test_an_exchange_that_alone_is_silent_is_down_and_one_of_many_that_are_is_no
     assert together.uptime_percent == 100
 
 
-def test_what_was_up_when_all_went_silent_does_not_count_as_up_meanwhile() -> None:
+def test_time_in_which_all_exchanges_are_silent_does_not_count_as_up() -> None:
     """Down for 10 s, up for 10 s, and then nothing for a quarter of an hour."""
     down = [status(K.DISCONNECTED, "rest", at=NOW + at * SECOND) for at in (0, 5)]
     up = [status(K.LATENCY, "rest", 40.0, at=NOW + at * SECOND) for at in (10, 900)]
@@ -170,14 +170,14 @@ def test_slow_requests_degrade() -> None:
     assert told.latency_ms == pytest.approx((40 + 6000) / 3)
 
 
-def test_rate_limit_usage_is_told_while_it_holds() -> None:
+def test_rate_limit_usage_is_reported_while_it_is_valid() -> None:
     used = status(K.LIMITED, "rest", 0.4)
     assert after(*healthy(), used).rate_limit_usage == 0.4
     later = status(K.LATENCY, "rest", 40.0, at=NOW + USAGE_HOLDS)
     assert isnan(after(*healthy(), used, later).rate_limit_usage), "unknown, and not 0"
 
 
-def test_what_an_exchange_never_says_of_its_limit_is_not_known() -> None:
+def test_a_rate_limit_that_was_never_reported_is_unknown() -> None:
     assert isnan(after(*healthy()).rate_limit_usage)
 
 
@@ -189,7 +189,7 @@ def test_an_answer_to_an_order_is_an_answered_request() -> None:
     assert after(*healthy(), order(OrderState.FILLED, at, client_order_id="")).last_successful_request == NOW
 
 
-def test_told_on_every_change_and_every_few_seconds() -> None:
+def test_reported_on_every_change_and_every_few_seconds() -> None:
     health = Health()
     assert len(health.status_changed(status(K.CONNECTED), NOW)) == 1
     assert len(health.status_changed(status(K.CONNECTED, "/market"), NOW)) == 0
@@ -200,7 +200,7 @@ def test_told_on_every_change_and_every_few_seconds() -> None:
     assert len(health.tick(NOW + EVERY + 2)) == 0
 
 
-def test_time_alone_changes_health_and_it_is_told_then() -> None:
+def test_a_change_by_time_alone_is_reported() -> None:
     health = Health()
     health.status_changed(status(K.CONNECTED), NOW)
     health.status_changed(status(K.MALFORMED), NOW + 1)
@@ -208,7 +208,7 @@ def test_time_alone_changes_health_and_it_is_told_then() -> None:
     assert health.tick(NOW + RECENT + 1)[0].status is HealthStatus.ONLINE
 
 
-def test_an_order_on_an_exchange_that_nobody_heard_of_is_passed_over() -> None:
+def test_an_order_on_an_unknown_exchange_is_ignored() -> None:
     assert Health().order_changed(order(OrderState.FILLED), NOW) == ()
 
 
@@ -225,7 +225,7 @@ events = st.lists(
 
 
 @given(events, st.integers(0, 29))
-def test_the_past_read_again_gives_the_same_health(given: list[tuple[StatusKind, str, str, int]], cut: int) -> None:
+def test_the_same_records_give_the_same_health(given: list[tuple[StatusKind, str, str, int]], cut: int) -> None:
     """A worker that told health all along, and one that reads the log only now, say the same."""
     told, read, at = Health(), Health(), NOW
     for number, (kind, channel, exchange, later) in enumerate(given):
@@ -248,7 +248,7 @@ def test_a_kind_of_data_that_is_silent_beside_others_degrades_and_never_counts_a
     assert after(*healthy(), silent, status(K.RESYNCED, "trade"), *lost).status is HealthStatus.OFFLINE
 
 
-def test_a_silence_that_nobody_repeats_is_forgotten() -> None:
+def test_a_stale_report_that_is_not_repeated_expires() -> None:
     """The market stage was started again, and what it follows now is not silent."""
     later = status(K.LATENCY, "rest", 40.0, at=NOW + RECENT)
     assert after(*healthy(), status(K.STALE, "trade", 40.0), later).status is HealthStatus.ONLINE

@@ -13,7 +13,7 @@ def test_nothing_observed_is_no_downtime() -> None:
     assert Uptime().percent(DAY) == 100
 
 
-def test_counts_what_was_observed() -> None:
+def test_counts_the_observed_time() -> None:
     uptime = Uptime()
     uptime.observed(0, 3 * HOUR, up=True)
     uptime.observed(3 * HOUR, 4 * HOUR, up=False)
@@ -22,7 +22,7 @@ def test_counts_what_was_observed() -> None:
     assert uptime.percent(12 * HOUR) == 87.5
 
 
-def test_forgets_what_is_older_than_a_day() -> None:
+def test_drops_what_is_older_than_a_day() -> None:
     uptime = Uptime()
     uptime.observed(0, HOUR, up=False)
     for hour in range(1, 24):
@@ -33,7 +33,7 @@ def test_forgets_what_is_older_than_a_day() -> None:
     assert uptime.percent(DAY + HOUR) == 100
 
 
-def test_a_stretch_that_is_none_changes_nothing() -> None:
+def test_an_empty_interval_changes_nothing() -> None:
     uptime = Uptime()
     uptime.observed(5, 5, up=False)
     uptime.observed(5, 4, up=False)

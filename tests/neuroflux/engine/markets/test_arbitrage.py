@@ -103,7 +103,7 @@ BOTH_KINDS = [(PERPETUAL, PERPETUAL), (InstrumentKind.SPOT, PERPETUAL), (PERPETU
 
 
 @pytest.mark.parametrize(("bought", "sold"), BOTH_KINDS)
-def test_what_stays_open_pays_for_its_way_back(bought: InstrumentKind, sold: InstrumentKind) -> None:
+def test_open_positions_are_charged_the_cost_of_closing(bought: InstrumentKind, sold: InstrumentKind) -> None:
     """Two pairs of perpetuals promised 96.12 USD; both were closed at once, which left 64.39."""
     one, other = listed("a", kind=bought), listed("b", kind=sold)
     (signal,) = Log(one, other).take(cheap(one), dear(other))
@@ -113,18 +113,18 @@ def test_what_stays_open_pays_for_its_way_back(bought: InstrumentKind, sold: Ins
     assert signal.expected_profit == pytest.approx(entry - signal.exit_cost)
 
 
-def test_spot_against_spot_leaves_nothing_to_close() -> None:
+def test_two_spot_trades_have_no_exit_cost() -> None:
     (signal,) = Log().take(cheap(), dear())
     assert signal.exit_cost == 0
 
 
-def test_an_edge_that_the_way_back_eats_is_no_signal() -> None:
+def test_a_profit_below_the_exit_cost_is_not_a_signal() -> None:
     one, other = (listed(name, kind=PERPETUAL) for name in "ab")
     assert Log(one, other).take(cheap(one), dear(other, price=101.3)) == []
     assert Log().take(cheap(), dear(price=101.3))
 
 
-def test_only_units_that_pay_for_their_way_back_are_taken() -> None:
+def test_only_units_that_cover_their_exit_cost_are_taken() -> None:
     one, other = (listed(name, kind=PERPETUAL) for name in "ab")
     levels = ((102.0, 2.0), (101.0, 3.0)), ((103.0, 5.0),)
     (signal,) = Log(one, other).take(cheap(one), book(other, *levels))
@@ -148,11 +148,11 @@ def test_an_exchange_does_not_trade_with_itself() -> None:
     assert Log(A, listed("a", "USDT")).take(cheap(), dear(listed("a", "USDT"))) == []
 
 
-def test_what_fees_eat_is_no_signal() -> None:
+def test_a_profit_below_the_fees_is_not_a_signal() -> None:
     assert Log().take(cheap(), dear(price=100.2)) == []
 
 
-def test_a_profit_that_is_not_worth_it_is_no_signal() -> None:
+def test_a_profit_below_the_threshold_is_not_a_signal() -> None:
     each = 102 * 0.999 - 100 * 1.001
     enough, little = BOUNDS.min_profit / each * 1.01, BOUNDS.min_profit / each * 0.99
     assert Log().take(cheap(), book(B, ((102.0, enough),), ((103.0, 1.0),)))
@@ -206,12 +206,12 @@ def test_multipliers_are_normalised() -> None:
     assert signal.gross_profit == pytest.approx(4)
 
 
-def test_two_assets_with_one_ticker_are_no_opportunity() -> None:
+def test_two_assets_with_the_same_ticker_are_not_an_opportunity() -> None:
     assert Log().take(cheap(), dear(price=115.0)) == []
     assert Log().take(cheap(), dear(price=109.0)) != []
 
 
-def test_a_stale_book_is_not_traded_on() -> None:
+def test_a_stale_book_is_not_used() -> None:
     assert Log().take(cheap(), dear(at=NOW + BOUNDS.max_age)) != []
     assert Log().take(cheap(), dear(at=NOW + BOUNDS.max_age + 1)) == []
     log = Log()
@@ -219,7 +219,7 @@ def test_a_stale_book_is_not_traded_on() -> None:
     assert log.take(cheap()) == []  # what comes late is as old as it is
 
 
-def test_a_book_that_lost_a_side_is_not_traded_on() -> None:
+def test_a_book_with_an_empty_side_is_not_used() -> None:
     log = Log()
     log.take(cheap())
     log.engine.withdraw(book(A, ((99.0, 5.0),), ()))
@@ -228,7 +228,7 @@ def test_a_book_that_lost_a_side_is_not_traded_on() -> None:
     assert log.take(cheap(sequence=3)) != []
 
 
-def test_a_quote_that_is_newer_than_the_book_takes_levels_away() -> None:
+def test_a_newer_quote_removes_levels_of_the_book() -> None:
     log = Log()
     deep = book(B, ((102.0, 5.0), (101.5, 5.0), (101.0, 5.0)), ((103.0, 5.0),))
     (signal,) = log.take(cheap(), deep)
@@ -237,7 +237,7 @@ def test_a_quote_that_is_newer_than_the_book_takes_levels_away() -> None:
     assert signal.sell_price == pytest.approx((101.5 + 4 * 101.0) / 5)
 
 
-def test_a_quote_that_is_older_than_the_book_is_not_looked_at() -> None:
+def test_an_older_quote_than_the_book_is_ignored() -> None:
     log = Log()
     log.take(cheap(), dear(sequence=5, price=100.1))
     assert log.take(quote(B, 102, 103, sequence=4)) == []
@@ -248,7 +248,7 @@ def test_a_quote_alone_has_no_depth() -> None:
     assert Log().take(cheap(), quote(B, 102, 103)) == []
 
 
-def test_the_same_opportunity_is_not_told_with_every_tick() -> None:
+def test_an_unchanged_opportunity_is_not_published_with_every_tick() -> None:
     log = Log()
     assert log.take(cheap(), dear())
     assert log.take(dear(at=NOW + 1, sequence=2)) == []
@@ -256,7 +256,7 @@ def test_the_same_opportunity_is_not_told_with_every_tick() -> None:
     assert log.take(cheap(at=NOW + BOUNDS.lifetime // 2, sequence=3))  # half its life is over
 
 
-def test_a_profit_that_changed_is_told() -> None:
+def test_a_changed_profit_is_published() -> None:
     log = Log()
     (first,) = log.take(cheap(), dear())
     assert log.take(dear(at=NOW + 1, sequence=2, price=102.1)) == []
@@ -265,7 +265,7 @@ def test_a_profit_that_changed_is_told() -> None:
     assert second.signal_id != first.signal_id
 
 
-def test_instruments_that_nobody_listed_are_passed_over() -> None:
+def test_unlisted_instruments_are_ignored() -> None:
     assert Log(A).take(cheap(), dear()) == []
 
 

@@ -18,7 +18,7 @@ def test_the_anchor_is_worth_itself() -> None:
     assert (rate.bid, rate.ask) == (1.0, 1.0)
 
 
-def test_a_pair_with_the_anchor_as_base_is_turned_round() -> None:
+def test_a_pair_with_the_anchor_as_base_is_inverted() -> None:
     conversions = Conversions()
     conversions.update(quote("USDC/USDT", 1.25, 1.28))
     rate = conversions.to_usd("USDT", 0)
@@ -27,7 +27,7 @@ def test_a_pair_with_the_anchor_as_base_is_turned_round() -> None:
     assert rate.mid == pytest.approx(0.790625)
 
 
-def test_a_pair_with_the_anchor_as_quote_stands_as_it_is() -> None:
+def test_a_pair_with_the_anchor_as_quote_is_used_directly() -> None:
     conversions = Conversions()
     conversions.update(quote("FDUSD/USDC", 0.99, 1.01))
     rate = conversions.to_usd("FDUSD", 0)
@@ -44,7 +44,7 @@ def test_no_peg_is_assumed() -> None:
 
 
 @pytest.mark.parametrize(("bid", "ask"), [(1.1, 1.0), (0.0, 1.0), (1.0, 1.0)])
-def test_a_crossed_or_empty_quote_is_passed_over(bid: float, ask: float) -> None:
+def test_a_crossed_or_empty_quote_is_ignored(bid: float, ask: float) -> None:
     conversions = Conversions()
     conversions.update(quote("USDC/USDT", bid, ask))
     assert conversions.to_usd("USDT", 0) is None
@@ -75,7 +75,7 @@ def test_a_thin_market_sets_no_rate_beside_a_deep_one(thin: tuple[float, float],
     assert conversions.quoted_by("USDT") == ("binance", "USDC/USDT")
 
 
-def test_a_quote_too_wide_to_say_anything_gives_no_rate_and_ends_what_its_market_said() -> None:
+def test_a_quote_with_too_wide_a_spread_removes_the_rate_of_its_market() -> None:
     conversions = Conversions()
     conversions.update(quote("USDT/USDC", 0.99, 1.01))
     conversions.update(quote("USDT/USDC", 0.30, 0.90))
@@ -89,7 +89,7 @@ def test_of_several_the_median_by_size_counts() -> None:
     assert conversions.quoted_by("USDT") == ("b", "USDT/USDC")
 
 
-def test_where_the_deepest_has_gone_stale_another_counts() -> None:
+def test_a_stale_deepest_market_is_replaced_by_another() -> None:
     conversions = Conversions()
     conversions.update(DEEP)
     conversions.update(quote("USDT/USDC", 0.98, 0.99, time=MAX_AGE, exchange="hyperliquid"))

@@ -73,7 +73,7 @@ def test_a_split_costs_what_walking_each_part_costs() -> None:
     assert told(routed) == pytest.approx(0.3)
 
 
-def test_what_rests_pays_the_maker_fee_alone() -> None:
+def test_a_resting_order_pays_the_maker_fee_only() -> None:
     away = choose(limit("98"), prospect(instrument("a")))
     assert estimated(away) == pytest.approx(98 * 0.0005) == pytest.approx(told(away))
     post_only = choose(limit("99.9", time_in_force=TimeInForce.POST_ONLY), prospect(instrument("a")))
@@ -119,13 +119,13 @@ def test_a_perpetual_is_paid_from_its_margin_and_nothing_is_converted() -> None:
 # ── what is not known ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_could_not_be_weighed_has_no_figures() -> None:
+def test_a_candidate_that_could_not_be_priced_has_no_figures() -> None:
     (one,) = choose(order("1"), replace(prospect(instrument("a")), book=None)).decision.candidates
     assert one.reason == "stale: no book"
     assert all(isnan(getattr(one, name)) for name in ("price", "quantity", "fee", "slippage", "total", "book_age_ms"))
 
 
-def test_an_unsound_book_is_no_offer() -> None:
+def test_an_unsound_book_gives_no_offer() -> None:
     good = prospect(instrument("good"))
     assert good.book is not None
     crossed = replace(good, book=replace(good.book, bids=(Level(100.1, 1.0),)))
@@ -140,7 +140,7 @@ def test_an_unsound_book_is_no_offer() -> None:
     assert not routed.legs
 
 
-def test_who_lacks_the_funds_is_no_backup() -> None:
+def test_an_account_without_funds_is_not_a_backup() -> None:
     """An account that holds none of what is sold stood among the exchanges that could take the order."""
     broke = prospect(instrument("broke"), bids=[(99.8, 5.0)], free="0")
     routed = choose(order("1", side=Side.SELL), prospect(instrument("rich")), broke)
@@ -172,7 +172,7 @@ def test_one_wrong_book_does_not_move_the_reference() -> None:
     assert reference_price([], fair(100.0, age=60.0), NOW) == 0.0
 
 
-def test_the_others_of_the_market_are_asked_where_the_prospects_do_not_say_it() -> None:
+def test_other_instruments_of_the_market_give_the_reference_where_the_prospects_do_not() -> None:
     others = [at("b", 105.2), at("c", 105.1)]
     assert reference_price([at("a", 105.0)], fair(102.0), NOW, others) == pytest.approx(105.1)
     assert reference_price([at("a", 120.0)], fair(100.0), NOW, [at("a", 120.0)]) == 100.0, "the same book is one voice"

@@ -35,12 +35,12 @@ def test_books_that_do_not_cross_give_nothing() -> None:
     assert cross(leg(), leg((100, 1)), MUCH) is None
 
 
-def test_a_cross_that_fees_eat_gives_nothing() -> None:
+def test_a_cross_below_the_fees_gives_nothing() -> None:
     assert cross(leg((100, 1), fee=0.001), leg((100.15, 1), fee=0.001), MUCH) is None
     assert cross(leg((100, 1), fee=0.0005), leg((100.15, 1), fee=0.0005), MUCH) is not None
 
 
-def test_a_cross_that_conversion_eats_gives_nothing() -> None:
+def test_a_cross_below_the_conversion_cost_gives_nothing() -> None:
     wide = Rate(0.99, 1.01, 0)
     assert cross(leg((100, 1), quote="USDT", rate=wide), leg((100.9, 1)), MUCH) is None
     assert cross(leg((100, 1)), leg((100.9, 1), quote="USDT", rate=wide), MUCH) is None

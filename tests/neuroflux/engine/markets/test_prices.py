@@ -105,7 +105,7 @@ def test_trades_leave_the_window() -> None:
     assert (price.price, price.volume) == (101, 1)
 
 
-def test_trades_that_an_exchange_repeats_to_who_subscribes_are_no_price_of_now() -> None:
+def test_old_trades_that_an_exchange_repeats_on_subscription_are_ignored() -> None:
     """Hyperliquid's first frame has some 30 trades, which of a quiet coin are hours old."""
     old = [
         replace(trade("a", 250 - number, 1000), event_time=NOW - 86_400_000_000 // (number + 1)) for number in range(30)
@@ -116,7 +116,7 @@ def test_trades_that_an_exchange_repeats_to_who_subscribes_are_no_price_of_now()
     assert (price.price, price.volume) == (210, 2), "what is as old as the window counts"
 
 
-def test_a_trade_that_comes_out_of_order_counts_for_its_own_second() -> None:
+def test_a_trade_out_of_order_counts_in_its_own_second() -> None:
     market = Prices(reference())
     for one in (trade("a", 100, 1), trade("a", 90, 1, at=NOW - 29_000_000), trade("a", 10, 100, at=NOW - 62_000_000)):
         market.trade(one, RATE)
@@ -126,7 +126,7 @@ def test_a_trade_that_comes_out_of_order_counts_for_its_own_second() -> None:
     assert (price.price, price.volume) == (100, 1)
 
 
-def test_no_error_stays_of_what_left_the_window() -> None:
+def test_no_rounding_error_remains_of_trades_that_left_the_window() -> None:
     later = NOW + WINDOW + 1_000_000
     price = last(
         Prices(reference()),
@@ -169,7 +169,7 @@ def test_a_rate_that_is_stale_excludes() -> None:
     assert [one.exchange for one in price.sources] == ["a"]
 
 
-def test_a_stale_quote_excludes_and_its_age_is_told() -> None:
+def test_a_stale_quote_excludes_and_its_age_is_reported() -> None:
     prices = Prices(reference())
     price = last(prices, quote("a", 100), quote("b", 100, at=NOW + STALE))
     assert {one.exchange: one.age_ms for one in price.sources} == {"a": STALE / 1000, "b": 0}
@@ -177,7 +177,7 @@ def test_a_stale_quote_excludes_and_its_age_is_told() -> None:
     assert [one.exchange for one in price.sources] == ["b"]
 
 
-def test_another_asset_with_the_same_ticker_is_left_out_and_named() -> None:
+def test_another_asset_with_the_same_ticker_is_excluded_and_reported() -> None:
     prices = Prices(reference())
     told = fold(prices, [quote("a", 100, size=50), quote("b", 1.0, at=NOW + EVERY, size=10)])
     status, price = told[-2:]
@@ -191,7 +191,7 @@ def test_another_asset_with_the_same_ticker_is_left_out_and_named() -> None:
     assert len(fold(prices, [quote("a", 100, at=NOW + REMIND), quote("b", 1.0, at=NOW + REMIND + EVERY)])) == 3
 
 
-def test_what_agrees_again_is_back_and_said_once() -> None:
+def test_an_instrument_that_agrees_again_is_included_and_reported_once() -> None:
     prices = Prices(reference())
     fold(prices, [quote("a", 100, size=50), quote("b", 1.0, at=NOW + EVERY, size=10)])
     told = fold(prices, [quote("b", 100.5, at=NOW + 2 * EVERY, size=10), quote("b", 100.4, at=NOW + 3 * EVERY)])
@@ -210,7 +210,7 @@ def test_of_many_the_outlier_is_left_out() -> None:
     assert [one.exchange for one in price.sources] == ["a", "b"]
 
 
-def test_given_at_most_every_so_often_a_market() -> None:
+def test_a_market_is_published_at_most_at_its_interval() -> None:
     prices = Prices(reference())
     times = [NOW, NOW + 1, NOW + EVERY - 1, NOW + EVERY, NOW + EVERY + 1, NOW + 3 * EVERY]
     told = [len(prices.quote(quote("a", 100, at=at), RATE)) for at in times]
@@ -272,7 +272,7 @@ def test_an_instrument_listed_later_is_priced_from_then_on() -> None:
     assert {one.exchange for one in price.sources} == {"a", "b"}
 
 
-def test_what_was_traded_before_is_recalled_once() -> None:
+def test_earlier_trades_are_restored_once() -> None:
     tape = [trade("a", 100.0, 3.0, NOW - WINDOW // 2), trade("b", 102.0, 1.0, NOW - 1)]
     seen, told = Prices(reference()), Prices(reference())
     fold(seen, tape)

@@ -131,7 +131,7 @@ def test_without_a_step_nothing_is_rounded() -> None:
 
 
 @given(ABOVE_STEPS, ABOVE_STEPS, SIDES, st.booleans(), TYPES, st.sampled_from([BINANCE, HYPERLIQUID]))
-def test_what_was_rounded_breaks_no_rule_of_precision(
+def test_a_rounded_order_obeys_the_precision_rules(
     quantity: Decimal, price: Decimal, side: Side, aggressive: bool, type_: OrderType, instrument: Instrument
 ) -> None:
     rounded_price = round_price(instrument, price, side, aggressive)
@@ -163,11 +163,11 @@ def test_violations(quantity: str, price: str, type_: OrderType, words: str) -> 
     assert bool(found) == bool(words)
 
 
-def test_without_a_maximum_any_quantity_goes() -> None:
+def test_without_a_maximum_any_quantity_is_allowed() -> None:
     assert violation(HYPERLIQUID, Decimal(10_000), Decimal(100), OrderType.LIMIT) == ""
 
 
-def test_what_only_reduces_has_no_minimum_of_value_and_keeps_its_step() -> None:
+def test_a_reducing_order_has_no_minimum_value_but_keeps_its_step() -> None:
     small, price = BINANCE.quantity_step, BINANCE.tick_size
     assert "minimum" in violation(BINANCE, small, price, OrderType.LIMIT)
     assert "value" not in violation(BINANCE, small, price, OrderType.LIMIT, reduces=True)

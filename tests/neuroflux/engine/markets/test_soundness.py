@@ -47,7 +47,7 @@ def test_a_sound_record_has_no_flaw(record: Any) -> None:
 
 
 @pytest.mark.parametrize("wrong", [0.0, -1.0, nan, inf, -inf, 1e300, 1e-300])
-def test_a_number_that_is_none_is_named(wrong: float) -> None:
+def test_an_invalid_number_is_named(wrong: float) -> None:
     for name in ("bid_price", "bid_size", "ask_price", "ask_size"):
         assert "range" in flaw(replace(QUOTE, **{name: wrong}), NOW)
     assert "range" in flaw(replace(TRADE, price=wrong), NOW)
@@ -103,7 +103,7 @@ records = (
 
 
 @given(st.lists(records, max_size=20))
-def test_whatever_is_sound_can_be_computed_with(given: list[Any]) -> None:
+def test_every_sound_record_can_be_computed_with(given: list[Any]) -> None:
     reference = Reference([listed("a", 1), listed("b", 1000)])
     prices, arbitrage = Prices(reference), Arbitrage(reference, thresholds_of(ARBITRAGE_THRESHOLDS))
     told: list[Any] = []
@@ -125,7 +125,7 @@ def test_whatever_is_sound_can_be_computed_with(given: list[Any]) -> None:
             assert 0 <= price.liquidity_score <= 1
 
 
-def test_health_is_judged_by_what_orders_are_decided_by() -> None:
+def test_only_the_figures_used_by_decisions_must_be_finite() -> None:
     """How much of a limit is used is not known of every exchange: its health counts all the same."""
     known = ExchangeHealth("a", HealthStatus.ONLINE, 3.0, 100.0, nan, NOW, "", NOW)
     assert flaw_of_health(known, NOW) == ""
@@ -153,7 +153,7 @@ LISTED = instrument("a", multiplier=1000)
         ({"multiplier": 1_000_000, "price_significant_figures": 5, "price_decimals": 8}, ""),
     ],
 )
-def test_an_instrument_that_nothing_can_be_traded_by_is_named(wrong: dict[str, Any], reads: str) -> None:
+def test_an_instrument_with_invalid_rules_is_named(wrong: dict[str, Any], reads: str) -> None:
     told = flaw_of_instrument(replace(LISTED, **wrong))
     assert told.startswith(reads)
     assert bool(told) is bool(reads)
@@ -169,7 +169,7 @@ rules = st.fixed_dictionaries(
 
 
 @given(rules, st.sampled_from(Side), st.sampled_from(["optimal", "balanced", "redundant"]))
-def test_one_instrument_whatever_its_rules_stops_no_other(odd: dict[str, Any], side: Side, strategy: str) -> None:
+def test_invalid_rules_of_one_instrument_do_not_affect_others(odd: dict[str, Any], side: Side, strategy: str) -> None:
     one = replace(instrument("odd"), **odd)
     others = [prospect(instrument(exchange)) for exchange in ("a", "b")]
     sound = [*others, *([] if flaw_of_instrument(one) else [prospect(one)])]

@@ -15,7 +15,7 @@ def test_the_average_is_weighted_by_what_each_level_gave() -> None:
     assert (taken.quantity, taken.average_price, taken.worst_price) == (2.0, 100.5, 101.0)
 
 
-def test_a_book_that_is_too_thin_gives_what_it_has() -> None:
+def test_a_thin_book_gives_what_it_holds() -> None:
     assert walk(ASKS, 100.0).quantity == 7.0
 
 

@@ -66,7 +66,7 @@ def test_a_deposit_and_a_withdrawal_are_flows_and_no_profit() -> None:
     assert reported["attribution_analysis"]["total"] == pytest.approx(0)
 
 
-def test_a_trade_and_its_fee_are_none() -> None:
+def test_a_trade_and_its_fee_are_not_flows() -> None:
     fee = Movement(NOW + MINUTE, "binance", "BTC", -0.001)
     holdings = held("USDC", 1000, 800) + held("BTC", 1.0, 2.999, price=100)
     assert flows(holdings, [*bought(1, 2.0, 100.0), fee], ()) == ([], [])
@@ -75,14 +75,14 @@ def test_a_trade_and_its_fee_are_none() -> None:
     assert unpaid.quantity == pytest.approx(-0.001)
 
 
-def test_a_deposit_beside_a_trade_is_told_from_it() -> None:
+def test_a_deposit_beside_a_trade_is_distinguished_from_it() -> None:
     holdings = held("USDC", 1000, 950) + held("BTC", 1.0, 3.0, price=100)
     (only,) = flows(holdings, bought(1, 2.0, 100.0), ())[0]
     assert only.asset == "USDC"
     assert only.quantity == pytest.approx(150.0)
 
 
-def test_a_balance_whose_fill_is_not_stored_yet_is_not_asked() -> None:
+def test_a_balance_whose_fill_is_not_stored_yet_is_ignored() -> None:
     """Of a purchase both balances are stored, and its fill is not: nothing flowed in or out."""
     holdings = held("USDC", 1000, 1000, 800) + held("BTC", 1.0, 1.0, 3.0, price=100)
     until = {"binance": NOW + 2 * MINUTE}
@@ -103,12 +103,12 @@ def test_a_balance_that_is_carried_forward_is_one_report() -> None:
     assert flows(reported + between + held("BTC", 1.0, 3.0, 3.0, price=100), bought(1, 2.0, 100.0), ()) == ([], [])
 
 
-def test_a_balance_that_comes_late_is_no_flow() -> None:
+def test_a_late_balance_is_not_a_flow() -> None:
     holdings = held("USDC", 1000, 1000, 800) + held("BTC", 1.0, 3.0, 3.0, price=100)
     assert flows(holdings, bought(1, 2.0, 100.0), ()) == ([], [])
 
 
-def test_an_asset_that_is_new_on_a_known_exchange_was_deposited() -> None:
+def test_a_new_asset_on_a_known_exchange_is_a_deposit() -> None:
     holdings = held("USDC", 1000, 1000) + held("ETH", 2.0, price=10, start=1)
     assert flows(holdings, (), ())[0] == [Flow(NOW + MINUTE, "binance", "ETH", 2.0)]
     reported = performance(holdings, {})["performance_metrics"]
@@ -119,7 +119,7 @@ OPEN = Exposure("hyperliquid", "USDC", NOW, NOW + 99 * MINUTE)
 CLOSED = Movement(NOW + 2 * MINUTE, "hyperliquid", "USDC", 0.0, on_margin=True)
 
 
-def test_a_deposit_while_a_position_is_open_is_no_profit_of_it() -> None:
+def test_a_deposit_while_a_position_is_open_is_not_its_profit() -> None:
     holdings = held("USDC", 1000, 1500, 1500, 1200, exchange="hyperliquid")
     found, uncertain = flows(holdings, (), [OPEN])
     assert [one.quantity for one in found] == [500.0, -300.0]
@@ -127,7 +127,7 @@ def test_a_deposit_while_a_position_is_open_is_no_profit_of_it() -> None:
     assert performance(holdings, {}, (), [OPEN])["performance_metrics"]["profit_usd"] == pytest.approx(0)
 
 
-def test_what_a_wallet_changes_by_when_a_position_is_traded_counts_as_profit_and_a_note_says_so() -> None:
+def test_a_wallet_change_when_a_position_is_traded_is_profit_with_a_note() -> None:
     holdings = held("USDC", 1000, 1000, 1100, 1600, exchange="hyperliquid")
     found, uncertain = flows(holdings, [CLOSED], [OPEN])
     assert found == [Flow(NOW + 3 * MINUTE, "hyperliquid", "USDC", 500.0)], "later it can"
@@ -145,7 +145,7 @@ def named(*flows_of: tuple[float, float], exchange: str = "hyperliquid", asset: 
     return [Flow(NOW + int(minute * MINUTE), exchange, asset, quantity) for minute, quantity in flows_of]
 
 
-def test_a_named_deposit_seconds_beside_a_trade_of_a_position_is_no_profit_of_it() -> None:
+def test_a_named_deposit_seconds_from_a_position_trade_is_not_its_profit() -> None:
     """The position is closed with a profit of 100 while 500 arrive."""
     holdings = held("USDC", 1000, 1000, 1600, 1600, exchange="hyperliquid")
     assert performance(holdings, {}, [CLOSED], [OPEN])["performance_metrics"]["profit_usd"] == pytest.approx(600)
@@ -168,7 +168,7 @@ def test_a_named_withdrawal_at_the_time_of_funding_is_a_flow() -> None:
 
 
 @pytest.mark.parametrize("minute", [1.4, 1.6])
-def test_what_is_named_is_in_the_change_that_shows_it(minute: float) -> None:
+def test_a_named_flow_is_matched_to_the_change_that_shows_it(minute: float) -> None:
     """Two clocks: it is named seconds before, or after, the balance that has it, whose time is that of the half."""
     for holdings, at in (
         (held("USDC", 1000, 1500, 1510, exchange="hyperliquid"), 1),
@@ -178,29 +178,29 @@ def test_what_is_named_is_in_the_change_that_shows_it(minute: float) -> None:
         assert (only.time, only.quantity) == (NOW + at * MINUTE, 500)
 
 
-def test_what_is_named_is_not_deduced_again_and_what_is_not_still_is() -> None:
+def test_a_named_flow_is_not_deduced_again_and_an_unnamed_one_is() -> None:
     holdings = held("USDC", 1000, 1700, 1700, 1600, exchange="hyperliquid")
     assert [one.quantity for one in flows(holdings, (), (), named((0.9, 500)))[0]] == [700, -100]
 
 
-def test_a_named_deposit_that_is_withdrawn_at_once_is_no_balance_that_came_late() -> None:
+def test_a_named_deposit_withdrawn_at_once_is_not_taken_for_a_late_balance() -> None:
     holdings = held("USDC", 1000, 1500, 1000, exchange="hyperliquid")
     assert not flows(holdings, (), ())[0]
     found, _ = flows(holdings, (), (), named((0.9, 500), (1.9, -500)))
     assert [one.quantity for one in found] == [500, -500]
 
 
-def test_what_was_there_at_first_or_is_in_no_balance_yet_is_no_flow() -> None:
+def test_a_flow_before_the_first_balance_or_after_the_last_is_not_counted() -> None:
     holdings = held("USDC", 1500, 1500, exchange="hyperliquid")
     assert not flows(holdings, (), (), named((0.2, 500), (1.8, 300)))[0]
 
 
-def test_what_the_account_earned_beside_its_trades_is_profit() -> None:
+def test_earnings_beside_trades_are_profit() -> None:
     holdings, rebate = held("USDC", 1000, 1003), Movement(NOW + MINUTE, "binance", "USDC", 3.0)
     assert performance(holdings, {}, [rebate])["performance_metrics"]["profit_usd"] == pytest.approx(3)
 
 
-def test_of_an_exchange_that_names_them_no_note_says_that_they_could_not_be_told() -> None:
+def test_an_exchange_that_names_its_flows_gets_no_note() -> None:
     holdings = held("USDC", 1000, 1000, 1100, 1600, exchange="hyperliquid")
     assert flows(holdings, [CLOSED], [OPEN], named((0.1, 1)))[1] == []
     assert flows(holdings, [CLOSED], [OPEN], named((0.1, 1), exchange="binance"))[1] == [("hyperliquid", "USDC")]
@@ -208,19 +208,19 @@ def test_of_an_exchange_that_names_them_no_note_says_that_they_could_not_be_told
 
 
 @pytest.mark.parametrize("seconds", [-9, 9])
-def test_a_wallet_that_shows_a_fill_early_or_late_saw_no_deposit(seconds: int) -> None:
+def test_a_wallet_that_shows_a_fill_early_or_late_has_no_deposit(seconds: int) -> None:
     """The fill's own time is nine seconds outside of the two balances between which the wallet changed."""
     holdings = held("USDC", 1000, 1000, 1100, exchange="hyperliquid")
     moved = [replace(CLOSED, time=holdings[1 if seconds < 0 else 2].reported + seconds * 1_000_000)]
     assert flows(holdings, moved, [OPEN])[0] == []
 
 
-def test_what_a_position_lost_that_was_closed_without_a_known_fill_was_not_withdrawn() -> None:
+def test_the_loss_of_a_position_closed_without_a_known_fill_is_not_a_withdrawal() -> None:
     holdings = held("USDC", 1000, 1000, 400, 400, exchange="hyperliquid")
     assert flows(holdings, (), [replace(OPEN, end=NOW + 3 * MINUTE)])[0] == []
 
 
-def test_funding_is_no_deposit() -> None:
+def test_funding_is_not_a_deposit() -> None:
     """The hour begins 14 minutes before NOW, and 46 after it."""
     start = (3600 - NOW // 1_000_000 % 3600) // 60 - 1
     holdings = held("USDC", 1000, 1000, 999, 998, 1098, 1098, 1198, exchange="hyperliquid", start=start - 1)
@@ -235,7 +235,7 @@ def test_a_position_between_two_balances_is_known_by_its_fills() -> None:
     assert flows(held("USDC", 1000, 1010, exchange="hyperliquid"), fill, ())[0] == []
 
 
-def test_a_flow_of_a_minute_without_prices_counts_in_the_next_picture() -> None:
+def test_a_flow_of_a_minute_without_prices_counts_in_the_next_snapshot() -> None:
     holdings = held("USDC", 1000, 1000, 1000) + [
         Holding(one.time, "binance", "ETH", one.quantity, price, one.reported)
         for one, price in zip(held("ETH", 0.0, 2.0, 2.0), (None, None, 10.0), strict=True)
@@ -274,7 +274,7 @@ def test_profit_is_what_prices_made_whatever_was_traded_and_moved(moves: list[tu
 # ── what each asset gained ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_purchase_is_no_gain_of_what_was_bought_and_no_loss_of_what_paid() -> None:
+def test_a_purchase_is_neither_a_gain_of_the_bought_asset_nor_a_loss_of_the_spent_one() -> None:
     """Two bitcoins at 100 that are worth 110 at the end of the minute, with a fee of a tenth of a BNB of 50 USD."""
     holdings = held("USDC", 1000, 800) + held("BTC", 1.0, 3.0, price=110) + held("BNB", 1.0, 0.9, price=50)
     moved = [*bought(1, 2.0, 100.0), fee(SPOT, NOW + MINUTE, "binance", (0.1, "BNB"))]
@@ -285,7 +285,7 @@ def test_a_purchase_is_no_gain_of_what_was_bought_and_no_loss_of_what_paid() -> 
     }
 
 
-def test_what_is_charged_waits_for_the_balance_that_has_seen_it() -> None:
+def test_a_charge_waits_for_the_balance_that_includes_it() -> None:
     moved = [*bought(1.75, 2.0, 100.0), *bought(-1, 5.0, 100.0), *bought(7, 9.0, 100.0)]
     assert transfers(held("USDC", 1000, 1000, 800), moved) == [
         Transfer(NOW + 2 * MINUTE, "binance", "USDC", "BTC", -200.0)

@@ -49,14 +49,14 @@ def test_an_exchange_that_appears_later_brings_money_and_no_profit() -> None:
     assert told["performance_metrics"]["total_return"] == pytest.approx(0.1)
 
 
-def test_what_was_never_priced_is_named_and_in_no_figure() -> None:
+def test_an_asset_without_any_price_is_named_and_in_no_figure() -> None:
     odd = [Holding(NOW + at * MINUTE, "binance", "ODD", 7.0, None) for at in range(2)]
     told = performance(rows(100.0, 110.0) + odd, {})
     assert told["unpriced"] == ["ODD"] == list(unpriced(odd))
     assert told["performance_metrics"]["equity_usd"] == pytest.approx(220.0)
 
 
-def test_what_has_no_price_any_more_is_valued_by_its_last_and_that_is_said() -> None:
+def test_an_asset_without_a_current_price_is_valued_by_its_last_with_a_note() -> None:
     gone = [*rows(100.0, 110.0), Holding(NOW + 2 * MINUTE, "binance", "BTC", 2.0, None)]
     told = performance(gone, {})
     assert told["performance_metrics"]["equity_usd"] == pytest.approx(220.0)
@@ -71,7 +71,7 @@ def test_the_history_begins_when_everything_held_is_priced() -> None:
     assert len(history(rows(100.0, 110.0, 120.0) + late)) == 2
 
 
-def test_too_little_history_is_said_and_not_filled() -> None:
+def test_too_little_history_is_noted_and_not_filled() -> None:
     told = performance([], {"BTC": []})
     assert told["performance_metrics"]["equity_usd"] is None
     assert any("no history" in note for note in told["notes"])

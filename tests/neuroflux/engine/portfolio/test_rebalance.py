@@ -88,18 +88,18 @@ BTC_B, ETH_B = (trades_at("b", base, fee="0.0001") for base in ("BTC", "ETH"))
 @pytest.mark.parametrize(
     "target", [{}, {"BTC": 0.5}, {"BTC": 0.6, "ETH": 0.5}, {"BTC": 1.5, "ETH": -0.5}, {"BTC": float("nan")}]
 )
-def test_a_target_that_is_no_whole_is_refused_by_name(target: dict[str, float]) -> None:
+def test_a_target_that_does_not_sum_to_one_is_refused_by_name(target: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="target_allocation"):
         planned(target, [])
 
 
 @pytest.mark.parametrize("slippage", [-0.1, 1.0, float("nan")])
-def test_a_slippage_that_is_no_fraction_is_refused_by_name(slippage: float) -> None:
+def test_a_slippage_outside_of_0_to_1_is_refused_by_name(slippage: float) -> None:
     with pytest.raises(UsageError, match="max_slippage"):
         planned({"BTC": 1.0}, [], slippage=slippage)
 
 
-def test_thirds_are_a_whole() -> None:
+def test_three_thirds_sum_to_one() -> None:
     held = [holds("a", "BTC", 1), holds("a", "ETH", 20), holds("a", "SOL", 500)]
     found = planned({"BTC": 0.333, "ETH": 0.333, "SOL": 0.333}, held, BTC_A, ETH_A, SOL_A)
     assert found.trades == ()
@@ -109,7 +109,7 @@ def test_thirds_are_a_whole() -> None:
 # ── simple cases, by hand ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_cash_buys_what_is_wanted() -> None:
+def test_cash_buys_the_target_assets() -> None:
     found = planned({"BTC": 0.5, "USDC": 0.5}, [holds("a", "USDC", 100_000)], BTC_A)
     (trade,) = found.trades
     assert (trade.side, trade.exchange, trade.symbol) == (Side.BUY, "a", "BTC/USDC")
@@ -123,7 +123,7 @@ def test_cash_buys_what_is_wanted() -> None:
     assert not found.partial
 
 
-def test_what_the_target_does_not_name_is_sold_for_what_it_does() -> None:
+def test_assets_outside_of_the_target_are_sold_for_those_in_it() -> None:
     found = planned({"ETH": 1.0}, [holds("a", "BTC", 1)], BTC_A, ETH_A)
     assert orders(found) == [("a", "sell", "BTC/USDC"), ("a", "buy", "ETH/USDC")]
     assert found.trades[0].quantity == 1
@@ -131,7 +131,7 @@ def test_what_the_target_does_not_name_is_sold_for_what_it_does() -> None:
     assert not found.partial, found.skipped
 
 
-def test_the_reference_example_takes_as_many_trades_as_assets_are_off() -> None:
+def test_the_reference_example_takes_one_trade_for_each_deviating_asset() -> None:
     target = {"BTC": 0.4, "ETH": 0.3, "SOL": 0.2, "USDC": 0.1}
     found = planned(target, [holds("a", "BTC", 2)], BTC_A, ETH_A, SOL_A, trades_at("b", "BTC"))
     assert orders(found) == [("a", "sell", "BTC/USDC"), ("a", "buy", "ETH/USDC"), ("a", "buy", "SOL/USDC")]
@@ -153,7 +153,7 @@ def test_each_trade_goes_to_its_own_cheapest_exchange() -> None:
     assert sorted(orders(found)) == [("a", "sell", "ETH/USDC"), ("b", "sell", "BTC/USDC")]
 
 
-def test_each_trade_goes_where_it_can_be_made_whole_even_where_that_is_dear() -> None:
+def test_each_trade_goes_where_it_fills_completely_even_at_a_higher_cost() -> None:
     held = [holds("a", "BTC", "1.5"), holds("b", "BTC", "0.5"), holds("a", "ETH", 10), holds("b", "ETH", 30)]
     cheap = trades_at("a", "ETH", fee="0.0001")
     dear = trades_at("b", "ETH")
@@ -162,7 +162,7 @@ def test_each_trade_goes_where_it_can_be_made_whole_even_where_that_is_dear() ->
     assert len(found.trades) == 3, "30 of 35 ETH on b, the rest on a"
 
 
-def test_one_dear_trade_comes_before_two_cheap_ones() -> None:
+def test_one_expensive_trade_is_preferred_to_two_cheap_ones() -> None:
     held = [holds("a", "BTC", "1.5"), holds("b", "BTC", "0.5")]
     assert orders(planned({"BTC": 0.5, "USDC": 0.5}, held, BTC_A, BTC_B)) == [("a", "sell", "BTC/USDC")]
 
@@ -174,7 +174,7 @@ def test_a_sale_is_made_where_its_proceeds_are_needed() -> None:
     assert found.transfers == ()
 
 
-def test_two_wants_on_two_exchanges_are_each_paid_at_home() -> None:
+def test_two_purchases_on_two_exchanges_are_each_paid_from_their_own_account() -> None:
     held = [holds("a", "BTC", 1), holds("b", "BTC", 1)]
     sol = trades_at("b", "SOL")
     found = planned({"BTC": 0.5, "ETH": 0.25, "SOL": 0.25}, held, BTC_A, BTC_B, ETH_A, sol)
@@ -206,7 +206,7 @@ def test_what_is_sold_on_one_exchange_is_paid_for_with_the_money_of_another() ->
     assert not found.partial
 
 
-def test_money_that_the_target_keeps_is_named_where_it_does_not_pay() -> None:
+def test_money_that_the_target_keeps_is_named_as_the_reason() -> None:
     held = [holds("a", "USDC", 10_000), holds("b", "ETH", 4)]
     found = planned({"SOL": 0.5, "USDC": 0.5}, held, SOL_A)
     (reason,) = (one.reason for one in found.skipped if one.asset == "SOL")
@@ -216,7 +216,7 @@ def test_money_that_the_target_keeps_is_named_where_it_does_not_pay() -> None:
 # ── what can't be done is told ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_money_elsewhere_is_proposed_to_be_moved() -> None:
+def test_a_transfer_of_money_from_elsewhere_is_proposed() -> None:
     found = planned({"ETH": 0.5, "USDC": 0.5}, [holds("a", "USDC", 1_000)], BTC_A, ETH_B)
     assert found.trades == ()
     (move,) = found.transfers
@@ -225,7 +225,7 @@ def test_money_elsewhere_is_proposed_to_be_moved() -> None:
     assert found.partial
 
 
-def test_an_asset_is_proposed_to_be_moved_to_where_it_can_be_sold() -> None:
+def test_a_transfer_of_an_asset_to_where_it_can_be_sold_is_proposed() -> None:
     found = planned({"BTC": 0.4, "USDC": 0.6}, [holds("a", "BTC", 1)], BTC_B)
     (move,) = found.transfers
     assert (move.asset, move.source, move.destination, move.quantity) == ("BTC", "a", "b", Decimal("0.6"))
@@ -233,17 +233,17 @@ def test_an_asset_is_proposed_to_be_moved_to_where_it_can_be_sold() -> None:
     assert found.partial
 
 
-def test_what_is_proposed_is_proposed_once() -> None:
+def test_each_transfer_is_proposed_once() -> None:
     held = [holds("a", "USDC", 300), holds("c", "USDC", 700)]
     found = planned({"ETH": 0.5, "SOL": 0.5}, held, ETH_B, trades_at("b", "SOL"))
     assert [(one.source, int(one.quantity)) for one in found.transfers] == [("a", 300), ("c", 200), ("c", 500)]
 
 
-def test_no_transfer_to_where_it_is_of_no_use() -> None:
+def test_no_useless_transfer_is_proposed() -> None:
     assert planned({"ETH": 1.0}, [holds("a", "BTC", 1)], BTC_B, trades_at("c", "ETH")).transfers == ()
 
 
-def test_a_thin_sale_does_not_spend_the_cash_that_is_to_be_kept() -> None:
+def test_a_thin_sale_does_not_spend_cash_that_the_target_keeps() -> None:
     held = [holds("a", "BTC", 1), holds("a", "USDC", 50_000)]
     found = planned({"ETH": 0.5, "USDC": 0.5}, held, trades_at("a", "BTC", depth=10_000), ETH_A)
     assert [round(one.value_usd, -2) for one in found.trades] == [10_000, 10_000]
@@ -259,7 +259,7 @@ def test_several_purchases_share_an_account_with_their_fees() -> None:
     assert found.trades[1].bound_price > found.trades[1].price or found.partial
 
 
-def test_nothing_is_sold_for_what_can_not_be_bought() -> None:
+def test_nothing_is_sold_for_an_asset_that_can_not_be_bought() -> None:
     found = planned({"ETH": 1.0}, [holds("a", "BTC", 1)], BTC_A, BTC_B, ETH_B)
     assert found.trades == ()
     assert [(one.asset, one.source, one.destination) for one in found.transfers] == [("BTC", "a", "b")]
@@ -304,7 +304,7 @@ def test_locked_collateral_buys_nothing() -> None:
     assert rules(found) == {"BTC": "funds"}
 
 
-def test_dust_and_minimums_are_kept_and_told() -> None:
+def test_dust_and_minimums_are_respected_and_reported() -> None:
     held = [holds("a", "USDC", 10_000), holds("a", "BTC", "0.00008"), holds("a", "ETH", "0.0032")]
     found = planned({"USDC": 1.0}, held, BTC_A, ETH_A)
     assert found.trades == ()
@@ -330,7 +330,7 @@ def test_an_asset_without_a_price_is_listed_and_not_counted() -> None:
     assert wanted.partial
 
 
-def test_a_stale_book_is_told_and_not_traded() -> None:
+def test_a_stale_book_is_reported_and_not_traded() -> None:
     assert BTC_A.book is not None
     old = replace(BTC_A, book=replace(BTC_A.book, received_time=NOW - 60_000_000))
     found = planned({"BTC": 1.0}, [holds("a", "USDC", 100)], old)
@@ -353,7 +353,7 @@ def test_another_stablecoin_is_exchanged_for_the_one_that_is_named() -> None:
     assert found.expected_allocation["USDC"] == pytest.approx(0.5, abs=1e-3)
 
 
-def test_where_nothing_exchanges_stablecoins_it_is_told() -> None:
+def test_a_missing_stablecoin_conversion_is_reported() -> None:
     found = planned({"BTC": 0.5, "USDC": 0.5}, [holds("a", "USDT", 10_000)], trades_at("a", "BTC", "USDT"))
     assert orders(found) == [("a", "buy", "BTC/USDT")]
     assert rules(found) == {"USDC": "conversion"}
@@ -408,7 +408,7 @@ def scenes(draw: st.DrawFn) -> tuple[dict[str, float], list[Balance], list[Prosp
 
 @settings(deadline=None)
 @given(scenes())
-def test_every_plan_keeps_the_laws(scene: tuple[dict[str, float], list[Balance], list[Prospect], float]) -> None:
+def test_every_plan_keeps_the_invariants(scene: tuple[dict[str, float], list[Balance], list[Prospect], float]) -> None:
     target, held, prospects, slippage = scene
     found = planned(target, held, *prospects, slippage=slippage)
     known = {(one.instrument.exchange, one.instrument.symbol): one for one in prospects}
@@ -479,7 +479,7 @@ def test_a_portfolio_at_its_target_is_left_alone(
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 8), min_size=3, max_size=3), st.lists(st.integers(1, 8), min_size=3, max_size=3))
-def test_on_one_exchange_each_asset_that_is_off_takes_one_trade(here: list[int], there: list[int]) -> None:
+def test_on_one_exchange_each_deviating_asset_takes_one_trade(here: list[int], there: list[int]) -> None:
     """The stablecoin is what all trade against, so fewer can't do."""
     held = [
         holds("a", name, Decimal(n * 10_000) / Decimal(str(PRICES[name]))) for name, n in zip(ASSETS, here, strict=True)

@@ -17,12 +17,12 @@ HUGE = "x" * 200_000
 
 
 @pytest.mark.parametrize("order_id", ["", "#claim", "a\nb", "a\x00", HUGE])
-def test_ids_that_no_order_may_have(order_id: str) -> None:
+def test_invalid_order_ids(order_id: str) -> None:
     assert 0 < len(order_id_fault(order_id)) < 200
 
 
 @pytest.mark.parametrize("order_id", ["1", "019a-uuid", "Auftrag für BTC", "x" * 128])
-def test_ids_that_an_order_may_have(order_id: str) -> None:
+def test_valid_order_ids(order_id: str) -> None:
     assert order_id_fault(order_id) == ""
 
 
@@ -72,7 +72,7 @@ def test_what_is_too_large_is_named(command: OrderCommand, names: str) -> None:
         (ControlCommand(kind=ControlKind.PROBE, why=HUGE), "why"),
     ],
 )
-def test_a_control_command_that_can_not_be_obeyed_is_named(control: ControlCommand, names: str) -> None:
+def test_an_invalid_control_command_is_named(control: ControlCommand, names: str) -> None:
     told = control_fault(control, EXCHANGE_IDS)
     assert told.startswith(names)
     assert bool(told) == bool(names)
@@ -92,7 +92,7 @@ def test_a_control_command_that_can_not_be_obeyed_is_named(control: ControlComma
         (replace(FAILOVER, conditions={"weather": 1.0}), "conditions: 'weather'"),
     ],
 )
-def test_a_failover_that_can_not_be_followed_is_named(failover: Failover, names: str) -> None:
+def test_an_invalid_failover_is_named(failover: Failover, names: str) -> None:
     told = failover_fault(failover, EXCHANGE_IDS)
     assert told.startswith(names)
     assert bool(told) == bool(names)

@@ -64,9 +64,7 @@ def test_what_may_still_be_bought_or_sold(held: dict[str, int], side: Side, allo
     st.integers(0, 2000),
     st.integers(1, 20),
 )
-def test_an_order_of_that_size_does_not_pass_the_bound(
-    held: dict[str, int], side: Side, equity: int, most: int
-) -> None:
+def test_an_order_of_that_size_stays_within_the_bound(held: dict[str, int], side: Side, equity: int, most: int) -> None:
     positions = {name: position(name, quantity) for name, quantity in held.items()}
     before = sum(abs(worth(one)) for one in positions.values())
     allowed = room("a", side, positions, Decimal(equity), Decimal(most))

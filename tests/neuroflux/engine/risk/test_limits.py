@@ -120,7 +120,7 @@ NOW = 1_000_000_000
         (replace(GOOD, kind=CommandKind.REBALANCE, legs=(replace(BUY, price=Decimal(-1)),)), "price: -1 is not above"),
     ],
 )
-def test_commands_without_sense_are_refused_by_name(command: OrderCommand, fault: str) -> None:
+def test_invalid_commands_are_refused_by_name(command: OrderCommand, fault: str) -> None:
     told = command_fault(command)
     assert told.startswith(fault)
     assert bool(told) == bool(fault)
@@ -132,7 +132,7 @@ def test_the_limits_are_those_of_the_configuration() -> None:
     assert limits_of(ORDER_LIMITS).max_command_age_seconds == ORDER_LIMITS["max_command_age_seconds"]
 
 
-def test_a_command_that_lay_too_long_is_refused() -> None:
+def test_a_command_that_is_too_old_is_refused() -> None:
     limits = replace(LIMITS, max_command_age_seconds=60.0)
     assert age_fault(0, 60_000_000, limits) == ""
     assert age_fault(0, 60_100_000, limits) == "late: it was sent 60.1 s ago; after 60 s a command is not carried out"
@@ -159,7 +159,7 @@ def test_the_collar_holds_on_the_side_that_costs(side: Side, price: float, allow
     assert (collar_fault(side, price, 100.0, LIMITS) == "") is allowed
 
 
-def test_a_halt_of_everything_stops_everything() -> None:
+def test_a_halt_of_all_accounts_halts_each() -> None:
     assert halt_fault({}) == ""
     assert halt_fault({"binance": "maintenance"}) == ""
     assert halt_fault({"*": "too hot"}) == "halted: too hot"
@@ -207,7 +207,9 @@ def seen(written: int, event_time: int | None = None) -> Seen:
         (PERPETUAL, Side.SELL, "USDT", Decimal(200) * MARGIN),
     ],
 )
-def test_an_open_intent_holds_what_it_may_spend(instrument: Instrument, side: Side, asset: str, held: Decimal) -> None:
+def test_an_open_order_reserves_what_it_may_spend(
+    instrument: Instrument, side: Side, asset: str, held: Decimal
+) -> None:
     order = routed(instrument, side)
     assert reserved([order], "binance", asset, seen(NOW), NOW, {}) == held
     assert reserved([order], "hyperliquid", asset, seen(NOW), NOW, {}) == 0
@@ -236,7 +238,7 @@ def test_the_margin_of_an_order_is_planned_with_once_at_whatever_leverage(
     assert float(taken) == pytest.approx(200 / leverage if leverage and bought is PERPETUAL else float(held))
 
 
-def test_what_balances_show_counts_no_more() -> None:
+def test_funds_that_balances_show_are_not_reserved() -> None:
     filled, under_way = heard(routed(SPOT), OrderState.FILLED, 2), routed(SPOT)
     asked: list[tuple[str, str]] = []
 
@@ -251,7 +253,7 @@ def test_what_balances_show_counts_no_more() -> None:
     assert not shown(under_way, lambda exchange, asset: seen(NOW), NOW)
 
 
-def test_a_fill_stays_reserved_until_the_balance_tells_and_a_rejected_order_holds_nothing() -> None:
+def test_a_fill_stays_reserved_until_the_balance_shows_it_and_a_rejected_order_reserves_nothing() -> None:
     assert reserved([heard(routed(SPOT), OrderState.FILLED, 2)], "binance", "USDT", seen(NOW - 1), NOW, {}) == 200
     assert reserved([heard(routed(SPOT), OrderState.REJECTED, 0)], "binance", "USDT", seen(NOW - 1), NOW, {}) == 0
 
@@ -265,7 +267,7 @@ def held(order: Order, balance: Seen, now: int = NOW + 10_000 * MS) -> Decimal:
     return reserved([order], "binance", "USDT", balance, now, {})
 
 
-def test_a_push_that_comes_before_the_answer_shows_the_fill() -> None:
+def test_a_push_before_the_answer_shows_the_fill() -> None:
     """The order is sent at 0 ms, filled at 2, the balance is written at 5 and the answer heard at 9."""
     order = heard(routed(SPOT), OrderState.FILLED, 2, at=NOW + 9 * MS, time=NOW + 2 * MS)
     assert held(order, Seen(NOW + 5 * MS, NOW + 2 * MS)) == 0
@@ -274,7 +276,7 @@ def test_a_push_that_comes_before_the_answer_shows_the_fill() -> None:
     assert held(order, Seen(NOW + 10 * MS, NOW - 900 * MS)) == 0, "the next one does, whatever its clock says"
 
 
-def test_a_resting_order_that_is_asked_after_again_and_again_is_reserved_once() -> None:
+def test_a_resting_order_that_is_queried_repeatedly_is_reserved_once() -> None:
     order = heard(routed(SPOT), OrderState.WORKING, 0)
     balance = seen(NOW + MS)
     assert held(order, balance) == 0
@@ -283,17 +285,17 @@ def test_a_resting_order_that_is_asked_after_again_and_again_is_reserved_once() 
         assert held(order, balance, NOW + poll * 30_000 * MS) == 0
 
 
-def test_a_fill_of_what_the_balance_shows_as_held_takes_nothing_more() -> None:
+def test_a_fill_of_reserved_funds_reserves_nothing_more() -> None:
     order = heard(routed(SPOT), OrderState.WORKING, 0)
     order = heard(order, OrderState.WORKING, 1, at=NOW + 60_000 * MS, time=NOW + 60_000 * MS)
     assert held(order, seen(NOW + MS), NOW + 60_001 * MS) == 0
 
 
-def test_of_an_order_that_has_ended_only_what_was_filled_is_held() -> None:
+def test_an_ended_order_reserves_only_its_fills() -> None:
     assert held(heard(routed(SPOT), OrderState.CANCELLED, 1), seen(NOW - 1), NOW) == 100
 
 
-def test_what_makes_a_position_smaller_holds_nothing() -> None:
+def test_a_reducing_order_reserves_nothing() -> None:
     order = routed(PERPETUAL, Side.SELL)
     closing = replace(order, legs=(replace(order.legs[0], reducing=Decimal(2)),))
     flipping = replace(order, legs=(replace(order.legs[0], reducing=Decimal("0.5")),))
@@ -309,7 +311,7 @@ def test_what_makes_a_position_smaller_holds_nothing() -> None:
     st.integers(-3_000, 3_000),
     st.lists(st.integers(0, 200)),
 )
-def test_nothing_is_held_twice_for_longer_than_the_next_balance_nor_set_free_too_early(
+def test_funds_are_neither_reserved_twice_past_the_next_balance_nor_released_early(
     to_exchange: int, back: int, push: int, skew: int, others: list[int]
 ) -> None:
     """One order of 200 USDT is filled at once; every balance says truly what was free when the exchange wrote it.

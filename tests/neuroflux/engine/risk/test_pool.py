@@ -33,13 +33,13 @@ def test_the_account_is_one_balance_in_units_of_what_a_perpetual_settles_in() ->
 
 
 @pytest.mark.parametrize(("total", "known"), [("3", True), ("-3", False)])
-def test_what_nothing_prices_adds_nothing_and_is_unknown_where_it_is_owed(total: str, known: bool) -> None:
+def test_an_unpriced_asset_adds_nothing_and_makes_a_debt_unknown(total: str, known: bool) -> None:
     found = pools(row("XYZ", total, total), row("USDC", "500", "500")).balance("usdm", "USDC", PRICES.get)
     assert (found.free if found else None) == (D(500) if known else None)
     assert pools(row("USDC", "500", "500")).balance("usdm", "XYZ", PRICES.get) is None
 
 
-def test_a_balance_that_is_gone_or_stands_alone_again_is_no_part() -> None:
+def test_an_empty_or_unpooled_balance_is_removed_from_the_pool() -> None:
     both = pools(row("BNFCR", "1", "1"), row("USDC", "500", "500"), row("BNFCR", "0", "0"))
     assert both.written("usdm") == 11
     assert "usdm" in both
@@ -47,7 +47,7 @@ def test_a_balance_that_is_gone_or_stands_alone_again_is_no_part() -> None:
     assert "usdm" not in both
 
 
-def test_it_is_as_old_as_its_oldest_part_and_shows_what_its_newest_shows() -> None:
+def test_a_pool_is_as_old_as_its_oldest_part_and_shows_what_its_newest_shows() -> None:
     both = pools(row("BNFCR", "1", "1", 7), row("USDC", "500", "500", 6))
     assert both.written("usdm") == 10
     assert both.seen("usdm") == Seen(11, 6)
@@ -61,5 +61,5 @@ def test_positions_are_compared_in_one_unit() -> None:
     assert positions_in("USDT", [(held, "XYZ")], PRICES.get) is None
 
 
-def test_amounts_of_nothing_need_no_price() -> None:
+def test_zero_amounts_need_no_price() -> None:
     assert amount_in("USDC", {"XYZ": D(0), "BTC": D(2)}, PRICES.get) == 100_000

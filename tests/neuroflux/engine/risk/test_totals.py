@@ -28,7 +28,7 @@ HERE = ("binance", "BTC")
         (Totals(profit_today_usd=-500), Totals(profit_today_usd=-500.01), "daily loss: 500.01 USD were lost today"),
     ],
 )
-def test_a_limit_refuses_beyond_its_figure_and_says_which(within: Totals, beyond: Totals, reads: str) -> None:
+def test_a_limit_refuses_beyond_its_value_and_names_itself(within: Totals, beyond: Totals, reads: str) -> None:
     assert totals_fault(within, LIMITS) == ""
     assert totals_fault(beyond, LIMITS).startswith(reads)
 
@@ -49,13 +49,13 @@ def leg(quantity: str, side: Side = Side.BUY) -> Leg:
         ("50", leg("40", Side.SELL), True),
     ],
 )
-def test_a_position_is_bounded_and_may_always_be_made_smaller(held: str, wanted: Leg, fine: bool) -> None:
+def test_a_position_is_bounded_and_may_always_be_reduced(held: str, wanted: Leg, fine: bool) -> None:
     fault = position_fault([wanted], Totals(held={HERE: Decimal(held)}), (), LIMITS)
     assert (fault == "") is fine
     assert fine or fault.startswith("position: it would come to")
 
 
-def test_what_is_under_way_counts_to_a_position_and_what_is_elsewhere_does_not() -> None:
+def test_open_orders_count_towards_a_position_on_the_same_exchange_only() -> None:
     order = sent(leg("8"))
     assert position_fault([leg("3")], Totals(), [order], LIMITS)
     assert not position_fault([leg("3", Side.SELL)], Totals(), [order], LIMITS)
@@ -68,7 +68,7 @@ def test_what_is_under_way_counts_to_a_position_and_what_is_elsewhere_does_not()
     [(NOW - 1, OrderState.FILLED, 2), (NOW, OrderState.FILLED, 10), (NOW - 1, OrderState.REJECTED, 10)],
     ids=["filled, not told", "filled and told", "rejected"],
 )
-def test_what_was_filled_counts_until_it_is_told(told: int, state: OrderState, left: int) -> None:
+def test_a_fill_counts_until_the_position_reports_it(told: int, state: OrderState, left: int) -> None:
     """8 units at 100 USD, of 10 that may be held."""
     quantity = Decimal(8) if state is OrderState.FILLED else Decimal(0)
     what = ("binance", "BTC/USDT", name(), "1", Side.BUY, OrderType.LIMIT, Decimal(100), Decimal(8))
@@ -116,7 +116,7 @@ def find(exchange: str, symbol: str, base: str = "", quote: str = "", multiplier
     return Instrument(**names, **assets, kind=kind, multiplier=multiplier)
 
 
-def test_a_round_trip_is_what_it_brought_less_the_fees() -> None:
+def test_a_round_trip_earns_its_proceeds_less_the_fees() -> None:
     day = DailyProfit()
     taken(day, traded(Side.BUY, "100", "2"))
     taken(day, traded(Side.SELL, "90", "2"))
@@ -142,7 +142,7 @@ def test_without_a_rate_of_what_was_paid_nothing_is_known_and_the_limit_refuses(
 
 
 @pytest.mark.parametrize("mid", [5_000.0, 10_000.0, 15_000.0, None])
-def test_who_sells_what_was_held_is_flat_whatever_the_price_does_then(mid: float | None) -> None:
+def test_selling_a_holding_ends_its_price_risk(mid: float | None) -> None:
     day = DailyProfit()
     taken(day, traded(Side.SELL, "10000", "1"))
     assert usd(day, mid) == -1
@@ -169,7 +169,7 @@ def test_a_sale_closes_what_was_long_at_midnight_and_the_rest_is_short(
     assert day.usd({"USDT": 1.0}.get, lambda exchange, symbol: 90.0, MIDNIGHT, find, held) == profit
 
 
-def test_what_was_held_is_worth_what_the_day_first_saw() -> None:
+def test_a_holding_is_valued_at_the_first_price_of_the_day() -> None:
     """Long at midnight: closed in two steps, 100 and 90; the second lost 10 against the first."""
     day = DailyProfit()
     taken(day, perpetual(Side.SELL, "100", "1"))
@@ -191,7 +191,7 @@ def test_a_fee_in_what_was_bought_is_no_less_than_it_is_worth() -> None:
     assert usd(day, 100.0) == -50
 
 
-def test_a_new_day_begins_at_nothing_and_late_news_of_the_old_one_does_not_count() -> None:
+def test_a_new_day_begins_at_zero_and_ignores_late_fills_of_the_old_one() -> None:
     day = DailyProfit()
     taken(day, traded(Side.BUY, "100", "2"))
     assert usd(day, 0.5, MIDNIGHT + DAY) == 0
@@ -217,7 +217,7 @@ def on(exchange: str, symbol: str, side: Side, price: str, quantity: str) -> Fil
     ids=["elsewhere", "another quote", "a new short", "a long that was held"],
 )
 @pytest.mark.parametrize("order", [1, -1])
-def test_what_is_bought_here_and_sold_there_has_brought_its_difference_whatever_the_price_does_then(
+def test_buying_here_and_selling_there_earns_the_difference_whatever_the_price_does(
     mid: float, sold: tuple[str, str], held_now: str, order: int
 ) -> None:
     day = DailyProfit()
@@ -293,14 +293,14 @@ def test_a_coin_and_its_contract_of_a_thousand_are_one_asset() -> None:
     assert day.usd(rates.get, mid, MIDNIGHT, listed, held) == pytest.approx(0)
 
 
-def test_of_an_instrument_that_nobody_lists_nothing_is_known() -> None:
+def test_the_profit_of_an_unlisted_instrument_is_unknown() -> None:
     day = DailyProfit()
     taken(day, traded(Side.BUY, "100", "2"))
     assert day.usd({"USDT": 1.0}.get, lambda exchange, symbol: 100.0, MIDNIGHT, lambda exchange, symbol: None) is None
 
 
 @pytest.mark.parametrize("ahead", [8_000_000, DAY])
-def test_what_is_written_for_another_day_takes_nothing_from_this_one(ahead: int) -> None:
+def test_a_fill_written_for_another_day_does_not_change_this_one(ahead: int) -> None:
     day, now = DailyProfit(), MIDNIGHT + DAY - 5_000_000
     day.take(traded(Side.BUY, "100", "2"), now - 2)
     day.take(traded(Side.BUY, "100", "1"), now + ahead)
@@ -309,7 +309,7 @@ def test_what_is_written_for_another_day_takes_nothing_from_this_one(ahead: int)
     assert usd(day, 100.0, now + ahead) == -1
 
 
-def test_a_fill_counts_for_the_day_in_which_it_was_heard_of_whatever_its_exchange_s_clock_says() -> None:
+def test_a_fill_counts_for_the_day_it_was_received_on_whatever_the_exchanges_clock() -> None:
     day = DailyProfit()
     for ahead in (-8_000_000, 8_000_000, DAY, -DAY):
         day.take(traded(Side.BUY, "100", "1", MIDNIGHT + ahead), MIDNIGHT)

@@ -133,7 +133,7 @@ def test_the_larger_part_is_the_recommendation() -> None:
     }
 
 
-def test_only_cost_counts_whatever_the_order_says() -> None:
+def test_only_cost_counts_whatever_the_commands_strategy() -> None:
     near, far = (
         ExchangeHealth(name, HealthStatus.ONLINE, ms, 100.0, 0.0, NOW, "", NOW) for name, ms in (("a", 1), ("b", 9))
     )
@@ -207,7 +207,7 @@ def test_the_pace_is_a_share_of_the_volume(urgency: str, count: int) -> None:
     assert slices["interval_seconds"] == (60.0 if count > 1 else 0.0)
 
 
-def test_smaller_slices_slip_less() -> None:
+def test_smaller_slices_have_less_slippage() -> None:
     steep = prospect("a", [(100.0 + n, 10.0) for n in range(10)])
     slips = [
         advised(order("80"), steep, urgency=one)["expected_slippage"] for one in ("low", "normal", "high", "critical")
@@ -309,7 +309,7 @@ def test_an_unknown_urgency_is_refused_by_name() -> None:
         advised(order(), prospect("a"), urgency="soon")
 
 
-def test_where_nobody_can_take_it_the_reasons_are_told() -> None:
+def test_if_no_exchange_can_take_it_the_reasons_are_reported() -> None:
     old = advised(order(), prospect("a", age=60.0))
     assert (old["recommended_exchange"], old["order_splitting"], old["confidence_score"]) == ("", {}, 0.0)
     assert "stale" in old["reasons"][0]

@@ -136,7 +136,7 @@ def test_the_fee_decides_where_prices_are_alike() -> None:
     assert "all-in cost" in routed.decision.reason
 
 
-def test_the_quote_is_converted_and_never_taken_for_a_dollar() -> None:
+def test_the_quote_is_converted_and_never_assumed_to_be_a_dollar() -> None:
     tether = prospect(instrument("tether", "USDT"), rate=0.99)
     assert parts(choose(order(), prospect(instrument("coin")), tether)) == {"tether": Decimal(1)}
     tether = prospect(instrument("tether", "USDT"), rate=1.01)
@@ -219,18 +219,18 @@ def test_strategies_choose_by_what_they_are_named_for(strategy: str, exchange: s
     assert parts(choose(order(strategy=strategy), FAST, CHEAP, MIDDLE)) == {exchange: Decimal(1)}
 
 
-def test_fastest_goes_by_how_orders_were_acknowledged_where_that_was_measured() -> None:
+def test_fastest_uses_the_acknowledgement_latency_where_it_was_measured() -> None:
     slow = prospect(instrument("fast", fee="0.002"), [(100.5, 5.0)], latency=1.0, order_latency=300.0)
     assert parts(choose(order(strategy="fastest"), slow, CHEAP, MIDDLE)) == {"middle": Decimal(1)}
 
 
 @pytest.mark.parametrize(("cost", "exchange"), [(1.0, "middle"), (0.01, "fast")])
-def test_balanced_goes_by_its_weights(cost: float, exchange: str) -> None:
+def test_balanced_follows_its_weights(cost: float, exchange: str) -> None:
     weights = {"cost": cost, "latency": 1 - cost}
     assert parts(choose(order(strategy="balanced"), FAST, CHEAP, MIDDLE, weights=weights)) == {exchange: Decimal(1)}
 
 
-def test_what_the_first_choice_lacks_comes_from_the_next() -> None:
+def test_what_the_first_choice_lacks_is_taken_from_the_next() -> None:
     thin = prospect(instrument("fast", fee="0.002"), [(100.5, 0.25)], latency=1.0)
     routed = choose(order(strategy="fastest"), thin, CHEAP, MIDDLE)
     assert parts(routed) == {"fast": Decimal("0.25"), "middle": Decimal("0.75")}
@@ -246,7 +246,7 @@ def test_redundant_splits_and_never_multiplies() -> None:
 # ── who is left out ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_candidates_are_left_out_with_the_rule_that_did_it() -> None:
+def test_excluded_candidates_name_the_rule() -> None:
     good = prospect(instrument("good"))
     assert good.book is not None
     assert good.health is not None
@@ -287,7 +287,9 @@ def test_levels_beyond_the_collar_are_not_taken() -> None:
 
 @pytest.mark.parametrize("strategy", ["optimal", "cheapest", "balanced", "fastest"])
 @pytest.mark.parametrize(("side", "price"), [(Side.BUY, 0.03), (Side.BUY, 89.0), (Side.SELL, 113.0)])
-def test_a_namesake_is_not_the_same_thing_however_good_its_price(strategy: str, side: Side, price: float) -> None:
+def test_another_asset_with_the_same_ticker_is_excluded_however_good_its_price(
+    strategy: str, side: Side, price: float
+) -> None:
     market = AggregatedPrice("BTC/USD", 100.0, 0, 0, 1, 1, (), (), NOW)
     true, namesake = prospect(instrument("a")), prospect(instrument("b"), [(price, 9e9)], [(price * 0.999, 9e9)])
     routed = choose(order(side=side, strategy=strategy), true, namesake, price=market)
@@ -296,7 +298,7 @@ def test_a_namesake_is_not_the_same_thing_however_good_its_price(strategy: str, 
     assert "not the same thing" in reasons["b"]
 
 
-def test_a_position_is_closed_at_any_price_that_is_offered_for_it() -> None:
+def test_a_position_is_closed_at_any_offered_price() -> None:
     market = AggregatedPrice("BTC/USD", 100.0, 0, 0, 1, 1, (), (), NOW)
     high = prospect(instrument("b"), [(112.0, 5.0)], [(111.9, 5.0)])
     low = prospect(instrument("a"))
@@ -329,7 +331,7 @@ def test_the_notional_is_limited() -> None:
     assert choose(order("1001"), deep).decision.reason.startswith("notional: 100,100.00 USD is above")
 
 
-def test_rounding_is_told_and_nothing_but_the_step_is_lost() -> None:
+def test_rounding_is_reported_and_loses_only_the_step() -> None:
     routed = choose(order("0.1239"), prospect(instrument("a")))
     assert parts(routed) == {"a": Decimal("0.123")}
     assert "0.0009 left out by rounding" in routed.decision.reason
@@ -392,7 +394,7 @@ def test_all_or_nothing_goes_to_one_exchange_that_has_it_all() -> None:
     assert refused.decision.reason == "liquidity: 0.5 of 1 can be had within the bounds"
 
 
-def test_an_immediate_limit_asks_for_everything_and_takes_what_there_is() -> None:
+def test_an_immediate_limit_order_is_sent_for_the_whole_quantity() -> None:
     thin = prospect(instrument("a"), [(100.0, 0.5)])
     assert parts(choose(limit("101", time_in_force=TimeInForce.IOC), thin)) == {"a": Decimal(1)}
     away = choose(limit("99", time_in_force=TimeInForce.IOC), thin)
@@ -402,16 +404,14 @@ def test_an_immediate_limit_asks_for_everything_and_takes_what_there_is() -> Non
 @pytest.mark.parametrize(("free", "sent"), [("1000", "10"), ("999", ""), ("100", ""), ("0", "")])
 @pytest.mark.parametrize("there", [50.0, 4.0])
 @pytest.mark.parametrize("when", [TimeInForce.IOC, TimeInForce.GTC])
-def test_no_limit_order_asks_for_more_than_can_be_paid_for(
-    when: TimeInForce, there: float, free: str, sent: str
-) -> None:
+def test_no_limit_order_exceeds_the_funds(when: TimeInForce, there: float, free: str, sent: str) -> None:
     wanted = order("10", type=OrderType.LIMIT, price=Decimal(100), time_in_force=when)
     routed = choose(wanted, prospect(instrument("a"), [(100.0, there)], free=free))
     assert parts(routed) == ({"a": Decimal(sent)} if sent else {})
     assert sent or routed.decision.reason.startswith("funds: ")
 
 
-def test_what_the_books_lack_is_asked_of_who_can_pay_for_it() -> None:
+def test_the_quantity_beyond_the_books_is_sent_where_it_can_be_paid_for() -> None:
     wanted = order("10", type=OrderType.LIMIT, price=Decimal(100), time_in_force=TimeInForce.IOC)
     thin = [prospect(instrument(name), [(100.0, 2.0)], free=free) for name, free in (("a", "300"), ("b", "900"))]
     assert parts(choose(wanted, *thin)) == {"a": Decimal(3), "b": Decimal(7)}
@@ -422,9 +422,7 @@ def test_what_the_books_lack_is_asked_of_who_can_pay_for_it() -> None:
 
 
 @given(markets(), st.sampled_from(["optimal", "fastest", "cheapest", "balanced", "redundant"]))
-def test_whatever_is_chosen_keeps_the_rules(
-    given: tuple[Side, list[tuple[Levels, str, float]], int], strategy: str
-) -> None:
+def test_every_choice_obeys_the_rules(given: tuple[Side, list[tuple[Levels, str, float]], int], strategy: str) -> None:
     side, exchanges, tenths = given
     offered = []
     for number, (levels, fee, rate) in enumerate(exchanges):
