@@ -1,4 +1,4 @@
-"""One web server with every exchange that runs here, and the ``/sim`` paths by which it is watched and disturbed."""
+"""One web server with every simulated exchange, and the ``/sim`` paths that observe it and inject faults."""
 
 from __future__ import annotations
 
@@ -21,20 +21,17 @@ from neuroflux.errors import PortTaken, UsageError
 from neuroflux.http.local_http import guarded
 from neuroflux.runtime.readiness import ready
 from neuroflux.runtime.settings import load_settings
-from neuroflux.sim.binance.replay import Player, read
-from neuroflux.sim.binance.spot import BinanceSpot
-from neuroflux.sim.binance.usdm import BinanceUsdm
+from neuroflux.sim.catalogue import DIALECTS, VENUES, player
 from neuroflux.sim.changes import Changes
 from neuroflux.sim.core.faults import HTTP_FAULTS
 from neuroflux.sim.core.liquidity import Liquidity
 from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.simulation import Dialect, Simulation
-from neuroflux.sim.hyperliquid.dialect import Hyperliquid
 from neuroflux.sim.paper.feed import live_liquidity
 
 
 class OrderRow(Struct, frozen=True):
-    """An entry of ``GET /sim/orders``: the truth about one accepted order; ``accepted_at`` in µs."""
+    """An entry of ``GET /sim/orders``: one accepted order as it really is; ``accepted_at`` in µs."""
 
     exchange: str
     symbol: str
@@ -50,7 +47,7 @@ class OrderRow(Struct, frozen=True):
 
 
 class Served(Struct, frozen=True):
-    """A server at work: its address, what it serves, and the task that moves it on, which ends only by an error."""
+    """A running server: its address, its simulation, and the task that steps it, which ends only by an error."""
 
     url: str
     simulation: Simulation
@@ -110,7 +107,7 @@ def _sim_routes(simulation: Simulation) -> list[web.RouteDef]:
 
 
 def _disturb(simulation: Simulation) -> Middleware:
-    """The faults that strike any request of an exchange."""
+    """The faults that apply to any request of an exchange."""
 
     def dialect_of(request: web.Request) -> Dialect | None:
         if "Upgrade" in request.headers:
@@ -125,11 +122,11 @@ def _disturb(simulation: Simulation) -> Middleware:
         dialect = dialect_of(request)
         if dialect is None:
             return await handler(request)
-        delay = simulation.faults.milliseconds(dialect.exchange_id, "latency", use=True)
+        delay = simulation.faults.milliseconds(dialect.venue.id, "latency", use=True)
         if delay:
             await asyncio.sleep(delay / 1000)
         for fault, status in HTTP_FAULTS.items():
-            if struck := simulation.faults.take(dialect.exchange_id, fault):
+            if struck := simulation.faults.take(dialect.venue.id, fault):
                 return dialect.failure(status, struck.retry_after)
         return await handler(request)
 
@@ -137,11 +134,11 @@ def _disturb(simulation: Simulation) -> Middleware:
 
 
 def application(simulation: Simulation, replay: Path | None = None, name: str = "") -> web.Application:
-    """The whole server of one simulation; ``replay`` is a recording that stands in for one of its markets.
+    """The whole server of one simulation; ``replay`` is a recording that replaces one of its markets.
 
-    ``name`` is the host by which other machines ask for it, where they may.
+    ``name`` is the host name under which other machines reach it, where they may.
     """
-    players = [Player(simulation, read(replay)).middleware()] if replay is not None else []
+    players = [player(simulation, replay)] if replay is not None else []
     app = web.Application(middlewares=[guarded([name]), _disturb(simulation), *players])
     app.add_routes(_sim_routes(simulation))
     for dialect in simulation.dialects.values():
@@ -151,10 +148,9 @@ def application(simulation: Simulation, replay: Path | None = None, name: str = 
 
 def simulation_of(seed: int, liquidity: Liquidity | None = None, clock: Callable[[], float] = time.time) -> Simulation:
     """A simulation with every dialect; ``clock`` gives seconds since the epoch."""
-    simulation = Simulation(seed, liquidity, clock)
-    simulation.add(BinanceSpot(simulation))
-    simulation.add(BinanceUsdm(simulation))
-    simulation.add(Hyperliquid(simulation))
+    simulation = Simulation(VENUES, seed, liquidity, clock)
+    for dialect in DIALECTS:
+        simulation.add(dialect(simulation))
     simulation.faults.change = Changes(simulation).apply
     return simulation
 
@@ -171,8 +167,8 @@ async def serve(
 ) -> AsyncIterator[Served]:
     """Serve until the block is left. Port 0 takes a free one; ``replay`` is a recording, see replay.py.
 
-    ``name`` is as ``application`` has it, and ``liquidity`` is by default one that makes its prices of the seed.
-    Raises PortTaken, and UsageError on a file that is no recording.
+    ``name`` as for ``application``; without a ``liquidity`` the prices are derived from the seed. Raises PortTaken,
+    and UsageError on a file that is not a recording.
     """
     simulation = simulation_of(seed, liquidity)
     runner = web.AppRunner(application(simulation, replay, name), access_log=None, shutdown_timeout=0.5)
@@ -204,9 +200,9 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
 
 
 async def run_forever(port: int, seed: int, host: str = "127.0.0.1", *, paper: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT, or until cancelled. On paper the books are those of the live exchanges, off Kafka.
+    """Serve until SIGTERM or SIGINT, or until cancelled. On paper the books are the live exchanges', read from Kafka.
 
-    Raises PortTaken, and on paper Unreachable where no instruments come.
+    Raises PortTaken, and on paper Unreachable where no instruments arrive.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -236,7 +232,8 @@ async def _serve_forever(port: int, seed: int, host: str, *, paper: bool) -> Non
             serve(port, seed, host, liquidity=liquidity, name=urlsplit(settings.sim).hostname or "")
         )
         ready()
-        print(f"binance, binanceusdm and hyperliquid run at {served.url} ({what})", flush=True)
+        *others, last = VENUES
+        print(f"{', '.join(others)} and {last} run at {served.url} ({what})", flush=True)
         done, _ = await asyncio.wait({served.moving, *works}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()

@@ -5,10 +5,10 @@ Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/us
 
 from __future__ import annotations
 
+from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
 from neuroflux.sim.binance.wire import ApiError, Params, json_text
-from neuroflux.sim.core.coins import BINANCE_USDM
 from neuroflux.sim.core.connection import PRIVATE, Connection
-from neuroflux.sim.core.keys import private_key
+from neuroflux.sim.core.keys import secret_bytes
 from neuroflux.sim.core.simulation import Simulation
 
 LISTEN_KEY_LIFE = 3_600_000_000
@@ -32,7 +32,7 @@ class ListenKeys:
         if now >= self._expires:
             self._made += 1
             name = f"listen {self._made}"
-            self._key = "".join(private_key(self._simulation.seed, BINANCE_USDM, name + end).hex() for end in "ab")
+            self._key = "".join(secret_bytes(self._simulation.seed, BINANCE_USDM, name + end).hex() for end in "ab")
         return self._extend(now)
 
     def keep(self, _: Params, now: int) -> object:

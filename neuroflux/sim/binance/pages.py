@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.binance.wire import ApiError, Params, integer_of
-from neuroflux.sim.core.coins import BINANCE
 from neuroflux.sim.core.faults import Faults
 
 Row = TypeVar("Row")

@@ -19,7 +19,8 @@ from aiohttp.typedefs import Handler, Middleware
 from msgspec import Raw, Struct
 
 from neuroflux.errors import UsageError
-from neuroflux.sim.core.coins import BINANCE, BINANCE_USDM
+from neuroflux.sim.binance.spot_venue import BINANCE
+from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
 from neuroflux.sim.core.connection import Connection
 from neuroflux.sim.core.simulation import Simulation
 

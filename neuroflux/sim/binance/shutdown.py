@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.binance.wire import json_text
-from neuroflux.sim.core.coins import BINANCE
 from neuroflux.sim.core.connection import Connection
 from neuroflux.sim.core.simulation import Simulation
 

@@ -1,25 +1,27 @@
-"""Binance spot, as it is spoken: its paths, its instruments and its refusals.
+"""Binance spot's dialect: its paths, its instruments and its refusals.
 
 Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from aiohttp import web
 
+from neuroflux.sim.binance.keys import demo_keys
 from neuroflux.sim.binance.rest import Endpoint, MarketData, Rest
 from neuroflux.sim.binance.shutdown import Shutdown
 from neuroflux.sim.binance.spot_orders import SpotOrderApi
+from neuroflux.sim.binance.spot_venue import BINANCE, VENUE
 from neuroflux.sim.binance.streams import SECOND, Streams, names_in
 from neuroflux.sim.binance.user import UserApi
 from neuroflux.sim.binance.wire import ApiError, Limits, Params, Signer, answer, error_answer, fault_error
 from neuroflux.sim.binance.writers import Frames
-from neuroflux.sim.core.coins import BINANCE, Listing
+from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
-from neuroflux.sim.core.keys import binance_keys
+from neuroflux.sim.core.faults import Fault
 from neuroflux.sim.core.matching import Book
 from neuroflux.sim.core.order_checks import MAX_LOTS
 from neuroflux.sim.core.orders import Reason
@@ -58,12 +60,13 @@ def _depth_weight(params: Params) -> int:
 class BinanceSpot:
     """Implements ``Dialect``."""
 
-    exchange_id = BINANCE
+    venue = VENUE
     prefixes: tuple[str, ...] = ("/binance/api/", "/binance/sapi/", "/binance/dapi/")
+    changes: Mapping[str, Callable[[Fault], None]] = {}
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
-        self._signer = Signer(*binance_keys(simulation.seed))
+        self._signer = Signer(*demo_keys(simulation.seed))
         self._frames = Frames(BINANCE, simulation.world)
         self._limits = Limits(WEIGHT_A_MINUTE, ORDERS_IN_TEN_SECONDS)
         self._rest = Rest(simulation, BINANCE, self._signer, self._limits, _refusal)

@@ -10,6 +10,7 @@ from typing import cast
 
 from neuroflux.sim.binance.pages import Pages
 from neuroflux.sim.binance.rest import MarketData
+from neuroflux.sim.binance.spot_venue import BINANCE, VENUE
 from neuroflux.sim.binance.wire import (
     ApiError,
     Numbers,
@@ -24,8 +25,6 @@ from neuroflux.sim.binance.wire import (
 )
 from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.accounts import ZERO, Balance
-from neuroflux.sim.core.coins import BINANCE
-from neuroflux.sim.core.fees import DISCOUNTS
 from neuroflux.sim.core.matching import Side, TimeInForce
 from neuroflux.sim.core.orders import Ask, Fill, Order, Reason, Rejected
 from neuroflux.sim.core.simulation import Simulation
@@ -265,7 +264,7 @@ class SpotOrderApi:
                 "enabledForAccount": is_reduced,
                 "enabledForSymbol": is_reduced,
                 "discountAsset": "BNB",
-                "discount": amount(1 - DISCOUNTS[True]) if is_reduced else "0",
+                "discount": amount(1 - VENUE.fee_discount) if is_reduced else "0",
             },
         }
 

@@ -1,18 +1,20 @@
-"""Binance USDⓈ-M, as it is spoken: its paths, its instruments and its refusals.
+"""Binance USDⓈ-M's dialect: its paths, its instruments and its refusals.
 
 Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 
 from aiohttp import web
 
+from neuroflux.errors import UsageError
+from neuroflux.sim.binance.keys import demo_keys
 from neuroflux.sim.binance.listen_keys import ListenKeys
-from neuroflux.sim.binance.rest import Endpoint, MarketData, Rest
+from neuroflux.sim.binance.rest import Endpoint, Function, MarketData, Rest
 from neuroflux.sim.binance.routes import MARKET, PUBLIC, is_served
 from neuroflux.sim.binance.spot import rate_limit
 from neuroflux.sim.binance.streams import Streams, names_in
@@ -21,11 +23,12 @@ from neuroflux.sim.binance.usdm_income import WEIGHT as INCOME_WEIGHT
 from neuroflux.sim.binance.usdm_income import Incomes
 from neuroflux.sim.binance.usdm_modes import Modes
 from neuroflux.sim.binance.usdm_orders import PRICE_BAND, UsdmOrderApi
+from neuroflux.sim.binance.usdm_venue import BINANCE_USDM, VENUE
 from neuroflux.sim.binance.wire import ApiError, Limits, Numbers, Params, Signer, error_answer, fault_error, integer_of
 from neuroflux.sim.binance.writers import Frames
-from neuroflux.sim.core.coins import BINANCE_USDM, Listing
+from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
-from neuroflux.sim.core.keys import binance_keys
+from neuroflux.sim.core.faults import Fault
 from neuroflux.sim.core.matching import Book
 from neuroflux.sim.core.order_checks import MAX_LOTS
 from neuroflux.sim.core.orders import Reason
@@ -69,12 +72,12 @@ def _depth_weight(params: Params) -> int:
 class BinanceUsdm:
     """Implements ``Dialect``."""
 
-    exchange_id = BINANCE_USDM
+    venue = VENUE
     prefixes: tuple[str, ...] = ("/binance/fapi/",)
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
-        self._signer = Signer(*binance_keys(simulation.seed))
+        self._signer = Signer(*demo_keys(simulation.seed))
         self._frames = Frames(BINANCE_USDM, simulation.world)
         limits = Limits(WEIGHT_A_MINUTE, ORDERS_IN_TEN_SECONDS, BINANCE_USDM)
         self._rest = Rest(simulation, BINANCE_USDM, self._signer, limits, _refusal)
@@ -85,6 +88,17 @@ class BinanceUsdm:
         self._keys = ListenKeys(simulation)
         self._incomes = Incomes(simulation.exchange(BINANCE_USDM), simulation.faults)
         self._account = UsdmAccount(simulation, self._frames, self._keys)
+        self.changes: Mapping[str, Callable[[Fault], None]] = {
+            "hedge_mode": partial(self._change, self._modes.set_position_side, "dualSidePosition"),
+            "multi_assets": partial(self._change, self._modes.set_multi_assets, "multiAssetsMargin"),
+        }
+
+    def _change(self, function: Function, name: str, fault: Fault) -> None:
+        """Change the account's mode as its owner would; raises UsageError where the exchange refuses it now."""
+        try:
+            function({name: fault.value or "true"}, self._simulation.now(BINANCE_USDM))
+        except ApiError as error:
+            raise UsageError(error.text) from error
 
     def publish(self, changes: Sequence[Change], now: int) -> None:
         self._market.remember(changes, now)

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from neuroflux.sim.binance.usdm_orders import order_kind, time_in_force
+from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
 from neuroflux.sim.binance.wire import amount
 from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.accounts import ZERO, Leg, key_of
-from neuroflux.sim.core.coins import BINANCE_USDM, Listing
+from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.orders import AccountEvent, ConfigEvent, FundingEvent, Order, OrderEvent, TransferEvent
 from neuroflux.sim.core.simulation import Simulation
 

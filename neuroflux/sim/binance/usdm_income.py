@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
 from neuroflux.sim.binance.wire import Params, amount, integer_of
-from neuroflux.sim.core.coins import BINANCE_USDM
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Faults
 from neuroflux.sim.core.orders import Fill, FundingEvent, TransferEvent

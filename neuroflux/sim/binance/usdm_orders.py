@@ -14,6 +14,7 @@ from neuroflux.sim.binance.pages import Pages
 from neuroflux.sim.binance.rest import MarketData
 from neuroflux.sim.binance.spot_orders import order_id_of, side_of
 from neuroflux.sim.binance.usdm_modes import Modes
+from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
 from neuroflux.sim.binance.wire import (
     ApiError,
     Params,
@@ -27,7 +28,7 @@ from neuroflux.sim.binance.wire import (
 )
 from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.accounts import ZERO
-from neuroflux.sim.core.coins import BINANCE_USDM, Listing
+from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import TimeInForce
 from neuroflux.sim.core.orders import Ask, ConfigEvent, Fill, Order, Reason, Rejected
 from neuroflux.sim.core.simulation import Simulation

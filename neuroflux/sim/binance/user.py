@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from neuroflux.sim.binance.rest import Function, MarketData
 from neuroflux.sim.binance.spot_orders import SpotOrderApi, order_type, time_in_force
+from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.binance.wire import ApiError, Limits, Params, Signer, amount, fault_error, integer_of, json_text
-from neuroflux.sim.core.coins import BINANCE
 from neuroflux.sim.core.connection import PRIVATE, Connection
 from neuroflux.sim.core.faults import HTTP_FAULTS
 from neuroflux.sim.core.orders import AccountEvent, OrderEvent, Reason, Rejected, TransferEvent

@@ -17,7 +17,8 @@ import msgspec
 from aiohttp import web
 
 from neuroflux.errors import Refused
-from neuroflux.sim.core.coins import BINANCE, Listing
+from neuroflux.sim.binance.spot_venue import BINANCE
+from neuroflux.sim.core.coins import Listing
 
 Params = dict[str, str]
 MINUTE = 60_000_000

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from neuroflux.sim.binance.candles import Candles
+from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.binance.wire import Numbers, json_text
-from neuroflux.sim.core.coins import BINANCE, Listing
+from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Book, Match, Side
 from neuroflux.sim.core.world import World
 

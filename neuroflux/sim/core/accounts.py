@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Literal
 
@@ -32,7 +32,7 @@ class Balance(Struct):
 class SpotLedger:
     """Assets of one spot account. Whoever settles a trade takes from the lock what was locked for it."""
 
-    def __init__(self, start: dict[str, Decimal]) -> None:
+    def __init__(self, start: Mapping[str, Decimal]) -> None:
         self.balances = {asset: Balance(amount) for asset, amount in start.items()}
 
     def of(self, asset: str) -> Balance:
@@ -106,7 +106,7 @@ class PerpetualLedger:
     and in hedge mode its leg. In multi-assets mode every asset backs every position, at one USD a unit.
     """
 
-    def __init__(self, start: dict[str, Decimal], mark: Callable[[str], Decimal]) -> None:
+    def __init__(self, start: Mapping[str, Decimal], mark: Callable[[str], Decimal]) -> None:
         self.wallet = dict(start)
         self.positions: dict[str, Position] = {}
         self.leverage: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""One client's socket: frames leave in order, unless a fault has it otherwise."""
+"""One client's socket: frames are sent in order, unless a fault changes that."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from aiohttp import WSMsgType, web
 from neuroflux.sim.core.faults import Faults
 
 MOST_LATE = 0.02
-"""Seconds by which a frame of the account may come after the moment that it tells of."""
+"""Seconds by which a frame of the account may be sent after its event."""
 
 PRIVATE = "private"
-"""The name of Binance's streams of the account, which have none of their own."""
+"""The name of an account's stream where the exchange gives it none."""
 MAX_WAITING = 20_000
-"""Frames; a client that is further behind is cut off."""
+"""Frames; a client that is further behind is disconnected."""
 
 
 class Connection:
-    """A socket of one exchange. ``streams`` is what its dialect remembers of subscriptions.
+    """A socket of one exchange. ``streams`` are its subscriptions, kept by the dialect.
 
-    ``is_served`` says whether a stream that was asked for here ever brings anything; ``wrap`` puts a stream's name and
-    a payload as this socket has them.
+    ``is_served`` tells whether this socket ever sends frames of a stream; ``wrap`` builds a frame from a stream's name
+    and a payload.
     """
 
     def __init__(self, exchange_id: str, faults: Faults, random: Random) -> None:
@@ -41,13 +41,13 @@ class Connection:
         self._is_over = False
 
     def reply(self, text: str) -> None:
-        """Send an answer to the client's own request: faults of the data leave it alone."""
+        """Send the answer to a client's request: the faults of the data do not apply to it."""
         self._enqueue(text)
 
     def send(self, text: str, *, stream: str = "", is_depth: bool = False, is_private: bool = False) -> None:
-        """Send a frame of data, as the faults at work allow; one of the account a little late, or as a fault says.
+        """Send a frame of data, subject to the active faults; one of the account with a small delay, or a fault's.
 
-        ``stream`` is the name that a mute of a part of the streams goes by.
+        ``stream`` is the name that the fault ``mute`` is compared with.
         """
         faults, exchange = self._faults, self.exchange_id
         if faults.mutes(exchange, stream):
@@ -62,7 +62,7 @@ class Connection:
             self._enqueue(text, late)
 
     def _lateness(self) -> float:
-        """Seconds: half of the account's frames leave at once, the others after the answer to what caused them."""
+        """Seconds: half of the account's frames are sent at once, the others may follow the answer to their cause."""
         fault = self._faults.setting(self.exchange_id, "stream_delay")
         if fault is not None:
             return fault.ms / 1000
@@ -80,13 +80,13 @@ class Connection:
         self._news.set()
 
     def close(self) -> None:
-        """Cut the connection off, without what still waits."""
+        """Disconnect the client, and drop the frames that are still queued."""
         self._is_over = True
         self._waiting.clear()
         self._news.set()
 
     async def run(self, request: web.Request, on_text: Callable[[str], Awaitable[None]]) -> web.WebSocketResponse:
-        """Talk until either side ends it; ``on_text`` gets every text frame of the client."""
+        """Serve the socket until either side closes it; ``on_text`` receives every text frame of the client."""
         await self.socket.prepare(request)
         writer = asyncio.create_task(self._write())
         try:
@@ -114,4 +114,4 @@ class Connection:
                     await self._news.wait()
             await self.socket.close()
         except ConnectionError:
-            pass  # the client is gone; the reader ends too
+            pass  # the client disconnected; the reader ends too

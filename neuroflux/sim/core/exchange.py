@@ -26,6 +26,7 @@ from neuroflux.sim.core.orders import (
     Rejected,
     TransferEvent,
 )
+from neuroflux.sim.core.venue import Venue
 
 
 class SimExchange:
@@ -36,14 +37,15 @@ class SimExchange:
 
     def __init__(
         self,
-        exchange_id: str,
+        venue: Venue,
         listed: Sequence[tuple[Listing, Book]],
         spot: SpotLedger,
         perpetual: PerpetualLedger,
         faults: OrderFaults,
         ids: Numbers,
     ) -> None:
-        self.exchange_id = exchange_id
+        self.venue = venue
+        self.exchange_id = venue.id
         self.listings = {listing.symbol: listing for listing, _ in listed}
         self.books = {listing.symbol: book for listing, book in listed}
         self.spot = spot
@@ -61,7 +63,7 @@ class SimExchange:
         self._faults = faults
         self._ids = ids
         self._checks = OrderChecks(self, faults)
-        self.fees = Fees(lambda: faults.setting(exchange_id, "fees"), self._price_of)
+        self.fees = Fees(lambda: faults.setting(venue.id, "fees"), self._price_of, venue.fee_discount)
 
     # --- instruments
 

@@ -1,20 +1,18 @@
-"""Which exchanges a fault is for, and which fields it takes and must have: a fault that could do nothing is refused."""
+"""Which exchanges have a fault, and which fields it takes and needs: a fault that would have no effect is refused."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from neuroflux.errors import UsageError
-from neuroflux.sim.core.coins import BINANCE, BINANCE_USDM, EXCHANGES, HYPERLIQUID
+from neuroflux.sim.core.venue import Venue
 
 if TYPE_CHECKING:
     from neuroflux.sim.core.faults import Fault
-
-_BINANCES = (BINANCE, BINANCE_USDM)
-_PERPETUALS = (BINANCE_USDM, HYPERLIQUID)
 
 SETTINGS = (
     "page_size",
@@ -25,7 +23,7 @@ SETTINGS = (
     "empty_side",
     "withdrawals",
 )
-"""Faults that last until they are cleared or set anew: how the account or its answers are, not what goes wrong once."""
+"""Faults that last until they are cleared or set anew: states of the account or its answers, not single failures."""
 
 AT_ONCE = (
     "hedge_mode",
@@ -40,13 +38,16 @@ AT_ONCE = (
     "tick_size",
     "funding_interval",
 )
-"""Faults that change something at once and leave nothing that could be cleared; changes.py does them."""
+"""Faults that are done at once and leave nothing that could be cleared; changes.py does them."""
 
 
 class Rule(Struct, frozen=True):
-    """``needs`` and ``takes`` are fields beyond those that every fault takes; ``values`` are what ``value`` may be."""
+    """``needs`` and ``takes`` are fields beyond those that every fault takes; ``values`` are those of ``value``.
 
-    exchanges: tuple[str, ...] = EXCHANGES
+    A fault that is not ``everywhere`` is one of the exchanges whose venue names it, with the values that it names.
+    """
+
+    everywhere: bool = True
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
@@ -56,44 +57,46 @@ RULES: dict[str, Rule] = {
     "reject": Rule(takes=("symbol",)),
     "partial_fill": Rule(takes=("symbol",)),
     "mute": Rule(takes=("value",)),
-    "listen_key_expired": Rule(_BINANCES),
-    "listen_key_gone": Rule((BINANCE_USDM,)),
-    "listen_key_refused": Rule((BINANCE_USDM,)),
-    "overload": Rule(_BINANCES),
-    "address_limit": Rule((HYPERLIQUID,)),
-    "order_unknown": Rule((HYPERLIQUID,)),
+    "listen_key_expired": Rule(everywhere=False),
+    "listen_key_gone": Rule(everywhere=False),
+    "listen_key_refused": Rule(everywhere=False),
+    "overload": Rule(everywhere=False),
+    "address_limit": Rule(everywhere=False),
+    "order_unknown": Rule(everywhere=False),
     "page_size": Rule(needs=("value",)),
-    "unified_account": Rule((HYPERLIQUID,), takes=("value",), values=("unifiedAccount", "portfolioMargin")),
+    "unified_account": Rule(everywhere=False, takes=("value",)),
     "fees": Rule(takes=("maker", "taker", "asset")),
     "unknown_status": Rule(takes=("symbol", "value")),
     "unknown_code": Rule(takes=("symbol", "value")),
-    "unknown_contract_type": Rule((BINANCE_USDM,), takes=("symbol", "value")),
+    "unknown_contract_type": Rule(everywhere=False, takes=("symbol", "value")),
     "malformed_row": Rule(takes=("symbol", "value")),
     "empty_side": Rule(needs=("symbol",), takes=("value",), values=("buy", "sell")),
-    "server_shutdown": Rule((BINANCE,)),
-    "withdrawals": Rule((BINANCE,)),
-    "hedge_mode": Rule((BINANCE_USDM,), takes=("value",), values=("true", "false")),
-    "multi_assets": Rule((BINANCE_USDM,), takes=("value",), values=("true", "false")),
+    "server_shutdown": Rule(everywhere=False),
+    "withdrawals": Rule(everywhere=False),
+    "hedge_mode": Rule(everywhere=False, takes=("value",)),
+    "multi_assets": Rule(everywhere=False, takes=("value",)),
     "unknown_asset": Rule(takes=("asset", "amount")),
     "transfer": Rule(needs=("asset", "amount")),
-    "liquidate": Rule(_PERPETUALS, needs=("symbol",)),
-    "adl": Rule(_PERPETUALS, needs=("symbol",)),
+    "liquidate": Rule(everywhere=False, needs=("symbol",)),
+    "adl": Rule(everywhere=False, needs=("symbol",)),
     "list": Rule(needs=("symbol",), takes=("value",)),
     "halt": Rule(needs=("symbol",)),
     "resume": Rule(needs=("symbol",)),
-    "tick_size": Rule(_BINANCES, needs=("symbol", "value")),
-    "funding_interval": Rule((BINANCE_USDM,), needs=("symbol", "value")),
+    "tick_size": Rule(everywhere=False, needs=("symbol", "value")),
+    "funding_interval": Rule(everywhere=False, needs=("symbol", "value")),
 }
 _FIELDS = ("symbol", "asset", "amount", "maker", "taker", "value")
 _WHOLE = ("page_size", "funding_interval")
 _MOST_FEE = Decimal("0.1")
 
 
-def check(fault: Fault) -> None:
+def check(fault: Fault, venues: Mapping[str, Venue]) -> None:
     """Raises UsageError on a fault that its exchange does not have, and on fields that it lacks or does not take."""
     rule = RULES.get(fault.fault, Rule())
-    if fault.exchange not in rule.exchanges:
-        raise UsageError(f"{fault.fault} is a fault of {', '.join(rule.exchanges)}")
+    venue = venues[fault.exchange]
+    if not rule.everywhere and fault.fault not in venue.faults:
+        having = [one.id for one in venues.values() if fault.fault in one.faults]
+        raise UsageError(f"{fault.fault} is a fault of {', '.join(having)}")
     given = [name for name in _FIELDS if getattr(fault, name) not in ("", None)]
     if missing := [name for name in rule.needs if name not in given]:
         raise UsageError(f"{fault.fault} needs {', '.join(missing)}")
@@ -103,14 +106,15 @@ def check(fault: Fault) -> None:
         raise UsageError(f"{fault.fault} is done at once: it takes neither seconds nor count")
     if fault.fault in SETTINGS and fault.count is not None:
         raise UsageError(f"{fault.fault} is a setting: it takes no count")
-    _check_values(fault, rule)
+    _check_values(fault, rule, venue)
 
 
-def _check_values(fault: Fault, rule: Rule) -> None:
-    if fault.value and rule.values and fault.value not in rule.values:
-        raise UsageError(f"value of {fault.fault} must be one of {', '.join(rule.values)}")
-    if fault.fault == "fees" and fault.asset and (fault.asset != "BNB" or fault.exchange not in _BINANCES):
-        raise UsageError("fees can be paid in BNB alone, on Binance")
+def _check_values(fault: Fault, rule: Rule, venue: Venue) -> None:
+    values = venue.faults.get(fault.fault) or rule.values
+    if fault.value and values and fault.value not in values:
+        raise UsageError(f"value of {fault.fault} must be one of {', '.join(values)}")
+    if fault.fault == "fees" and fault.asset not in ("", venue.fee_asset):
+        raise UsageError(f"fees on {venue.id} can be paid in {venue.fee_asset or 'no other asset'} alone")
     if fault.fault in _WHOLE and not (fault.value.isascii() and fault.value.isdigit() and int(fault.value) > 0):
         raise UsageError(f"value of {fault.fault} must be a whole number above 0")
     for name in ("amount", "maker", "taker"):

@@ -1,9 +1,9 @@
-"""What can be made to go wrong on purpose, for how long or how often; contracts.md has the list."""
+"""The faults that can be injected, for how long or how often; contracts.md has the list."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Literal, get_args
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from neuroflux.errors import UsageError
 from neuroflux.sim.core.fault_rules import AT_ONCE, SETTINGS, check
+from neuroflux.sim.core.venue import Venue
 
 FaultName = Literal[
     "disconnect",
@@ -63,11 +64,11 @@ DEFAULT_MS = 500
 
 
 class Fault(Struct, omit_defaults=True, forbid_unknown_fields=True):
-    """A fault as it was asked for; fault_rules.py says which of the fields a fault takes, and which it must have.
+    """A fault as it was requested; fault_rules.py defines which of the fields a fault takes, and which it needs.
 
     Without ``seconds`` and ``count`` it strikes once, or lasts until it is cleared where "once" means nothing (mute,
     latency, skew, the settings of an account), or is done at once (the faults of changes.py). ``retry_after`` is how
-    many seconds a 429 or 418 asks to wait, by default as the exchange does. ``symbol`` is the exchange's own name;
+    many seconds a 429 or 418 tells clients to wait, by default the exchange's own. ``symbol`` is the exchange's name;
     ``amount`` in units of the asset; ``maker`` and ``taker`` are shares of the notional, negative for a rebate.
     """
 
@@ -86,7 +87,7 @@ class Fault(Struct, omit_defaults=True, forbid_unknown_fields=True):
 
 
 class Active(Struct):
-    """A fault at work: until a time of the clock, or for so many more times."""
+    """An active fault: until a time of the clock, or for so many more times."""
 
     fault: Fault
     until: float | None
@@ -97,29 +98,29 @@ _LASTING = ("mute", "latency", "skew", *SETTINGS)
 
 
 class Faults:
-    """The faults at work. ``clock`` gives seconds; ``exchanges`` are the ids that may be named.
+    """The active faults. ``clock`` gives seconds; ``venues`` are the exchanges that may be named.
 
     ``change`` does those that are done at once; it raises UsageError where it can't.
     """
 
-    def __init__(self, clock: Callable[[], float], exchanges: tuple[str, ...]) -> None:
+    def __init__(self, clock: Callable[[], float], venues: Mapping[str, Venue]) -> None:
         self._clock = clock
-        self._exchanges = exchanges
+        self._venues = venues
         self.change: Callable[[Fault], None] = lambda fault: None
         self._active: list[Active] = []
         self.cleared = asyncio.Event()
 
     def add(self, raw: bytes) -> Fault:
-        """Begin a fault, given as JSON; raises UsageError on anything that is none."""
+        """Begin a fault, given as JSON; raises UsageError on anything else."""
         try:
             fault = msgspec.json.decode(raw, type=Fault)
         except msgspec.DecodeError as error:
             raise UsageError(f"no such fault: {error}; known: {', '.join(NAMES)}") from error
-        if fault.exchange not in self._exchanges:
-            raise UsageError(f"exchange must be one of {', '.join(self._exchanges)}")
+        if fault.exchange not in self._venues:
+            raise UsageError(f"exchange must be one of {', '.join(self._venues)}")
         if (fault.seconds or 0) < 0 or (fault.count or 0) < 0:
             raise UsageError("seconds and count must not be negative")
-        check(fault)
+        check(fault, self._venues)
         if fault.fault in AT_ONCE:
             self.change(fault)
             return fault
@@ -140,7 +141,7 @@ class Faults:
         self.cleared.set()
 
     def active(self) -> list[Active]:
-        """Those at work, oldest first."""
+        """The active ones, oldest first."""
         now = self._clock()
         self._active = [
             active
@@ -150,7 +151,7 @@ class Faults:
         return list(self._active)
 
     def _find(self, exchange: str, fault: str, symbol: str = "") -> Active | None:
-        """The newest of the faults that last, since a setting replaces the one before; of the others the oldest."""
+        """Of the settings the newest, since it replaces the one before; of the other faults the oldest."""
         if not self._active:
             return None
         found = [
@@ -180,7 +181,7 @@ class Faults:
         return active.fault
 
     def mutes(self, exchange: str, stream: str) -> bool:
-        """Whether a frame of this stream is kept back: of all streams, or of those whose name holds the ``value``."""
+        """Whether a frame of this stream is dropped: of all streams, or of those whose name contains the ``value``."""
         if not self._active:
             return False
         for active in self.active():

@@ -8,11 +8,8 @@ from decimal import Decimal
 from msgspec import Struct
 
 from neuroflux.sim.core.accounts import PLACES
-from neuroflux.sim.core.coins import BINANCE, Listing
+from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.faults import Fault
-
-DISCOUNTS = {True: Decimal("0.25"), False: Decimal("0.1")}
-"""Off the fee where it is paid in BNB: on spot, and on perpetuals."""
 
 
 class Rates(Struct, frozen=True):
@@ -24,11 +21,17 @@ class Rates(Struct, frozen=True):
 
 
 class Fees:
-    """The fees of one account. ``setting`` is the fault that is set; ``price`` a price of an asset in a quote asset."""
+    """The fees of one account. ``setting`` is the fault that is set; ``price`` a price of an asset in a quote asset.
 
-    def __init__(self, setting: Callable[[], Fault | None], price: Callable[[str, str], Decimal]) -> None:
+    ``discount`` is the share of a fee that is saved where it is paid in the asset that the fault names.
+    """
+
+    def __init__(
+        self, setting: Callable[[], Fault | None], price: Callable[[str, str], Decimal], discount: Decimal
+    ) -> None:
         self._setting = setting
         self._price = price
+        self._discount = discount
 
     def rates(self, listing: Listing) -> Rates:
         """The account's rates for one instrument."""
@@ -51,7 +54,7 @@ class Fees:
         share = rates.maker if is_maker else rates.taker
         if rates.asset and rates.asset != got_asset and share > 0:
             price = self._price(rates.asset, listing.quote)
-            reduced = share * (1 - DISCOUNTS[listing.exchange == BINANCE])
+            reduced = share * (1 - self._discount)
             fee = round(value * reduced / price, PLACES) if price else Decimal("Infinity")
             if fee <= owned:
                 return fee, rates.asset

@@ -1,4 +1,4 @@
-"""Who stands in the books beside the users: what a world asks of it, and the one that makes its prices of a seed."""
+"""The liquidity beside the users' orders: what a world requires of it, and the one that is derived from a seed."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from math import tanh
 from random import Random
 from typing import Protocol
 
-from neuroflux.sim.core.coins import EXCHANGES, LISTINGS, Listing
+from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.maker import Maker
 from neuroflux.sim.core.matching import Book, Match
 from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.prices import Prices
 from neuroflux.sim.core.ticker import Tape
+from neuroflux.sim.core.venue import Venue
 
 SHY_STEPS = 30
-"""How long a market maker keeps away after a partial fill that was asked for."""
+"""Steps for which a market maker does not quote after a partial fill that a fault caused."""
 
 _MAJOR_EVERY = 2
 _MINOR_EVERY = 10
 
 
 class Liquidity(Protocol):
-    """Fills the books of a world with everything that is no user's, and says what things are worth in it.
+    """Fills the books of a world with all orders that are not a user's, and gives the prices of the world.
 
     ``listings`` is what is traded, by exchange. Prices are in the quote asset, of one unit of the listing.
     """
@@ -30,36 +31,36 @@ class Liquidity(Protocol):
     listings: Mapping[str, Sequence[Listing]]
 
     def open(self, listing: Listing, book: Book, now: int) -> Tape:
-        """Take charge of a book, once, at the start; returns what its ticker says by then. ``now`` in µs."""
+        """Fill a book, once, at the start; returns its ticker of that time. ``now`` in µs."""
 
     def step(self, now: int) -> Iterator[tuple[Listing, list[Match]]]:
-        """Let a tenth of a second pass; yields each book that it moved, with what was traded in it by that."""
+        """Move on by a tenth of a second; yields each book that it changed, with the trades of that change."""
 
     def withdraw(self, order: Order) -> None:
-        """Let this partly filled order stand: a fault asked for it."""
+        """Leave this partly filled order in the book: a fault requested it."""
 
     def pause(self, listing: Listing, *, is_paused: bool) -> None:
-        """Leave a book as it is, or go on with it."""
+        """Stop changing a book, or resume."""
 
     def mark(self, listing: Listing) -> float:
-        """What positions are valued at; 0 where nothing is known."""
+        """The price that positions are valued at; 0 where none is known."""
 
     def index(self, listing: Listing) -> float:
-        """What funding goes by; 0 where nothing is known."""
+        """The price that funding is computed from; 0 where none is known."""
 
     def funding(self, listing: Listing) -> float:
         """The share that longs pay shorts for eight hours."""
 
 
 class SeededLiquidity:
-    """Market makers around prices that wander; the same for the same seed. Implements ``Liquidity``."""
+    """Market makers around prices of a random walk; the same for the same seed. Implements ``Liquidity``."""
 
-    def __init__(self, seed: int) -> None:
-        self.listings: Mapping[str, Sequence[Listing]] = LISTINGS
-        self.prices = Prices(seed)
+    def __init__(self, venues: Mapping[str, Venue], seed: int) -> None:
+        self.listings: Mapping[str, Sequence[Listing]] = {venue.id: venue.listings for venue in venues.values()}
+        self.prices = Prices(venues.values(), seed)
         self._seed = seed
         self._random = Random(f"house {seed}")
-        self._makers: dict[str, dict[str, Maker]] = {exchange_id: {} for exchange_id in EXCHANGES}
+        self._makers: dict[str, dict[str, Maker]] = {exchange_id: {} for exchange_id in venues}
         self._shy: dict[tuple[str, str], int] = {}
         self._paused: set[tuple[str, str]] = set()
         self._mood = {base: self._random.gauss(0.6e-4, 0.8e-4) for base in self.prices.latent}
@@ -80,7 +81,7 @@ class SeededLiquidity:
         return Tape(opened, high, low, last, 1, volume, volume * last, volume // 50 + 1, now, book.last_trade)
 
     def _price(self, listing: Listing) -> float:
-        """What this instrument's exchange holds a unit of it to be worth, in the quote asset."""
+        """The price of one unit on this instrument's exchange, in the quote asset."""
         return self.prices.price((listing.exchange, listing.kind, listing.base), listing.quote) * listing.multiplier
 
     def step(self, now: int) -> Iterator[tuple[Listing, list[Match]]]:
@@ -106,7 +107,7 @@ class SeededLiquidity:
             self._paused.discard(place)
 
     def withdraw(self, order: Order) -> None:
-        """The market maker keeps away for a while, and takes away what crosses the order."""
+        """The market maker stops quoting for a while, and removes its orders that cross this one."""
         listing, price = order.listing, order.ask.price
         if price is not None:
             self._makers[listing.exchange][listing.symbol].withdraw(order.ask.side, listing.ticks(price))

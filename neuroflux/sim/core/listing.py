@@ -1,4 +1,4 @@
-"""A new instrument: like one that is traded already, under a name of its own."""
+"""A new instrument: a copy of one that is listed already, under a new name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import re
 import msgspec
 
 from neuroflux.errors import UsageError
-from neuroflux.sim.core.coins import BINANCE, HYPERLIQUID, Listing
+from neuroflux.sim.core.coins import Kind, Listing
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Fault
+from neuroflux.sim.core.venue import Venue
 
 DEFAULT_BASE = "SOL"
 """The coin whose price a new one follows where the fault's ``value`` names none."""
@@ -21,25 +22,26 @@ def new_listing(fault: Fault, exchange: SimExchange) -> Listing:
     """The instrument that the fault ``list`` describes; raises UsageError."""
     if not _NAME.fullmatch(fault.symbol) or fault.symbol in exchange.listings:
         raise UsageError(f"{fault.symbol} is listed already, or no name: capitals and digits, at most 20")
-    asset, quote = _parts(fault)
+    venue = exchange.venue
+    asset, quote = _parts(fault.symbol, venue)
     like = fault.value or DEFAULT_BASE
-    model = _model(exchange, like, "spot" if fault.exchange == BINANCE else "perpetual", quote)
+    model = _model(exchange, like, venue.new_kind, quote)
     number = 1 + max((one.number for one in exchange.listings.values() if one.kind == model.kind), default=-1)
-    names = {"symbol": fault.symbol, "base_asset": asset, "number": number if fault.exchange == HYPERLIQUID else 0}
+    names = {"symbol": fault.symbol, "base_asset": asset, "number": number if venue.numbers_instruments else 0}
     return msgspec.structs.replace(model, **names)
 
 
-def _parts(fault: Fault) -> tuple[str, str]:
+def _parts(symbol: str, venue: Venue) -> tuple[str, str]:
     """The asset and its quote."""
-    if fault.exchange == HYPERLIQUID:
-        return fault.symbol, "USDC"
-    quote = fault.symbol[-4:]
-    if quote not in _QUOTES or len(fault.symbol) == len(quote):
-        raise UsageError(f"{fault.symbol} must end with {' or '.join(_QUOTES)}")
-    return fault.symbol[:-4], quote
+    if venue.quote:
+        return symbol, venue.quote
+    quote = symbol[-4:]
+    if quote not in _QUOTES or len(symbol) == len(quote):
+        raise UsageError(f"{symbol} must end with {' or '.join(_QUOTES)}")
+    return symbol[:-4], quote
 
 
-def _model(exchange: SimExchange, base: str, kind: str, quote: str) -> Listing:
+def _model(exchange: SimExchange, base: str, kind: Kind, quote: str) -> Listing:
     for listing in exchange.listings.values():
         if (listing.base, listing.kind, listing.quote) == (base, kind, quote):
             return listing

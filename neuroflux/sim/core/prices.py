@@ -1,17 +1,19 @@
-"""What coins are worth, by seed and step: one latent price per base, and each exchange's own, late and leaning view.
+"""What coins are worth, by seed and step: one latent price per base, and each exchange's delayed and biased price.
 
-A step is a tenth of a second. The latent price wanders and at times jumps. Each exchange follows it with its own lag
-and basis. Now and then one exchange is off by more than two taker fees for a moment, so that a true arbitrage opens.
+A step is a tenth of a second. The latent price is a random walk with jumps. Each exchange follows it with its own lag
+and basis. At times one exchange differs by more than two taker fees for a moment, so that a true arbitrage opens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import exp, log
 from random import Random
 
 from msgspec import Struct
 
-from neuroflux.sim.core.coins import EXCHANGES, LISTINGS, PRICES, Kind
+from neuroflux.sim.core.coins import PRICES, Kind
+from neuroflux.sim.core.venue import Venue
 
 STEP = 0.1
 """Seconds."""
@@ -21,10 +23,8 @@ _WANDER = {"BTC": 0.6e-4, "ETH": 0.8e-4, "SOL": 1.1e-4, "USDC": 0.05e-4}
 _JUMPS_A_SECOND = 1 / 60
 _JUMP = 12e-4
 _RETURN = 2e-5
-"""How much of the way back to its start a price goes each second: a long run stays near."""
+"""The share of the distance to its start by which a price returns each second, so that a long run stays near it."""
 
-_LAG = {"binance": 0.15, "binanceusdm": 0.1, "hyperliquid": 0.35}
-"""Seconds within which an exchange goes two thirds of the way to the latent price."""
 _BASIS = 1.2e-4
 
 _DISLOCATION_EVERY = 3.5
@@ -38,7 +38,7 @@ Place = tuple[str, Kind, str]
 
 
 class Dislocation(Struct, frozen=True):
-    """One exchange is off: by ``share`` of the price, up to but without step ``until``."""
+    """The price of one exchange differs by ``share`` of the price, until step ``until`` (exclusive)."""
 
     place: Place
     share: float
@@ -46,7 +46,7 @@ class Dislocation(Struct, frozen=True):
 
 
 class View(Struct):
-    """What one exchange takes a base to be worth: the logarithm it has followed to, and its basis."""
+    """The price of a base on one exchange: the logarithm that it has followed the latent price to, and its basis."""
 
     seen: float
     basis: float
@@ -57,19 +57,19 @@ class View(Struct):
 class Prices:
     """All prices of one simulation. Deterministic by the seed and the number of steps."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, venues: Iterable[Venue], seed: int) -> None:
         self._random = Random(f"prices {seed}")
         self.step_number = 0
         self.latent = {base: log(price) for base, price in PRICES.items()}
         self._anchor = dict(self.latent)
         self.tether = 1.0 / 1.0004  # a USDT in USDC
         self.views: dict[Place, View] = {}
-        for exchange in EXCHANGES:
-            for listing in LISTINGS[exchange]:
-                place = (exchange, listing.kind, listing.base)
+        for venue in venues:
+            for listing in venue.listings:
+                place = (venue.id, listing.kind, listing.base)
                 if place not in self.views:
                     basis = self._random.gauss(0, _BASIS) if listing.base != "USDC" else 0.0
-                    self.views[place] = View(self.latent[listing.base], basis, basis, _LAG[exchange])
+                    self.views[place] = View(self.latent[listing.base], basis, basis, venue.price_lag)
         self.dislocation: Dislocation | None = None
         self._next = self._pause()
         self._often = [
@@ -85,7 +85,7 @@ class Prices:
         return self.step_number + max(10, int(self._random.expovariate(1 / _DISLOCATION_EVERY) / STEP))
 
     def step(self) -> None:
-        """Let a tenth of a second pass."""
+        """Move all prices on by a tenth of a second."""
         self.step_number += 1
         for base in self.latent:
             self._wander(base)
@@ -122,7 +122,7 @@ class Prices:
             self.dislocation = Dislocation(place, share, self.step_number + random.randint(6, 30))
 
     def price(self, place: Place, quote: str) -> float:
-        """What the exchange holds one coin to be worth, in the quote asset."""
+        """The price of one coin on the exchange, in the quote asset."""
         view = self.views[place]
         value = view.seen + view.basis
         if self.dislocation is not None and self.dislocation.place == place:
@@ -133,6 +133,6 @@ class Prices:
         return exp(value + 4e-4) if place[2] == "USDC" else exp(value)
 
     def index(self, base: str, quote: str) -> float:
-        """The price that funding and margin go by, which no single exchange can move."""
+        """The price that funding and margin are computed from, which no single exchange can move."""
         value = exp(self.latent[base])
         return value / self.tether if quote == "USDT" else value

@@ -1,34 +1,37 @@
-"""The running simulation: the world, its clock, the faults, and the dialects that publish what happens."""
+"""The running simulation: the world, its clock, the faults, and the dialects that publish its events."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Protocol
 
 from aiohttp import web
 from msgspec import Struct
 
-from neuroflux.sim.core.coins import EXCHANGES
 from neuroflux.sim.core.connection import Connection
 from neuroflux.sim.core.exchange import SimExchange
-from neuroflux.sim.core.faults import Faults
+from neuroflux.sim.core.faults import Fault, Faults
 from neuroflux.sim.core.liquidity import Liquidity
 from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.prices import STEP
+from neuroflux.sim.core.venue import Venue
 from neuroflux.sim.core.world import Change, World
 
 LATEST_ANSWER = 0.01
-"""Seconds by which the answer to an order may come after the moment that it tells of."""
+"""Seconds by which the answer to an order may be delayed after the order was matched."""
 UNKNOWN_STATUS = "PENDING_REVIEW"
-"""What the fault ``unknown_status`` writes where it names nothing."""
+"""The state that the fault ``unknown_status`` writes where it names none."""
 
 
 class DemoAccount(Struct, frozen=True):
-    """Who may trade, with what: an entry of ``GET /sim/accounts``. Balances are totals by asset, as text."""
+    """Credentials and balances: an entry of ``GET /sim/accounts``. Balances are totals by asset, as text.
+
+    ``address`` is empty where the exchange knows no addresses; where it is not, clients use it in place of a key.
+    """
 
     exchange: str
     key: str
@@ -38,42 +41,54 @@ class DemoAccount(Struct, frozen=True):
 
 
 class Dialect(Protocol):
-    """How one exchange talks. ``prefixes`` are the paths of its REST interface."""
+    """The wire format of one exchange. ``prefixes`` are the paths of its REST interface.
 
-    exchange_id: str
+    ``changes`` are the faults done at once that this exchange alone has: each raises UsageError where it can't be done.
+    """
+
+    venue: Venue
     prefixes: tuple[str, ...]
+    changes: Mapping[str, Callable[[Fault], None]]
+
+    def __init__(self, simulation: Simulation) -> None: ...
 
     def routes(self) -> list[web.RouteDef]:
         """Its REST paths and sockets."""
 
     def publish(self, changes: Sequence[Change], now: int) -> None:
-        """Send what changed to those who subscribed to it; called after every step and every order. ``now`` in µs."""
+        """Send the changes to their subscribers; called after every step and every order. ``now`` in µs."""
 
     def failure(self, status: int, retry_after: int | None = None) -> web.Response:
-        """How this exchange words a 418, a 429 or a 503; ``retry_after`` in seconds, None as long as it does itself."""
+        """This exchange's answer of status 418, 429 or 503; ``retry_after`` in seconds, None for its own default."""
 
     def account(self) -> DemoAccount:
         """The demo account of this exchange."""
 
 
 class Simulation:
-    """Owns the world and moves it on by the wall clock. Without a ``liquidity`` its prices are made of the seed."""
+    """Owns the world and steps it by the wall clock. Without a ``liquidity`` its prices are derived from the seed."""
 
-    def __init__(self, seed: int, liquidity: Liquidity | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        venues: Mapping[str, Venue],
+        seed: int,
+        liquidity: Liquidity | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.seed = seed
         self._random = Random(f"lateness {seed}")
         self._clock = clock
-        self.faults = Faults(time.monotonic, EXCHANGES)
-        self.world = World(seed, self.faults, int(clock() * 1_000_000), liquidity)
+        self.faults = Faults(time.monotonic, venues)
+        self.world = World(venues, seed, self.faults, int(clock() * 1_000_000), liquidity)
         self.dialects: dict[str, Dialect] = {}
-        self.connections: dict[str, set[Connection]] = {exchange_id: set() for exchange_id in EXCHANGES}
+        self.connections: dict[str, set[Connection]] = {exchange_id: set() for exchange_id in venues}
 
     def now(self, exchange_id: str) -> int:
         """The exchange's own clock in µs: the wall's, with its skew."""
         return int(self._clock() * 1_000_000) + 1000 * self.faults.milliseconds(exchange_id, "skew")
 
     def status(self, order: Order) -> str:
-        """An order's state as Binance writes it; a fault writes one that nobody knows."""
+        """An order's state in capitals; a fault replaces it by an unknown one."""
         exchange_id, symbol = order.listing.exchange, order.listing.symbol
         fault = self.faults.take(exchange_id, "unknown_status", symbol)
         return (fault.value or UNKNOWN_STATUS) if fault else order.state.upper()
@@ -82,10 +97,10 @@ class Simulation:
         return self.world.exchanges[exchange_id]
 
     def add(self, dialect: Dialect) -> None:
-        self.dialects[dialect.exchange_id] = dialect
+        self.dialects[dialect.venue.id] = dialect
 
     def flush(self, exchange_id: str) -> None:
-        """Publish what changed on one exchange until now."""
+        """Publish the changes of one exchange until now."""
         self.dialects[exchange_id].publish(list(self.world.drain(exchange_id)), self.now(exchange_id))
 
     def connection(self, exchange_id: str) -> Connection:
@@ -103,7 +118,7 @@ class Simulation:
             connection.close()
 
     def step(self) -> None:
-        """One step of the world, and everything that follows from it."""
+        """One step of the world, and the publications that follow from it."""
         self.world.step(int(self._clock() * 1_000_000))
         for exchange_id in self.dialects:
             self.flush(exchange_id)
@@ -120,12 +135,12 @@ class Simulation:
             self.step()
 
     async def linger(self) -> None:
-        """Hold the answer to an order back at times, so that what happened may be known before it is answered."""
+        """Delay the answer to an order at times, so that its events may arrive before the answer."""
         if self._random.random() < 0.5:
             await asyncio.sleep(self._random.uniform(0, LATEST_ANSWER))
 
     async def never(self, request: web.Request) -> web.StreamResponse:
-        """An answer that doesn't come: hold the request until the faults are cleared or a minute passed."""
+        """Never answer: hold the request until the faults are cleared or a minute passed, and abort it."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.faults.cleared.wait(), 60)
         if request.transport is not None:

@@ -1,15 +1,15 @@
-"""All exchanges that run here, moved on together: a tenth of a second a step, the same for the same seed."""
+"""All simulated exchanges, stepped together: a tenth of a second a step, the same for the same seed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from random import Random
 
 from msgspec import Struct
 
 from neuroflux.sim.core.accounts import PerpetualLedger, SpotLedger
-from neuroflux.sim.core.coins import BINANCE, BINANCE_USDM, EXCHANGES, HYPERLIQUID, Listing
+from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.liquidity import Liquidity, SeededLiquidity
 from neuroflux.sim.core.matching import Book, Match, Sequence, Side
@@ -17,27 +17,14 @@ from neuroflux.sim.core.order_checks import OrderFaults
 from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.prices import STEP
 from neuroflux.sim.core.ticker import Tape
+from neuroflux.sim.core.venue import Venue
 
 STEPS_A_SECOND = round(1 / STEP)
 HOUR = 3_600_000_000
-FUNDING_HOURS = {BINANCE_USDM: 8, HYPERLIQUID: 1}
-FOUR_HOURS = ("APTUSDT", "ARBUSDT", "OPUSDT", "SUIUSDT")
-"""Symbols of USDⓈ-M whose interval was changed before we began: only such are named by ``fundingInfo``."""
-
-_SPOT_START = {
-    BINANCE: {"USDT": "25000", "USDC": "15000", "BTC": "0.4", "ETH": "4", "SOL": "60"},
-    BINANCE_USDM: {},
-    HYPERLIQUID: {"USDC": "8000", "HYPE": "100"},
-}
-_PERPETUAL_START = {
-    BINANCE: {},
-    BINANCE_USDM: {"USDT": "45000", "USDC": "10000"},
-    HYPERLIQUID: {"USDC": "45000"},
-}
 
 
 class Change(Struct, frozen=True):
-    """What happened to one book since it was last drained: updates ``first`` to ``last`` changed these levels."""
+    """The changes of one book since it was last drained: updates ``first`` to ``last`` changed these levels."""
 
     listing: Listing
     book: Book
@@ -48,45 +35,58 @@ class Change(Struct, frozen=True):
 
 
 class World:
-    """The state of everything. Reads no clock: ``now`` is in µs. The house is by default made of the seed."""
+    """The state of the exchanges ``venues``. Reads no clock: ``now`` is in µs.
 
-    def __init__(self, seed: int, faults: OrderFaults, now: int, liquidity: Liquidity | None = None) -> None:
+    Without a ``liquidity`` the books are filled by one that derives its prices from the seed.
+    """
+
+    def __init__(
+        self,
+        venues: Mapping[str, Venue],
+        seed: int,
+        faults: OrderFaults,
+        now: int,
+        liquidity: Liquidity | None = None,
+    ) -> None:
+        self.venues = venues
         self.exchanges: dict[str, SimExchange] = {}
         self.truth: list[Order] = []
         self.tapes: dict[tuple[str, str], Tape] = {}
-        self._liquidity: Liquidity = liquidity or SeededLiquidity(seed)
+        self._liquidity: Liquidity = liquidity or SeededLiquidity(venues, seed)
         self._random = Random(f"world {seed}")
         self._hour = now // HOUR
         self._steps = 0
         self._marks: dict[tuple[str, str], Decimal] = {}
         self._faults = faults
-        self._hours = {(BINANCE_USDM, symbol): 4 for symbol in FOUR_HOURS}
-        for exchange_id in EXCHANGES:
-            self._open(exchange_id, faults, now)
+        self._hours = {
+            (venue.id, symbol): hours
+            for venue in venues.values()
+            for symbol, hours in venue.changed_funding_hours.items()
+        }
+        for venue in venues.values():
+            self._open(venue, faults, now)
         self._mark_all()
 
-    def _open(self, exchange_id: str, faults: OrderFaults, now: int) -> None:
+    def _open(self, venue: Venue, faults: OrderFaults, now: int) -> None:
         shared = Sequence(self._random.randrange(10**9, 10**10))
-        listed = [(listing, self._book(listing, shared, now)) for listing in self._liquidity.listings[exchange_id]]
+        listed = [(listing, self._book(listing, shared, now)) for listing in self._liquidity.listings[venue.id]]
         exchange = SimExchange(
-            exchange_id,
+            venue,
             listed,
-            SpotLedger({asset: Decimal(amount) for asset, amount in _SPOT_START[exchange_id].items()}),
-            PerpetualLedger(
-                {asset: Decimal(amount) for asset, amount in _PERPETUAL_START[exchange_id].items()},
-                lambda symbol: self._marks[exchange_id, symbol],
-            ),
+            SpotLedger(venue.spot_balances),
+            PerpetualLedger(venue.collateral, lambda symbol: self._marks[venue.id, symbol]),
             faults,
             Sequence(self._random.randrange(10**8, 10**9)),
         )
         exchange.on_accept = self.truth.append
         exchange.on_partial = self._liquidity.withdraw
-        self.exchanges[exchange_id] = exchange
+        self.exchanges[venue.id] = exchange
 
     def _book(self, listing: Listing, shared: Sequence, now: int) -> Book:
-        """A book of a listing, with what the house puts into it; USDⓈ-M numbers all its updates together."""
+        """A book of a listing, with the liquidity's orders; ``shared`` numbers the updates of books together."""
         own = Sequence(self._random.randrange(10**7, 10**9))
-        book = Book(shared if listing.exchange == BINANCE_USDM else own, self._random.randrange(10**6, 10**8))
+        is_shared = self.venues[listing.exchange].books_share_numbers
+        book = Book(shared if is_shared else own, self._random.randrange(10**6, 10**8))
         self.tapes[listing.exchange, listing.symbol] = self._liquidity.open(listing, book, now)
         book.changed.clear()
         return book
@@ -99,7 +99,7 @@ class World:
         self._mark(listing)
 
     def halt(self, listing: Listing, *, is_halted: bool) -> None:
-        """Stop an instrument, or let it go on: nobody may trade it, and its book stands still."""
+        """Halt an instrument, or resume it: while it is halted, orders are refused and its book does not change."""
         halted = self.exchanges[listing.exchange].halted
         if is_halted:
             halted.add(listing.symbol)
@@ -117,13 +117,13 @@ class World:
         return self._liquidity.index(listing)
 
     def funding_rate(self, listing: Listing) -> Decimal:
-        """The rate of the present interval, 8 h on Binance and 1 h on Hyperliquid."""
+        """The rate of the present interval."""
         rate = self._liquidity.funding(listing) * self.funding_hours(listing.exchange, listing.symbol) / 8
         return Decimal(str(round(rate, 8)))
 
     def funding_hours(self, exchange_id: str, symbol: str = "") -> int:
         """The interval of a symbol; of the exchange, where none is named."""
-        return self._hours.get((exchange_id, symbol), FUNDING_HOURS[exchange_id])
+        return self._hours.get((exchange_id, symbol), self.venues[exchange_id].funding_hours)
 
     def set_funding_hours(self, exchange_id: str, symbol: str, hours: int) -> None:
         self._hours[exchange_id, symbol] = hours
@@ -137,19 +137,22 @@ class World:
         interval = self.funding_hours(exchange_id, symbol) * HOUR
         return (now // interval + 1) * interval
 
+    def _with_funding(self) -> list[Venue]:
+        return [venue for venue in self.venues.values() if venue.funding_hours]
+
     def _mark_all(self) -> None:
-        for exchange_id in (BINANCE_USDM, HYPERLIQUID):
-            for listing in self.exchanges[exchange_id].listings.values():
+        for venue in self._with_funding():
+            for listing in self.exchanges[venue.id].listings.values():
                 self._mark(listing)
 
     def _mark(self, listing: Listing) -> None:
-        step = listing.tick * listing.stride if listing.exchange == HYPERLIQUID else listing.tick
+        step = listing.tick * listing.stride
         self._marks[listing.exchange, listing.symbol] = round(self._liquidity.mark(listing) / float(step)) * step
 
     # --- time
 
     def step(self, now: int) -> None:
-        """Let a tenth of a second pass on every exchange."""
+        """Move every exchange on by a tenth of a second."""
         for listing, matches in self._liquidity.step(now):
             self.exchanges[listing.exchange].settle(matches, now)
         for exchange in self.exchanges.values():
@@ -160,7 +163,7 @@ class World:
             self._fund(now)
 
     def _empty_side(self, exchange: SimExchange) -> None:
-        """Take away what the house has on a side, while the fault lasts; both sides where none is named."""
+        """Remove the liquidity of a side while the fault lasts; of both sides where it names none."""
         fault = self._faults.setting(exchange.exchange_id, "empty_side")
         book = exchange.books.get(fault.symbol) if fault is not None else None
         if fault is None or book is None:
@@ -175,14 +178,14 @@ class World:
         if hour == self._hour:
             return
         self._hour = hour
-        for exchange_id in FUNDING_HOURS:
-            exchange = self.exchanges[exchange_id]
+        for venue in self._with_funding():
+            exchange = self.exchanges[venue.id]
             for symbol in {listing.symbol: None for listing, _ in exchange.perpetual.held()}:
-                if hour % self.funding_hours(exchange_id, symbol) == 0:
+                if hour % self.funding_hours(venue.id, symbol) == 0:
                     exchange.fund(symbol, self.funding_rate(exchange.listings[symbol]), now)
 
     def drain(self, exchange_id: str) -> Iterator[Change]:
-        """What changed on an exchange since the last call; whoever publishes it calls this, alone."""
+        """The changes of an exchange since the last call. Only its dialect's publisher calls this."""
         exchange = self.exchanges[exchange_id]
         for symbol, book in exchange.books.items():
             if not book.changed and not book.matches:

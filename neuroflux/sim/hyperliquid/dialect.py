@@ -5,14 +5,14 @@ Source: https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from neuroflux.sim.core.coins import HYPERLIQUID
+from neuroflux.sim.core.faults import Fault
 from neuroflux.sim.core.orders import AccountEvent
 from neuroflux.sim.core.simulation import DemoAccount, Simulation
 from neuroflux.sim.core.world import Change
@@ -22,6 +22,7 @@ from neuroflux.sim.hyperliquid.info import LIGHT, Info, UnknownInfo
 from neuroflux.sim.hyperliquid.limits import AddressLimit
 from neuroflux.sim.hyperliquid.signing import address_of, private_key
 from neuroflux.sim.hyperliquid.socket import Feeds
+from neuroflux.sim.hyperliquid.venue import HYPERLIQUID, VENUE
 
 WEIGHT_A_MINUTE = 1200
 MINUTE = 60_000_000
@@ -34,8 +35,9 @@ def _answer(value: object, status: int = 200) -> web.Response:
 class Hyperliquid:
     """Implements ``Dialect``."""
 
-    exchange_id = HYPERLIQUID
+    venue = VENUE
     prefixes: tuple[str, ...] = ("/hyperliquid",)
+    changes: Mapping[str, Callable[[Fault], None]] = {}
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation

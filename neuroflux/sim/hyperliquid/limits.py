@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from neuroflux.sim.core.coins import HYPERLIQUID
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Faults
 from neuroflux.sim.core.orders import AccountEvent, OrderEvent
 from neuroflux.sim.hyperliquid.account import Json, number
+from neuroflux.sim.hyperliquid.venue import HYPERLIQUID
 
 BUFFER = 10_000
 MORE_FOR_CANCELS = 100_000

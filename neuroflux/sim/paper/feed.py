@@ -1,4 +1,4 @@
-"""What the paper exchange reads off Kafka: the instruments of the live exchanges once, then their books and funding."""
+"""What the paper exchanges read from Kafka: the live instruments once, then their books and funding."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from neuroflux.records.codec import Codec
 from neuroflux.records.entries import Entry
 from neuroflux.records.topics import BOOKS, FUNDING, INSTRUMENTS
 from neuroflux.runtime.settings import Settings
-from neuroflux.sim.core.coins import EXCHANGES, Listing
+from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.paper.liquidity import PaperLiquidity, Where, listings_of, markets
 
 PATIENCE = 20.0
-"""Seconds within which the first instruments must be there: the market stage was ready before us."""
+"""Seconds within which the first instruments must arrive: the market stage was ready before this one."""
 
 
 @asynccontextmanager
 async def live_liquidity(
     settings: Settings, patience: float = PATIENCE
 ) -> AsyncIterator[tuple[PaperLiquidity, asyncio.Task[None]]]:
-    """A house that knows the instruments, and the task that keeps it at the live books, which ends only by an error.
+    """A liquidity with the live instruments, and the task that keeps its books current, which ends only by an error.
 
-    Raises Unreachable where Kafka does not answer, or no instruments come.
+    Raises Unreachable where Kafka does not answer, or no instruments arrive.
     """
     codec = await load_codec(settings)
     liquidity = PaperLiquidity(await _listings(settings, codec, patience))
@@ -53,38 +54,38 @@ async def _follow(reader: Reader, liquidity: PaperLiquidity) -> None:
 
 
 def _is_sound(entry: Entry) -> bool:
-    """Whoever may write to a topic may write nonsense."""
+    """A topic may hold any record: each is checked."""
     if isinstance(entry.record, Funding):
         return bool(abs(entry.record.rate) < 1)  # and is a number
     return isinstance(entry.record, BookSnapshot) and not flaw(entry.record, entry.timestamp)
 
 
 async def _listings(settings: Settings, codec: Codec, patience: float) -> dict[Where, Listing]:
-    """What the exchanges list, when each has told; at the end of the patience, what those list that have."""
-    told: dict[Where, Instrument] = {}
-    expected = set(settings.exchanges) & set(EXCHANGES)
+    """What the exchanges list, as soon as each has published it; after ``patience`` seconds, what is known by then."""
+    known: dict[Where, Instrument] = {}
+    expected = set(settings.exchanges) & set(VENUES)
     try:
         async with asyncio.timeout(patience), Reader(settings, codec, (INSTRUMENTS,), start="beginning") as reader:
-            await _until_told(reader, told, expected)
+            await _until_complete(reader, known, expected)
     except TimeoutError:
-        if not listings_of(told.values()):
+        if not listings_of(known.values()):
             raise Unreachable(
                 f"no instruments of {', '.join(sorted(expected))} came within {patience:.0f} s on {INSTRUMENTS.name}: "
                 "are the exchanges reachable? The log of the market stage tells"
             ) from None
-    return listings_of(told.values())
+    return listings_of(known.values())
 
 
-async def _until_told(reader: Reader, told: dict[Where, Instrument], expected: set[str]) -> None:
-    """Until every exchange is there and no more comes: an exchange's list is some thousand records in one go."""
+async def _until_complete(reader: Reader, known: dict[Where, Instrument], expected: set[str]) -> None:
+    """Until every exchange is known and the topic is read: an exchange's list is some thousand records."""
     async with aclosing(reader.batches()) as batches:
         async for batch in batches:
             for entry in batch:
-                _note(entry, told)
-            if not batch and await reader.caught_up() and expected <= {exchange for exchange, _ in told}:
+                _note(entry, known)
+            if not batch and await reader.caught_up() and expected <= {exchange for exchange, _ in known}:
                 return
 
 
-def _note(entry: Entry, told: dict[Where, Instrument]) -> None:
+def _note(entry: Entry, known: dict[Where, Instrument]) -> None:
     if isinstance(entry.record, Instrument):
-        told[entry.record.exchange, entry.record.symbol] = entry.record
+        known[entry.record.exchange, entry.record.symbol] = entry.record

@@ -1,4 +1,4 @@
-"""The house of the paper exchange: no price is made up, each book is the live exchange's own."""
+"""The liquidity of the paper exchanges: each book is a copy of the live exchange's."""
 
 from __future__ import annotations
 
@@ -6,40 +6,41 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from neuroflux.domain import BookSnapshot, Funding, Instrument, InstrumentKind, Microseconds
-from neuroflux.sim.core.coins import EXCHANGES, LISTINGS, PRICES, Listing
+from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.core.coins import PRICES, Listing
 from neuroflux.sim.core.matching import Book, Match
 from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.ticker import Tape, blank
 from neuroflux.sim.paper.book import PaperBook
 
 Where = tuple[str, str]
-"""An exchange and a symbol, as topics have them."""
+"""An exchange and a symbol, as in the topics."""
 
 _FUNDING_HOURS = 8
 _LEVERAGE = 20
-"""The greatest on a perpetual that the simulator does not know; no instrument list names it."""
+"""The greatest leverage of a perpetual that the simulator does not know; no instrument list has it."""
 
 
 def markets() -> tuple[str, ...]:
     """The markets that the simulator lists. All its quotes are dollars of some kind."""
-    every = [listing for listings in LISTINGS.values() for listing in listings]
+    every = [listing for venue in VENUES.values() for listing in venue.listings]
     return tuple(sorted({f"{one.base_asset if one.kind == 'spot' else one.base}/USD" for one in every}))
 
 
 def listings_of(instruments: Iterable[Instrument]) -> dict[Where, Listing]:
-    """What can be traded on paper: of these those of the simulator's markets, by the exchanges' own rules."""
+    """The instruments of the simulator's markets, which can be traded on paper, with the exchanges' own rules."""
     wanted = frozenset(markets())
     listings: dict[Where, Listing] = {}
     for one in instruments:
         tick = one.tick_size or Decimal(1).scaleb(-one.price_decimals)
-        if one.active and one.market in wanted and one.exchange in EXCHANGES and min(tick, one.quantity_step) > 0:
+        if one.active and one.market in wanted and one.exchange in VENUES and min(tick, one.quantity_step) > 0:
             listings[one.exchange, one.symbol] = _listing(one, tick)
     return listings
 
 
 def _listing(one: Instrument, tick: Decimal) -> Listing:
     is_spot = one.kind is InstrumentKind.SPOT
-    known = next((listing for listing in LISTINGS[one.exchange] if listing.symbol == one.name), None)
+    known = next((listing for listing in VENUES[one.exchange].listings if listing.symbol == one.name), None)
     whole_coin = one.name.removesuffix(one.quote) if one.multiplier > 1 else one.base
     return Listing(
         exchange=one.exchange,
@@ -61,21 +62,21 @@ def _listing(one: Instrument, tick: Decimal) -> Listing:
 
 
 def _short(number: Decimal) -> Decimal:
-    """Off the log a number has eighteen decimals, and an exchange writes no more of them than it needs."""
+    """A number read from the log has eighteen decimals; an exchange writes no more of them than it needs."""
     return Decimal(f"{number.normalize():f}")
 
 
 class PaperLiquidity:
-    """Mirrors live books. Implements ``Liquidity``; ``take`` is fed with what comes on the topics.
+    """Mirrors live books. Implements ``Liquidity``; ``take`` receives the records of the topics.
 
-    Marks and indices are the mid of the live book, which stays when the book is withdrawn. Funding is settled at the
-    hours that the simulator knows, with the live rate scaled to them.
+    Marks and indices are the mid of the live book; the last one is kept when the book is withdrawn. Funding is settled
+    at the simulator's own hours, with the live rate scaled to them.
     """
 
     def __init__(self, listings: Mapping[Where, Listing]) -> None:
         self.listings: Mapping[str, Sequence[Listing]] = {
             exchange_id: tuple(one for one in listings.values() if one.exchange == exchange_id)
-            for exchange_id in EXCHANGES
+            for exchange_id in VENUES
         }
         self._names = {where: (listing.exchange, listing.symbol) for where, listing in listings.items()}
         self._mirrors: dict[tuple[str, str], PaperBook] = {}
@@ -83,7 +84,7 @@ class PaperLiquidity:
         self._funding: dict[tuple[str, str], float] = {}
 
     def take(self, record: BookSnapshot[float] | Funding[float]) -> None:
-        """Keep the newest of each instrument; a picture stands in its book from the next step on."""
+        """Keep the newest record of each instrument; a snapshot is in its book from the next step on."""
         name = self._names.get((record.exchange, record.symbol))
         if name is None:
             return
@@ -105,10 +106,10 @@ class PaperLiquidity:
             paper_book.expire(now)
 
     def pause(self, listing: Listing, *, is_paused: bool) -> None:
-        """The live exchange goes on: orders are refused, and its pictures are shown as before."""
+        """The live exchange is not halted: orders are refused, and its snapshots are shown as before."""
 
     def withdraw(self, order: Order) -> None:
-        """Nothing is taken away: a live exchange does not make room for an order, the next picture fills it."""
+        """Nothing is removed: a live exchange does not make room for an order, the next snapshot fills it."""
 
     def mark(self, listing: Listing) -> float:
         return self._mirrors[listing.exchange, listing.symbol].mid

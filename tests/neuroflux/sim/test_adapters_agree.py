@@ -32,11 +32,12 @@ from neuroflux.domain import (
     Trade,
 )
 from neuroflux.domain import Side as Direction
-from neuroflux.exchanges.catalogue import exchange
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, Ignored, PageNeeded, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import Feed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
-from neuroflux.sim.core.coins import LISTINGS, Listing
+from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Book
 from neuroflux.sim.core.simulation import DemoAccount
 from neuroflux.sim.core.world import Change
@@ -56,7 +57,7 @@ class Recorder:
     def __init__(self, served: Served, exchange_id: str, symbol: str) -> None:
         dialect = served.simulation.dialects[exchange_id]
         sim = served.simulation.exchange(exchange_id)
-        self.exchange_id, self.prefixes = dialect.exchange_id, dialect.prefixes
+        self.venue, self.prefixes, self.changes = dialect.venue, dialect.prefixes, dialect.changes
         self.symbol = symbol
         self.books = [self._snapshot(sim.listings[symbol], sim.books[symbol])]
         self.trades: dict[str, tuple[Decimal, Decimal, str]] = {}
@@ -171,12 +172,16 @@ def numbers(levels: Sequence[Any]) -> Levels:
     return tuple((Decimal(level.price), Decimal(level.quantity)) for level in levels)
 
 
+def test_adapters_and_simulator_know_the_same_exchanges_and_paths() -> None:
+    assert {one: f"/{exchange(one).FACADE_NAME}" for one in EXCHANGE_IDS} == {v.id: v.path for v in VENUES.values()}
+
+
 @pytest.mark.parametrize("exchange_id", SYMBOLS)
 async def test_instruments(served: Served, exchange_id: str) -> None:
     async with shell_of(served, exchange_id) as shell:
         instruments = {each.name: each for each in shell.instruments}
-    assert set(instruments) >= {listing.symbol for listing in LISTINGS[exchange_id]}
-    for listing in LISTINGS[exchange_id]:
+    assert set(instruments) >= {listing.symbol for listing in VENUES[exchange_id].listings}
+    for listing in VENUES[exchange_id].listings:
         meant = instruments[listing.symbol]
         assert meant.quantity_step == listing.lot
         assert meant.multiplier == listing.multiplier

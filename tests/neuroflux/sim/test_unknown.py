@@ -145,7 +145,7 @@ def test_a_fee_is_paid_in_the_usual_asset_where_bnb_has_no_price(served: Served)
     listing = served.simulation.exchange("binance").listings["SOLUSDT"]
     served.simulation.faults.add(b'{"exchange":"binance","fault":"fees","asset":"BNB"}')
     setting = served.simulation.faults.setting("binance", "fees")
-    fees = Fees(lambda: setting, lambda asset, quote: D(0))
+    fees = Fees(lambda: setting, lambda asset, quote: D(0), D(0))
     assert fees.fee(listing, D(1), "SOL", D(150), D(9), is_maker=False) == (D("0.001"), "SOL")
 
 

@@ -14,10 +14,10 @@ from neuroflux.cli.audit.exchanges import Access, Asker, accesses
 from neuroflux.exchanges.hyperliquid.own_answers import TOPS
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
-from neuroflux.sim.core.coins import LISTINGS
+from neuroflux.sim.catalogue import VENUES
 from neuroflux.sim.server import Served, serve
 
-COINS = sorted(one.symbol for one in LISTINGS["hyperliquid"])
+COINS = sorted(one.symbol for one in VENUES["hyperliquid"].listings)
 NAMES = {"binance": ["BTCUSDC"], "binanceusdm": ["BTCUSDT"], "hyperliquid": ["BTC"]}
 
 

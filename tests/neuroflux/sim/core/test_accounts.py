@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuroflux.sim.catalogue import VENUES
 from neuroflux.sim.core.accounts import ZERO, PerpetualLedger, Position, SpotLedger
-from neuroflux.sim.core.coins import LISTINGS
 
-BTCUSDT = next(listing for listing in LISTINGS["binance"] if listing.symbol == "BTCUSDT")
-PERPETUAL = next(listing for listing in LISTINGS["binanceusdm"] if listing.symbol == "BTCUSDT")
+BTCUSDT = next(listing for listing in VENUES["binance"].listings if listing.symbol == "BTCUSDT")
+PERPETUAL = next(listing for listing in VENUES["binanceusdm"].listings if listing.symbol == "BTCUSDT")
 
 
 def perpetual(mark: D = D(100)) -> PerpetualLedger:

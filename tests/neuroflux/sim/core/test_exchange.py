@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuroflux.sim.binance.spot_venue import BINANCE
+from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
+from neuroflux.sim.catalogue import VENUES
 from neuroflux.sim.core.accounts import ZERO
-from neuroflux.sim.core.coins import BINANCE, BINANCE_USDM
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Fault, FaultName
 from neuroflux.sim.core.matching import Side, TimeInForce
@@ -37,7 +39,7 @@ class Script:
 
 
 def _world(*faults: str) -> World:
-    return World(3, Script(*faults), NOW)
+    return World(VENUES, 3, Script(*faults), NOW)
 
 
 def _place(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import pairwise
 
-from neuroflux.sim.core.coins import EXCHANGES
+from neuroflux.sim.catalogue import VENUES
 from neuroflux.sim.core.liquidity import SeededLiquidity
 from neuroflux.sim.core.world import World
 
@@ -24,11 +24,11 @@ class Nothing:
 
 
 def _run(seed: int, steps: int) -> list[object]:
-    world = World(seed, Nothing(), NOW)
+    world = World(VENUES, seed, Nothing(), NOW)
     told: list[object] = []
     for step in range(steps):
         world.step(NOW + step * 100_000)
-        for exchange_id in EXCHANGES:
+        for exchange_id in VENUES:
             told += [
                 (change.listing.symbol, tuple(change.matches), tuple(change.levels), change.last)
                 for change in world.drain(exchange_id)
@@ -47,7 +47,7 @@ def test_another_seed_gives_another_world() -> None:
 def _is_open(world: World, tether: float) -> bool:
     """Whether one of bitcoin's perpetuals can be bought and another sold at a profit, both taker fees paid."""
     offers = []
-    for exchange_id in EXCHANGES:
+    for exchange_id in VENUES:
         exchange = world.exchanges[exchange_id]
         for symbol, listing in exchange.listings.items():
             if listing.base in ("BTC", "ETH", "SOL") and listing.kind == "perpetual":
@@ -59,8 +59,8 @@ def _is_open(world: World, tether: float) -> bool:
 
 
 def test_arbitrage_opens_and_closes_again() -> None:
-    liquidity = SeededLiquidity(1)
-    world = World(1, Nothing(), NOW, liquidity)
+    liquidity = SeededLiquidity(VENUES, 1)
+    world = World(VENUES, 1, Nothing(), NOW, liquidity)
     states = []
     for _ in range(400):
         world.step(NOW)
@@ -71,10 +71,10 @@ def test_arbitrage_opens_and_closes_again() -> None:
 
 
 def test_books_stay_whole() -> None:
-    world = World(5, Nothing(), NOW)
+    world = World(VENUES, 5, Nothing(), NOW)
     for _ in range(300):
         world.step(NOW)
-        for exchange_id in EXCHANGES:
+        for exchange_id in VENUES:
             list(world.drain(exchange_id))
     for exchange in world.exchanges.values():
         for symbol, book in exchange.books.items():
@@ -83,7 +83,7 @@ def test_books_stay_whole() -> None:
 
 
 def test_funding_is_paid_at_the_hour() -> None:
-    world = World(1, Nothing(), NOW // HOURS * HOURS)
+    world = World(VENUES, 1, Nothing(), NOW // HOURS * HOURS)
     exchange = world.exchanges["hyperliquid"]
     position = exchange.perpetual.position(exchange.listings["BTC"])
     position.trade(Decimal(1), exchange.perpetual.mark("BTC"))

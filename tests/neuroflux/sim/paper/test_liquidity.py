@@ -18,9 +18,12 @@ from neuroflux.exchanges.kit.requests import Answer
 from neuroflux.records.entries import Entry
 from neuroflux.records.topics import BOOKS, INSTRUMENTS
 from neuroflux.runtime.settings import Settings
-from neuroflux.sim.core.coins import BINANCE, BINANCE_USDM, HYPERLIQUID
+from neuroflux.sim.binance.spot_venue import BINANCE
+from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
+from neuroflux.sim.catalogue import VENUES
 from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.core.world import World
+from neuroflux.sim.hyperliquid.venue import HYPERLIQUID
 from neuroflux.sim.paper import feed
 from neuroflux.sim.paper.liquidity import PaperLiquidity, listings_of
 from neuroflux.sim.server import serve
@@ -79,7 +82,7 @@ def liquidity() -> PaperLiquidity:
 
 @pytest.fixture
 def world(liquidity: PaperLiquidity) -> World:
-    return World(1, Nothing(), NOW, liquidity)
+    return World(VENUES, 1, Nothing(), NOW, liquidity)
 
 
 def test_the_rules_are_the_real_exchanges() -> None:

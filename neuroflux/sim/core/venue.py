@@ -1,0 +1,47 @@
+"""What the core of the simulator must know of an exchange. Each dialect defines its own; catalogue.py lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from msgspec import Struct
+
+from neuroflux.sim.core.coins import Kind, Listing
+
+
+class Venue(Struct, frozen=True, kw_only=True):
+    """One simulated exchange, without its dialect. Where a field is left out, the exchange has no such thing.
+
+    ``id`` is ccxt's; ``path`` is where the exchange is served, below the simulator's address. ``price_lag``: seconds
+    within which its prices go two thirds of the way to the latent price. ``spot_balances`` and ``collateral`` are what
+    the demo account has at the start, by asset. ``funding_hours`` is the usual interval, ``changed_funding_hours`` that
+    of the symbols whose interval was changed before the simulation began. ``quote`` is the quote of new instruments
+    whose symbols do not end with it. Fees may be paid in ``fee_asset``, for ``fee_discount`` less. ``faults`` are those
+    that not every exchange has, with the values that each takes (any where none is listed).
+    """
+
+    id: str
+    path: str
+    listings: tuple[Listing, ...]
+    price_lag: float
+    spot_balances: Mapping[str, Decimal] = {}
+    collateral: Mapping[str, Decimal] = {}
+    funding_hours: int = 0
+    changed_funding_hours: Mapping[str, int] = {}
+    books_share_numbers: bool = False
+    numbers_instruments: bool = False
+    quote: str = ""
+    fee_asset: str = ""
+    fee_discount: Decimal = Decimal(0)
+    faults: Mapping[str, tuple[str, ...]] = {}
+
+    @property
+    def new_kind(self) -> Kind:
+        """The kind of the instruments that are listed while the simulation runs."""
+        return "perpetual" if self.funding_hours else "spot"
+
+    def credits_spot(self, asset: str) -> bool:
+        """Whether a deposit of this asset goes to the spot wallet, and not to the collateral of perpetuals."""
+        has_spot = any(listing.kind == "spot" for listing in self.listings)
+        return has_spot and asset not in self.collateral
