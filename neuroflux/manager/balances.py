@@ -20,7 +20,7 @@ from neuroflux.domain import Balance, Instrument, Microseconds, Position
 from neuroflux.engine.risk.limits import BALANCES_LIFE
 from neuroflux.errors import UsageError
 from neuroflux.manager.answers import AssetBalance, BalanceAnswer, ExchangeBalance, SyncStatus, iso
-from neuroflux.manager.exchange_names import PARTS
+from neuroflux.manager.exchange_names import shared_names
 from neuroflux.manager.view import RECENT_SPAN, View
 
 
@@ -130,8 +130,8 @@ def _with_sums(accounts: dict[str, ExchangeBalance]) -> dict[str, ExchangeBalanc
     """Each account once, so that the values add up: those that share a name stand as parts of it."""
     shown: dict[str, ExchangeBalance] = {}
     for name, account in accounts.items():
-        whole = next((one for one, parts in PARTS.items() if name in parts and one in accounts), name)
-        parts = {part: accounts[part] for part in PARTS.get(whole, ()) if part in accounts}
+        whole = next((one for one, parts in shared_names().items() if name in parts and one in accounts), name)
+        parts = {part: accounts[part] for part in shared_names().get(whole, ()) if part in accounts}
         shown[whole] = _sum(parts) if len(parts) > 1 else account
     return shown
 

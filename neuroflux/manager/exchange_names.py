@@ -1,21 +1,28 @@
-"""Which exchanges a name of the façade means: ``binance`` is both of Binance's accounts."""
+"""Which exchanges a name of the façade means: several where they are accounts of one company."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 from neuroflux.errors import UsageError
-from neuroflux.exchanges.catalogue import EXCHANGE_IDS
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 
-PARTS = {"binance": ("binance", "binanceusdm")}
-"""What the façade's name stands for, where that is more than one."""
+
+@cache
+def shared_names() -> dict[str, tuple[str, ...]]:
+    """The exchange ids of each name that stands for several."""
+    found: dict[str, list[str]] = {}
+    for exchange_id in EXCHANGE_IDS:
+        found.setdefault(exchange(exchange_id).FACADE_NAME, []).append(exchange_id)
+    return {name: tuple(ids) for name, ids in found.items() if len(ids) > 1}
 
 
 def parts(name: str, argument: str) -> tuple[str, ...]:
     """The exchange ids of a name; raises UsageError that names the argument and what it does not know."""
     if name not in EXCHANGE_IDS:
         raise UsageError(f"{argument}: unknown exchange {name!r}; known: {', '.join(EXCHANGE_IDS)}")
-    return PARTS.get(name, (name,))
+    return shared_names().get(name, (name,))
 
 
 def expand(names: Iterable[str], argument: str) -> tuple[str, ...]:

@@ -15,10 +15,9 @@ from msgspec import Struct
 from neuroflux.domain import ControlCommand, ControlKind, HealthStatus, Microseconds
 from neuroflux.engine.risk.limits import BALANCES_LIFE
 from neuroflux.errors import NeuroFluxError
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
-from neuroflux.exchanges.hyperliquid.order_client import ADDRESS
-from neuroflux.exchanges.hyperliquid.socket import ID as HYPERLIQUID
 from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.manager.account_probe import probe
 from neuroflux.manager.answers import ConnectionHealth, InitializationAnswer, iso
@@ -30,7 +29,6 @@ from neuroflux.records.topics import CONTROL
 from neuroflux.runtime.settings import Settings
 from neuroflux.stack import home
 from neuroflux.stack.demo_keys import accounts
-from neuroflux.stack.environment import SIMULATED
 from neuroflux.stack.plan import SIM
 
 HEALTH_LIFE: Microseconds = 20_000_000
@@ -63,7 +61,7 @@ def find_simulated(settings: Settings) -> Simulated:
     names: dict[str, frozenset[str]] = {}
     for one in offered:
         exchange = one["exchange"]
-        if exchange in SIMULATED and not _elsewhere(settings, exchange):
+        if exchange in EXCHANGE_IDS and not _elsewhere(settings, exchange):
             called = {one.get("subaccount") or "", one.get("address") or ""}
             names[exchange] = names.get(exchange, frozenset()) | called
     return Simulated(names)
@@ -108,11 +106,7 @@ def form_fault(wanted: Wanted) -> str:
     """What is wrong with a configuration of a real exchange by itself; "" where nothing is."""
     if not wanted.subaccount:
         return ""
-    if wanted.exchange == HYPERLIQUID:
-        return (
-            "" if ADDRESS.fullmatch(wanted.subaccount) else "subaccount: an address is wanted, 0x and 20 bytes in hex"
-        )
-    return "" if wanted.keys else f"subaccount {wanted.subaccount!r}: it has keys of its own; give api_key, secret_key"
+    return exchange_of(wanted.exchange).subaccount_fault(wanted.subaccount, has_keys=wanted.keys is not None)
 
 
 def _key_fault(wanted: Wanted, settings: Settings) -> str:

@@ -1,6 +1,6 @@
-"""Run a stage with keys of the exchanges that run here: ``python -m neuroflux.stack.demo_keys COMMAND…``.
+"""Run a stage with keys of simulated exchanges: ``python -m neuroflux.stack.demo_keys COMMAND…``.
 
-Only exchanges whose address is the simulator's, and that have no key yet, are given those of its demo account.
+Only exchanges whose address is the simulator's, and that have no key yet, get those of its demo account.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def accounts(sim: str) -> list[dict[str, Any]]:
 
 
 def key_variables(accounts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The variables of each exchange's first account. Hyperliquid's key is the account's address."""
+    """The variables of each exchange's first account. Where an account has an address, that is its key."""
     variables: dict[str, str] = {}
     for account in accounts:
         prefix = f"NEUROFLUX_{account['exchange'].upper()}"
-        variables.setdefault(f"{prefix}_API_KEY", account["address" if account["exchange"] == "hyperliquid" else "key"])
+        variables.setdefault(f"{prefix}_API_KEY", account["address"] or account["key"])
         variables.setdefault(f"{prefix}_SECRET_KEY", account["secret"])
     return variables
 

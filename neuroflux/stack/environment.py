@@ -1,4 +1,4 @@
-"""The environment of a stage: the settings of its supervisor spelled out, and exchanges that run here."""
+"""The environment of a stage: its supervisor's settings as variables, and the addresses of simulated exchanges."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 from neuroflux.runtime.settings import ENV_FILE, Settings, with_user
 from neuroflux.stack.access import SETUP, WAREHOUSE
 
@@ -15,9 +16,6 @@ CHECKOUT = Path(__file__).parents[2]
 """Where `producers`, `streams` and `consumers` are: the stages run from there."""
 
 CLICKHOUSE = "NEUROFLUX_CLICKHOUSE"
-SIMULATED = {"binance": "/binance", "binanceusdm": "/binance", "hyperliquid": "/hyperliquid"}
-"""Where below NEUROFLUX_SIM each exchange that runs here is found."""
-
 
 _KEYS = ("_API_KEY", "_SECRET_KEY", "_PASSPHRASE", "_KAFKA_USER", "_KAFKA_PASSWORD")
 _SECRETS = (*_KEYS, "_PASSWORD")
@@ -44,10 +42,15 @@ def spelled_out(settings: Settings) -> dict[str, str]:
 
 
 def simulated_addresses(sim: str) -> dict[str, str]:
-    """The variables that point every exchange at the one that runs here."""
+    """The variables that point every exchange at the simulated one."""
     socket = sim.replace("http", "ws", 1)
-    rest = {f"NEUROFLUX_{name.upper()}_REST_URL": sim + path for name, path in SIMULATED.items()}
-    return rest | {f"NEUROFLUX_{name.upper()}_WS_URL": socket + path for name, path in SIMULATED.items()}
+    rest = {f"NEUROFLUX_{name.upper()}_REST_URL": simulated_address(sim, name) for name in EXCHANGE_IDS}
+    return rest | {f"NEUROFLUX_{name.upper()}_WS_URL": simulated_address(socket, name) for name in EXCHANGE_IDS}
+
+
+def simulated_address(sim: str, exchange_id: str) -> str:
+    """Where the simulator at ``sim`` serves an exchange."""
+    return f"{sim}/{exchange(exchange_id).FACADE_NAME}"
 
 
 def without_keys(environment: Mapping[str, str]) -> dict[str, str]:

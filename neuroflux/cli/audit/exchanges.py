@@ -22,7 +22,7 @@ from neuroflux.manager.initialise import find_simulated
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
 from neuroflux.stack.demo_keys import accounts
-from neuroflux.stack.environment import SIMULATED
+from neuroflux.stack.environment import simulated_address
 
 TIMEOUT: Final = aiohttp.ClientTimeout(connect=5, total=10)
 HISTORY_EVERY: Final = 3
@@ -45,7 +45,7 @@ def accesses(settings: Settings) -> list[Access]:
     simulated = find_simulated(settings).accounts
     demo = _demo_keys(settings) if simulated else {}
     return [
-        Access(name, settings.sim + SIMULATED[name], demo.get(name), own_answers(name))
+        Access(name, simulated_address(settings.sim, name), demo.get(name), own_answers(name))
         if name in simulated
         else Access(name, settings.rest_url(name), settings.keys(name), own_answers(name))
         for name in settings.exchanges

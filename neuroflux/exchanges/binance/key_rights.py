@@ -18,6 +18,8 @@ from neuroflux.exchanges.binance.rest import checked, signed
 from neuroflux.exchanges.binance.spot_account import EXCHANGE as SPOT
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys
 
+FACADE_NAME: Final = SPOT
+"""The name of Binance's two accounts together."""
 _SHOWN: Final = 4
 """Letters of a key at either end: enough to find it in Binance's list of keys."""
 
@@ -31,6 +33,10 @@ def account_name(keys: Keys) -> str:
     short = len(keys.key) < 4 * _SHOWN
     shown = "…" if short else f"{keys.key[:_SHOWN]}…{keys.key[-_SHOWN:]}"
     return f"key {shown}, {keys.subaccount}" if keys.subaccount else f"key {shown}"
+
+
+def subaccount_fault(subaccount: str, *, has_keys: bool) -> str:
+    return "" if has_keys else f"subaccount {subaccount!r}: it has keys of its own; give api_key, secret_key"
 
 
 def question(keys: Keys, now: Microseconds) -> KeyQuestion | None:

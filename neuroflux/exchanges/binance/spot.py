@@ -43,6 +43,7 @@ class Binance:
     """Implements ``Exchange``."""
 
     ID: ClassVar[str] = EXCHANGE
+    FACADE_NAME: ClassVar[str] = key_rights.FACADE_NAME
     REST_URL: ClassVar[str] = "https://api.binance.com"
     WS_URL: ClassVar[str] = "wss://stream.binance.com:9443"
     PRIVATE_WS_URL: ClassVar[str] = "wss://ws-api.binance.com:443"
@@ -84,6 +85,9 @@ class Binance:
 
     def account_name(self, keys: Keys) -> str:
         return key_rights.account_name(keys)
+
+    def subaccount_fault(self, subaccount: str, *, has_keys: bool) -> str:
+        return key_rights.subaccount_fault(subaccount, has_keys=has_keys)
 
     def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
         return key_rights.question(keys, now)

@@ -56,6 +56,7 @@ class BinanceUsdm:
     """Implements ``Exchange``."""
 
     ID: ClassVar[str] = EXCHANGE
+    FACADE_NAME: ClassVar[str] = key_rights.FACADE_NAME
     REST_URL: ClassVar[str] = "https://fapi.binance.com"
     WS_URL: ClassVar[str] = "wss://fstream.binance.com"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL
@@ -97,6 +98,9 @@ class BinanceUsdm:
 
     def account_name(self, keys: Keys) -> str:
         return key_rights.account_name(keys)
+
+    def subaccount_fault(self, subaccount: str, *, has_keys: bool) -> str:
+        return key_rights.subaccount_fault(subaccount, has_keys=has_keys)
 
     def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
         return key_rights.question(keys, now)

@@ -21,7 +21,7 @@ from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.hyperliquid.account import HyperliquidAccountFeed
 from neuroflux.exchanges.hyperliquid.market import HyperliquidMarketFeed
 from neuroflux.exchanges.hyperliquid.messages import UNREADABLE, Milliseconds, kind_of, rows_of
-from neuroflux.exchanges.hyperliquid.order_client import HyperliquidOrderClient
+from neuroflux.exchanges.hyperliquid.order_client import ADDRESS, HyperliquidOrderClient
 from neuroflux.exchanges.hyperliquid.rest import WEIGHT_PER_MINUTE, account_of, checked, info_request, retry_after
 from neuroflux.exchanges.hyperliquid.signing import NONCE_STRIDE, Nonces, Signer
 from neuroflux.exchanges.hyperliquid.socket import ID
@@ -104,6 +104,7 @@ class Hyperliquid:
     """Implements ``Exchange``."""
 
     ID: ClassVar[str] = ID
+    FACADE_NAME: ClassVar[str] = ID
     REST_URL: ClassVar[str] = "https://api.hyperliquid.xyz"
     WS_URL: ClassVar[str] = "wss://api.hyperliquid.xyz"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL
@@ -159,6 +160,10 @@ class Hyperliquid:
 
     def account_name(self, keys: Keys) -> str:
         return account_of(keys)
+
+    def subaccount_fault(self, subaccount: str, *, has_keys: bool) -> str:
+        """A subaccount has no keys of its own: it is an address that the account's agent trades for."""
+        return "" if ADDRESS.fullmatch(subaccount) else "subaccount: an address is wanted, 0x and 20 bytes in hex"
 
     def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
         return None

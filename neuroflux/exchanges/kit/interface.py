@@ -161,11 +161,14 @@ class OrderClient(Protocol):
 class Exchange(Protocol):
     """One file, one exchange. The addresses are the real ones; settings override them.
 
-    ``PRIVATE_WS_URL`` is where the account feed's sockets are; a setting for ``WS_URL`` moves both. ``TESTNET`` has the
-    three addresses of the exchange's testnet, in their order.
+    ``FACADE_NAME`` is the exchange in the façade, and the path at which the simulator serves it: exchanges with the
+    same one are accounts of one company, and the name means all of them. ``PRIVATE_WS_URL`` is where the account feed's
+    sockets are; a setting for ``WS_URL`` moves both. ``TESTNET`` has the three addresses of the exchange's testnet, in
+    their order.
     """
 
     ID: ClassVar[str]
+    FACADE_NAME: ClassVar[str]
     REST_URL: ClassVar[str]
     WS_URL: ClassVar[str]
     PRIVATE_WS_URL: ClassVar[str]
@@ -198,6 +201,10 @@ class Exchange(Protocol):
 
     def account_name(self, keys: Keys) -> str:
         """What a person knows the account by; nobody can act for it who reads this."""
+        ...
+
+    def subaccount_fault(self, subaccount: str, *, has_keys: bool) -> str:
+        """Why a subaccount can't be used as it is configured, with keys of its own or without; "" where it can."""
         ...
 
     def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
