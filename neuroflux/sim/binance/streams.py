@@ -1,4 +1,4 @@
-"""Binance's market streams: who subscribed to what, and the frames that a change of a book makes of it.
+"""Binance's market streams: the names of the streams, and the messages by which clients subscribe to them.
 
 Source: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
 https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
@@ -9,45 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 from aiohttp import web
-from msgspec import Struct
 
 from neuroflux.sim.binance.wire import json_text
 from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.connection import Connection
-from neuroflux.sim.core.matching import Side
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.core.world import Change
+from neuroflux.sim.kit.streams import Channel, Hub, Unsent
 
 SECOND = 1_000_000
 _COMBINED = "combined"
 MAX_STREAMS = 1024
 _DEPTH_SPEEDS = {"100ms": 0, "250ms": 250_000, "500ms": 500_000, "1000ms": SECOND}
-
-
-class Pending(Struct):
-    """What a depth stream has gathered since it last sent: levels, and the numbers of their first and last update."""
-
-    sent: int
-    previous: int
-    levels: dict[tuple[Side, int], None]
-    first: int = 0
-
-
-class Stream(Struct):
-    """A stream that somebody follows.
-
-    ``connections`` maps to whether the payload is wrapped with the stream's name; ``every`` is in µs, 0 for at once.
-    """
-
-    name: str
-    symbol: str
-    kind: str
-    every: int
-    connections: dict[Connection, bool]
-    pending: Pending
 
 
 def parse(name: str, default_depth: int) -> tuple[str, str, int]:
@@ -74,9 +51,7 @@ class Streams:
         self._frames = frames
         self._default_depth = default_depth
         self._messages_a_second = messages_a_second
-        self._streams: dict[str, Stream] = {}
-        self._by_symbol: dict[str, dict[str, Stream]] = {}
-        self._tops: dict[str, tuple[tuple[int, int] | None, ...]] = {}
+        self._hub = Hub(simulation.exchange(frames.exchange_id))
 
     # --- clients
 
@@ -88,7 +63,7 @@ class Streams:
         is_combined: bool,
         is_served: Callable[[str], bool] = lambda name: True,
     ) -> web.WebSocketResponse:
-        """One client's socket, with the streams that its address named.
+        """One client's socket, with the streams that its address names.
 
         A stream that is not served here is accepted like any other, and stays silent.
         """
@@ -107,16 +82,15 @@ class Streams:
             connection.reply(json_text(self._control(connection, text, options)))
 
         for name in names:
-            self._subscribe(connection, name, is_wrapped=is_combined)
+            self._subscribe(connection, name)
         try:
             return await connection.run(request, on_text)
         finally:
-            for name in list(connection.streams):
-                self._unsubscribe(connection, name)
+            self._hub.leave(connection)
             self._simulation.leave(connection)
 
     def _control(self, connection: Connection, text: str, options: dict[str, bool]) -> dict[str, object]:
-        """Do what a client's message asks; returns the answer."""
+        """Handle a client's message; returns the answer."""
         try:
             message = msgspec.json.decode(text, type=dict[str, object])
         except msgspec.DecodeError as error:
@@ -126,121 +100,57 @@ class Streams:
         match message.get("method"):
             case "SUBSCRIBE" if len(connection.streams) + len(params) <= MAX_STREAMS and params:
                 for name in params:
-                    self._subscribe(connection, name, is_wrapped=options[_COMBINED])
+                    self._subscribe(connection, name)
             case "UNSUBSCRIBE":
                 for name in params:
-                    self._unsubscribe(connection, name)
+                    self._hub.unfollow(connection, name)
             case "LIST_SUBSCRIPTIONS":
                 return {"result": list(connection.streams), "id": number}
             case "SET_PROPERTY" if params[:1] == [_COMBINED]:
-                self._wrap(connection, options, is_wrapped=params[1:] == ["True"])
+                options[_COMBINED] = params[1:] == ["True"]
             case "GET_PROPERTY":
                 return {"result": options[_COMBINED], "id": number}
             case method:
                 return _refusal(2, f"Invalid request: unknown variant or missing parameters for `{method}`", number)
         return {"result": None, "id": number}
 
-    def _wrap(self, connection: Connection, options: dict[str, bool], *, is_wrapped: bool) -> None:
-        options[_COMBINED] = is_wrapped
-        for name in filter(connection.is_served, connection.streams):
-            self._streams[name].connections[connection] = is_wrapped
-
-    def _subscribe(self, connection: Connection, name: str, *, is_wrapped: bool) -> None:
-        connection.streams[name] = None
+    def _subscribe(self, connection: Connection, name: str) -> None:
         if not connection.is_served(name):
+            connection.streams[name] = None
             return
-        stream = self._streams.get(name)
-        if stream is None:
-            symbol, kind, every = parse(name, self._default_depth)
-            book = self._simulation.exchange(self._frames.exchange_id).books.get(symbol)
-            last = book.sequence if book is not None else 0
-            stream = Stream(name, symbol, kind, every, {}, Pending(0, last, {}))
-            self._streams[name] = stream
-            self._by_symbol.setdefault(symbol, {})[name] = stream
-        stream.connections[connection] = is_wrapped
-
-    def _unsubscribe(self, connection: Connection, name: str) -> None:
-        connection.streams.pop(name, None)
-        stream = self._streams.get(name)
-        if stream is None:
-            return
-        if stream.connections.pop(connection, None) is None:
-            return
-        if not stream.connections:
-            del self._streams[name]
-            del self._by_symbol[stream.symbol][name]
+        symbol, kind, every = parse(name, self._default_depth)
+        self._hub.follow(connection, name, symbol, self._channel(symbol, kind), every)
 
     # --- frames
 
     def publish(self, changes: Sequence[Change], now: int) -> None:
-        """Send what changed; ``now`` in µs, the exchange's."""
-        for change in changes:
-            streams = self._by_symbol.get(change.listing.symbol)
-            if streams:
-                for stream in list(streams.values()):
-                    self._on_change(stream, change, now)
-        self._publish_all_tops(changes, now)
-        for stream in list(self._streams.values()):
-            if stream.every:
-                self._on_time(stream, now)
+        """Send the frames of these changes; ``now`` in µs, the exchange's."""
+        self._hub.publish(changes, now)
 
-    def _publish_all_tops(self, changes: Sequence[Change], now: int) -> None:
-        everything = self._streams.get("!bookTicker")
-        if everything is not None:
-            for change in changes:
-                if self._top_moved(everything, change):
-                    _send(everything, self._frames.book_ticker(change.listing.symbol, now))
-
-    def _on_change(self, stream: Stream, change: Change, now: int) -> None:
-        frames, symbol = self._frames, stream.symbol
-        match stream.kind:
+    def _channel(self, symbol: str, kind: str) -> Channel:
+        frames = self._frames
+        if not symbol and not kind.startswith("!"):
+            return Channel()
+        match kind:
             case "trade":
-                for match in change.matches:
-                    _send(stream, frames.trade(symbol, match, now))
+                return Channel(trades=lambda change, now: (frames.trade(symbol, one, now) for one in change.matches))
             case "aggTrade":
-                for match in change.matches:
-                    _send(stream, frames.aggregate_trade(symbol, match, now))
-            case "bookTicker":
-                if self._top_moved(stream, change):
-                    _send(stream, frames.book_ticker(symbol, now))
-            case kind if kind.startswith("depth") and change.levels:
-                pending = stream.pending
-                pending.levels |= dict.fromkeys(change.levels)
-                pending.first = pending.first or change.first
-                if not stream.every:
-                    self._send_depth(stream, now)
+                return Channel(
+                    trades=lambda change, now: (frames.aggregate_trade(symbol, one, now) for one in change.matches)
+                )
+            case "bookTicker" | "!bookTicker":
+                return Channel(top=frames.book_ticker)
+            case "depth":
+                return Channel(levels=self._depth, is_depth=True)
+            case _ if (depth := kind.removeprefix("depth")) != kind and depth.isdigit():
+                return Channel(levels=partial(self._partial_depth, int(depth)), is_depth=True)
+        return Channel(timed=partial(frames.timed, kind))
 
-    def _top_moved(self, stream: Stream, change: Change) -> bool:
-        key = f"{stream.name} {change.listing.symbol}"
-        book = change.book
-        top = tuple(half.levels(1)[0] if len(half) else None for half in (book.bids, book.asks))
-        moved = self._tops.get(key) != top
-        self._tops[key] = top
-        return moved
+    def _depth(self, symbol: str, unsent: Unsent, now: int) -> str:
+        return self._frames.depth(symbol, unsent.first, unsent.last, unsent.previous, list(unsent.levels), now)
 
-    def _on_time(self, stream: Stream, now: int) -> None:
-        pending = stream.pending
-        if now - pending.sent < stream.every:
-            return
-        if stream.kind.startswith("depth"):
-            if pending.levels:
-                self._send_depth(stream, now)
-            return
-        pending.sent = now
-        text = self._frames.timed(stream.kind, stream.symbol, now)
-        if text:
-            _send(stream, text)
-
-    def _send_depth(self, stream: Stream, now: int) -> None:
-        pending = stream.pending
-        last = self._simulation.exchange(self._frames.exchange_id).books[stream.symbol].sequence
-        if stream.kind == "depth":
-            text = self._frames.depth(stream.symbol, pending.first, last, pending.previous, list(pending.levels), now)
-        else:
-            depth = int(stream.kind.removeprefix("depth"))
-            text = self._frames.partial_depth(stream.symbol, depth, pending.first, last, pending.previous, now)
-        stream.pending = Pending(now, last, {})
-        _send(stream, text, is_depth=True)
+    def _partial_depth(self, depth: int, symbol: str, unsent: Unsent, now: int) -> str:
+        return self._frames.partial_depth(symbol, depth, unsent.first, unsent.last, unsent.previous, now)
 
 
 def _refusal(code: int, text: str, number: object) -> dict[str, object]:
@@ -249,14 +159,6 @@ def _refusal(code: int, text: str, number: object) -> dict[str, object]:
 
 def _wrapped(name: str, text: str) -> str:
     return f'{{"stream":"{name}","data":{text}}}'
-
-
-def _send(stream: Stream, text: str, *, is_depth: bool = False) -> None:
-    wrapped = ""
-    for connection, is_wrapped in stream.connections.items():
-        if is_wrapped and not wrapped:
-            wrapped = _wrapped(stream.name, text)
-        connection.send(wrapped if is_wrapped else text, stream=stream.name, is_depth=is_depth)
 
 
 def names_in(request: web.Request) -> list[str]:

@@ -1,9 +1,9 @@
-"""Hyperliquid's ``/ws``: subscriptions by type and coin or user, first pictures, and what follows."""
+"""Hyperliquid's ``/ws``: subscriptions by type and coin or user, and the frames of each type."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from neuroflux.sim.core.world import Change
 from neuroflux.sim.hyperliquid import account, ledger
 from neuroflux.sim.hyperliquid.account import Json, number
 from neuroflux.sim.hyperliquid.info import Info
+from neuroflux.sim.kit.streams import Channel, Hub
 
 BOOK_EVERY = 5_000_000
 FAST_BOOK_EVERY = 500_000
@@ -27,18 +28,11 @@ _FAST = "l2Book fast"
 CONTEXT_EVERY = 1_000_000
 STATE_EVERY = 5_000_000
 REPLAYED = 30
-"""Trades that a new subscriber is told again."""
+"""Trades that a new subscriber receives again."""
 _OF_COIN = ("l2Book", "bbo", "trades", "activeAssetCtx")
 _LEDGER = "userNonFundingLedgerUpdates"
-_OF_USER = (
-    "userFills",
-    "orderUpdates",
-    "userEvents",
-    _LEDGER,
-    "clearinghouseState",
-    "spotState",
-    "openOrders",
-)
+_STATES = ("clearinghouseState", "spotState", "openOrders")
+_OF_USER = ("userFills", "orderUpdates", "userEvents", _LEDGER, *_STATES)
 
 
 def frame(channel: str, data: Any) -> str:
@@ -46,30 +40,33 @@ def frame(channel: str, data: Any) -> str:
 
 
 class Feeds:
-    """Who is told what. A subscription's name is ``type:coin`` or ``type:user``."""
+    """The streams of the exchange and of the account. A stream's name is ``type:coin`` or ``type:user``."""
 
     def __init__(self, simulation: Simulation, info: Info) -> None:
         self._simulation = simulation
         self._exchange = simulation.exchange("hyperliquid")
         self._info = info
-        self._subscribers: dict[str, set[Connection]] = {}
+        self._hub = Hub(self._exchange)
         self._tapes: dict[str, deque[Json]] = {}
-        self._tops: dict[str, Any] = {}
-        self._dirty: set[str] = set()
-        self._sent: dict[str, int] = {}
-        self._first: dict[str, Callable[[str], str]] = {
-            "l2Book": lambda coin: frame("l2Book", self._info.book(self._exchange.listings[coin])),
-            _FAST: lambda coin: frame("l2Book", self._info.book(self._exchange.listings[coin], FAST_DEPTH)),
-            "bbo": lambda coin: frame("bbo", self._bbo(self._exchange.listings[coin])),
-            "trades": lambda coin: frame("trades", list(self._tapes.get(coin, ()))),
-            "activeAssetCtx": lambda coin: self._context(self._exchange.listings[coin]),
-            "allMids": lambda _: frame("allMids", {"mids": self._info.mids()}),
-            "userFills": self._first_fills,
-            _LEDGER: self._first_updates,
-            "clearinghouseState": lambda user: self._state("clearinghouseState", user),
-            "spotState": lambda user: self._state("spotState", user),
-            "openOrders": lambda user: self._state("openOrders", user),
+        state = partial(Channel, is_private=True)
+        self._channels: dict[str, tuple[Channel, int]] = {
+            "l2Book": (Channel(first=self._book, timed=_at_any_time(self._book), is_depth=True), BOOK_EVERY),
+            _FAST: (
+                Channel(first=self._fast_book, levels=lambda coin, *_: self._fast_book(coin), is_depth=True),
+                FAST_BOOK_EVERY,
+            ),
+            "bbo": (Channel(first=self._bbo, top=_at_any_time(self._bbo)), 0),
+            "trades": (Channel(first=self._last_trades, trades=self._new_trades), 0),
+            "activeAssetCtx": (Channel(first=self._context, timed=_at_any_time(self._context)), CONTEXT_EVERY),
+            "allMids": (Channel(first=self._mids, timed=_at_any_time(self._mids)), CONTEXT_EVERY),
+            "userFills": (state(first=self._first_fills), 0),
+            "orderUpdates": (state(), 0),
+            "userEvents": (state(), 0),
+            _LEDGER: (state(first=self._first_updates), 0),
         }
+        for kind in _STATES:
+            write = partial(self._state, kind)
+            self._channels[kind] = (state(first=write, timed=_at_any_time(write)), STATE_EVERY)
 
     # ── requests of a client ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -101,22 +98,24 @@ class Feeds:
         if name in connection.streams:
             connection.reply(frame("error", f"Already subscribed: {msgspec.json.encode(wanted).decode()}"))
             return
-        connection.streams[name] = None
-        self._subscribers.setdefault(name, set()).add(connection)
         normal = {"nSigFigs": None, "mantissa": None, "fast": False} if wanted["type"] == "l2Book" else {}
-        told = {**wanted, **normal, **wanted, **({"aggregateByTime": False} if wanted["type"] == "userFills" else {})}
-        connection.reply(frame("subscriptionResponse", {"method": "subscribe", "subscription": told}))
+        subscription = {
+            **wanted,
+            **normal,
+            **wanted,
+            **({"aggregateByTime": False} if wanted["type"] == "userFills" else {}),
+        }
+        connection.reply(frame("subscriptionResponse", {"method": "subscribe", "subscription": subscription}))
         kind, _, key = name.partition(":")
-        if kind in self._first:
-            connection.send(self._framed(kind, key), stream=name)
+        channel, every = self._channels[kind]
+        self._hub.follow(connection, name, key, channel, every)
 
     def _unsubscribe(self, connection: Connection, wanted: Any, text: str) -> None:
         name = self._name(wanted)
         if name is None or name not in connection.streams:
             connection.reply(frame("error", f"Already unsubscribed: {msgspec.json.encode(wanted).decode()}"))
             return
-        del connection.streams[name]
-        self._subscribers[name].discard(connection)
+        self._hub.unfollow(connection, name)
         connection.reply(frame("subscriptionResponse", {"method": "unsubscribe", "subscription": wanted}))
 
     def _name(self, wanted: Any) -> str | None:
@@ -130,43 +129,16 @@ class Feeds:
         return "allMids:" if kind == "allMids" else None
 
     def leave(self, connection: Connection) -> None:
-        for name in connection.streams:
-            self._subscribers[name].discard(connection)
+        self._hub.leave(connection)
 
-    # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def publish(self, changes: Iterable[Change], now: int) -> None:
+    def publish(self, changes: Sequence[Change], now: int) -> None:
         for change in changes:
-            self._changed(change, now)
-        for coin in list(self._dirty):
-            if self._due(f"{_FAST}:{coin}", now, FAST_BOOK_EVERY):
-                self._dirty.discard(coin)
-                self._send(f"{_FAST}:{coin}", partial(self._framed, _FAST, coin), is_depth=True)
-        for name in [name for name, who in self._subscribers.items() if who]:
-            kind, _, key = name.partition(":")
-            if kind == "l2Book" and self._due(name, now, BOOK_EVERY):
-                self._send(name, partial(self._framed, kind, key), is_depth=True)
-            elif kind in ("activeAssetCtx", "allMids") and self._due(name, now, CONTEXT_EVERY):
-                self._send(name, partial(self._framed, kind, key))
-            elif kind in ("clearinghouseState", "spotState", "openOrders") and self._due(name, now, STATE_EVERY):
-                self._send(name, partial(self._state, kind, key), is_private=True)
-
-    def _framed(self, kind: str, key: str) -> str:
-        return self._first[kind](key)
-
-    def _changed(self, change: Change, now: int) -> None:
-        coin = change.listing.symbol
-        if change.matches:
-            trades = [_trade(change.listing, match, now) for match in change.matches]
-            self._tapes.setdefault(coin, deque(maxlen=REPLAYED)).extend(trades)
-            self._send(f"trades:{coin}", lambda: frame("trades", trades))
-        if change.levels:
-            self._dirty.add(coin)
-        if self._subscribers.get(f"bbo:{coin}"):
-            bbo = self._bbo(change.listing)
-            if bbo["bbo"] != self._tops.get(coin):
-                self._tops[coin] = bbo["bbo"]
-                self._send(f"bbo:{coin}", lambda: frame("bbo", bbo))
+            if change.matches:
+                tape = self._tapes.setdefault(change.listing.symbol, deque(maxlen=REPLAYED))
+                tape.extend(_trade(change.listing, match, now) for match in change.matches)
+        self._hub.publish(changes, now)
 
     def happened(self, event: AccountEvent, user: str) -> None:
         """An event of the account, at once."""
@@ -175,61 +147,62 @@ class Feeds:
         elif isinstance(event, TransferEvent):
             self._moved(event, user)
         for kind in ("clearinghouseState", "spotState"):
-            self._sent.pop(f"{kind}:{user}", None)
+            self._hub.hasten(f"{kind}:{user}")
 
     def _ordered(self, event: OrderEvent, user: str) -> None:
-        """What the exchange itself did is a fill without an order that the account would know."""
+        """An order of the exchange itself is reported as a fill alone: the account does not know the order."""
         if not event.order.forced:
-            self._send(f"orderUpdates:{user}", lambda: self._order_update(event), is_private=True)
+            self._hub.send(f"orderUpdates:{user}", lambda: self._order_update(event))
         if event.fill is not None:
             fills = [account.fill(event.fill, event.order, user)]
-            news = {"user": user, "fills": fills}
-            self._send(f"userFills:{user}", lambda: frame("userFills", news), is_private=True)
-            self._send(f"userEvents:{user}", lambda: frame("user", {"fills": fills}), is_private=True)
+            self._hub.send(f"userFills:{user}", lambda: frame("userFills", {"user": user, "fills": fills}))
+            self._hub.send(f"userEvents:{user}", lambda: frame("user", {"fills": fills}))
 
     def _order_update(self, event: OrderEvent) -> str:
         return frame("orderUpdates", [account.order_update(event.order, self._info.status(event.order), event.time)])
 
     def _moved(self, event: TransferEvent, user: str) -> None:
-        """A deposit, a withdrawal, or a token that somebody sent."""
-        told = {"user": user, "nonFundingLedgerUpdates": [ledger.update(event, user)]}
-        self._send(f"{_LEDGER}:{user}", lambda: frame(_LEDGER, told), is_private=True)
-
-    def _due(self, name: str, now: int, every: int) -> bool:
-        if now - self._sent.get(name, 0) < every:
-            return False
-        self._sent[name] = now
-        return True
-
-    def _send(self, name: str, made: Callable[[], str], *, is_depth: bool = False, is_private: bool = False) -> None:
-        """Made only where somebody listens."""
-        listening = self._subscribers.get(name)
-        if listening:
-            text = made()
-            for connection in list(listening):
-                connection.send(text, stream=name, is_depth=is_depth, is_private=is_private)
+        """A deposit, a withdrawal, or a token that was sent."""
+        body = {"user": user, "nonFundingLedgerUpdates": [ledger.update(event, user)]}
+        self._hub.send(f"{_LEDGER}:{user}", lambda: frame(_LEDGER, body))
 
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _bbo(self, listing: Listing) -> Json:
-        book = self._exchange.books[listing.symbol]
+    def _book(self, coin: str) -> str:
+        return frame("l2Book", self._info.book(self._exchange.listings[coin]))
+
+    def _fast_book(self, coin: str) -> str:
+        return frame("l2Book", self._info.book(self._exchange.listings[coin], FAST_DEPTH))
+
+    def _bbo(self, coin: str) -> str:
+        book, listing = self._exchange.books[coin], self._exchange.listings[coin]
         tops = []
         for half in (book.bids, book.asks):
             best = half.levels(1)
             level = {"px": number(best[0][0] * listing.tick), "sz": number(best[0][1] * listing.lot)} if best else None
             tops.append({**level, "n": max(1, half.orders_at(best[0][0]))} if level else None)
-        return {"coin": listing.symbol, "time": self._info.now() // 1000, "bbo": tops}
+        return frame("bbo", {"coin": coin, "time": self._info.now() // 1000, "bbo": tops})
 
-    def _context(self, listing: Listing) -> str:
+    def _last_trades(self, coin: str) -> str:
+        return frame("trades", list(self._tapes.get(coin, ())))
+
+    def _new_trades(self, change: Change, now: int) -> Iterator[str]:
+        yield frame("trades", [_trade(change.listing, match, now) for match in change.matches])
+
+    def _context(self, coin: str) -> str:
+        listing = self._exchange.listings[coin]
         channel = "activeAssetCtx" if listing.kind == "perpetual" else "activeSpotAssetCtx"
-        return frame(channel, {"coin": listing.symbol, "ctx": self._info.context(listing)})
+        return frame(channel, {"coin": coin, "ctx": self._info.context(listing)})
+
+    def _mids(self, _: str) -> str:
+        return frame("allMids", {"mids": self._info.mids()})
 
     def _first_fills(self, user: str) -> str:
         fills = self._info.answer({"type": "userFills", "user": user})
         return frame("userFills", {"isSnapshot": True, "user": user, "fills": fills})
 
     def _first_updates(self, user: str) -> str:
-        """The newest; the older ones can be asked for."""
+        """The newest rows; older ones can be requested."""
         rows = self._info.ledger(user)[-ledger.ROWS :]
         return frame(_LEDGER, {"isSnapshot": True, "user": user, "nonFundingLedgerUpdates": rows})
 
@@ -242,6 +215,11 @@ class Feeds:
             return frame(kind, {"user": user, "spotState": self._info.answer(asked)})
         asked = {"type": "frontendOpenOrders", "user": user}
         return frame(kind, {"dex": "", "user": user, "orders": self._info.answer(asked)})
+
+
+def _at_any_time(write: Callable[[str], str]) -> Callable[[str, int], str]:
+    """A writer that reads the time by itself."""
+    return lambda key, _: write(key)
 
 
 def _trade(listing: Listing, match: Match, now: int) -> Json:

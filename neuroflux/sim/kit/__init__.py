@@ -1,0 +1,1 @@
+"""What the dialects of simulated exchanges share: streams, candles, limits and endpoints."""
