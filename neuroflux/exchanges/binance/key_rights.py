@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame
-from neuroflux.exchanges.binance.messages import UNREADABLE
 from neuroflux.exchanges.binance.rest import checked, signed
 from neuroflux.exchanges.binance.spot_account import EXCHANGE as SPOT
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 FACADE_NAME: Final = SPOT
 """The name of Binance's two accounts together."""

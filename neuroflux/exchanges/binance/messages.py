@@ -6,19 +6,12 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures. Times are
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from decimal import Decimal
-from functools import cache
 from typing import Annotated, Final, Generic, TypeVar
 
-import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from neuroflux.domain import Microseconds, Numeral, OrderState
-
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, ValueError, ArithmeticError, RecursionError)
-"""What decoding bytes that are no message ends in."""
 
 Long = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """An id or a sequence number: as much as the topics have room for."""
@@ -30,33 +23,6 @@ _FIRST_MICROSECOND: Final = 100_000_000_000_000
 
 def microseconds(time: int) -> Microseconds:
     return time if time >= _FIRST_MICROSECOND else time * 1000
-
-
-_PLAIN: Final = r"(?:[0-9]{1,200}+(?:\.[0-9]{0,200}+)?+|\.[0-9]{1,200}+)"
-_ALL_PLAIN: Final = re.compile(f"(?:{_PLAIN},)+").fullmatch
-_WRITTEN_OUT: Final = 64
-
-
-@cache
-def _all_plain(count: int) -> Callable[[str], re.Match[str] | None]:
-    """Written out: a group that repeats takes twice as long."""
-    return re.compile(",".join([_PLAIN] * count)).fullmatch
-
-
-def finite(*numerals: Numeral) -> bool:
-    """Whether each of one or more is a plain decimal number, 0 or above: no sign, exponent, underscore or ``nan``.
-
-    All at once, since this is asked of every number of every frame: four of them take 0.5 µs.
-    """
-    joined, count = ",".join(numerals), len(numerals)
-    if 0 < count <= _WRITTEN_OUT:
-        return _all_plain(count)(joined) is not None
-    return _ALL_PLAIN(joined + ",") is not None and joined.count(",") == count - 1
-
-
-_ABOVE_ZERO: Final = rf"(?=[0.]*[1-9]){_PLAIN}"
-is_two_sided: Final = re.compile(",".join([_ABOVE_ZERO] * 4)).fullmatch
-"""Whether four numbers, joined by commas, are plain and above 0: asked of every quote, so at once, as in ``finite``."""
 
 
 class Head(Struct, frozen=True):
@@ -117,16 +83,25 @@ class Enveloped(Struct, Generic[W], frozen=True, gc=False):
 Changes = list[tuple[Numeral, Numeral]]
 
 
-class DepthUpdate(Struct, frozen=True):
-    """Absolute quantities; first and last update id, and on USDⓈ-M the last one of the message before (``pu``)."""
+class DepthUpdate(
+    Struct,
+    frozen=True,
+    rename={"name": "s", "first": "U", "last": "u", "bids": "b", "asks": "a", "event_time": "E", "previous": "pu"},
+):
+    """Implements ``Update``: first and last update id, and on USDⓈ-M the last one of the message before (``pu``)."""
 
-    s: str
-    U: Long
-    u: Long
-    b: Changes
-    a: Changes
-    E: Time
-    pu: Long = -1
+    name: str
+    first: Long
+    last: Long
+    bids: Changes
+    asks: Changes
+    event_time: Time
+    previous: Long = -1
+
+    @property
+    def time(self) -> Microseconds:
+        time = self.event_time
+        return time if time >= _FIRST_MICROSECOND else time * 1000
 
 
 class DepthSnapshot(Struct, frozen=True):

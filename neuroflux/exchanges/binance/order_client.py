@@ -38,7 +38,6 @@ from neuroflux.exchanges.binance.codes import (
     UNKNOWN_ORDER,
     UNTIMELY,
 )
-from neuroflux.exchanges.binance.messages import UNREADABLE
 from neuroflux.exchanges.binance.orders import Records, order_of, part_fills_of, records_of, report_of
 from neuroflux.exchanges.binance.pages import PAGE, next_page, window
 from neuroflux.exchanges.binance.rest import (
@@ -54,6 +53,7 @@ from neuroflux.exchanges.binance.rest import (
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.numerals import wire_number
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 PLACE, CANCEL, QUERY = "place", "cancel", "query"
 

@@ -18,8 +18,8 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame, RateLimited, Refused, Unreachable
-from neuroflux.exchanges.binance.messages import UNREADABLE
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Usage
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 RECV_WINDOW_MS: Final = 5_000
 """A request that reaches the exchange later than this is not executed: what was given up for lost can't come late."""

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from neuroflux.domain import DECIMAL_PLACES, ExchangeStatus, Microseconds, StatusKind
-from neuroflux.exchanges.binance.messages import UNREADABLE
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 W = TypeVar("W", bound=Struct)
 

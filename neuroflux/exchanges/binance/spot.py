@@ -10,19 +10,20 @@ from typing import ClassVar, Final
 
 from neuroflux.domain import Instrument, InstrumentKind, Microseconds
 from neuroflux.exchanges.binance import key_rights, rest
-from neuroflux.exchanges.binance.book_rules import SpotRule
-from neuroflux.exchanges.binance.books import SnapshotPath
 from neuroflux.exchanges.binance.instruments import listing
 from neuroflux.exchanges.binance.market import BinanceMarketFeed, Paths
 from neuroflux.exchanges.binance.order_client import BinanceOrderClient, OrderPaths
 from neuroflux.exchanges.binance.spot_account import EXCHANGE, BinanceAccountFeed
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.kit.sequences import Ranged
 
 WEIGHT_PER_MINUTE: Final = 6000
 
 _PATHS: Final = Paths(
-    streams=(("/stream", ("bookTicker", "trade", "depth@100ms")),), snapshots=SnapshotPath("/api/v3/depth", weight=50)
+    streams=(("/stream", ("bookTicker", "trade", "depth@100ms")),),
+    snapshots="/api/v3/depth",
+    snapshot_weight=50,
 )
 _ORDER_PATHS: Final = OrderPaths(
     exchange=EXCHANGE,
@@ -75,7 +76,7 @@ class Binance:
         return rest.usage(answer, WEIGHT_PER_MINUTE)
 
     def market_feed(self, instruments: Sequence[Instrument]) -> BinanceMarketFeed:
-        return BinanceMarketFeed(EXCHANGE, SpotRule(), _PATHS, instruments)
+        return BinanceMarketFeed(EXCHANGE, Ranged(), _PATHS, instruments)
 
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceAccountFeed:
         return BinanceAccountFeed(keys, instruments)

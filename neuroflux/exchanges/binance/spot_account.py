@@ -34,7 +34,6 @@ from neuroflux.exchanges.binance.codes import THROTTLED
 from neuroflux.exchanges.binance.fees import SPOT_FEES, fees_requests, is_spot, spot_rates
 from neuroflux.exchanges.binance.market import closing
 from neuroflux.exchanges.binance.messages import (
-    UNREADABLE,
     AccountPosition,
     AssetBalance,
     BalanceChange,
@@ -59,6 +58,7 @@ from neuroflux.exchanges.binance.rows import Rows, keys_of, sane
 from neuroflux.exchanges.kit.events import FeedEvent, Hold, Ignored, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.omitted import Held
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 EXCHANGE: Final = "binance"
 FILLS: Final = "/api/v3/myTrades"

@@ -12,21 +12,21 @@ from typing import ClassVar, Final
 
 from neuroflux.domain import Instrument, InstrumentKind, Microseconds
 from neuroflux.exchanges.binance import key_rights, rest
-from neuroflux.exchanges.binance.book_rules import FuturesRule
-from neuroflux.exchanges.binance.books import SnapshotPath
 from neuroflux.exchanges.binance.instruments import listing
 from neuroflux.exchanges.binance.market import BinanceMarketFeed, Paths
 from neuroflux.exchanges.binance.order_client import UNAVAILABLE, BinanceOrderClient, OrderPaths
 from neuroflux.exchanges.binance.usdm_account import EXCHANGE, BinanceUsdmAccountFeed
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.kit.sequences import RangedChained
 
 WEIGHT_PER_MINUTE: Final = 2400
 DAY_MS: Final = 86_400_000
 
 _PATHS: Final = Paths(
     streams=(("/public/stream", ("bookTicker", "depth@100ms", "trade")), ("/market/stream", ("markPrice@1s",))),
-    snapshots=SnapshotPath("/fapi/v1/depth", weight=20),
+    snapshots="/fapi/v1/depth",
+    snapshot_weight=20,
     intervals="/fapi/v1/fundingInfo",
 )
 _TRY_AGAIN: Final = "internal error; unable to process your request. please try again"
@@ -88,7 +88,7 @@ class BinanceUsdm:
         return rest.usage(answer, WEIGHT_PER_MINUTE)
 
     def market_feed(self, instruments: Sequence[Instrument]) -> BinanceMarketFeed:
-        return BinanceMarketFeed(EXCHANGE, FuturesRule(), _PATHS, instruments)
+        return BinanceMarketFeed(EXCHANGE, RangedChained(), _PATHS, instruments)
 
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceUsdmAccountFeed:
         return BinanceUsdmAccountFeed(keys, instruments)

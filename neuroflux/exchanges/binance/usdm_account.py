@@ -23,7 +23,6 @@ from neuroflux.exchanges.binance.codes import BAD_LISTEN_KEY
 from neuroflux.exchanges.binance.fees import USDM_FEES, fees_requests, is_usdm, usdm_rates
 from neuroflux.exchanges.binance.market import closing
 from neuroflux.exchanges.binance.messages import (
-    UNREADABLE,
     AccountUpdate,
     ConfigUpdate,
     Head,
@@ -41,6 +40,7 @@ from neuroflux.exchanges.binance.usdm_modes import Flags, Modes
 from neuroflux.exchanges.binance.usdm_transfers import OF_TRADING, REASONS, history, pushed, transfers
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 EXCHANGE: Final = "binanceusdm"
 LISTEN_KEY: Final = "/fapi/v1/listenKey"

@@ -1,4 +1,4 @@
-"""What an adapter makes of frames and answers: market and account events, further requests, and what it can't use."""
+"""What an adapter returns for frames and answers: market and account events, further requests, and faults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from neuroflux.exchanges.kit.requests import Request
 
 
 class BookChanged(Struct, frozen=True):
-    """A proved book after one update; ``book`` is the live one: read it before the next frame goes in."""
+    """A proved book after one update; ``book`` is the live one: read it before the next frame is decoded."""
 
     exchange: str
     symbol: str
@@ -50,14 +50,21 @@ class BookChanged(Struct, frozen=True):
 
 
 class SnapshotNeeded(Struct, frozen=True):
-    """The wish for a REST snapshot of one book; the answer goes to ``Feed.answer``."""
+    """A request for a REST snapshot of one book; the answer goes to ``Feed.answer``."""
 
     symbol: str
     request: Request
 
 
+class Resubscribe(Struct, frozen=True):
+    """A book whose snapshot is sent on subscription only must be subscribed to again, on the socket of this frame."""
+
+    symbol: str
+    reason: str
+
+
 class PageNeeded(Struct, frozen=True):
-    """The wish for the next page of a list longer than one answer; the answer goes where the first one went."""
+    """A request for the next page of a list longer than one answer; the answer goes where the first one went."""
 
     request: Request
 
@@ -65,8 +72,7 @@ class PageNeeded(Struct, frozen=True):
 class FeeRates(Struct, frozen=True):
     """What this account pays in one instrument, as fractions of the notional; a rebate is negative.
 
-    Where an exchange takes less of what is paid in a token of its own, that is left out: it holds only while there is
-    enough of the token.
+    A discount for paying in the exchange's own token is left out: it holds only while the account has enough of it.
     """
 
     symbol: str
@@ -81,13 +87,13 @@ class Ignored(Struct, frozen=True):
 
 
 class Undecodable(Struct, frozen=True):
-    """A message that is not one of the exchange's, with the reason."""
+    """A message that can't be read as one of the exchange's, with the reason."""
 
     reason: str
 
 
 class Hold(Struct, frozen=True):
-    """The exchange said on a socket that nothing may be sent for so many seconds, by REST either."""
+    """A message on a socket forbids all requests for ``seconds``, those by REST too."""
 
     seconds: float
     reason: str
@@ -98,12 +104,21 @@ MarketEvent = Quote[Numeral] | Trade[Numeral] | BookChanged | Funding[Numeral]
 AccountEvent = Balance | Position | OrderReport | Fill | AccountTransfer
 
 FeedEvent = (
-    MarketEvent | AccountEvent | ExchangeStatus | FeeRates | SnapshotNeeded | PageNeeded | Hold | Ignored | Undecodable
+    MarketEvent
+    | AccountEvent
+    | ExchangeStatus
+    | FeeRates
+    | SnapshotNeeded
+    | Resubscribe
+    | PageNeeded
+    | Hold
+    | Ignored
+    | Undecodable
 )
 
 
 class Listing(Struct, frozen=True):
-    """What an exchange lists. ``faults`` has what was not taken and why: a row that can't be read, a kind not known."""
+    """What an exchange lists. ``faults`` names what was left out and why: an unreadable row, an unknown kind."""
 
     instruments: tuple[Instrument, ...]
     faults: tuple[str, ...] = ()

@@ -58,6 +58,10 @@ class BookSide:
         keys = self._keys
         return count == 0 or (count <= len(keys) and keys[-count] >= self._sign * price)
 
+    def truncate(self, depth: int) -> None:
+        """Drop what is behind the best ``depth`` levels."""
+        del self._keys[:-depth], self._levels[:-depth]
+
     def copy(self) -> BookSide:
         copied = BookSide(self._sign)
         copied._keys, copied._levels = self._keys.copy(), self._levels.copy()
@@ -80,6 +84,10 @@ class OrderBook:
     def apply(self, bids: Iterable[Change], asks: Iterable[Change]) -> None:
         self._bids.apply(bids)
         self._asks.apply(asks)
+
+    def truncate(self, depth: int) -> None:
+        self._bids.truncate(depth)
+        self._asks.truncate(depth)
 
     def copy(self) -> OrderBook:
         copied = OrderBook()

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroflux.domain import ExchangeStatus, StatusKind
-from neuroflux.exchanges.binance.book_rules import PATIENCE
 from neuroflux.exchanges.binance.market import BinanceMarketFeed
 from neuroflux.exchanges.binance.spot import Binance
 from neuroflux.exchanges.binance.usdm import BinanceUsdm
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, SnapshotNeeded, Undecodable
+from neuroflux.exchanges.kit.keeper import PATIENCE
 from neuroflux.exchanges.kit.requests import Answer, Request, Subscription
 
 EXCHANGES: dict[str, Binance | BinanceUsdm] = {"binance": Binance(), "binanceusdm": BinanceUsdm()}

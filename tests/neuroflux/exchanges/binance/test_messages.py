@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from neuroflux.exchanges.binance.messages import finite
+from neuroflux.exchanges.kit.numerals import plain
 
 
 @pytest.mark.parametrize("numerals", [("1",), ("0",), ("1.",), (".5",), ("0.35210000", "672.00000000"), ("9" * 200,)])
 def test_plain_numbers_are_plain(numerals: tuple[str, ...]) -> None:
-    assert finite(*numerals)
+    assert plain(*numerals)
 
 
 @pytest.mark.parametrize(
     "text", ["", ".", "-1", "+1", "1e5", "nan", "inf", "1_0", " 1", "1 ", "1\n", "1,2", "1.2.3", "0x1", "١", "1" * 400]
 )
 def test_one_that_is_none_spoils_them_all(text: str) -> None:
-    assert not finite(text)
-    assert not finite("1", text, "2")
+    assert not plain(text)
+    assert not plain("1", text, "2")
 
 
 def test_none_at_all_are_no_numbers() -> None:
-    assert not finite()
+    assert not plain()
