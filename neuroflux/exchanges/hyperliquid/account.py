@@ -15,7 +15,6 @@ from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKin
 from neuroflux.exchanges.hyperliquid.fees import rates_of
 from neuroflux.exchanges.hyperliquid.ledger import LEDGER, Ledger, LedgerFrame, ledger_of
 from neuroflux.exchanges.hyperliquid.messages import (
-    UNREADABLE,
     AccountFrame,
     ClearinghouseStateFrame,
     ErrorFrame,
@@ -34,6 +33,7 @@ from neuroflux.exchanges.hyperliquid.socket import ID, error_event, not_a_frame,
 from neuroflux.exchanges.hyperliquid.wallet import MODES, Wallet, mode_of, mode_status
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 QUIET_SECONDS: Final = 60.0
 """The states of the accounts are pushed about every 5 s."""

@@ -20,7 +20,7 @@ from neuroflux.domain.symbols import market_of, perpetual_symbol, split_multipli
 from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.hyperliquid.account import HyperliquidAccountFeed
 from neuroflux.exchanges.hyperliquid.market import HyperliquidMarketFeed
-from neuroflux.exchanges.hyperliquid.messages import UNREADABLE, Milliseconds, kind_of, rows_of
+from neuroflux.exchanges.hyperliquid.messages import Milliseconds, kind_of, rows_of
 from neuroflux.exchanges.hyperliquid.order_client import ADDRESS, HyperliquidOrderClient
 from neuroflux.exchanges.hyperliquid.rest import WEIGHT_PER_MINUTE, account_of, checked, info_request, retry_after
 from neuroflux.exchanges.hyperliquid.signing import NONCE_STRIDE, Nonces, Signer
@@ -28,6 +28,7 @@ from neuroflux.exchanges.hyperliquid.socket import ID
 from neuroflux.exchanges.hyperliquid.tokens import asset_of
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 CCXT_NAMES: Final = {
     "UBTC": "BTC",

@@ -1,10 +1,10 @@
 """Hyperliquid's public feed: quotes, trades, whole books and hourly funding, all over one kind of socket.
 
-There are no sequence numbers: ``time``, the block's in ms, stands for one. It never runs back, so what is older than
-the last is not used; a missing message can't be seen, and need not be, since every ``l2Book`` is a whole book.
-Since 2026-07 it comes every 5 s, with ``fast`` every 0.5 s and with 5 levels a side. A ``bbo`` in between names the top
-as it is now: a book that has not been published for ``REPUBLISH_MS`` is published again as of that time, without what
-the ``bbo`` contradicts. It is confirmed so for ``BOOK_LIFE_MS`` at most: where ``l2Book`` itself has stopped, it must
+There are no sequence numbers: ``time``, the block's in ms, is the number. It never decreases, so what is older than
+the last is not used; a missing message is invisible, and harmless, since every ``l2Book`` is a whole book.
+Since 2026-07 it is sent every 5 s, with ``fast`` every 0.5 s and with 5 levels a side. A ``bbo`` in between names the
+current top: a book that was not published for ``REPUBLISH_MS`` is published again as of that time, without what the
+``bbo`` contradicts. It is confirmed so for ``BOOK_LIFE_MS`` at most: where ``l2Book`` itself has stopped, it must
 become stale.
 """
 
@@ -31,10 +31,8 @@ from neuroflux.domain import (
     StreamKind,
     Trade,
 )
-from neuroflux.errors import UnknownSymbol
 from neuroflux.exchanges.hyperliquid.messages import (
     SIDES,
-    UNREADABLE,
     ActiveAssetCtx,
     ActiveAssetCtxFrame,
     Bbo,
@@ -47,21 +45,26 @@ from neuroflux.exchanges.hyperliquid.messages import (
     TradesFrame,
     WireLevel,
     channels_of,
-    finite_positive,
     kind_of,
     rows_of,
 )
 from neuroflux.exchanges.hyperliquid.socket import (
     ID,
+    KIND_AT,
     MARKET_SUBSCRIPTIONS,
     error_event,
     market_socket,
     not_a_frame,
     subscribe_frame,
 )
+from neuroflux.exchanges.kit.books import Books
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, Ignored, Undecodable
+from neuroflux.exchanges.kit.feed import PublicFeed
+from neuroflux.exchanges.kit.numerals import is_two_sided, positive
 from neuroflux.exchanges.kit.order_book import OrderBook
 from neuroflux.exchanges.kit.requests import Answer, Subscription
+from neuroflux.exchanges.kit.sequences import BookUpdate, Whole, is_overtaken
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 TRADES_REMEMBERED: Final = 512
 """For each coin; about 30 are replayed on every subscribe."""
@@ -69,9 +72,6 @@ TRADES_REMEMBERED: Final = 512
 REPUBLISH_MS: Final = 1_000
 BOOK_LIFE_MS: Final = 10_000
 """Two intervals of the slow ``l2Book``."""
-LATEST_MS: Final = 60_000
-"""No frame comes this late: one frame dated far ahead must not make all that follow look overtaken."""
-
 _KINDS: Final = {
     "bbo": StreamKind.QUOTE,
     "trades": StreamKind.TRADE,
@@ -125,60 +125,41 @@ class _Seen:
         return True
 
 
-class _Book:
-    """One coin's book; ``withdrawn`` while nothing of it is proved.
-
-    ``time`` is the block (ms) that it is of, ``published`` the one that it was last published as of.
-    """
-
-    __slots__ = ("book", "published", "time", "withdrawn")
-
-    def __init__(self) -> None:
-        self.book = OrderBook()
-        self.time = self.published = -1
-        self.withdrawn = False
-
-    def confirmed(self, bid: WireLevel, ask: WireLevel) -> None:
-        """Make these the top: what is better was taken, and what is not named is as it was."""
-        bids = takewhile(lambda level: float(level.price) > float(bid.px), self.book.bids(_DEPTH))
-        asks = takewhile(lambda level: float(level.price) < float(ask.px), self.book.asks(_DEPTH))
-        self.book.apply(
-            [*((level.price, "0") for level in bids), (bid.px, bid.sz)],
-            [*((level.price, "0") for level in asks), (ask.px, ask.sz)],
-        )
-
-
-class HyperliquidMarketFeed:
-    """Public data of the given instruments; a coin that none of them names keeps the exchange's name."""
-
-    exchange = ID
+class HyperliquidMarketFeed(PublicFeed):
+    """Public data of the given instruments."""
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
-        self._instruments = {instrument.symbol: instrument for instrument in instruments}
-        self._labels = {one.name: (one.symbol, one.market) for one in self._instruments.values()}
+        super().__init__(ID, instruments, KIND_AT)
+        self.books = Books(ID, "l2Book", Whole[BookUpdate](), self.labels)
+        self.routes = {
+            b"bbo": (Decoder(BboFrame).decode, self._top),
+            b"trades": (Decoder(TradesFrame).decode, self._traded),
+            b"l2Book": (Decoder(L2BookFrame).decode, self._book),
+            b"activeAssetCtx": (Decoder(ActiveAssetCtxFrame).decode, self._context),
+        }
         self._quote_times: dict[str, int] = {}
         self._one_sided: set[str] = set()
         self._seen: dict[str, _Seen] = {}
-        self._books: dict[str, _Book] = {}
+        self._published: dict[str, int] = {}
+        """The block (ms) that each book was last published as of."""
         self._followed: set[bytes] = set()
-        self._untold: dict[StreamKind, list[str]] = {}
+        self._left: dict[StreamKind, list[str]] = {}
+        """What is not followed and not reported yet."""
 
-    def learn(self, instruments: Sequence[Instrument]) -> None:
-        self._instruments |= {one.symbol: one for one in instruments}
-        self._labels |= {one.name: (one.symbol, one.market) for one in instruments}
+    # ── sockets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def subscriptions(self, symbols: Sequence[str]) -> Sequence[Subscription]:
         """Where not all may be followed, perpetuals come first, and quotes and books before trades and funding.
 
-        What is not followed is told with the next frame.
+        What is not followed is reported with the next frame.
         """
-        asked = chain.from_iterable(self._subscribe(symbol) for symbol in symbols)
+        asked = chain.from_iterable(self._subscribe(one) for one in self.listed(symbols))
         brings = dict(sorted(asked, key=lambda one: self._rank(*one[1])))
         frames = self._admitted(brings)
         return [replace(market_socket(frames), streams=tuple(brings[frame] for frame in frames))] if frames else []
 
     def _rank(self, kind: StreamKind, symbol: str) -> tuple[bool, bool]:
-        return self._instruments[symbol].kind is not InstrumentKind.PERPETUAL, kind not in _FIRST
+        return self.instruments[symbol].kind is not InstrumentKind.PERPETUAL, kind not in _FIRST
 
     def _admitted(self, brings: _Brings) -> list[bytes]:
         """As many as there is room for; what is followed already, and now on another socket, keeps its room."""
@@ -186,123 +167,121 @@ class HyperliquidMarketFeed:
         new = [frame for frame in brings if frame not in self._followed]
         self._followed.update(new[:room])
         for kind, symbol in (brings[frame] for frame in new[room:]):
-            self._untold.setdefault(kind, []).append(symbol)
+            self._left.setdefault(kind, []).append(symbol)
         return [frame for frame in brings if frame in self._followed]
 
     def _left_out(self, received_time: Microseconds) -> list[ExchangeStatus]:
         """What is not followed, once."""
-        untold, self._untold = self._untold, {}
+        left, self._left = self._left, {}
         why = f"is not followed, an address may have {MARKET_SUBSCRIPTIONS} subscriptions to public data"
-        details = (f"{kind} {why}: {', '.join(symbols)}" for kind, symbols in untold.items())
+        details = (f"{kind} {why}: {', '.join(symbols)}" for kind, symbols in left.items())
         return [ExchangeStatus(ID, "subscriptions", StatusKind.EXCLUDED, 0.0, one, received_time) for one in details]
 
-    def _subscribe(self, symbol: str) -> list[tuple[bytes, tuple[StreamKind, str]]]:
-        """``l2Book`` with ``fast``: 20 levels of which nobody knows for 5 s are worth less than 5 of now."""
-        if symbol not in self._instruments:
-            raise UnknownSymbol(f"{ID} lists no {symbol}")
-        instrument = self._instruments[symbol]
+    def _subscribe(self, instrument: Instrument) -> list[tuple[bytes, tuple[StreamKind, str]]]:
+        """``l2Book`` with ``fast``: 5 levels every 0.5 s are worth more than 20 levels every 5 s."""
         kinds = ["bbo", "trades", "l2Book"]
         if instrument.kind is InstrumentKind.PERPETUAL:
             kinds.append("activeAssetCtx")
-        return [(_subscribing(kind, instrument.name), (_KINDS[kind], symbol)) for kind in kinds]
+        return [(_subscribing(kind, instrument.name), (_KINDS[kind], instrument.symbol)) for kind in kinds]
 
-    def disconnected(self, subscription: Subscription) -> None:
-        wanted = set(subscription.frames)
-        for coin, book in self._books.items():
-            if _subscribing("l2Book", coin) in wanted:
-                book.withdrawn = True
+    # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
-        events = self._framed(raw, received_time)
-        return [*self._left_out(received_time), *events] if self._untold else events
+        events = super().frame(raw, received_time, channel)
+        return [*self._left_out(received_time), *events] if self._left else events
 
-    def _framed(self, raw: bytes | str, received_time: Microseconds) -> Sequence[FeedEvent]:
-        try:
-            frame = _FRAMES.decode(raw)
-        except UNREADABLE as error:
-            known = not_a_frame(raw, error, _CHANNELS)
-            if known is None:
-                return self._payload(raw, received_time, Undecodable(str(error)))
-            return self._readable_trades(raw, received_time) or (known,)
-        match frame:
+    def on_frame(self, raw: bytes, received: Microseconds, channel: str) -> Sequence[FeedEvent]:
+        """Also a frame whose keys are in another order than the exchange writes them."""
+        match frame := _FRAMES.decode(raw):
             case BboFrame():
-                return self._top(frame.data, received_time)
+                return self._top(frame, received)
             case TradesFrame():
-                return self._trades(frame.data, received_time)
+                return self._traded(frame, received)
             case L2BookFrame():
-                return self._book_replaced(frame.data, received_time)
+                return self._book(frame, received)
             case ActiveAssetCtxFrame():
-                return (self._funding(frame.data, received_time),)
+                return self._context(frame, received)
             case ErrorFrame():
-                return (error_event(frame.data, received_time),)
+                return (error_event(frame.data, received),)
 
-    def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
-        if answer.status != 200:
-            return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
-        return self._payload(answer.body, received_time, Ignored("answer"))
-
-    def _payload(self, body: bytes | str, received_time: Microseconds, otherwise: FeedEvent) -> Sequence[FeedEvent]:
-        """Read what came without a channel: an answer, or a frame of which only the payload was recorded."""
+    def unreadable(self, raw: bytes, error: Exception, received: Microseconds) -> Sequence[FeedEvent]:
+        known = not_a_frame(raw, error, _CHANNELS)
+        if known is not None:
+            return self._readable_trades(raw, received) or (known,)
         try:
-            kind = kind_of(body)
-            if kind == "l2Book":
-                return self._book_replaced(_L2BOOK.decode(body), received_time)
-            if kind == "recentTrades":
-                return self._trades(sorted(_TRADES.decode(body), key=lambda trade: trade.time), received_time)
-        except UNREADABLE as error:
-            return (Undecodable(str(error)),)
+            return self._payload(raw, received, Undecodable(str(error)))
+        except UNREADABLE as fault:
+            return (Undecodable(str(fault)),)
+
+    def on_answer(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        return self._payload(answer.body, received, Ignored("answer"))
+
+    def _payload(self, body: bytes, received: Microseconds, otherwise: FeedEvent) -> Sequence[FeedEvent]:
+        """Read what arrived without a channel: an answer, or a frame of which only the payload was recorded."""
+        kind = kind_of(body)
+        if kind == "l2Book":
+            return self._replaced(_L2BOOK.decode(body), received)
+        if kind == "recentTrades":
+            return self._trades(sorted(_TRADES.decode(body), key=lambda trade: trade.time), received)
         return (Ignored(kind),) if kind else (otherwise,)
 
-    def _top(self, wire: Bbo, received_time: Microseconds) -> Sequence[FeedEvent]:
+    # ── quotes ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _top(self, frame: BboFrame, received: Microseconds) -> Sequence[FeedEvent]:
         """The quote, and the book once more where it was last published too long ago."""
-        if _is_older(wire.time, self._quote_times.get(wire.coin, 0)):
+        wire = frame.data
+        if is_overtaken(self._quote_times.get(wire.coin, 0), wire.time):
             return (Ignored("older bbo"),)
         bid, ask = wire.bbo if len(wire.bbo) == 2 else (None, None)
         if bid is None or ask is None:
-            return self._without_a_side(wire, received_time)
-        quote = self._quote(wire, bid, ask, received_time)
-        if isinstance(quote, Undecodable):
-            return (quote,)
-        again = self._two_sided(wire, received_time) if wire.coin in self._one_sided else ()
-        state = self._books.get(wire.coin)
-        if state is None or state.withdrawn or wire.time - state.published < REPUBLISH_MS:
-            return (*again, quote)
-        if wire.time - state.time > BOOK_LIFE_MS:
-            return (*again, quote)
-        state.confirmed(bid, ask)
-        return (*again, quote, self._changed(state, wire, received_time))
-
-    def _without_a_side(self, wire: Bbo, received_time: Microseconds) -> Sequence[FeedEvent]:
-        """One side is no quote: the last one counts no more, nor does a book that is older, which is emptied."""
+            return self._without_a_side(wire, received)
+        is_good = is_two_sided(f"{bid.px},{bid.sz},{ask.px},{ask.sz}") and float(bid.px) < float(ask.px)
+        if not is_good:
+            return (Undecodable(f"bbo of {wire.coin}: no prices and sizes of an open market"),)
         self._quote_times[wire.coin] = wire.time
-        state, why = self._books.get(wire.coin), "a side is empty"
-        is_known = state is not None and not state.withdrawn and state.time < wire.time
-        gone = self._emptied(state, wire, why, received_time) if state is not None and is_known else ()
+        symbol, market = self.labels[wire.coin]
+        quote = Quote(ID, symbol, market, bid.px, bid.sz, ask.px, ask.sz, wire.time, wire.time * 1000, received)
+        again = self._two_sided(wire, received) if wire.coin in self._one_sided else ()
+        if wire.time - self._published.get(wire.coin, wire.time) < REPUBLISH_MS:
+            return (*again, quote) if again else (quote,)
+        return (*again, quote, *self._confirmed(wire, bid, ask, received))
+
+    def _confirmed(self, wire: Bbo, bid: WireLevel, ask: WireLevel, received: Microseconds) -> Sequence[FeedEvent]:
+        """The book with this top; nothing where there is none, or where its own stream has stopped."""
+        keeper = self.books.proved(wire.coin)
+        if keeper is None or wire.time - keeper.last > BOOK_LIFE_MS:
+            return ()
+        _confirm(keeper.book, bid, ask)
+        self._published[wire.coin] = wire.time
+        return (self.books.changed(keeper, wire.coin, wire.time, wire.time * 1000, received),)
+
+    def _without_a_side(self, wire: Bbo, received: Microseconds) -> Sequence[FeedEvent]:
+        """One side is no quote: the last one is withdrawn, and so is a book that is older, which is emptied."""
+        self._quote_times[wire.coin] = wire.time
+        keeper, why = self.books.proved(wire.coin), "a side is empty"
+        is_older = keeper is not None and keeper.last < wire.time
+        gone = self.books.emptied(wire.coin, why, wire.time, wire.time * 1000, received) if is_older else ()
         if wire.coin in self._one_sided:
             return gone or (Ignored("bbo with one side"),)
         self._one_sided.add(wire.coin)
-        return (*gone, self._quotes(StatusKind.EXCLUDED, wire, why, received_time))
+        return (*gone, self._quotes(StatusKind.EXCLUDED, wire, why, received))
 
     def _two_sided(self, wire: Bbo, received_time: Microseconds) -> Sequence[FeedEvent]:
         self._one_sided.discard(wire.coin)
         return (self._quotes(StatusKind.INCLUDED, wire, "both sides again", received_time),)
 
     def _quotes(self, kind: StatusKind, wire: Bbo, detail: str, time: Microseconds) -> ExchangeStatus:
-        symbol = (self._labels.get(wire.coin) or (wire.coin, ""))[0]
+        symbol = self.labels[wire.coin][0]
         return ExchangeStatus(ID, "quotes", kind, 0.0, f"{symbol}: {detail}", time, symbol)
 
-    def _quote(
-        self, wire: Bbo, bid: WireLevel, ask: WireLevel, received_time: Microseconds
-    ) -> Quote[Numeral] | Undecodable:
-        if not finite_positive(bid.px, bid.sz, ask.px, ask.sz) or float(bid.px) >= float(ask.px):
-            return Undecodable(f"bbo of {wire.coin}: no prices and sizes of an open market")
-        self._quote_times[wire.coin] = wire.time
-        symbol, market = self._labels.get(wire.coin) or (wire.coin, wire.coin)
-        return Quote(ID, symbol, market, bid.px, bid.sz, ask.px, ask.sz, wire.time, wire.time * 1000, received_time)
+    # ── trades ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _traded(self, frame: TradesFrame, received: Microseconds) -> Sequence[FeedEvent]:
+        return self._trades(frame.data, received)
 
     def _trades(self, wire: Sequence[TapeTrade], received_time: Microseconds) -> Sequence[FeedEvent]:
-        faults = [f"trade of {one.coin}: no price and size" for one in wire if not finite_positive(one.px, one.sz)]
-        good = [one for one in wire if finite_positive(one.px, one.sz)] if faults else wire
+        faults = [f"trade of {one.coin}: no price and size" for one in wire if not positive(one.px, one.sz)]
+        good = [one for one in wire if positive(one.px, one.sz)] if faults else wire
         events = [self._trade(one, received_time) for one in good if self._is_new(one)]
         return self._beside(events, faults, received_time) or (Ignored("trades without a new one"),)
 
@@ -335,59 +314,29 @@ class HyperliquidMarketFeed:
         return seen.add((trade.time, trade.tid))
 
     def _trade(self, wire: TapeTrade, received_time: Microseconds) -> Trade[Numeral]:
-        symbol, market = self._labels.get(wire.coin) or (wire.coin, wire.coin)
+        symbol, market = self.labels[wire.coin]
         return Trade(
             ID, symbol, market, str(wire.tid), SIDES[wire.side], wire.px, wire.sz, wire.time * 1000, received_time
         )
 
-    def _book_replaced(self, wire: L2Book, received_time: Microseconds) -> Sequence[FeedEvent]:
+    # ── books and funding ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _book(self, frame: L2BookFrame, received: Microseconds) -> Sequence[FeedEvent]:
+        return self._replaced(frame.data, received)
+
+    def _replaced(self, wire: L2Book, received: Microseconds) -> Sequence[FeedEvent]:
         bids, asks = ([(level.px, level.sz) for level in side] for side in wire.levels)
-        if (bids or asks) and not finite_positive(*chain.from_iterable(bids + asks)):
-            return (Undecodable(f"l2Book of {wire.coin}: a level without price and size"),)
-        state = self._books.setdefault(wire.coin, _Book())
-        if _is_older(wire.time, state.time):
-            return (Ignored("older l2Book"),)
-        state.time = wire.time
-        state.book.replace(bids, asks)
-        if not bids and not asks:
-            return self._emptied(state, wire, "both sides are empty", received_time)
-        if state.book.crossed:
-            return (self._withdraw(state, wire, "the book is crossed"),)
-        return self._proved(state, wire, received_time)
+        events = self.books.replaced(BookUpdate(wire.coin, bids, asks, wire.time, wire.time * 1000), received)
+        if isinstance(events[-1], BookChanged):
+            self._published[wire.coin] = wire.time
+        return events
 
-    def _emptied(self, state: _Book, wire: L2Book | Bbo, why: str, received_time: Microseconds) -> Sequence[FeedEvent]:
-        """Withdraw the book, and publish it without levels, so that nobody trades on what it was."""
-        if state.withdrawn:
-            return (Ignored(f"l2Book: {why}"),)
-        state.book.replace([], [])
-        return (self._withdraw(state, wire, why), self._changed(state, wire, received_time))
-
-    def _withdraw(self, state: _Book, wire: L2Book | Bbo, why: str) -> FeedEvent:
-        if state.withdrawn:
-            return Ignored(f"l2Book: {why}")
-        state.withdrawn = True
-        return self._status(StatusKind.GAP, wire, why)
-
-    def _proved(self, state: _Book, wire: L2Book, received_time: Microseconds) -> Sequence[FeedEvent]:
-        changed = self._changed(state, wire, received_time)
-        if not state.withdrawn:
-            return (changed,)
-        state.withdrawn = False
-        return (self._status(StatusKind.RESYNCED, wire, "a whole book came"), changed)
-
-    def _changed(self, state: _Book, wire: L2Book | Bbo, received_time: Microseconds) -> BookChanged:
-        state.published = wire.time
-        symbol, market = self._labels.get(wire.coin) or (wire.coin, wire.coin)
-        return BookChanged(ID, symbol, market, state.book, wire.time, wire.time * 1000, received_time)
-
-    def _status(self, kind: StatusKind, wire: L2Book | Bbo, detail: str) -> ExchangeStatus:
-        symbol = (self._labels.get(wire.coin) or (wire.coin, ""))[0]
-        value = float(wire.time) if kind is StatusKind.GAP else 0.0
-        return ExchangeStatus(ID, "l2Book", kind, value, f"{symbol}: {detail}", wire.time * 1000, symbol)
+    def _context(self, frame: ActiveAssetCtxFrame, received: Microseconds) -> Sequence[FeedEvent]:
+        return (self._funding(frame.data, received),)
 
     def _funding(self, wire: ActiveAssetCtx, received_time: Microseconds) -> Funding[Numeral]:
         """Paid on the full hour. The frame has no time of its own, so it is as old as its arrival."""
-        symbol, market = self._labels.get(wire.coin) or (wire.coin, wire.coin)
+        symbol, market = self.labels[wire.coin]
         context = wire.ctx
         next_hour = (received_time // _HOUR + 1) * _HOUR
         return Funding(
@@ -395,9 +344,14 @@ class HyperliquidMarketFeed:
         )
 
 
-def _is_older(time: int, last: int) -> bool:
-    """Whether a frame was overtaken; where it is older by more than ``LATEST_MS``, the last one was misdated."""
-    return last - LATEST_MS <= time < last
+def _confirm(book: OrderBook, bid: WireLevel, ask: WireLevel) -> None:
+    """Make these the top: what is better was taken, and what is not named is as it was."""
+    bids = takewhile(lambda level: float(level.price) > float(bid.px), book.bids(_DEPTH))
+    asks = takewhile(lambda level: float(level.price) < float(ask.px), book.asks(_DEPTH))
+    book.apply(
+        [*((level.price, "0") for level in bids), (bid.px, bid.sz)],
+        [*((level.price, "0") for level in asks), (ask.px, ask.sz)],
+    )
 
 
 def _subscribing(kind: str, coin: str) -> bytes:

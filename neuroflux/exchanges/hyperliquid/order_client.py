@@ -27,7 +27,6 @@ from neuroflux.domain import (
 )
 from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused, UsageError
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
-from neuroflux.exchanges.hyperliquid.messages import UNREADABLE
 from neuroflux.exchanges.hyperliquid.orders import records_of
 from neuroflux.exchanges.hyperliquid.outcomes import CANCEL, PLACE_LIMIT, PLACE_MARKET, outcome_of
 from neuroflux.exchanges.hyperliquid.rest import (
@@ -43,6 +42,7 @@ from neuroflux.exchanges.hyperliquid.socket import ID
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.numerals import wire_number
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 _TIFS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc", TimeInForce.POST_ONLY: "Alo"}
 _ORDER_LIFE: Final = int(EXCHANGE_TIMEOUTS["order"] * 1000)

@@ -27,11 +27,12 @@ from neuroflux.domain import (
     Throttled,
 )
 from neuroflux.errors import MalformedFrame
-from neuroflux.exchanges.hyperliquid.messages import UNREADABLE, Number, OrderUpdate
+from neuroflux.exchanges.hyperliquid.messages import Number, OrderUpdate
 from neuroflux.exchanges.hyperliquid.orders import Symbols, is_known, report_of
 from neuroflux.exchanges.hyperliquid.rest import THROTTLED_SECONDS, retry_after
 from neuroflux.exchanges.hyperliquid.socket import ID
 from neuroflux.exchanges.kit.requests import Answer
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 PLACE_LIMIT: Final = "order limit"
 PLACE_MARKET: Final = "order market"

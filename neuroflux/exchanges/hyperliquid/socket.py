@@ -10,11 +10,14 @@ from msgspec.json import Decoder
 from msgspec.structs import replace
 
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
-from neuroflux.exchanges.hyperliquid.messages import UNREADABLE, Envelope
+from neuroflux.exchanges.hyperliquid.messages import Envelope
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, Undecodable
+from neuroflux.exchanges.kit.feed import KindAt
 from neuroflux.exchanges.kit.requests import Subscription
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 ID: Final = "hyperliquid"
+KIND_AT: Final = KindAt(b'{"channel":"', b'{"channel":"')
 HEARTBEAT: Final = b'{"method":"ping"}'
 HEARTBEAT_SECONDS: Final = 30.0
 """The server closes a socket on which it has sent nothing for 60 s."""

@@ -24,7 +24,6 @@ from msgspec.json import Decoder
 from neuroflux.domain import Balance, ExchangeStatus, Microseconds, Position, StatusKind
 from neuroflux.exchanges.hyperliquid.dexes import Bound, Dexes
 from neuroflux.exchanges.hyperliquid.messages import (
-    UNREADABLE,
     AssetPosition,
     ClearinghouseState,
     Margins,
@@ -37,6 +36,7 @@ from neuroflux.exchanges.hyperliquid.messages import (
 from neuroflux.exchanges.hyperliquid.socket import ID
 from neuroflux.exchanges.hyperliquid.tokens import KNOWN, asset_of
 from neuroflux.exchanges.kit.events import FeedEvent, Undecodable
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 COLLATERAL: Final = "USDC"
 UNIFIED: Final = frozenset({"unifiedAccount", "portfolioMargin"})
