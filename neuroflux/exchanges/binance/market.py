@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import quote, unquote
 
 from msgspec import UNSET, Raw, Struct
 from msgspec.json import Decoder
@@ -32,6 +32,7 @@ from neuroflux.exchanges.binance.messages import (
     Tape,
     microseconds,
 )
+from neuroflux.exchanges.binance.pages import asked_for, query_of
 from neuroflux.exchanges.kit.books import Books
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.kit.feed import KindAt, PublicFeed, chunks
@@ -221,7 +222,7 @@ class BinanceMarketFeed(PublicFeed):
 
     def on_answer(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
         """A snapshot or the funding intervals, by the path; where there is none, by the keys."""
-        kind = _asked(answer) or kind_of(answer.body, _ANSWERS)
+        kind = asked_for(answer) or kind_of(answer.body, _ANSWERS)
         if kind == "depth":
             return self._snapshot(answer, received)
         if kind == "fundingInfo":
@@ -230,17 +231,16 @@ class BinanceMarketFeed(PublicFeed):
         return (Ignored(answer.request.path.partition("?")[0] or kind or "answer"),)
 
     def subject(self, answer: Answer) -> str:
-        return _asked(answer) or "answer"
+        return asked_for(answer) or "answer"
 
     def _snapshot_request(self, name: str) -> Request:
         path = f"{self._paths.snapshots}?symbol={quote(name)}&limit={LIMIT}"
         return Request("GET", path, weight=self._paths.snapshot_weight, tag="depth")
 
     def _snapshot(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
-        snapshot = _SNAPSHOT.decode(answer.body)
-        asked = parse_qs(answer.request.path.partition("?")[2], max_num_fields=100)
-        limit = asked.get("limit", ["0"])[0]
-        name = asked.get("symbol", [""])[0].upper() or self._meant(answer.request.tag)
+        snapshot, asked = _SNAPSHOT.decode(answer.body), query_of(answer)
+        limit = asked.get("limit", "0")
+        name = asked.get("symbol", "").upper() or self._meant(answer.request.tag)
         if not name:
             return (Ignored("depth of an unknown symbol"),)
         levels = int(limit) if limit.isdecimal() and len(limit) < 6 else 0
@@ -258,10 +258,6 @@ def closing(exchange: str, channel: str, received: Microseconds) -> ExchangeStat
     """What a notice of shutdown means: this connection is cut soon, and a new one is to be opened at once."""
     detail = "serverShutdown: the exchange is about to close this connection"
     return ExchangeStatus(exchange, channel, StatusKind.DISCONNECTED, 0.0, detail, received)
-
-
-def _asked(answer: Answer) -> str:
-    return answer.request.path.partition("?")[0].rpartition("/")[2]
 
 
 def _kind(head: Head) -> str:

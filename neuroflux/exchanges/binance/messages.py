@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Annotated, Final, Generic, TypeVar
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec.json import Decoder
 
 from neuroflux.domain import Microseconds, Numeral, OrderState
 
@@ -45,6 +46,16 @@ class Head(Struct, frozen=True):
     u: Raw | UnsetType = UNSET
     B: Raw | UnsetType = UNSET
     st: Raw | UnsetType = UNSET
+
+
+_HEAD: Final = Decoder(Head)
+
+
+def opened(raw: bytes) -> tuple[bytes | Raw, Head]:
+    """A private message and its head; the WebSocket API wraps it in ``event``, a combined stream in ``data``."""
+    head = _HEAD.decode(raw)
+    inner = head.event if head.event is not UNSET else head.data
+    return (raw, head) if inner is UNSET else (inner, _HEAD.decode(inner))
 
 
 class BookTicker(Struct, frozen=True, gc=False):

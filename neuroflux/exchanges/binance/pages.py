@@ -60,6 +60,11 @@ def _is_time(text: str) -> bool:
     return text.isdecimal() and len(text) < 16
 
 
+def asked_for(answer: Answer) -> str:
+    """The last part of the path."""
+    return answer.request.path.partition("?")[0].rpartition("/")[2]
+
+
 def query_of(answer: Answer) -> dict[str, str]:
     """The parameters that were asked with."""
     query = answer.request.path.partition("?")[2]

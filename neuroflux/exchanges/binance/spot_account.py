@@ -41,6 +41,7 @@ from neuroflux.exchanges.binance.messages import (
     ExternalLock,
     Head,
     microseconds,
+    opened,
 )
 from neuroflux.exchanges.binance.orders import ZERO, records_of
 from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, PAGE, asked_at, next_page
@@ -56,6 +57,7 @@ from neuroflux.exchanges.binance.rest import (
 )
 from neuroflux.exchanges.binance.rows import Rows, keys_of, sane
 from neuroflux.exchanges.kit.events import FeedEvent, Hold, Ignored, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.omitted import Held
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
 from neuroflux.exchanges.kit.shapes import UNREADABLE
@@ -67,7 +69,6 @@ ACCOUNT: Final = "/api/v3/account"
 ACCOUNT_WEIGHT: Final = 20
 
 _HELD: Final = {"omitZeroBalances": "true"}
-_HEAD: Final = Decoder(Head)
 _REPORT: Final = Decoder(ExecutionReport)
 _POSITION: Final = Decoder(AccountPosition)
 _CHANGED: Final = Decoder(AssetBalance)
@@ -90,42 +91,31 @@ _ACCOUNT: Final = Decoder(_Account)
 _BALANCE: Final = Decoder(_RestBalance)
 
 
-class BinanceAccountFeed:
+class BinanceAccountFeed(PrivateFeed):
     """Private data of one spot account."""
 
-    exchange = EXCHANGE
     pushes_whole = True
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
-        self._keys = keys
-        self._symbols = {one.name: one.symbol for one in instruments}
+        super().__init__(EXCHANGE, keys, instruments)
         self._active: set[str] = set()
         self._amended: dict[tuple[str, int], str] = {}
         """By symbol and exchange's id, the client ids that orders had before somebody amended them."""
         self._held = Held()
         self._may_trade: bool | None = None
 
-    def learn(self, instruments: Sequence[Instrument]) -> None:
-        self._symbols |= {one.name: one.symbol for one in instruments}
-
-    def opening(self, now: Microseconds) -> Sequence[Request]:
-        return ()
-
-    def keep_alive(self, now: Microseconds) -> Sequence[Request]:
-        return ()
-
     def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
         """One socket; the signature is over the parameters sorted by name. Nothing may come for hours."""
-        parameters: dict[str, object] = {"apiKey": self._keys.key, "timestamp": now // 1000}
+        parameters: dict[str, object] = {"apiKey": self.keys.key, "timestamp": now // 1000}
         payload = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
-        parameters["signature"] = signature(self._keys, payload)
+        parameters["signature"] = signature(self.keys, payload)
         method = "userDataStream.subscribe.signature"
         frame = msgspec.json.encode({"id": "account", "method": method, "params": parameters})
         return (Subscription("/ws-api/v3", (frame,), quiet_seconds=inf),)
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
         """Fills are asked for by symbol: of those that had an order here. The execution asks for its own too."""
-        keys, start = self._keys, since // 1000
+        keys, start = self.keys, since // 1000
         return (
             *self.figures(now),
             signed(keys, "GET", "/api/v3/openOrders", now, 80, "openOrders"),
@@ -136,32 +126,24 @@ class BinanceAccountFeed:
         )
 
     def figures(self, now: Microseconds) -> Sequence[Request]:
-        return (signed(self._keys, "GET", ACCOUNT, now, ACCOUNT_WEIGHT, "account", **_HELD),)
-
-    def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        return ()
+        return (signed(self.keys, "GET", ACCOUNT, now, ACCOUNT_WEIGHT, "account", **_HELD),)
 
     def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
-        return fees_requests(self._keys, SPOT_FEES, self._symbols, symbols, now)
+        return fees_requests(self.keys, SPOT_FEES, self.symbols, symbols, now)
 
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
-        try:
-            head = _HEAD.decode(raw)
-            inner = head.event if head.event is not UNSET else head.data
-            if inner is not UNSET:
-                return self._message(inner, _HEAD.decode(inner), received_time)
-            return self._message(raw, head, received_time)
-        except UNREADABLE as error:
-            return (Undecodable(str(error)),)
+    def on_frame(self, raw: bytes, received: Microseconds, channel: str) -> Sequence[FeedEvent]:
+        """An event is inside ``event``, or ``data`` where a recording kept it so."""
+        inner, head = opened(raw)
+        return self._message(inner, head, received)
 
     def _message(self, raw: bytes | str, head: Head, received: Microseconds) -> Sequence[FeedEvent]:
         match head.e:
             case "executionReport":
                 wire = sane(_REPORT.decode(raw))
                 self._active.add(wire.s)
-                return spot_events(EXCHANGE, wire, self._symbols, self._first_id(wire))
+                return spot_events(EXCHANGE, wire, self.symbols, self._first_id(wire))
             case "outboundAccountPosition":
                 return self._changed(_POSITION.decode(raw))
             case "balanceUpdate":
@@ -197,7 +179,7 @@ class BinanceAccountFeed:
     def _account_of(self, wire: ExternalLock) -> PageNeeded:
         time = microseconds(wire.E)
         return PageNeeded(
-            signed_within(self._keys, "GET", ACCOUNT, time, ACCOUNT_WEIGHT, "account", LONG_WINDOW_MS, **_HELD)
+            signed_within(self.keys, "GET", ACCOUNT, time, ACCOUNT_WEIGHT, "account", LONG_WINDOW_MS, **_HELD)
         )
 
     def _balance(self, asset: str, free: Decimal, locked: Decimal, time: Microseconds, pushed: Microseconds) -> Balance:
@@ -207,19 +189,17 @@ class BinanceAccountFeed:
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
-        if answer.status != 200:
-            return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
-        try:
-            found = records_of(EXCHANGE, answer.body, self._symbols)
-            if found is None and is_spot(keys_of(answer.body)[0]):
-                return (spot_rates(answer.body, self._symbols),)
-            if found is None:
-                return self._account(answer, received_time)
-            more = next_page(self._keys, answer, found, FILLS, FILLS_WEIGHT, received_time)
-            return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received_time), *more]
-        except UNREADABLE as error:
-            return (Undecodable(str(error)),)
+    def on_answer(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        found = records_of(EXCHANGE, answer.body, self.symbols)
+        if found is None:
+            return self._figures(answer, received)
+        more = next_page(self.keys, answer, found, FILLS, FILLS_WEIGHT, received)
+        return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received), *more]
+
+    def _figures(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        if is_spot(keys_of(answer.body)[0]):
+            return (spot_rates(answer.body, self.symbols),)
+        return self._account(answer, received)
 
     def _account(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
         failed = failure(answer.body)

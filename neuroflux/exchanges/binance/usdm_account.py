@@ -28,17 +28,19 @@ from neuroflux.exchanges.binance.messages import (
     Head,
     OrderTradeUpdate,
     microseconds,
+    opened,
 )
 from neuroflux.exchanges.binance.orders import Records, records_of
-from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, PAGE, asked_at, next_page, query_of
+from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, PAGE, asked_at, asked_for, next_page, query_of
 from neuroflux.exchanges.binance.reports import futures_events
-from neuroflux.exchanges.binance.rest import Failure, failure, signed, signed_within
+from neuroflux.exchanges.binance.rest import failure, signed, signed_within
 from neuroflux.exchanges.binance.rows import keys_of, sane, unknown
 from neuroflux.exchanges.binance.usdm_figures import Figures
 from neuroflux.exchanges.binance.usdm_margin_calls import MarginCall, margin_call
 from neuroflux.exchanges.binance.usdm_modes import Flags, Modes
 from neuroflux.exchanges.binance.usdm_transfers import OF_TRADING, REASONS, history, pushed, transfers
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
@@ -47,7 +49,6 @@ LISTEN_KEY: Final = "/fapi/v1/listenKey"
 FILLS: Final = "/fapi/v1/userTrades"
 FILLS_WEIGHT: Final = 5
 
-_HEAD: Final = Decoder(Head)
 _ORDER: Final = Decoder(OrderTradeUpdate)
 _UPDATE: Final = Decoder(AccountUpdate)
 _CONFIG: Final = Decoder(ConfigUpdate)
@@ -61,35 +62,33 @@ class _ListenKey(Struct, frozen=True):
     listenKey: str = ""
 
 
-class BinanceUsdmAccountFeed:
+class BinanceUsdmAccountFeed(PrivateFeed):
     """Private data of one USDⓈ-M account, in one-way mode: a symbol has one position."""
 
-    exchange = EXCHANGE
     pushes_whole = False
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
-        self._keys, listed = keys, list(instruments)
-        self._symbols = {one.name: one.symbol for one in listed}
+        self._settles: dict[str, str] = {}
+        super().__init__(EXCHANGE, keys, instruments)
         self._listen_key = ""
         self._active: set[str] = set()
         self._modes = Modes(EXCHANGE)
-        self._settles = {one.name: one.settle for one in listed}
-        self._figures = Figures(EXCHANGE, self._symbols, self._settles, self._modes)
+        self._figures = Figures(EXCHANGE, self.symbols, self._settles, self._modes)
 
     def learn(self, instruments: Sequence[Instrument]) -> None:
-        self._symbols |= {one.name: one.symbol for one in instruments}
+        super().learn(instruments)
         self._settles |= {one.name: one.settle for one in instruments}
 
     def opening(self, now: Microseconds) -> Sequence[Request]:
         """A listen key, which is the same one again, extended, where there is one; and the account's mode."""
-        return (self._key_request("POST"), *self._modes.requests(self._keys, now))
+        return (self._key_request("POST"), *self._modes.requests(self.keys, now))
 
     def keep_alive(self, now: Microseconds) -> Sequence[Request]:
         """Extends the key; the mode is asked for again, since no push says that it was changed."""
-        return (self._key_request("PUT"), *self._modes.requests(self._keys, now))
+        return (self._key_request("PUT"), *self._modes.requests(self.keys, now))
 
     def _key_request(self, method: str) -> Request:
-        return Request(method, LISTEN_KEY, headers={"X-MBX-APIKEY": self._keys.key}, tag="listenKey")
+        return Request(method, LISTEN_KEY, headers={"X-MBX-APIKEY": self.keys.key}, tag="listenKey")
 
     def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
         """None without a listen key: what ``answer`` said of it ends the stream, and it is opened again."""
@@ -99,7 +98,7 @@ class BinanceUsdmAccountFeed:
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
         """Fills are asked for by symbol: of those that had an order here. The execution asks for its own too."""
-        keys, start = self._keys, since // 1000
+        keys, start = self.keys, since // 1000
         return (
             *self.figures(now),
             signed(keys, "GET", "/fapi/v1/openOrders", now, 40, "openOrders"),
@@ -111,27 +110,21 @@ class BinanceUsdmAccountFeed:
 
     def figures(self, now: Microseconds) -> Sequence[Request]:
         return (
-            signed(self._keys, "GET", "/fapi/v3/account", now, 5, "account"),
-            signed(self._keys, "GET", "/fapi/v3/positionRisk", now, 5, "positionRisk"),
+            signed(self.keys, "GET", "/fapi/v3/account", now, 5, "account"),
+            signed(self.keys, "GET", "/fapi/v3/positionRisk", now, 5, "positionRisk"),
         )
 
     def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        return history(self._keys, since, now)
+        return history(self.keys, since, now)
 
     def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
-        return fees_requests(self._keys, USDM_FEES, self._symbols, symbols, now)
+        return fees_requests(self.keys, USDM_FEES, self.symbols, symbols, now)
 
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
-        try:
-            head = _HEAD.decode(raw)
-            inner = head.event if head.event is not UNSET else head.data
-            if inner is not UNSET:
-                return self._message(inner, _HEAD.decode(inner), received_time)
-            return self._message(raw, head, received_time)
-        except UNREADABLE as error:
-            return (Undecodable(str(error)),)
+    def on_frame(self, raw: bytes, received: Microseconds, channel: str) -> Sequence[FeedEvent]:
+        inner, head = opened(raw)
+        return self._message(inner, head, received)
 
     def _message(self, raw: bytes | str, head: Head, received: Microseconds) -> Sequence[FeedEvent]:
         if head.e in _OF_A_PRODUCT and head.st is not UNSET and bytes(head.st) == b"2":
@@ -144,7 +137,7 @@ class BinanceUsdmAccountFeed:
             case "ACCOUNT_CONFIG_UPDATE":
                 return self._configured(_CONFIG.decode(raw), received)
             case "MARGIN_CALL":
-                return margin_call(EXCHANGE, _CALL.decode(raw), self._symbols)
+                return margin_call(EXCHANGE, _CALL.decode(raw), self.symbols)
             case "listenKeyExpired":
                 return (self._no_key("the listen key expired: a new one is asked for", received),)
             case "serverShutdown":
@@ -157,12 +150,12 @@ class BinanceUsdmAccountFeed:
         if reason in OF_TRADING:
             return figures
         strange = () if reason in REASONS else (unknown(EXCHANGE, f"an account update for {reason[:80]!r}", time),)
-        return (*figures, *strange, pushed(self._keys, time))
+        return (*figures, *strange, pushed(self.keys, time))
 
     def _order(self, wire: OrderTradeUpdate) -> Sequence[FeedEvent]:
         order = sane(wire.o)
         self._active.add(order.s)
-        events = futures_events(EXCHANGE, order, self._symbols)
+        events = futures_events(EXCHANGE, order, self.symbols)
         if not order.l or any(isinstance(one, Fill) for one in events):
             return events
         return [*events, self._fills_of(order.s, order.i, microseconds(wire.E))]
@@ -170,7 +163,7 @@ class BinanceUsdmAccountFeed:
     def _fills_of(self, name: str, order_id: int, now: Microseconds) -> PageNeeded:
         """What an order executed, where the stream did not say it as a fill that can be told from others."""
         asked = {"symbol": name, "orderId": order_id, "limit": PAGE}
-        return PageNeeded(signed_within(self._keys, "GET", FILLS, now, FILLS_WEIGHT, "fills", LONG_WINDOW_MS, **asked))
+        return PageNeeded(signed_within(self.keys, "GET", FILLS, now, FILLS_WEIGHT, "fills", LONG_WINDOW_MS, **asked))
 
     def _configured(self, wire: ConfigUpdate, received: Microseconds) -> Sequence[FeedEvent]:
         if wire.ac is not None:
@@ -180,25 +173,26 @@ class BinanceUsdmAccountFeed:
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
+    def refused(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        return self._keyed(answer, received) if _is_of_key(answer) else super().refused(answer, received)
+
+    def on_answer(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
         failed = failure(answer.body)
-        kind = answer.request.path.partition("?")[0].rpartition("/")[2]
-        if kind == "listenKey" or answer.request.tag == "listenKey":
-            return self._keyed(answer, failed, received_time)
-        if answer.status != 200:
-            return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
+        if _is_of_key(answer):
+            return self._keyed(answer, received)
         if failed is not None and failed.code < 0:
             return (Undecodable(f"{failed.code} {failed.msg}"),)
-        try:
-            found = records_of(EXCHANGE, answer.body, self._symbols)
-            if found is not None:
-                return self._recorded(answer, found, received_time)
-            return self._read(kind, answer, received_time) or (Ignored(kind or "answer"),)
-        except UNREADABLE as error:
-            return (Undecodable(f"{kind or 'answer'}: {error}"),)
+        found = records_of(EXCHANGE, answer.body, self.symbols)
+        if found is not None:
+            return self._recorded(answer, found, received)
+        kind = asked_for(answer)
+        return self._read(kind, answer, received) or (Ignored(kind or "answer"),)
+
+    def subject(self, answer: Answer) -> str:
+        return asked_for(answer) or "answer"
 
     def _recorded(self, answer: Answer, found: Records, received: Microseconds) -> Sequence[FeedEvent]:
-        more = next_page(self._keys, answer, found, FILLS, FILLS_WEIGHT, received)
+        more = next_page(self.keys, answer, found, FILLS, FILLS_WEIGHT, received)
         return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received), *more]
 
     def _read(self, kind: str, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
@@ -206,15 +200,15 @@ class BinanceUsdmAccountFeed:
         keys, is_list = keys_of(answer.body)
         asked, body, figures = asked_at(answer), answer.body, self._figures
         if "listenKey" in keys:
-            return self._keyed(answer, None, received)
+            return self._keyed(answer, received)
         if "assets" in keys:
             return figures.account(body, asked, received)
         if not is_list and is_usdm(keys):
-            return (usdm_rates(body, self._symbols),)
+            return (usdm_rates(body, self.symbols),)
         if not is_list:
             return self._modes.take(_FLAGS.decode(body), received) if _FLAG_NAMES & set(keys) else ()
         if kind == "income" or {"incomeType", "income"} <= set(keys):
-            return transfers(EXCHANGE, self._keys, answer, received)
+            return transfers(EXCHANGE, self.keys, answer, received)
         if kind == "positionRisk" or {"positionAmt", "symbol"} <= set(keys):
             return figures.risks(body, "symbol" not in query_of(answer), asked, received)
         if kind == "balance" or {"asset", "balance"} <= set(keys):
@@ -223,11 +217,12 @@ class BinanceUsdmAccountFeed:
 
     # ── the listen key ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _keyed(self, answer: Answer, failed: Failure | None, received: Microseconds) -> Sequence[FeedEvent]:
+    def _keyed(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
         """A key; or that there is none any more, which ends the stream.
 
         Any other refusal to extend it changes nothing yet: it is tried again within the hour that a key lasts.
         """
+        failed = failure(answer.body)
         said = f"{failed.code} {failed.msg}" if failed is not None else f"HTTP {answer.status}"
         is_good = answer.status == 200 and failed is None
         if key := _key_in(answer.body) if is_good else "":
@@ -244,6 +239,10 @@ class BinanceUsdmAccountFeed:
     def _no_key(self, detail: str, received: Microseconds) -> ExchangeStatus:
         self._listen_key = ""
         return ExchangeStatus(EXCHANGE, "account", StatusKind.DISCONNECTED, 0.0, detail, received)
+
+
+def _is_of_key(answer: Answer) -> bool:
+    return asked_for(answer) == "listenKey" or answer.request.tag == "listenKey"
 
 
 def _key_in(body: bytes) -> str:

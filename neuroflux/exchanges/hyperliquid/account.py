@@ -32,6 +32,7 @@ from neuroflux.exchanges.hyperliquid.rest import account_of, fills_request, info
 from neuroflux.exchanges.hyperliquid.socket import ID, error_event, not_a_frame, socket, subscribe_frame
 from neuroflux.exchanges.hyperliquid.wallet import MODES, Wallet, mode_of, mode_status
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
@@ -77,29 +78,17 @@ class _Meta(Struct, frozen=True):
 _META: Final = Decoder(_Meta)
 
 
-class HyperliquidAccountFeed:
+class HyperliquidAccountFeed(PrivateFeed):
     """Private data of ``keys.key``, the account's own address (never an agent's: of that there is nothing to tell)."""
 
-    exchange = ID
     pushes_whole = False
     """The states of the accounts are whole, but come up to 5 s after the orders and fills that change them."""
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
+        super().__init__(ID, keys, instruments)
         self._user = account_of(keys)
-        self._listed = {instrument.name: instrument for instrument in instruments}
-        self._symbols = {name: instrument.symbol for name, instrument in self._listed.items()}
-        self._wallet = Wallet(self._symbols)
+        self._wallet = Wallet(self.symbols)
         self._mode = self._role = ""
-
-    def learn(self, instruments: Sequence[Instrument]) -> None:
-        self._listed |= {instrument.name: instrument for instrument in instruments}
-        self._symbols |= {instrument.name: instrument.symbol for instrument in instruments}
-
-    def opening(self, now: Microseconds) -> Sequence[Request]:
-        return ()
-
-    def keep_alive(self, now: Microseconds) -> Sequence[Request]:
-        return ()
 
     def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
         return (socket([subscribe_frame(kind, user=self._user) for kind in _SUBSCRIBED], QUIET_SECONDS),)
@@ -132,26 +121,26 @@ class HyperliquidAccountFeed:
     def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
         return (info_request("userFees", user=self._user),)
 
-    def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
+    def on_frame(self, raw: bytes, received: Microseconds, channel: str) -> Sequence[FeedEvent]:
         try:
             frame = _FRAMES.decode(raw)
         except UNREADABLE as error:
             known = not_a_frame(raw, error, _CHANNELS)
-            return (known,) if known else self._payload(raw, received_time, Undecodable(str(error)))
+            return (known,) if known else self._payload(raw, received, Undecodable(str(error)))
         try:
-            return self._framed(frame, received_time)
+            return self._framed(frame, received)
         except UNREADABLE as error:
             return (Undecodable(f"clearinghouseState: {error}"),)
 
     def _framed(self, frame: AccountFrame | LedgerFrame, received_time: Microseconds) -> Sequence[FeedEvent]:
         match frame:
             case UserFillsFrame():
-                return self._records(fills_of(frame.data.fills, self._symbols), received_time) or (Ignored("no fill"),)
+                return self._records(fills_of(frame.data.fills, self.symbols), received_time) or (Ignored("no fill"),)
             case UserEventFrame():
                 rows = frame.data.fills or ()
-                return self._records(fills_of(rows, self._symbols), received_time) or (Ignored("no fill"),)
+                return self._records(fills_of(rows, self.symbols), received_time) or (Ignored("no fill"),)
             case OrderUpdatesFrame():
-                return self._records(updates_of(frame.data, self._symbols), received_time) or (Ignored("no order"),)
+                return self._records(updates_of(frame.data, self.symbols), received_time) or (Ignored("no order"),)
             case ClearinghouseStateFrame():
                 body = bytes(frame.data.clearinghouseState)
                 return self._wallet.perpetuals_changed(body, frame.data.dex, received_time) or (Ignored("no margin"),)
@@ -163,66 +152,53 @@ class HyperliquidAccountFeed:
             case ErrorFrame():
                 return (error_event(frame.data, received_time),)
 
-    def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
-        if answer.status != 200:
-            return (Undecodable(f"HTTP {answer.status}: {answer.body[:200]!r}"),)
-        asked = answer.request.tag
-        if asked in _LISTS and answer.body.strip() == b"[]":
+    def on_answer(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        asked, body = answer.request.tag, answer.body
+        if asked in _LISTS and body.strip() == b"[]":
             return (Ignored(asked),)
-        otherwise = Undecodable(f"no answer to {asked}") if asked in _ASKED else Ignored(asked or "answer")
-        if asked == "userAbstraction" or _is_mode(answer.body):
-            return self._mode_answered(answer.body, received_time)
+        if asked == "userAbstraction" or _is_mode(body):
+            return self._mode_answered(body, received)
         if asked == "userFees":
-            return self._fees_answered(answer.body)
+            return rates_of(body, self.instruments.values())
         if asked.startswith(_OF_DEX):
-            return self._state_of_dex(answer.body, asked.removeprefix(_OF_DEX), received_time)
+            return self._state_of_dex(body, asked.removeprefix(_OF_DEX), received)
         if asked.startswith(_META_OF):
-            return self._meta_of_dex(answer.body, asked.removeprefix(_META_OF), received_time)
+            return self._meta_of_dex(body, asked.removeprefix(_META_OF), received)
         if asked == LEDGER:
-            return self._ledger_answered(answer, received_time)
-        return (*self._payload(answer.body, received_time, otherwise), *self._next_page(answer))
+            return self._ledger_answered(answer, received)
+        otherwise = Undecodable(f"no answer to {asked}") if asked in _ASKED else Ignored(asked or "answer")
+        return (*self._payload(body, received, otherwise), *self._next_page(answer))
 
-    def _ledger_answered(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
-        try:
-            found = self._read_ledger(answer.body)
-        except UNREADABLE as error:
-            return (Undecodable(f"{LEDGER}: {error}"),)
+    def subject(self, answer: Answer) -> str:
+        """Of what is named by its request alone; in any other answer the fault names its place."""
+        asked = answer.request.tag
+        if asked == "userAbstraction" or _is_mode(answer.body):
+            return "userAbstraction"
+        return asked if asked in ("userFees", LEDGER) or asked.startswith((_OF_DEX, _META_OF)) else ""
+
+    def _ledger_answered(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        found = self._read_ledger(answer.body)
         more = next_page(answer, self._user, found.next_start, ledger_request)
-        return (*self._ledger(found, received_time), *more)
+        return (*self._ledger(found, received), *more)
 
     def _read_ledger(self, body: bytes | str) -> Ledger:
         """Raises ``UNREADABLE``."""
         return ledger_of(_ROWS.decode(body), self._user, self._wallet.asset_named)
 
-    def _fees_answered(self, body: bytes) -> Sequence[FeedEvent]:
-        try:
-            return rates_of(body, self._listed.values())
-        except UNREADABLE as error:
-            return (Undecodable(f"userFees: {error}"),)
-
-    def _state_of_dex(self, body: bytes, dex: str, received_time: Microseconds) -> Sequence[FeedEvent]:
-        """What it settles in is asked for, until it is known: in one account with others it changes a balance."""
-        try:
-            events = self._wallet.perpetuals_changed(body, dex, received_time) or (Ignored(f"no position on {dex}"),)
-        except UNREADABLE as error:
-            return (Undecodable(f"{_OF_DEX}{dex}: {error}"),)
+    def _state_of_dex(self, body: bytes, dex: str, received: Microseconds) -> Sequence[FeedEvent]:
+        """What it settles in is requested until it is known: in one account with others it changes a balance."""
+        events = self._wallet.perpetuals_changed(body, dex, received) or (Ignored(f"no position on {dex}"),)
         meta = info_request("meta", tag=f"{_META_OF}{dex}", dex=dex)
         return (*events, PageNeeded(meta)) if self._wallet.wants_settlement(dex) else events
 
-    def _meta_of_dex(self, body: bytes, dex: str, received_time: Microseconds) -> Sequence[FeedEvent]:
-        try:
-            token = _META.decode(body).collateralToken
-        except UNREADABLE as error:
-            return (Undecodable(f"{_META_OF}{dex}: {error}"),)
-        return self._wallet.settles_in(dex, token, received_time) or (Ignored(f"{_META_OF}{dex}"),)
+    def _meta_of_dex(self, body: bytes, dex: str, received: Microseconds) -> Sequence[FeedEvent]:
+        token = _META.decode(body).collateralToken
+        return self._wallet.settles_in(dex, token, received) or (Ignored(f"{_META_OF}{dex}"),)
 
-    def _mode_answered(self, body: bytes, received_time: Microseconds) -> Sequence[FeedEvent]:
-        try:
-            self._mode = mode_of(body)
-        except UNREADABLE as error:
-            return (Undecodable(f"userAbstraction: {error}"),)
-        status = mode_status(self._mode, self._role, received_time)
-        return (status, *self._wallet.mode_changed(self._mode, received_time))
+    def _mode_answered(self, body: bytes, received: Microseconds) -> Sequence[FeedEvent]:
+        self._mode = mode_of(body)
+        status = mode_status(self._mode, self._role, received)
+        return (status, *self._wallet.mode_changed(self._mode, received))
 
     def _role_answered(self, body: bytes | str, received_time: Microseconds) -> Sequence[FeedEvent]:
         role = _ROLE.decode(body).role
@@ -231,24 +207,21 @@ class HyperliquidAccountFeed:
         self._role = role
         return (mode_status(self._mode, role, received_time),)
 
-    def _payload(self, body: bytes | str, received_time: Microseconds, otherwise: FeedEvent) -> Sequence[FeedEvent]:
-        """Read what came without a channel: an answer, or a frame of which only the payload was recorded."""
-        try:
-            kind = kind_of(body)
-            match kind:
-                case "clearinghouseState":
-                    return self._wallet.perpetuals_changed(body, "", received_time) or (Ignored(kind),)
-                case "spotClearinghouseState":
-                    return self._wallet.spot_changed(_SPOT.decode(body), received_time) or (Ignored("no balance"),)
-                case "userRole":
-                    return self._role_answered(body, received_time)
-                case "userNonFundingLedgerUpdates":
-                    return self._ledger(self._read_ledger(body), received_time)
-            records = records_of(body, self._symbols)
-        except UNREADABLE as error:
-            return (Undecodable(str(error)),)
+    def _payload(self, body: bytes, received: Microseconds, otherwise: FeedEvent) -> Sequence[FeedEvent]:
+        """Read what arrived without a channel: an answer, or a frame of which only the payload was recorded."""
+        kind = kind_of(body)
+        match kind:
+            case "clearinghouseState":
+                return self._wallet.perpetuals_changed(body, "", received) or (Ignored(kind),)
+            case "spotClearinghouseState":
+                return self._wallet.spot_changed(_SPOT.decode(body), received) or (Ignored("no balance"),)
+            case "userRole":
+                return self._role_answered(body, received)
+            case "userNonFundingLedgerUpdates":
+                return self._ledger(self._read_ledger(body), received)
+        records = records_of(body, self.symbols)
         if records is not None:
-            return self._records(records, received_time)
+            return self._records(records, received)
         return (Ignored(kind),) if kind else (otherwise,)
 
     def _records(self, records: Records, received_time: Microseconds) -> Sequence[FeedEvent]:
@@ -275,10 +248,7 @@ class HyperliquidAccountFeed:
     def _next_page(self, answer: Answer) -> Sequence[FeedEvent]:
         if len(answer.body) < PAGE_BYTES:
             return ()
-        try:
-            records = records_of(answer.body, self._symbols)
-        except UNREADABLE:
-            return ()  # said by whoever read the rows
+        records = records_of(answer.body, self.symbols)
         return next_page(answer, self._user, records.next_start) if records else ()
 
     def _status(self, kind: StatusKind, detail: str, time: Microseconds) -> ExchangeStatus:
