@@ -55,6 +55,7 @@ class ExchangeMarket:
         self._relist = asyncio.Event()
         self.normaliser = make(exchange, sink, self._want)
         self.normaliser.on_reopen = self._reopen
+        self.normaliser.on_resubscribe = self._resubscribe
 
     async def load(self, markets: Sequence[str]) -> list[str]:
         """Fetch and publish the instruments; the symbols to follow. Tries until there is a list."""
@@ -107,6 +108,10 @@ class ExchangeMarket:
     def _reopen(self, number: int, why: str) -> None:
         if number in self._sockets:
             self._sockets[number][0].reopen(why)
+
+    def _resubscribe(self, number: int, symbol: str, why: str) -> None:
+        if number in self._sockets:
+            self._sockets[number][0].resubscribe(symbol, why)
 
     def _chosen(self) -> list[str]:
         of_markets = [one for one in self.normaliser.listed if not self._markets or one.market in self._markets]

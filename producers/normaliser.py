@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from neuroflux.domain import ExchangeStatus, Funding, Instrument, Microseconds, Numeral, Quote, StatusKind, Trade
 from neuroflux.engine.health.state import MARKET
-from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, PageNeeded, SnapshotNeeded, Undecodable
+from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, PageNeeded, Resubscribe, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import Exchange, MarketFeed
 from neuroflux.exchanges.kit.requests import Answer, Subscription
 from neuroflux.records.sink import Sink
@@ -28,12 +28,14 @@ Want = Callable[[SnapshotNeeded | PageNeeded], None]
 class Normaliser:
     """Holds the books of one exchange. A socket is known by its place among all that were followed.
 
-    ``on_reopen`` is told a socket that is to be opened anew, and why.
+    ``on_reopen`` is called with a socket that is to be opened anew, and why; ``on_resubscribe`` with a socket, the
+    symbol whose book is to be subscribed to again on it, and why.
     """
 
     def __init__(self, exchange: Exchange, sink: Sink, want: Want) -> None:
         self._exchange, self._sink, self._want = exchange, sink, want
         self.on_reopen: Callable[[int, str], None] = lambda socket, why: None
+        self.on_resubscribe: Callable[[int, str, str], None] = lambda socket, symbol, why: None
         self._listings, self._notices, self._liveness = Listings(), Notices(), Liveness(exchange.ID)
         self._subscriptions: list[Subscription] = []
         self._channels: list[str] = []
@@ -155,6 +157,9 @@ class Normaliser:
                     came.waiting.add(event.symbol)
                     self._books_of[event.symbol] = snapshots
                     self._want(event)
+                case Resubscribe() if socket is not None:
+                    snapshots.withdraw(event.symbol)
+                    self.on_resubscribe(socket, event.symbol, event.reason)
                 case PageNeeded():
                     self._books_of.setdefault("", snapshots)
                     self._want(event)

@@ -23,6 +23,8 @@ SHORT_LIVED_SECONDS = 5.0
 """A connection that ends sooner counts as one that failed: the next waits longer."""
 MAX_WAIT_SECONDS = 30.0
 MAX_FRAME = 64 << 20
+RESUBSCRIBE_SECONDS = 15.0
+"""Between two resubscriptions on one socket. OKX allows 480 requests an hour on a connection; each is two."""
 LOST = (OSError, WebSocketException)
 
 Work = Coroutine[Any, Any, None]
@@ -54,12 +56,22 @@ class Socket:
         self._is_held = False
         self._mute = ""
         self._reopening, self._why = asyncio.Event(), ""
+        self._resubscribing: asyncio.Queue[str] = asyncio.Queue()
+        self._queued: set[str] = set()
         self.tried = asyncio.Event()
 
     def reopen(self, why: str) -> None:
         """Leave the connection that there is, for a new one at once: it is about to be cut, or brings too little."""
         self._why = why
         self._reopening.set()
+
+    def resubscribe(self, symbol: str, why: str) -> None:
+        """Subscribe again to the book of a symbol: on this connection where that is possible, else on a new one."""
+        if symbol not in self._subscription.resubscribes:
+            self.reopen(why)
+        elif symbol not in self._queued:
+            self._queued.add(symbol)
+            self._resubscribing.put_nowait(symbol)
 
     async def run(self) -> None:
         until_one_lasts = AsyncRetrying(
@@ -119,6 +131,7 @@ class Socket:
     async def _read(self, connection: ClientConnection) -> None:
         """Until it is lost or to be left, or somebody fails who works on it: raises why."""
         self._reopening.clear()
+        self._resubscribing, self._queued = asyncio.Queue(), set()  # a new connection brings every snapshot
         for frame in self._subscription.frames:
             await connection.send(frame, text=True)
         self._pace.opened(time.monotonic())
@@ -141,6 +154,8 @@ class Socket:
         work = [self._listener.opened(), self._watch(connection), self._pump(connection), self._until_reopened()]
         if self._subscription.heartbeat_seconds:
             work.append(self._beat(connection))
+        if self._subscription.resubscribes:
+            work.append(self._resubscribe(connection))
         return work
 
     async def _until_reopened(self) -> None:
@@ -189,6 +204,14 @@ class Socket:
         while True:
             await asyncio.sleep(self._subscription.heartbeat_seconds)
             await connection.send(self._subscription.heartbeat, text=True)
+
+    async def _resubscribe(self, connection: ClientConnection) -> None:
+        while True:
+            symbol = await self._resubscribing.get()
+            self._queued.discard(symbol)
+            for frame in self._subscription.resubscribes[symbol]:
+                await connection.send(frame, text=True)
+            await asyncio.sleep(RESUBSCRIBE_SECONDS)
 
 
 async def _close_once_open(opening: asyncio.Task[ClientConnection]) -> None:

@@ -17,7 +17,7 @@ from neuroflux.domain import UNREADABLE_ANSWER, ExchangeStatus, InDoubt, Instrum
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.decoded_lines import Fields, an_error, fields_of, is_ignored, outcome_lines, written
-from neuroflux.exchanges.kit.events import FeedEvent, Ignored, SnapshotNeeded, Undecodable
+from neuroflux.exchanges.kit.events import FeedEvent, Ignored, Resubscribe, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import Feed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 
@@ -134,9 +134,9 @@ class Decoding:
         return self._written(self._chosen(ask))
 
     def _written(self, events: Sequence[FeedEvent]) -> list[Fields]:
-        """A wish for a snapshot is no event: it is written where nothing else is."""
-        said = [one for one in events if not isinstance(one, SnapshotNeeded)]
-        return [fields_of(one, self._depth) for one in said or events]
+        """A request for a snapshot is no event: it is written where nothing else is."""
+        useful = [one for one in events if not isinstance(one, SnapshotNeeded | Resubscribe)]
+        return [fields_of(one, self._depth) for one in useful or events]
 
     def _chosen(self, ask: Callable[[Feed], Sequence[FeedEvent]]) -> Sequence[FeedEvent]:
         """What says most: an event; else that it can't be read, by the feed that should; else that it is not used."""

@@ -33,6 +33,7 @@ from neuroflux.exchanges.kit.events import (
     Hold,
     Ignored,
     PageNeeded,
+    Resubscribe,
     SnapshotNeeded,
     Undecodable,
 )
@@ -86,6 +87,8 @@ def fields_of(event: FeedEvent, depth: int) -> Fields:
             return {"type": "status", **limited, "detail": event.reason, "reason": event.reason}
         case SnapshotNeeded():
             return is_ignored(f"waits for its snapshot: {event.symbol or event.request.path}")
+        case Resubscribe():
+            return is_ignored(f"waits for its snapshot by a new subscription: {event.symbol}")
         case PageNeeded():
             body = event.request.body.decode(errors="replace")
             return is_ignored(f"the next page is asked for: {event.request.path.partition('&signature')[0]} {body}")

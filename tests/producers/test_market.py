@@ -19,7 +19,7 @@ import producers.market
 from neuroflux.domain import BookSnapshot, ExchangeStatus, Level, Quote, Side, StatusKind, Trade
 from neuroflux.engine.health.state import MARKET as MARKET_REQUESTS
 from neuroflux.exchanges.binance.spot import Binance
-from neuroflux.exchanges.kit.events import PageNeeded
+from neuroflux.exchanges.kit.events import PageNeeded, Resubscribe
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.records.topics import BOOKS, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES, Topic
 from neuroflux.runtime.clock import wall
@@ -442,6 +442,18 @@ async def test_a_notice_that_a_socket_will_be_cut_opens_it_anew_before_that(
     assert told.kinds() == [StatusKind.CONNECTED, StatusKind.DISCONNECTED, StatusKind.CONNECTED]
     (lost,) = [one for one in told.of(STATUS) if one.kind is StatusKind.DISCONNECTED]
     assert (lost.channel, lost.detail) == ("/stream", "server shutdown"), "said by the socket: it says when it is back"
+
+
+async def test_a_book_whose_snapshot_comes_by_subscription_only_is_subscribed_to_again(
+    venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
+) -> None:
+    """Here on a new connection: the subscription names no frames for it."""
+    gap = ExchangeStatus("binance", "depth", StatusKind.GAP, 0.0, f"{SYMBOL}: something was missed", 1, SYMBOL)
+    events = (gap, Resubscribe(SYMBOL, "something was missed"))
+    monkeypatch.setattr(market.normaliser._feed, "frame", lambda raw, received, channel="": events)
+    venue.trade(1)
+    await told.until(lambda: told.kinds().count(StatusKind.CONNECTED) == 2)
+    assert told.kinds() == [StatusKind.CONNECTED, StatusKind.GAP, StatusKind.DISCONNECTED, StatusKind.CONNECTED]
 
 
 async def test_a_stream_that_stays_silent_on_a_lively_socket_is_stale_and_its_socket_opened_anew(

@@ -14,6 +14,7 @@ import pytest
 import trustme
 from websockets.asyncio.server import ServerConnection, serve
 
+import producers.socket
 from neuroflux.domain import StatusKind
 from neuroflux.errors import Unreachable
 from neuroflux.exchanges.kit.requests import Subscription
@@ -385,3 +386,39 @@ async def test_it_is_opened_anew_when_asked_to_before_the_exchange_closes_it() -
         _, why = recorder.details[StatusKind.DISCONNECTED]
     assert told == ["connected", "frame 1", "disconnected", "connected", "frame 2"]
     assert why == "server shutdown"
+
+
+async def test_a_book_is_subscribed_to_again_on_the_same_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producers.socket, "RESUBSCRIBE_SECONDS", 0.0)
+    heard: list[str] = []
+
+    async def exchange(connection: ServerConnection) -> None:
+        async for message in connection:
+            heard.append(str(message))
+            await connection.send(str(message))
+
+    recorder = Recorder()
+    subscription = Subscription("/", frames=(b"first",), resubscribes={"BTC/USDT": (b"off", b"on")})
+    async with serving(exchange) as address, running(address, subscription, recorder) as one:
+        await recorder.until("first")
+        one.resubscribe("BTC/USDT", "a gap")
+        one.resubscribe("BTC/USDT", "a gap")
+        await recorder.until("on")
+        one.resubscribe("BTC/USDT", "another gap")
+        await recorder.until("on", 2)
+    assert heard == ["first", "off", "on", "off", "on"]
+    assert recorder.told.count("connected") == 1
+
+
+async def test_a_book_without_frames_of_its_own_is_subscribed_to_again_on_a_new_connection() -> None:
+    async def exchange(connection: ServerConnection) -> None:
+        await connection.send(str(await connection.recv()))
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    async with serving(exchange) as address:
+        async with running(address, Subscription("/", frames=(b"first",)), recorder) as one:
+            await recorder.until("first")
+            one.resubscribe("BTC/USDT", "a gap")
+            await recorder.until("first", 2)
+    assert recorder.details[StatusKind.DISCONNECTED] == (0.0, "a gap")

@@ -10,7 +10,7 @@ become stale.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, takewhile
 from typing import Final
@@ -33,7 +33,6 @@ from neuroflux.domain import (
 )
 from neuroflux.exchanges.hyperliquid.messages import (
     SIDES,
-    ActiveAssetCtx,
     ActiveAssetCtxFrame,
     Bbo,
     BboFrame,
@@ -63,7 +62,7 @@ from neuroflux.exchanges.kit.feed import PublicFeed
 from neuroflux.exchanges.kit.numerals import is_two_sided, positive
 from neuroflux.exchanges.kit.order_book import OrderBook
 from neuroflux.exchanges.kit.requests import Answer, Subscription
-from neuroflux.exchanges.kit.sequences import BookUpdate, Whole, is_overtaken
+from neuroflux.exchanges.kit.sequences import BookUpdate, Whole
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 TRADES_REMEMBERED: Final = 512
@@ -81,6 +80,7 @@ _KINDS: Final = {
 _FIRST: Final = frozenset({StreamKind.QUOTE, StreamKind.BOOK})
 """What an instrument can't be traded without."""
 
+_RULE: Final = Whole[BookUpdate]()
 _HOUR: Final = 3_600_000_000
 _FRAMES: Final[Decoder[MarketFrame]] = Decoder(MarketFrame)
 _CHANNELS: Final = channels_of(MarketFrame)
@@ -130,16 +130,16 @@ class HyperliquidMarketFeed(PublicFeed):
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         super().__init__(ID, instruments, KIND_AT)
-        self.books = Books(ID, "l2Book", Whole[BookUpdate](), self.labels)
+        self.books = Books(ID, "l2Book", _RULE, self.labels)
         self.routes = {
             b"bbo": (Decoder(BboFrame).decode, self._top),
-            b"trades": (Decoder(TradesFrame).decode, self._traded),
-            b"l2Book": (Decoder(L2BookFrame).decode, self._book),
-            b"activeAssetCtx": (Decoder(ActiveAssetCtxFrame).decode, self._context),
+            b"trades": (Decoder(TradesFrame).decode, self._trades),
+            b"l2Book": (Decoder(L2BookFrame).decode, self._replaced),
+            b"activeAssetCtx": (Decoder(ActiveAssetCtxFrame).decode, self._funding),
         }
         self._quote_times: dict[str, int] = {}
         self._one_sided: set[str] = set()
-        self._seen: dict[str, _Seen] = {}
+        self._seen = defaultdict[str, _Seen](_Seen)
         self._published: dict[str, int] = {}
         """The block (ms) that each book was last published as of."""
         self._followed: set[bytes] = set()
@@ -196,11 +196,11 @@ class HyperliquidMarketFeed(PublicFeed):
             case BboFrame():
                 return self._top(frame, received)
             case TradesFrame():
-                return self._traded(frame, received)
+                return self._trades(frame, received)
             case L2BookFrame():
-                return self._book(frame, received)
+                return self._replaced(frame, received)
             case ActiveAssetCtxFrame():
-                return self._context(frame, received)
+                return self._funding(frame, received)
             case ErrorFrame():
                 return (error_event(frame.data, received),)
 
@@ -220,9 +220,10 @@ class HyperliquidMarketFeed(PublicFeed):
         """Read what arrived without a channel: an answer, or a frame of which only the payload was recorded."""
         kind = kind_of(body)
         if kind == "l2Book":
-            return self._replaced(_L2BOOK.decode(body), received)
+            return self._replaced(L2BookFrame(_L2BOOK.decode(body)), received)
         if kind == "recentTrades":
-            return self._trades(sorted(_TRADES.decode(body), key=lambda trade: trade.time), received)
+            rows = sorted(_TRADES.decode(body), key=lambda trade: trade.time)
+            return self._trades(TradesFrame(rows), received)
         return (Ignored(kind),) if kind else (otherwise,)
 
     # ── quotes ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -230,7 +231,7 @@ class HyperliquidMarketFeed(PublicFeed):
     def _top(self, frame: BboFrame, received: Microseconds) -> Sequence[FeedEvent]:
         """The quote, and the book once more where it was last published too long ago."""
         wire = frame.data
-        if is_overtaken(self._quote_times.get(wire.coin, 0), wire.time):
+        if _RULE.is_overtaken(self._quote_times.get(wire.coin, 0), wire.time):
             return (Ignored("older bbo"),)
         bid, ask = wire.bbo if len(wire.bbo) == 2 else (None, None)
         if bid is None or ask is None:
@@ -276,14 +277,13 @@ class HyperliquidMarketFeed(PublicFeed):
 
     # ── trades ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _traded(self, frame: TradesFrame, received: Microseconds) -> Sequence[FeedEvent]:
-        return self._trades(frame.data, received)
-
-    def _trades(self, wire: Sequence[TapeTrade], received_time: Microseconds) -> Sequence[FeedEvent]:
+    def _trades(self, frame: TradesFrame, received: Microseconds) -> Sequence[FeedEvent]:
+        """``tid`` alone is not unique; (time, coin, tid) is."""
+        wire, seen = frame.data, self._seen
         faults = [f"trade of {one.coin}: no price and size" for one in wire if not positive(one.px, one.sz)]
         good = [one for one in wire if positive(one.px, one.sz)] if faults else wire
-        events = [self._trade(one, received_time) for one in good if self._is_new(one)]
-        return self._beside(events, faults, received_time) or (Ignored("trades without a new one"),)
+        events = [self._trade(one, received) for one in good if seen[one.coin].add((one.time, one.tid))]
+        return _beside(events, faults, received) if faults else events or (Ignored("trades without a new one"),)
 
     def _readable_trades(self, raw: bytes | str, received_time: Microseconds) -> Sequence[FeedEvent]:
         """The trades of a frame in which some can't be read; nothing where this is no such frame."""
@@ -293,25 +293,7 @@ class HyperliquidMarketFeed(PublicFeed):
             return ()
         if not rows:
             return ()
-        return self._beside([*self._trades(rows, received_time)], faults, received_time)
-
-    def _beside(
-        self, events: Sequence[FeedEvent], faults: Sequence[str], received_time: Microseconds
-    ) -> Sequence[FeedEvent]:
-        """What could be read, and a status for each row that could not; where nothing could, that alone."""
-        if faults and not events:
-            return (Undecodable("; ".join(faults)[:500]),)
-        return [
-            *events,
-            *(ExchangeStatus(ID, "trades", StatusKind.MALFORMED, 0.0, one, received_time) for one in faults),
-        ]
-
-    def _is_new(self, trade: TapeTrade) -> bool:
-        """``tid`` alone is not unique; (time, coin, tid) is."""
-        seen = self._seen.get(trade.coin)
-        if seen is None:
-            seen = self._seen[trade.coin] = _Seen()
-        return seen.add((trade.time, trade.tid))
+        return _beside([*self._trades(TradesFrame(rows), received_time)], faults, received_time)
 
     def _trade(self, wire: TapeTrade, received_time: Microseconds) -> Trade[Numeral]:
         symbol, market = self.labels[wire.coin]
@@ -321,27 +303,27 @@ class HyperliquidMarketFeed(PublicFeed):
 
     # ── books and funding ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _book(self, frame: L2BookFrame, received: Microseconds) -> Sequence[FeedEvent]:
-        return self._replaced(frame.data, received)
-
-    def _replaced(self, wire: L2Book, received: Microseconds) -> Sequence[FeedEvent]:
+    def _replaced(self, frame: L2BookFrame, received: Microseconds) -> Sequence[FeedEvent]:
+        wire = frame.data
         bids, asks = ([(level.px, level.sz) for level in side] for side in wire.levels)
         events = self.books.replaced(BookUpdate(wire.coin, bids, asks, wire.time, wire.time * 1000), received)
         if isinstance(events[-1], BookChanged):
             self._published[wire.coin] = wire.time
         return events
 
-    def _context(self, frame: ActiveAssetCtxFrame, received: Microseconds) -> Sequence[FeedEvent]:
-        return (self._funding(frame.data, received),)
-
-    def _funding(self, wire: ActiveAssetCtx, received_time: Microseconds) -> Funding[Numeral]:
+    def _funding(self, frame: ActiveAssetCtxFrame, received: Microseconds) -> Sequence[FeedEvent]:
         """Paid on the full hour. The frame has no time of its own, so it is as old as its arrival."""
-        symbol, market = self.labels[wire.coin]
-        context = wire.ctx
-        next_hour = (received_time // _HOUR + 1) * _HOUR
-        return Funding(
-            ID, symbol, market, context.funding, 1, context.markPx, context.oraclePx, next_hour, received_time
-        )
+        symbol, market = self.labels[frame.data.coin]
+        context, next_hour = frame.data.ctx, (received // _HOUR + 1) * _HOUR
+        rates = context.funding, 1, context.markPx, context.oraclePx
+        return (Funding(ID, symbol, market, *rates, next_hour, received),)
+
+
+def _beside(events: Sequence[FeedEvent], faults: Sequence[str], received: Microseconds) -> Sequence[FeedEvent]:
+    """What could be read, and a status for each row that could not; where nothing could, that alone."""
+    if faults and not events:
+        return (Undecodable("; ".join(faults)[:500]),)
+    return [*events, *(ExchangeStatus(ID, "trades", StatusKind.MALFORMED, 0.0, one, received) for one in faults)]
 
 
 def _confirm(book: OrderBook, bid: WireLevel, ask: WireLevel) -> None:

@@ -131,17 +131,14 @@ class Keeper(Generic[U]):
             return Verdict.IGNORE
         self.last, self._time, self._passed_over = whole.last, whole.time, 0
         self.book.replace(whole.bids, whole.asks)
-        verdict = self._whole_fault(whole)
-        if verdict is Verdict.APPLY:
-            self.phase = Phase.PROVED
-        return verdict
-
-    def _whole_fault(self, whole: U) -> Verdict:
         if not whole.bids and not whole.asks:
             return Verdict.EMPTY
         if self.book.crossed:
             return Verdict.CROSSED
-        return Verdict.APPLY if self._rule.proves(self.book, whole) else Verdict.MISMATCH
+        if not self._rule.proves(self.book, whole):
+            return Verdict.MISMATCH
+        self.phase = Phase.PROVED
+        return Verdict.APPLY
 
     # ── updates ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -49,6 +49,9 @@ class Subscription(Struct, frozen=True):
     ``quiet_seconds`` is how long this socket may bring no data at most before it counts as mute; one that ``is_steady``
     brings data all the time, and counts as mute sooner, by its own pace. Frames that begin with one of ``answers`` are
     no data: a heartbeat's, or that a subscription was taken.
+
+    ``resubscribes`` has, by symbol, the frames that end the subscription of its book and begin it again. A symbol that
+    is not in it can be subscribed to again on a new connection only.
     """
 
     path: str
@@ -59,6 +62,7 @@ class Subscription(Struct, frozen=True):
     is_steady: bool = False
     answers: tuple[bytes, ...] = ()
     streams: tuple[tuple[StreamKind, str], ...] = ()
+    resubscribes: Mapping[str, tuple[bytes, ...]] = {}
 
 
 class OrderRate(Struct, frozen=True):

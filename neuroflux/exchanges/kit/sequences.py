@@ -223,11 +223,6 @@ LATEST_MS: Final = 60_000
 """No message arrives this late: one that is dated far ahead must not make all that follow look overtaken."""
 
 
-def is_overtaken(last: int, time: int) -> bool:
-    """Whether a message of ``time`` (ms) is older than one that was read already."""
-    return last - LATEST_MS <= time < last
-
-
 class Whole(Rule[U]):
     """Hyperliquid's ``l2Book``: a missing message is invisible, and harmless, since the next one is a whole book.
 
@@ -238,4 +233,4 @@ class Whole(Rule[U]):
     repairs_itself = True
 
     def is_overtaken(self, last: int, snapshot: int) -> bool:
-        return is_overtaken(last, snapshot)
+        return last - LATEST_MS <= snapshot < last
