@@ -1,1 +1,1 @@
-"""The façade over the running pipeline: it reads topics and ClickHouse, and acts by publishing commands."""
+"""The façade over the running pipeline: it reads topics and ClickHouse, and publishes commands."""

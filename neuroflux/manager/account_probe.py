@@ -1,4 +1,4 @@
-"""Trying accounts: the façade has no keys, so it asks the execution for a signed call and waits for what came of it."""
+"""Account probes: the façade has no keys, so it asks the execution stage for a signed call and waits for the result."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from neuroflux.manager.view import View
 from neuroflux.records.topics import CONTROL
 
 
-class Probed(Struct, frozen=True):
-    """How long the signed call took, and why the exchange did not take it; "" where it did."""
+class ProbeResult(Struct, frozen=True):
+    """Duration of the signed call, and why it failed; "" if it succeeded."""
 
     milliseconds: float = nan
-    reason: str = "nobody answered: the execution does not run, or has no turn"
+    reason: str = "no answer: the execution stage is not running, or is busy"
 
 
 async def probe(
     connection: Connection, exchanges: Iterable[str], timeout: float = EXCHANGE_TIMEOUTS["read"]
-) -> dict[str, Probed]:
-    """Try the accounts side by side, for so many seconds at most."""
+) -> dict[str, ProbeResult]:
+    """Probe the accounts concurrently, for ``timeout`` seconds at most."""
     ids = {exchange: str(uuid7()) for exchange in exchanges}
-    for exchange, asked in ids.items():
+    for exchange, probe_id in ids.items():
         command = ControlCommand(
-            account=exchange, kind=ControlKind.PROBE, why=asked, issued_by=CLIENT, issued_at=connection.now()
+            account=exchange, kind=ControlKind.PROBE, why=probe_id, issued_by=CLIENT, issued_at=connection.now()
         )
         await connection.publisher.write(CONTROL, command)
     view = connection.view
-    await connection.until(lambda: all(answer_to(view, *one) for one in ids.items()), timeout)
-    return {exchange: answer_to(view, exchange, asked) or Probed() for exchange, asked in ids.items()}
+    await connection.until(lambda: all(result_of(view, *one) for one in ids.items()), timeout)
+    return {exchange: result_of(view, exchange, probe_id) or ProbeResult() for exchange, probe_id in ids.items()}
 
 
-def answer_to(view: View, exchange: str, asked: str) -> Probed | None:
-    """What came of the probe of this id; None while nothing did."""
-    told = view.probes.get(exchange)
-    if told is None:
+def result_of(view: View, exchange: str, probe_id: str) -> ProbeResult | None:
+    """The result of the probe with this id; None while there is none."""
+    answer = view.probes.get(exchange)
+    if answer is None:
         return None
-    named, _, why = told.detail.partition(" ")
-    return Probed(told.value, why) if named == asked else None
+    named, _, why = answer.detail.partition(" ")
+    return ProbeResult(answer.value, why) if named == probe_id else None

@@ -1,7 +1,7 @@
-"""What the façade answers, as the API reference has it; keys beyond the reference stand at the end of each.
+"""The answers of the façade, as in the API reference; additional keys are at the end of each.
 
-Money is in USD and times are ISO 8601 in UTC with a ``Z``, unless said otherwise. A figure that nobody told is ``nan``,
-never 0.
+Money is in USD and times are ISO 8601 in UTC with a ``Z``, unless stated otherwise. A figure that is not known is
+``nan``, never 0.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from neuroflux.domain import Cause, Microseconds
 
 
 def iso(time: Microseconds) -> str:
-    """A time as answers have it; "" for 0, which is no time."""
+    """A time as written in answers; "" for 0, which means no time."""
     if not time:
         return ""
     return datetime.fromtimestamp(time / 1e6, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def micros(text: str) -> Microseconds:
-    """The time that ``iso`` wrote; raises ValueError for what is none."""
+    """The time that ``iso`` wrote; raises ValueError for other text."""
     return round(datetime.fromisoformat(text).timestamp() * 1e6) if text else 0
 
 
@@ -38,7 +38,7 @@ def causes_answer(causes: Sequence[Cause]) -> list[CauseAnswer]:
 
 
 class ExchangeConfig(TypedDict, total=False):
-    """What ``initialize_exchanges`` may be given for one exchange, for those who want it checked; no key is needed."""
+    """The configuration of one exchange for ``initialize_exchanges``, for type checkers; every key is optional."""
 
     api_key: str
     secret_key: str
@@ -51,7 +51,7 @@ class ExchangeConfig(TypedDict, total=False):
 
 
 class ConnectionHealth(TypedDict):
-    """``reason`` is why it failed, else ""; ``keys``: ``demo``, ``own``, or ``none``."""
+    """``reason``: why it failed, else ""; ``keys``: ``demo`` (simulated), ``own`` (the caller's) or ``none``."""
 
     status: Literal["online", "degraded", "offline", "unknown"]
     simulated: bool
@@ -72,7 +72,7 @@ class InitializationAnswer(TypedDict):
 
 
 class AssetBalance(TypedDict):
-    """Amounts in the asset. ``value_usd`` is the wallet's, ``total - unrealised_pnl``; ``nan`` where nothing prices it.
+    """Amounts in the asset. ``value_usd`` is that of ``total - unrealised_pnl``; ``nan`` if the asset has no price.
 
     ``unrealised_pnl`` is the part of ``total`` that was unrealised profit when the exchange reported it.
     """
@@ -95,8 +95,8 @@ class ExchangeBalance(TypedDict):
 
 
 class SyncStatus(TypedDict):
-    """``age_seconds`` is that of the oldest balance or position. ``agrees``: whether stream and REST reported the same
-    when they were last compared; None where that is not known."""
+    """``age_seconds`` is that of the oldest balance or position. ``agrees``: whether stream and REST agreed when last
+    compared; None if not known."""
 
     status: Literal["synced", "differs", "stale", "missing"]
     age_seconds: float
@@ -137,7 +137,7 @@ class ConnectivityMetrics(TypedDict):
 
 
 class RateLimit(TypedDict):
-    """Percent of the exchange's limit: used, what the buffer leaves usable, and what is left of that."""
+    """Percent of the exchange's limit: used, usable (without the safety buffer), and left of the usable part."""
 
     usage_percent: float
     usable_percent: float
@@ -146,7 +146,7 @@ class RateLimit(TypedDict):
 
 
 class Action(TypedDict):
-    """Something to do. ``condition`` is one of the names in manager/health.py."""
+    """A recommended action. ``condition`` is one of the names in manager/health.py."""
 
     exchange: str
     condition: str
@@ -170,7 +170,7 @@ class PriceRange(TypedDict):
 
 class InstrumentData(TypedDict):
     """Raw, in the instrument's quote and the wire's units. ``price_usd`` is per unit of the base and ``volume`` is
-    in units of it; both are ``nan`` for what has no share in the price."""
+    in units of it; both are ``nan`` if the instrument is not included in the price."""
 
     bid: float
     ask: float
@@ -185,8 +185,8 @@ class InstrumentData(TypedDict):
 
 
 class ExchangeData(TypedDict):
-    """``bid`` and ``ask`` are USD per unit of the base, of the included instrument that traded most; ``price`` and
-    ``volume`` (units of the base) are of all that are included."""
+    """``bid`` and ``ask`` (USD per unit of the base) are of the included instrument that traded most; ``price`` and
+    ``volume`` (units of the base) are of all included instruments."""
 
     bid: float
     ask: float
@@ -211,12 +211,12 @@ class MarketDataAnswer(TypedDict):
 
 
 class Opportunity(TypedDict):
-    """A signal. Prices are averages of the walked books in the instruments' own quotes, per unit of the base.
+    """A signal. Prices are averages over the book levels, in each instrument's own quote, per unit of the base.
 
-    ``quantity`` is what the books hold and ``fundable_quantity`` what the accounts can pay for (``nan`` where their
-    funds are not known), both in units of the base. ``expected_profit`` is of ``fundable_quantity``; all other money is
+    ``quantity`` is what the books hold and ``fundable_quantity`` what the accounts can fund (``nan`` if their funds are
+    not known), both in units of the base. ``expected_profit`` is of ``fundable_quantity``; all other money is
     of ``quantity``: ``market_profit = entry_edge - exit_cost`` and ``entry_edge = gross_profit - fees -
-    conversion_cost``. ``exit_cost`` is what closing both positions will cost where a perpetual is one of them.
+    conversion_cost``. ``exit_cost`` is the cost of closing both positions if one is a perpetual.
     """
 
     symbol: str
@@ -244,7 +244,7 @@ class Opportunity(TypedDict):
 
 
 class BackupTest(TypedDict):
-    """What trying one backup showed; ``reason`` names what it lacks."""
+    """The test of one backup; ``reason`` is why it failed, else ""."""
 
     passed: bool
     health: str
@@ -265,7 +265,7 @@ class FailoverAnswer(TypedDict):
 
 
 class OptimizationAnswer(TypedDict):
-    """``expected_slippage`` is in percent. ``reasons`` say why nothing is recommended, where nothing is."""
+    """``expected_slippage`` is in percent. ``reasons``: why nothing is recommended, if so."""
 
     recommended_exchange: str
     order_splitting: dict[str, Any]
@@ -278,11 +278,11 @@ class OptimizationAnswer(TypedDict):
 
 
 class RouteOrderAnswer(TypedDict):
-    """``status``: ``failed`` is an order that ended without a fill, ``pending`` one whose state is not known yet.
+    """``status``: ``failed``: ended without a fill; ``pending``: its state is not known yet; else ``routed``.
 
     ``execution_time`` is in seconds. ``chosen`` are exchange, symbol and quantity of each part. Quantities are in units
     of the market's base. ``average_price`` is per unit of the base in ``average_price_currency``: the quote of the
-    instruments, or USD where their quotes differ; ``nan`` before the first fill and while it is not known.
+    instruments, or USD if their quotes differ; ``nan`` before the first fill and while it is not known.
     ``estimated_costs`` are in USD against the mid price of each book at the decision, ``nan`` for a refused order.
     """
 
@@ -303,10 +303,10 @@ class RouteOrderAnswer(TypedDict):
 class ArbitrageAnswer(TypedDict):
     """USD; ``execution_time`` is in seconds. ``profit_realized = entry_edge - exit_cost``.
 
-    ``entry_edge`` is what the fills brought in less what they paid and their fees: locked in, and for two spot trades
-    all of it. With a perpetual both positions stay open: ``exit_cost`` is what closing them costs by the books now
-    (taker fees, and what each book takes beyond its mid), so that the profit is what is left when the two prices have
-    converged; it is not closed yet. ``nan`` where a book is not known. What no leg has evened out is in
+    ``entry_edge`` is what the fills received, less what they paid and their fees; for two spot trades that is the whole
+    profit. With a perpetual both positions stay open: ``exit_cost`` is the cost of closing them at the current books
+    (taker fees, and the distance of each book from its mid price), so the profit is what remains once the two prices
+    have converged; it is not realised yet. ``nan`` if a book is not known. What is not hedged is in
     ``risk_assessment``.
     """
 
@@ -322,7 +322,7 @@ class ArbitrageAnswer(TypedDict):
 
 
 class RebalanceAnswer(TypedDict):
-    """``execution_time`` is in seconds; ``planned`` is the status of a dry run, ``plan`` what was meant to be done."""
+    """``execution_time`` is in seconds; ``planned`` is the status of a dry run; ``plan`` is the plan that was made."""
 
     rebalance_id: str
     status: Literal["completed", "partial", "failed", "planned"]

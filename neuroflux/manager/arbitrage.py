@@ -1,4 +1,4 @@
-"""An opportunity taken: both legs as one command, and what they came to."""
+"""Execution of an arbitrage opportunity: both legs as one command, and their result."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from neuroflux.errors import UsageError
 from neuroflux.kafka.commands import new_order_id
 from neuroflux.manager.answers import ArbitrageAnswer, micros
 from neuroflux.manager.connection import CLIENT, Connection
-from neuroflux.manager.fill_sums import closing, legs, settled
-from neuroflux.manager.order_tracker import Followed
+from neuroflux.manager.fill_sums import close_cost, legs, sum_fills
+from neuroflux.manager.order_tracker import TrackedOrder
 from neuroflux.manager.view import View
 from neuroflux.runtime.clock import wall
 
 NEEDED: Final = ("symbol", "buy_exchange", "buy_symbol", "sell_exchange", "sell_symbol", "quantity")
 FOLLOWED_SECONDS: Final = 60.0
-"""How long a pair may take with all its hedges; it goes on when nobody waits for it any more."""
+"""Seconds to wait for a pair and its hedges; afterwards the pair continues, but its result is not awaited."""
 
 
 async def execute(connection: Connection, opportunity: Mapping[str, Any]) -> ArbitrageAnswer:
-    """Publish the pair and answer when it has ended; raises UsageError for what is no opportunity."""
+    """Publish the pair and return when it has ended; raises UsageError for an invalid opportunity."""
     command, began = pair_of(opportunity), connection.now()
-    with connection.follow(command.order_id) as followed:
+    with connection.track(command.order_id) as tracked:
         await connection.command(command)
-        await connection.until(lambda: followed.complete, FOLLOWED_SECONDS)
-        return answer(connection.view, command, followed, began, connection.now())
+        await connection.until(lambda: tracked.complete, FOLLOWED_SECONDS)
+        return answer(connection.view, command, tracked, began, connection.now())
 
 
 def pair_of(opportunity: Mapping[str, Any]) -> OrderCommand:
-    """The command; the execution refuses it when it has expired, or when the books no longer pay for the way back."""
+    """The command; the execution stage refuses it once expired, or if the books no longer pay for closing it."""
     missing = [key for key in NEEDED if not isinstance(opportunity, Mapping) or not opportunity.get(key)]
     if missing:
-        raise UsageError(f"opportunity: {missing[0]!r} is missing; scan_arbitrage_opportunities() gives whole ones")
+        raise UsageError(f"opportunity: {missing[0]!r} is missing; pass an item of scan_arbitrage_opportunities()")
     quantity = _fundable(opportunity)
     return OrderCommand(
         order_id=new_order_id(),
@@ -54,17 +54,17 @@ def pair_of(opportunity: Mapping[str, Any]) -> OrderCommand:
 
 
 def _fundable(opportunity: Mapping[str, Any]) -> Decimal:
-    """What the accounts can pay for, where that is known and less than what the books hold."""
+    """The quantity the accounts can fund, if known and less than the books hold."""
     quantity, funded = _quantity(opportunity["quantity"]), opportunity.get("fundable_quantity")
     known = isinstance(funded, int | float) and not isnan(funded)
     return min(quantity, _quantity(funded)) if known else quantity
 
 
 def _exit_cost(opportunity: Mapping[str, Any], quantity: Decimal) -> float:
-    """USD that the entry must bring at least: what closing this quantity will cost, 0 where nothing stays open."""
+    """Minimum USD that the entry must earn: the cost of closing this quantity, 0 if nothing stays open."""
     given = opportunity.get("exit_cost", 0.0)
     if isinstance(given, bool) or not isinstance(given, int | float) or not isfinite(given) or given < 0:
-        raise UsageError(f"opportunity['exit_cost']: {given!r} is no finite number of at least 0")
+        raise UsageError(f"opportunity['exit_cost']: {given!r} is not a finite number of at least 0")
     return float(given) * float(quantity / _quantity(opportunity["quantity"]))
 
 
@@ -72,7 +72,7 @@ def _quantity(given: Any) -> Decimal:
     try:
         quantity = round(Decimal(str(given)), 12).normalize()
     except ArithmeticError:
-        raise UsageError("opportunity['quantity']: a number is needed") from None
+        raise UsageError("opportunity['quantity']: expected a number") from None
     if not quantity.is_finite() or quantity <= 0:
         raise UsageError(f"opportunity['quantity']: {quantity} is not above 0")
     return quantity
@@ -82,46 +82,46 @@ def _time(given: Any) -> Microseconds:
     try:
         return micros(str(given or ""))
     except ValueError:
-        raise UsageError(f"opportunity['expires_at']: {given!r} is no time") from None
+        raise UsageError(f"opportunity['expires_at']: {given!r} is not a time") from None
 
 
 def answer(
-    view: View, command: OrderCommand, followed: Followed, began: Microseconds, now: Microseconds
+    view: View, command: OrderCommand, tracked: TrackedOrder, began: Microseconds, now: Microseconds
 ) -> ArbitrageAnswer:
-    """Profit and fees from the fills of both legs and of what hedged them, less what is still to be closed."""
-    money, last = settled(view, followed.fills, now), followed.last
-    exit_cost = closing(view, followed.fills, now)
+    """Profit and fees from the fills of both legs and their hedges, less the cost of closing what is open."""
+    money, last = sum_fills(view, tracked.fills, now), tracked.last
+    exit_cost = close_cost(view, tracked.fills, now)
     return {
         "arbitrage_id": command.order_id,
-        "status": _status(followed),
+        "status": _status(tracked),
         "profit_realized": money.profit - exit_cost,
         "execution_details": {
-            "legs": legs(view, followed.fills),
+            "legs": legs(view, tracked.fills),
             "reason": last.reason if last else "no executor has taken the order yet",
-            "decision": followed.decision.reason if followed.decision else "",
+            "decision": tracked.decision.reason if tracked.decision else "",
             "state": last.state.value if last else "",
-            "complete": followed.complete,
+            "complete": tracked.complete,
             "unpriced": list(money.unpriced),
         },
         "fees_paid": money.fees,
         "execution_time": (now - began) / 1e6,
-        "risk_assessment": _risk(view, followed, now),
+        "risk_assessment": _risk(view, tracked, now),
         "entry_edge": money.profit,
         "exit_cost": exit_cost,
     }
 
 
-def _status(followed: Followed) -> Literal["executed", "partial", "failed"]:
-    last = followed.last
+def _status(tracked: TrackedOrder) -> Literal["executed", "partial", "failed"]:
+    last = tracked.last
     if last is not None and last.state is OrderState.FILLED:
         return "executed"
-    return "partial" if followed.fills else "failed"
+    return "partial" if tracked.fills else "failed"
 
 
-def _risk(view: View, followed: Followed, now: Microseconds) -> dict[str, Any]:
-    """``open_quantity`` (units of the base, negative: short) and ``open_usd`` are what no leg has evened out."""
-    last, left, usd = followed.last, 0.0, 0.0
-    for fill in followed.fills:
+def _risk(view: View, tracked: TrackedOrder, now: Microseconds) -> dict[str, Any]:
+    """``open_quantity`` (units of the base, negative: short) and ``open_usd`` are what is not hedged by a leg."""
+    last, left, usd = tracked.last, 0.0, 0.0
+    for fill in tracked.fills:
         instrument = view.instrument(fill.exchange, fill.symbol)
         if instrument is None:
             continue

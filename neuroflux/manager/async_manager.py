@@ -28,7 +28,7 @@ from neuroflux.manager.answers import (
 )
 from neuroflux.manager.configs import read_configs
 from neuroflux.manager.connection import Connection
-from neuroflux.manager.from_memory import Reading
+from neuroflux.manager.from_memory import MemoryQueries
 from neuroflux.manager.own_stack import find_or_start
 from neuroflux.runtime.settings import Settings, load_settings
 
@@ -48,7 +48,7 @@ class AsyncExchangeManager:
         self._settings = settings or load_settings()
         self._open = AsyncExitStack()
         self._connection: Connection | None = None
-        self._reading: Reading | None = None
+        self._queries: MemoryQueries | None = None
         self._initialising = asyncio.Lock()
 
     async def __aenter__(self) -> AsyncExchangeManager:
@@ -57,8 +57,8 @@ class AsyncExchangeManager:
             if own is not None:
                 opening.push_async_callback(asyncio.to_thread, own.stop)
             self._connection = await opening.enter_async_context(Connection(self._settings))
-            self._reading = Reading(self._connection)
-            opening.push_async_callback(self._reading.drift.close)
+            self._queries = MemoryQueries(self._connection)
+            opening.push_async_callback(self._queries.drift.close)
             self._open = opening.pop_all()
         return self
 
@@ -69,15 +69,15 @@ class AsyncExchangeManager:
 
     async def close(self) -> None:
         """Leave the pipeline; again does nothing."""
-        self._connection = self._reading = None
+        self._connection = self._queries = None
         await self._open.aclose()
 
     @property
-    def reading(self) -> Reading:
+    def queries(self) -> MemoryQueries:
         """The methods that answer from memory, without awaiting; raises UsageError outside of the context."""
-        if self._reading is None:
+        if self._queries is None:
             raise UsageError(NOT_OPEN)
-        return self._reading
+        return self._queries
 
     @property
     def connection(self) -> Connection:
@@ -93,27 +93,29 @@ class AsyncExchangeManager:
         ``default_leverage`` (both at least 1), ``rate_limits`` (``weight_per_minute``, ``requests_per_minute``,
         ``requests_per_second``), ``subaccount``. Takes ``EXCHANGE_TIMEOUTS['initialize']`` seconds at most.
         """
-        connection, wanted = self.connection, read_configs(exchange_configs)
+        connection, requested = self.connection, read_configs(exchange_configs)
         async with self._initialising:
             simulated = await asyncio.to_thread(initialise.find_simulated, self._settings)
-            answer = await initialise.initialise(connection, simulated, wanted)
+            answer = await initialise.initialise(connection, simulated, requested)
             ready = answer["initialized_exchanges"]
-            self.reading.configured = self.reading.configured | {one.exchange: one.exchange in ready for one in wanted}
+            self.queries.configured = self.queries.configured | {
+                one.exchange: one.exchange in ready for one in requested
+            }
         return answer
 
     async def get_unified_balance(self, asset_filter: Collection[str] | None = None) -> BalanceAnswer:
         """What is held on all connected exchanges, in USD. See manager/balances.py."""
-        return self.reading.get_unified_balance(asset_filter)
+        return self.queries.get_unified_balance(asset_filter)
 
     async def monitor_exchange_health(self) -> HealthAnswer:
         """How every exchange is, and what to do about it. See manager/health.py."""
-        return self.reading.monitor_exchange_health()
+        return self.queries.monitor_exchange_health()
 
     async def get_market_data_aggregated(
         self, symbol: str, exchanges: Collection[str] | None = None
     ) -> MarketDataAnswer:
         """A market's price over the exchanges that agree. Raises UnknownSymbol. See manager/market_data.py."""
-        return self.reading.get_market_data_aggregated(symbol, exchanges)
+        return self.queries.get_market_data_aggregated(symbol, exchanges)
 
     async def route_order(
         self, order_request: Mapping[str, Any], routing_strategy: str = DEFAULT_ROUTING_STRATEGY
@@ -136,17 +138,17 @@ class AsyncExchangeManager:
         self, target_allocation: Mapping[str, float], max_slippage: float = 0.01, *, dry_run: bool = False
     ) -> RebalanceAnswer:
         """Trade until each asset has its share; with ``dry_run`` only say how. See manager/rebalance.py."""
-        reading = self.reading
+        queries = self.queries
         answer = await rebalance.rebalance(
-            self.connection, reading.ready, target_allocation, max_slippage, dry_run=dry_run
+            self.connection, queries.ready, target_allocation, max_slippage, dry_run=dry_run
         )
         if not dry_run:
-            reading.drift.aim(target_allocation)
+            queries.drift.set_target(target_allocation)
         return answer
 
     async def scan_arbitrage_opportunities(self) -> list[Opportunity]:
         """The signals that are open and that the accounts can take, best first. See manager/opportunities.py."""
-        return self.reading.scan_arbitrage_opportunities()
+        return self.queries.scan_arbitrage_opportunities()
 
     async def setup_exchange_failover(self, primary_exchange: str, backup_exchanges: Sequence[str]) -> FailoverAnswer:
         """Say where orders for an exchange go while it can't take them. See manager/failover.py."""
@@ -167,4 +169,4 @@ class AsyncExchangeManager:
         """Returns, risk and attribution of what was held on the connected exchanges, against benchmarks."""
         from neuroflux.manager import performance
 
-        return await performance.track_performance(self.connection, self.reading.ready, benchmark_symbols)
+        return await performance.track_performance(self.connection, self.queries.ready, benchmark_symbols)

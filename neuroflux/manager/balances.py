@@ -1,13 +1,13 @@
-"""``get_unified_balance``: what is held where, in one picture.
+"""``get_unified_balance``: what each account holds, in one snapshot.
 
-Equity is what the wallets hold, ``total - unrealised_pnl`` of each balance at its price, and the unrealised profit of
-all positions: on every exchange alike, also where the balances' totals hold the profit already (Hyperliquid). A
-position's profit is its quantity at the difference between the newest mark price and its entry price; the profit that
-the exchange reported with it stands in where no mark is fresh. Amounts of assets are the balances' alone.
+Equity is the value of the wallets (``total - unrealised_pnl`` of each balance, at its price) plus the unrealised profit
+of all positions. The rule is the same for every exchange, also where balances include the profit (Hyperliquid). A
+position's profit is its quantity times the difference between the newest mark price and its entry price; without a
+fresh mark price it is the profit that the exchange reported. Amounts of assets are from the balances alone.
 
-USD is a stablecoin's live rate, or the aggregated price of the asset's market. What has neither, or only a stale one,
-is in ``unpriced``; its ``value_usd`` is ``nan`` and no sum counts it. So is a position whose profit has no price,
-as ``exchange:symbol``.
+Values in USD use a stablecoin's live rate, or the aggregated price of the asset's market. An asset with neither, or
+only a stale one, is listed in ``unpriced``; its ``value_usd`` is ``nan`` and no sum includes it. The same applies to a
+position whose profit has no price, as ``exchange:symbol``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from neuroflux.manager.view import RECENT_SPAN, View
 def unified_balance(
     view: View, exchanges: Sequence[str], asset_filter: Collection[str] | None, now: Microseconds
 ) -> BalanceAnswer:
-    """What these exchanges hold of these assets; None means all. Raises UsageError for a filter that is no list."""
+    """What these exchanges hold of these assets; None means all. Raises UsageError for an invalid filter."""
     _check(asset_filter)
     held = [
         reported.balance
@@ -55,7 +55,7 @@ def _check(asset_filter: Collection[str] | None) -> None:
     if asset_filter is None:
         return
     if isinstance(asset_filter, str) or not all(isinstance(asset, str) for asset in asset_filter):
-        raise UsageError(f"asset_filter: a list of assets is wanted, not {asset_filter!r}")
+        raise UsageError(f"asset_filter: expected a list of assets, not {asset_filter!r}")
 
 
 def _by_asset(view: View, held: Iterable[Balance], now: Microseconds) -> dict[str, AssetBalance]:
@@ -79,7 +79,7 @@ def _asset(view: View, asset: str, held: Sequence[Balance], now: Microseconds) -
 
 
 def _worth(view: View, asset: str, amount: Decimal, now: Microseconds) -> float:
-    """In USD; nothing is worth nothing, also without a price."""
+    """The value in USD; an amount of 0 is worth 0, also without a price."""
     if not amount:
         return 0.0
     rate = view.rate(asset, now)
@@ -87,29 +87,29 @@ def _worth(view: View, asset: str, amount: Decimal, now: Microseconds) -> float:
 
 
 def _account(
-    view: View, exchange: str, held: Iterable[Balance], wanted: Collection[str] | None, now: Microseconds
+    view: View, exchange: str, held: Iterable[Balance], requested: Collection[str] | None, now: Microseconds
 ) -> ExchangeBalance:
     assets = _by_asset(view, (one for one in held if one.exchange == exchange), now)
-    profit = _profit(view, exchange, wanted, now)
+    profit = _profit(view, exchange, requested, now)
     values = [one["value_usd"] for one in assets.values() if not isnan(one["value_usd"])]
     return {"total_usd": sum(values) + profit, "unrealised_pnl_usd": profit, "assets": assets, "parts": {}}
 
 
-def _profit(view: View, exchange: str, wanted: Collection[str] | None, now: Microseconds) -> float:
-    """The unrealised profit of the positions that settle in one of these assets, in USD; of what has a price."""
-    values = _profits(view, (exchange,), wanted, now).values()
+def _profit(view: View, exchange: str, requested: Collection[str] | None, now: Microseconds) -> float:
+    """Unrealised profit in USD of the positions that settle in one of these assets, where a price is known."""
+    values = _profits(view, (exchange,), requested, now).values()
     return fsum(value for value in values if not isnan(value))
 
 
 def _profits(
-    view: View, exchanges: Sequence[str], wanted: Collection[str] | None, now: Microseconds
+    view: View, exchanges: Sequence[str], requested: Collection[str] | None, now: Microseconds
 ) -> dict[str, float]:
-    """USD by ``exchange:symbol``; ``nan`` where the position's instrument is not known, or its asset has no price."""
+    """USD by ``exchange:symbol``; ``nan`` if the instrument is not known, or its asset has no price."""
     found: dict[str, float] = {}
     for (exchange, symbol), position in view.positions.items():
         instrument = view.instrument(exchange, symbol)
         settle = instrument.settle if instrument else ""
-        if exchange in exchanges and (wanted is None or not settle or settle in wanted):
+        if exchange in exchanges and (requested is None or not settle or settle in requested):
             profit = _unrealised(view, instrument, position, now) if instrument else position.unrealised_pnl
             found[f"{exchange}:{symbol}"] = _worth(view, settle, profit, now)
     return found
@@ -123,11 +123,11 @@ def _unrealised(view: View, instrument: Instrument, position: Position, now: Mic
     return position.quantity * (Decimal(str(mark)) - position.entry_price)
 
 
-# ── names that stand for several accounts ────────────────────────────────────────────────────────────────────────
+# ── names that cover several accounts ────────────────────────────────────────────────────────────────────────────
 
 
 def _with_sums(accounts: dict[str, ExchangeBalance]) -> dict[str, ExchangeBalance]:
-    """Each account once, so that the values add up: those that share a name stand as parts of it."""
+    """Each account once, so that the values add up: accounts that share a name are ``parts`` of it."""
     shown: dict[str, ExchangeBalance] = {}
     for name, account in accounts.items():
         whole = next((one for one, parts in shared_names().items() if name in parts and one in accounts), name)
@@ -160,11 +160,11 @@ def _added(one: AssetBalance, other: AssetBalance) -> AssetBalance:
     }
 
 
-# ── how far the figures can be relied on ─────────────────────────────────────────────────────────────────────────
+# ── how reliable the figures are ─────────────────────────────────────────────────────────────────────────────────
 
 
 def sync_status(view: View, exchange: str, now: Microseconds) -> SyncStatus:
-    """``synced`` only when all that the account holds was reported lately and agreed with REST when last compared.
+    """``synced`` only if all that the account holds was reported recently and agreed with REST when last compared.
 
     The age is that of the oldest balance or position.
     """

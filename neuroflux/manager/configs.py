@@ -1,4 +1,4 @@
-"""What ``initialize_exchanges`` is given, read and validated; keys are held so that nothing shows them."""
+"""The configurations of ``initialize_exchanges``, read and validated; keys are stored so that no text shows them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ KINDS: Final[dict[str, type | tuple[type, ...]]] = {
     "subaccount": str,
 }
 RATES: Final = {"weight_per_minute": 1.0, "requests_per_minute": 1.0, "requests_per_second": 60.0}
-"""What ``rate_limits`` may name, and how much of the weight a minute one of it is: a plain request weighs 1."""
+"""The keys of ``rate_limits``, and the weight per minute of one unit of each: a plain request weighs 1."""
 WORDS: Final = {str: "text", bool: "True or False", Mapping: "a dict"}
 
 
-class Wanted(Struct, frozen=True):
-    """The configuration of one exchange id. What nobody asked for is None, 0 or ""."""
+class RequestedConfig(Struct, frozen=True):
+    """The requested configuration of one exchange id. What was not requested is None, 0 or ""."""
 
     exchange: str
     keys: Keys | None = None
@@ -41,7 +41,7 @@ class Wanted(Struct, frozen=True):
 
     @property
     def limits(self) -> dict[str, float]:
-        """What is to be published for it, by the names of ``control.commands``."""
+        """The limits to publish, by the names of ``control.commands``."""
         named = {
             "leverage": self.leverage,
             "max_leverage": self.max_leverage,
@@ -50,21 +50,21 @@ class Wanted(Struct, frozen=True):
         return {name: value for name, value in named.items() if value}
 
 
-def read_configs(configs: Mapping[str, Any]) -> list[Wanted]:
-    """Every exchange id that is wanted; raises UsageError that names the exchange and the key, and never a value."""
+def read_configs(configs: Mapping[str, Any]) -> list[RequestedConfig]:
+    """One configuration per requested exchange id; raises UsageError that names the exchange and key, never a value."""
     if not isinstance(configs, Mapping) or not configs:
-        raise UsageError("exchange_configs: a dict with at least one exchange is wanted")
-    found: dict[str, Wanted] = {}
+        raise UsageError("exchange_configs: expected a dict with at least one exchange")
+    found: dict[str, RequestedConfig] = {}
     for name, config in configs.items():
         for exchange in parts(name, "exchange_configs"):
             if exchange == name or exchange not in configs:
-                found[exchange] = _wanted(exchange, _checked(name, config))
+                found[exchange] = _requested(exchange, _checked(name, config))
     return list(found.values())
 
 
 def _checked(name: str, config: Any) -> Mapping[str, Any]:
     if not isinstance(config, Mapping):
-        raise UsageError(f"exchange_configs[{name!r}]: a dict is wanted")
+        raise UsageError(f"exchange_configs[{name!r}]: expected a dict")
     for key, value in config.items():
         place = f"exchange_configs[{name!r}][{key!r}]"
         if key not in KINDS:
@@ -83,13 +83,13 @@ def _check_kind(place: str, value: Any, kind: Any) -> None:
     if isinstance(kind, tuple):
         _check_amount(place, value, 1.0)
     elif not isinstance(value, kind):
-        raise UsageError(f"{place}: {WORDS[kind]} is wanted, not {type(value).__name__}")
+        raise UsageError(f"{place}: expected {WORDS[kind]}, not {type(value).__name__}")
 
 
 def _check_amount(place: str, value: Any, least: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not isfinite(value) or value < least:
-        raise UsageError(f"{place}: a number of at least {ceil(least * 100) / 100:g} is wanted")
+        raise UsageError(f"{place}: a number of at least {ceil(least * 100) / 100:g} is needed")
 
 
 def _check_leverage(name: str, config: Mapping[str, Any]) -> None:
@@ -98,11 +98,11 @@ def _check_leverage(name: str, config: Mapping[str, Any]) -> None:
         raise UsageError(f"exchange_configs[{name!r}]['default_leverage']: is above max_leverage")
 
 
-def _wanted(exchange: str, config: Mapping[str, Any]) -> Wanted:
+def _requested(exchange: str, config: Mapping[str, Any]) -> RequestedConfig:
     key, secret = config.get("api_key", ""), config.get("secret_key", "")
     leverage = config.get("default_leverage") or config.get("max_leverage") or 0.0
     rates = [float(value) * RATES[name] for name, value in config.get("rate_limits", {}).items()]
-    return Wanted(
+    return RequestedConfig(
         exchange,
         Keys(key, secret, passphrase=config.get("passphrase", "")) if key and secret else None,
         config.get("testnet"),

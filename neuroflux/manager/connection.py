@@ -1,4 +1,4 @@
-"""The façade's connection to the pipeline: readers that feed what it knows, and a publisher for what it wants done."""
+"""The façade's connection to the pipeline: readers that fill its view, and a publisher for its commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
 from neuroflux.manager import order_tracker
-from neuroflux.manager.order_tracker import Followed, Followers
+from neuroflux.manager.order_tracker import OrderTracker, TrackedOrder
 from neuroflux.manager.view import KEPT, SINCE, View
 from neuroflux.records.entries import Entry
 from neuroflux.records.places import Place
@@ -24,27 +24,27 @@ from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
 
 CLIENT = "manager"
-"""What the façade calls itself towards Kafka, and in ``issued_by``."""
+"""The façade's Kafka client id, and its name in ``issued_by``."""
 FEW = 8
-"""Records taken in at once: a reading call of another thread waits for no more."""
+"""Records processed per batch: a query of another thread waits for at most this many."""
 LOAD_TIMEOUT = 30.0
-"""Seconds that reading what is kept may take."""
+"""Seconds to wait for the retained records to be read."""
 COMMAND_TIMEOUT = 30.0
-"""Seconds that Kafka may take for a command: longer than a broker needs to come back."""
+"""Seconds to wait for Kafka to accept a command: longer than a broker needs to restart."""
 
 T = TypeVar("T")
 
 
 class Connection:
-    """An async context manager, of one event loop. Raises Unreachable where the stack does not answer.
+    """An async context manager, for one event loop. Raises Unreachable if the stack does not answer.
 
-    ``view`` answers from memory; ``until`` waits for what it will know; ``follow`` and ``command`` act.
+    ``view`` is the state in memory; ``until`` waits for a change of it; ``track`` and ``command`` handle orders.
     """
 
     def __init__(self, settings: Settings, now: Callable[[], Microseconds] = wall) -> None:
         self.settings, self.now = settings, now
         self.view = View(now)
-        self._followers = Followers()
+        self._tracker = OrderTracker()
         self._moved = asyncio.Condition()
         self._failure: BaseException | None = None
         self._open = AsyncExitStack()
@@ -63,14 +63,14 @@ class Connection:
         opening = (
             Reader(self.settings, codec, KEPT, start="beginning"),
             Reader(self.settings, codec, tuple(SINCE), start="end"),
-            Reader(self.settings, codec, order_tracker.TOPICS, start="end", key_filter=self._followers.wanted),
+            Reader(self.settings, codec, order_tracker.TOPICS, start="end", key_filter=self._tracker.is_tracked),
         )
         publisher = Publisher(self.settings, codec, client_id=CLIENT)
         kept, recent, orders = await _all(*(self._open.enter_async_context(one) for one in opening))
         self.publisher = await self._open.enter_async_context(publisher)
         for topic, span in SINCE.items():
             await recent.seek_to_time(topic, self.now() - span)
-        self._feed(orders, self._followers.take)
+        self._feed(orders, self._tracker.take)
         await _all(self._load(kept), self._load(recent))
 
     async def __aexit__(
@@ -87,7 +87,7 @@ class Connection:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _load(self, reader: Reader) -> None:
-        """Take in what is there, and go on in the background."""
+        """Read what is stored, and continue in the background."""
         loaded = asyncio.Event()
         self._feed(reader, self.view.take, loaded)
         waiting = asyncio.create_task(loaded.wait())
@@ -97,7 +97,9 @@ class Connection:
             waiting.cancel()
         self.check()
         if not loaded.is_set():
-            raise Unreachable(f"Kafka at {self.settings.kafka} did not give what it keeps in {LOAD_TIMEOUT:.0f} s")
+            raise Unreachable(
+                f"Kafka at {self.settings.kafka} did not return its retained records within {LOAD_TIMEOUT:.0f} s"
+            )
 
     def _feed(self, reader: Reader, take: Callable[[Entry], None], loaded: asyncio.Event | None = None) -> None:
         task = asyncio.create_task(self._read(reader, take, loaded), name="manager-feed")
@@ -120,14 +122,14 @@ class Connection:
             self._failure = error
 
     def check(self) -> None:
-        """Raise Unreachable where the façade has lost the pipeline: what it knows is no longer kept up to date."""
+        """Raise Unreachable if the connection to the pipeline was lost: the view is then no longer up to date."""
         if self._failure is not None:
             raise Unreachable(f"the connection to {self.settings.kafka} was lost: {self._failure!r}") from self._failure
 
     async def until(self, predicate: Callable[[], T], timeout: float) -> T:
-        """The first answer that is true, asked for with every batch; the last one when ``timeout`` seconds are over.
+        """The first true result of ``predicate``, or its last result after ``timeout`` seconds.
 
-        It is asked at least every 0.2 s, so it may depend on the time too.
+        It is called after every batch and at least every 0.2 s, so it may depend on the time too.
         """
         try:
             async with asyncio.timeout(timeout), self._moved:
@@ -139,16 +141,16 @@ class Connection:
         self.check()
         return predicate()
 
-    # ── acting ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── commands ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def follow(self, order_id: str) -> Followed:
-        """Follow an order from now on: call it before the command is published, and leave it at the end."""
-        return self._followers.follow(order_id)
+    def track(self, order_id: str) -> TrackedOrder:
+        """Track an order from now on: call this before the command is published; a context manager."""
+        return self._tracker.track(order_id)
 
     async def command(self, command: OrderCommand) -> Place:
-        """Write a command to ``orders.commands``; returns when Kafka has it. Raises Unreachable.
+        """Write a command to ``orders.commands``; returns when Kafka has stored it. Raises Unreachable.
 
-        What Kafka did not take in time it may take yet, when it is back: so the error names the order.
+        Kafka may still store the command after the timeout, once it is reachable again: so the error names the order.
         """
         self.check()
         try:
@@ -156,12 +158,12 @@ class Connection:
                 return await self.publisher.write(COMMANDS, command)
         except TimeoutError:
             raise Unreachable(
-                f"Kafka at {self.settings.kafka} has not taken order {command.order_id} in {COMMAND_TIMEOUT:.0f} s, "
-                "and may take it yet: cancel it by its id, or send it again with the same order_id"
+                f"Kafka at {self.settings.kafka} did not store order {command.order_id} in {COMMAND_TIMEOUT:.0f} s, "
+                "but may still do so: cancel it by its id, or send it again with the same order_id"
             ) from None
 
     async def query(self, sql: str) -> Sequence[Any]:
-        """The rows that ClickHouse answers, asked from a thread. Raises Unreachable, Refused."""
+        """The rows of a ClickHouse query, run in a thread. Raises Unreachable, Refused."""
         return await asyncio.to_thread(_query, self.settings, sql)
 
 
@@ -175,7 +177,7 @@ def _query(settings: Settings, sql: str) -> Sequence[Any]:
 
 
 async def _all(*work: Awaitable[T]) -> list[T]:
-    """Every answer; where one fails, the others are waited for, so that nothing is left half open, and it is raised."""
+    """All results; if one fails, it is raised after the others have ended, so that nothing is left half open."""
     answers = await asyncio.gather(*work, return_exceptions=True)
     for answer in answers:
         if isinstance(answer, BaseException):

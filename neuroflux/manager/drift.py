@@ -1,4 +1,4 @@
-"""Watches how far the portfolio has drifted from the target of its last rebalance, each ``REBALANCE_FREQUENCY``."""
+"""Checks every ``REBALANCE_FREQUENCY`` how far the portfolio has drifted from the target of its last rebalance."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from neuroflux.manager.rebalance import allocation
 log = logging.getLogger(__name__)
 
 DRIFT: Final = 0.01
-"""The part of the portfolio by which an asset may be off its share before a rebalance is recommended."""
+"""The fraction of the portfolio by which an asset may differ from its target before a rebalance is recommended."""
 
 
 class DriftWatch:
-    """Idle until ``aim``. ``action`` is what the last look found, None where nothing is to be done."""
+    """Idle until ``set_target``. ``action`` is the result of the last check, None if nothing is to be done."""
 
     def __init__(
         self, connection: Connection, exchanges: Callable[[], Sequence[str]], frequency: timedelta | None
@@ -30,8 +30,8 @@ class DriftWatch:
         self._task: asyncio.Task[None] | None = None
         self.action: Action | None = None
 
-    def aim(self, target: Mapping[str, float]) -> None:
-        """Watch this target from now on; nothing is watched without a frequency."""
+    def set_target(self, target: Mapping[str, float]) -> None:
+        """Watch this target from now on; without a frequency nothing is watched."""
         self._target, self.action = dict(target), None
         if self._frequency is not None and self._task is None:
             self._task = asyncio.create_task(self._watch(self._frequency), name="drift-watch")
@@ -44,19 +44,19 @@ class DriftWatch:
     async def _watch(self, frequency: timedelta) -> None:
         while True:
             await asyncio.sleep(frequency.total_seconds())
-            self._look()
+            self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         view = self._connection.view
         with view.lock:
             held = allocation(view, self._exchanges(), self._connection.now())
-        self.action = drifted(held, self._target)
+        self.action = drift_action(held, self._target)
         if self.action is not None:
             log.warning("the portfolio has drifted: %s", self.action["reason"])
 
 
-def drifted(held: Mapping[str, float], target: Mapping[str, float]) -> Action | None:
-    """What is to be done about shares that are off by more than ``DRIFT``, the widest first."""
+def drift_action(held: Mapping[str, float], target: Mapping[str, float]) -> Action | None:
+    """The recommended action if shares are off by more than ``DRIFT``, the largest difference first; else None."""
     if not held:
         return None
     here, there = as_one(held), as_one(target)

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for those who do not live in asyncio."""
+"""An event loop in its own thread, for callers that do not use asyncio."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BackgroundLoop:
         self._loop.run_forever()
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """The answer of a coroutine, which is cancelled where the waiting thread is interrupted."""
+        """The result of a coroutine, which is cancelled if the waiting thread is interrupted."""
         if self._closed:
             raise UsageError("the manager is closed")
         if threading.current_thread() is self._thread:
@@ -42,7 +42,7 @@ class BackgroundLoop:
             raise
 
     def close(self) -> None:
-        """End the thread when everything that still ran is cancelled; again does nothing."""
+        """Cancel what still runs and end the thread; does nothing the second time."""
         with self._closing:
             if self._closed:
                 return

@@ -1,4 +1,4 @@
-"""Which exchanges a name of the façade means: several where they are accounts of one company."""
+"""The exchange ids behind a name of the façade: several where they are accounts of one company."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def shared_names() -> dict[str, tuple[str, ...]]:
 
 
 def parts(name: str, argument: str) -> tuple[str, ...]:
-    """The exchange ids of a name; raises UsageError that names the argument and what it does not know."""
+    """The exchange ids of a name; raises UsageError that names the argument and the unknown name."""
     if name not in EXCHANGE_IDS:
         raise UsageError(f"{argument}: unknown exchange {name!r}; known: {', '.join(EXCHANGE_IDS)}")
     return shared_names().get(name, (name,))
 
 
 def expand(names: Iterable[str], argument: str) -> tuple[str, ...]:
-    """The exchange ids of several names, each once, in their order."""
+    """The exchange ids of several names, each once, in order."""
     if isinstance(names, str):
-        raise UsageError(f"{argument}: a list of exchanges is wanted, not {names!r}")
+        raise UsageError(f"{argument}: expected a list of exchanges, not {names!r}")
     return tuple(dict.fromkeys(each for name in names for each in parts(name, argument)))

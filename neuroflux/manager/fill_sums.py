@@ -1,4 +1,4 @@
-"""What orders came to, from their fills, and what closing the positions costs: money in USD by the live rates."""
+"""The money paid and received by fills, and the cost of closing the positions, in USD at live rates."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from neuroflux.engine.markets.costs import closing_cost, mid_of
 from neuroflux.manager.view import View
 
 
-class Settled(Struct, frozen=True):
-    """USD: what was paid, what was brought in, and the fees; ``nan`` where an asset is ``unpriced``."""
+class FillSums(Struct, frozen=True):
+    """USD paid, USD received, and the fees; ``nan`` if an asset is ``unpriced``."""
 
     paid: float
-    brought: float
+    received: float
     fees: float
     unpriced: tuple[str, ...]
 
     @property
     def profit(self) -> float:
-        return self.brought - self.paid - self.fees
+        return self.received - self.paid - self.fees
 
 
-def settled(view: View, fills: Iterable[Fill], now: Microseconds) -> Settled:
-    """Sum the fills up; each in its instrument's quote, each fee in its own asset."""
+def sum_fills(view: View, fills: Iterable[Fill], now: Microseconds) -> FillSums:
+    """Sum the fills, each in its instrument's quote, each fee in its own asset."""
     sums = {Side.BUY: 0.0, Side.SELL: 0.0}
     fees, unpriced = 0.0, dict[str, None]()
     for fill in fills:
@@ -38,13 +38,13 @@ def settled(view: View, fills: Iterable[Fill], now: Microseconds) -> Settled:
                 unpriced[asset] = None
         sums[fill.side] += value * _usd(view, quote, now)
         fees += float(fill.fee) * _usd(view, fill.fee_asset, now) if fill.fee else 0.0
-    return Settled(sums[Side.BUY], sums[Side.SELL], fees, tuple(unpriced))
+    return FillSums(sums[Side.BUY], sums[Side.SELL], fees, tuple(unpriced))
 
 
-def closing(view: View, fills: Iterable[Fill], now: Microseconds) -> float:
-    """USD that closing what these fills opened costs by the books now; ``nan`` where a book or rate is not known.
+def close_cost(view: View, fills: Iterable[Fill], now: Microseconds) -> float:
+    """Cost in USD of closing what these fills opened, at the current books; ``nan`` if a book or rate is not known.
 
-    0 where only spot was traded: that moved what is held, and nothing stays open.
+    0 if only spot was traded: that moves holdings, and no position stays open.
     """
     opened: dict[tuple[str, str], Decimal] = {}
     for fill in fills:
@@ -53,10 +53,10 @@ def closing(view: View, fills: Iterable[Fill], now: Microseconds) -> float:
     known = {name: view.instrument(*name) for name in opened}
     if all(one is not None and one.kind is InstrumentKind.SPOT for one in known.values()):
         return 0.0
-    return fsum(_closing(view, known[name], float(wire), now) for name, wire in opened.items() if wire)
+    return fsum(_close_cost(view, known[name], float(wire), now) for name, wire in opened.items() if wire)
 
 
-def _closing(view: View, instrument: Instrument | None, wire: float, now: Microseconds) -> float:
+def _close_cost(view: View, instrument: Instrument | None, wire: float, now: Microseconds) -> float:
     book = view.book(instrument) if instrument is not None else None
     rate = view.rate(instrument.quote, now) if instrument is not None else None
     if instrument is None or rate is None or book is None or not book.has_both_sides:
@@ -66,7 +66,7 @@ def _closing(view: View, instrument: Instrument | None, wire: float, now: Micros
 
 
 def quote_of(view: View, fill: Fill) -> str:
-    """The asset that a fill is priced in; "" for an instrument that nobody lists any more."""
+    """The asset that a fill is priced in; "" if its instrument is no longer listed."""
     instrument = view.instrument(fill.exchange, fill.symbol)
     return instrument.quote if instrument is not None else ""
 

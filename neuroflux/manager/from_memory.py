@@ -1,4 +1,4 @@
-"""What the façade answers from memory alone: no call of these waits, so all may be used from any thread."""
+"""The façade's methods that only read memory: none of them waits, so all may be called from any thread."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from neuroflux.manager.connection import Connection
 from neuroflux.manager.drift import DriftWatch
 
 
-class Reading:
-    """The reading methods, of one picture each. Raises Unreachable where the connection was lost.
+class MemoryQueries:
+    """The queries, each answered from one snapshot. Raises Unreachable if the connection was lost.
 
-    ``configured`` are the exchange ids of ``initialize_exchanges``; while there are none, every exchange that the
-    settings name is meant.
+    ``configured`` holds the exchange ids of ``initialize_exchanges``; while it is empty, every exchange of the settings
+    is used.
     """
 
     def __init__(self, connection: Connection, frequency: timedelta | None = REBALANCE_FREQUENCY) -> None:
         self._connection = connection
         self.drift = DriftWatch(connection, lambda: self.ready, frequency)
         self.configured: dict[str, bool] = {}
-        """Whether each exchange that was configured was ready."""
+        """By exchange id: whether it was ready when it was configured."""
 
     @property
     def _all(self) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ class Reading:
 
     @property
     def ready(self) -> tuple[str, ...]:
-        """Those that are connected: a failed exchange's figures are nobody's."""
+        """The connected exchanges: those that failed are left out."""
         return tuple(name for name in self._all if self.configured.get(name, True))
 
     def get_unified_balance(self, asset_filter: Collection[str] | None = None) -> BalanceAnswer:

@@ -1,20 +1,20 @@
-"""``monitor_exchange_health``: how each exchange is, and what is to be done about it.
+"""``monitor_exchange_health``: the health of each exchange, and recommended actions.
 
 Each action follows from one named condition:
 
-unknown       nobody told its health, or not for 20 s
-offline       its health says so
-degraded      its health says so
-slow          requests take longer than ``SLOW_MS`` in the mean
-rate_limit    what ``RATE_LIMIT_BUFFER`` leaves usable of its limit is used up
-unreliable    it was up for less than ``RELIABLE`` percent of the last 24 hours
-account       its balances are missing or old, or differ from what it says itself
+unknown       its health was never reported, or not for 20 s
+offline       its health status is offline
+degraded      its health status is degraded
+slow          its mean latency is above ``SLOW_MS``
+rate_limit    the part of its limit that ``RATE_LIMIT_BUFFER`` leaves usable is used up
+unreliable    its uptime over 24 hours is below ``RELIABLE`` percent
+account       its balances are missing or stale, or differ between its stream and REST
 halted        orders to it were stopped by hand
-unbacked      it is offline or unknown, and no active failover names where its orders go
-drift         the portfolio is off the target of its last rebalance (manager/drift.py); of no one exchange
+unbacked      it is offline or unknown, and has no active failover
+drift         the portfolio has left the target of its last rebalance (manager/drift.py); not tied to an exchange
 
-Overall: ``critical`` when no exchange is up, or more are down than up; ``degraded`` when any is not online; else
-``healthy``. Up is what is online or degraded, by a health that is fresh.
+Overall: ``critical`` if no exchange is up, or more are down than up; ``degraded`` if any is not online; else
+``healthy``. An exchange is up if its health is fresh and online or degraded.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from neuroflux.manager.initialise import HEALTH_LIFE
 from neuroflux.manager.view import View
 
 RELIABLE: Final = 99.0
-DO: Final = {
-    "unknown": "see that the services run: `neuroflux status`",
-    "offline": "send orders elsewhere until it answers again",
-    "degraded": "prefer other exchanges for what can't wait",
-    "slow": "route by `fastest`, or elsewhere, while it is slow",
+ACTIONS: Final = {
+    "unknown": "check that the services run: `neuroflux status`",
+    "offline": "use other exchanges until it answers again",
+    "degraded": "prefer other exchanges for urgent orders",
+    "slow": "route with `fastest`, or use other exchanges, while it is slow",
     "rate_limit": "send fewer requests, or lower rate_limits in initialize_exchanges",
     "unreliable": "set up a failover with setup_exchange_failover",
     "account": "compare its balances with the exchange before trading on them",
-    "halted": "`neuroflux resume` when the reason is gone",
-    "unbacked": "name where its orders go with setup_exchange_failover",
+    "halted": "run `neuroflux resume` once the reason no longer applies",
+    "unbacked": "name a backup with setup_exchange_failover",
 }
 
 
 def exchange_health(view: View, exchanges: Sequence[str], now: Microseconds) -> HealthAnswer:
     """The health of these exchanges."""
-    shown = {name: _shown(view.health.get(name), now) for name in exchanges}
+    shown = {name: _status_of(view.health.get(name), now) for name in exchanges}
     return {
         "overall_health": overall(list(shown.values())),
         "exchange_status": shown,
@@ -59,7 +59,7 @@ def exchange_health(view: View, exchanges: Sequence[str], now: Microseconds) -> 
 
 
 def overall(statuses: Sequence[ExchangeHealthAnswer]) -> Literal["healthy", "degraded", "critical"]:
-    """The rule that the file begins with."""
+    """The rule in this module's docstring."""
     down = sum(one["status"] == "offline" for one in statuses)
     if not statuses or down == len(statuses) or down > len(statuses) - down:
         return "critical"
@@ -70,8 +70,8 @@ def _fresh(health: ExchangeHealth | None, now: Microseconds) -> bool:
     return health is not None and now - health.event_time <= HEALTH_LIFE
 
 
-def _shown(health: ExchangeHealth | None, now: Microseconds) -> ExchangeHealthAnswer:
-    """What nobody tells, or told too long ago, is offline."""
+def _status_of(health: ExchangeHealth | None, now: Microseconds) -> ExchangeHealthAnswer:
+    """Without a health, or with one that is too old, an exchange is offline."""
     if health is None:
         return {
             "status": "offline",
@@ -79,7 +79,7 @@ def _shown(health: ExchangeHealth | None, now: Microseconds) -> ExchangeHealthAn
             "uptime_percent": nan,
             "rate_limit_usage": nan,
             "last_successful_request": "",
-            "reason": "nothing is known of its health",
+            "reason": "its health is not known",
             "age_seconds": nan,
         }
     age = (now - health.event_time) / 1e6
@@ -90,7 +90,7 @@ def _shown(health: ExchangeHealth | None, now: Microseconds) -> ExchangeHealthAn
         "uptime_percent": health.uptime_percent,
         "rate_limit_usage": 100 * health.rate_limit_usage,
         "last_successful_request": iso(health.last_successful_request),
-        "reason": health.reason if fresh else f"its health was last told {age:.0f} s ago",
+        "reason": health.reason if fresh else f"its health was last reported {age:.0f} s ago",
         "age_seconds": age,
     }
 
@@ -108,7 +108,7 @@ def _connectivity(known: Sequence[ExchangeHealth], now: Microseconds) -> Connect
 
 
 def _rate_limit(usage: float) -> RateLimit:
-    """``nan`` where the exchange does not say what is used."""
+    """``nan`` if the exchange does not report its usage."""
     usable = 100 * (1 - RATE_LIMIT_BUFFER)
     return {
         "usage_percent": usage,
@@ -118,24 +118,24 @@ def _rate_limit(usage: float) -> RateLimit:
     }
 
 
-# ── what is to be done ───────────────────────────────────────────────────────────────────────────────────────────
+# ── recommended actions ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def actions(view: View, exchange: str, now: Microseconds) -> list[Action]:
-    """What is to be done about one exchange, the gravest first."""
+    """The recommended actions for one exchange, the most severe first."""
     return [
-        {"exchange": exchange, "condition": condition, "action": DO[condition], "reason": reason}
+        {"exchange": exchange, "condition": condition, "action": ACTIONS[condition], "reason": reason}
         for condition, reason in conditions(view, exchange, now).items()
     ]
 
 
 def conditions(view: View, exchange: str, now: Microseconds) -> dict[str, str]:
-    """The conditions that hold, and the figure that makes each hold."""
+    """The conditions that apply, each with the figure behind it."""
     health = view.health.get(exchange)
     met = (
         _health_conditions(health, now)
         if health and _fresh(health, now)
-        else {"unknown": _shown(health, now)["reason"]}
+        else {"unknown": _status_of(health, now)["reason"]}
     )
     sync, halt = sync_status(view, exchange, now), view.halt_of(exchange)
     if sync["status"] != "synced":
@@ -153,7 +153,7 @@ def _health_conditions(health: ExchangeHealth, now: Microseconds) -> dict[str, s
     if health.status is not HealthStatus.ONLINE:
         met[health.status.value] = health.reason
     if health.latency_ms > SLOW_MS:
-        met["slow"] = f"{health.latency_ms:.0f} ms in the mean"
+        met["slow"] = f"{health.latency_ms:.0f} ms on average"
     if health.rate_limit_usage >= 1 - RATE_LIMIT_BUFFER:
         met["rate_limit"] = f"{health.rate_limit_usage:.0%} of the limit is used"
     if health.uptime_percent < RELIABLE:

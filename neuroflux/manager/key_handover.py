@@ -1,4 +1,4 @@
-"""Handing keys and addresses to a local stack that runs, so that its services use the accounts that were asked for."""
+"""Handover of keys and addresses to a running local stack, so that its services use the requested accounts."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from msgspec import Struct
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import NeuroFluxError
-from neuroflux.manager.configs import Wanted
+from neuroflux.manager.configs import RequestedConfig
 from neuroflux.manager.connection import Connection
 from neuroflux.stack.control import hand_over, is_here
 
 TIMEOUT = 60.0
-"""Seconds that the services may take to start anew; not the exchanges' time, which begins after it."""
+"""Seconds to wait for the services to restart; the timeout for the exchanges starts after that."""
 
 
-class Handed(Struct, frozen=True):
-    """``here``: the stack takes what it is given. Balances of before ``since`` may be another account's."""
+class HandoverResult(Struct, frozen=True):
+    """``local``: the stack runs in this home. Balances from before ``since`` may be another account's."""
 
-    here: bool = False
+    local: bool = False
     since: Microseconds = 0
     fault: str = ""
 
 
-def variables(wanted: Iterable[Wanted]) -> dict[str, str]:
-    """What the services of these exchanges are to have in their environment; what was not asked for stays."""
+def variables(requested: Iterable[RequestedConfig]) -> dict[str, str]:
+    """The environment variables for the services of these exchanges; what was not requested is unchanged."""
     named: dict[str, str] = {}
-    for one in wanted:
+    for one in requested:
         given = {
             "API_KEY": one.keys.key if one.keys else "",
             "SECRET_KEY": one.keys.secret if one.keys else "",
@@ -41,13 +41,13 @@ def variables(wanted: Iterable[Wanted]) -> dict[str, str]:
     return named
 
 
-async def hand(connection: Connection, wanted: Sequence[Wanted]) -> Handed:
-    """Give a stack that runs here what is wanted of real exchanges, all at once; it restarts only what that changes."""
+async def hand_over_keys(connection: Connection, requested: Sequence[RequestedConfig]) -> HandoverResult:
+    """Pass the configurations of real exchanges to a local stack at once; it restarts only the affected services."""
     if not await asyncio.to_thread(is_here, connection.settings):
-        return Handed()
-    given, since = variables(wanted), connection.now()
+        return HandoverResult()
+    given, since = variables(requested), connection.now()
     try:
         renewed = await hand_over(connection.settings, given, TIMEOUT) if given else ()
     except NeuroFluxError as error:
-        return Handed(here=True, fault=str(error))
-    return Handed(here=True, since=since if renewed else 0)
+        return HandoverResult(local=True, fault=str(error))
+    return HandoverResult(local=True, since=since if renewed else 0)

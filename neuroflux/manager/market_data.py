@@ -1,14 +1,14 @@
 """``get_market_data_aggregated``: one market, from every exchange that is fresh and agrees with the others.
 
-Prices and volumes are those of ``prices.aggregated`` (engine/markets/prices.py): of each instrument the volume-weighted
-average of its trades of the last ``window_seconds``, or its mid while it did not trade, in USD per unit of the base.
-Over all instruments the price is that record's own; over some of them it is computed from their parts in the same way:
-weighted by volume, or by the USD at the tops of their books while none traded. ``excluded`` names every other
-instrument, and the reason. Best bid and ask of an exchange are those of one instrument, the one that traded most there:
-spot and perpetuals, and quotes in several currencies, are never mixed into one spread.
+Prices and volumes are from ``prices.aggregated`` (engine/markets/prices.py): for each instrument the volume-weighted
+average of its trades in the last ``window_seconds``, or its mid price if it did not trade, in USD per unit of the base.
+For all instruments together the price is that record's; for a subset it is computed in the same way: weighted by
+volume, or by the USD at the top of each book if none traded. ``excluded`` names every other instrument, and the reason.
+Best bid and ask of an exchange are those of one instrument, the one that traded most there: spot and perpetuals, and
+quotes in several currencies, are never mixed into one spread.
 
 ``liquidity_score`` is that of engine/markets/prices.py, from the tops of the included books: 0 to 1, rising with the
-USD there and falling with the mean spread. 0 where no book is fresh.
+USD there and falling with the mean spread; 0 if no book is fresh.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SHOWN_LEVELS = 10
 
 
 class _Part(Struct, frozen=True):
-    """One instrument: its book, its share in the price (None: left out), and USD for one unit of its quote."""
+    """One instrument: its book, its part of the price (None: excluded), and USD for one unit of its quote."""
 
     instrument: Instrument
     book: BookSnapshot[float] | None
@@ -68,10 +68,10 @@ class _Part(Struct, frozen=True):
 
 def market_data(view: View, symbol: str, exchanges: Collection[str] | None, now: Microseconds) -> MarketDataAnswer:
     """``symbol`` is a market (``BTC/USD``) or one instrument's; raises UnknownSymbol, UsageError."""
-    wanted = None if exchanges is None else expand(exchanges, "exchanges")
-    listed = [one for one in view.called(symbol) if wanted is None or one.exchange in wanted]
+    requested = None if exchanges is None else expand(exchanges, "exchanges")
+    listed = [one for one in view.called(symbol) if requested is None or one.exchange in requested]
     if not listed:
-        where = "" if wanted is None else f" on {', '.join(wanted)}"
+        where = "" if requested is None else f" on {', '.join(requested)}"
         raise UnknownSymbol(f"symbol: no instrument list names {symbol!r}{where}")
     price = _fresh_price(view, listed[0].market, now)
     parts = _parts(view, listed, price, now)
@@ -96,7 +96,7 @@ def _parts(view: View, listed: Iterable[Instrument], price: AggregatedPrice | No
 
 
 def _is_fresh(book: BookSnapshot[float] | None, now: Microseconds) -> bool:
-    """Whether there is a book to show for a price. Quotes may be back before it, after a silence of the exchange."""
+    """Whether the book is fresh. After an exchange was silent, quotes may arrive before the book does."""
     return book is not None and book.has_both_sides and abs(now - book.received_time) <= STALE
 
 

@@ -1,4 +1,4 @@
-"""``scan_arbitrage_opportunities``: the signals that are open now and that the accounts can take, the best first."""
+"""``scan_arbitrage_opportunities``: the open signals that the accounts can fund, the best first."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from neuroflux.manager.view import View
 def opportunities(
     view: View, now: Microseconds, thresholds: Mapping[str, float] = ARBITRAGE_THRESHOLDS
 ) -> list[Opportunity]:
-    """Every signal that has not expired, whose exchanges are not halted, and that pays what the thresholds ask on what
-    the accounts can fund. Where their funds are not known it counts as the signal says."""
+    """Signals that are not expired, whose exchanges are not halted, and that meet the thresholds with the quantity that
+    the accounts can fund. If their funds are not known, the signal's own quantity is used."""
     found = [
         (one, _opportunity(view, one, now))
         for one in view.open_signals(now)
-        if one.expected_profit >= thresholds["min_profit_usd"]  # what can be funded of it promises no more
+        if one.expected_profit >= thresholds["min_profit_usd"]  # the part that can be funded can't earn more
         and not view.halt_of(one.buy_exchange)
         and not view.halt_of(one.sell_exchange)
     ]
@@ -35,14 +35,14 @@ def opportunities(
 
 
 def pays(found: Opportunity, unit_usd: float, thresholds: Mapping[str, float]) -> bool:
-    """Whether it promises enough, in USD and as a fraction of what is bought."""
+    """Whether the expected profit is enough, in USD and as a fraction of what is bought."""
     funded = found["fundable_quantity"]
     notional = (found["quantity"] if isnan(funded) else funded) * unit_usd
     return found["expected_profit"] >= max(thresholds["min_profit_usd"], thresholds["min_profit_fraction"] * notional)
 
 
 def _unit_usd(view: View, signal: ArbitrageSignal, now: Microseconds) -> float:
-    """USD for a unit of the base, at the price of its book; without a rate of its quote, as if that were USD."""
+    """USD per unit of the base, at the book's price; without a rate for its quote, as if that were USD."""
     bought = view.instrument(signal.buy_exchange, signal.buy_symbol)
     if bought is None:
         return signal.buy_price
@@ -51,17 +51,17 @@ def _unit_usd(view: View, signal: ArbitrageSignal, now: Microseconds) -> float:
 
 
 def _per_base(view: View, exchange: str, symbol: str, price: float) -> float:
-    """A price of the wire's unit as one of the base; ``nan`` where the instrument is not listed."""
+    """A price per unit of the wire as one per unit of the base; ``nan`` if the instrument is not listed."""
     instrument = view.instrument(exchange, symbol)
     return price / instrument.multiplier if instrument is not None else nan
 
 
-# ── what the accounts can do ─────────────────────────────────────────────────────────────────────────────────────
+# ── what the accounts can fund ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def fundable(view: View, signal: ArbitrageSignal, now: Microseconds) -> float:
-    """The units of the base that both accounts can pay for, as the execution counts it; ``nan`` where not known."""
-    wanted = Decimal(str(signal.quantity))
+    """Units of the base that both accounts can fund, computed as the execution stage does; ``nan`` if not known."""
+    quantity = Decimal(str(signal.quantity))
     sides = (
         (Side.BUY, view.instrument(signal.buy_exchange, signal.buy_symbol), signal.buy_price),
         (Side.SELL, view.instrument(signal.sell_exchange, signal.sell_symbol), signal.sell_price),
@@ -72,18 +72,18 @@ def fundable(view: View, signal: ArbitrageSignal, now: Microseconds) -> float:
             return nan
         unit = spent_amount(instrument, side, Decimal(1), Decimal(str(price)))
         funded = max(prospect.free, Decimal(0)) * CLOSENESS / unit + prospect.reducible
-        wanted = min(wanted, funded * instrument.multiplier)
+        quantity = min(quantity, funded * instrument.multiplier)
     for _, instrument, _ in sides:
         if instrument is not None:
-            step = round_quantity(instrument, wanted / instrument.multiplier, OrderType.LIMIT)
-            wanted = step * instrument.multiplier
-    return float(wanted)
+            step = round_quantity(instrument, quantity / instrument.multiplier, OrderType.LIMIT)
+            quantity = step * instrument.multiplier
+    return float(quantity)
 
 
 def _profit(view: View, signal: ArbitrageSignal, quantity: float, now: Microseconds) -> float:
-    """USD, net, of the first ``quantity`` units: by the books now, at most what the signal promises of the whole.
+    """Net USD of the first ``quantity`` units at the current books, at most the signal's expected profit.
 
-    Without both books it is the signal's average, which the first units beat.
+    Without both books it is the signal's average, which the first units exceed.
     """
     share = quantity / signal.quantity
     if not quantity or share >= 1:

@@ -1,4 +1,4 @@
-"""``optimize_execution_parameters``: the engine's advice on what is known of the books now, and of past orders."""
+"""``optimize_execution_parameters``: the engine's advice, from the current books and past orders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from neuroflux.manager.view import View
 
 URGENCIES = ("low", "normal", "high", "critical")
 PAST = 200
-"""How many of a market's newest orders tell how estimates turned out."""
+"""The number of newest orders whose estimates are compared with their fills."""
 MINUTE: Microseconds = 60_000_000
 
 ERRORS = """
@@ -35,17 +35,17 @@ INNER JOIN (SELECT order_id, arrayJoin(candidates) AS one, one.exchange AS excha
 USING (order_id, exchange, symbol)
 GROUP BY order_id, exchange, symbol
 """
-"""What each fill of the newest orders was expected to cost (USD a unit of the base), and what it did (in its quote)."""
+"""By fill of the newest orders: the expected price (USD per unit of the base) and the actual one (in its quote)."""
 
 
 def read_order(symbol: str, order_size: float, urgency: str) -> OrderCommand:
-    """What is to be advised on: a purchase, or with a negative size a sale. Raises UsageError."""
+    """The order to advise on: a purchase, or a sale if the size is negative. Raises UsageError."""
     if isinstance(order_size, bool) or not isinstance(order_size, int | float) or not isfinite(order_size):
-        raise UsageError(f"order_size: a number is wanted, not {order_size!r}")
+        raise UsageError(f"order_size: expected a number, not {order_size!r}")
     if not order_size:
-        raise UsageError("order_size: is 0")
+        raise UsageError("order_size: must not be 0")
     if urgency not in URGENCIES:
-        raise UsageError(f"urgency: {urgency!r} is none of {', '.join(URGENCIES)}")
+        raise UsageError(f"urgency: {urgency!r} is not one of {', '.join(URGENCIES)}")
     side = Side.BUY if order_size > 0 else Side.SELL
     quantity = Decimal(str(abs(order_size)))
     return OrderCommand(order_id="", kind=CommandKind.PLACE, market=symbol, side=side, quantity=quantity)
@@ -59,7 +59,7 @@ def advise(
     past_errors: Sequence[float],
     now: Microseconds,
 ) -> OptimizationAnswer:
-    """The advice on the books as they are. Raises UnknownSymbol."""
+    """The advice for the current books. Raises UnknownSymbol."""
     instruments = instruments_for(command, view.called(command.market))
     if not instruments:
         raise UnknownSymbol(f"symbol: no instrument list names {command.market!r}")
@@ -83,7 +83,7 @@ def _answer(found: OptimisedExecution) -> OptimizationAnswer:
 
 
 def _plain(value: Any) -> Any:
-    """Amounts as floats, as all answers have them."""
+    """Amounts as floats, as in all answers."""
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     return float(value) if isinstance(value, Decimal) else value
@@ -92,7 +92,7 @@ def _plain(value: Any) -> Any:
 async def optimise_execution(
     connection: Connection, symbol: str, order_size: float, urgency: str
 ) -> OptimizationAnswer:
-    """Advice on a size of the base, negative to sell. Raises UsageError, UnknownSymbol, Unreachable."""
+    """Advice on a size in units of the base, negative to sell. Raises UsageError, UnknownSymbol, Unreachable."""
     command = read_order(symbol, order_size, urgency)
     errors = await _past_errors(connection, symbol)
     limits = limits_of(connection.settings.order_limits(live=trades_for_real(connection.settings)))
@@ -111,7 +111,7 @@ async def _past_errors(connection: Connection, symbol: str) -> Sequence[float]:
 
 
 def _error(view: View, now: Microseconds, exchange: str, symbol: str, expected: float, paid: float) -> float | None:
-    """|paid - expected| as a fraction of what was expected; None where it can't be told."""
+    """|paid - expected| as a fraction of the expected price; None if it can't be computed."""
     instrument = view.instrument(exchange, symbol)
     rate = view.rate(instrument.quote, now) if instrument is not None else None
     if instrument is None or rate is None or not expected:

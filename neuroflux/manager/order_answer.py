@@ -1,7 +1,7 @@
-"""What ``route_order`` answers: one snapshot of the order, in units of the market's base.
+"""The answer of ``route_order``: one snapshot of the order, in units of the market's base.
 
-An order that has ended is described by its own last event, any other by the newest events of all its legs: never by a
-mixture of both, because a leg's end is not the order's (its rest may go to another exchange).
+An order that has ended is described by its own last event, any other by the newest events of all its legs; never by a
+mixture of both, because the end of a leg is not the end of the order (the rest may be sent to another exchange).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from neuroflux.domain import Allocation, OrderCommand, OrderDecision, OrderEvent
 from neuroflux.engine.markets.costs import unit_price
 from neuroflux.engine.routing.candidates import rests
 from neuroflux.manager.answers import RouteOrderAnswer
-from neuroflux.manager.order_tracker import Followed
+from neuroflux.manager.order_tracker import TrackedOrder
 from neuroflux.manager.view import View
 
 RESTING: Final = frozenset({OrderState.ACKNOWLEDGED, OrderState.WORKING})
@@ -24,56 +24,56 @@ COSTS: Final = ("fee", "spread", "slippage", "conversion", "total")
 
 
 class Filled(Struct, frozen=True):
-    """Units of the base, and the average price of one in ``currency``; ``nan`` where it is not known."""
+    """Units of the base, and the average price of one in ``currency``; ``nan`` if it is not known."""
 
     quantity: float
     price: float
     currency: str
 
 
-def is_settled(command: OrderCommand, followed: Followed) -> bool:
-    """Whether there is nothing to wait for: state and decision are known, and so is the price of what was filled."""
-    refused = followed.last is not None and followed.last.state is OrderState.REFUSED
-    decided = refused or followed.decision is not None
-    priced = followed.ended or all(not one.filled_quantity or one.average_price for one in followed.legs)
-    return decided and priced and _is_known(command, followed)
+def is_settled(command: OrderCommand, tracked: TrackedOrder) -> bool:
+    """Whether there is nothing to wait for: state, decision and the price of what was filled are known."""
+    refused = tracked.last is not None and tracked.last.state is OrderState.REFUSED
+    decided = refused or tracked.decision is not None
+    priced = tracked.ended or all(not one.filled_quantity or one.average_price for one in tracked.legs)
+    return decided and priced and _is_known(command, tracked)
 
 
-def _is_known(command: OrderCommand, followed: Followed) -> bool:
-    """Whether the order has ended, or rests where its exchanges have confirmed it."""
-    if followed.ended:
+def _is_known(command: OrderCommand, tracked: TrackedOrder) -> bool:
+    """Whether the order has ended, or rests and every exchange has confirmed it."""
+    if tracked.ended:
         return True
-    chosen = followed.decision.chosen if followed.decision else ()
-    live = [one for one in followed.legs if not one.state.final]
-    whole = bool(live) and len(followed.legs) >= len(chosen)
+    chosen = tracked.decision.chosen if tracked.decision else ()
+    live = [one for one in tracked.legs if not one.state.final]
+    whole = bool(live) and len(tracked.legs) >= len(chosen)
     return rests(command) and whole and all(one.state in RESTING for one in live)
 
 
-def has_taken(followed: Followed) -> bool:
-    """Whether an order took something, has ended, or was not decided to take: one that rests has no cost but its fee.
+def has_fills(tracked: TrackedOrder) -> bool:
+    """Whether an order has fills, has ended, or was expected to rest (a resting order costs only its fee).
 
-    The stream's acknowledgement of a limit order that crosses the book comes before its fills, and where these fill
-    every leg, the end of the order comes right behind them.
+    The acknowledgement of a limit order that crosses the book arrives before its fills; if these fill every leg, the
+    end of the order follows at once.
     """
-    if followed.decision is None or followed.ended:
+    if tracked.decision is None or tracked.ended:
         return True
-    if any(one.filled_quantity for one in followed.legs):
-        return any(one.filled_quantity < one.quantity for one in followed.legs)
-    chosen = {(one.exchange, one.symbol) for one in followed.decision.chosen}
-    return not any(one.spread > 0 for one in followed.decision.candidates if (one.exchange, one.symbol) in chosen)
+    if any(one.filled_quantity for one in tracked.legs):
+        return any(one.filled_quantity < one.quantity for one in tracked.legs)
+    chosen = {(one.exchange, one.symbol) for one in tracked.decision.chosen}
+    return not any(one.spread > 0 for one in tracked.decision.candidates if (one.exchange, one.symbol) in chosen)
 
 
-def answer(view: View, command: OrderCommand, followed: Followed) -> RouteOrderAnswer:
-    """What the decision and the events say; what is not known yet is empty or ``nan``."""
-    decision, last = followed.decision, followed.last
+def answer(view: View, command: OrderCommand, tracked: TrackedOrder) -> RouteOrderAnswer:
+    """The answer from the decision and the events; what is not known yet is empty or ``nan``."""
+    decision, last = tracked.decision, tracked.last
     chosen = decision.chosen if decision is not None else ()
     exchanges = list(dict.fromkeys(one.exchange for one in chosen))
-    filled = filled_of(view, followed)
+    filled = filled_of(view, tracked)
     return {
         "order_id": command.order_id,
         "exchange": exchanges[0] if exchanges else "",
-        "status": _status(command, followed),
-        "routing_reason": _reason(followed),
+        "status": _status(command, tracked),
+        "routing_reason": _reason(tracked),
         "estimated_costs": costs(decision),
         "execution_time": _seconds(decision) if decision else nan,
         "backup_exchanges": _backups(decision, command.side, exchanges) if decision else [],
@@ -85,28 +85,28 @@ def answer(view: View, command: OrderCommand, followed: Followed) -> RouteOrderA
     }
 
 
-def _status(command: OrderCommand, followed: Followed) -> Literal["routed", "pending", "failed"]:
-    last = followed.last
+def _status(command: OrderCommand, tracked: TrackedOrder) -> Literal["routed", "pending", "failed"]:
+    last = tracked.last
     if last is not None and last.state.final and not last.filled_quantity:
         return "failed"
-    return "routed" if _is_known(command, followed) else "pending"
+    return "routed" if _is_known(command, tracked) else "pending"
 
 
-def _reason(followed: Followed) -> str:
-    """Why it failed, where it did; else why it went where it went."""
-    decision, last = followed.decision, followed.last
+def _reason(tracked: TrackedOrder) -> str:
+    """Why the order failed, if it did; else why it was routed as it was."""
+    decision, last = tracked.decision, tracked.last
     failed = last is not None and last.state.final and not last.filled_quantity
-    told = last.reason if last is not None and failed else ""
-    return told or (decision.reason if decision else "no executor has taken the order yet")
+    reported = last.reason if last is not None and failed else ""
+    return reported or (decision.reason if decision else "no executor has received the order yet")
 
 
 # ── what was filled ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def filled_of(view: View, followed: Followed) -> Filled:
-    """From the order's own last event when it has ended, else from the newest events of its legs."""
-    legs, last = followed.legs, followed.last
-    currency = _currency(view, legs or (followed.decision.chosen if followed.decision else ()))
+def filled_of(view: View, tracked: TrackedOrder) -> Filled:
+    """From the order's own last event if it has ended, else from the newest events of its legs."""
+    legs, last = tracked.legs, tracked.last
+    currency = _currency(view, legs or (tracked.decision.chosen if tracked.decision else ()))
     if last is not None and (last.state.final or not legs):
         return Filled(float(last.filled_quantity), _price(last), currency)
     parts = [_in_base(view, one, currency) for one in legs if one.filled_quantity]
@@ -115,7 +115,7 @@ def filled_of(view: View, followed: Followed) -> Filled:
 
 
 def _price(event: OrderEvent) -> float:
-    """0 is no price: it stands for "nothing filled yet"."""
+    """``nan`` for 0, which means that nothing was filled yet."""
     return float(event.average_price) if event.filled_quantity and event.average_price else nan
 
 
@@ -127,13 +127,13 @@ def _in_base(view: View, leg: OrderEvent, currency: str) -> Filled:
 
 
 def _mid(view: View, asset: str, leg: OrderEvent) -> float:
-    """USD for one of the asset; ``nan`` where no rate was fresh at the time of the event."""
+    """USD for one unit of the asset; ``nan`` if no rate was fresh at the time of the event."""
     rate = view.rate(asset, leg.event_time)
     return rate.mid if rate is not None else nan
 
 
 def _currency(view: View, parts: Collection[OrderEvent | Allocation]) -> str:
-    """The quote of the instruments; USD where they have several, "" before any was chosen."""
+    """The quote of the instruments; USD if they have several, "" before any was chosen."""
     quotes = {_quote(view, one) for one in parts}
     return "USD" if len(quotes) > 1 else next(iter(quotes), "")
 
@@ -154,20 +154,20 @@ def _part(view: View, one: Allocation) -> dict[str, Any]:
 
 
 def costs(decision: OrderDecision | None) -> dict[str, float]:
-    """USD: the sums over what was chosen; ``nan`` where nothing was."""
+    """USD: the sums over the chosen candidates; ``nan`` if there are none."""
     chosen = {(one.exchange, one.symbol) for one in decision.chosen} if decision else set()
     taken = [one for one in decision.candidates if (one.exchange, one.symbol) in chosen] if decision else []
     return {name: fsum(getattr(one, name) for one in taken) if taken else nan for name in COSTS}
 
 
 def _seconds(decision: OrderDecision) -> float:
-    """The latency of the slowest exchange that was chosen."""
+    """The latency of the slowest chosen exchange, in seconds."""
     chosen = {(one.exchange, one.symbol) for one in decision.chosen}
     taken = [one.latency_ms for one in decision.candidates if (one.exchange, one.symbol) in chosen]
     return max(taken, default=nan) / 1e3
 
 
 def _backups(decision: OrderDecision, side: Side, exchanges: Collection[str]) -> list[str]:
-    """The others that could have taken it whole, the cheapest first by the price of a unit with its fee."""
+    """The other exchanges that could have taken the whole order, the cheapest first by unit price with fee."""
     able = sorted((one for one in decision.candidates if not one.reason), key=lambda one: unit_price(one, side))
     return [name for name in dict.fromkeys(one.exchange for one in able) if name not in exchanges]

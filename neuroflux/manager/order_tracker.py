@@ -1,4 +1,4 @@
-"""Orders that are being followed: what became of each since it was registered."""
+"""Tracked orders: the records of each since it was registered."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from neuroflux.records.topics import DECISIONS, EVENTS, FILLS
 TOPICS = (EVENTS, FILLS, DECISIONS)
 """Read from the end."""
 
-Happening = OrderEvent | Fill | OrderDecision
+OrderRecord = OrderEvent | Fill | OrderDecision
 
 
-class Followed:
-    """One order's records in the order they came, until it is left: a context manager.
+class TrackedOrder:
+    """The records of one order, in order of arrival; a context manager that tracks the order until it exits.
 
-    Iterating gives each record as it comes, and ends when the order is ``complete``; bound it with asyncio.timeout.
-    For one task at a time. Everything kept is there to be read at any time.
+    Iterating returns each record as it arrives, and ends when the order is ``complete``; bound it with asyncio.timeout.
+    One task at a time may iterate. The records received so far can be read at any time.
     """
 
-    def __init__(self, order_id: str, followers: Followers) -> None:
+    def __init__(self, order_id: str, tracker: OrderTracker) -> None:
         self.order_id = order_id
         self.decision: OrderDecision | None = None
         self.events: list[OrderEvent] = []
         self.fills: list[Fill] = []
-        self._followers = followers
-        self._coming: asyncio.Queue[Happening] = asyncio.Queue()
+        self._tracker = tracker
+        self._queue: asyncio.Queue[OrderRecord] = asyncio.Queue()
 
-    def __enter__(self) -> Followed:
+    def __enter__(self) -> TrackedOrder:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._followers.leave(self)
+        self._tracker.untrack(self)
 
-    def take(self, record: Happening) -> None:
+    def take(self, record: OrderRecord) -> None:
         match record:
             case OrderEvent():
                 self.events.append(record)
@@ -49,11 +49,11 @@ class Followed:
                 self.fills.append(record)
             case OrderDecision():
                 self.decision = record
-        self._coming.put_nowait(record)
+        self._queue.put_nowait(record)
 
     @property
     def last(self) -> OrderEvent | None:
-        """The newest event of the order as a whole; those with a ``client_order_id`` are of its legs."""
+        """The newest event of the order as a whole; events with a ``client_order_id`` belong to its legs."""
         return next((one for one in reversed(self.events) if not one.client_order_id), None)
 
     @property
@@ -63,52 +63,54 @@ class Followed:
 
     @property
     def ended(self) -> bool:
-        """Whether the order as a whole came to its end. Fills are on a topic of their own and may still be coming."""
+        """Whether the order as a whole has ended. Fills are on a topic of their own and may still arrive."""
         return self.last is not None and self.last.state.final
 
     @property
     def complete(self) -> bool:
-        """Whether it ended, and every fill that its legs tell of is there."""
-        return self.ended and all(self._filled(name) >= told for name, told in self._told().items())
+        """Whether it has ended, and every fill that its legs reported was received."""
+        return self.ended and all(
+            self._filled(name) >= reported for name, reported in self._reported_quantities().items()
+        )
 
-    def _told(self) -> dict[str, Decimal]:
-        """The filled quantity that each leg last told, by client order id."""
+    def _reported_quantities(self) -> dict[str, Decimal]:
+        """The filled quantity that each leg last reported, by client order id."""
         return {one.client_order_id: one.filled_quantity for one in self.events if one.client_order_id}
 
     def _filled(self, client_order_id: str) -> Decimal:
         return sum((one.quantity for one in self.fills if one.client_order_id == client_order_id), Decimal(0))
 
-    async def __aiter__(self) -> AsyncIterator[Happening]:
-        while not (self.complete and self._coming.empty()):
-            yield await self._coming.get()
+    async def __aiter__(self) -> AsyncIterator[OrderRecord]:
+        while not (self.complete and self._queue.empty()):
+            yield await self._queue.get()
 
 
-class Followers:
-    """Those who follow, by order."""
+class OrderTracker:
+    """All tracked orders, by order id."""
 
     def __init__(self) -> None:
-        self._of: defaultdict[str, list[Followed]] = defaultdict(list)
+        self._of: defaultdict[str, list[TrackedOrder]] = defaultdict(list)
 
-    def follow(self, order_id: str) -> Followed:
-        """Follow an order from now on: call it before the command is published."""
-        followed = Followed(order_id, self)
-        self._of[order_id].append(followed)
-        return followed
+    def track(self, order_id: str) -> TrackedOrder:
+        """Track an order from now on: call this before the command is published."""
+        tracked = TrackedOrder(order_id, self)
+        self._of[order_id].append(tracked)
+        return tracked
 
-    def leave(self, followed: Followed) -> None:
-        """Leave an order; again does nothing."""
-        there = self._of.get(followed.order_id, [])
-        if followed in there:
-            there.remove(followed)
-        if not there:
-            self._of.pop(followed.order_id, None)
+    def untrack(self, tracked: TrackedOrder) -> None:
+        """Stop tracking an order; does nothing the second time."""
+        orders = self._of.get(tracked.order_id, [])
+        if tracked in orders:
+            orders.remove(tracked)
+        if not orders:
+            self._of.pop(tracked.order_id, None)
 
-    def wanted(self, topic: str, key: str) -> bool:
-        """Whether anybody follows the order of this key: all other records are not even decoded."""
+    def is_tracked(self, topic: str, key: str) -> bool:
+        """Whether the order with this key is tracked: other records are not decoded."""
         return key in self._of
 
     def take(self, entry: Entry) -> None:
-        """Take in a record that could be decoded."""
+        """Add a record to its tracked orders; one that could not be decoded is ignored."""
         if entry.record is not None:
-            for followed in self._of.get(entry.key, ()):
-                followed.take(entry.record)
+            for tracked in self._of.get(entry.key, ()):
+                tracked.take(entry.record)

@@ -1,4 +1,4 @@
-"""An order request: checked, published as a command, and followed until its state is known."""
+"""An order request: checked, published as a command, and tracked until its state is known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.kafka.commands import new_order_id
 from neuroflux.manager.answers import RouteOrderAnswer
 from neuroflux.manager.connection import CLIENT, Connection
-from neuroflux.manager.order_answer import answer, has_taken, is_settled
+from neuroflux.manager.order_answer import answer, has_fills, is_settled
 from neuroflux.manager.view import View
 from neuroflux.runtime.clock import wall
 
@@ -25,26 +25,26 @@ KNOWN: Final = frozenset(
     {"symbol", "side", "quantity", "type", "price", "time_in_force", "exchange", "requirements", "order_id"}
 )
 NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
-"""Stricter than Decimal, which reads ``1_000``, digits of other scripts, NaN and Infinity."""
+"""Stricter than Decimal, which accepts ``1_000``, digits of other scripts, NaN and Infinity."""
 ORDER_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-TAKEN_WITHIN: Final = 1.0
-"""Seconds after its acknowledgement in which a limit order that crosses the book has its fills, or finds none."""
+FILL_WAIT: Final = 1.0
+"""Seconds to wait for the fills of a limit order that crosses the book, after its acknowledgement."""
 T = TypeVar("T")
 
 
 async def route(connection: Connection, request: Mapping[str, Any], strategy: str) -> RouteOrderAnswer:
-    """Publish the order and answer when its state is known, or after ``EXCHANGE_TIMEOUTS['order']`` as ``pending``.
+    """Publish the order and return when its state is known, or after ``EXCHANGE_TIMEOUTS['order']`` as ``pending``.
 
     ``quantity`` is in units of the market's base. ``price`` is per unit of the base: in USD for a market
     (``BTC/USD``), in the quote for a symbol (``BTC/USDT``); only a limit order has one. ``requirements``:
     ``max_slippage`` and ``max_fee`` are fractions, ``min_liquidity`` is in USD; 0 means no bound.
     """
     command = command_of(connection.view, request, strategy)
-    with connection.follow(command.order_id) as followed:
+    with connection.track(command.order_id) as tracked:
         await connection.command(command)
-        if await connection.until(lambda: is_settled(command, followed), EXCHANGE_TIMEOUTS["order"]):
-            await connection.until(lambda: has_taken(followed) and is_settled(command, followed), TAKEN_WITHIN)
-        return answer(connection.view, command, followed)
+        if await connection.until(lambda: is_settled(command, tracked), EXCHANGE_TIMEOUTS["order"]):
+            await connection.until(lambda: has_fills(tracked) and is_settled(command, tracked), FILL_WAIT)
+        return answer(connection.view, command, tracked)
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -53,12 +53,12 @@ async def route(connection: Connection, request: Mapping[str, Any], strategy: st
 def command_of(view: View, request: Mapping[str, Any], strategy: str) -> OrderCommand:
     """Raises UsageError that names the argument, and UnknownSymbol."""
     if not isinstance(request, Mapping):
-        raise UsageError("order_request: a dict is needed")
+        raise UsageError("order_request: expected a dict")
     unknown = sorted(request.keys() - KNOWN)
     if unknown:
         raise UsageError(f"order_request: unknown key {unknown[0]!r}; known: {', '.join(sorted(KNOWN))}")
     if strategy not in STRATEGIES:
-        raise UsageError(f"routing_strategy: {strategy!r} is none of {', '.join(STRATEGIES)}")
+        raise UsageError(f"routing_strategy: {strategy!r} is not one of {', '.join(STRATEGIES)}")
     symbol = str(request.get("symbol", ""))
     if not view.called(symbol):
         raise UnknownSymbol(f"order_request['symbol']: no instrument list names {symbol!r}")
@@ -92,24 +92,24 @@ def _order_id(given: Any) -> str:
     if not given:
         return new_order_id()
     if not isinstance(given, str) or not ORDER_ID.fullmatch(given):
-        raise UsageError("order_request['order_id']: 1 to 100 letters, digits or any of _.:- are needed")
+        raise UsageError("order_request['order_id']: expected 1 to 100 letters, digits or any of _.:-")
     return given
 
 
 def _price(request: Mapping[str, Any], kind: OrderType) -> Decimal:
-    """0 for a market order. A price that would not be used is refused: who gives one expects it to bind."""
+    """0 for a market order, which must have no price: a caller who passes one expects it to be a bound."""
     if kind is OrderType.LIMIT:
         return _amount(request, "price")
     if request.get("price") is not None:
-        raise UsageError("order_request['price']: a market order has none; a limit order (type 'limit') is bound by it")
+        raise UsageError("order_request['price']: a market order has no price; use type 'limit' to bound the price")
     return Decimal(0)
 
 
 def _amount(request: Mapping[str, Any], key: str) -> Decimal:
-    """A number as it was written: ``0.1`` is one tenth, not the nearest double."""
+    """The number as written: ``0.1`` is one tenth, not the nearest double."""
     text = str(request.get(key))
     if not NUMBER.fullmatch(text):
-        raise UsageError(f"order_request[{key!r}]: a number is needed, not {text[:40]!r}")
+        raise UsageError(f"order_request[{key!r}]: expected a number, not {text[:40]!r}")
     amount = Decimal(text)
     if amount <= 0:
         raise UsageError(f"order_request[{key!r}]: {text[:40]} is not above 0")
@@ -126,5 +126,5 @@ def _requirements(given: Any) -> Requirements:
         raise UsageError(f"order_request['requirements']: unknown key {unknown[0]!r}")
     for name, bound in msgspec.structs.asdict(found).items():
         if not isfinite(bound) or bound < 0:
-            raise UsageError(f"order_request['requirements'][{name!r}]: {bound} is no finite number of at least 0")
+            raise UsageError(f"order_request['requirements'][{name!r}]: {bound} is not a finite number of at least 0")
     return found

@@ -1,4 +1,4 @@
-"""The local stack, started where none answers on this machine, and stopped with whoever started it."""
+"""The local stack, started if none answers on this machine, and stopped with the process that started it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from neuroflux.runtime.settings import Settings
 from neuroflux.stack import daemon
 
 TIMEOUT = 2.0
-"""Seconds that an address may take to answer."""
+"""Seconds to wait for an address to answer."""
 
 
 class OwnStack:
-    """A local stack that lives as long as we hold it: it ends with this process, however that ends."""
+    """A local stack that runs until ``stop``, or until this process ends in any way."""
 
     def __init__(self, settings: Settings) -> None:
-        """Start it, and return when everything answers; raises StackError where it can't start."""
+        """Start it, and return when everything answers; raises StackError if it can't start."""
         self._settings = settings
         tie, self._hold = os.pipe()
         try:
@@ -30,7 +30,7 @@ class OwnStack:
             os.close(tie)
 
     def stop(self) -> None:
-        """Stop it and return when it is gone; nothing is lost."""
+        """Stop it and return when it has ended; nothing is lost."""
         try:
             daemon.down(self._settings)
         finally:
@@ -38,9 +38,9 @@ class OwnStack:
 
 
 def find_or_start(settings: Settings) -> OwnStack | None:
-    """Nothing where the stack of the settings answers, or is to be on another machine; else the one that was started.
+    """Start a local stack; None if the stack of the settings answers, or is on another machine.
 
-    Raises StackError where it can't start.
+    Raises StackError if it can't start.
     """
     here = all(_is_local(host) for host, _ in _addresses(settings))
     return OwnStack(settings) if here and not answers(settings) else None

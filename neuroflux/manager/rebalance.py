@@ -1,4 +1,4 @@
-"""A portfolio brought to its target: planned from what is held where, published as one command, and read back."""
+"""Portfolio rebalance: planned from the holdings, published as one command, then the balances are read again."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from neuroflux.kafka.commands import new_order_id
 from neuroflux.manager.answers import RebalanceAnswer
 from neuroflux.manager.balances import unified_balance
 from neuroflux.manager.connection import CLIENT, Connection
-from neuroflux.manager.fill_sums import legs, settled
-from neuroflux.manager.order_tracker import Followed
+from neuroflux.manager.fill_sums import legs, sum_fills
+from neuroflux.manager.order_tracker import TrackedOrder
 from neuroflux.manager.view import View
 from neuroflux.runtime.clock import wall
 
 FOLLOWED_SECONDS: Final = 60.0
 ROUNDING: Final = 1e-9
-"""What binary fractions may take from a quantity that was traded in full."""
+"""The rounding error that a float may have for a quantity that was traded in full."""
 READ_BACK_SECONDS: Final = 10.0
-"""How long the exchanges may take to tell the balances that the trades have left."""
+"""Seconds to wait for the exchanges to report the balances after the trades."""
 
 
 async def rebalance(
@@ -50,7 +50,7 @@ async def rebalance(
     *,
     dry_run: bool,
 ) -> RebalanceAnswer:
-    """Plan, trade, and read the balances back; raises UsageError for a target or slippage that makes no sense."""
+    """Plan, trade, and read the balances again; raises UsageError for an invalid target or slippage."""
     _check_number("max_slippage", max_slippage)
     view, began = connection.view, connection.now()
     known = known_to(view, exchanges, target, began)
@@ -59,17 +59,17 @@ async def rebalance(
         plan, target, known.held, known.prospects, known.prices, max_slippage, limits, began
     )
     command = _command(view, planned, max_slippage)
-    with connection.follow(command.order_id) as followed:
+    with connection.track(command.order_id) as tracked:
         if planned.trades and not dry_run:
             await connection.command(command)
-            await connection.until(lambda: followed.complete, FOLLOWED_SECONDS)
-            await _read_back(connection, followed)
+            await connection.until(lambda: tracked.complete, FOLLOWED_SECONDS)
+            await _read_back(connection, tracked)
         final = planned.expected_allocation if dry_run else allocation(view, exchanges, connection.now())
-        return _answer(view, command, planned, followed, final, began, dry_run=dry_run)
+        return _answer(view, command, planned, tracked, final, began, dry_run=dry_run)
 
 
 class Known(Struct, frozen=True):
-    """What a plan is made from: balances, spot instruments with their books, and USD a unit of each asset."""
+    """The input of a plan: balances, spot instruments with their books, and USD per unit of each asset."""
 
     held: list[Balance]
     prospects: list[Prospect]
@@ -77,9 +77,9 @@ class Known(Struct, frozen=True):
 
 
 def known_to(view: View, exchanges: Sequence[str], target: Mapping[str, float], now: Microseconds) -> Known:
-    """One picture of what the exchanges hold and their spot books say now."""
+    """One snapshot of the exchanges' holdings and spot books."""
     if not isinstance(target, Mapping) or not target:
-        raise UsageError("target_allocation: a dict of assets and shares is needed")
+        raise UsageError("target_allocation: expected a dict of assets and shares")
     for asset, share in target.items():
         _check_number(f"target_allocation[{asset!r}]", share)
     with view.lock:
@@ -88,12 +88,12 @@ def known_to(view: View, exchanges: Sequence[str], target: Mapping[str, float], 
 
 def _check_number(name: str, given: object) -> None:
     if isinstance(given, bool) or not isinstance(given, int | float) or not isfinite(given):
-        raise UsageError(f"{name}: a finite number is needed, not {given!r}")
+        raise UsageError(f"{name}: expected a finite number, not {given!r}")
 
 
-def _known(view: View, exchanges: Sequence[str], wanted: set[str], now: Microseconds) -> Known:
+def _known(view: View, exchanges: Sequence[str], requested: set[str], now: Microseconds) -> Known:
     held = [one.balance for one in view.balances.values() if one.balance.exchange in exchanges]
-    assets = {one.asset for one in held if one.total} | wanted
+    assets = {one.asset for one in held if one.total} | requested
     spot = [
         one
         for one in view.instruments
@@ -120,15 +120,15 @@ def _leg(view: View, trade: RebalanceTrade) -> CommandLeg:
     return CommandLeg(trade.exchange, trade.symbol, trade.side, quantity, trade.bound_price)
 
 
-async def _read_back(connection: Connection, followed: Followed) -> None:
-    """Wait until the exchanges that traded have told their balances after the last fill."""
-    last = {fill.exchange: max(0, fill.event_time) for fill in sorted(followed.fills, key=lambda one: one.event_time)}
+async def _read_back(connection: Connection, tracked: TrackedOrder) -> None:
+    """Wait until the exchanges that traded have reported balances newer than the last fill."""
+    last = {fill.exchange: max(0, fill.event_time) for fill in sorted(tracked.fills, key=lambda one: one.event_time)}
     written = connection.view.balances_written
     await connection.until(lambda: all(written.get(name, 0) >= time for name, time in last.items()), READ_BACK_SECONDS)
 
 
 def allocation(view: View, exchanges: Sequence[str], now: Microseconds) -> dict[str, float]:
-    """The share of each priced asset, as the exchanges tell their balances."""
+    """The share of each priced asset, from the balances the exchanges reported."""
     held = unified_balance(view, exchanges, None, now)["asset_breakdown"]
     worth = {asset: one["value_usd"] for asset, one in held.items() if one["value_usd"] > 0}
     total = sum(worth.values())
@@ -142,16 +142,16 @@ def _answer(
     view: View,
     command: OrderCommand,
     planned: RebalancePlan,
-    followed: Followed,
+    tracked: TrackedOrder,
     final: dict[str, float],
     began: Microseconds,
     *,
     dry_run: bool,
 ) -> RebalanceAnswer:
-    executed, last, now = legs(view, followed.fills), followed.last, wall()
+    executed, last, now = legs(view, tracked.fills), tracked.last, wall()
     slippage = [_slippage(view, one, executed, now) for one in planned.trades]
     lost = fsum(one["slippage_usd"] or 0.0 for one in slippage)
-    spent = settled(view, followed.fills, now).fees + lost
+    spent = sum_fills(view, tracked.fills, now).fees + lost
     return {
         "rebalance_id": command.order_id,
         "status": "planned" if dry_run else _status(view, planned, executed),
@@ -166,7 +166,7 @@ def _answer(
 
 
 def _plain(value: Any) -> Any:
-    """Structs as dicts and decimals as floats, as everywhere in the answers."""
+    """Structs as dicts and decimals as floats, as in all answers."""
     match value:
         case Decimal():
             return float(value)
@@ -184,7 +184,7 @@ def _why(planned: RebalancePlan) -> str:
 def _status(
     view: View, planned: RebalancePlan, executed: Sequence[Mapping[str, Any]]
 ) -> Literal["completed", "partial", "failed"]:
-    """``completed`` is the whole plan, traded in full, with nothing left that is more than dust.
+    """``completed``: the whole plan was traded in full, and what is left is too small to trade.
 
     ``failed``: more is left, and nothing was traded.
     """
@@ -212,11 +212,11 @@ def _quantity(view: View, trade: RebalanceTrade) -> float:
 def _slippage(
     view: View, trade: RebalanceTrade, executed: Sequence[Mapping[str, Any]], now: Microseconds
 ) -> dict[str, Any]:
-    """Against the mid at the time of the plan: what the plan expected, and what the fills have paid beyond that."""
+    """Against the mid price at the time of the plan: what the plan expected, plus what the fills cost beyond that."""
     name = (trade.exchange, trade.symbol, trade.side.value)
     found = next((one for one in executed if (one["exchange"], one["symbol"], one["side"]) == name), None)
     expected_price = float(trade.price) / _multiplier(view, trade)
-    told = {
+    reported = {
         "exchange": trade.exchange,
         "symbol": trade.symbol,
         "side": trade.side.value,
@@ -224,10 +224,10 @@ def _slippage(
         "expected_usd": trade.slippage_usd,
     }
     if found is None:
-        return told | {"average_price": None, "slippage_usd": None}
+        return reported | {"average_price": None, "slippage_usd": None}
     instrument = view.instrument(trade.exchange, trade.symbol)
     rate = view.rate(instrument.quote, now) if instrument is not None else None
     sign = 1 if trade.side is Side.BUY else -1
     beyond = sign * (found["average_price"] - expected_price) * found["quantity"] * (rate.mid if rate else nan)
     expected = trade.slippage_usd * found["quantity"] / _quantity(view, trade)
-    return told | {"average_price": found["average_price"], "slippage_usd": expected + beyond}
+    return reported | {"average_price": found["average_price"], "slippage_usd": expected + beyond}

@@ -1,4 +1,4 @@
-"""An open façade in a thread of its own, with the stack that was started for it: for those who do not await."""
+"""An open façade in its own thread, with the stack that was started for it: for callers without asyncio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from neuroflux.errors import UsageError
 from neuroflux.manager.async_manager import AsyncExchangeManager
 from neuroflux.manager.event_loop import BackgroundLoop
-from neuroflux.manager.from_memory import Reading
+from neuroflux.manager.from_memory import MemoryQueries
 from neuroflux.manager.own_stack import find_or_start
 from neuroflux.runtime.settings import Settings, load_settings
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Session:
-    """Open from the start until ``close``, or the end of the program. For any thread."""
+    """Open until ``close``, or the end of the program. For use from any thread."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         settings = settings or load_settings()
@@ -34,12 +34,12 @@ class Session:
             raise
 
     @property
-    def reading(self) -> Reading:
-        """What answers from memory, in the thread that asks. Raises UsageError when closed."""
-        return self._open().reading
+    def queries(self) -> MemoryQueries:
+        """The methods that only read memory, run in the calling thread. Raises UsageError if closed."""
+        return self._open().queries
 
     def run(self, work: Callable[[AsyncExchangeManager], Coroutine[Any, Any, T]]) -> T:
-        """The answer of one of the façade's coroutines. Raises UsageError when closed."""
+        """The result of one of the façade's coroutines. Raises UsageError if closed."""
         manager = self._open()
         return self._loop.run(lambda: work(manager))
 
@@ -49,7 +49,7 @@ class Session:
         return self._manager
 
     def close(self) -> None:
-        """Leave the pipeline, and stop the stack where it was started here; again does nothing."""
+        """Disconnect, and stop the stack if it was started here; does nothing the second time."""
         atexit.unregister(self.close)
         with self._closing:
             manager, self._manager = self._manager, None

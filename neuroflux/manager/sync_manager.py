@@ -53,15 +53,15 @@ class ExchangeManager:
 
     def get_unified_balance(self, asset_filter: Collection[str] | None = None) -> BalanceAnswer:
         """What is held on all connected exchanges, in USD. See manager/balances.py."""
-        return self._session.reading.get_unified_balance(asset_filter)
+        return self._session.queries.get_unified_balance(asset_filter)
 
     def monitor_exchange_health(self) -> HealthAnswer:
         """How every exchange is, and what to do about it. See manager/health.py."""
-        return self._session.reading.monitor_exchange_health()
+        return self._session.queries.monitor_exchange_health()
 
     def get_market_data_aggregated(self, symbol: str, exchanges: Collection[str] | None = None) -> MarketDataAnswer:
         """A market's price over the exchanges that agree. Raises UnknownSymbol. See manager/market_data.py."""
-        return self._session.reading.get_market_data_aggregated(symbol, exchanges)
+        return self._session.queries.get_market_data_aggregated(symbol, exchanges)
 
     def route_order(
         self, order_request: Mapping[str, Any], routing_strategy: str = DEFAULT_ROUTING_STRATEGY
@@ -90,7 +90,7 @@ class ExchangeManager:
 
     def scan_arbitrage_opportunities(self) -> list[Opportunity]:
         """The signals that are open and that the accounts can take, best first. See manager/opportunities.py."""
-        return self._session.reading.scan_arbitrage_opportunities()
+        return self._session.queries.scan_arbitrage_opportunities()
 
     def setup_exchange_failover(self, primary_exchange: str, backup_exchanges: Sequence[str]) -> FailoverAnswer:
         """Say where orders for an exchange go while it can't take them. See manager/failover.py."""

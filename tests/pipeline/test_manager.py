@@ -180,13 +180,13 @@ async def test_an_order_is_followed_to_its_last_fill(pipeline: Pipeline) -> None
             issued_by="test",
             issued_at=now(),
         )
-        with manager.connection.follow(command.order_id) as followed:
+        with manager.connection.track(command.order_id) as tracked:
             await manager.connection.command(command)
-            told = [record async for record in followed]
-        assert followed.decision in told
-        assert followed.last is not None
-        assert followed.last.state is OrderState.FILLED
-        assert sum(fill.quantity for fill in followed.fills) == Decimal("0.05")
+            told = [record async for record in tracked]
+        assert tracked.decision in told
+        assert tracked.last is not None
+        assert tracked.last.state is OrderState.FILLED
+        assert sum(fill.quantity for fill in tracked.fills) == Decimal("0.05")
 
 
 async def test_waiting_ends_with_the_time(pipeline: Pipeline) -> None:

@@ -169,7 +169,7 @@ async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microse
         known = ((asset, view.rate(asset, now)) for asset in assets)
         rates = {asset: Decimal(repr(rate.mid)) for asset, rate in known if rate is not None}
         prices = dict(view.prices)
-        unified = manager.reading.get_unified_balance()
+        unified = manager.queries.get_unified_balance()
     moved = _by_market(rows.pop("moved"), instruments)
     return Reported(
         instruments=instruments,

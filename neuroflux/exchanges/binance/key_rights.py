@@ -36,7 +36,7 @@ def account_name(keys: Keys) -> str:
 
 
 def subaccount_fault(subaccount: str, *, has_keys: bool) -> str:
-    return "" if has_keys else f"subaccount {subaccount!r}: it has keys of its own; give api_key, secret_key"
+    return "" if has_keys else f"subaccount {subaccount!r}: it needs its own keys: pass api_key and secret_key"
 
 
 def question(keys: Keys, now: Microseconds) -> KeyQuestion | None:

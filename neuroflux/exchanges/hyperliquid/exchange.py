@@ -164,7 +164,7 @@ class Hyperliquid:
 
     def subaccount_fault(self, subaccount: str, *, has_keys: bool) -> str:
         """A subaccount has no keys of its own: it is an address that the account's agent trades for."""
-        return "" if ADDRESS.fullmatch(subaccount) else "subaccount: an address is wanted, 0x and 20 bytes in hex"
+        return "" if ADDRESS.fullmatch(subaccount) else "subaccount: expected an address, 0x and 20 bytes in hex"
 
     def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
         return None

@@ -1,4 +1,4 @@
-"""``get_unified_balance``: what is held is the sum of what the exchanges say, and nothing else."""
+"""``get_unified_balance``: exactly the sum of what the exchanges reported."""
 
 from decimal import Decimal
 from math import isnan
@@ -13,19 +13,19 @@ from neuroflux.errors import UsageError
 from neuroflux.manager.balances import sync_status, unified_balance
 from neuroflux.manager.view import View
 from neuroflux.records import topics
-from tests.neuroflux.manager.told import (
+from tests.neuroflux.manager.reports import (
     NOW,
     SECOND,
-    all_well,
     balance,
     book,
     funding,
+    healthy_view,
     instrument,
     position,
     price,
+    publish,
     source,
     status,
-    tell,
 )
 
 ALL = ("binance", "binanceusdm", "hyperliquid")
@@ -37,11 +37,11 @@ amounts = st.decimals(0, 10**9, allow_nan=False, places=8)
         st.tuples(st.sampled_from(ALL), st.sampled_from(["BTC", "USDC"])), st.tuples(amounts, amounts, amounts)
     )
 )
-def test_it_is_the_sum_of_what_the_exchanges_say(held: dict[tuple[str, str], tuple[Decimal, Decimal, Decimal]]) -> None:
-    view = all_well()
+def test_total_is_the_sum_over_the_exchanges(held: dict[tuple[str, str], tuple[Decimal, Decimal, Decimal]]) -> None:
+    view = healthy_view()
     view.balances.clear()
     for (exchange, asset), parts in held.items():
-        tell(view, topics.BALANCES, balance(exchange, asset, *map(str, parts)))
+        publish(view, topics.BALANCES, balance(exchange, asset, *map(str, parts)))
     answer = unified_balance(view, ALL, None, NOW)
     for asset, shown in answer["asset_breakdown"].items():
         said = sum((sum(parts) for (_, name), parts in held.items() if name == asset), Decimal(0))
@@ -57,17 +57,17 @@ def test_it_is_the_sum_of_what_the_exchanges_say(held: dict[tuple[str, str], tup
 
 
 def test_a_stablecoin_counts_at_its_live_rate() -> None:
-    view = all_well()
-    tell(view, topics.BOOKS, book("binance", "USDC/USDT", 1.25, half=0.05))
-    tell(view, topics.BALANCES, balance("binance", "USDT", "120"))
+    view = healthy_view()
+    publish(view, topics.BOOKS, book("binance", "USDC/USDT", 1.25, half=0.05))
+    publish(view, topics.BALANCES, balance("binance", "USDT", "120"))
     value = unified_balance(view, ALL, ["USDT"], NOW)["total_balance_usd"]
     assert value == pytest.approx(120 * (1 / 1.3 + 1 / 1.2) / 2)
 
 
-def test_what_has_no_price_is_named_and_not_counted_as_zero() -> None:
-    view = all_well()
-    tell(view, topics.BALANCES, balance("binance", "DUST", "5"))
-    tell(view, topics.BALANCES, balance("binance", "GONE", "0"))
+def test_unpriced_assets_are_listed_and_not_counted_as_zero() -> None:
+    view = healthy_view()
+    publish(view, topics.BALANCES, balance("binance", "DUST", "5"))
+    publish(view, topics.BALANCES, balance("binance", "GONE", "0"))
     answer = unified_balance(view, ALL, None, NOW)
     assert answer["unpriced"] == ["DUST"]
     assert isnan(answer["asset_breakdown"]["DUST"]["value_usd"])
@@ -76,17 +76,17 @@ def test_what_has_no_price_is_named_and_not_counted_as_zero() -> None:
     assert unified_balance(view, ALL, None, NOW + 60 * SECOND)["unpriced"] == ["DUST"], "USDC is the unit of account"
 
 
-def test_an_old_price_is_none() -> None:
-    view = all_well()
-    tell(view, topics.BALANCES, balance("binance", "BTC", "1"))
+def test_a_stale_price_is_not_used() -> None:
+    view = healthy_view()
+    publish(view, topics.BALANCES, balance("binance", "BTC", "1"))
     assert unified_balance(view, ALL, None, NOW + 60 * SECOND)["unpriced"] == ["BTC"]
 
 
 def test_unrealised_profit_counts_once() -> None:
-    view = all_well()
-    tell(view, topics.POSITIONS, position("binanceusdm", "BTC/USDC:USDC", "-30"))
-    tell(view, topics.POSITIONS, position("hyperliquid", "BTC/USDC:USDC", "7"))
-    tell(view, topics.BALANCES, replace(balance("hyperliquid"), unrealised_pnl=Decimal(7)))
+    view = healthy_view()
+    publish(view, topics.POSITIONS, position("binanceusdm", "BTC/USDC:USDC", "-30"))
+    publish(view, topics.POSITIONS, position("hyperliquid", "BTC/USDC:USDC", "7"))
+    publish(view, topics.BALANCES, replace(balance("hyperliquid"), unrealised_pnl=Decimal(7)))
     answer = unified_balance(view, ALL, None, NOW)
     assert answer["unrealised_pnl_usd"] == -23
     assert answer["total_balance_usd"] == 300 - 30, "the total of this balance holds the profit already"
@@ -95,67 +95,67 @@ def test_unrealised_profit_counts_once() -> None:
     assert (held["total"], held["unrealised_pnl"], held["value_usd"]) == (300, 7, 293)
 
 
-def test_a_position_is_valued_at_the_newest_mark_and_not_as_it_was_last_reported() -> None:
+def test_a_position_is_valued_at_the_newest_mark_price() -> None:
     """Positions of USDⓈ-M are reported each minute: the figure was up to 25 USD off, and ``synced``."""
-    view = all_well()
-    tell(view, topics.POSITIONS, replace(position("binanceusdm", "BTC/USDC:USDC", "14"), quantity=Decimal(-2)))
+    view = healthy_view()
+    publish(view, topics.POSITIONS, replace(position("binanceusdm", "BTC/USDC:USDC", "14"), quantity=Decimal(-2)))
     assert unified_balance(view, ALL, None, NOW)["unrealised_pnl_usd"] == pytest.approx(-28), "the mid of its book"
-    tell(view, topics.FUNDING, funding("binanceusdm", "BTC/USDC:USDC", 101.5))
-    told = unified_balance(view, ALL, None, NOW)
-    assert told["unrealised_pnl_usd"] == pytest.approx(-2 * (101.5 - 86))
-    assert told["total_balance_usd"] == pytest.approx(300 - 31)
+    publish(view, topics.FUNDING, funding("binanceusdm", "BTC/USDC:USDC", 101.5))
+    reports = unified_balance(view, ALL, None, NOW)
+    assert reports["unrealised_pnl_usd"] == pytest.approx(-2 * (101.5 - 86))
+    assert reports["total_balance_usd"] == pytest.approx(300 - 31)
     old = unified_balance(view, ALL, None, NOW + 20 * SECOND)
     assert old["unrealised_pnl_usd"] == 14, "no fresh mark: what was reported"
 
 
 def test_the_values_of_the_exchanges_add_up_to_the_account() -> None:
-    """``binanceusdm`` stood beside ``binance`` and in it: the values added up to 254,295 of 199,481."""
-    told = unified_balance(all_well(), ALL, None, NOW)
-    accounts = told["exchange_breakdown"]
+    """``binanceusdm`` was listed beside ``binance`` and in it: the values added up to 254,295 of 199,481."""
+    reports = unified_balance(healthy_view(), ALL, None, NOW)
+    accounts = reports["exchange_breakdown"]
     assert set(accounts) == {"binance", "hyperliquid"}
     assert set(accounts["binance"]["parts"]) == {"binance", "binanceusdm"}
-    assert sum(one["total_usd"] for one in accounts.values()) == pytest.approx(told["total_balance_usd"])
-    alone = unified_balance(all_well(), ("binanceusdm", "hyperliquid"), None, NOW)["exchange_breakdown"]
+    assert sum(one["total_usd"] for one in accounts.values()) == pytest.approx(reports["total_balance_usd"])
+    alone = unified_balance(healthy_view(), ("binanceusdm", "hyperliquid"), None, NOW)["exchange_breakdown"]
     assert set(alone) == {"binanceusdm", "hyperliquid"}
 
 
 def test_synced_means_that_every_part_is_fresh() -> None:
-    view, later = all_well(), NOW + 200 * SECOND
-    tell(view, topics.BALANCES, balance("binance", "BTC", "1"), later)
+    view, later = healthy_view(), NOW + 200 * SECOND
+    publish(view, topics.BALANCES, balance("binance", "BTC", "1"), later)
     assert sync_status(view, "binance", later)["status"] == "stale", "USDC was last reported 200 s ago"
-    tell(view, topics.BALANCES, balance("binance"), later)
-    tell(view, topics.BALANCES, balance("binance", "GONE", "0"), NOW)
+    publish(view, topics.BALANCES, balance("binance"), later)
+    publish(view, topics.BALANCES, balance("binance", "GONE", "0"), NOW)
     assert sync_status(view, "binance", later)["status"] == "synced", "nothing is held of what is older"
-    tell(view, topics.POSITIONS, position("binanceusdm", "BTC/USDC:USDC", "1"))
-    tell(view, topics.BALANCES, balance("binanceusdm"), later)
+    publish(view, topics.POSITIONS, position("binanceusdm", "BTC/USDC:USDC", "1"))
+    publish(view, topics.BALANCES, balance("binanceusdm"), later)
     stale = sync_status(view, "binanceusdm", later)
     assert (stale["status"], stale["age_seconds"]) == ("stale", 200.0)
 
 
-def test_an_account_in_a_mode_that_is_not_read_right_is_not_synced() -> None:
-    view = all_well()
-    tell(view, topics.STATUS, status("binanceusdm", StatusKind.MODE, "hedge mode: change it", value=1.0))
-    told = sync_status(view, "binanceusdm", NOW)
-    assert (told["status"], told["agrees"], told["detail"]) == ("differs", None, "mode: hedge mode: change it")
-    tell(view, topics.STATUS, status("binanceusdm", StatusKind.MODE, ""))
+def test_an_account_in_an_unsupported_mode_is_not_synced() -> None:
+    view = healthy_view()
+    publish(view, topics.STATUS, status("binanceusdm", StatusKind.MODE, "hedge mode: change it", value=1.0))
+    reports = sync_status(view, "binanceusdm", NOW)
+    assert (reports["status"], reports["agrees"], reports["detail"]) == ("differs", None, "mode: hedge mode: change it")
+    publish(view, topics.STATUS, status("binanceusdm", StatusKind.MODE, ""))
     assert sync_status(view, "binanceusdm", NOW)["status"] == "synced"
 
 
-def test_only_what_was_asked_for() -> None:
-    view = all_well()
-    tell(view, topics.BALANCES, balance("binance", "BTC", "1"))
+def test_the_filter_selects_assets() -> None:
+    view = healthy_view()
+    publish(view, topics.BALANCES, balance("binance", "BTC", "1"))
     assert list(unified_balance(view, ALL, ["BTC"], NOW)["asset_breakdown"]) == ["BTC"]
     assert list(unified_balance(view, ("hyperliquid",), None, NOW)["exchange_breakdown"]) == ["hyperliquid"]
     assert unified_balance(view, ALL, [], NOW)["total_balance_usd"] == 0
 
 
-def test_a_filter_that_is_no_list_names_the_argument() -> None:
+def test_an_invalid_filter_names_the_argument() -> None:
     with pytest.raises(UsageError, match="asset_filter"):
-        unified_balance(all_well(), ALL, "BTC", NOW)
+        unified_balance(healthy_view(), ALL, "BTC", NOW)
 
 
-def test_sync_status_tells_age_and_agreement() -> None:
-    view = all_well()
+def test_sync_status_has_age_and_agreement() -> None:
+    view = healthy_view()
     assert sync_status(view, "binance", NOW + 3 * SECOND) == {
         "status": "synced",
         "age_seconds": 3.0,
@@ -163,26 +163,26 @@ def test_sync_status_tells_age_and_agreement() -> None:
         "detail": "",
     }
     text = "USDC: the stream said 1, the exchange says 2"
-    tell(view, topics.STATUS, status("binance", StatusKind.DIFFERENCE, text, value=1.0))
+    publish(view, topics.STATUS, status("binance", StatusKind.DIFFERENCE, text, value=1.0))
     differs = sync_status(view, "binance", NOW + 3 * SECOND)
     assert (differs["status"], differs["agrees"]) == ("differs", False)
     assert "the exchange says 2" in differs["detail"]
     assert sync_status(view, "binance", NOW + 200 * SECOND)["status"] == "stale"
     assert sync_status(View(), "binance", NOW)["status"] == "missing"
-    tell(view, topics.STATUS, status("binance", StatusKind.DIFFERENCE, "they agree again", value=0.0))
+    publish(view, topics.STATUS, status("binance", StatusKind.DIFFERENCE, "they agree again", value=0.0))
     assert sync_status(view, "binance", NOW + 3 * SECOND)["status"] == "synced"
 
 
-def test_a_position_in_what_nobody_listed_is_named() -> None:
-    view = all_well()
-    tell(view, topics.POSITIONS, position("binanceusdm", "NEW/USDC:USDC", "5"))
+def test_a_position_of_an_unlisted_instrument_is_unpriced() -> None:
+    view = healthy_view()
+    publish(view, topics.POSITIONS, position("binanceusdm", "NEW/USDC:USDC", "5"))
     answer = unified_balance(view, ALL, None, NOW)
     assert (answer["unrealised_pnl_usd"], answer["unpriced"]) == (0, ["binanceusdm:NEW/USDC:USDC"])
-    tell(view, topics.INSTRUMENTS, instrument("binanceusdm", "NEW/USDC:USDC"))
+    publish(view, topics.INSTRUMENTS, instrument("binanceusdm", "NEW/USDC:USDC"))
     assert unified_balance(view, ALL, None, NOW)["unrealised_pnl_usd"] == 5
 
 
-def test_nothing_there_is_an_answer_too() -> None:
+def test_empty_accounts_give_an_empty_answer() -> None:
     answer = unified_balance(View(), ALL, None, NOW)
     assert answer["total_balance_usd"] == 0
     assert answer["last_updated"] == ""
@@ -190,7 +190,7 @@ def test_nothing_there_is_an_answer_too() -> None:
 
 
 def test_btc_is_worth_its_aggregated_price() -> None:
-    view = all_well()
-    tell(view, topics.BALANCES, balance("hyperliquid", "BTC", "2"))
-    tell(view, topics.PRICES, price(sources=(source(price=50.0),)))
+    view = healthy_view()
+    publish(view, topics.BALANCES, balance("hyperliquid", "BTC", "2"))
+    publish(view, topics.PRICES, price(sources=(source(price=50.0),)))
     assert unified_balance(view, ALL, ["BTC"], NOW)["total_balance_usd"] == 100

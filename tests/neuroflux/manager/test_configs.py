@@ -1,4 +1,4 @@
-"""What ``initialize_exchanges`` is given: every key has its effect, every mistake its name, no secret is shown."""
+"""The configurations of ``initialize_exchanges``: each key has its effect, each error its key; no secret is shown."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from neuroflux.engine.risk.limits import BALANCES_LIFE
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.exchanges.kit.requests import Keys
-from neuroflux.manager.configs import Wanted, read_configs
+from neuroflux.manager.configs import RequestedConfig, read_configs
 from neuroflux.manager.initialise import Simulated, answer, config_fault, state_fault
-from neuroflux.manager.key_handover import Handed, variables
+from neuroflux.manager.key_handover import HandoverResult, variables
 from neuroflux.manager.view import View
 from neuroflux.runtime.settings import Settings
-from tests.neuroflux.manager.told import NOW, SECOND, all_well
+from tests.neuroflux.manager.reports import NOW, SECOND, healthy_view
 
 SIMULATED = Simulated({"binance": frozenset({""}), "hyperliquid": frozenset({"", "0xaccount"})})
 
@@ -25,20 +25,20 @@ def test_the_reference_s_structure_is_read() -> None:
     binance = {"api_key": "k", "secret_key": "s", "subaccount": "desk", "default_leverage": 3.0}
     hyperliquid = {"testnet": True, "max_leverage": 5, "rate_limits": {"requests_per_second": 10}}
     assert read_configs({"hyperliquid": hyperliquid, "binance": binance}) == [
-        Wanted("hyperliquid", testnet=True, leverage=5.0, max_leverage=5.0, weight_per_minute=600.0),
-        Wanted("binance", Keys("k", "s"), leverage=3.0, subaccount="desk"),
-        Wanted("binanceusdm", Keys("k", "s"), leverage=3.0, subaccount="desk"),
+        RequestedConfig("hyperliquid", testnet=True, leverage=5.0, max_leverage=5.0, weight_per_minute=600.0),
+        RequestedConfig("binance", Keys("k", "s"), leverage=3.0, subaccount="desk"),
+        RequestedConfig("binanceusdm", Keys("k", "s"), leverage=3.0, subaccount="desk"),
     ]
 
 
 @pytest.mark.parametrize("rates", [{"weight_per_minute": 100}, {"requests_per_second": 1.67}])
-def test_the_lowest_rate_that_is_taken_is_one_that_the_execution_obeys(rates: dict[str, float]) -> None:
-    (wanted,) = read_configs({"hyperliquid": {"rate_limits": rates}})
-    command = ControlCommand(kind=ControlKind.LIMITS, account="hyperliquid", limits=wanted.limits)
+def test_the_lowest_accepted_rate_is_accepted_by_the_execution(rates: dict[str, float]) -> None:
+    (requested,) = read_configs({"hyperliquid": {"rate_limits": rates}})
+    command = ControlCommand(kind=ControlKind.LIMITS, account="hyperliquid", limits=requested.limits)
     assert control_fault(command, EXCHANGE_IDS) == ""
 
 
-def test_the_part_of_its_own_name_has_its_own_configuration() -> None:
+def test_a_part_with_its_own_entry_has_its_own_configuration() -> None:
     own = read_configs({"binance": {"max_leverage": 2}, "binanceusdm": {"max_leverage": 4}})
     assert {one.exchange: one.leverage for one in own} == {"binance": 2, "binanceusdm": 4}
 
@@ -49,15 +49,15 @@ def test_the_part_of_its_own_name_has_its_own_configuration() -> None:
         ({}, "exchange_configs"),
         ([], "exchange_configs"),
         ({"kraken": {}}, "'kraken'"),
-        ({"binance": None}, r"\['binance'\]: a dict"),
+        ({"binance": None}, r"\['binance'\]: expected a dict"),
         ({"binance": {"apikey": "x"}}, r"\['binance'\]\['apikey'\]: unknown key"),
-        ({"binance": {"api_key": 7}}, r"\['api_key'\]: text is wanted, not int"),
-        ({"binance": {"testnet": "yes"}}, r"\['testnet'\]: True or False"),
+        ({"binance": {"api_key": 7}}, r"\['api_key'\]: expected text, not int"),
+        ({"binance": {"testnet": "yes"}}, r"\['testnet'\]: expected True or False"),
         ({"binance": {"max_leverage": "3"}}, r"\['max_leverage'\]: a number of at least 1"),
         ({"binance": {"max_leverage": True}}, r"\['max_leverage'\]"),
         ({"binance": {"max_leverage": float("nan")}}, r"\['max_leverage'\]"),
         ({"binance": {"max_leverage": 2, "default_leverage": 3}}, r"\['default_leverage'\]: is above max_leverage"),
-        ({"binance": {"rate_limits": 5}}, r"\['rate_limits'\]: a dict"),
+        ({"binance": {"rate_limits": 5}}, r"\['rate_limits'\]: expected a dict"),
         ({"binance": {"rate_limits": {"per_year": 5}}}, r"\['rate_limits'\]\['per_year'\]: unknown"),
         (
             {"binance": {"rate_limits": {"weight_per_minute": 0}}},
@@ -70,88 +70,93 @@ def test_the_part_of_its_own_name_has_its_own_configuration() -> None:
         ),
     ],
 )
-def test_a_mistake_is_named(configs: Any, named: str) -> None:
+def test_an_error_names_the_key(configs: Any, named: str) -> None:
     with pytest.raises(UsageError, match=named):
         read_configs(configs)
 
 
 def test_no_secret_is_shown() -> None:
-    (wanted,) = read_configs({"hyperliquid": {"api_key": "SECRET1", "secret_key": "SECRET2"}})
-    assert "SECRET" not in repr(wanted)
+    (requested,) = read_configs({"hyperliquid": {"api_key": "SECRET1", "secret_key": "SECRET2"}})
+    assert "SECRET" not in repr(requested)
     with pytest.raises(UsageError) as error:
         read_configs({"hyperliquid": {"api_key": ["SECRET1"]}})
     assert "SECRET" not in str(error.value)
 
 
-def test_simulated_exchanges_take_any_keys_and_know_their_accounts(tmp_path: Path) -> None:
+def test_simulated_exchanges_accept_any_keys_and_known_subaccounts(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    given = Wanted("binance", Keys("your_key", "your_secret"), testnet=True)
-    assert not config_fault(given, SIMULATED, settings, Handed())
-    assert not config_fault(Wanted("hyperliquid", subaccount="0xaccount"), SIMULATED, settings, Handed())
-    assert "no subaccount 'desk'" in config_fault(Wanted("binance", subaccount="desk"), SIMULATED, settings, Handed())
+    given = RequestedConfig("binance", Keys("your_key", "your_secret"), testnet=True)
+    assert not config_fault(given, SIMULATED, settings, HandoverResult())
+    assert not config_fault(
+        RequestedConfig("hyperliquid", subaccount="0xaccount"), SIMULATED, settings, HandoverResult()
+    )
+    assert "no subaccount 'desk'" in config_fault(
+        RequestedConfig("binance", subaccount="desk"), SIMULATED, settings, HandoverResult()
+    )
 
 
-def test_a_stack_elsewhere_can_only_be_compared_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_of_a_remote_stack_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, real = Settings(home=tmp_path), Simulated()
 
-    def fault(wanted: Wanted) -> str:
-        return config_fault(wanted, real, settings, Handed())
+    def fault(requested: RequestedConfig) -> str:
+        return config_fault(requested, real, settings, HandoverResult())
 
-    assert not fault(Wanted("binance")), "whether the services have keys is for them to say"
-    assert "not those of" in fault(Wanted("binance", Keys("KEY", "HIDDEN")))
+    assert not fault(RequestedConfig("binance")), "whether the services have keys is for them to say"
+    assert "not those of" in fault(RequestedConfig("binance", Keys("KEY", "HIDDEN")))
     monkeypatch.setenv("NEUROFLUX_BINANCE_API_KEY", "KEY")
     monkeypatch.setenv("NEUROFLUX_BINANCE_SECRET_KEY", "HIDDEN")
-    assert not fault(Wanted("binance", Keys("KEY", "HIDDEN")))
-    other = fault(Wanted("binance", Keys("KEY", "OTHER")))
+    assert not fault(RequestedConfig("binance", Keys("KEY", "HIDDEN")))
+    other = fault(RequestedConfig("binance", Keys("KEY", "OTHER")))
     assert "not those of" in other
     assert "HIDDEN" not in other
     assert "OTHER" not in other
-    assert "testnet" in fault(Wanted("binance", testnet=True))
-    assert not fault(Wanted("binance", testnet=False))
-    assert "it has keys of its own" in fault(Wanted("binance", subaccount="desk"))
-    assert "subaccount 'desk'" in fault(Wanted("binance", Keys("KEY", "HIDDEN"), subaccount="desk"))
+    assert "testnet" in fault(RequestedConfig("binance", testnet=True))
+    assert not fault(RequestedConfig("binance", testnet=False))
+    assert "it needs its own keys" in fault(RequestedConfig("binance", subaccount="desk"))
+    assert "subaccount 'desk'" in fault(RequestedConfig("binance", Keys("KEY", "HIDDEN"), subaccount="desk"))
     monkeypatch.setenv("NEUROFLUX_BINANCE_SUBACCOUNT", "desk")
-    assert not fault(Wanted("binance", Keys("KEY", "HIDDEN"), subaccount="desk"))
+    assert not fault(RequestedConfig("binance", Keys("KEY", "HIDDEN"), subaccount="desk"))
     alone = Settings(home=tmp_path, exchanges=("hyperliquid",))
-    assert "NEUROFLUX_EXCHANGES" in config_fault(Wanted("binance"), real, alone, Handed(here=True))
+    assert "NEUROFLUX_EXCHANGES" in config_fault(RequestedConfig("binance"), real, alone, HandoverResult(local=True))
 
 
 def test_a_passphrase_is_handed_over_with_its_key() -> None:
-    config = {"api_key": "k", "secret_key": "s", "passphrase": "p"}
-    (wanted,) = read_configs({"hyperliquid": config})
-    assert wanted.keys == Keys("k", "s", passphrase="p")
-    assert variables([wanted]) == {
+    (requested,) = read_configs({"hyperliquid": {"api_key": "k", "secret_key": "s", "passphrase": "p"}})
+    assert requested.keys == Keys("k", "s", passphrase="p")
+    assert variables([requested]) == {
         "NEUROFLUX_HYPERLIQUID_API_KEY": "k",
         "NEUROFLUX_HYPERLIQUID_SECRET_KEY": "s",
         "NEUROFLUX_HYPERLIQUID_PASSPHRASE": "p",
     }
 
 
-def test_a_stack_that_runs_here_is_given_all_that_was_asked_for_and_no_more(tmp_path: Path) -> None:
+def test_a_local_stack_gets_exactly_the_requested_variables(tmp_path: Path) -> None:
     subaccount = "0x" + "dE" * 20
-    wanted = Wanted("hyperliquid", Keys("0xmaster", "agent"), testnet=False, subaccount=subaccount)
-    assert variables([wanted, Wanted("binance")]) == {
+    requested = RequestedConfig("hyperliquid", Keys("0xmaster", "agent"), testnet=False, subaccount=subaccount)
+    assert variables([requested, RequestedConfig("binance")]) == {
         "NEUROFLUX_HYPERLIQUID_API_KEY": "0xmaster",
         "NEUROFLUX_HYPERLIQUID_SECRET_KEY": "agent",
         "NEUROFLUX_HYPERLIQUID_SUBACCOUNT": subaccount,
         "NEUROFLUX_HYPERLIQUID_TESTNET": "0",
     }
-    settings, real, here = Settings(home=tmp_path), Simulated(), Handed(here=True)
-    assert not config_fault(wanted, real, settings, here)
-    assert "an address is wanted" in config_fault(Wanted("hyperliquid", subaccount="desk"), real, settings, here)
-    assert "keys of its own" in config_fault(Wanted("binance", subaccount="desk"), real, settings, here)
-    assert not config_fault(Wanted("binance", Keys("K", "S"), subaccount="desk"), real, settings, here)
+    settings, real, here = Settings(home=tmp_path), Simulated(), HandoverResult(local=True)
+    assert not config_fault(requested, real, settings, here)
+    assert "expected an address" in config_fault(
+        RequestedConfig("hyperliquid", subaccount="desk"), real, settings, here
+    )
+    assert "its own keys" in config_fault(RequestedConfig("binance", subaccount="desk"), real, settings, here)
+    assert not config_fault(RequestedConfig("binance", Keys("K", "S"), subaccount="desk"), real, settings, here)
 
 
-def test_ready_is_what_has_fresh_health_and_balances() -> None:
-    view = all_well()
+def test_ready_requires_fresh_health_and_balances() -> None:
+    view = healthy_view()
     assert state_fault(view, "binance", NOW) == ""
     assert state_fault(view, "binance", NOW, since=NOW + 1) == "its balances are not known", "of another account"
     assert "21 s ago" in state_fault(view, "binance", NOW + 21 * SECOND)
-    assert "nothing is known" in state_fault(View(), "binance", NOW)
+    assert "its health is not known" in state_fault(View(), "binance", NOW)
     view.balances_written.clear()
     assert state_fault(view, "binance", NOW) == "its balances are not known"
-    assert BALANCES_LIFE > 120 * SECOND, "balances are told each minute"
+    assert BALANCES_LIFE > 120 * SECOND, "balances are published every minute"
 
 
 @pytest.mark.parametrize(
@@ -162,10 +167,10 @@ def test_ready_is_what_has_fresh_health_and_balances() -> None:
         ({"binance": "offline: x", "hyperliquid": "y"}, "failed", 0),
     ],
 )
-def test_the_answer_says_what_failed_and_why(reasons: dict[str, str], status: str, active: int) -> None:
-    wanted = [Wanted(name) for name in reasons]
-    told = answer(all_well(), SIMULATED, wanted, reasons, NOW)
-    assert (told["status"], told["active_connections"]) == (status, active)
-    assert set(told["initialized_exchanges"]) | set(told["failed_exchanges"]) == set(reasons)
-    assert {name: one["reason"] for name, one in told["connection_health"].items()} == reasons
-    assert told["connection_health"]["binance"]["simulated"] is True
+def test_the_answer_lists_failures_and_reasons(reasons: dict[str, str], status: str, active: int) -> None:
+    requested = [RequestedConfig(name) for name in reasons]
+    reports = answer(healthy_view(), SIMULATED, requested, reasons, NOW)
+    assert (reports["status"], reports["active_connections"]) == (status, active)
+    assert set(reports["initialized_exchanges"]) | set(reports["failed_exchanges"]) == set(reasons)
+    assert {name: one["reason"] for name, one in reports["connection_health"].items()} == reasons
+    assert reports["connection_health"]["binance"]["simulated"] is True

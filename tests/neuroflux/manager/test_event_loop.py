@@ -1,4 +1,4 @@
-"""The loop in a thread of its own, and the package that stays light."""
+"""The event loop in its own thread, and the imports of the package."""
 
 import asyncio
 import subprocess
@@ -15,7 +15,7 @@ async def answer() -> str:
     return threading.current_thread().name
 
 
-def test_it_answers_in_its_own_thread_and_ends() -> None:
+def test_coroutines_run_in_its_own_thread_until_close() -> None:
     loop = BackgroundLoop()
     assert loop.run(answer) == "neuroflux-manager"
     loop.close()
@@ -45,7 +45,7 @@ def test_closing_cancels_what_still_runs() -> None:
     assert task.cancelled()
 
 
-def test_its_own_thread_can_t_wait_for_itself() -> None:
+def test_a_call_from_its_own_thread_is_refused() -> None:
     loop = BackgroundLoop()
 
     async def nested() -> None:

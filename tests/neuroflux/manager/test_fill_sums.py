@@ -1,4 +1,4 @@
-"""What fills came to, in units of the base, and what closing them costs."""
+"""Sums over fills, in units of the base, and the cost of closing the positions."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from neuroflux.domain import Fill, Liquidity, OrderCommand, Side
 from neuroflux.manager.answers import ArbitrageAnswer
 from neuroflux.manager.arbitrage import answer, pair_of
-from neuroflux.manager.fill_sums import closing, legs
-from neuroflux.manager.order_tracker import Followers
+from neuroflux.manager.fill_sums import close_cost, legs
+from neuroflux.manager.order_tracker import OrderTracker
 from neuroflux.manager.view import View
 from neuroflux.records import topics
 from neuroflux.records.entries import Entry
-from tests.neuroflux.manager.told import NOW, SECOND, all_well, book, instrument, tell
+from tests.neuroflux.manager.reports import NOW, SECOND, book, healthy_view, instrument, publish
 
 
 def fill(exchange: str, symbol: str, side: Side, quantity: str = "2", price: str = "100", fee: str = "0.1") -> Fill:
@@ -30,13 +30,13 @@ SHORT = fill("hyperliquid", "BTC/USDC:USDC", Side.SELL, price="103")
 
 
 def with_fees() -> View:
-    view = all_well()
+    view = healthy_view()
     for exchange in ("binanceusdm", "hyperliquid"):
-        tell(view, topics.INSTRUMENTS, instrument(exchange, "BTC/USDC:USDC", taker_fee=Decimal("0.001")))
+        publish(view, topics.INSTRUMENTS, instrument(exchange, "BTC/USDC:USDC", taker_fee=Decimal("0.001")))
     return view
 
 
-def settled(view: View, fills: Sequence[Fill]) -> ArbitrageAnswer:
+def sum_fills(view: View, fills: Sequence[Fill]) -> ArbitrageAnswer:
     command: OrderCommand = pair_of(
         {
             "symbol": "BTC/USD",
@@ -47,59 +47,59 @@ def settled(view: View, fills: Sequence[Fill]) -> ArbitrageAnswer:
             "quantity": 2,
         }
     )
-    followers = Followers()
-    with followers.follow(command.order_id) as followed:
+    tracker = OrderTracker()
+    with tracker.track(command.order_id) as tracked:
         for one in fills:
-            followers.take(Entry(topics.FILLS, 0, 0, command.order_id, one, b"", "", NOW))
-        return answer(view, command, followed, NOW - SECOND, NOW)
+            tracker.take(Entry(topics.FILLS, 0, 0, command.order_id, one, b"", "", NOW))
+        return answer(view, command, tracked, NOW - SECOND, NOW)
 
 
-def test_a_pair_of_perpetuals_has_not_earned_what_its_way_back_costs() -> None:
+def test_the_profit_of_a_pair_of_perpetuals_excludes_the_closing_cost() -> None:
     """96.12 USD were called realised, of which 64.39 were left when both positions were closed."""
-    told = settled(with_fees(), [LONG, SHORT])
-    assert told["entry_edge"] == pytest.approx(2 * 3 - 0.2)
-    assert told["exit_cost"] == pytest.approx(2 * (0.1 + 0.1) + 2 * (99.9 + 100.1) * 0.001)
-    assert told["profit_realized"] == pytest.approx(told["entry_edge"] - told["exit_cost"])
-    assert told["fees_paid"] == pytest.approx(0.2)
-    assert told["execution_time"] == 1.0
+    reports = sum_fills(with_fees(), [LONG, SHORT])
+    assert reports["entry_edge"] == pytest.approx(2 * 3 - 0.2)
+    assert reports["exit_cost"] == pytest.approx(2 * (0.1 + 0.1) + 2 * (99.9 + 100.1) * 0.001)
+    assert reports["profit_realized"] == pytest.approx(reports["entry_edge"] - reports["exit_cost"])
+    assert reports["fees_paid"] == pytest.approx(0.2)
+    assert reports["execution_time"] == 1.0
 
 
-def test_what_was_evened_out_costs_no_more_and_spot_nothing() -> None:
+def test_hedged_quantities_and_spot_have_no_closing_cost() -> None:
     view = with_fees()
     closed = fill("binanceusdm", "BTC/USDC:USDC", Side.SELL, price="101")
-    assert closing(view, [LONG, closed], NOW) == 0
-    assert closing(view, [fill("binance", "BTC/USDC", Side.BUY)], NOW) == 0
-    assert closing(view, [], NOW) == 0
-    assert settled(view, [])["profit_realized"] == 0
+    assert close_cost(view, [LONG, closed], NOW) == 0
+    assert close_cost(view, [fill("binance", "BTC/USDC", Side.BUY)], NOW) == 0
+    assert close_cost(view, [], NOW) == 0
+    assert sum_fills(view, [])["profit_realized"] == 0
 
 
-def test_a_basis_trade_has_both_of_its_legs_to_close() -> None:
+def test_a_basis_trade_closes_both_legs() -> None:
     view = with_fees()
     legs_of = [fill("binance", "BTC/USDC", Side.BUY), SHORT]
-    assert closing(view, legs_of, NOW) == pytest.approx(2 * 0.1 + 2 * 0.1 + 2 * 100.1 * 0.001)
+    assert close_cost(view, legs_of, NOW) == pytest.approx(2 * 0.1 + 2 * 0.1 + 2 * 100.1 * 0.001)
 
 
-def test_without_a_book_the_way_back_is_unknown() -> None:
+def test_without_a_book_the_closing_cost_is_unknown() -> None:
     view = View()
-    tell(view, topics.INSTRUMENTS, instrument("binanceusdm", "BTC/USDC:USDC"))
-    assert isnan(closing(view, [LONG], NOW))
-    assert isnan(settled(view, [LONG, SHORT])["profit_realized"])
+    publish(view, topics.INSTRUMENTS, instrument("binanceusdm", "BTC/USDC:USDC"))
+    assert isnan(close_cost(view, [LONG], NOW))
+    assert isnan(sum_fills(view, [LONG, SHORT])["profit_realized"])
 
 
 def test_legs_are_in_units_of_the_base() -> None:
-    view = all_well()
+    view = healthy_view()
     thousand = instrument("hyperliquid", "PEPE/USDC:USDC", multiplier=1000)
-    tell(view, topics.INSTRUMENTS, thousand)
-    tell(view, topics.BOOKS, book("hyperliquid", "PEPE/USDC:USDC", 10.0), NOW + SECOND)
+    publish(view, topics.INSTRUMENTS, thousand)
+    publish(view, topics.BOOKS, book("hyperliquid", "PEPE/USDC:USDC", 10.0), NOW + SECOND)
     parts = [fill("hyperliquid", "PEPE/USDC:USDC", Side.BUY, "50", price) for price in ("9", "11")]
     (leg,) = legs(view, parts)
     assert (leg["quantity"], leg["average_price"], leg["currency"]) == (100_000.0, 0.01, "USDC")
 
 
-def test_a_fee_without_a_price_makes_the_sum_unknown_and_is_named() -> None:
-    told = settled(with_fees(), [LONG, replace(SHORT, fee_asset="BNB")])
-    assert isnan(told["fees_paid"])
-    assert isnan(told["profit_realized"])
-    assert told["execution_details"]["unpriced"] == ["BNB"]
+def test_an_unpriced_fee_makes_the_sum_unknown_and_is_listed() -> None:
+    reports = sum_fills(with_fees(), [LONG, replace(SHORT, fee_asset="BNB")])
+    assert isnan(reports["fees_paid"])
+    assert isnan(reports["profit_realized"])
+    assert reports["execution_details"]["unpriced"] == ["BNB"]
     free = replace(SHORT, fee_asset="BNB", fee=Decimal(0))
-    assert settled(with_fees(), [LONG, free])["fees_paid"] == pytest.approx(0.1)
+    assert sum_fills(with_fees(), [LONG, free])["fees_paid"] == pytest.approx(0.1)

@@ -1,4 +1,4 @@
-"""``get_market_data_aggregated``: weighted by volume, over what is fresh and agrees; the rest is named."""
+"""``get_market_data_aggregated``: weighted by volume over what is fresh and agrees; the rest is listed as excluded."""
 
 from math import isnan
 
@@ -12,13 +12,13 @@ from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.manager.market_data import market_data
 from neuroflux.manager.view import View
 from neuroflux.records import topics
-from tests.neuroflux.manager.told import NOW, SECOND, all_well, book, instrument, price, source, status, tell
+from tests.neuroflux.manager.reports import NOW, SECOND, book, healthy_view, instrument, price, publish, source, status
 
 HYPERLIQUID = ("hyperliquid", "BTC/USDC:USDC")
 
 
-def test_of_all_exchanges_it_is_the_record_itself() -> None:
-    view = all_well()
+def test_for_all_exchanges_the_price_is_that_of_the_record() -> None:
+    view = healthy_view()
     answer, record = market_data(view, "BTC/USD", None, NOW), view.prices["BTC/USD"]
     assert (answer["aggregated_price"], answer["total_volume"]) == (record.price, record.volume)
     assert answer["price_range"] == {"min": record.low, "max": record.high}
@@ -28,8 +28,8 @@ def test_of_all_exchanges_it_is_the_record_itself() -> None:
     assert answer["causes"] == [{"topic": "market.trades", "partition": 0, "offset": 3}]
 
 
-def test_of_some_exchanges_it_is_weighted_by_their_volume() -> None:
-    answer = market_data(all_well(), "BTC/USD", ["binance"], NOW)
+def test_for_some_exchanges_the_price_is_weighted_by_volume() -> None:
+    answer = market_data(healthy_view(), "BTC/USD", ["binance"], NOW)
     assert answer["aggregated_price"] == pytest.approx((100 * 2 + 101 * 1) / 3)
     assert answer["total_volume"] == 3
     assert set(answer["exchange_data"]) == {"binance", "binanceusdm"}, "the name stands for both"
@@ -37,40 +37,40 @@ def test_of_some_exchanges_it_is_weighted_by_their_volume() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(90, 110), st.floats(0, 1e6)), min_size=2, max_size=2))
-def test_the_price_lies_within_its_range(figures: list[tuple[float, float]]) -> None:
-    view = all_well()
+def test_the_price_is_within_its_range(figures: list[tuple[float, float]]) -> None:
+    view = healthy_view()
     sources = tuple(source(name, "BTC/USDC", *each) for name, each in zip(("binance", "x"), figures, strict=True))
-    tell(view, topics.PRICES, price(sources=(*sources, source(*HYPERLIQUID, 100.0, 1.0))))
+    publish(view, topics.PRICES, price(sources=(*sources, source(*HYPERLIQUID, 100.0, 1.0))))
     answer = market_data(view, "BTC/USD", ["binance", "hyperliquid"], NOW)
     low, high = answer["price_range"]["min"], answer["price_range"]["max"]
     assert low - 1e-9 <= answer["aggregated_price"] <= high + 1e-9
 
 
 def test_one_instrument_alone() -> None:
-    answer = market_data(all_well(), "BTC/USDC", None, NOW)
+    answer = market_data(healthy_view(), "BTC/USDC", None, NOW)
     assert answer["aggregated_price"] == 100
     assert answer["exchange_data"]["binance"]["instruments"]["BTC/USDC"]["bid"] == 99.9
 
 
 def test_raw_data_is_in_the_quote_and_the_rest_in_usd() -> None:
-    view = all_well()
-    tell(view, topics.INSTRUMENTS, instrument("binance", "BTC/USDT"))
-    tell(view, topics.BOOKS, book("binance", "USDC/USDT", 1.25, half=0.05))
-    tell(view, topics.BOOKS, book("binance", "BTC/USDT", 125.0))
-    tell(view, topics.PRICES, price(sources=(source("binance", "BTC/USDT", 100.0),)))
+    view = healthy_view()
+    publish(view, topics.INSTRUMENTS, instrument("binance", "BTC/USDT"))
+    publish(view, topics.BOOKS, book("binance", "USDC/USDT", 1.25, half=0.05))
+    publish(view, topics.BOOKS, book("binance", "BTC/USDT", 125.0))
+    publish(view, topics.PRICES, price(sources=(source("binance", "BTC/USDT", 100.0),)))
     shown = market_data(view, "BTC/USDT", None, NOW)["exchange_data"]["binance"]
     assert shown["instruments"]["BTC/USDT"]["ask"] == 125.1
     assert shown["ask"] == pytest.approx(125.1 * (1 / 1.3 + 1 / 1.2) / 2)
 
 
-def test_what_has_no_share_is_named_with_its_reason() -> None:
-    view = all_well()
+def test_excluded_instruments_have_a_reason() -> None:
+    view = healthy_view()
     for symbol in ("BTC/USDT", "BTC/FDUSD", "BTC/DAI", "BTC/TUSD"):
-        tell(view, topics.INSTRUMENTS, instrument("binance", symbol, active=symbol != "BTC/TUSD"))
-    tell(view, topics.BOOKS, book("binance", "BTC/USDT", time=NOW - 11 * SECOND))
-    tell(view, topics.BOOKS, book("binance", "BTC/DAI"))
+        publish(view, topics.INSTRUMENTS, instrument("binance", symbol, active=symbol != "BTC/TUSD"))
+    publish(view, topics.BOOKS, book("binance", "BTC/USDT", time=NOW - 11 * SECOND))
+    publish(view, topics.BOOKS, book("binance", "BTC/DAI"))
     view.prices["BTC/USD"] = price(sources=(source(), source("binanceusdm", "BTC/USDC:USDC")))
-    tell(
+    publish(
         view,
         topics.STATUS,
         status("hyperliquid", StatusKind.EXCLUDED, "200 USD, but the others say 100", HYPERLIQUID[1]),
@@ -88,20 +88,20 @@ def test_what_has_no_share_is_named_with_its_reason() -> None:
 
 def test_the_best_prices_of_an_exchange_are_of_one_instrument() -> None:
     """The best of spot, perpetual and quotes together crossed itself: bid 65,130.66 above ask 65,130.14."""
-    view = all_well()
-    tell(view, topics.INSTRUMENTS, instrument("binance", "BTC/FDUSD"))
-    tell(view, topics.BOOKS, book("binance", "FDUSD/USDC", 1.001, half=0.0001))
-    tell(view, topics.BOOKS, book("binance", "BTC/FDUSD", 101.0))
+    view = healthy_view()
+    publish(view, topics.INSTRUMENTS, instrument("binance", "BTC/FDUSD"))
+    publish(view, topics.BOOKS, book("binance", "FDUSD/USDC", 1.001, half=0.0001))
+    publish(view, topics.BOOKS, book("binance", "BTC/FDUSD", 101.0))
     sources = (source("binance", "BTC/USDC", 100.0, 2.0), source("binance", "BTC/FDUSD", 101.0, 1.0))
-    tell(view, topics.PRICES, price(sources=sources))
+    publish(view, topics.PRICES, price(sources=sources))
     shown = market_data(view, "BTC/USD", ["binance"], NOW)["exchange_data"]["binance"]
     assert (shown["bid"], shown["ask"]) == (99.9, 100.1)
     assert all(one["included"] for one in shown["instruments"].values())
 
 
-def test_a_book_that_is_old_is_not_included_though_its_quotes_are_back() -> None:
-    view = all_well()
-    tell(view, topics.BOOKS, book(*HYPERLIQUID, time=NOW - 35 * SECOND))
+def test_a_stale_book_is_excluded_even_if_quotes_arrive_again() -> None:
+    view = healthy_view()
+    publish(view, topics.BOOKS, book(*HYPERLIQUID, time=NOW - 35 * SECOND))
     answer = market_data(view, "BTC/USD", None, NOW)
     assert "35.0 s old" in answer["excluded"]["hyperliquid:BTC/USDC:USDC"]
     shown = answer["exchange_data"]["hyperliquid"]
@@ -110,16 +110,16 @@ def test_a_book_that_is_old_is_not_included_though_its_quotes_are_back() -> None
     assert answer["aggregated_price"] == pytest.approx((100 * 2 + 101 * 1) / 3)
 
 
-def test_an_instrument_of_another_market_is_named_as_such() -> None:
-    view = all_well()
-    tell(view, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC", market="UBTC/USD"))
-    tell(view, topics.BOOKS, book("hyperliquid", "BTC/USDC"))
+def test_an_instrument_of_another_market_is_excluded_as_such() -> None:
+    view = healthy_view()
+    publish(view, topics.INSTRUMENTS, instrument("hyperliquid", "BTC/USDC", market="UBTC/USD"))
+    publish(view, topics.BOOKS, book("hyperliquid", "BTC/USDC"))
     excluded = market_data(view, "BTC/USDC", None, NOW)["excluded"]
     assert excluded == {"hyperliquid:BTC/USDC": "market: it is of UBTC/USD, and the price is of BTC/USD"}
 
 
-def test_without_a_fresh_price_nothing_is_made_up() -> None:
-    answer = market_data(all_well(), "BTC/USD", None, NOW + 60 * SECOND)
+def test_without_a_fresh_price_the_figures_are_unknown() -> None:
+    answer = market_data(healthy_view(), "BTC/USD", None, NOW + 60 * SECOND)
     assert answer["status"] == "no_data"
     assert isnan(answer["aggregated_price"])
     assert isnan(answer["price_range"]["min"])
@@ -130,13 +130,13 @@ def test_without_a_fresh_price_nothing_is_made_up() -> None:
 
 def test_wrong_use_names_the_argument() -> None:
     with pytest.raises(UnknownSymbol, match=r"symbol: .*'NO/USD'"):
-        market_data(all_well(), "NO/USD", None, NOW)
+        market_data(healthy_view(), "NO/USD", None, NOW)
     with pytest.raises(UnknownSymbol, match="on hyperliquid"):
-        market_data(all_well(), "BTC/USDC", ["hyperliquid"], NOW)
+        market_data(healthy_view(), "BTC/USDC", ["hyperliquid"], NOW)
     with pytest.raises(UsageError, match=r"exchanges: .*'kraken'"):
-        market_data(all_well(), "BTC/USD", ["kraken"], NOW)
-    with pytest.raises(UsageError, match="exchanges: a list"):
-        market_data(all_well(), "BTC/USD", "binance", NOW)
+        market_data(healthy_view(), "BTC/USD", ["kraken"], NOW)
+    with pytest.raises(UsageError, match="exchanges: expected a list"):
+        market_data(healthy_view(), "BTC/USD", "binance", NOW)
     with pytest.raises(UnknownSymbol):
         market_data(View(), "BTC/USD", None, NOW)
 
@@ -144,8 +144,8 @@ def test_wrong_use_names_the_argument() -> None:
 @given(st.floats(0.1, 1e5), st.floats(0.1, 1e5), st.floats(0.001, 5), st.floats(0.001, 5))
 def test_liquidity_rises_with_depth_and_tightness(size: float, more: float, half: float, wider: float) -> None:
     def score(size: float, half: float) -> float:
-        view = all_well()
-        tell(view, topics.BOOKS, book("hyperliquid", HYPERLIQUID[1], size=size, half=half))
+        view = healthy_view()
+        publish(view, topics.BOOKS, book("hyperliquid", HYPERLIQUID[1], size=size, half=half))
         return market_data(view, "BTC/USD", ["hyperliquid"], NOW)["liquidity_score"]
 
     assert 0 <= score(size, half) <= 1

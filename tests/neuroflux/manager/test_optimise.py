@@ -1,4 +1,4 @@
-"""``optimize_execution_parameters``: what the engine is asked, and how its advice is told."""
+"""``optimize_execution_parameters``: the input of the engine, and the form of its advice."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.manager.optimise import advise, read_order
 from neuroflux.records import topics
-from tests.neuroflux.manager.told import NOW, all_well, balance, tell
+from tests.neuroflux.manager.reports import NOW, balance, healthy_view, publish
 
 LIMITS = limits_of(ORDER_LIMITS)
 
@@ -36,9 +36,9 @@ def test_wrong_use_names_the_argument(size: Any, urgency: str, named: str) -> No
         read_order("BTC/USD", size, urgency)
 
 
-def test_the_advice_is_plain_numbers_on_what_is_known() -> None:
-    view = all_well()
-    tell(view, topics.BALANCES, balance("binance", "USDC", "10000"))
+def test_the_advice_uses_plain_numbers() -> None:
+    view = healthy_view()
+    publish(view, topics.BALANCES, balance("binance", "USDC", "10000"))
     answer = advise(view, read_order("BTC/USDC", 1.0, "critical"), LIMITS, "critical", (0.001,), NOW)
     assert answer["recommended_exchange"] == "binance"
     (part,) = answer["order_splitting"].values()
@@ -50,4 +50,4 @@ def test_the_advice_is_plain_numbers_on_what_is_known() -> None:
 
 def test_an_unknown_symbol_is_named() -> None:
     with pytest.raises(UnknownSymbol, match="NO/USD"):
-        advise(all_well(), read_order("NO/USD", 1.0, "normal"), LIMITS, "normal", (), NOW)
+        advise(healthy_view(), read_order("NO/USD", 1.0, "normal"), LIMITS, "normal", (), NOW)

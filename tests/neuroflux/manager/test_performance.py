@@ -1,4 +1,4 @@
-"""``track_portfolio_performance``: which markets are asked for, and how rows become holdings."""
+"""``track_portfolio_performance``: the requested markets, and rows as holdings."""
 
 import pytest
 
@@ -6,27 +6,27 @@ from neuroflux.engine.portfolio.equity import Holding
 from neuroflux.engine.portfolio.flows import Exposure, Movement
 from neuroflux.errors import UnknownSymbol, UsageError
 from neuroflux.manager.performance import (
-    FOR_EVER,
+    NEVER,
     SETTLING,
     benchmark_markets,
     benchmarks,
     exposures,
     holdings,
-    moved_by,
+    movements_of,
     priced,
     settled_until,
 )
-from tests.neuroflux.manager.told import all_well
+from tests.neuroflux.manager.reports import healthy_view
 
 
 def test_a_benchmark_is_a_market_a_symbol_or_an_asset() -> None:
-    found = benchmark_markets(all_well(), ["BTC", "BTC/USD", "BTC/USDC:USDC"])
+    found = benchmark_markets(healthy_view(), ["BTC", "BTC/USD", "BTC/USDC:USDC"])
     assert found == dict.fromkeys(["BTC", "BTC/USD", "BTC/USDC:USDC"], "BTC/USD")
-    assert benchmark_markets(all_well(), None) == {}
+    assert benchmark_markets(healthy_view(), None) == {}
     with pytest.raises(UnknownSymbol, match=r"benchmark_symbols: .*'NO'"):
-        benchmark_markets(all_well(), ["NO"])
-    with pytest.raises(UsageError, match="benchmark_symbols: a list"):
-        benchmark_markets(all_well(), "BTC")
+        benchmark_markets(healthy_view(), ["NO"])
+    with pytest.raises(UsageError, match="benchmark_symbols: expected a list"):
+        benchmark_markets(healthy_view(), "BTC")
 
 
 def test_rows_become_holdings_of_the_connected_exchanges() -> None:
@@ -41,24 +41,24 @@ def test_rows_become_holdings_of_the_connected_exchanges() -> None:
     ]
 
 
-def test_each_benchmark_has_its_prices_by_the_name_it_was_asked_with() -> None:
+def test_each_benchmark_has_its_prices_by_the_requested_name() -> None:
     rows = [("BTC/USD", 60, 100.0), ("BTC/USD", 120, 101.0)]
     series = [(60_000_000, 100.0), (120_000_000, 101.0)]
     assert benchmarks({"BTC": "BTC/USD", "BTC/USD": "BTC/USD"}, rows) == {"BTC": series, "BTC/USD": series}
 
 
-def test_a_quote_in_a_market_does_not_end_the_text() -> None:
+def test_a_quotation_mark_in_a_market_is_escaped() -> None:
     assert r"IN ('A\' OR 1')" in priced(["A' OR 1"])
 
 
 def test_fills_and_fees_become_movements() -> None:
-    named = all_well().instrument
+    find_instrument = healthy_view().instrument
     rows = [
         (5, "binance", "BTC/USDC", "buy", "100", "2", "0.001", "BTC"),
         (6, "hyperliquid", "BTC/USDC:USDC", "sell", "100", "2", "0.1", "USDC"),
         (7, "binance", "GONE/USDC", "buy", "1", "1", "1", "BNB"),
     ]
-    assert moved_by(rows, named) == [
+    assert movements_of(rows, find_instrument) == [
         Movement(5, "binance", "BTC", 2.0, to="BTC"),
         Movement(5, "binance", "USDC", -200.0, to="BTC"),
         Movement(5, "binance", "BTC", -0.001, to="BTC"),
@@ -68,18 +68,18 @@ def test_fills_and_fees_become_movements() -> None:
     ]
 
 
-def test_a_position_is_open_until_it_is_told_closed() -> None:
+def test_a_position_is_open_until_it_is_reported_closed() -> None:
     name, second = ("hyperliquid", "BTC/USDC:USDC"), 1_000_000
-    named = all_well().instrument
+    find_instrument = healthy_view().instrument
     rows = [(60, *name, 1, 1), (180, *name, 1, 0), (240, *name, 0, 0), (300, *name, 1, 0), (600, *name, 1, 1)]
-    assert exposures(rows, named) == [
+    assert exposures(rows, find_instrument) == [
         Exposure("hyperliquid", "USDC", 60 * second, 240 * second),
         Exposure("hyperliquid", "USDC", 300 * second, 360 * second),
-        Exposure("hyperliquid", "USDC", 600 * second, FOR_EVER),
+        Exposure("hyperliquid", "USDC", 600 * second, NEVER),
     ]
 
 
-def test_a_balance_counts_once_the_fills_that_led_to_it_are_stored() -> None:
+def test_a_balance_counts_once_its_fills_are_stored() -> None:
     newest, names = 100 * SETTLING, ("binance", "hyperliquid")
     assert settled_until([(newest,)], [], names) == dict.fromkeys(names, 99 * SETTLING)
     missing = [("binance", 50 * SETTLING), ("other", 1), ("hyperliquid", newest)]

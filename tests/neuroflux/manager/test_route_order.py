@@ -1,4 +1,4 @@
-"""``route_order``: what it refuses, and an answer that is one snapshot of the order, in units of the base."""
+"""``route_order``: invalid requests, and an answer that is one snapshot of the order, in units of the base."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from msgspec.structs import replace
 from neuroflux.domain import Allocation, Candidate, OrderDecision, OrderEvent, OrderState, Side
 from neuroflux.errors import UsageError
 from neuroflux.manager.answers import RouteOrderAnswer
-from neuroflux.manager.order_answer import answer, has_taken, is_settled
-from neuroflux.manager.order_tracker import Followers
+from neuroflux.manager.order_answer import answer, has_fills, is_settled
+from neuroflux.manager.order_tracker import OrderTracker
 from neuroflux.manager.orders import command_of
 from neuroflux.manager.view import View
 from neuroflux.records import topics
 from neuroflux.records.entries import Entry
-from tests.neuroflux.manager.told import NOW, all_well, instrument, tell
+from tests.neuroflux.manager.reports import NOW, healthy_view, instrument, publish
 
 MARKET = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.1}
 LIMIT = MARKET | {"type": "limit", "price": 90}
@@ -55,15 +55,15 @@ S = OrderState
         ({"order_id": "a'b"}, "order_id"),
     ],
 )
-def test_what_would_be_ignored_or_bind_nothing_is_refused(change: dict[str, Any], named: str) -> None:
-    """A market order with a price of 1 was filled at 149.94; a bound of NaN bound nothing."""
+def test_invalid_requests_are_refused(change: dict[str, Any], named: str) -> None:
+    """A market order with a price of 1 was filled at 149.94; a bound of NaN had no effect."""
     with pytest.raises(UsageError, match=named):
-        command_of(all_well(), MARKET | change, "optimal")
+        command_of(healthy_view(), MARKET | change, "optimal")
 
 
-def test_what_is_whole_is_taken_as_it_was_written() -> None:
-    assert command_of(all_well(), MARKET | {"price": None}, "optimal").price == 0
-    command = command_of(all_well(), LIMIT | {"quantity": "1e-3", "requirements": {"max_fee": 1}}, "optimal")
+def test_a_valid_request_is_read_exactly() -> None:
+    assert command_of(healthy_view(), MARKET | {"price": None}, "optimal").price == 0
+    command = command_of(healthy_view(), LIMIT | {"quantity": "1e-3", "requirements": {"max_fee": 1}}, "optimal")
     assert (command.quantity, command.price) == (Decimal("0.001"), Decimal(90))
 
 
@@ -99,25 +99,25 @@ ONE = decision(("binance", "BTC/USDC", "1"))
 def answered(
     *records: OrderEvent | OrderDecision, request: Mapping[str, Any] = MARKET, view: View | None = None
 ) -> tuple[RouteOrderAnswer, bool]:
-    """The answer on these records, and whether nothing more is waited for."""
-    view = view or all_well()
+    """The answer for these records, and whether the order is settled."""
+    view = view or healthy_view()
     command = command_of(view, dict(request) | {"order_id": "o"}, "optimal")
-    followers = Followers()
-    with followers.follow("o") as followed:
+    tracker = OrderTracker()
+    with tracker.track("o") as tracked:
         for record in records:
             topic = topics.DECISIONS if isinstance(record, OrderDecision) else topics.EVENTS
-            followers.take(Entry(topic, 0, 0, "o", record, b"", "", NOW))
-        return answer(view, command, followed), is_settled(command, followed)
+            tracker.take(Entry(topic, 0, 0, "o", record, b"", "", NOW))
+        return answer(view, command, tracked), is_settled(command, tracked)
 
 
-def test_a_leg_s_end_is_not_the_order_s() -> None:
-    """22 of 24 rejected orders were answered as ``routed``: a leg's rejection counted as the exchange's answer."""
+def test_the_end_of_a_leg_is_not_the_end_of_the_order() -> None:
+    """22 of 24 rejected orders were returned as ``routed``: a leg's rejection counted as the exchange's answer."""
     began = (event(S.RECEIVED), ONE, event(S.ROUTED), event(S.REJECTED, "leg", reason="no"))
-    told, done = answered(*began)
-    assert (told["status"], told["state"], done) == ("pending", "routed", False)
-    told, done = answered(*began, event(S.REJECTED, reason="no"))
-    assert (told["status"], told["state"], done) == ("failed", "rejected", True)
-    assert told["routing_reason"] == "no"
+    reports, done = answered(*began)
+    assert (reports["status"], reports["state"], done) == ("pending", "routed", False)
+    reports, done = answered(*began, event(S.REJECTED, reason="no"))
+    assert (reports["status"], reports["state"], done) == ("failed", "rejected", True)
+    assert reports["routing_reason"] == "no"
 
 
 @pytest.mark.parametrize(
@@ -131,74 +131,79 @@ def test_a_leg_s_end_is_not_the_order_s() -> None:
         ((ONE, event(S.ACKNOWLEDGED, "leg"), event(S.CANCELLED)), True),
     ],
 )
-def test_a_limit_that_crosses_has_not_taken_when_it_is_acknowledged(
+def test_a_crossing_limit_order_has_no_fills_at_its_acknowledgement(
     records: tuple[OrderEvent | OrderDecision, ...], done: bool
 ) -> None:
-    """It was answered as resting with nothing filled, 65 ms after the exchange had filled it."""
-    followers = Followers()
-    with followers.follow("o") as followed:
+    """It was returned as resting with nothing filled, 65 ms after the exchange had filled it."""
+    tracker = OrderTracker()
+    with tracker.track("o") as tracked:
         for record in records:
             topic = topics.DECISIONS if isinstance(record, OrderDecision) else topics.EVENTS
-            followers.take(Entry(topic, 0, 0, "o", record, b"", "", NOW))
-        assert has_taken(followed) is done
+            tracker.take(Entry(topic, 0, 0, "o", record, b"", "", NOW))
+        assert has_fills(tracked) is done
 
 
 @pytest.mark.parametrize("state", [S.REFUSED, S.REJECTED, S.EXPIRED, S.CANCELLED])
 def test_an_order_that_ended_without_a_fill_has_failed(state: OrderState) -> None:
-    told, done = answered(ONE, event(state, reason="why"))
-    assert (told["status"], told["state"], told["routing_reason"], done) == ("failed", state.value, "why", True)
-    assert isnan(told["average_price"])
+    reports, done = answered(ONE, event(state, reason="why"))
+    assert (reports["status"], reports["state"], reports["routing_reason"], done) == (
+        "failed",
+        state.value,
+        "why",
+        True,
+    )
+    assert isnan(reports["average_price"])
 
 
 @pytest.mark.parametrize("state", [S.FILLED, S.EXPIRED, S.CANCELLED])
 def test_the_figures_of_an_ended_order_are_its_own(state: OrderState) -> None:
-    told, done = answered(
+    reports, done = answered(
         ONE, event(S.ROUTED), event(S.FILLED, "leg", "0.4", "101"), event(state, filled="0.4", average="100.5")
     )
-    assert (told["status"], told["state"], done) == ("routed", state.value, True)
-    assert (told["filled_quantity"], told["average_price"]) == (0.4, 100.5)
-    assert told["average_price_currency"] == "USDC"
+    assert (reports["status"], reports["state"], done) == ("routed", state.value, True)
+    assert (reports["filled_quantity"], reports["average_price"]) == (0.4, 100.5)
+    assert reports["average_price_currency"] == "USDC"
 
 
-def test_a_filled_leg_is_waited_for_until_the_order_says_so() -> None:
-    told, done = answered(ONE, event(S.ROUTED), event(S.FILLED, "leg", "1", "100"))
-    assert (told["status"], done) == ("pending", False)
-    assert (told["filled_quantity"], told["average_price"]) == (1.0, 100.0)
+def test_a_filled_leg_waits_for_the_end_of_the_order() -> None:
+    reports, done = answered(ONE, event(S.ROUTED), event(S.FILLED, "leg", "1", "100"))
+    assert (reports["status"], done) == ("pending", False)
+    assert (reports["filled_quantity"], reports["average_price"]) == (1.0, 100.0)
 
 
 @pytest.mark.parametrize("average", ["0", None])
 def test_an_unknown_price_is_never_0(average: str | None) -> None:
-    told, _ = answered(ONE, event(S.FILLED, filled="1", average=average))
-    assert told["filled_quantity"] == 1.0
-    assert isnan(told["average_price"])
-    told, done = answered(ONE, event(S.ROUTED), event(S.WORKING, "leg", "1", average), request=LIMIT)
-    assert isnan(told["average_price"])
-    assert told["status"] == "routed"
+    reports, _ = answered(ONE, event(S.FILLED, filled="1", average=average))
+    assert reports["filled_quantity"] == 1.0
+    assert isnan(reports["average_price"])
+    reports, done = answered(ONE, event(S.ROUTED), event(S.WORKING, "leg", "1", average), request=LIMIT)
+    assert isnan(reports["average_price"])
+    assert reports["status"] == "routed"
     assert not done, "the price is waited for"
 
 
-def test_what_rests_is_routed_when_its_exchange_has_confirmed_it() -> None:
-    told, done = answered(ONE, event(S.ROUTED), event(S.SENDING, "leg"), request=LIMIT)
-    assert (told["status"], done) == ("pending", False)
-    told, done = answered(ONE, event(S.ROUTED), event(S.ACKNOWLEDGED, "leg"), request=LIMIT)
-    assert (told["status"], told["state"], done) == ("routed", "routed", True)
-    assert told["filled_quantity"] == 0
-    told, done = answered(ONE, event(S.ROUTED), event(S.ACKNOWLEDGED, "leg"))
-    assert (told["status"], done) == ("pending", False), "a market order does not rest"
+def test_a_resting_order_is_routed_once_its_exchange_confirmed_it() -> None:
+    reports, done = answered(ONE, event(S.ROUTED), event(S.SENDING, "leg"), request=LIMIT)
+    assert (reports["status"], done) == ("pending", False)
+    reports, done = answered(ONE, event(S.ROUTED), event(S.ACKNOWLEDGED, "leg"), request=LIMIT)
+    assert (reports["status"], reports["state"], done) == ("routed", "routed", True)
+    assert reports["filled_quantity"] == 0
+    reports, done = answered(ONE, event(S.ROUTED), event(S.ACKNOWLEDGED, "leg"))
+    assert (reports["status"], done) == ("pending", False), "a market order does not rest"
 
 
-def test_every_leg_that_was_chosen_must_be_confirmed() -> None:
+def test_every_chosen_leg_must_be_confirmed() -> None:
     both = decision(("binance", "BTC/USDC", "1"), ("hyperliquid", "BTC/USDC:USDC", "1"))
     first = event(S.ACKNOWLEDGED, "a")
-    told, done = answered(both, event(S.ROUTED), first, request=LIMIT)
-    assert (told["status"], done) == ("pending", False)
+    reports, done = answered(both, event(S.ROUTED), first, request=LIMIT)
+    assert (reports["status"], done) == ("pending", False)
     second = event(S.IN_DOUBT, "b", exchange="hyperliquid", symbol="BTC/USDC:USDC")
-    told, done = answered(both, event(S.ROUTED), first, second, request=LIMIT)
-    assert (told["status"], done) == ("pending", False)
+    reports, done = answered(both, event(S.ROUTED), first, second, request=LIMIT)
+    assert (reports["status"], done) == ("pending", False)
 
 
-def test_the_decision_is_waited_for_unless_there_is_none() -> None:
-    """It is on a topic of its own, and its record may come after the events."""
+def test_the_decision_is_awaited_unless_the_order_is_refused() -> None:
+    """The decision is on a topic of its own, and its record may arrive after the events."""
     for records, request in (
         ([event(S.FILLED, filled="1", average="100")], MARKET),
         ([event(S.ACKNOWLEDGED, "a")], LIMIT),
@@ -208,11 +213,11 @@ def test_the_decision_is_waited_for_unless_there_is_none() -> None:
     assert answered(event(S.REFUSED))[1], "what is refused at once was not decided about"
 
 
-def test_nothing_known_is_nan_and_not_0() -> None:
-    told, done = answered()
-    assert (told["status"], told["state"], done) == ("pending", "", False)
+def test_unknown_figures_are_nan_and_not_0() -> None:
+    reports, done = answered()
+    assert (reports["status"], reports["state"], done) == ("pending", "", False)
     refused, _ = answered(decision(reason="funds: none"), event(S.REFUSED, reason="funds: none"))
-    for one in (told, refused):
+    for one in (reports, refused):
         assert isnan(one["average_price"])
         assert isnan(one["execution_time"])
         assert set(one["estimated_costs"]) == {"fee", "spread", "slippage", "conversion", "total"}
@@ -224,28 +229,28 @@ def test_nothing_known_is_nan_and_not_0() -> None:
 
 
 @given(st.sampled_from([1, 10, 1000]), st.integers(1, 10**6), st.integers(1, 10**6), st.booleans())
-def test_a_multiplier_is_not_seen(multiplier: int, quantity: int, cents: int, ended: bool) -> None:
-    """The same order was answered with 50,000 or 50,000,000, by which of its records had come."""
+def test_figures_are_per_unit_of_the_base(multiplier: int, quantity: int, cents: int, ended: bool) -> None:
+    """The same order was answered with 50,000 or 50,000,000, depending on which of its records had arrived."""
     view = View()
     listed = instrument("hyperliquid", "PEPE/USDC:USDC", multiplier=multiplier)
-    tell(view, topics.INSTRUMENTS, listed)
+    publish(view, topics.INSTRUMENTS, listed)
     wire, price = Decimal(quantity) / multiplier, Decimal(cents) / 100
     chosen = decision(("hyperliquid", "PEPE/USDC:USDC", str(wire)))
     where = {"exchange": "hyperliquid", "symbol": "PEPE/USDC:USDC"}
     leg = event(S.FILLED, "leg", str(wire), str(price * multiplier), **where)
     whole = (event(S.FILLED, "", str(quantity), str(price), **where),) if ended else ()
-    told, _ = answered(chosen, leg, *whole, request=MARKET | {"symbol": "PEPE/USD"}, view=view)
-    assert told["filled_quantity"] == pytest.approx(quantity)
-    assert told["average_price"] == pytest.approx(float(price))
-    assert told["chosen"] == [{**where, "quantity": pytest.approx(quantity)}]
-    assert told["average_price_currency"] == "USDC"
+    reports, _ = answered(chosen, leg, *whole, request=MARKET | {"symbol": "PEPE/USD"}, view=view)
+    assert reports["filled_quantity"] == pytest.approx(quantity)
+    assert reports["average_price"] == pytest.approx(float(price))
+    assert reports["chosen"] == [{**where, "quantity": pytest.approx(quantity)}]
+    assert reports["average_price_currency"] == "USDC"
 
 
 def test_legs_of_several_quotes_are_averaged_in_usd() -> None:
-    view = all_well()
-    tell(view, topics.INSTRUMENTS, instrument("binance", "BTC/USDT"))
+    view = healthy_view()
+    publish(view, topics.INSTRUMENTS, instrument("binance", "BTC/USDT"))
     both = decision(("binance", "BTC/USDC", "1"), ("binance", "BTC/USDT", "1"))
     legs = (event(S.WORKING, "a", "1", "100"), event(S.WORKING, "b", "1", "102", symbol="BTC/USDT"))
-    told, _ = answered(both, *legs, request=LIMIT, view=view)
-    assert told["average_price_currency"] == "USD"
-    assert isnan(told["average_price"]), "USDT has no rate here"
+    reports, _ = answered(both, *legs, request=LIMIT, view=view)
+    assert reports["average_price_currency"] == "USD"
+    assert isnan(reports["average_price"]), "USDT has no rate here"

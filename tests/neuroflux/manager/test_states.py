@@ -1,4 +1,4 @@
-"""Answers have the reference's keys and types with exchanges in every state, also when nobody does what is asked."""
+"""Answers have the reference's keys and types with exchanges in every state, also if no service responds."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from neuroflux.kafka.publisher import Publisher
 from neuroflux.manager import initialise
 from neuroflux.manager.async_manager import AsyncExchangeManager
 from neuroflux.manager.connection import Connection
-from neuroflux.manager.from_memory import Reading
+from neuroflux.manager.from_memory import MemoryQueries
 from neuroflux.manager.initialise import Simulated
 from neuroflux.manager.opportunities import opportunities
 from neuroflux.manager.view import View
 from neuroflux.records import topics
 from neuroflux.records.places import Place
 from neuroflux.runtime.settings import Settings
+from tests.neuroflux.manager.reports import NOW, SECOND, health, healthy_view, publish, signal
 from tests.neuroflux.manager.test_reference import FUNCTION, REFERENCE, RETURNS
-from tests.neuroflux.manager.told import NOW, SECOND, all_well, health, signal, tell
 
 TYPES: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
@@ -48,8 +48,8 @@ def printed() -> dict[str, dict[str, str]]:
     return found
 
 
-class Unheard(Publisher):
-    """Kafka takes it, and no service is there to do anything about it."""
+class SilentPublisher(Publisher):
+    """Stores what is published; no service reads it."""
 
     def __init__(self) -> None:
         self.written: list[Any] = []
@@ -59,12 +59,12 @@ class Unheard(Publisher):
         return Place(0, len(self.written))
 
 
-class Alone(Connection):
-    """Knows what a mirror was told, and waits for nothing."""
+class OfflineConnection(Connection):
+    """A connection with a given view, which waits for nothing."""
 
     def __init__(self, settings: Settings, view: View, now: int) -> None:
         super().__init__(settings, lambda: now)
-        self.view, self.publisher = view, Unheard()
+        self.view, self.publisher = view, SilentPublisher()
 
     async def until(self, predicate: Callable[[], Any], timeout: float) -> Any:
         return predicate()
@@ -77,12 +77,12 @@ class Alone(Connection):
 
 
 def view_in(state: str) -> tuple[View, int]:
-    """What is known of the exchanges in a state, and the time it is looked at."""
+    """The view of the exchanges in a state, and the current time."""
     if state == "none":
         return View(), NOW
-    view = all_well()
+    view = healthy_view()
     if state == "offline":
-        tell(view, topics.HEALTH, health("hyperliquid", HealthStatus.OFFLINE, reason="rest"))
+        publish(view, topics.HEALTH, health("hyperliquid", HealthStatus.OFFLINE, reason="rest"))
     return view, NOW + (600 * SECOND if state == "stale" else 0)
 
 
@@ -96,12 +96,12 @@ async def manager(state: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(initialise, "find_simulated", lambda settings: SIMULATED)
     settings = Settings(home=tmp_path)
     opened = AsyncExchangeManager(settings)
-    opened._connection = Alone(settings, *view_in(state))
-    opened._reading = Reading(opened._connection)
+    opened._connection = OfflineConnection(settings, *view_in(state))
+    opened._queries = MemoryQueries(opened._connection)
     return opened
 
 
-ASKED: dict[str, Ask] = {
+CALLS: dict[str, Ask] = {
     "initialize_exchanges": lambda m: m.initialize_exchanges(CONFIGS),
     "route_order": lambda m: m.route_order({"symbol": "BTC/USD", "side": "buy", "quantity": 0.1, "type": "market"}),
     "get_unified_balance": lambda m: m.get_unified_balance(),
@@ -114,40 +114,40 @@ ASKED: dict[str, Ask] = {
     "track_portfolio_performance": lambda m: m.track_portfolio_performance(),
 }
 UNKNOWN = frozenset({"route_order", "get_market_data_aggregated", "optimize_execution_parameters"})
-"""Where no exchange was ever there nothing is listed, and a symbol is one that nobody knows."""
+"""Without any exchange no instrument is listed, so these raise UnknownSymbol."""
 
 
 def opportunity() -> dict[str, Any]:
-    """As it stood on the topic when all was well."""
-    view = all_well()
-    tell(view, topics.SIGNALS, signal(sell_symbol="BTC/USDC:USDC"))
+    """The opportunity of a signal, with healthy exchanges."""
+    view = healthy_view()
+    publish(view, topics.SIGNALS, signal(sell_symbol="BTC/USDC:USDC"))
     (found,) = opportunities(view, NOW)
     return dict(found)
 
 
-@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("name", CALLS)
 async def test_an_answer_has_the_keys_and_types(name: str, manager: AsyncExchangeManager, state: str) -> None:
     wanted = printed()[name]
     if state == "none" and name in UNKNOWN:
         with pytest.raises(UnknownSymbol, match="BTC/USD"):
-            await ASKED[name](manager)
+            await CALLS[name](manager)
         return
-    answer = await ASKED[name](manager)
+    answer = await CALLS[name](manager)
     for key, kind in wanted.items():
         assert isinstance(answer[key], TYPES[kind]), (key, answer[key])
         assert not isinstance(answer[key], bool)
 
 
-async def test_what_is_not_there_is_said_and_not_made_up(manager: AsyncExchangeManager, state: str) -> None:
-    told = await manager.initialize_exchanges(CONFIGS)
+async def test_unavailable_exchanges_are_reported_as_such(manager: AsyncExchangeManager, state: str) -> None:
+    reports = await manager.initialize_exchanges(CONFIGS)
     failed = {"well": [], "offline": ["hyperliquid"]}.get(state, ["hyperliquid", "binance", "binanceusdm"])
-    assert told["failed_exchanges"] == failed
-    assert all(bool(one["reason"]) == (name in failed) for name, one in told["connection_health"].items())
+    assert reports["failed_exchanges"] == failed
+    assert all(bool(one["reason"]) == (name in failed) for name, one in reports["connection_health"].items())
     health_now = await manager.monitor_exchange_health()
     assert health_now["overall_health"] == {"well": "healthy", "offline": "degraded"}.get(state, "critical")
     balance = await manager.get_unified_balance()
     assert isinstance(balance["total_balance_usd"], float)
     assert set(balance["exchange_breakdown"]) <= {"binance", "hyperliquid", "binanceusdm"} - set(failed)
     failover = await manager.setup_exchange_failover("hyperliquid", ["binance"])
-    assert failover["activation_status"] == "inactive", "nobody answered the signed call"
+    assert failover["activation_status"] == "inactive", "the signed call has no answer"
     assert failover["test_status"] == ("untested" if state == "none" else "failed")

@@ -24,16 +24,16 @@ from neuroflux.domain import (
 from neuroflux.engine.portfolio.flows import settled
 from neuroflux.engine.portfolio.performance import PerformanceAnswer, performance
 from neuroflux.manager.performance import (
-    FILLED,
-    HELD,
-    NAMED,
-    OPEN,
-    STORED,
-    UNFILLED,
+    SELECT_FILLS,
+    SELECT_HOLDINGS,
+    SELECT_POSITIONS,
+    SELECT_STORED,
+    SELECT_TRANSFERS,
+    SELECT_UNFILLED,
     exposures,
+    flows_and_income,
     holdings,
-    moved_by,
-    named_by,
+    movements_of,
     settled_until,
 )
 from neuroflux.records.topics import ACCOUNT_ORDERS, BALANCES, EVENTS, FILLS, POSITIONS, PRICES, QUOTES, TRANSFERS
@@ -75,12 +75,12 @@ def named(exchange: str, symbol: str) -> Instrument:
 
 def answer(database: ClickHouse) -> PerformanceAnswer:
     """As the façade computes it."""
-    asked = (UNFILLED, STORED, HELD, FILLED, OPEN, NAMED)
+    asked = (SELECT_UNFILLED, SELECT_STORED, SELECT_HOLDINGS, SELECT_FILLS, SELECT_POSITIONS, SELECT_TRANSFERS)
     unfilled, stored, rows, filled, opened, told = [database.execute(one) for one in asked]
     known = ("binance",)
     held = settled(holdings(rows, known), settled_until(stored, unfilled, known))
-    flowed, earned = named_by(told)
-    return performance(held, {}, [*moved_by(filled, named), *earned], exposures(opened, named), flowed)
+    flowed, earned = flows_and_income(told)
+    return performance(held, {}, [*movements_of(filled, named), *earned], exposures(opened, named), flowed)
 
 
 def report(client_order_id: str, filled: str) -> OrderReport:
@@ -137,7 +137,7 @@ def test_minutes_in_which_nothing_was_stored_are_missing_and_no_samples(bought: 
 def test_of_positions_with_one_time_the_offset_decides_which_is_open(database: ClickHouse) -> None:
     states = ["1", "2", "3", "4", "0"]
     insert(database, POSITIONS, *(position("BTC/USDC:USDC", (one, "100", "0"), START) for one in states))
-    assert database.execute(OPEN) == [(START // SECOND, "binanceusdm", "BTC/USDC:USDC", 1, 0)]
+    assert database.execute(SELECT_POSITIONS) == [(START // SECOND, "binanceusdm", "BTC/USDC:USDC", 1, 0)]
 
 
 def test_equity_is_the_views(bought: ClickHouse) -> None:

@@ -1,4 +1,4 @@
-"""Records that a mirror is told in the tests, with what a test does not care about filled in."""
+"""Records to publish to a view in the tests, with defaults for what a test does not depend on."""
 
 from decimal import Decimal
 from typing import Any
@@ -31,7 +31,7 @@ LATER = NOW + 86_400 * SECOND
 """The clock of a view in the tests, so that every record is written before it."""
 
 
-def tell(view: View, topic: topics.Topic, record: Any, at: int = NOW) -> None:
+def publish(view: View, topic: topics.Topic, record: Any, at: int = NOW) -> None:
     key = topic.key(record) if record is not None else ""
     view.take(Entry(topic, 0, 7, key, record, b"", "" if record else "unreadable", at))
 
@@ -75,7 +75,7 @@ def balance(
 
 
 def position(exchange: str, symbol: str, profit: str) -> Position:
-    """One unit, that has made this profit at a price of 100, where the books of ``all_well`` stand."""
+    """One unit with this profit at a price of 100, the price in the books of ``healthy_view``."""
     return Position(exchange, symbol, Decimal(1), 100 - Decimal(profit), Decimal(profit), NOW)
 
 
@@ -123,7 +123,7 @@ def signal(signal_id: str = "s", profit: float = 10.0, expires_in: float = 2.0, 
     )
 
 
-def all_well() -> View:
+def healthy_view() -> View:
     """Both accounts of Binance and Hyperliquid, online, funded, with books, and a price of BTC."""
     view = View(lambda: LATER)
     for exchange, symbol in (
@@ -131,14 +131,14 @@ def all_well() -> View:
         ("binanceusdm", "BTC/USDC:USDC"),
         ("hyperliquid", "BTC/USDC:USDC"),
     ):
-        tell(view, topics.INSTRUMENTS, instrument(exchange, symbol))
-        tell(view, topics.HEALTH, health(exchange))
-        tell(view, topics.BALANCES, balance(exchange))
-        tell(view, topics.BOOKS, book(exchange, symbol))
+        publish(view, topics.INSTRUMENTS, instrument(exchange, symbol))
+        publish(view, topics.HEALTH, health(exchange))
+        publish(view, topics.BALANCES, balance(exchange))
+        publish(view, topics.BOOKS, book(exchange, symbol))
     sources = (
         source("binance", "BTC/USDC", 100.0, 2.0),
         source("binanceusdm", "BTC/USDC:USDC", 101.0, 1.0),
         source("hyperliquid", "BTC/USDC:USDC", 102.0, 1.0),
     )
-    tell(view, topics.PRICES, price(sources=sources))
+    publish(view, topics.PRICES, price(sources=sources))
     return view
