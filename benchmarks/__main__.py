@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from benchmarks.local import end_when_told
+from benchmarks.local import end_on_sigterm
 from benchmarks.report import save, show
 from benchmarks.turns import Row
 
@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    end_when_told()
+    end_on_sigterm()
     for name in arguments.rows or ROWS:
         rows: list[Row] = import_module(f"benchmarks.{name}").rows(arguments.rounds)
         show(rows)

@@ -96,8 +96,8 @@ def cryptofeed(name: str, callbacks: dict[str, Any]) -> Any:
 
 
 def _cryptofeed(name: str, given: Sequence[bytes]) -> float:
-    async def write(told: Any, _: float) -> None:
-        yapic.dumpb(told.to_dict(numeric_type=float))
+    async def write(message: Any, _: float) -> None:
+        yapic.dumpb(message.to_dict(numeric_type=float))
 
     feed = cryptofeed(name, {TICKER: write, TRADES: write})
 
@@ -116,9 +116,9 @@ class Client:
         self.url = "wss://stream.binance.com:9443/stream"
         self.subscriptions: dict[str, Any] = {}
 
-    def resolve(self, told: Any, message_hash: str) -> None:
+    def resolve(self, message: Any, message_hash: str) -> None:
         if not message_hash.endswith("s"):
-            json.dumps(told[-1] if isinstance(told, list) else told, default=str)
+            json.dumps(message[-1] if isinstance(message, list) else message, default=str)
 
 
 def _ccxt(name: str, given: Sequence[bytes]) -> float:

@@ -49,7 +49,7 @@ class Listener:
 
 async def ours(settings: Settings, address: str) -> None:
     async with Publisher(settings, await load_codec(settings)) as publisher:
-        normaliser = Normaliser(Binance(), publisher, lambda wish: None)
+        normaliser = Normaliser(Binance(), publisher, lambda request: None)
         normaliser.instruments([frames.listing(["BTC"])], wall())
         normaliser.follow(["BTC/USDT"], wall())
         await Socket(address, Subscription("/stream"), Listener(normaliser, publisher)).run()

@@ -81,9 +81,9 @@ def main(symbols: int) -> None:
     names = frames.bases(symbols)
     given = list(ticks(names))
     spare_collector()
-    wanted: list[SnapshotNeeded | PageNeeded] = []
+    requested: list[SnapshotNeeded | PageNeeded] = []
     encoder = Encoder()
-    normaliser = Normaliser(Binance(), encoder, wanted.append)
+    normaliser = Normaliser(Binance(), encoder, requested.append)
     before = local.resident()
     normaliser.instruments([frames.listing(names)], START)
     normaliser.follow([f"{name}/USDT" for name in names], START)

@@ -30,6 +30,6 @@ def rows(rounds: int) -> list[Row]:
 
 
 def _grown(symbols: int, held: dict[str, list[float]]) -> float:
-    tick, kib = local.told("benchmarks.growers", str(symbols))
+    tick, kib = local.figures_of("benchmarks.growers", str(symbols))
     held.setdefault(f"{symbols:,} symbols", []).append(kib)
     return tick

@@ -26,7 +26,7 @@ LOOK = 0.02
 PATIENCE = 60.0
 
 
-def end_when_told() -> None:
+def end_on_sigterm() -> None:
     """On SIGTERM end as on Ctrl-C: what was started is ended too."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -74,7 +74,7 @@ def running(*command: str, env: Mapping[str, str] | None = None) -> Iterator[sub
         started.wait()
 
 
-def told(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> list[float]:
+def figures_of(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> list[float]:
     """What a contender that ends by itself prints last."""
     command = (sys.executable, "-m", module, *arguments)
     done = subprocess.run(command, cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
@@ -109,9 +109,9 @@ async def _growth(settings: Settings, places: list[TopicPartition], count: int) 
         async def end() -> int:
             return sum((await consumer.end_offsets(places)).values())
 
-        async def reached(wanted: int) -> tuple[int, float]:
+        async def reached(target: int) -> tuple[int, float]:
             async with asyncio.timeout(PATIENCE):
-                while (there := await end()) < wanted:  # noqa: ASYNC110  # Kafka tells nobody when it has grown
+                while (there := await end()) < target:  # noqa: ASYNC110  # Kafka tells nobody when it has grown
                     await asyncio.sleep(LOOK)
             return there, time.monotonic()
 

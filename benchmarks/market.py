@@ -37,7 +37,7 @@ class Market:
 
     def __init__(self, exchange: Any, sink: Conflated) -> None:
         self._exchange, self._sink = exchange, sink
-        self._normaliser = Normaliser(exchange, sink, self._want)
+        self._normaliser = Normaliser(exchange, sink, self._request)
         is_spot = exchange.ID == "binance"
         listed = frames.listing([*MARKETS, "USDC"]) if is_spot else frames.futures(MARKETS)
         instruments = self._normaliser.instruments([listed], wall())
@@ -55,19 +55,19 @@ class Market:
             self._normaliser.passed(wall())
             await self._sink.drain()
 
-    def _want(self, wish: SnapshotNeeded | PageNeeded) -> None:
-        asyncio.get_running_loop().call_soon(self._answer, wish)
+    def _request(self, request: SnapshotNeeded | PageNeeded) -> None:
+        asyncio.get_running_loop().call_soon(self._answer, request)
 
-    def _answer(self, wish: SnapshotNeeded | PageNeeded) -> None:
-        assert isinstance(wish, SnapshotNeeded), "no list here has pages"
+    def _answer(self, request: SnapshotNeeded | PageNeeded) -> None:
+        assert isinstance(request, SnapshotNeeded), "no list here has pages"
         sides = {
             "bids": [[f"{100 - number / 100:.2f}", "50"] for number in range(LEVELS)],
             "asks": [[f"{100.05 + number / 100:.2f}", "50"] for number in range(LEVELS)],
         }
         last = 1 if self._exchange.ID == "binance" else 2
-        path = f"/depth?symbol={self._names[wish.symbol]}&limit=1000"
+        path = f"/depth?symbol={self._names[request.symbol]}&limit=1000"
         answer = Answer(Request("GET", path, tag="depth"), 200, json.dumps({"lastUpdateId": last} | sides).encode())
-        self._normaliser.answer(wish.symbol, answer, wall())
+        self._normaliser.answer(request.symbol, answer, wall())
 
     async def opened(self) -> None: ...
 

@@ -25,11 +25,11 @@ def show(rows: Sequence[Row]) -> None:
         goals = {goal.other: goal for goal in row.goals}
         for one in row.measured:
             goal = goals.get(one.name)
-            said = f"{goal.factor:g} ×: {'met' if row.met(goal) else 'missed'}" if goal else ""
+            verdict = f"{goal.factor:g} ×: {'met' if row.met(goal) else 'missed'}" if goal else ""
             times = "" if one.role == "ours" else f"{row.ratio(one):.2f} × as fast"
             figure = f"{one.median:,.0f}" if row.more_is_better else f"{one.median:,.2f}"
             table.add_row(
-                row.name, f"{one.name} ({one.role})", f"{figure} {row.unit}", f"{one.spread:.0%}", times, said
+                row.name, f"{one.name} ({one.role})", f"{figure} {row.unit}", f"{one.spread:.0%}", times, verdict
             )
         if row.note:
             table.add_row("", row.note)
@@ -59,8 +59,8 @@ def _machine() -> str:
 
 
 def _commit() -> str:
-    told = subprocess.run(("git", "rev-parse", "--short", "HEAD"), capture_output=True, text=True, check=False)
-    return told.stdout.strip()
+    done = subprocess.run(("git", "rev-parse", "--short", "HEAD"), capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def _versions() -> dict[str, str]:

@@ -84,7 +84,7 @@ def summary(samples: list[Sample]) -> None:
 
 
 def main(minutes: float) -> None:
-    local.end_when_told()
+    local.end_on_sigterm()
     with local.stack() as settings, ExitStack() as running:
         port = str(free_port())
         running.enter_context(local.process(settings, "benchmarks.paced", port, str(RATE)))

@@ -53,4 +53,4 @@ def fill(settings: Settings, count: int, start: Microseconds = START) -> None:
 
 
 def _rate(settings: Settings, contender: str) -> float:
-    return local.told("benchmarks.steppers", contender, str(COUNT), env=environment.base(settings))[0]
+    return local.figures_of("benchmarks.steppers", contender, str(COUNT), env=environment.base(settings))[0]

@@ -25,4 +25,4 @@ def rows(rounds: int) -> list[Row]:
 
 
 def _rate(settings: Settings, contender: str) -> float:
-    return local.told("benchmarks.storers", contender, str(COUNT), env=environment.base(settings))[0]
+    return local.figures_of("benchmarks.storers", contender, str(COUNT), env=environment.base(settings))[0]

@@ -37,7 +37,7 @@ Withdrawals = Annotated[
 T = TypeVar("T")
 
 
-class Followed(StrEnum):
+class Watched(StrEnum):
     """Short names of topics; any topic's own name works too."""
 
     PRICES = "prices"
@@ -47,10 +47,10 @@ class Followed(StrEnum):
 
 
 _TOPIC_NAMES = {
-    Followed.PRICES: "prices.aggregated",
-    Followed.ARBITRAGE: "arbitrage.signals",
-    Followed.HEALTH: "exchange.health",
-    Followed.ORDERS: "orders.events",
+    Watched.PRICES: "prices.aggregated",
+    Watched.ARBITRAGE: "arbitrage.signals",
+    Watched.HEALTH: "exchange.health",
+    Watched.ORDERS: "orders.events",
 }
 
 
@@ -70,9 +70,9 @@ def _venue(live: bool, trade: bool) -> Venue:
 
 def _confirm(settings: Settings, *, yes: bool, allow_withdrawals: bool) -> None:
     from neuroflux.cli.live.accounts import live_accounts
-    from neuroflux.cli.live.confirmation import check_askable, confirm
+    from neuroflux.cli.live.confirmation import check_confirmable, confirm
 
-    check_askable(yes=yes)
+    check_confirmable(yes=yes)
     confirm(settings, _run(live_accounts(settings)), yes=yes, allow_withdrawals=allow_withdrawals)
 
 
@@ -241,7 +241,7 @@ def watch(
     from neuroflux.cli.live_view import watch_topic
     from neuroflux.records.topics import BY_NAME
 
-    topic = BY_NAME.get(_TOPIC_NAMES.get(Followed(what), "") if what in list(Followed) else what)
+    topic = BY_NAME.get(_TOPIC_NAMES.get(Watched(what), "") if what in list(Watched) else what)
     if topic is None:
         raise UsageError(f"there is no topic {what}; there are {', '.join(sorted(BY_NAME))}")
 
@@ -287,11 +287,11 @@ def audit(json: Json = False) -> None:
         raise NeuroFluxError(f"{differing} figures differ from the exchanges' own")
 
 
-def _ask(question: str, as_json: bool) -> None:
+def _ask(query: str, as_json: bool) -> None:
     from neuroflux.cli.ask import ask
     from neuroflux.runtime.settings import load_settings
 
-    _run(ask(load_settings(), question, as_json=as_json))
+    _run(ask(load_settings(), query, as_json=as_json))
 
 
 @app.command()
@@ -372,8 +372,8 @@ def main() -> None:
     except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
         sys.exit(0)
     except typer.TyperException as error:
-        say = getattr(error, "format_message", error.__str__)
-        _fail(" ".join(str(say()).split()), 2)
+        message = getattr(error, "format_message", error.__str__)
+        _fail(" ".join(str(message()).split()), 2)
     except UsageError as error:
         _fail(str(error), 2)
     except NeuroFluxError as error:

@@ -19,19 +19,19 @@ from neuroflux.runtime.settings import Settings
 console = Console(width=None if sys.stdout.isatty() else 160)
 
 
-async def ask(settings: Settings, question: str, *, as_json: bool) -> None:
+async def ask(settings: Settings, query: str, *, as_json: bool) -> None:
     """Ask the façade once and print the answer. Raises Unreachable where no stack runs: none is started for a look."""
     if not answers(settings):
         raise Unreachable(f"Kafka at {settings.kafka} does not answer; `neuroflux up` starts everything")
     async with AsyncExchangeManager(settings) as manager:
-        told = await _QUESTIONS[question](manager)
+        answer = await _QUERIES[query](manager)
     if as_json:
-        console.out(json.dumps(_plain(told), allow_nan=False), highlight=False)
+        console.out(json.dumps(_plain(answer), allow_nan=False), highlight=False)
     else:
-        _TABLES[question](told)
+        _TABLES[query](answer)
 
 
-_QUESTIONS = {
+_QUERIES = {
     "balances": lambda manager: manager.get_unified_balance(),
     "health": lambda manager: manager.monitor_exchange_health(),
     "opportunities": lambda manager: manager.scan_arbitrage_opportunities(),
@@ -39,59 +39,59 @@ _QUESTIONS = {
 }
 
 
-def _plain(told: Any) -> Any:
+def _plain(answer: Any) -> Any:
     """JSON has no ``nan``: what nobody told is null."""
-    match told:
+    match answer:
         case dict():
-            return {name: _plain(one) for name, one in told.items()}
+            return {name: _plain(one) for name, one in answer.items()}
         case list() | tuple():
-            return [_plain(one) for one in told]
-        case float() if isnan(told):
+            return [_plain(one) for one in answer]
+        case float() if isnan(answer):
             return None
-    return told
+    return answer
 
 
-def _balances(told: Any) -> None:
+def _balances(answer: Any) -> None:
     table = Table("asset", "total", "available", "in orders", "in positions", "USD", box=None)
-    for asset, one in told["asset_breakdown"].items():
+    for asset, one in answer["asset_breakdown"].items():
         numbers = (one["total"], one["available"], one["in_orders"], one["in_positions"])
-        usd = "no price" if asset in told["unpriced"] else f"{one['value_usd']:,.2f}"
+        usd = "no price" if asset in answer["unpriced"] else f"{one['value_usd']:,.2f}"
         table.add_row(asset, *(f"{number:,.8g}" for number in numbers), usd)
     console.print(table)
-    for name, sync in told["sync_status"].items():
+    for name, sync in answer["sync_status"].items():
         console.print(f"{name}: {sync['status']}, {sync['age_seconds']:.0f} s old {sync['detail']}", highlight=False)
-    console.print(f"total {told['total_balance_usd']:,.2f} USD", highlight=False)
+    console.print(f"total {answer['total_balance_usd']:,.2f} USD", highlight=False)
 
 
-def _health(told: Any) -> None:
+def _health(answer: Any) -> None:
     table = Table("exchange", "status", "latency ms", "uptime %", "limit used %", "last answer", "reason", box=None)
-    for name, one in told["exchange_status"].items():
+    for name, one in answer["exchange_status"].items():
         numbers = (one["latency_ms"], one["uptime_percent"], one["rate_limit_usage"])
         shown = (f"{number:.1f}" for number in numbers)
         table.add_row(name, one["status"], *shown, one["last_successful_request"], one["reason"])
     console.print(table)
-    actions = (f"{one['exchange']}: {one['action']} ({one['reason']})" for one in told["recommended_actions"])
-    console.print(told["overall_health"], *actions, sep="\n", highlight=False)
+    actions = (f"{one['exchange']}: {one['action']} ({one['reason']})" for one in answer["recommended_actions"])
+    console.print(answer["overall_health"], *actions, sep="\n", highlight=False)
 
 
-def _opportunities(told: Any) -> None:
+def _opportunities(answer: Any) -> None:
     table = Table("market", "kind", "USD", "buy", "at", "sell", "at", "quantity", "until", box=None)
-    for one in told:
+    for one in answer:
         buy, sell = (f"{one[f'{side}_exchange']} {one[f'{side}_symbol']}" for side in ("buy", "sell"))
         prices = [f"{one[f'{side}_price']:,.8g}" for side in ("buy", "sell")]
         funded = one["quantity"] if isnan(one["fundable_quantity"]) else one["fundable_quantity"]
         profit, quantity = f"{one['expected_profit']:,.2f}", f"{funded:,.6g}"
         table.add_row(one["symbol"], one["kind"], profit, buy, prices[0], sell, prices[1], quantity, one["expires_at"])
-    console.print(table if told else "nothing is open now")
+    console.print(table if answer else "nothing is open now")
 
 
-def _performance(told: Any) -> None:
+def _performance(answer: Any) -> None:
     table = Table("", "", box=None)
     for group in ("performance_metrics", "period_returns", "risk_metrics", "volatility_analysis"):
-        for name, value in _flat(told[group]).items():
+        for name, value in _flat(answer[group]).items():
             table.add_row(name, f"{value:,.6g}" if isinstance(value, float) else str(value))
     console.print(table)
-    console.print(*told.get("notes", ()), sep="\n", highlight=False)
+    console.print(*answer.get("notes", ()), sep="\n", highlight=False)
 
 
 def _flat(group: Mapping[str, Any]) -> dict[str, Any]:

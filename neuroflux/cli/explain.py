@@ -103,27 +103,30 @@ def _events(database: ClickHouse, order_id: str) -> list[tuple[Any, ...]]:
     )
 
 
-def print_explanation(told: Explanation, *, as_json: bool) -> None:
+def print_explanation(explanation: Explanation, *, as_json: bool) -> None:
     """As one JSON object, or as tables."""
     console = Console(width=None if sys.stdout.isatty() else 200)
     if as_json:
-        console.out(msgspec.json.encode(told).decode(), highlight=False)
+        console.out(msgspec.json.encode(explanation).decode(), highlight=False)
         return
-    console.print(f"{told.order_id}  {told.strategy}  {told.decided_at}\n{told.reason}\n", highlight=False)
-    _candidates(console, told)
+    console.print(
+        f"{explanation.order_id}  {explanation.strategy}  {explanation.decided_at}\n{explanation.reason}\n",
+        highlight=False,
+    )
+    _candidates(console, explanation)
     ticks = Table("tick", "bid", "size", "ask", "size", "received", "record", box=None)
-    for one in told.ticks:
+    for one in explanation.ticks:
         sizes = (f"{one.bid:.8g}", f"{one.bid_size:.8g}", f"{one.ask:.8g}", f"{one.ask_size:.8g}")
         ticks.add_row(f"{one.exchange} {one.symbol}", *sizes, one.received_time, f"{one.partition}@{one.offset}")
     console.print(ticks)
     events = Table("time", "state", "exchange", "symbol", "filled", "average", "reason", box=None)
-    for event in told.events:
+    for event in explanation.events:
         events.add_row(*(str(part) for part in event))
     console.print(events)
 
 
-def _candidates(console: Console, told: Explanation) -> None:
-    taken = {(one.exchange, one.symbol): one.quantity.normalize() for one in told.chosen}
+def _candidates(console: Console, explanation: Explanation) -> None:
+    chosen = {(one.exchange, one.symbol): one.quantity.normalize() for one in explanation.chosen}
     titles = (
         "candidate",
         "takes",
@@ -138,13 +141,13 @@ def _candidates(console: Console, told: Explanation) -> None:
         "why not",
     )
     table = Table(*titles, box=None)
-    for one in told.candidates:
+    for one in explanation.candidates:
         figures = (one.price, one.fee, one.spread, one.slippage, one.conversion, one.total, one.latency_ms)
-        name, share = f"{one.exchange} {one.symbol}", taken.get((one.exchange, one.symbol))
-        table.add_row(name, f"{share:f}" if share else "", *map(_shown, figures), one.health, one.reason)
+        name, share = f"{one.exchange} {one.symbol}", chosen.get((one.exchange, one.symbol))
+        table.add_row(name, f"{share:f}" if share else "", *map(_figure, figures), one.health, one.reason)
     console.print(table)
 
 
-def _shown(figure: float) -> str:
+def _figure(figure: float) -> str:
     """A dash for what is not known."""
     return "–" if isnan(figure) else f"{figure:,.6g}"

@@ -32,10 +32,10 @@ def print_record(record: Any, *, as_json: bool) -> None:
     if as_json:
         console.out(msgspec.json.encode(fields).decode(), highlight=False)
         return
-    told = (
+    parts = (
         f"{name}={value}" for name, value in fields.items() if value not in ("", 0, "0", [], ()) and name != "causes"
     )
-    console.out(" ".join(told), highlight=False)
+    console.out(" ".join(parts), highlight=False)
 
 
 def print_status(services: Iterable[ServiceStatus], *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from neuroflux.cli.run import of_paper, progress, told_to_stop
+from neuroflux.cli.run import of_paper, progress, stop_requested
 from neuroflux.errors import NeuroFluxError, UsageError
 from neuroflux.runtime.settings import Settings
 from neuroflux.stack import environment
@@ -15,7 +15,7 @@ from neuroflux.stack import environment
 
 async def record(settings: Settings, path: Path, *, seconds: float, live: bool) -> None:
     """Record the exchanges that run here, or the real ones; with ``seconds`` of 0 until Ctrl-C or SIGTERM."""
-    chosen, stop = _recorded(of_paper(settings) if live else settings, path), told_to_stop()
+    chosen, stop = _recorded(of_paper(settings) if live else settings, path), stop_requested()
     capture = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "producers", "capture"),
         cwd=environment.CHECKOUT,

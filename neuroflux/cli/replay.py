@@ -15,7 +15,7 @@ from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
 
-from neuroflux.cli.run import counted, finished_before, progress, told_to_stop
+from neuroflux.cli.run import counted, finished_before, progress, stop_requested
 from neuroflux.errors import UsageError
 from neuroflux.kafka.admin import committed
 from neuroflux.kafka.reader import Reader
@@ -46,7 +46,7 @@ class Replayed(Struct, frozen=True):
 async def replay(settings: Settings, path: Path, *, speed: float, workers: int, hold: bool, as_json: bool) -> None:
     """Play it, and print what came of it; with ``hold`` the stack stays until Ctrl-C, to be looked at."""
     settings = _replayed_from(settings, path, speed)
-    stop, began = told_to_stop(), time.monotonic()
+    stop, began = stop_requested(), time.monotonic()
     stack = Stack(settings, services=infrastructure(settings) + replaying(settings, workers))
     if not await finished_before(asyncio.create_task(stack.start(progress)), stop):
         return

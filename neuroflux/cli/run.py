@@ -56,7 +56,7 @@ class Summary(Struct, frozen=True):
 
 async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool, venue: Venue = Venue.SIMULATED) -> None:
     """Start everything, show it, stop it. With ``seconds`` of 0 it goes on until Ctrl-C or SIGTERM."""
-    stop = told_to_stop()
+    stop = stop_requested()
     if venue is not Venue.SIMULATED:
         settings = of_paper(settings)
     stack = Stack(settings, services=infrastructure(settings) + stages(settings, seed=seed, venue=venue))
@@ -77,7 +77,7 @@ def of_paper(settings: Settings) -> Settings:
     return settings if settings.markets else settings.model_copy(update={"markets": liquidity.markets()})
 
 
-def told_to_stop() -> asyncio.Event:
+def stop_requested() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -130,9 +130,9 @@ async def counted(settings: Settings) -> tuple[dict[str, int], dict[str, int], b
 
 async def _summary(settings: Settings, seconds: float) -> Summary:
     records, rows, equal = await counted(settings)
-    told = await _events(settings)
-    latencies = {"frame_to_signal": _percentiles(told.signal_ms), "command_to_end": _percentiles(told.order_ms)}
-    states = Counter(str(state) for state in told.states.values())
+    found = await _events(settings)
+    latencies = {"frame_to_signal": _percentiles(found.signal_ms), "command_to_end": _percentiles(found.order_ms)}
+    states = Counter(str(state) for state in found.states.values())
     return Summary(round(seconds, 1), records, rows, equal, records[SIGNALS.name], dict(states), latencies)
 
 
@@ -155,7 +155,7 @@ def _stored(settings: Settings, log: Log) -> dict[str, int]:
         database.close()
 
 
-class _Told(Struct):
+class _OrderFigures(Struct):
     """What signals and order events say."""
 
     signal_ms: list[float]
@@ -163,28 +163,28 @@ class _Told(Struct):
     states: dict[str, Any]
 
 
-async def _events(settings: Settings) -> _Told:
-    told, began = _Told([], [], {}), dict[str, int]()
+async def _events(settings: Settings) -> _OrderFigures:
+    found, began = _OrderFigures([], [], {}), dict[str, int]()
     async with Reader(settings, await load_codec(settings), (SIGNALS, EVENTS), start="beginning") as reader:
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 for entry in batch:
                     if entry.topic is SIGNALS and not entry.error:
-                        told.signal_ms.append((entry.timestamp - entry.record.event_time) / 1000)
+                        found.signal_ms.append((entry.timestamp - entry.record.event_time) / 1000)
                     elif isinstance(entry.record, OrderEvent):
-                        _note(told, began, entry.record)
+                        _add(found, began, entry.record)
                 if await reader.caught_up():
-                    return told
-    return told
+                    return found
+    return found
 
 
-def _note(told: _Told, began: dict[str, int], event: OrderEvent) -> None:
+def _add(found: _OrderFigures, began: dict[str, int], event: OrderEvent) -> None:
     if event.client_order_id:
         return  # of a leg
-    told.states[event.order_id] = event.state
+    found.states[event.order_id] = event.state
     began.setdefault(event.order_id, event.event_time)
     if event.state.final:
-        told.order_ms.append((event.event_time - began[event.order_id]) / 1000)
+        found.order_ms.append((event.event_time - began[event.order_id]) / 1000)
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:

@@ -44,7 +44,7 @@ class Handover(Struct, frozen=True):
         return f"Handover({self.kafka!r}, ***)"
 
 
-class Taken(Struct, frozen=True, omit_defaults=True):
+class HandoverAnswer(Struct, frozen=True, omit_defaults=True):
     """What became of a handover: the services that were started anew, or why it failed."""
 
     renewed: tuple[str, ...] = ()
@@ -85,26 +85,26 @@ class Control:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            taken = await self._take(await reader.readline())
-            writer.write(msgspec.json.encode(taken) + b"\n")
+            answer = await self._take(await reader.readline())
+            writer.write(msgspec.json.encode(answer) + b"\n")
             await writer.drain()
         except (ConnectionError, ValueError) as error:  # a line without end is a ValueError
             log.warning("a handover was not heard to its end: %s", type(error).__name__)
         finally:
             writer.close()
 
-    async def _take(self, line: bytes) -> Taken:
+    async def _take(self, line: bytes) -> HandoverAnswer:
         try:
             handover = msgspec.json.decode(line, type=Handover)
         except msgspec.DecodeError:
-            return Taken(error="not a handover")
+            return HandoverAnswer(error="not a handover")
         if handover.kafka != self._settings.kafka:
-            return Taken(error=f"the stack in this home serves {self._settings.kafka}, not {handover.kafka}")
+            return HandoverAnswer(error=f"the stack in this home serves {self._settings.kafka}, not {handover.kafka}")
         try:
             async with self._one:
-                return Taken(tuple(await self._renew(by_service(handover.variables))))
+                return HandoverAnswer(tuple(await self._renew(by_service(handover.variables))))
         except NeuroFluxError as error:
-            return Taken(error=str(error))
+            return HandoverAnswer(error=str(error))
 
 
 def by_service(variables: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -147,16 +147,16 @@ async def hand_over(settings: Settings, variables: Mapping[str, str], timeout: f
     """
     try:
         async with asyncio.timeout(timeout):
-            answer = await _asked(socket_path(settings), Handover(settings.kafka, dict(variables)))
+            line = await _request(socket_path(settings), Handover(settings.kafka, dict(variables)))
     except (OSError, TimeoutError) as error:  # a TimeoutError is an OSError, and says nothing
         raise Unreachable(f"the stack did not take the handover: {error or 'no answer in time'}") from None
-    taken = msgspec.json.decode(answer, type=Taken) if answer else Taken(error="it was stopped")
-    if taken.error:
-        raise StackError(f"the stack did not take the handover: {taken.error}")
-    return taken.renewed
+    answer = msgspec.json.decode(line, type=HandoverAnswer) if line else HandoverAnswer(error="it was stopped")
+    if answer.error:
+        raise StackError(f"the stack did not take the handover: {answer.error}")
+    return answer.renewed
 
 
-async def _asked(path: Path, handover: Handover) -> bytes:
+async def _request(path: Path, handover: Handover) -> bytes:
     reader, writer = await asyncio.open_unix_connection(str(path), limit=LIMIT)
     try:
         writer.write(msgspec.json.encode(handover) + b"\n")

@@ -42,7 +42,7 @@ class Order(Struct, frozen=True):
     tie: int = -1
 
 
-class Told(Struct, frozen=True, omit_defaults=True):
+class StartMessage(Struct, frozen=True, omit_defaults=True):
     """One line from the supervisor to the command that started it."""
 
     progress: str = ""
@@ -103,11 +103,11 @@ def _services(settings: Settings, order: Order) -> list[Service]:
 def _spawn(settings: Settings, order: Order, report: Report) -> None:
     log = log_path(settings, "supervisor")
     log.parent.mkdir(parents=True, exist_ok=True)
-    told, tell = os.pipe()
-    given = msgspec.structs.replace(order, tell=tell)
-    with open(log, "ab", opener=_private) as output, os.fdopen(told) as lines:
+    read_end, tell = os.pipe()
+    started_with = msgspec.structs.replace(order, tell=tell)
+    with open(log, "ab", opener=_private) as output, os.fdopen(read_end) as lines:
         subprocess.run(
-            (sys.executable, "-m", "neuroflux.stack.daemon", msgspec.json.encode(given).decode()),
+            (sys.executable, "-m", "neuroflux.stack.daemon", msgspec.json.encode(started_with).decode()),
             env=dict(os.environ) | environment.spelled_out(settings),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -117,7 +117,7 @@ def _spawn(settings: Settings, order: Order, report: Report) -> None:
         )
         os.close(tell)
         for line in lines:
-            message = msgspec.json.decode(line, type=Told)
+            message = msgspec.json.decode(line, type=StartMessage)
             if message.ready:
                 return
             if message.error:
@@ -156,32 +156,32 @@ def status(settings: Settings) -> list[ServiceStatus]:
 
 async def supervise(settings: Settings, order: Order) -> None:
     """Run the stack until SIGTERM or until the tie is cut, telling the waiting command how the start goes."""
-    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+    stop_requested, loop = asyncio.Event(), asyncio.get_running_loop()
     stack = Stack(settings, services=_services(settings, order))
-    starting = asyncio.ensure_future(stack.start(lambda line: _tell(order.tell, Told(progress=line))))
+    starting = asyncio.ensure_future(stack.start(lambda line: _send(order.tell, StartMessage(progress=line))))
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
+        loop.add_signal_handler(number, stop_requested.set)
     if order.tie >= 0:
-        loop.add_reader(order.tie, _cut, order.tie, asked)
-    ended = asyncio.ensure_future(asked.wait())
+        loop.add_reader(order.tie, _cut, order.tie, stop_requested)
+    ended = asyncio.ensure_future(stop_requested.wait())
     await asyncio.wait({starting, ended}, return_when=asyncio.FIRST_COMPLETED)
-    if asked.is_set():
+    if stop_requested.is_set():
         starting.cancel()
     ended.cancel()
     await starting
-    _tell(order.tell, Told(ready=True))
+    _send(order.tell, StartMessage(ready=True))
     try:
-        await stack.run_until(asked)
+        await stack.run_until(stop_requested)
     finally:
         await stack.stop()
 
 
-def _cut(tie: int, asked: asyncio.Event) -> None:
+def _cut(tie: int, stop_requested: asyncio.Event) -> None:
     asyncio.get_running_loop().remove_reader(tie)
-    asked.set()
+    stop_requested.set()
 
 
-def _tell(pipe: int, message: Told) -> None:
+def _send(pipe: int, message: StartMessage) -> None:
     with suppress(BrokenPipeError):  # nobody waits any more
         os.write(pipe, msgspec.json.encode(message) + b"\n")
 
@@ -197,13 +197,13 @@ def main() -> int:
     try:
         asyncio.run(supervise(settings, order))
     except asyncio.CancelledError:
-        _tell(order.tell, Told(error="stopped before it was ready"))
+        _send(order.tell, StartMessage(error="stopped before it was ready"))
     except NeuroFluxError as error:
         if isinstance(error, DiskFull):
             home.give_reserve_up(settings)
         to_stderr(str(error))
         home.save(settings, home.saved(settings).services, ended_by=str(error))
-        _tell(order.tell, Told(error=str(error)))
+        _send(order.tell, StartMessage(error=str(error)))
         return 1
     return 0
 

@@ -68,14 +68,14 @@ def stages(settings: Settings, brokers: int = 1, seed: int = 1, venue: Venue = V
 
 def _stages(settings: Settings, brokers: int, seed: int, venue: Venue) -> list[Service]:
     _check_checkout()
-    told = addressed(settings, brokers)
-    outside, here = environment.base(told), environment.stage(told)
+    full = addressed(settings, brokers)
+    outside, here = environment.base(full), environment.stage(full)
     if venue is Venue.REAL:
-        signing = environment.signing(told)
+        signing = environment.signing(full)
         return [_market(outside, SETUP), *_computing(outside, SETUP), *_signing(signing, (sys.executable,), SETUP)]
     signers = _signing(here, (sys.executable, "-m", "neuroflux.stack.demo_keys", sys.executable), SETUP, SIM)
     if venue is Venue.PAPER:  # the paper exchanges list what the market stage has found on the real ones
-        return [_market(outside, SETUP), _paper(told, seed), *_computing(here, SETUP), *signers]
+        return [_market(outside, SETUP), _paper(full, seed), *_computing(here, SETUP), *signers]
     return [_sim(settings, seed), _market(here, SETUP, SIM), *_computing(here, SETUP, SIM), *signers]
 
 

@@ -30,7 +30,7 @@ RUNS_A_STACK = 20
 """So many runs share a stack: then accounts that were emptied by them, and what they left on the log, begin anew."""
 
 
-class Told(Struct, frozen=True):
+class Report(Struct, frozen=True):
     """One run, for the report."""
 
     seed: int
@@ -44,13 +44,13 @@ class Told(Struct, frozen=True):
     verdict: Verdict
 
 
-async def torture(settings: Settings, seed: int, orders: int, seconds: float) -> tuple[Told, Left]:
+async def torture(settings: Settings, seed: int, orders: int, seconds: float) -> tuple[Report, Left]:
     """One run on a stack that is up."""
     began, acts = time.monotonic(), plan(seed, orders, seconds)
     async with Connection(settings) as connection, Run(settings, connection) as run:
         await run.perform(acts)
         left = await run.rest()
-    told = Told(
+    report = Report(
         seed,
         len(left.journal),
         len(left.accepted),
@@ -61,7 +61,7 @@ async def torture(settings: Settings, seed: int, orders: int, seconds: float) ->
         time.monotonic() - began,
         compare(left),
     )
-    return told, left
+    return report, left
 
 
 def audited(settings: Settings) -> list[str]:
@@ -85,20 +85,20 @@ def stack(home: Path) -> Iterator[Settings]:
 
 def run_all(
     seeds: Sequence[int], orders: int, seconds: float, home: Path, differences: list[str] | None = None
-) -> list[Told]:
+) -> list[Report]:
     """Every seed; one that fails leaves what was found beside the logs of its stack.
 
     Where ``differences`` is a list, each stack is audited at its end, and what differs is added to it.
     """
-    found: list[Told] = []
+    found: list[Report] = []
     for first in range(0, len(seeds), RUNS_A_STACK):
         with stack(home / f"stack-{first}") as settings:
             for seed in seeds[first : first + RUNS_A_STACK]:
-                told, left = asyncio.run(torture(settings, seed, orders, seconds))
-                found.append(told)
-                print(_line(told), flush=True)
-                if told.verdict.faults:
-                    (home / f"seed-{seed}.json").write_bytes(msgspec.json.encode([told, plan(seed, orders, seconds)]))
+                report, left = asyncio.run(torture(settings, seed, orders, seconds))
+                found.append(report)
+                print(_line(report), flush=True)
+                if report.verdict.faults:
+                    (home / f"seed-{seed}.json").write_bytes(msgspec.json.encode([report, plan(seed, orders, seconds)]))
                     (home / f"seed-{seed}.left").write_text(repr(left))
             if differences is not None:
                 differences += audited(settings)
@@ -107,11 +107,11 @@ def run_all(
     return found
 
 
-def _line(told: Told) -> str:
-    parts = f"{told.orders} orders, {told.accepted} accepted, {told.fills} fills, {len(told.faults)} faults"
-    kills = f", killed {', '.join(told.kills)}" if told.kills else ""
-    lines = [f"seed {told.seed}: {parts}{kills}, {told.seconds:.1f} s"]
-    for name, each in told.verdict.faults.items():
+def _line(report: Report) -> str:
+    parts = f"{report.orders} orders, {report.accepted} accepted, {report.fills} fills, {len(report.faults)} faults"
+    kills = f", killed {', '.join(report.kills)}" if report.kills else ""
+    lines = [f"seed {report.seed}: {parts}{kills}, {report.seconds:.1f} s"]
+    for name, each in report.verdict.faults.items():
         lines += [f"    {name}: {text}" for text in each[:20]]
     return "\n".join(lines)
 

@@ -126,9 +126,9 @@ def _lost(left: Left) -> Iterator[str]:
 
 def _unknown(left: Left) -> Iterator[str]:
     """At the end every order is at its end, in the journal and for those who follow the events."""
-    told: dict[str, OrderEvent] = {event.order_id: event for event in left.events if not event.client_order_id}
+    reported: dict[str, OrderEvent] = {event.order_id: event for event in left.events if not event.client_order_id}
     for order, done in left.journal.values():
-        last = told.get(order.id)
+        last = reported.get(order.id)
         if not done or not order.state.final:
             yield f"{order.id}: {order.state} in the journal{'' if done else ', not done'}"
         elif last is None or last.state is not order.state:
@@ -171,17 +171,17 @@ def _fills_missing(left: Left) -> Iterator[str]:
             yield f"{one.exchange} {one.client_order_id}: {one.filled_quantity} filled, {seen} on the fills"
         event = last.get((one.exchange, one.client_order_id))
         if event is not None and event.filled_quantity != one.filled_quantity:
-            told = f"{event.filled_quantity} on the events"
-            yield f"{one.exchange} {one.client_order_id}: {one.filled_quantity} filled, {told}"
+            reported = f"{event.filled_quantity} on the events"
+            yield f"{one.exchange} {one.client_order_id}: {one.filled_quantity} filled, {reported}"
 
 
 def _exposed(left: Left) -> Iterator[str]:
     """No pair stands on one leg for longer than its bound, or is left there with more than dust."""
-    told = {event.order_id: event for event in left.events if not event.client_order_id}
+    reported = {event.order_id: event for event in left.events if not event.client_order_id}
     for order, _ in left.journal.values():
         if order.command.kind is not CommandKind.PAIR:
             continue
-        event, price = told.get(order.id), max((float(leg.price) * leg.rate for leg in order.legs), default=0.0)
+        event, price = reported.get(order.id), max((float(leg.price) * leg.rate for leg in order.legs), default=0.0)
         if abs(float(order.net)) * price > DUST_USD:
             yield f"{order.id}: {order.net} left open: {order.left_open or order.reason}"
         if event is not None and event.naked_ms > NAKED_SECONDS * 1e3:

@@ -33,16 +33,16 @@ def _balances(reported: Reported, exchange: str, before: OwnAccount, after: OwnA
     margin = bool(before.positions or after.positions)
     ours = {asset: one for (where, asset), one in reported.balances.items() if where == exchange}
     for asset in sorted({*ours, *before.balances, *after.balances}):
-        told, first, last = ours.get(asset), before.balances.get(asset, NOTHING), after.balances.get(asset, NOTHING)
-        if told is None and first == last == NOTHING:
+        current, first, last = ours.get(asset), before.balances.get(asset, NOTHING), after.balances.get(asset, NOTHING)
+        if current is None and first == last == NOTHING:
             continue
-        wallet = told.total - told.unrealised_pnl if told else ZERO
+        wallet = current.total - current.unrealised_pnl if current else ZERO
         yield _key("wallet", exchange, asset), Figure(wallet, first.wallet, last.wallet, ROUNDED, "8 places")
         if first.free is not None and last.free is not None:
-            free = told.free if told else ZERO
+            free = current.free if current else ZERO
             yield _key("free", exchange, asset), _moving(free, first.free, last.free, moves=margin)
         if first.in_orders is not None and last.in_orders is not None:
-            held = told.in_orders if told else ZERO
+            held = current.in_orders if current else ZERO
             yield _key("in orders", exchange, asset), Figure(held, first.in_orders, last.in_orders, ROUNDED, "8 places")
 
 
@@ -58,15 +58,18 @@ def _moving(reported: Value, before: Value, after: Value, *, moves: bool) -> Fig
 def _positions(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
     ours = {_name(reported, exchange, symbol): one for (where, symbol), one in _of(reported, exchange)}
     for name in sorted({*ours, *before.positions, *after.positions}):
-        told, first, last = ours.get(name), before.positions.get(name, FLAT), after.positions.get(name, FLAT)
-        quantity = told.quantity if told else ZERO
+        current, first, last = ours.get(name), before.positions.get(name, FLAT), after.positions.get(name, FLAT)
+        quantity = current.quantity if current else ZERO
         if not quantity and first.quantity == last.quantity == ZERO:
             continue
         key = ("account.positions", exchange, name)
         yield _position("position", key), Figure(quantity, first.quantity, last.quantity)
-        entry, tolerance = told.entry_price if told else ZERO, max(first.entry_price, last.entry_price) * ENTRY_ROUNDED
+        entry, tolerance = (
+            current.entry_price if current else ZERO,
+            max(first.entry_price, last.entry_price) * ENTRY_ROUNDED,
+        )
         yield _position("entry price", key), Figure(entry, first.entry_price, last.entry_price, tolerance, "rounding")
-        profit = told.unrealised_pnl if told else ZERO
+        profit = current.unrealised_pnl if current else ZERO
         yield _position("unrealised", key), _moving(profit, first.unrealised_pnl, last.unrealised_pnl, moves=True)
 
 
@@ -89,21 +92,21 @@ def _name(reported: Reported, exchange: str, symbol: str) -> str:
 
 
 def _unified(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
-    told = answer_of(reported.unified, exchange)
-    if told is None:
+    current = answer_of(reported.unified, exchange)
+    if current is None:
         return
     source = "get_unified_balance"
-    for asset, one in sorted(told["assets"].items()):
+    for asset, one in sorted(current["assets"].items()):
         first, last = before.balances.get(asset, NOTHING), after.balances.get(asset, NOTHING)
         if first.free is None or last.free is None:
             continue
         available = Decimal(repr(one["available"]))
         figure = _moving(available, first.free, last.free, moves=bool(before.positions or after.positions))
         yield _key("available", exchange, asset, source), _doubled(figure)
-    profit = Decimal(repr(told["unrealised_pnl_usd"]))
+    profit = Decimal(repr(current["unrealised_pnl_usd"]))
     figure = _moving(profit, profit_usd(reported, exchange, before), profit_usd(reported, exchange, after), moves=True)
     yield _key("unrealised USD", exchange, "all", source), _doubled(figure)
-    total = Decimal(repr(told["total_usd"]))
+    total = Decimal(repr(current["total_usd"]))
     figure = _moving(total, equity_usd(reported, exchange, before), equity_usd(reported, exchange, after), moves=True)
     yield _key("equity USD", exchange, "all", source), _doubled(figure)
 

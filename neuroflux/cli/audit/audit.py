@@ -10,8 +10,8 @@ from typing import Final
 from msgspec import Struct
 
 from neuroflux.cli.audit.accounts import Pair, accounts
-from neuroflux.cli.audit.causes import signalled
-from neuroflux.cli.audit.exchanges import Asked, Asker, accesses
+from neuroflux.cli.audit.causes import recent_signals
+from neuroflux.cli.audit.exchanges import ExchangeReader, ExchangeReadings, accesses
 from neuroflux.cli.audit.figures import Finding, Round, judge
 from neuroflux.cli.audit.orders import open_elsewhere, orders
 from neuroflux.cli.audit.pipeline import Tables, dead_letters, names_of, newest_extents, reported
@@ -48,56 +48,59 @@ async def audit(settings: Settings) -> Audit:
     """Compare everything. Raises Unreachable where no stack runs: none is started for it."""
     if not answers(settings):
         raise Unreachable(f"Kafka at {settings.kafka} does not answer; `neuroflux up` starts everything")
-    ways = await asyncio.to_thread(accesses, settings)
+    accessed = await asyncio.to_thread(accesses, settings)
     log = await newest_extents(settings)
     stored = Tables(settings, log, await dead_letters(settings))
     try:
-        async with AsyncExchangeManager(settings) as manager, Asker(ways) as asker:
-            return await _audit(settings, manager, stored, asker)
+        async with AsyncExchangeManager(settings) as manager, ExchangeReader(accessed) as reader:
+            return await _audit(settings, manager, stored, reader)
     finally:
         stored.close()
 
 
-async def _audit(settings: Settings, manager: AsyncExchangeManager, stored: Tables, asker: Asker) -> Audit:
+async def _audit(settings: Settings, manager: AsyncExchangeManager, stored: Tables, reader: ExchangeReader) -> Audit:
     since = wall() - RECENT
-    told = [await reported(manager, stored, since)]
-    asked = [await _ask(asker, told[0], since)]
+    readings = [await reported(manager, stored, since)]
+    own = [await _ask(reader, readings[0], since)]
     for number in range(READINGS):
         if number:
             await asyncio.sleep(PAUSE_SECONDS)
-        told.append(await reported(manager, stored, since))
-        asked.append(await _ask(asker, told[-1], since))
+        readings.append(await reported(manager, stored, since))
+        own.append(await _ask(reader, readings[-1], since))
     rounds = [
         dict(figures(one, first.exchanges, last.exchanges))
-        for one, first, last in zip(told[1:], asked, asked[1:], strict=False)
+        for one, first, last in zip(readings[1:], own, own[1:], strict=False)
     ]
-    recomputed = dict(signals(told[-1], await asyncio.to_thread(signalled, settings)))
-    findings = judged(rounds, [one.exchanges for one in asked]) + judge([recomputed])
-    return Audit(findings, unchecked(asked), _notes(told[-1], asked[-1]))
+    recomputed = dict(signals(readings[-1], await asyncio.to_thread(recent_signals, settings)))
+    findings = judged(rounds, [one.exchanges for one in own]) + judge([recomputed])
+    return Audit(findings, unchecked(own), _notes(readings[-1], own[-1]))
 
 
-async def _ask(asker: Asker, told: Reported, since: Microseconds) -> Asked:
-    used = {(one.exchange, one.symbol) for one in told.legs} | {(one.exchange, one.symbol) for one in told.fills}
-    traded, quoted = names_of(told.instruments, used), names_of(told.instruments, {*told.quotes, *told.books})
-    return await asker.read(traded, quoted, since - MARGIN)
+async def _ask(reader: ExchangeReader, reading: Reported, since: Microseconds) -> ExchangeReadings:
+    used = {(one.exchange, one.symbol) for one in reading.legs} | {(one.exchange, one.symbol) for one in reading.fills}
+    traded, quoted = (
+        names_of(reading.instruments, used),
+        names_of(reading.instruments, {*reading.quotes, *reading.books}),
+    )
+    return await reader.read(traded, quoted, since - MARGIN)
 
 
-def figures(told: Reported, before: Exchanges, after: Exchanges) -> list[Pair]:
+def figures(reading: Reported, before: Exchanges, after: Exchanges) -> list[Pair]:
     parts = (
-        accounts(told, before, after),
-        orders(told, before, after),
-        prices(told, before, after),
-        equity(told, before, after),
-        tables(told),
+        accounts(reading, before, after),
+        orders(reading, before, after),
+        prices(reading, before, after),
+        equity(reading, before, after),
+        tables(reading),
     )
     return [pair for part in parts for pair in part]
 
 
-def judged(rounds: Sequence[Round], asked: Sequence[Exchanges]) -> list[Finding]:
+def judged(rounds: Sequence[Round], own: Sequence[Exchanges]) -> list[Finding]:
     """Judge the figures of each exchange by the readings around which it could be asked for most."""
     findings = judge([{key: one for key, one in figures.items() if key.exchange == "all"} for figures in rounds])
-    for exchange in asked[-1]:
-        levels = [min(_level(first, exchange), _level(last, exchange)) for first, last in pairwise(asked)]
+    for exchange in own[-1]:
+        levels = [min(_level(first, exchange), _level(last, exchange)) for first, last in pairwise(own)]
         best = [figures for figures, level in zip(rounds, levels, strict=True) if level == max(levels)]
         findings += judge([{key: one for key, one in figures.items() if key.exchange == exchange} for figures in best])
     return findings
@@ -108,15 +111,15 @@ def _level(own: Exchanges, exchange: str) -> tuple[bool, bool]:
     return own[exchange].account is not None, bool(own[exchange].tops)
 
 
-def unchecked(asked: Sequence[Asked]) -> list[str]:
+def unchecked(own: Sequence[ExchangeReadings]) -> list[str]:
     """What could not be read around any reading, with the last reason."""
-    places = dict.fromkeys(place for one in asked for place in one.unread)
-    around = [one.unread.keys() | two.unread.keys() for one, two in pairwise(asked)]
+    places = dict.fromkeys(place for one in own for place in one.unread)
+    around = [one.unread.keys() | two.unread.keys() for one, two in pairwise(own)]
     missed = [place for place in places if all(place in one for one in around)]
-    reasons = {place: one.unread[place] for place in missed for one in asked if place in one.unread}
+    reasons = {place: one.unread[place] for place in missed for one in own if place in one.unread}
     return [f"{exchange} {what}: {why}" for (exchange, what), why in sorted(reasons.items())]
 
 
-def _notes(told: Reported, asked: Asked) -> list[str]:
-    counts = open_elsewhere(told, asked.exchanges)
+def _notes(readings: Reported, own: ExchangeReadings) -> list[str]:
+    counts = open_elsewhere(readings, own.exchanges)
     return [f"{name}: {count} open orders that the pipeline did not place" for name, count in counts.items() if count]

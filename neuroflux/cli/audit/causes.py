@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-from neuroflux.cli.audit.reading import Name, Signalled
+from neuroflux.cli.audit.reading import Name, SignalRecords
 from neuroflux.clickhouse.client import ClickHouse
 from neuroflux.domain import ArbitrageSignal, BookSnapshot, Cause, Level, Quote
 from neuroflux.records.topics import BOOKS, QUOTES
@@ -30,7 +30,7 @@ _LEVEL: Final = Level.__struct_fields__
 _NESTED: Final = {"causes": Cause.__struct_fields__, "bids": _LEVEL, "asks": _LEVEL}
 
 
-def signalled(settings: Settings) -> list[Signalled]:
+def recent_signals(settings: Settings) -> list[SignalRecords]:
     """Of the last hour."""
     database = ClickHouse(settings)
     try:
@@ -92,7 +92,7 @@ def _quotes(database: ClickHouse, places: set[Place]) -> dict[Place, Quote[float
 
 def _joined(
     signal: ArbitrageSignal, books: dict[Place, BookSnapshot[float]], quotes: dict[Place, Quote[float]]
-) -> Signalled:
+) -> SignalRecords:
     """A record that opened it may be named beside a newer one of the same instrument: the newest counts."""
     own_books: dict[Name, BookSnapshot[float]] = {}
     own_quotes: dict[Name, Quote[float]] = {}
@@ -102,4 +102,4 @@ def _joined(
             own_books[book.exchange, book.symbol] = book
         elif cause.topic == QUOTES.name and (quote := quotes.get(place)):
             own_quotes[quote.exchange, quote.symbol] = quote
-    return Signalled(signal, own_books, own_quotes)
+    return SignalRecords(signal, own_books, own_quotes)

@@ -60,14 +60,14 @@ def _demo_keys(settings: Settings) -> dict[str, Keys]:
     return found
 
 
-class Asked(Struct, frozen=True):
+class ExchangeReadings(Struct, frozen=True):
     """One reading of all exchanges, and what could not be read, with the reason."""
 
     exchanges: Mapping[str, Own]
     unread: Mapping[tuple[str, str], str]
 
 
-class Asker:
+class ExchangeReader:
     """An async context manager. ``names`` of a reading are the exchange's own names of instruments, by exchange."""
 
     def __init__(self, accesses: Sequence[Access]) -> None:
@@ -75,7 +75,7 @@ class Asker:
         self._histories: dict[str, tuple[int, Microseconds, list[Answer]]] = {}
         self._readings = 0
 
-    async def __aenter__(self) -> Asker:
+    async def __aenter__(self) -> ExchangeReader:
         self._session = aiohttp.ClientSession()
         return self
 
@@ -86,12 +86,12 @@ class Asker:
 
     async def read(
         self, traded: Mapping[str, Collection[str]], quoted: Mapping[str, Collection[str]], since: Microseconds
-    ) -> Asked:
+    ) -> ExchangeReadings:
         """Accounts with the fills and orders of what was traded since then, and the tops of what is quoted."""
         self._readings += 1
         unread: dict[tuple[str, str], str] = {}
         parts = [self._exchange(one, traded, quoted, since, unread) for one in self._accesses]
-        return Asked(dict(await asyncio.gather(*parts)), unread)
+        return ExchangeReadings(dict(await asyncio.gather(*parts)), unread)
 
     async def _exchange(
         self,
@@ -116,7 +116,7 @@ class Asker:
             unread[access.exchange, "account"] = NO_KEYS.format(access.exchange.upper())
             return None, 0
         try:
-            now = await self._its_time(access)
+            now = await self._exchange_time(access)
             states = access.own.account_requests(access.keys, now)
             history = access.own.history_requests(access.keys, names, since, now)
             answers, (listed_at, lists) = await self._all(access, states), await self._history(access, history)
@@ -146,7 +146,7 @@ class Asker:
             unread[access.exchange, "prices"] = str(error)
             return {}
 
-    async def _its_time(self, access: Access) -> Microseconds:
+    async def _exchange_time(self, access: Access) -> Microseconds:
         """The exchange's clock: what is signed must be of its time."""
         exchange = exchange_of(access.exchange)
         request = exchange.server_time_request()

@@ -74,9 +74,9 @@ def _fills(
     placed = _numbers(reported, exchange, before) | _numbers(reported, exchange, after)
     theirs = {place: one for place, one in {**before.fills, **after.fills}.items() if one.order in placed}
     for place in {**theirs, **ours}:
-        told, key = ours.get(place), Key("fill", exchange, f"{place[0]} trade {place[1]} {place[2]}", "fills")
-        pending = NOT_LISTED if told is not None and told.event_time > listed_at else ""
-        yield key, Figure(_text(told), _text(before.fills.get(place)), _text(after.fills.get(place)), pending=pending)
+        stored, key = ours.get(place), Key("fill", exchange, f"{place[0]} trade {place[1]} {place[2]}", "fills")
+        pending = NOT_LISTED if stored is not None and stored.event_time > listed_at else ""
+        yield key, Figure(_text(stored), _text(before.fills.get(place)), _text(after.fills.get(place)), pending=pending)
         yield key._replace(what="fill counted"), Figure(Decimal(counts[place]), Decimal(1), Decimal(1))
 
 

@@ -89,7 +89,7 @@ class Tables:
             f"SELECT exchange, symbol, {newest} FROM quotes "
             f"WHERE received_time > now64(6) - INTERVAL {QUOTED_SECONDS} SECOND GROUP BY exchange, symbol"
         )
-        return {(exchange, symbol): Quote(exchange, symbol, *told) for exchange, symbol, told in rows}
+        return {(exchange, symbol): Quote(exchange, symbol, *entry) for exchange, symbol, entry in rows}
 
     def _equity(self) -> dict[str, Decimal]:
         """What the view has of its newest minute: wallets and unrealised profit."""
@@ -194,10 +194,10 @@ def _by_market(moved: Mapping[Name, float], instruments: Mapping[Name, Instrumen
     return found
 
 
-def names_of(instruments: Mapping[Name, Instrument], wanted: Collection[Name]) -> dict[str, set[str]]:
+def names_of(instruments: Mapping[Name, Instrument], names: Collection[Name]) -> dict[str, set[str]]:
     """The exchanges' own names of these instruments, by exchange."""
     found: dict[str, set[str]] = {}
-    for name in wanted:
+    for name in names:
         if (one := instruments.get(name)) is not None:
             found.setdefault(one.exchange, set()).add(one.name)
     return found

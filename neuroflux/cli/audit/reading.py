@@ -61,7 +61,7 @@ class Reported(Struct, frozen=True):
     taker_fees: Mapping[Name, Sequence[Decimal]] = {}
 
 
-class Signalled(Struct, frozen=True):
+class SignalRecords(Struct, frozen=True):
     """A signal with the records that it names: books and quotes of its instruments and of its conversions."""
 
     signal: ArbitrageSignal

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from neuroflux.cli.audit.accounts import Pair
 from neuroflux.cli.audit.figures import Figure, Key
-from neuroflux.cli.audit.reading import Name, Reported, Signalled
+from neuroflux.cli.audit.reading import Name, Reported, SignalRecords
 from neuroflux.domain import ArbitrageSignal, Instrument, Level, Side
 
 ANCHOR = "USDC"
@@ -34,37 +34,37 @@ class _Rate(Struct, frozen=True):
         return (self.bid + self.ask) / 2
 
 
-def signals(reported: Reported, found: Sequence[Signalled]) -> Iterator[Pair]:
+def signals(reported: Reported, found: Sequence[SignalRecords]) -> Iterator[Pair]:
     """Six figures of each signal whose records and instruments are known; one that is not is named as such."""
     for one in found:
         made = _made(reported, one)
         names = ("buy_price", "sell_price", "gross_profit", "fees", "conversion_cost", "expected_profit")
         for what, own in zip(names, made or (), strict=False):
-            yield _pair(one, what, _said(one, what), own, scale=_scale(one))
+            yield _pair(one, what, _reported(one, what), own, scale=_scale(one))
         if made is None:
             key = Key("causes", "all", one.signal.signal_id, "arbitrage.signals")
             yield key, Figure("incomplete", "complete", "complete", pending="its records are not all stored")
 
 
-def _said(one: Signalled, what: str) -> float:
+def _reported(one: SignalRecords, what: str) -> float:
     """The profit is taken before what closing will cost, which is no part of the entry that is recomputed here."""
-    told: float = getattr(one.signal, what)
+    value: float = getattr(one.signal, what)
     exit_cost = one.signal.exit_cost
-    return told + exit_cost if what == "expected_profit" else told
+    return value + exit_cost if what == "expected_profit" else value
 
 
-def _scale(one: Signalled) -> float:
+def _scale(one: SignalRecords) -> float:
     """What the figures are differences of: so much is lost in the last digits."""
     return abs(one.signal.buy_price * one.signal.quantity) + 1
 
 
-def _pair(one: Signalled, what: str, reported: float, own: float, scale: float) -> Pair:
+def _pair(one: SignalRecords, what: str, reported: float, own: float, scale: float) -> Pair:
     known, tolerance = Decimal(repr(own)), Decimal(repr(RELATIVE * scale))
     subject = f"{one.signal.market} {one.signal.signal_id[:12]}"
     return Key(what, "all", subject, "arbitrage.signals"), Figure(Decimal(repr(reported)), known, known, tolerance, WHY)
 
 
-def _made(reported: Reported, one: Signalled) -> tuple[float, ...] | None:
+def _made(reported: Reported, one: SignalRecords) -> tuple[float, ...] | None:
     signal = one.signal
     sides: list[_Side] = []
     for side, name in ((Side.BUY, (signal.buy_exchange, signal.buy_symbol)), _sold(one)):
@@ -77,7 +77,7 @@ def _made(reported: Reported, one: Signalled) -> tuple[float, ...] | None:
     return _nearest(signal, *sides)
 
 
-def _sold(one: Signalled) -> tuple[Side, Name]:
+def _sold(one: SignalRecords) -> tuple[Side, Name]:
     return Side.SELL, (one.signal.sell_exchange, one.signal.sell_symbol)
 
 
@@ -97,17 +97,17 @@ def _nearest(signal: ArbitrageSignal, buy: _Side, sell: _Side) -> tuple[float, .
 
 
 def _net(quantity: float, buy: _Side, sell: _Side, buy_fee: float, sell_fee: float) -> tuple[float, ...]:
-    paid, brought = (quantity * one.price / one.instrument.multiplier for one in (buy, sell))
-    gross = brought * sell.rate.mid - paid * buy.rate.mid
-    fees = paid * buy.rate.mid * buy_fee + brought * sell.rate.mid * sell_fee
+    paid, received = (quantity * one.price / one.instrument.multiplier for one in (buy, sell))
+    gross = received * sell.rate.mid - paid * buy.rate.mid
+    fees = paid * buy.rate.mid * buy_fee + received * sell.rate.mid * sell_fee
     conversion = 0.0
     if buy.instrument.quote != sell.instrument.quote:
         conversion = paid * (1 + buy_fee) * (buy.rate.ask - buy.rate.mid)
-        conversion += brought * (1 - sell_fee) * (sell.rate.mid - sell.rate.bid)
+        conversion += received * (1 - sell_fee) * (sell.rate.mid - sell.rate.bid)
     return buy.price, sell.price, gross, fees, conversion, gross - fees - conversion
 
 
-def _levels(one: Signalled, name: Name, side: Side) -> Levels:
+def _levels(one: SignalRecords, name: Name, side: Side) -> Levels:
     """Best first; a quote of a later state stands before what it left of the book."""
     book, quote = one.books.get(name), one.quotes.get(name)
     if book is None:
@@ -131,7 +131,7 @@ def _average(levels: Levels, quantity: float) -> float:
     return paid / (quantity - max(left, 0.0))
 
 
-def _rate(one: Signalled, asset: str) -> _Rate | None:
+def _rate(one: SignalRecords, asset: str) -> _Rate | None:
     if asset == ANCHOR:
         return _Rate(1.0, 1.0)
     for (_, symbol), quote in one.quotes.items():

@@ -56,21 +56,21 @@ async def _rights(session: aiohttp.ClientSession, settings: Settings, name: str,
         if (draft := on.key_question(keys, wall())) is None:
             return on.key_rights(keys, None)
         address = settings.rest_url(draft.at)
-        now = await _its_time(session, address, draft)
-        question = on.key_question(keys, now) or draft
-        return on.key_rights(keys, await _asked(session, address, question.request))
+        now = await _exchange_time(session, address, draft)
+        query = on.key_question(keys, now) or draft
+        return on.key_rights(keys, await _answer(session, address, query.request))
     except NeuroFluxError as error:
         return KeyRights(None, f"could not be checked: {error}")
 
 
-async def _its_time(session: aiohttp.ClientSession, address: str, question: KeyQuestion) -> Microseconds:
+async def _exchange_time(session: aiohttp.ClientSession, address: str, query: KeyQuestion) -> Microseconds:
     """The clock of whom is asked: what is signed must be of its time."""
-    at = exchange_of(question.at)
+    at = exchange_of(query.at)
     request = at.server_time_request()
-    return at.server_time(await _asked(session, address, request)) if request is not None else wall()
+    return at.server_time(await _answer(session, address, request)) if request is not None else wall()
 
 
-async def _asked(session: aiohttp.ClientSession, address: str, request: Request) -> Answer:
+async def _answer(session: aiohttp.ClientSession, address: str, request: Request) -> Answer:
     try:
         status, headers, body = await ask(session, address, request, TIMEOUT)
     except FAILURES as error:

@@ -15,14 +15,14 @@ from neuroflux.runtime.settings import Settings
 
 WIDTH: Final = 120
 """Where there is no terminal that has one."""
-UNASKED: Final = "--trade sends orders to real exchanges: confirm it on a terminal, or say --yes"
+NOT_INTERACTIVE: Final = "--trade sends orders to real exchanges: confirm it on a terminal, or say --yes"
 UNCONFIRMED: Final = "not confirmed: nothing was started"
 
 
-def check_askable(*, yes: bool) -> None:
+def check_confirmable(*, yes: bool) -> None:
     """Raises UsageError where nobody can be asked, and nobody has said yes."""
     if not yes and not sys.stdin.isatty():
-        raise UsageError(UNASKED)
+        raise UsageError(NOT_INTERACTIVE)
 
 
 def confirm(settings: Settings, accounts: Sequence[LiveAccount], *, yes: bool, allow_withdrawals: bool) -> None:

@@ -24,16 +24,16 @@ Advance = Callable[[int], None]
 """Told how many bytes more there are; fewer, when a file must begin anew. Called from several threads."""
 
 
-def missing(wanted: Iterable[Artifact], folder: Path) -> list[Artifact]:
+def missing(artifacts: Iterable[Artifact], folder: Path) -> list[Artifact]:
     """Those not there yet. A file takes its name after it was checked, so its name is enough."""
-    return [artifact for artifact in wanted if not (folder / artifact.file_name).exists()]
+    return [artifact for artifact in artifacts if not (folder / artifact.file_name).exists()]
 
 
-def fetch_all(wanted: Iterable[Artifact], folder: Path, base: str, advance: Advance) -> None:
+def fetch_all(artifacts: Iterable[Artifact], folder: Path, base: str, advance: Advance) -> None:
     """Fetch from the Maven repository at ``base``; raises DownloadFailed, and keeps what it has as ``*.part``."""
     stop = Event()
     with ThreadPoolExecutor(WORKERS) as pool:
-        jobs = [pool.submit(_fetch, artifact, folder, base, advance, stop) for artifact in missing(wanted, folder)]
+        jobs = [pool.submit(_fetch, artifact, folder, base, advance, stop) for artifact in missing(artifacts, folder)]
         try:
             for job in as_completed(jobs):
                 job.result()
@@ -46,7 +46,7 @@ def fetch_all(wanted: Iterable[Artifact], folder: Path, base: str, advance: Adva
 def _fetch(artifact: Artifact, folder: Path, base: str, advance: Advance, stop: Event) -> None:
     part = folder / f"{artifact.file_name}.part"
     advance(_length(part))
-    again = Retrying(
+    retrying = Retrying(
         retry=retry_if_exception_type(Unreachable),
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_exponential(0.5),
@@ -54,7 +54,7 @@ def _fetch(artifact: Artifact, folder: Path, base: str, advance: Advance, stop: 
         reraise=True,
     )
     try:
-        again(_go_on, f"{base}/{artifact.path}", part, artifact, advance, stop)
+        retrying(_resume, f"{base}/{artifact.path}", part, artifact, advance, stop)
     except Unreachable as error:
         raise DownloadFailed(
             f"{artifact.file_name} can't be fetched: {error}; the next start goes on from there"
@@ -72,7 +72,7 @@ def _pause(stop: Event) -> Callable[[float], None]:
     return pause
 
 
-def _go_on(address: str, part: Path, artifact: Artifact, advance: Advance, stop: Event) -> None:
+def _resume(address: str, part: Path, artifact: Artifact, advance: Advance, stop: Event) -> None:
     """Ask for what is missing of ``part`` (RFC 9110, 14.2) and append it."""
     have = _length(part)
     if have == artifact.size or stop.is_set():
@@ -80,16 +80,18 @@ def _go_on(address: str, part: Path, artifact: Artifact, advance: Advance, stop:
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         with requests.get(address, headers=headers, stream=True, timeout=TIMEOUTS) as answer:
-            goes_on = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-            if answer.status_code == 416 or (answer.ok and have and not goes_on):
+            resumed = answer.status_code == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
+            if answer.status_code == 416 or (answer.ok and have and not resumed):
                 advance(-have)
             _refuse(answer, part, artifact)
-            _keep(answer, part, artifact, have if goes_on else 0, advance, stop)
+            _append(answer, part, artifact, have if resumed else 0, advance, stop)
     except requests.RequestException as error:
         raise Unreachable(_reason(error)) from error
 
 
-def _keep(answer: requests.Response, part: Path, artifact: Artifact, have: int, advance: Advance, stop: Event) -> None:
+def _append(
+    answer: requests.Response, part: Path, artifact: Artifact, have: int, advance: Advance, stop: Event
+) -> None:
     """Write what comes behind the ``have`` bytes that there are, as far as the locked size."""
     with part.open("ab" if have else "wb") as file:
         for chunk in answer.iter_content(CHUNK):

@@ -28,19 +28,19 @@ def repository() -> str:
     return str(MAVEN_CENTRAL_URL)
 
 
-def install(wanted: Iterable[Artifact], cache: Path, report: Report) -> None:
+def install(artifacts: Iterable[Artifact], cache: Path, report: Report) -> None:
     """Fetch what is not in the cache yet, archives unpacked; raises DownloadFailed or DiskFull.
 
     Another process that fills the same cache is waited for.
     """
-    wanted = tuple(wanted)
-    if all(present(artifact, cache) for artifact in wanted):
+    artifacts = tuple(artifacts)
+    if all(present(artifact, cache) for artifact in artifacts):
         return
     from neuroflux.stack.install.download import fetch_all
     from neuroflux.stack.install.progress import downloading
 
     with full_disk_is_clear(cache, "NEUROFLUX_CACHE"), alone(cache, report):
-        absent = [artifact for artifact in wanted if not present(artifact, cache)]
+        absent = [artifact for artifact in artifacts if not present(artifact, cache)]
         with downloading(sum(artifact.size for artifact in absent), report) as advance:
             fetch_all(absent, cache, repository(), advance)
         for artifact in absent:

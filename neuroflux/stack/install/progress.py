@@ -27,12 +27,12 @@ def downloading(total: int, report: Report, console: Console | None = None) -> I
 
 class _Lines:
     def __init__(self, total: int, report: Report) -> None:
-        self._total, self._report, self._done, self._told, self._lock = total, report, 0, -1, Lock()
+        self._total, self._report, self._done, self._reported, self._lock = total, report, 0, -1, Lock()
 
     def advance(self, count: int) -> None:
         with self._lock:
             self._done += count
             tenth = 10 * self._done // self._total
-            if tenth > self._told:
-                self._told = tenth
+            if tenth > self._reported:
+                self._reported = tenth
                 self._report(f"downloading the local stack: {10 * tenth} % of {self._total / 1e6:.0f} MB")

@@ -64,13 +64,13 @@ class Child:
         self.ready.clear()
         return True
 
-    def tell(self, state: State, detail: str = "") -> None:
+    def set_state(self, state: State, detail: str = "") -> None:
         self._state, self._detail = state, detail
         self._changed()
 
     async def launch(self) -> None:
         """Start it and wait until it is ready; raises StackError where it ends or stays silent."""
-        self.tell(State.STARTING)
+        self.set_state(State.STARTING)
         if self.service.prepare:
             await asyncio.to_thread(self.service.prepare)
         notified, notify = os.pipe()
@@ -83,7 +83,7 @@ class Child:
             for end in (notified, notify):
                 if end >= 0:
                     os.close(end)
-        self.tell(State.FINISHED if self.service.readiness is Readiness.FINISHES else State.READY)
+        self.set_state(State.FINISHED if self.service.readiness is Readiness.FINISHES else State.READY)
         self.ready.set()
 
     async def _spawn(self, notify: int) -> None:
@@ -128,7 +128,7 @@ class Child:
         try:
             await asyncio.wait({ended, ready}, timeout=self.service.start_timeout, return_when=asyncio.FIRST_COMPLETED)
             if ended.done() and (ready is not ended or ended.result()):
-                raise self._failure(f"{self.service.name} ended {_how(ended.result())} before it was ready")
+                raise self._failure(f"{self.service.name} ended {_exit_text(ended.result())} before it was ready")
             if not ready.done():
                 raise self._failure(f"{self.service.name} is not ready after {self.service.start_timeout:.0f} s")
             ready.result()
@@ -145,7 +145,7 @@ class Child:
     async def _ended(self) -> int:
         assert self._process is not None
         code = await self._process.wait()
-        self._bury(self._process)
+        self._end_group(self._process)
         return code
 
     async def watch(self) -> str:
@@ -155,14 +155,14 @@ class Child:
             while not (await asyncio.wait({ended}, timeout=WATCH))[0]:
                 misses = 0 if await self._healthy() else misses + 1
                 if misses and not ended.done():
-                    self.tell(State.UNHEALTHY, f"did not answer {misses} times")
+                    self.set_state(State.UNHEALTHY, f"did not answer {misses} times")
                 elif self._state is State.UNHEALTHY:
-                    self.tell(State.READY)
+                    self.set_state(State.READY)
                 if misses == MISSES:
                     await self.stop()
                     return "did not answer"
             self._raise_if_disk_full()
-            return f"ended {_how(ended.result())}"
+            return f"ended {_exit_text(ended.result())}"
         finally:
             ended.cancel()
 
@@ -187,9 +187,9 @@ class Child:
                 _kill_group(self._process.pid)
         if self._process:
             await self._ended()
-        self.tell(State.STOPPED)
+        self.set_state(State.STOPPED)
 
-    def _bury(self, process: Process) -> None:
+    def _end_group(self, process: Process) -> None:
         """End what it may have started, once: its number may soon be another's."""
         if self._alive:
             self._alive = False
@@ -198,8 +198,8 @@ class Child:
 
     def _failure(self, what: str) -> StackError:
         self._raise_if_disk_full()
-        said = last_words(self._tail())
-        return StackError(f"{what}{f': {said}' if said else ''} (log: {self._log})")
+        error = last_error(self._tail())
+        return StackError(f"{what}{f': {error}' if error else ''} (log: {self._log})")
 
     def _raise_if_disk_full(self) -> None:
         if "No space left on device" in self._tail():
@@ -212,7 +212,7 @@ class Child:
             return file.read().decode(errors="replace")
 
 
-def last_words(text: str) -> str:
+def last_error(text: str) -> str:
     """The line of a log that tells why: the last with an error in it, else the last. Stack frames tell nothing."""
     bare = (line.strip(" \t|+-") for line in text.splitlines())  # exception groups draw a frame
     lines = [line for line in bare if line and not line.startswith(("at ", "..."))]
@@ -225,7 +225,7 @@ def _kill_group(leader: int) -> None:
         os.killpg(leader, signal.SIGKILL)
 
 
-def _how(code: int) -> str:
+def _exit_text(code: int) -> str:
     return f"by signal {-code}" if code < 0 else f"with {code}"
 
 

@@ -25,12 +25,12 @@ class Reaper:
         """Say that a process group has begun or ended."""
         (self._groups.add if alive else self._groups.discard)(group)
         try:
-            self._tell(f"{'+' if alive else '-'}{group}")
+            self._send(f"{'+' if alive else '-'}{group}")
         except BrokenPipeError:
             self._process.kill()
             self._process.wait()
             self._process = self._start()
-            self._tell(*(f"+{one}" for one in self._groups))
+            self._send(*(f"+{one}" for one in self._groups))
 
     def close(self) -> None:
         """Let it go, which kills the groups that are left."""
@@ -38,7 +38,7 @@ class Reaper:
             self._process.communicate()
         self._process.wait()
 
-    def _tell(self, *lines: str) -> None:
+    def _send(self, *lines: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write("".join(f"{line}\n" for line in lines))
         self._process.stdin.flush()
@@ -49,8 +49,8 @@ class Reaper:
 
 
 def main() -> None:
-    for unwanted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(unwanted, signal.SIG_IGN)
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
     groups: set[int] = set()
     for line in sys.stdin:
         (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))

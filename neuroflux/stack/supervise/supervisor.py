@@ -76,8 +76,8 @@ class Stack:
         try:
             await asyncio.to_thread(preflight, self._settings, self._services)
             home.hold_reserve(self._settings)
-            wanted = [artifact for service in self._services for artifact in service.downloads]
-            await asyncio.to_thread(install, wanted, self._settings.cache.absolute(), on_progress)
+            work = [artifact for service in self._services for artifact in service.downloads]
+            await asyncio.to_thread(install, work, self._settings.cache.absolute(), on_progress)
             from neuroflux.stack.servers.class_archive import train, untrained
 
             if untrained(self._services):
@@ -132,18 +132,18 @@ class Stack:
         for name in names:
             await self._children[name].ready.wait()
 
-    async def _unless_failed(self, wanted: Coroutine[Any, Any, Any]) -> None:
+    async def _unless_failed(self, work: Coroutine[Any, Any, Any]) -> None:
         """Wait for what is wanted, or raise what ended one of the supervising tasks."""
-        wish = asyncio.ensure_future(wanted)
-        wait: set[asyncio.Task[Any]] = {wish, *self._tasks}
+        waiting = asyncio.ensure_future(work)
+        wait: set[asyncio.Task[Any]] = {waiting, *self._tasks}
         try:
-            while not wish.done():
+            while not waiting.done():
                 done, wait = await asyncio.wait(wait, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
         finally:
-            wish.cancel()
-            await asyncio.gather(wish, return_exceptions=True)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
 
     async def _supervise(self, child: Child, report: Report) -> None:
         await self._all_ready(child.service.needs)
@@ -151,7 +151,7 @@ class Stack:
         while True:
             began, child.renewed = time.monotonic(), False
             try:
-                reason = await self._live(child, report)
+                reason = await self._run_once(child, report)
             except DiskFull:
                 raise
             except StackError as error:
@@ -165,10 +165,10 @@ class Stack:
                 continue
             deaths = 1 if time.monotonic() - began > FORGIVEN else deaths + 1
             child.restarts += 1
-            child.tell(State.RESTARTING, reason)
+            child.set_state(State.RESTARTING, reason)
             await asyncio.sleep(min(BACK_OFF * 2 ** (deaths - 1), LONGEST))
 
-    async def _live(self, child: Child, report: Report) -> str:
+    async def _run_once(self, child: Child, report: Report) -> str:
         """From a start to why it must be started anew; raises StackError where it did not become ready."""
         began = time.monotonic()
         with home.full_disk_is_clear(self._settings.home, "NEUROFLUX_HOME"):

@@ -10,10 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from neuroflux.cli.audit.audit import figures, judged, unchecked
-from neuroflux.cli.audit.exchanges import Asked
+from neuroflux.cli.audit.exchanges import ExchangeReadings
 from neuroflux.cli.audit.figures import Finding, Verdict, judge
 from neuroflux.cli.audit.orders import open_elsewhere
-from neuroflux.cli.audit.reading import Exchanges, Leg, Own, Reported, Signalled
+from neuroflux.cli.audit.reading import Exchanges, Leg, Own, Reported, SignalRecords
 from neuroflux.cli.audit.signals import signals
 from neuroflux.domain import (
     AggregatedPrice,
@@ -234,8 +234,8 @@ def test_an_order_that_never_came_to_the_exchange_has_ended_without_a_fill(
 
 def test_what_was_never_read_is_named_with_its_reason() -> None:
     place = ("a", "account")
-    assert unchecked([Asked({}, {place: "no keys"})] * 3) == ["a account: no keys"]
-    assert unchecked([Asked({}, {place: "once"}), Asked({}, {}), Asked({}, {})]) == []
+    assert unchecked([ExchangeReadings({}, {place: "no keys"})] * 3) == ["a account: no keys"]
+    assert unchecked([ExchangeReadings({}, {place: "once"}), ExchangeReadings({}, {}), ExchangeReadings({}, {})]) == []
 
 
 # ── signals ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -260,7 +260,7 @@ SIGNAL = ArbitrageSignal(
     causes=(),
     event_time=9,
 )
-MADE = Signalled(
+MADE = SignalRecords(
     replace(SIGNAL, expected_profit=SIGNAL.gross_profit - SIGNAL.fees - SIGNAL.conversion_cost),
     {
         NAME: replace(BOOK, asks=(Level(100.5, 1.0), Level(101.5, 5.0))),
@@ -271,7 +271,7 @@ MADE = Signalled(
 LISTED = replace(REPORTED, instruments={NAME: X, THERE: KILO})
 
 
-def wrong_in(one: Signalled, reported: Reported = LISTED) -> set[str]:
+def wrong_in(one: SignalRecords, reported: Reported = LISTED) -> set[str]:
     return {each.key.what for each in judge([dict(signals(reported, [one]))]) if each.verdict is Verdict.DIFFERS}
 
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from neuroflux.cli.audit.audit import READINGS
-from neuroflux.cli.audit.exchanges import Access, Asker, accesses
+from neuroflux.cli.audit.exchanges import Access, ExchangeReader, accesses
 from neuroflux.exchanges.hyperliquid.own_answers import TOPS
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
@@ -36,7 +36,7 @@ async def ways_of(served: Served, home: Path) -> list[Access]:
 
 
 async def test_the_simulator_s_own_account_is_asked(served: Served, tmp_path: Path) -> None:
-    async with Asker(await ways_of(served, tmp_path)) as asker:
+    async with ExchangeReader(await ways_of(served, tmp_path)) as asker:
         asked = await asker.read(NAMES, NAMES, wall() - 60_000_000)
     assert asked.unread == {}
     assert asked.exchanges.keys() == NAMES.keys()
@@ -50,7 +50,7 @@ async def test_two_audits_in_a_minute_leave_room_to_trade(served: Served, tmp_pa
     """Trading shares the rate limit."""
     ways, quoted = await ways_of(served, tmp_path), {**NAMES, "hyperliquid": COINS}
     for _ in range(2):
-        async with Asker(ways) as asker:
+        async with ExchangeReader(ways) as asker:
             for _ in range(READINGS + 1):
                 asked = await asker.read(NAMES, quoted, wall() - 60_000_000)
                 assert asked.unread == {}
@@ -63,14 +63,14 @@ async def test_two_audits_in_a_minute_leave_room_to_trade(served: Served, tmp_pa
 async def test_a_clock_that_is_off_hides_nothing(served: Served, tmp_path: Path, milliseconds: int) -> None:
     """What is signed is of the exchange's own time."""
     served.simulation.faults.add(f'{{"exchange":"binanceusdm","fault":"skew","ms":{milliseconds}}}'.encode())
-    async with Asker(await ways_of(served, tmp_path)) as asker:
+    async with ExchangeReader(await ways_of(served, tmp_path)) as asker:
         asked = await asker.read(NAMES, NAMES, wall() - 60_000_000)
     assert asked.unread == {}
 
 
 async def test_an_exchange_that_fails_is_named_and_the_others_are_read(served: Served, tmp_path: Path) -> None:
     served.simulation.faults.add(b'{"exchange":"binance","fault":"http_5xx","count":100}')
-    async with Asker(await ways_of(served, tmp_path)) as asker:
+    async with ExchangeReader(await ways_of(served, tmp_path)) as asker:
         asked = await asker.read(NAMES, NAMES, wall())
     assert {place: why for place, why in asked.unread.items() if "503" not in why} == {}
     assert asked.unread.keys() == {("binance", "account"), ("binance", "prices")}
@@ -79,7 +79,7 @@ async def test_an_exchange_that_fails_is_named_and_the_others_are_read(served: S
 
 async def test_an_account_without_keys_is_named(served: Served, tmp_path: Path) -> None:
     first, *others = await ways_of(served, tmp_path)
-    async with Asker([replace(first, keys=None), *others]) as asker:
+    async with ExchangeReader([replace(first, keys=None), *others]) as asker:
         asked = await asker.read(NAMES, NAMES, wall())
     assert "NEUROFLUX_BINANCE_API_KEY" in asked.unread["binance", "account"]
     assert asked.exchanges["binance"].tops, "prices need no keys"

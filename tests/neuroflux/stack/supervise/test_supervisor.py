@@ -15,7 +15,7 @@ from neuroflux.errors import DiskFull, PortTaken, StackError, UsageError
 from neuroflux.runtime.settings import Settings
 from neuroflux.stack import home
 from neuroflux.stack.supervise import child, supervisor
-from neuroflux.stack.supervise.child import last_words
+from neuroflux.stack.supervise.child import last_error
 from neuroflux.stack.supervise.service import Port, Readiness, Service, ServiceStatus, State
 from neuroflux.stack.supervise.supervisor import Stack
 
@@ -264,9 +264,9 @@ async def test_the_reaper_alone_is_enough(tmp_path: Path) -> None:
     await until(lambda: not alive(child_pid), 10)
 
 
-def test_last_words() -> None:
+def test_last_error() -> None:
     trace = "INFO started\nERROR no disk (kafka.Kafka)\njava.io.IOException: gone\n\tat org.apache.X\n\t... 3 more\n"
-    assert last_words(trace) == "java.io.IOException: gone"
-    assert last_words("  | ValueError: inner\n  +-----------\n") == "ValueError: inner"
-    assert last_words("one\ntwo\n") == "two"
-    assert last_words("") == ""
+    assert last_error(trace) == "java.io.IOException: gone"
+    assert last_error("  | ValueError: inner\n  +-----------\n") == "ValueError: inner"
+    assert last_error("one\ntwo\n") == "two"
+    assert last_error("") == ""
