@@ -27,18 +27,18 @@ app = typer.Typer(
     name="neuroflux", help="Trade on several exchanges from one place.", no_args_is_help=True, add_completion=False
 )
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-Live = Annotated[bool, typer.Option("--live", help="Real exchanges' public feeds; orders on paper.")]
-Trade = Annotated[bool, typer.Option("--trade", help="With --live: orders go to the real exchanges, with your keys.")]
-Yes = Annotated[bool, typer.Option("--yes", help="With --trade: do not ask whether orders may go there.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per line.")]
+Live = Annotated[bool, typer.Option("--live", help="Public feeds of the real exchanges; orders are filled on paper.")]
+Trade = Annotated[bool, typer.Option("--trade", help="With --live: send orders to the real exchanges, with your keys.")]
+Yes = Annotated[bool, typer.Option("--yes", help="With --trade: do not ask for confirmation.")]
 Withdrawals = Annotated[
-    bool, typer.Option("--allow-withdrawals", help="With --trade: take keys that may also withdraw.")
+    bool, typer.Option("--allow-withdrawals", help="With --trade: accept keys that may also withdraw.")
 ]
 T = TypeVar("T")
 
 
 class Watched(StrEnum):
-    """Short names of topics; any topic's own name works too."""
+    """Short names of topics; a topic's full name works too."""
 
     PRICES = "prices"
     ARBITRAGE = "arbitrage"
@@ -64,7 +64,7 @@ def _venue(live: bool, trade: bool) -> Venue:
     from neuroflux.stack.plan import Venue
 
     if trade and not live:
-        raise UsageError("--trade goes with --live: the exchanges that run here need no leave to trade")
+        raise UsageError("--trade requires --live: orders to the simulated exchanges are always allowed")
     return Venue.REAL if trade else Venue.PAPER if live else Venue.SIMULATED
 
 
@@ -78,15 +78,17 @@ def _confirm(settings: Settings, *, yes: bool, allow_withdrawals: bool) -> None:
 
 @app.command()
 def run(
-    seconds: Annotated[float, typer.Option(help="Stop by itself and print a summary; 0 runs until Ctrl-C.", min=0)] = 0,
-    seed: Annotated[int, typer.Option(help="Of the exchanges that run here.")] = 1,
+    seconds: Annotated[
+        float, typer.Option(help="Stop after this time and print a summary; 0 runs until Ctrl-C.", min=0)
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated exchanges.")] = 1,
     live: Live = False,
     trade: Trade = False,
     yes: Yes = False,
     allow_withdrawals: Withdrawals = False,
     json: Json = False,
 ) -> None:
-    """Local stack, exchanges that run here, and the whole pipeline, with a live view."""
+    """Run the local stack, the simulated exchanges and the whole pipeline, with a live view."""
     from neuroflux.cli.run import run as run_pipeline
     from neuroflux.runtime.settings import load_settings
 
@@ -99,14 +101,16 @@ def run(
 @app.command()
 def up(
     brokers: Annotated[int, typer.Option(help="Kafka brokers: 1, or 3 with replication 3.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the exchanges that run here.")] = 1,
-    secure: Annotated[bool, typer.Option("--secure", help="Kafka asks who comes, and who may do what.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated exchanges.")] = 1,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="Kafka with authentication and authorization (ACLs).")
+    ] = False,
     live: Live = False,
     trade: Trade = False,
     yes: Yes = False,
     allow_withdrawals: Withdrawals = False,
 ) -> None:
-    """The same in the background: returns when everything answers."""
+    """Start the same in the background; returns when everything answers."""
     from neuroflux.runtime.settings import load_settings
     from neuroflux.stack import daemon
 
@@ -120,7 +124,7 @@ def up(
 
 @app.command()
 def down() -> None:
-    """Stop what ``up`` started; nothing is lost."""
+    """Stop what ``up`` started; no data is lost."""
     from neuroflux.runtime.settings import load_settings
     from neuroflux.stack import daemon
 
@@ -129,10 +133,12 @@ def down() -> None:
 
 @app.command()
 def status(
-    connect: Annotated[bool, typer.Option("--connect", help="Addresses and logins for other clients instead.")] = False,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Show addresses and logins for other clients instead.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Each process, its address and its health."""
+    """List each process, its address and its health."""
     from neuroflux.cli.connections import connections
     from neuroflux.cli.live_view import print_connections, print_status
     from neuroflux.runtime.settings import load_settings
@@ -146,8 +152,8 @@ def status(
 
 
 @app.command()
-def logs(name: str, lines: Annotated[int, typer.Option(min=1, help="How many of the last.")] = 50) -> None:
-    """The last lines of a process's log."""
+def logs(name: str, lines: Annotated[int, typer.Option(min=1, help="Number of lines.")] = 50) -> None:
+    """Print the last lines of a process's log."""
     from neuroflux.runtime.settings import load_settings
     from neuroflux.stack import daemon
 
@@ -159,10 +165,10 @@ def logs(name: str, lines: Annotated[int, typer.Option(min=1, help="How many of 
 
 @app.command()
 def sim(
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8900,
-    seed: Annotated[int, typer.Option(help="Equal seeds give equal markets.")] = 1,
+    port: Annotated[int, typer.Option(help="0 uses a free port.")] = 8900,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same markets.")] = 1,
 ) -> None:
-    """The exchanges that run here, alone."""
+    """Run the simulated exchanges alone."""
     from neuroflux.sim.server import run_forever
 
     _run(run_forever(port=port, seed=seed))
@@ -172,11 +178,11 @@ def sim(
 def order(
     side: Side,
     market: Annotated[str, typer.Argument(help="A market (BTC/USD) or one symbol (BTC/USDT, BTC/USDT:USDT).")],
-    quantity: Annotated[str, typer.Argument(help="In units of the base.")],
+    quantity: Annotated[str, typer.Argument(help="Units of the base.")],
     type: Annotated[OrderType, typer.Option()] = OrderType.MARKET,
-    price: Annotated[str, typer.Option(help="Of a limit order.")] = "0",
+    price: Annotated[str, typer.Option(help="For limit orders.")] = "0",
     strategy: Annotated[str, typer.Option(help="optimal, fastest, cheapest, balanced or redundant.")] = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Follow the order to its end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Print the order's events until it ends.")] = False,
     json: Json = False,
 ) -> None:
     """Publish an order."""
@@ -218,7 +224,7 @@ async def _order(command: OrderCommand, *, wait: bool, as_json: bool) -> None:
 
 
 def _decimal(name: str, text: str) -> Decimal:
-    """Python also reads ``1_000``, ``nan`` and the digits of other scripts, which may be slips of the hand."""
+    """Stricter than Python, which also accepts ``1_000``, ``nan`` and digits of other scripts: these may be typos."""
     if not _NUMBER.fullmatch(text):
         raise UsageError(f"{name}: {text!r} is not a number")
     return Decimal(text)
@@ -226,7 +232,7 @@ def _decimal(name: str, text: str) -> Decimal:
 
 @app.command()
 def cancel(order_id: str) -> None:
-    """Ask for an order to be cancelled."""
+    """Request the cancellation of an order."""
     from neuroflux.kafka.commands import cancel as publish_cancel
     from neuroflux.runtime.settings import load_settings
 
@@ -237,13 +243,13 @@ def cancel(order_id: str) -> None:
 def watch(
     what: Annotated[str, typer.Argument(help="prices, arbitrage, health, orders, or a topic.")], json: Json = False
 ) -> None:
-    """Follow a topic, decoded, until Ctrl-C."""
+    """Print the records of a topic, decoded, until Ctrl-C."""
     from neuroflux.cli.live_view import watch_topic
     from neuroflux.records.topics import BY_NAME
 
     topic = BY_NAME.get(_TOPIC_NAMES.get(Watched(what), "") if what in list(Watched) else what)
     if topic is None:
-        raise UsageError(f"there is no topic {what}; there are {', '.join(sorted(BY_NAME))}")
+        raise UsageError(f"unknown topic {what}; known: {', '.join(sorted(BY_NAME))}")
 
     from neuroflux.runtime.settings import load_settings
 
@@ -252,31 +258,31 @@ def watch(
 
 @app.command()
 def balances(json: Json = False) -> None:
-    """What is held on all exchanges, and its worth."""
+    """Show the balances on all exchanges, and their value."""
     _ask("balances", json)
 
 
 @app.command()
 def health(json: Json = False) -> None:
-    """How the exchanges are, and what to do about it."""
+    """Show the health of the exchanges, and recommended actions."""
     _ask("health", json)
 
 
 @app.command()
 def opportunities(json: Json = False) -> None:
-    """What can be bought in one place and sold in another, now."""
+    """List the open arbitrage opportunities."""
     _ask("opportunities", json)
 
 
 @app.command()
 def performance(json: Json = False) -> None:
-    """Returns and risk, from the equity that ClickHouse keeps."""
+    """Show returns and risk, from the equity stored in ClickHouse."""
     _ask("performance", json)
 
 
 @app.command()
 def audit(json: Json = False) -> None:
-    """Compare what is reported here with the exchanges' own answers; exits with 1 where there is a difference."""
+    """Compare the reported figures with the exchanges' own answers; exits with 1 if they differ."""
     from neuroflux.cli.audit.audit import audit as compare
     from neuroflux.cli.audit.printed import differences, show
     from neuroflux.runtime.settings import load_settings
@@ -296,7 +302,7 @@ def _ask(query: str, as_json: bool) -> None:
 
 @app.command()
 def explain(order_id: str, json: Json = False) -> None:
-    """Why an order went where it went: every candidate with its figures, and the ticks behind them."""
+    """Explain an order's routing: every candidate with its figures, and the ticks behind them."""
     from neuroflux.cli.explain import explain as find
     from neuroflux.cli.explain import print_explanation
     from neuroflux.runtime.settings import load_settings
@@ -307,10 +313,12 @@ def explain(order_id: str, json: Json = False) -> None:
 @app.command()
 def record(
     file: Path,
-    seconds: Annotated[float, typer.Option(help="Stop by itself; 0 goes on until Ctrl-C.", min=0)] = 0,
-    live: Annotated[bool, typer.Option("--live", help="Of the real exchanges, not of those that run here.")] = False,
+    seconds: Annotated[float, typer.Option(help="Stop after this time; 0 runs until Ctrl-C.", min=0)] = 0,
+    live: Annotated[
+        bool, typer.Option("--live", help="Record the real exchanges instead of the simulated ones.")
+    ] = False,
 ) -> None:
-    """Keep the raw frames of the public feeds, to be run through again."""
+    """Record the raw frames of the public feeds, for a replay."""
     from neuroflux.cli.record import record as keep
     from neuroflux.runtime.settings import load_settings
 
@@ -320,12 +328,12 @@ def record(
 @app.command()
 def replay(
     file: Path,
-    speed: Annotated[float, typer.Option(min=0, help="1: as fast as it came; 0: as fast as it goes.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="That share the partitions.")] = 1,
-    hold: Annotated[bool, typer.Option("--hold", help="Stay until Ctrl-C, so that it can be looked at.")] = False,
+    speed: Annotated[float, typer.Option(min=0, help="1: at the original speed; 0: as fast as possible.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Number of workers that share the partitions.")] = 1,
+    hold: Annotated[bool, typer.Option("--hold", help="Keep the stack running until Ctrl-C, for inspection.")] = False,
     json: Json = False,
 ) -> None:
-    """Run a recording through the pipeline again, in a log of its own: the same signals and prices, each time."""
+    """Replay a recording through the pipeline, in its own log: signals and prices are the same each time."""
     from neuroflux.cli.replay import replay as play
     from neuroflux.runtime.settings import load_settings
 
@@ -334,12 +342,12 @@ def replay(
 
 @app.command()
 def decode(
-    exchange: str, book_depth: Annotated[int, typer.Option(min=1, help="Levels of a book that are written.")] = 20
+    exchange: str, book_depth: Annotated[int, typer.Option(min=1, help="Levels of a book to write.")] = 20
 ) -> None:
-    """Raw frames (JSON lines) on stdin to normalised events on stdout; no network."""
+    """Decode raw frames (JSON lines) from stdin to normalised events on stdout; no network."""
     from neuroflux.exchanges.decode import decode_lines
 
-    # Bytes both ways: whatever comes is a line, in any locale, and lines end at "\n" alone.
+    # Bytes both ways: any input is a line in any locale, and lines end at "\n" alone.
     lines = TextIOWrapper(sys.stdin.buffer, encoding="utf-8", errors="replace", newline="\n")
     for line in decode_lines(exchange, lines, book_depth):
         sys.stdout.buffer.write(line.encode() + b"\n")
@@ -347,13 +355,13 @@ def decode(
 
 
 @app.command()
-def halt(why: Annotated[str, typer.Option(help="The reason, for whoever reads it later.")] = "") -> None:
+def halt(why: Annotated[str, typer.Option(help="The reason, stored with the command.")] = "") -> None:
     """Stop new orders everywhere and cancel what is open."""
     _control(ControlKind.HALT, why)
 
 
 @app.command()
-def resume(why: Annotated[str, typer.Option(help="The reason, for whoever reads it later.")] = "") -> None:
+def resume(why: Annotated[str, typer.Option(help="The reason, stored with the command.")] = "") -> None:
     """Allow new orders again."""
     _control(ControlKind.RESUME, why)
 
@@ -366,7 +374,7 @@ def _control(kind: ControlKind, why: str) -> None:
 
 
 def main() -> None:
-    """Run the program and turn what went wrong into one line and an exit code (see contracts: 0, 1, 2)."""
+    """Run the program; an error becomes one line on stderr and an exit code (see contracts: 0, 1, 2)."""
     try:
         sys.exit(app(standalone_mode=False) or 0)
     except (KeyboardInterrupt, asyncio.CancelledError, typer.Abort):
@@ -379,7 +387,7 @@ def main() -> None:
     except NeuroFluxError as error:
         _fail(str(error), 1)
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone: nothing more can be said to anybody
+        sys.stderr.close()  # the reader of our output has closed it: nothing more can be printed
         sys.exit(0)
 
 

@@ -1,4 +1,4 @@
-"""What the façade answers, on the command line: as a table for people, or as JSON."""
+"""Queries to the façade from the command line, printed as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 async def ask(settings: Settings, query: str, *, as_json: bool) -> None:
-    """Ask the façade once and print the answer. Raises Unreachable where no stack runs: none is started for a look."""
+    """Query the façade once and print the answer. Raises Unreachable if no stack runs: a query does not start one."""
     if not answers(settings):
         raise Unreachable(f"Kafka at {settings.kafka} does not answer; `neuroflux up` starts everything")
     async with AsyncExchangeManager(settings) as manager:
@@ -40,7 +40,7 @@ _QUERIES = {
 
 
 def _plain(answer: Any) -> Any:
-    """JSON has no ``nan``: what nobody told is null."""
+    """JSON has no ``nan``: an unknown figure is null."""
     match answer:
         case dict():
             return {name: _plain(one) for name, one in answer.items()}
@@ -82,7 +82,7 @@ def _opportunities(answer: Any) -> None:
         funded = one["quantity"] if isnan(one["fundable_quantity"]) else one["fundable_quantity"]
         profit, quantity = f"{one['expected_profit']:,.2f}", f"{funded:,.6g}"
         table.add_row(one["symbol"], one["kind"], profit, buy, prices[0], sell, prices[1], quantity, one["expires_at"])
-    console.print(table if answer else "nothing is open now")
+    console.print(table if answer else "no open opportunities")
 
 
 def _performance(answer: Any) -> None:

@@ -1,4 +1,4 @@
-"""What other people's clients need to connect to the local stack: addresses, and the logins that go with them."""
+"""What third-party clients need to connect to the local stack: addresses and logins."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from neuroflux.runtime.settings import Settings
 
 
 def connections(settings: Settings) -> dict[str, str]:
-    """By name, as clients call them; passwords among them.
+    """Addresses and logins by the clients' names for them, passwords included.
 
-    ``clickhouse`` is what clickhouse-driver takes as an address and NEUROFLUX_CLICKHOUSE may be set to;
-    ``clickhouse_http`` what curl takes. Kafka's security is there where the stack is secure.
+    ``clickhouse`` is an address for clickhouse-driver and NEUROFLUX_CLICKHOUSE, ``clickhouse_http`` one for curl.
+    Kafka's security settings are included if the stack is secure.
     """
     native = urlsplit(with_login(settings))
     http = urlsplit(settings.clickhouse_http)

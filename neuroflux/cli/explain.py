@@ -1,4 +1,4 @@
-"""Why an order went where it went: its decision, every candidate with its figures, and the ticks behind them."""
+"""Explanation of an order's routing: its decision, every candidate with its figures, and the ticks behind them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from neuroflux.records.topics import BOOKS
 from neuroflux.runtime.settings import Settings
 
 _ORDER_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
-"""Goes into a query, so nothing else is let in."""
+"""The id becomes part of a query, so nothing else is accepted."""
 
 
 class Tick(Struct, frozen=True):
-    """The top of a book that a figure was made from, and where that record stands in the log."""
+    """The top of a book that a figure was computed from, and the position of that record in the log."""
 
     exchange: str
     symbol: str
@@ -51,9 +51,9 @@ class Explanation(Struct, frozen=True):
 
 
 def explain(settings: Settings, order_id: str) -> Explanation:
-    """Read it from ClickHouse; raises UsageError for an order that nobody has decided about."""
+    """Read it from ClickHouse; raises UsageError for an order without a decision."""
     if not _ORDER_ID.fullmatch(order_id):
-        raise UsageError(f"{order_id!r} is no order id")
+        raise UsageError(f"{order_id!r} is not an order id")
     database = ClickHouse(settings)
     try:
         return _explanation(database, order_id)
@@ -149,5 +149,5 @@ def _candidates(console: Console, explanation: Explanation) -> None:
 
 
 def _figure(figure: float) -> str:
-    """A dash for what is not known."""
+    """The figure as text; a dash if it is not known."""
     return "–" if isnan(figure) else f"{figure:,.6g}"

@@ -1,4 +1,4 @@
-"""What people see: records as lines, and the live view of prices, signals, health and orders."""
+"""Terminal output: records as lines, and the live view of prices, signals, health and orders."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from neuroflux.stack.supervise.service import ServiceStatus
 
 console = Console()
 SHOWN = 8
-"""How many of the newest signals and events the live view shows."""
+"""Number of newest signals and events in the live view."""
 
 
 def print_record(record: Any, *, as_json: bool) -> None:
-    """One record on one line: JSON, or ``name=value`` for people."""
+    """One record on one line: JSON, or readable ``name=value`` pairs."""
     fields: dict[str, Any] = msgspec.to_builtins(record)
     if as_json:
         console.out(msgspec.json.encode(fields).decode(), highlight=False)
@@ -52,7 +52,7 @@ def print_status(services: Iterable[ServiceStatus], *, as_json: bool) -> None:
 
 
 def print_connections(connections: Mapping[str, str], *, as_json: bool) -> None:
-    """Never cut to the width of a terminal: they are there to be copied."""
+    """Print them uncut, whatever the width of the terminal: they are meant to be copied."""
     if as_json:
         console.out(msgspec.json.encode(connections).decode(), highlight=False)
         return
@@ -62,7 +62,7 @@ def print_connections(connections: Mapping[str, str], *, as_json: bool) -> None:
 
 
 async def watch_topic(settings: Settings, topic: Topic, *, as_json: bool) -> None:
-    """Print every record of a topic from now on; one that can't be decoded is named, not hidden."""
+    """Print every new record of a topic; one that can't be decoded is listed with its error."""
     async with Reader(settings, await load_codec(settings), (topic,), start="end") as reader:
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
@@ -74,7 +74,7 @@ async def watch_topic(settings: Settings, topic: Topic, *, as_json: bool) -> Non
 
 
 class Screen:
-    """What the live view shows: the newest of everything."""
+    """The content of the live view: the newest prices, health, signals and events."""
 
     def __init__(self) -> None:
         self._prices: dict[str, AggregatedPrice] = {}

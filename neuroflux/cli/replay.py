@@ -1,4 +1,4 @@
-"""``neuroflux replay``: a recording through the pipeline again, in a home and a log of its own."""
+"""``neuroflux replay``: runs a recording through the pipeline, in its own home and log."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from neuroflux.stack.supervise.supervisor import Stack
 
 LOOK_SECONDS = 0.5
 FRAMING = 5
-"""Bytes before a record's own: the magic, and the schema's number in this registry."""
+"""Bytes before the record: the magic byte, and the schema's id in this registry."""
 
 
 class Replayed(Struct, frozen=True):
-    """What a replay gave. Two of one recording have the same ``digests``: of every price and signal, byte for byte.
+    """The result of a replay. Replays of one recording have equal ``digests``, of all prices and signals byte for byte.
 
     ``records`` is by topic, ``rows`` by table, ``equal`` whether they agree.
     """
@@ -44,7 +44,7 @@ class Replayed(Struct, frozen=True):
 
 
 async def replay(settings: Settings, path: Path, *, speed: float, workers: int, hold: bool, as_json: bool) -> None:
-    """Play it, and print what came of it; with ``hold`` the stack stays until Ctrl-C, to be looked at."""
+    """Replay the recording and print the result; with ``hold`` the stack runs until Ctrl-C, for inspection."""
     settings = _replayed_from(settings, path, speed)
     stop, began = stop_requested(), time.monotonic()
     stack = Stack(settings, services=infrastructure(settings) + replaying(settings, workers))
@@ -54,16 +54,16 @@ async def replay(settings: Settings, path: Path, *, speed: float, workers: int, 
         if await finished_before(asyncio.create_task(_played(settings, stack)), stop):
             _print(await _replayed(settings, began), as_json=as_json)
             if hold:
-                progress(f"it is all in {settings.home}; Ctrl-C ends it")
+                progress(f"all data is in {settings.home}; press Ctrl-C to stop")
                 await stack.run_until(stop)
     finally:
         await stack.stop()
 
 
 def _replayed_from(settings: Settings, path: Path, speed: float) -> Settings:
-    """A home of its own, and what to play there."""
+    """Settings with a new home, and the recording to replay."""
     if not path.is_file():
-        raise UsageError(f"{path} is not there")
+        raise UsageError(f"{path} does not exist")
     folders = (settings.home.absolute() / "replays" / f"{path.name}-{number}" for number in count(1))
     home = next(folder for folder in folders if not folder.exists())
     plain = {"kafka_user": "", "home": home, "recording": path.absolute(), "replay_speed": speed}
@@ -71,7 +71,7 @@ def _replayed_from(settings: Settings, path: Path, speed: float) -> Settings:
 
 
 async def _played(settings: Settings, stack: Stack) -> None:
-    """Until every worker has come to the last mark; raises what ends the stack before that."""
+    """Wait until every worker has reached the last mark; raises the error that ends the stack before that."""
     stop = asyncio.Event()
     watching = asyncio.create_task(stack.run_until(stop))
     waiting = asyncio.create_task(_last_mark_reached(settings))
@@ -96,7 +96,7 @@ async def _last_mark_reached(settings: Settings) -> None:
 
 
 async def _last_ends(settings: Settings) -> tuple[int, ...]:
-    """Where the quotes end, once the whole recording is in the log."""
+    """The end offsets of the quotes, once the whole recording is in the log."""
     async with Reader(settings, await load_codec(settings), (MARKS,), start="beginning") as reader:
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
@@ -114,7 +114,7 @@ async def _replayed(settings: Settings, began: float) -> Replayed:
 
 
 async def _digest(settings: Settings, topic: Topic) -> str:
-    """SHA-256 of the keys and records of a topic, in the order of partitions and offsets."""
+    """SHA-256 of the keys and records of a topic, in order of partition and offset."""
     parts: dict[int, list[bytes]] = {number: [] for number in range(topic.partitions)}
     async with Reader(settings, await load_codec(settings), (topic,), start="beginning") as reader:
         async with aclosing(reader.batches()) as batches:

@@ -1,4 +1,4 @@
-"""``neuroflux run``: the whole pipeline in the foreground, and at the end what it did, counted."""
+"""``neuroflux run``: runs the whole pipeline in the foreground, and prints a summary at the end."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from neuroflux.stack.plan import Venue
 from neuroflux.stack.supervise.supervisor import Stack, infrastructure, stages
 
 CATCH_UP_SECONDS = 30.0
-"""How long the warehouse may take, at the end, to store what was in the log."""
+"""Seconds to wait, at the end, for the warehouse to store the rest of the log."""
 
 Log = dict[str, dict[int, Extent]]
 
 
 class Summary(Struct, frozen=True):
-    """What is in the log and in ClickHouse when a run ends.
+    """The content of the log and of ClickHouse at the end of a run.
 
-    ``records`` is by topic, ``rows`` by table and of the same stretch of the log, ``equal`` whether they agree; for
-    the topics that are compacted away in part, rows may be more. ``orders`` is by the state they are in. Latencies are
-    p50 and p99 in milliseconds: from a frame to the signal it caused on Kafka, from a command to its order's end.
+    ``records`` is by topic, ``rows`` by table for the same part of the log, ``equal``: whether they agree (compacted
+    topics may have more rows). ``orders`` is by state. Latencies are p50 and p99 in milliseconds: from a frame to its
+    signal on Kafka, and from a command to the end of its order.
     """
 
     seconds: float
@@ -55,7 +55,7 @@ class Summary(Struct, frozen=True):
 
 
 async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool, venue: Venue = Venue.SIMULATED) -> None:
-    """Start everything, show it, stop it. With ``seconds`` of 0 it goes on until Ctrl-C or SIGTERM."""
+    """Start everything, show it, stop it; ``seconds`` of 0: run until Ctrl-C or SIGTERM."""
     stop = stop_requested()
     if venue is not Venue.SIMULATED:
         settings = of_paper(settings)
@@ -73,7 +73,7 @@ async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool, v
 
 
 def of_paper(settings: Settings) -> Settings:
-    """Unless markets are set, those that the paper exchanges know, and not the thousands that a real one lists."""
+    """If no markets are set, use those of the paper exchanges, not the thousands that a real exchange lists."""
     return settings if settings.markets else settings.model_copy(update={"markets": liquidity.markets()})
 
 
@@ -89,7 +89,7 @@ def progress(line: str) -> None:
 
 
 async def finished_before(work: asyncio.Task[None], stop: asyncio.Event) -> bool:
-    """Whether it was done before the stop; else it is cancelled, which stops what it had started."""
+    """Whether the work was done before the stop; else it is cancelled, which stops what it had started."""
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([work, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -102,10 +102,10 @@ async def finished_before(work: asyncio.Task[None], stop: asyncio.Event) -> bool
 
 
 async def _show(settings: Settings, stack: Stack, stop: asyncio.Event, seconds: float, *, is_live: bool) -> None:
-    """Until the time is over, or the stop; raises what ends the stack before that."""
+    """Run until the time is over or a stop is requested; raises the error that ends the stack before that."""
     shown = asyncio.create_task(live_view.live(settings)) if is_live else None
     if shown is None:
-        progress("everything answers; Ctrl-C ends it")
+        progress("everything answers; press Ctrl-C to stop")
     try:
         async with asyncio.timeout(seconds or None):
             await stack.run_until(stop)
@@ -137,7 +137,7 @@ async def _summary(settings: Settings, seconds: float) -> Summary:
 
 
 def _stored(settings: Settings, log: Log) -> dict[str, int]:
-    """Rows by table, once the warehouse has what is in the log, or as they are when it takes too long."""
+    """Rows by table once the warehouse has stored the log, or as they are after ``CATCH_UP_SECONDS``."""
     database = ClickHouse(settings)
     deadline = time.monotonic() + CATCH_UP_SECONDS
     try:
@@ -156,7 +156,7 @@ def _stored(settings: Settings, log: Log) -> dict[str, int]:
 
 
 class _OrderFigures(Struct):
-    """What signals and order events say."""
+    """Latencies from signals and order events, and the newest state of each order."""
 
     signal_ms: list[float]
     order_ms: list[float]
@@ -180,7 +180,7 @@ async def _events(settings: Settings) -> _OrderFigures:
 
 def _add(found: _OrderFigures, began: dict[str, int], event: OrderEvent) -> None:
     if event.client_order_id:
-        return  # of a leg
+        return  # belongs to a leg
     found.states[event.order_id] = event.state
     began.setdefault(event.order_id, event.event_time)
     if event.state.final:

@@ -1,4 +1,4 @@
-"""Balances, free funds and positions, as topics and façade report them, beside the exchanges' own."""
+"""Balances, free funds and positions of topics and façade, compared with the exchanges' own."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Pair = tuple[Key, Figure]
 NOTHING = OwnBalance(ZERO, ZERO, ZERO)
 FLAT = OwnPosition(ZERO, ZERO, ZERO)
 ROUNDED = Decimal("1e-8")
-"""Exchanges write amounts of margin with 8 places, and so do sums of them."""
+"""Exchanges write margin amounts, and sums of them, with 8 decimal places."""
 ENTRY_ROUNDED = Decimal("1e-7")
-"""A fraction: an entry price is an average, rounded at different places by stream and REST."""
+"""A fraction: an entry price is an average that stream and REST round differently."""
 
 
 def accounts(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
-    """Every figure of the accounts that could be read on both sides."""
+    """Every figure of the accounts that could be read before and after."""
     for exchange, own in before.items():
         later = after[exchange].account if exchange in after else None
         if own.account is not None and later is not None:
@@ -83,7 +83,7 @@ def _position(what: str, key: tuple[str, str, str]) -> Key:
 
 
 def _name(reported: Reported, exchange: str, symbol: str) -> str:
-    """The exchange's own; a symbol that no instrument has is taken for it."""
+    """The exchange's own name; the symbol itself if no instrument has it."""
     instrument = reported.instruments.get((exchange, symbol))
     return instrument.name if instrument else symbol
 
@@ -112,7 +112,7 @@ def _unified(reported: Reported, exchange: str, before: OwnAccount, after: OwnAc
 
 
 def answer_of(unified: Mapping[str, Any], exchange: str) -> Mapping[str, Any] | None:
-    """An account's part of the answer, whether it stands alone or below the name that it shares with others."""
+    """An account's part of the answer, at the top level or in the ``parts`` of a shared name."""
     whole: Mapping[str, Any] = unified.get("exchange_breakdown", {})
     parts = {name: part for one in whole.values() for name, part in one["parts"].items()}
     found: Mapping[str, Any] | None = parts.get(exchange, whole.get(exchange))
@@ -120,7 +120,7 @@ def answer_of(unified: Mapping[str, Any], exchange: str) -> Mapping[str, Any] | 
 
 
 def _doubled(figure: Figure) -> Figure:
-    """The façade answers in doubles: of 15 digits the last ones are its own."""
+    """A figure with a tolerance for the façade's doubles, whose last digits are rounded."""
     largest = max((abs(one) for one in (figure.before, figure.after) if isinstance(one, Decimal)), default=ZERO)
     return Figure(
         figure.reported, figure.before, figure.after, ROUNDED + largest * Decimal("1e-9"), figure.why, figure.moves
@@ -128,14 +128,14 @@ def _doubled(figure: Figure) -> Figure:
 
 
 def profit_usd(reported: Reported, exchange: str, own: OwnAccount) -> Decimal | None:
-    """The unrealised profit at the reported rates, which are compared apart; None where one of them is missing."""
+    """The unrealised profit at the reported rates, which are compared separately; None if a rate is missing."""
     settles = {one.name: one.settle for (where, _), one in reported.instruments.items() if where == exchange}
     amounts = {name: (settles.get(name, ""), one.unrealised_pnl) for name, one in own.positions.items()}
     return _worth(reported, list(amounts.values()))
 
 
 def equity_usd(reported: Reported, exchange: str, own: OwnAccount) -> Decimal | None:
-    """Wallets and unrealised profit at the reported rates; what has no rate is left out, as the façade leaves it."""
+    """Wallets and unrealised profit at the reported rates; assets without a rate are left out, as in the façade."""
     wallets = [(asset, one.wallet) for asset, one in own.balances.items() if asset in reported.rates]
     worth, profit = _worth(reported, wallets), profit_usd(reported, exchange, own)
     return None if worth is None or profit is None else worth + profit

@@ -1,4 +1,4 @@
-"""``neuroflux audit``: several readings of the pipeline, each between two of the exchanges, and their judgement."""
+"""``neuroflux audit``: several readings of the pipeline, each between two readings of the exchanges, and a verdict."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from neuroflux.runtime.settings import Settings
 
 READINGS: Final = 6
 PAUSE_SECONDS: Final = 2.5
-"""Between two readings: what was under way at the first has arrived by the last, and positions, which are asked for
-every 10 s, were read anew."""
+"""Pause between two readings: what was in flight at the first has arrived by the last, and positions, which are polled
+every 10 s, were read again."""
 RECENT: Final[Microseconds] = 15 * 60 * 1_000_000
-"""How far back orders and fills are compared."""
+"""Orders and fills of this period are compared."""
 MARGIN: Final[Microseconds] = 60 * 1_000_000
-"""The exchange is asked from so much earlier: its clock is not ours, and an order is older than its last event."""
+"""The exchange is queried from this much earlier: clocks differ, and an order is older than its last event."""
 
 
 class Audit(Struct, frozen=True):
-    """What was found. ``unchecked`` says what could not be compared, and why; ``notes`` what is no figure of ours."""
+    """The result. ``unchecked``: what could not be compared, and why; ``notes``: facts outside of the pipeline."""
 
     findings: list[Finding]
     unchecked: list[str]
@@ -45,7 +45,7 @@ class Audit(Struct, frozen=True):
 
 
 async def audit(settings: Settings) -> Audit:
-    """Compare everything. Raises Unreachable where no stack runs: none is started for it."""
+    """Compare everything. Raises Unreachable if no stack runs: an audit does not start one."""
     if not answers(settings):
         raise Unreachable(f"Kafka at {settings.kafka} does not answer; `neuroflux up` starts everything")
     accessed = await asyncio.to_thread(accesses, settings)
@@ -97,7 +97,7 @@ def figures(reading: Reported, before: Exchanges, after: Exchanges) -> list[Pair
 
 
 def judged(rounds: Sequence[Round], own: Sequence[Exchanges]) -> list[Finding]:
-    """Judge the figures of each exchange by the readings around which it could be asked for most."""
+    """Judge the figures of each exchange by the readings around which most of it could be read."""
     findings = judge([{key: one for key, one in figures.items() if key.exchange == "all"} for figures in rounds])
     for exchange in own[-1]:
         levels = [min(_level(first, exchange), _level(last, exchange)) for first, last in pairwise(own)]
@@ -107,7 +107,7 @@ def judged(rounds: Sequence[Round], own: Sequence[Exchanges]) -> list[Finding]:
 
 
 def _level(own: Exchanges, exchange: str) -> tuple[bool, bool]:
-    """What of an exchange could be read: the account, the prices."""
+    """Which parts of an exchange could be read: the account, the prices."""
     return own[exchange].account is not None, bool(own[exchange].tops)
 
 

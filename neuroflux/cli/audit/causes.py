@@ -1,4 +1,4 @@
-"""The newest signals, with the records that they name. Blocking; use from a thread."""
+"""The newest signals, with the records in their ``causes``. Blocking; use from a thread."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from neuroflux.records.topics import BOOKS, QUOTES
 from neuroflux.runtime.settings import Settings
 
 RECOMPUTED: Final = 100
-"""So many signals, the newest."""
+"""The number of newest signals to recompute."""
 SETTLED_SECONDS: Final = 5
-"""A signal that is older has its records stored: all come within a second or two."""
+"""The records of a signal older than this are stored: all arrive within a second or two."""
 Place = tuple[int, int]
 T = TypeVar("T", bound=Struct)
 _TIMES: Final = ("event_time", "received_time", "expires_at")
@@ -31,7 +31,7 @@ _NESTED: Final = {"causes": Cause.__struct_fields__, "bids": _LEVEL, "asks": _LE
 
 
 def recent_signals(settings: Settings) -> list[SignalRecords]:
-    """Of the last hour."""
+    """The newest signals of the last hour."""
     database = ClickHouse(settings)
     try:
         signals = _signals(database)
@@ -56,12 +56,12 @@ def _columns(names: Sequence[str]) -> str:
 
 
 def _record(names: Sequence[str], row: Sequence[Any], kind: type[T]) -> T:
-    """A row of these columns; fields that are not among them keep their defaults."""
+    """A row of these columns as a record; other fields keep their defaults."""
     return msgspec.convert({name: _plain(name, value) for name, value in zip(names, row, strict=True)}, kind)
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Records within records come as tuples."""
+    """The value; nested records arrive as tuples and become dicts."""
     fields = _NESTED.get(name)
     return [dict(zip(fields, one, strict=True)) for one in value] if fields else value
 
@@ -93,7 +93,7 @@ def _quotes(database: ClickHouse, places: set[Place]) -> dict[Place, Quote[float
 def _joined(
     signal: ArbitrageSignal, books: dict[Place, BookSnapshot[float]], quotes: dict[Place, Quote[float]]
 ) -> SignalRecords:
-    """A record that opened it may be named beside a newer one of the same instrument: the newest counts."""
+    """A signal with its records; of several records of one instrument the newest counts."""
     own_books: dict[Name, BookSnapshot[float]] = {}
     own_quotes: dict[Name, Quote[float]] = {}
     for cause in sorted(signal.causes, key=lambda one: (one.partition, one.offset)):

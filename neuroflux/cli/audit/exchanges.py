@@ -1,4 +1,4 @@
-"""The exchanges, asked over REST: which can be, with whose keys, and one reading of all of them."""
+"""Readings of the exchanges over REST: which can be read, with which keys."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from neuroflux.stack.environment import simulated_address
 
 TIMEOUT: Final = aiohttp.ClientTimeout(connect=5, total=10)
 HISTORY_EVERY: Final = 3
-"""Readings for which one answer about orders and fills serves."""
+"""The number of readings that share one answer about orders and fills."""
 OK: Final = 200
 NO_KEYS: Final = "no keys: set NEUROFLUX_{}_API_KEY and _SECRET_KEY"
 
 
 class Access(Struct, frozen=True):
-    """How one exchange is asked. ``keys`` is None where there are none."""
+    """How one exchange is read. ``keys`` is None if there are none."""
 
     exchange: str
     address: str
@@ -41,7 +41,7 @@ class Access(Struct, frozen=True):
 
 
 def accesses(settings: Settings) -> list[Access]:
-    """Of every exchange of the settings: the simulator's account where that runs, else the user's own. Blocking."""
+    """Access to every exchange of the settings: the simulator's account if it runs, else the user's. Blocking."""
     simulated = find_simulated(settings).accounts
     demo = _demo_keys(settings) if simulated else {}
     return [
@@ -53,7 +53,7 @@ def accesses(settings: Settings) -> list[Access]:
 
 
 def _demo_keys(settings: Settings) -> dict[str, Keys]:
-    """Of the first account of each exchange, which the stages trade with; an address stands for the key where it is."""
+    """Keys of the first account of each exchange, which the stages trade with; an address replaces the key."""
     found: dict[str, Keys] = {}
     for one in accounts(settings.sim):
         found.setdefault(one["exchange"], Keys(one.get("address") or one["key"], one["secret"]))
@@ -87,7 +87,7 @@ class ExchangeReader:
     async def read(
         self, traded: Mapping[str, Collection[str]], quoted: Mapping[str, Collection[str]], since: Microseconds
     ) -> ExchangeReadings:
-        """Accounts with the fills and orders of what was traded since then, and the tops of what is quoted."""
+        """Accounts with the fills and orders of the traded instruments since then, and the tops of the quoted ones."""
         self._readings += 1
         unread: dict[tuple[str, str], str] = {}
         parts = [self._exchange(one, traded, quoted, since, unread) for one in self._accesses]
@@ -147,7 +147,7 @@ class ExchangeReader:
             return {}
 
     async def _exchange_time(self, access: Access) -> Microseconds:
-        """The exchange's clock: what is signed must be of its time."""
+        """The exchange's clock: a signed request must carry its time."""
         exchange = exchange_of(access.exchange)
         request = exchange.server_time_request()
         return exchange.server_time(await self._ask(access, request)) if request is not None else wall()

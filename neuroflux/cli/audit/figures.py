@@ -1,11 +1,11 @@
-"""What is compared, and how it is judged: pure.
+"""The compared figures and the rules of the verdict: pure.
 
-A figure is read several times, between two readings of the exchange: it agrees when one of its readings is the
-exchange's answer before or after it. What moves with the market (unrealised profit, free margin, prices) agrees within
-the band of those two. In the last reading it may be as old as the readings go back: so within the band of all, and
-beyond it by the largest step between two answers, since so far it may have gone unseen. A figure that never agrees is
-in flight where the exchange's own answer changed meanwhile, or where it is not there in every reading; it differs where
-the exchange said one thing all the time.
+A figure is read several times, each time between two readings of the exchange: it agrees if one of its readings equals
+the exchange's answer before or after it. A figure that moves with the market (unrealised profit, free margin, prices)
+agrees if it is between those two answers. The last reading may be as old as the first: so it may be within the range of
+all answers, widened by the largest step between two of them, because a move of that size may have been missed. A figure
+that never agrees is in flight if the exchange's own answer changed, or if it is missing in a reading; it differs if the
+exchange's answer was the same throughout.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import NamedTuple
 from msgspec import Struct
 
 Value = Decimal | str | None
-"""None: nothing is reported, or the exchange has no such thing."""
+"""None: not reported, or not known to the exchange."""
 ZERO = Decimal(0)
 
 
 class Key(NamedTuple):
-    """What a figure is of: ``source`` reports it, ``subject`` is an asset, an instrument, an order or a table."""
+    """The identity of a figure: ``source`` reports it; ``subject`` is an asset, an instrument, an order or a table."""
 
     what: str
     exchange: str
@@ -35,8 +35,8 @@ class Key(NamedTuple):
 class Figure(Struct, frozen=True):
     """One reading: ``before`` and ``after`` are the exchange's own answers on either side of it.
 
-    ``tolerance`` is absolute and ``why`` names its reason. ``moves``: with the market, so that the values between the
-    two answers are right as well. ``pending`` says why a disagreement is in flight, where that is known.
+    ``tolerance`` is absolute and ``why`` is its reason. ``moves``: the figure moves with the market, so that values
+    between the two answers agree as well. ``pending`` is why a disagreement is in flight, if known.
     """
 
     reported: Value
@@ -59,7 +59,7 @@ class Verdict(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """The judgement of one figure, with its last reading; ``reason`` says why it is in flight."""
+    """The verdict on one figure, with its last reading; ``reason`` is why it is in flight."""
 
     key: Key
     figure: Figure
@@ -68,7 +68,7 @@ class Finding(Struct, frozen=True):
 
 
 def judge(rounds: Sequence[Round]) -> list[Finding]:
-    """Judge every figure of these readings, in the order in which they were first read."""
+    """The verdict on every figure of these readings, in the order in which they were first read."""
     keys = dict.fromkeys(key for one in rounds for key in one)
     return [_finding(key, [one[key] for one in rounds if key in one], len(rounds)) for key in keys]
 
@@ -84,11 +84,11 @@ def _finding(key: Key, readings: Sequence[Figure], rounds: int) -> Finding:
 
 
 def _reason(readings: Sequence[Figure], rounds: int, *, moves: bool) -> str:
-    """Why a figure that never agreed is in flight; "" where it is not."""
+    """Why a figure that never agreed is in flight; "" if it is not."""
     if moves and rounds == 1 and None not in (readings[0].reported, *_own(readings)):
-        return "it moves, and could be read once only"
+        return "it moves, and could be read only once"
     if len(readings) < rounds:
-        return f"there in {len(readings)} of {rounds} readings"
+        return f"present in {len(readings)} of {rounds} readings"
     answers = list(dict.fromkeys(_own(readings)))
     if len(answers) > 1 and not moves:
         return f"the exchange's own changed from {answers[0]} to {answers[-1]} meanwhile"
@@ -118,7 +118,7 @@ def _step(own: Sequence[Value]) -> Decimal:
 
 
 def _within(one: Figure, own: Sequence[Value], beyond: Decimal = ZERO) -> bool:
-    """Between the least and the greatest of the exchange's own answers."""
+    """Whether it is between the lowest and the highest of the exchange's own answers."""
     numbers = [value for value in own if isinstance(value, Decimal)]
     if not isinstance(one.reported, Decimal) or not numbers:
         return one.reported in own

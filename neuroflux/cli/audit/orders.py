@@ -1,4 +1,4 @@
-"""Orders and fills, as the tables have them, beside the exchanges' own."""
+"""Orders and fills of the tables, compared with the exchanges' own."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _STATES = {
     "rejected": "rejected",
 }
 UNDER_WAY = {
-    "sending": "the order is under way",
-    "in_doubt": "nobody knows yet whether the order stands: it is asked after",
-    "routed": "the order is not sent yet",
+    "sending": "the order is being sent",
+    "in_doubt": "it is not known yet whether the order exists: it is being queried",
+    "routed": "the order was not sent yet",
 }
 NOT_LISTED = "the exchange's list is older"
 NOT_TAKEN = "rejected"
-"""Of what an exchange rejected it keeps no record: that it has none agrees, and so it does for an order that ended
-without a fill, since it never came there."""
+"""An exchange keeps no record of an order it rejected, so a missing order agrees; likewise for an order that ended
+without a fill because it never reached the exchange."""
 
 
 def orders(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
-    """States and filled quantities of our orders, open ones that are not known here, and fills."""
+    """States and filled quantities of our orders, and their fills."""
     for exchange, own in before.items():
         later = after[exchange].account if exchange in after else None
         if own.account is not None and later is not None:
@@ -67,7 +67,7 @@ def _order(client_id: str, leg: Leg, before: OwnAccount, after: OwnAccount, list
 def _fills(
     reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount, listed_at: Microseconds
 ) -> Iterator[Pair]:
-    """Every fill of our orders: what is only here was made up, what is only there was lost."""
+    """Every fill of our orders: one that is only here was invented, one that is only at the exchange was lost."""
     here = [one for one in reported.fills if one.exchange == exchange]
     ours = {_place(reported, one): one for one in here}
     counts = Counter(_place(reported, one) for one in here)
@@ -85,7 +85,7 @@ def _place(reported: Reported, fill: Fill) -> tuple[str, str, str]:
 
 
 def _numbers(reported: Reported, exchange: str, own: OwnAccount) -> set[str]:
-    """The exchange's numbers of the orders that the pipeline placed."""
+    """The exchange's order ids of the orders that the pipeline placed."""
     legs = (leg.client_order_id for leg in reported.legs if leg.exchange == exchange)
     return {own.orders[client_id].number for client_id in legs if client_id in own.orders}
 
@@ -96,7 +96,7 @@ def _named(reported: Reported, fill: Fill) -> str:
 
 
 def _text(fill: Fill | OwnFill | None) -> str | None:
-    """All that must be equal, as one value: side, quantity, price, fee and what it was paid in."""
+    """All that must be equal, as one value: side, quantity, price, fee and fee asset."""
     if fill is None:
         return None
     quantity, price, fee = (f"{one.normalize():f}" for one in (fill.quantity, fill.price, fill.fee))
@@ -104,7 +104,7 @@ def _text(fill: Fill | OwnFill | None) -> str | None:
 
 
 def open_elsewhere(reported: Reported, exchanges: Exchanges) -> Mapping[str, int]:
-    """How many open orders each account has that the pipeline did not place."""
+    """The number of open orders of each account that the pipeline did not place."""
     ours = {leg.client_order_id for leg in reported.legs}
     return {
         exchange: sum(one.state == "open" and client_id not in ours for client_id, one in own.account.orders.items())

@@ -1,4 +1,4 @@
-"""What topics, tables and façade report, collected in one reading."""
+"""One reading of topics, tables and façade."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from neuroflux.records.topics import MARKET_DEAD_LETTERS, ORDER_DEAD_LETTERS
 from neuroflux.runtime.settings import Settings
 
 COUNTED: Final = 50_000
-"""So many of the newest records of each partition are counted."""
+"""The number of newest records of each partition that are counted."""
 QUOTED_SECONDS: Final = 60
-"""A quote that is older is compared with nothing: its instrument is no longer followed."""
+"""An older quote is not compared: its instrument is no longer subscribed to."""
 MOVED_SECONDS: Final = 120
 
 _FILL: Final = (
@@ -34,7 +34,7 @@ _FILL: Final = (
     *("quantity", "fee", "fee_asset", "liquidity", "name"),
 )
 Log = Mapping[str, Mapping[int, Extent]]
-"""What is looked at of each partition, by topic."""
+"""The extent of each partition that is counted, by topic."""
 _EQUITY: Final = (
     "SELECT exchange, sum(value_usd + unrealised_pnl_usd) FROM equity "
     "WHERE minute = (SELECT max(minute) FROM equity) GROUP BY exchange"
@@ -42,7 +42,7 @@ _EQUITY: Final = (
 
 
 class Tables:
-    """ClickHouse, asked for one reading after another. Blocking; use from a thread."""
+    """Readings of ClickHouse. Blocking; use from a thread."""
 
     def __init__(self, settings: Settings, log: Log, dead: Collection[Cause]) -> None:
         self._database = ClickHouse(settings)
@@ -92,7 +92,7 @@ class Tables:
         return {(exchange, symbol): Quote(exchange, symbol, *entry) for exchange, symbol, entry in rows}
 
     def _equity(self) -> dict[str, Decimal]:
-        """What the view has of its newest minute: wallets and unrealised profit."""
+        """Wallets and unrealised profit in the newest minute of the view."""
         rows = self._database.execute(_EQUITY)
         return {exchange: Decimal(repr(value)) for exchange, value in rows if value is not None}
 
@@ -111,7 +111,7 @@ class Tables:
         return {(exchange, symbol): [Decimal(fee) for fee in fees] for exchange, symbol, fees in rows}
 
     def _moved(self) -> dict[Name, float]:
-        """How far the quotes of each instrument lay apart lately, in its own unit."""
+        """The recent price range of each instrument's quotes, in its own unit."""
         rows = self._database.execute(
             "SELECT exchange, symbol, max(ask_price) - min(bid_price) FROM quotes "
             f"WHERE received_time > now64(6) - INTERVAL {MOVED_SECONDS} SECOND GROUP BY exchange, symbol"
@@ -125,7 +125,7 @@ def _contains(log: Log, place: Cause) -> bool:
 
 
 async def newest_extents(settings: Settings) -> Log:
-    """The end of the log as it is now, as far back as is counted."""
+    """The end of the log, back to the oldest record that is counted."""
     log = await extents(settings, STORED)
     return {
         topic: {number: Extent(max(one.start, one.end - COUNTED), one.end) for number, one in parts.items()}
@@ -134,7 +134,7 @@ async def newest_extents(settings: Settings) -> Log:
 
 
 async def dead_letters(settings: Settings) -> set[Cause]:
-    """Which records were set aside, as the headers of the dead letters name them."""
+    """The records that became dead letters, from the headers of these."""
     found: set[Cause] = set()
     letters = (MARKET_DEAD_LETTERS, ORDER_DEAD_LETTERS)
     async with Reader(settings, await load_codec(settings), letters, start="beginning") as reader:
@@ -147,7 +147,7 @@ async def dead_letters(settings: Settings) -> set[Cause]:
 
 
 def source_of(headers: Mapping[str, bytes | None]) -> Cause | None:
-    """None for one that does not say where it came from, or not so that it can be read."""
+    """The source record of a dead letter; None if the headers are missing or can't be read."""
     topic, *place = (headers.get(name) or b"" for name in ("topic", "partition", "offset"))
     try:
         partition, offset = map(int, place)
@@ -157,7 +157,7 @@ def source_of(headers: Mapping[str, bytes | None]) -> Cause | None:
 
 
 async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microseconds) -> Reported:
-    """One reading: the tables first, and then what is in memory, at one moment."""
+    """One reading: the tables first, then one snapshot of the view."""
     rows = await asyncio.to_thread(tables.read, since)
     view, now = manager.connection.view, manager.connection.now()
     with view.lock:
@@ -185,7 +185,7 @@ async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microse
 
 
 def _by_market(moved: Mapping[Name, float], instruments: Mapping[Name, Instrument]) -> dict[str, Decimal]:
-    """The most that an instrument of each market moved, per unit of the base."""
+    """The largest move of an instrument of each market, per unit of the base."""
     found: dict[str, Decimal] = {}
     for name, amount in moved.items():
         if (one := instruments.get(name)) is not None:

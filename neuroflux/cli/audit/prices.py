@@ -1,4 +1,4 @@
-"""Quotes, books and aggregated prices beside the exchanges' own tops of book."""
+"""Quotes, books and aggregated prices, compared with the exchanges' own tops of book."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SUMMED = "1e-9 of it: sums of doubles"
 
 
 def prices(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
-    """Both sides of every quote and book of an instrument whose top the exchange answered twice.
+    """Both sides of every quote and book of an instrument whose top was read before and after.
 
-    What is halted is not traded on, and its stream may have missed the last change before.
+    Halted instruments are left out: they are not traded, and their stream may have missed the last change.
     """
     for name, instrument in reported.instruments.items():
         first, last = (_top(own, instrument.exchange, instrument.name) for own in (before, after))
@@ -56,7 +56,7 @@ def _moving(reported: float, before: Value, after: Value) -> Figure:
 
 
 def _sums(market: str, price: AggregatedPrice) -> Iterator[Pair]:
-    """What the record says of itself: the average of its sources by volume, their least and greatest."""
+    """The record against its own sources: their volume-weighted average, lowest and highest price."""
     whole = fsum(one.volume for one in price.sources)
     if whole > 0:
         average = fsum(one.price * one.volume for one in price.sources) / whole
@@ -75,12 +75,12 @@ def _sum(what: str, market: str, reported: float, own: float) -> Pair:
 def _against_books(
     reported: Reported, market: str, price: AggregatedPrice, before: Exchanges, after: Exchanges
 ) -> Iterator[Pair]:
-    """The average of a minute's trades lies among the exchanges' tops, or as far from them as trades went meanwhile."""
+    """A minute's average price is within the exchanges' tops, or differs by at most the move of that minute."""
     tops = [top for own in (before, after) for top in _in_usd(reported, price, own)]
     if tops:
         moved = reported.ranges.get(market, Decimal(0))
         low, high = min(one.bid for one in tops), max(one.ask for one in tops)
-        why = f"the tops lie {high - low:f} USD apart, and quotes of its minute {moved:f} USD"
+        why = f"the tops differ by {high - low:f} USD, and quotes of its minute by {moved:f} USD"
         middle, half = (low + high) / 2, (high - low) / 2
         figure = Figure(Decimal(repr(price.price)), middle, middle, half + moved, why, moves=True)
         yield Key("aggregated price", "all", market, "prices.aggregated"), figure

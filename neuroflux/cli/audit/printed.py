@@ -1,4 +1,4 @@
-"""An audit as lines: for people, or as JSON objects."""
+"""An audit as lines of text or JSON objects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Line(Struct, frozen=True, omit_defaults=True):
 
 
 def lines(found: Audit) -> Iterator[Line]:
-    """Differences first, then what is in flight, what could not be asked, and how many figures there were of each."""
+    """Differences first, then what is in flight, what could not be checked, notes, and the counts."""
     for verdict in (Verdict.DIFFERS, Verdict.IN_FLIGHT):
         yield from (_line(one) for one in found.findings if one.verdict is verdict)
     yield from (Line("not checked", reason=why) for why in found.unchecked)

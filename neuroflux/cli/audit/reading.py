@@ -1,4 +1,4 @@
-"""What is read, as data: one reading of the pipeline, and one of every exchange."""
+"""The data of one reading: of the pipeline, and of every exchange."""
 
 from __future__ import annotations
 
@@ -38,11 +38,12 @@ class Leg(Struct, frozen=True):
 
 
 class Reported(Struct, frozen=True):
-    """One reading of what topics, tables and façade report; ``rates`` are USD by asset.
+    """One reading of topics, tables and façade; ``rates`` are USD by asset.
 
-    ``equity`` is the view's sum in USD of each exchange's newest minute, ``ranges`` the USD between the lowest and the
-    highest price of a market in the last two minutes. ``counts`` has, by table, the records of the log, how many of
-    them are dead letters, and the rows of the same stretches. ``taker_fees`` are all that an instrument ever had.
+    ``equity`` is the view's sum in USD of each exchange's newest minute, ``ranges`` the difference in USD of the
+    highest and lowest price of a market in the last two minutes. ``counts`` has, by table, the records of the log, the
+    number of dead letters among them, and the rows of the same extents. ``taker_fees`` are all that an instrument ever
+    had.
     """
 
     instruments: Mapping[Name, Instrument]
@@ -62,7 +63,7 @@ class Reported(Struct, frozen=True):
 
 
 class SignalRecords(Struct, frozen=True):
-    """A signal with the records that it names: books and quotes of its instruments and of its conversions."""
+    """A signal with the records in its ``causes``: books and quotes of its instruments and conversions."""
 
     signal: ArbitrageSignal
     books: Mapping[Name, BookSnapshot[float]]

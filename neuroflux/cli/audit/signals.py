@@ -1,7 +1,7 @@
-"""Signals recomputed from the records that they name, with none of the engine's code.
+"""Signals recomputed from the records in their ``causes``, without the engine's code.
 
-The quantity of the signal is walked through both books; gross profit and fees are at the middle rates, and conversion
-is what the rates' own spread takes where the two quotes differ.
+The signal's quantity is matched with the levels of both books; gross profit and fees are at the mid rates; the
+conversion cost is the spread of the rates if the two quotes differ.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Levels = Sequence[tuple[float, float]]
 
 
 class _Rate(Struct, frozen=True):
-    """USD for a unit of a quote asset, when it is sold and when it is bought."""
+    """USD per unit of a quote asset, when it is sold and when it is bought."""
 
     bid: float
     ask: float
@@ -35,7 +35,7 @@ class _Rate(Struct, frozen=True):
 
 
 def signals(reported: Reported, found: Sequence[SignalRecords]) -> Iterator[Pair]:
-    """Six figures of each signal whose records and instruments are known; one that is not is named as such."""
+    """Six figures of each signal whose records and instruments are known; any other is listed as incomplete."""
     for one in found:
         made = _made(reported, one)
         names = ("buy_price", "sell_price", "gross_profit", "fees", "conversion_cost", "expected_profit")
@@ -43,18 +43,18 @@ def signals(reported: Reported, found: Sequence[SignalRecords]) -> Iterator[Pair
             yield _pair(one, what, _reported(one, what), own, scale=_scale(one))
         if made is None:
             key = Key("causes", "all", one.signal.signal_id, "arbitrage.signals")
-            yield key, Figure("incomplete", "complete", "complete", pending="its records are not all stored")
+            yield key, Figure("incomplete", "complete", "complete", pending="not all of its records are stored")
 
 
 def _reported(one: SignalRecords, what: str) -> float:
-    """The profit is taken before what closing will cost, which is no part of the entry that is recomputed here."""
+    """The figure; the profit without the cost of closing, because only the entry is recomputed here."""
     value: float = getattr(one.signal, what)
     exit_cost = one.signal.exit_cost
     return value + exit_cost if what == "expected_profit" else value
 
 
 def _scale(one: SignalRecords) -> float:
-    """What the figures are differences of: so much is lost in the last digits."""
+    """The magnitude of the amounts that the figures are differences of, for their rounding error."""
     return abs(one.signal.buy_price * one.signal.quantity) + 1
 
 
@@ -82,7 +82,7 @@ def _sold(one: SignalRecords) -> tuple[Side, Name]:
 
 
 class _Side(Struct, frozen=True):
-    """``price`` is the average of what is walked; ``fees`` are all that the instrument had, since they change."""
+    """``price`` is the average over the levels used; ``fees`` are all that the instrument ever had."""
 
     instrument: Instrument
     rate: _Rate
@@ -91,7 +91,7 @@ class _Side(Struct, frozen=True):
 
 
 def _nearest(signal: ArbitrageSignal, buy: _Side, sell: _Side) -> tuple[float, ...]:
-    """With the fees of its time: which those were the signal itself tells."""
+    """The figures with the fees of the signal's time: those that come closest to the signal's own."""
     made = [_net(signal.quantity, buy, sell, *fees) for fees in product(buy.fees, sell.fees)]
     return min(made, key=lambda figures: abs(figures[3] - signal.fees))
 
@@ -108,7 +108,7 @@ def _net(quantity: float, buy: _Side, sell: _Side, buy_fee: float, sell_fee: flo
 
 
 def _levels(one: SignalRecords, name: Name, side: Side) -> Levels:
-    """Best first; a quote of a later state stands before what it left of the book."""
+    """The levels, best first; a newer quote replaces the levels at or better than its price."""
     book, quote = one.books.get(name), one.quotes.get(name)
     if book is None:
         return ()

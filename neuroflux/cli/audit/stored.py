@@ -1,4 +1,4 @@
-"""Tables beside the log, and the view ``equity`` beside the accounts."""
+"""Tables compared with the log, and the view ``equity`` with the accounts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from neuroflux.cli.audit.reading import Exchanges, Reported
 
 
 def tables(reported: Reported) -> Iterator[Pair]:
-    """Of each table: its rows, beside the records of the log that were there before they were counted.
+    """The rows of each table, compared with the records that were in the log before the rows were counted.
 
-    A record that is a dead letter may be stored too: one that could be read, and not done.
+    A dead letter may be stored too: a record that could be decoded but not processed.
     """
     for table, (records, dead, rows) in reported.counts.items():
         why = f"{dead} are dead letters" if dead else ""
@@ -23,20 +23,20 @@ def tables(reported: Reported) -> Iterator[Pair]:
 
 
 def equity(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
-    """The newest minute of the view, by exchange, beside the account's wallets and unrealised profit."""
+    """The newest minute of the view, by exchange, compared with the account's wallets and unrealised profit."""
     for exchange, own in before.items():
         later = after[exchange].account if exchange in after else None
         if own.account is None or later is None:
             continue
         worth = equity_usd(reported, exchange, own.account), equity_usd(reported, exchange, later)
         moved = sum(_moves(reported, exchange), ZERO)
-        why = f"{moved:.2f} USD: prices moved so far in the last two minutes"
+        why = f"{moved:.2f} USD: the move of prices in the last two minutes"
         figure = Figure(reported.equity.get(exchange), *worth, moved, why, moves=True)
         yield Key("equity USD, newest minute", exchange, "all", "equity"), figure
 
 
 def _moves(reported: Reported, exchange: str) -> Iterator[Decimal]:
-    """By how many USD what is held there moved with its prices: the view's prices are of their minute."""
+    """The recent move in USD of each holding: the view's prices are up to a minute old."""
     for (where, asset), one in reported.balances.items():
         if where == exchange:
             yield abs(one.total) * reported.ranges.get(f"{asset}/USD", ZERO)

@@ -1,1 +1,1 @@
-"""What is shown, checked and confirmed before orders go to real exchanges."""
+"""What is shown, checked and confirmed before orders are sent to real exchanges."""

@@ -1,4 +1,4 @@
-"""The accounts that orders would go to, and what each key may do, as its exchange says."""
+"""The accounts that would receive orders, and the permissions of each key, as reported by its exchange."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ TIMEOUT: Final = aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], tot
 
 
 class LiveAccount(Struct, frozen=True):
-    """One exchange as it would be traded on; without keys ``account`` is "" and ``rights`` None.
+    """One exchange that would be traded on; without keys ``account`` is "" and ``rights`` None.
 
-    ``is_own``: the addresses are the exchange's, or its testnet's, and not others that are set.
+    ``is_own``: the addresses are those of the exchange or its testnet, and not overridden by settings.
     """
 
     exchange: str
@@ -31,12 +31,12 @@ class LiveAccount(Struct, frozen=True):
     testnet: bool
     is_own: bool
     addresses: tuple[str, str, str]
-    """REST, and WebSocket of prices and of the account."""
+    """REST, WebSocket for prices, WebSocket for the account."""
     rights: KeyRights | None
 
 
 async def live_accounts(settings: Settings) -> list[LiveAccount]:
-    """Of every exchange of the settings; where nobody answers, ``rights`` say that they could not be checked."""
+    """The accounts of all exchanges in the settings; if one does not answer, its ``rights`` could not be checked."""
     async with aiohttp.ClientSession() as session:
         return list(await asyncio.gather(*(_account(session, settings, name) for name in settings.exchanges)))
 
@@ -64,7 +64,7 @@ async def _rights(session: aiohttp.ClientSession, settings: Settings, name: str,
 
 
 async def _exchange_time(session: aiohttp.ClientSession, address: str, query: KeyQuestion) -> Microseconds:
-    """The clock of whom is asked: what is signed must be of its time."""
+    """The exchange's clock: a signed request must carry its time."""
     at = exchange_of(query.at)
     request = at.server_time_request()
     return at.server_time(await _answer(session, address, request)) if request is not None else wall()

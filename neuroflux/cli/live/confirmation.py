@@ -1,4 +1,4 @@
-"""Nothing that may cost money starts before somebody has seen where it goes, and has said yes."""
+"""Confirmation: nothing that may cost money starts before a person has seen the summary and agreed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from neuroflux.errors import Refused, UsageError
 from neuroflux.runtime.settings import Settings
 
 WIDTH: Final = 120
-"""Where there is no terminal that has one."""
-NOT_INTERACTIVE: Final = "--trade sends orders to real exchanges: confirm it on a terminal, or say --yes"
+"""Columns of the output without a terminal."""
+NOT_INTERACTIVE: Final = "--trade sends orders to real exchanges: confirm it on a terminal, or pass --yes"
 UNCONFIRMED: Final = "not confirmed: nothing was started"
 
 
 def check_confirmable(*, yes: bool) -> None:
-    """Raises UsageError where nobody can be asked, and nobody has said yes."""
+    """Raises UsageError if there is no terminal to ask on, and no ``yes``."""
     if not yes and not sys.stdin.isatty():
         raise UsageError(NOT_INTERACTIVE)
 
 
 def confirm(settings: Settings, accounts: Sequence[LiveAccount], *, yes: bool, allow_withdrawals: bool) -> None:
-    """Show what is to be traded on, and ask, unless ``yes`` was said; raises Refused where it must not begin."""
+    """Show the accounts and ask for confirmation unless ``yes``; raises Refused if trading must not begin."""
     console = Console(stderr=True, markup=False, highlight=False, width=None if sys.stderr.isatty() else WIDTH)
     console.print(table(rows(accounts, settings.order_limits(live=True))))
     if not allow_withdrawals:
@@ -39,8 +39,8 @@ def confirm(settings: Settings, accounts: Sequence[LiveAccount], *, yes: bool, a
 
 
 def check_withdrawals(accounts: Sequence[LiveAccount]) -> None:
-    """Raises Refused for a key that is known to be let withdraw; a testnet has nothing to take away."""
+    """Raises Refused for a key that is known to have withdrawal rights; on a testnet it does not matter."""
     found = [one for one in accounts if one.rights and one.rights.withdraws and not one.testnet]
     if found:
         changes = "; ".join(f"{one.exchange}: {one.rights.detail}" for one in found if one.rights)
-        raise Refused(f"a key that may withdraw is not traded with: {changes}; or say --allow-withdrawals")
+        raise Refused(f"keys with withdrawal rights are refused: {changes}; or pass --allow-withdrawals")

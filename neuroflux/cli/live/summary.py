@@ -1,4 +1,4 @@
-"""What would be traded on, with whose keys, where and within which limits: rows of a table."""
+"""Summary of live trading: exchanges, accounts, addresses and limits, as rows of a table."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rich.table import Table
 from neuroflux.cli.live.accounts import LiveAccount
 
 Row = tuple[str, str, str]
-"""What it is of, what it is, and its value."""
+"""Subject, name and value."""
 
-NO_KEYS = "no keys are set: prices alone"
+NO_KEYS = "no keys are set: prices only"
 _MAY_WITHDRAW = {True: "ALLOWED", False: "not allowed", None: "not known"}
 
 
@@ -34,7 +34,7 @@ def _of_account(one: LiveAccount) -> list[Row]:
 
 def _mode(one: LiveAccount) -> str:
     mode = "testnet" if one.testnet else "REAL EXCHANGE"
-    return mode if one.is_own else f"{mode}, at addresses that are set"
+    return mode if one.is_own else f"{mode}, at addresses from the settings"
 
 
 def _of_limits(limits: Mapping[str, float]) -> list[Row]:
@@ -47,7 +47,7 @@ def _of_limits(limits: Mapping[str, float]) -> list[Row]:
         ),
         ("", "an asset on an exchange", f"{_usd(limits['max_position_usd'])} at most (neuroflux/exchanges/config.py)"),
         ("", "orders", f"{limits['max_open_orders']:,.0f} open, {limits['max_orders_per_second']:,.0f} a second"),
-        ("", "control.commands", "what was set there (leverage, max_leverage, weight_per_minute) holds too"),
+        ("", "control.commands", "limits set there (leverage, max_leverage, weight_per_minute) apply too"),
     ]
 
 

@@ -184,7 +184,7 @@ def test_a_dead_letter_may_be_stored_or_not(rows: int) -> None:
 def test_an_order_under_way_is_in_flight() -> None:
     sending = replace(REPORTED, legs=[Leg(*NAME, "c9", "buy", "sending", Decimal(0))], fills=[])
     (one,) = (one for one in found(sending) if one.key.what == "order state")
-    assert (one.verdict, one.reason) == (Verdict.IN_FLIGHT, "the order is under way")
+    assert (one.verdict, one.reason) == (Verdict.IN_FLIGHT, "the order is being sent")
 
 
 @pytest.mark.parametrize(("time", "verdict"), [(10, Verdict.DIFFERS), (11, Verdict.IN_FLIGHT)])

@@ -50,7 +50,7 @@ def test_one_that_changed_while_it_was_read_is_in_flight_and_says_so() -> None:
 
 def test_one_that_is_not_in_every_reading_is_in_flight() -> None:
     verdict, reason = only([{}, *readings((None, "filled", "filled"))])
-    assert (verdict, reason) == (Verdict.IN_FLIGHT, "there in 1 of 2 readings")
+    assert (verdict, reason) == (Verdict.IN_FLIGHT, "present in 1 of 2 readings")
 
 
 def test_a_reason_that_is_known_is_named() -> None:
@@ -76,7 +76,7 @@ def test_what_moves_and_was_read_once_proves_nothing() -> None:
     """The exchange's limit may leave no room for a second reading."""
     assert only(readings((d("9"), d("1"), d("1")), moves=True)) == (
         Verdict.IN_FLIGHT,
-        "it moves, and could be read once only",
+        "it moves, and could be read only once",
     )
     assert only(readings((d("9"), d("1"), d("1")), (d("9"), d("1"), d("1")), moves=True))[0] is Verdict.DIFFERS
 

@@ -132,7 +132,7 @@ def test_mode_account_addresses_and_limits_are_shown() -> None:
     limits = {what: value for _, what, value in shown[5:]}
     assert limits["an order"].startswith("100.00 USD at most")
     assert limits["a day's loss"].startswith("1,000.00 USD")
-    assert ("", "account", "no keys are set: prices alone") in rows(
+    assert ("", "account", "no keys are set: prices only") in rows(
         [account(keys="")], Settings().order_limits(live=True)
     )
     assert rows([account(testnet=True)], Settings().order_limits(live=True))[0][2] == "testnet"
