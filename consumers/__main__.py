@@ -1,4 +1,4 @@
-"""``python -m consumers execution|warehouse``: one stage, until it is told to stop."""
+"""``python -m consumers execution|warehouse``: runs one stage until it is stopped."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Every topic that has a table, to ClickHouse, each record exactly once.
+"""Writes every topic that has a table to ClickHouse, each record exactly once.
 
-A batch is one insert a table, and an insert is one block: there whole or not at all. So the greatest stored offset of
-a partition tells all that is stored of it. It is asked for when a partition is assigned, and again when nobody knows
-whether an insert arrived; what is stored already is passed over. Offsets are committed after the inserts, and a kill
-in between costs nothing but a second read.
+A batch is one insert per table, and an insert is one block, stored as a whole or not at all. So the greatest stored
+offset of a partition shows what is stored of it. It is queried when a partition is assigned, and when it is unknown
+whether an insert arrived; records up to it are skipped. Offsets are committed after the inserts, so a kill in between
+costs only a second read.
 
-Records go to ClickHouse as they came, and it reads them. Only what another schema was written with is read here, and
-what ClickHouse refuses. While one batch is stored the next is gathered.
+Records are sent to ClickHouse as received, and ClickHouse decodes them. Only records of another schema, and those that
+ClickHouse refuses, are decoded here. While one batch is being stored, the next is collected.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from neuroflux.runtime.settings import Settings
 GROUP = "warehouse"
 BATCH_ROWS = 50_000
 MOST_ROWS = 2 * BATCH_ROWS
-"""What may be gathered while a batch is being stored."""
+"""The most rows to collect while a batch is being stored."""
 BATCH_SECONDS = 1.0
 _READ_BY_OTHERS = frozenset({COMMANDS.name, CONTROL.name})
-"""Topics whose dead letters the execution writes: what can't be read is written down once."""
+"""Topics whose dead letters the execution stage writes: an unreadable record gets one dead letter."""
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
 class Warehouse:
-    """Gathers records and stores them; ``stored`` is the greatest offset in ClickHouse, a partition.
+    """Collects records and stores them; ``_stored`` is the greatest offset in ClickHouse, by partition.
 
-    A row is a record as aiokafka fetched it, its value written with our schema.
+    A row is a record as aiokafka fetched it, with a value in our schema.
     """
 
     def __init__(self, settings: Settings, publisher: Publisher) -> None:
@@ -59,7 +59,7 @@ class Warehouse:
         self._publisher, self._codec = publisher, publisher.codec
         self._decoder = Decoder(settings, publisher.codec)
         self._stored: dict[TopicPartition, int] = {}
-        self._gathered: dict[str, list[Any]] = {}
+        self._collected: dict[str, list[Any]] = {}
         self._next: dict[TopicPartition, int] = {}
         self._revocations = 0
         self._rows = 0
@@ -72,28 +72,28 @@ class Warehouse:
         )
 
     async def open(self) -> None:
-        """Make the tables; waits for ClickHouse."""
-        await self._patiently(self._database.migrate)
+        """Create the tables; waits for ClickHouse."""
+        await self._retry(self._database.migrate)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._database.close)
 
     async def assigned(self, reader: Reader, partitions: set[TopicPartition]) -> None:
-        """Go on behind what is stored, also where that was never committed. Records come meanwhile; storing them waits
-        for the answers.
+        """Continue after what is stored, also if it was never committed. Records may arrive meanwhile; they are stored
+        after the answers.
         """
         async with self._storing:
             for name in {partition.topic for partition in partitions}:
-                await self._ask_what_is_stored(BY_NAME[name])
+                await self._query_stored(BY_NAME[name])
         for partition in partitions:
             stored = self._stored.get(partition)
             if stored is not None and await reader.consumer.position(partition) <= stored:
                 reader.consumer.seek(partition, stored + 1)
 
     async def revoked(self, _: Reader, __: set[TopicPartition]) -> None:
-        """Finish the insert that is under way before another writer asks what is stored; forget the rest."""
+        """Finish the current insert before another writer queries what is stored; drop the rest."""
         async with self._storing:
-            self._forget()
+            self._drop()
             self._revocations += 1
 
     async def take(self, fetched: Fetched) -> None:
@@ -108,25 +108,25 @@ class Warehouse:
             revocations = self._revocations
             rows = await self._in_our_schema(topic, messages)
             if self._revocations != revocations:
-                return  # whoever has the partition now reads them
-        self._gathered.setdefault(topic.name, []).extend(rows)
+                return  # the new owner of the partition reads them
+        self._collected.setdefault(topic.name, []).extend(rows)
         self._rows += len(rows)
         self._next[place] = messages[-1].offset + 1
 
     async def _in_our_schema(self, topic: Topic, messages: Sequence[Any]) -> Sequence[Any]:
-        """The same written anew; what can't be read, or has no room in it, is kept as it is."""
+        """The messages encoded in our schema; one that can't be decoded or encoded becomes a dead letter."""
         rows = []
         for message, entry in zip(messages, await self._decoder.entries(messages), strict=True):
             try:
                 if entry.error:
-                    self._keep(entry)
+                    self._dead_letter(entry)
                 else:
                     rows.append(replace(message, value=self._codec.encode(topic, entry.record)))
             except UsageError as error:
                 dead_letter(self._publisher, entry, str(error))
         return rows
 
-    def _keep(self, unreadable: Entry) -> None:
+    def _dead_letter(self, unreadable: Entry) -> None:
         if unreadable.topic.name not in _READ_BY_OTHERS:
             dead_letter(self._publisher, unreadable, unreadable.error)
 
@@ -137,23 +137,23 @@ class Warehouse:
         return self._rows >= MOST_ROWS
 
     async def store(self, reader: Reader) -> None:
-        """Insert what was gathered, then commit."""
+        """Insert what was collected, then commit."""
         async with self._storing:
-            gathered, following = self._gathered, self._next
-            self._forget()
-            for name, rows in gathered.items():
+            collected, following = self._collected, self._next
+            self._drop()
+            for name, rows in collected.items():
                 await self._insert(BY_NAME[name], rows)
             await self._publisher.flush()
             await reader.commit(following)
 
-    def _forget(self) -> None:
-        self._gathered, self._next, self._rows, self._since = {}, {}, 0, 0.0
+    def _drop(self) -> None:
+        self._collected, self._next, self._rows, self._since = {}, {}, 0, 0.0
 
     async def _insert(self, topic: Topic, rows: Sequence[Any]) -> None:
         if not rows:
             return
         try:
-            await self._patiently(partial(self._insert_fresh, topic, rows))
+            await self._retry(partial(self._insert_fresh, topic, rows))
         except Refused as error:
             await self._insert_around(topic, rows, str(error))
 
@@ -166,32 +166,33 @@ class Warehouse:
         try:
             self._database.insert(topic, fresh)
         except Transient:
-            self._note(topic, self._database.newest(topic))  # nobody knows whether it arrived: ClickHouse does
+            self._set_stored(topic, self._database.newest(topic))  # it is unknown whether it arrived: ask ClickHouse
             raise
         except Refused:
-            self._insert_nothing(topic)
+            self._insert_empty(topic)
             raise
-        self._note(topic, {row.partition: row.offset for row in fresh})
+        self._set_stored(topic, {row.partition: row.offset for row in fresh})
 
-    def _insert_nothing(self, topic: Topic) -> None:
-        """Where even this is refused it is no record's fault: a table that is away, a right that was taken. That is
-        waited for.
+    def _insert_empty(self, topic: Topic) -> None:
+        """Insert no rows: if even this is refused, no record is at fault but a missing table or right, so wait and
+        retry.
         """
         try:
             self._database.insert(topic, ())
         except Refused as error:
-            raise Unreachable(f"{topic.table} takes nothing: {error}") from error
+            raise Unreachable(f"{topic.table} accepts no insert: {error}") from error
 
     async def _insert_around(self, topic: Topic, rows: Sequence[Any], why: str) -> None:
-        """Where ClickHouse refuses a batch, leave out what can't be read, then halve it until the record is found that
-        it can't take. Those are kept before anything behind them is stored, and counts as all that was before it.
+        """After a refused batch, leave out records that can't be decoded, then halve the batch until the refused record
+        is found. Its dead letter is written before any later record is stored, because the greatest stored offset
+        covers all records before it.
         """
         entries = [self._decoder.entry(row) for row in rows]
         readable = [row for row, entry in zip(rows, entries, strict=True) if not entry.error]
         if len(readable) < len(rows):
             for entry in entries:
                 if entry.error:
-                    self._keep(entry)
+                    self._dead_letter(entry)
             await self._publisher.flush()
             await self._insert(topic, readable)
         elif len(rows) == 1:
@@ -202,30 +203,30 @@ class Warehouse:
             await self._insert(topic, rows[:half])
             await self._insert(topic, rows[half:])
 
-    async def _ask_what_is_stored(self, topic: Topic) -> None:
-        self._note(topic, await self._patiently(partial(self._database.newest, topic)))
+    async def _query_stored(self, topic: Topic) -> None:
+        self._set_stored(topic, await self._retry(partial(self._database.newest, topic)))
 
-    def _note(self, topic: Topic, newest: dict[int, int]) -> None:
+    def _set_stored(self, topic: Topic, newest: dict[int, int]) -> None:
         for partition, offset in newest.items():
             self._stored[TopicPartition(topic.name, partition)] = offset
 
-    async def _patiently(self, work: Callable[[], T]) -> T:
-        """Do blocking work; while ClickHouse is away, wait for it and read nothing: Kafka keeps what comes."""
+    async def _retry(self, work: Callable[[], T]) -> T:
+        """Do blocking work; while ClickHouse is down, wait and read nothing: Kafka stores the records."""
         return await self._retrying(_in_thread, work)
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
-    """Do blocking work; when cancelled meanwhile, wait for its end: the connection is its alone."""
-    doing = asyncio.create_task(asyncio.to_thread(work))
+    """Do blocking work; if cancelled, wait for its end: only one thread may use the connection."""
+    working = asyncio.create_task(asyncio.to_thread(work))
     try:
-        return await asyncio.shield(doing)
+        return await asyncio.shield(working)
     except asyncio.CancelledError:
-        await asyncio.wait([doing])
+        await asyncio.wait([working])
         raise
 
 
 async def main(settings: Settings) -> None:
-    """Run until cancelled; what was gathered and not stored is read again by whoever comes next."""
+    """Run until cancelled; what was collected but not stored is read again by the next instance."""
     codec = await load_codec(settings)
     async with Publisher(settings, codec, client_id=GROUP) as publisher:
         warehouse = Warehouse(settings, publisher)
@@ -238,13 +239,13 @@ async def main(settings: Settings) -> None:
 
 
 def reading(settings: Settings, codec: Codec, warehouse: Warehouse, topics: Sequence[Topic], group: str) -> Reader:
-    """The reader of what the warehouse is to store."""
+    """The reader of the topics that the warehouse stores."""
     assigned, revoked = warehouse.assigned, warehouse.revoked
     return Reader(settings, codec, topics, group=group, on_assign=assigned, on_revoke=revoked, large_fetches=True)
 
 
 async def store_all(reader: Reader, warehouse: Warehouse) -> None:
-    """Until cancelled; while a batch is being stored the next is gathered."""
+    """Run until cancelled; while a batch is being stored, the next is collected."""
     ready()
     storing: asyncio.Task[None] | None = None
     try:
@@ -255,7 +256,7 @@ async def store_all(reader: Reader, warehouse: Warehouse) -> None:
                 storing = None
             if storing is None and warehouse.due():
                 storing = asyncio.create_task(warehouse.store(reader))
-            await asyncio.sleep(0)  # what is fetched already comes without a turn for anybody else
+            await asyncio.sleep(0)  # records that are already fetched return without yielding to other tasks
     finally:
         if storing is not None:
             storing.cancel()

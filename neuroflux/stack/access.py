@@ -1,7 +1,7 @@
-"""Who may do what on a secure Kafka: a principal a stage, one for traders, one for readers.
+"""Authorization on a secure Kafka (ACLs): a principal per stage, one for traders, one for readers.
 
-What is not here is refused. Everybody named may read every topic; each writes its own topics and joins its own group
-alone. ``setup`` and ``broker`` may do anything.
+What is not listed is refused. Every principal may read every topic, write its own topics and join its own group.
+``setup`` and ``broker`` may do anything.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ GROUPS: Final[Mapping[str, str]] = {
     TRADER: TRADER,
     READER: READER,
 }
-"""The one group that a principal may join. Who joins a group takes partitions from its members and may say where they
-go on, so that a right to every group would let a reader stop the executor."""
+"""The one group that a principal may join. A member of a group takes partitions from the others and may commit their
+offsets, so a right to every group would let a reader stop the executor."""
 PRINCIPALS: Final = (*SUPER_USERS, *WRITES)
 
 
 class Right(Struct, frozen=True):
-    """That a principal may do an operation (``READ`` or ``WRITE``) on a ``TOPIC`` or ``GROUP`` of this name."""
+    """A principal may perform an operation (``READ`` or ``WRITE``) on a ``TOPIC`` or ``GROUP`` of this name."""
 
     principal: str
     operation: str
@@ -49,7 +49,7 @@ class Right(Struct, frozen=True):
 
 
 def rights() -> Iterator[Right]:
-    """Every right there is, but those of the super users."""
+    """All rights except those of the super users."""
     for principal, written in WRITES.items():
         yield Right(principal, "READ", "TOPIC", "*")
         for topic in written:

@@ -1,6 +1,6 @@
-"""How keys reach a stack that runs: over a socket in its home, and on to its services by their environment alone.
+"""Handover of keys to a running stack: over a socket in its home, and to its services only by their environment.
 
-The socket is a file that only its owner may open. Nothing of what comes over it is written down.
+The socket is a file that only its owner may open. Nothing that is received on it is written to disk.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from neuroflux.stack.environment import without_keys
 from neuroflux.stack.home import run_folder
 
 SIGNING = ("account", "execution")
-"""The services that sign requests: none but these are given keys."""
+"""The services that sign requests: only these get keys."""
 INFORMED = ("market",)
-"""Those that must know what else is set for an exchange, as its testnet."""
+"""Services that need the other settings of an exchange, such as its testnet."""
 LIMIT = 1 << 16
 """Bytes of one message."""
 
 Renew = Callable[[Mapping[str, Mapping[str, str]]], Awaitable[Sequence[str]]]
-"""Given variables by service; starts anew those for which they change something, and names them when they are ready."""
+"""Takes variables by service, restarts the services that they change, and returns their names once they are ready."""
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Handover(Struct, frozen=True):
 
 
 class HandoverAnswer(Struct, frozen=True, omit_defaults=True):
-    """What became of a handover: the services that were started anew, or why it failed."""
+    """The result of a handover: the services that were restarted, or why it failed."""
 
     renewed: tuple[str, ...] = ()
     error: str = ""
@@ -59,7 +59,7 @@ def socket_path(settings: Settings) -> Path:
 
 
 class Control:
-    """Takes handovers, one after the other, from ``open`` to ``close``."""
+    """Accepts handovers, one at a time, from ``open`` to ``close``."""
 
     def __init__(self, settings: Settings, renew: Renew) -> None:
         self._settings, self._renew = settings, renew
@@ -67,13 +67,13 @@ class Control:
         self._one = asyncio.Lock()
 
     async def open(self) -> None:
-        """Listen; where the home's path is too long for a socket, say so in the log and go without."""
+        """Listen; if the home's path is too long for a socket, log that and continue without."""
         path = socket_path(self._settings)
         path.unlink(missing_ok=True)  # of a supervisor that was killed: the lock is ours
         try:
             listening = _private_socket(path)
         except OSError as error:
-            log.warning("no keys can be handed to this stack while it runs: %s: %s", path, error)
+            log.warning("keys can't be passed to this stack while it runs: %s: %s", path, error)
             return
         self._server = await asyncio.start_unix_server(self._serve, sock=listening, limit=LIMIT)
 
@@ -89,7 +89,7 @@ class Control:
             writer.write(msgspec.json.encode(answer) + b"\n")
             await writer.drain()
         except (ConnectionError, ValueError) as error:  # a line without end is a ValueError
-            log.warning("a handover was not heard to its end: %s", type(error).__name__)
+            log.warning("a handover was not received completely: %s", type(error).__name__)
         finally:
             writer.close()
 
@@ -108,13 +108,13 @@ class Control:
 
 
 def by_service(variables: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Which service gets which of the variables."""
+    """The variables of each service."""
     ours = {name: value for name, value in variables.items() if name.startswith("NEUROFLUX_")}
     return dict.fromkeys(SIGNING, ours) | dict.fromkeys(INFORMED, without_keys(ours))
 
 
 def _private_socket(path: Path) -> socket.socket:
-    """Bound, and from the first moment on only for its owner."""
+    """A bound socket that only its owner can open, from its creation on."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
@@ -131,28 +131,28 @@ def _private_socket(path: Path) -> socket.socket:
 
 
 def is_here(settings: Settings) -> bool:
-    """Whether the stack of these settings runs in their home, so that keys can be handed to it."""
+    """Whether the stack of these settings runs in their home, so that keys can be passed to it."""
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as trying:
         try:
             trying.connect(str(socket_path(settings)))
-        except OSError:  # none listens, or the path is too long for one
+        except OSError:  # nothing listens, or the path is too long for a socket
             return False
     return True
 
 
 async def hand_over(settings: Settings, variables: Mapping[str, str], timeout: float) -> Sequence[str]:
-    """Give the running stack these variables; the services that were started anew, once they are ready.
+    """Pass variables to the running stack; returns the services that were restarted, once they are ready.
 
-    Raises Unreachable where no stack of this home answers in time, StackError where it could not.
+    Raises Unreachable if no stack of this home answers in time, StackError if the handover failed.
     """
     try:
         async with asyncio.timeout(timeout):
             line = await _request(socket_path(settings), Handover(settings.kafka, dict(variables)))
-    except (OSError, TimeoutError) as error:  # a TimeoutError is an OSError, and says nothing
-        raise Unreachable(f"the stack did not take the handover: {error or 'no answer in time'}") from None
+    except (OSError, TimeoutError) as error:  # a TimeoutError is an OSError without a text
+        raise Unreachable(f"the stack did not accept the handover: {error or 'no answer in time'}") from None
     answer = msgspec.json.decode(line, type=HandoverAnswer) if line else HandoverAnswer(error="it was stopped")
     if answer.error:
-        raise StackError(f"the stack did not take the handover: {answer.error}")
+        raise StackError(f"the stack did not accept the handover: {answer.error}")
     return answer.renewed
 
 

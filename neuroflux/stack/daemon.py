@@ -1,4 +1,4 @@
-"""The stack in the background: ``up`` starts a supervisor that outlives the command, ``down`` ends it."""
+"""The stack in the background: ``up`` starts a supervisor that outlives the command, ``down`` stops it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ POLL = 0.05
 
 
 class Order(Struct, frozen=True):
-    """What the supervisor is started with, as JSON. ``tell`` and ``tie`` are file descriptors, -1 is none."""
+    """The supervisor's arguments, as JSON. ``tell`` (for StartMessages) and ``tie`` are file descriptors; -1: none."""
 
     brokers: int
     seed: int
@@ -67,9 +67,9 @@ def up(
 ) -> None:
     """Start the stack and return when everything answers; raises StackError, with nothing left running, if it can't.
 
-    Without ``pipeline`` it is Kafka, registry and ClickHouse alone. ``tie`` is the reading end of a pipe: the stack
-    stops when the other end is closed, so that it does not outlive who holds that. ``secure``: Kafka asks who comes,
-    and lets nobody do more than stack/access.py says; a home that was made so stays so.
+    Without ``pipeline`` only Kafka, registry and ClickHouse start. ``tie`` is the reading end of a pipe: the stack
+    stops when the other end is closed, so that it does not outlive the process that holds it. ``secure``: Kafka with
+    authentication and the ACLs of stack/access.py; it can't be changed for a home afterwards.
     """
     if secure:
         _secure(settings)
@@ -123,7 +123,7 @@ def _spawn(settings: Settings, order: Order, report: Report) -> None:
             if message.error:
                 raise StackError(message.error)
             report(message.progress)
-    raise StackError(f"the supervisor died; {log} tells why")
+    raise StackError(f"the supervisor died; the reason is in {log}")
 
 
 def _private(path: str, flags: int) -> int:
@@ -131,7 +131,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def down(settings: Settings) -> None:
-    """Stop the stack that runs in this home, if one does, and return when it is gone; nothing is lost."""
+    """Stop the stack that runs in this home, if any, and return when it has ended; no data is lost."""
     lock = home.Lock(settings)
     if not (supervisor := lock.holder()):
         return
@@ -147,7 +147,7 @@ def down(settings: Settings) -> None:
 
 
 def status(settings: Settings) -> list[ServiceStatus]:
-    """Each service of the stack that runs in this home; all are stopped where none does, with what ended them."""
+    """The services of the stack in this home; if it does not run, all are stopped, with the error that ended it."""
     saved = home.saved(settings)
     if home.Lock(settings).holder():
         return saved.services
@@ -155,7 +155,7 @@ def status(settings: Settings) -> list[ServiceStatus]:
 
 
 async def supervise(settings: Settings, order: Order) -> None:
-    """Run the stack until SIGTERM or until the tie is cut, telling the waiting command how the start goes."""
+    """Run the stack until SIGTERM or until the tie is cut; the waiting command gets the progress of the start."""
     stop_requested, loop = asyncio.Event(), asyncio.get_running_loop()
     stack = Stack(settings, services=_services(settings, order))
     starting = asyncio.ensure_future(stack.start(lambda line: _send(order.tell, StartMessage(progress=line))))
@@ -182,16 +182,16 @@ def _cut(tie: int, stop_requested: asyncio.Event) -> None:
 
 
 def _send(pipe: int, message: StartMessage) -> None:
-    with suppress(BrokenPipeError):  # nobody waits any more
+    with suppress(BrokenPipeError):  # the command no longer waits
         os.write(pipe, msgspec.json.encode(message) + b"\n")
 
 
 def main() -> int:
     order = msgspec.json.decode(sys.argv[1], type=Order)
     if os.fork():
-        os._exit(0)  # whoever waits for this process may go on; the supervisor is nobody's child
+        os._exit(0)  # releases the waiting command; the supervisor is orphaned
     os.setsid()
-    os.umask(0o077)  # for all services: what they write is its owner's alone
+    os.umask(0o077)  # for all services: only the owner may access what they write
     settings = load_settings()
     settings.home.chmod(0o700)
     try:

@@ -1,4 +1,4 @@
-"""What a running stack leaves under NEUROFLUX_HOME for other processes: a lock, its state, and logs."""
+"""Files of a running stack under NEUROFLUX_HOME for other processes: a lock, its state, and logs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ ROOM_TO_RUN = 256 << 20
 
 
 RESERVE = 1 << 20
-"""Bytes that a stack holds while it runs, so that on a full disk it can still write why it ended."""
+"""Bytes that a running stack reserves, so that it can still write why it ended when the disk is full."""
 
 
 class Saved(Struct, frozen=True):
-    """The state file. ``ended_by`` is the error that ended the stack, empty while it runs or was told to stop."""
+    """The state file. ``ended_by`` is the error that ended the stack, "" while it runs or if it was stopped."""
 
     services: list[ServiceStatus]
     ended_by: str = ""
@@ -44,7 +44,7 @@ def log_path(settings: Settings, name: str) -> Path:
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Raise DiskFull unless so many bytes are free where ``folder`` is, or will be."""
+    """Raise DiskFull unless ``needed`` bytes are free where ``folder`` is, or will be."""
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free
     if free < needed:
@@ -55,7 +55,7 @@ def check_room(folder: Path, needed: int) -> None:
 
 @contextmanager
 def full_disk_is_clear(folder: Path, setting: str) -> Iterator[None]:
-    """Turn an OSError that says so into DiskFull; ``setting`` is what to point elsewhere."""
+    """Turn an OSError for a full disk into DiskFull; ``setting`` is the setting to change."""
     try:
         yield
     except OSError as error:
@@ -65,7 +65,7 @@ def full_disk_is_clear(folder: Path, setting: str) -> Iterator[None]:
 
 
 class Lock:
-    """Held by the one supervisor of a home, and free as soon as its process is gone, however it went."""
+    """Held by the supervisor of a home, and released by the kernel when its process ends in any way."""
 
     def __init__(self, settings: Settings) -> None:
         self._path = run_folder(settings) / "stack.lock"
@@ -73,7 +73,7 @@ class Lock:
         self._file: IO[str] | None = None
 
     def take(self) -> None:
-        """Raises StackError where another process holds it."""
+        """Raises StackError if another process holds it."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = self._path.open("a+")
         try:
@@ -118,7 +118,7 @@ def _reserve(settings: Settings) -> Path:
 
 
 def save(settings: Settings, services: Sequence[ServiceStatus], ended_by: str = "") -> None:
-    """Replace the state file as a whole, so that no reader sees half of it."""
+    """Replace the state file atomically, so that no reader sees a part of it."""
     path = _state(settings)
     beside = path.with_suffix(".new")
     beside.write_bytes(msgspec.json.encode(Saved(list(services), ended_by)))
@@ -126,7 +126,7 @@ def save(settings: Settings, services: Sequence[ServiceStatus], ended_by: str = 
 
 
 def saved(settings: Settings) -> Saved:
-    """What was saved last; nothing where no stack was ever started."""
+    """The newest saved state; empty if no stack was ever started."""
     path = _state(settings)
     return msgspec.json.decode(path.read_bytes(), type=Saved) if path.exists() else Saved([])
 

@@ -1,4 +1,4 @@
-"""Passwords for the containers, one for each principal, as lines of a .env file: ``make passwords`` keeps them."""
+"""Passwords for the containers, one per principal, as lines of a .env file: ``make passwords`` stores them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from neuroflux.stack.access import PRINCIPALS
 
 
 def passwords() -> str:
-    """New ones; they need no quoting in a URL or in Kafka's configuration."""
+    """New passwords; they need no quoting in a URL or in Kafka's configuration."""
     return "\n".join(f"NEUROFLUX_{name.upper()}_PASSWORD={secrets.token_urlsafe(24)}" for name in PRINCIPALS)
 
 

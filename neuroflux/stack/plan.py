@@ -1,4 +1,4 @@
-"""Which services the local stack has, and what each needs."""
+"""The services of the local stack, and their dependencies."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from neuroflux.stack.supervise.service import Port, Readiness, Service
 
 
 class Venue(StrEnum):
-    """Where the stages get their prices, and where their orders go."""
+    """The source of the stages' prices, and the destination of their orders."""
 
-    SIMULATED = "simulated"  # both: exchanges that run here
-    PAPER = "paper"  # prices of the real exchanges; orders are filled on paper by those that run here
+    SIMULATED = "simulated"  # both: the simulated exchanges
+    PAPER = "paper"  # prices of the real exchanges; orders are filled on paper by the simulator
     REAL = "real"  # both: the real exchanges, with their keys
 
 
 SETUP = "setup"
 SIM = "sim"
 REPLAY_GROUP = "neuroflux-replay"
-"""The group in which the workers of a replay share its partitions."""
+"""The consumer group of the workers of a replay."""
 SIM_SETTING = "NEUROFLUX_SIM"
 
 
 def addressed(settings: Settings, count: int) -> Settings:
-    """The same settings with every broker of the cluster named."""
+    """The same settings with the addresses of all brokers of the cluster."""
     return settings.model_copy(update={"kafka": bootstrap(brokers(settings.kafka, count))})
 
 
 def infrastructure(settings: Settings, brokers: int = 1) -> list[Service]:
-    """Kafka, registry, ClickHouse, and the step that makes topics, schemas and the database in them."""
+    """Kafka, registry, ClickHouse, and the step that creates topics, schemas and the database."""
     servers = [*kafka(settings, brokers), registry(settings), clickhouse(settings)]
     setup = Service(
         name=SETUP,
@@ -56,13 +56,13 @@ def infrastructure(settings: Settings, brokers: int = 1) -> list[Service]:
 
 
 def _with_names(settings: Settings, services: Sequence[Service]) -> list[Service]:
-    """Each comes to a secure Kafka under its own name."""
+    """The services, each with its own login on a secure Kafka."""
     passwords = read_credentials(settings.home)
     return [replace(one, env=environment.as_principal(one.env, one.name, passwords)) for one in services]
 
 
 def stages(settings: Settings, brokers: int = 1, seed: int = 1, venue: Venue = Venue.SIMULATED) -> list[Service]:
-    """Every stage, and the exchanges that run here where any do; raises UsageError outside a checkout."""
+    """All stages, and the simulator if used; raises UsageError outside a checkout."""
     return _with_names(settings, _stages(settings, brokers, seed, venue))
 
 
@@ -74,13 +74,13 @@ def _stages(settings: Settings, brokers: int, seed: int, venue: Venue) -> list[S
         signing = environment.signing(full)
         return [_market(outside, SETUP), *_computing(outside, SETUP), *_signing(signing, (sys.executable,), SETUP)]
     signers = _signing(here, (sys.executable, "-m", "neuroflux.stack.demo_keys", sys.executable), SETUP, SIM)
-    if venue is Venue.PAPER:  # the paper exchanges list what the market stage has found on the real ones
+    if venue is Venue.PAPER:  # the paper exchanges list the instruments that the market stage found on the real ones
         return [_market(outside, SETUP), _paper(full, seed), *_computing(here, SETUP), *signers]
     return [_sim(settings, seed), _market(here, SETUP, SIM), *_computing(here, SETUP, SIM), *signers]
 
 
 def replaying(settings: Settings, workers: int) -> list[Service]:
-    """What plays a recording through again, what computes from it, and what keeps it; raises UsageError likewise."""
+    """The stages of a replay: replay, streams and warehouse; raises UsageError outside a checkout."""
     _check_checkout()
     env = environment.base(settings)
     streams = (sys.executable, "-m", "streams", "replay")
@@ -133,7 +133,7 @@ def _paper(settings: Settings, seed: int) -> Service:
 def _sim(settings: Settings, seed: int) -> Service:
     address = urlsplit(settings.sim)
     if address.hostname is None or address.port is None:
-        raise UsageError(f"{SIM_SETTING}: {settings.sim!r} names no host and port")
+        raise UsageError(f"{SIM_SETTING}: {settings.sim!r} has no host and port")
     return Service(
         name=SIM,
         command=(sys.executable, "-m", "neuroflux.sim", "--port", str(address.port), "--seed", str(seed)),

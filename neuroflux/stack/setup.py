@@ -1,4 +1,4 @@
-"""Make what the stages find: topics, schemas and the database. ``python -m neuroflux.stack.setup --replication N``."""
+"""Create topics, schemas and the database for the stages: ``python -m neuroflux.stack.setup --replication N``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from neuroflux.stack.access import rights
 
 
 async def set_up(settings: Settings, replication: int = 1) -> None:
-    """May be repeated: what is there already stays as it is."""
+    """Create what is missing; what exists is unchanged."""
     await asyncio.gather(
         make_topics(settings, replication),
         register_schemas(settings),
@@ -27,14 +27,14 @@ async def set_up(settings: Settings, replication: int = 1) -> None:
 
 
 async def make_topics(settings: Settings, replication: int) -> None:
-    """The topics, and on a secure Kafka who may do what with them."""
+    """Create the topics, and on a secure Kafka their ACLs."""
     await create_topics(settings, replication)
     if settings.kafka_user:
         await grant(settings, rights())
 
 
 def create_database(settings: Settings) -> None:
-    """The database that NEUROFLUX_CLICKHOUSE names. Its tables are the warehouse's to make."""
+    """Create the database of NEUROFLUX_CLICKHOUSE. The warehouse creates its tables."""
     address = urlsplit(with_login(settings))
     name = address.path.strip("/")
     client = Client.from_url(address._replace(path="/default").geturl())
@@ -46,7 +46,7 @@ def create_database(settings: Settings) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="neuroflux.stack.setup", description=__doc__)
-    parser.add_argument("--replication", type=int, default=1, help="brokers that keep each topic")
+    parser.add_argument("--replication", type=int, default=1, help="replicas of each topic")
     try:
         asyncio.run(set_up(load_settings(), parser.parse_args().replication))
     except NeuroFluxError as error:

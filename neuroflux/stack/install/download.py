@@ -1,4 +1,4 @@
-"""Fetch locked files into the per-user cache: in parallel, and going on where an earlier try stopped."""
+"""Fetch locked files into the per-user cache, in parallel; a partial download is resumed."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ TIMEOUTS = (10.0, 20.0)
 """Seconds to connect, and between two reads."""
 
 Advance = Callable[[int], None]
-"""Told how many bytes more there are; fewer, when a file must begin anew. Called from several threads."""
+"""Receives the number of new bytes, negative when a file is restarted. Called from several threads."""
 
 
 def missing(artifacts: Iterable[Artifact], folder: Path) -> list[Artifact]:
-    """Those not there yet. A file takes its name after it was checked, so its name is enough."""
+    """The artifacts not in the folder. A file gets its name after it was verified, so the name is enough."""
     return [artifact for artifact in artifacts if not (folder / artifact.file_name).exists()]
 
 
 def fetch_all(artifacts: Iterable[Artifact], folder: Path, base: str, advance: Advance) -> None:
-    """Fetch from the Maven repository at ``base``; raises DownloadFailed, and keeps what it has as ``*.part``."""
+    """Fetch from the Maven repository at ``base``; raises DownloadFailed, and keeps partial files as ``*.part``."""
     stop = Event()
     with ThreadPoolExecutor(WORKERS) as pool:
         jobs = [pool.submit(_fetch, artifact, folder, base, advance, stop) for artifact in missing(artifacts, folder)]
@@ -57,7 +57,7 @@ def _fetch(artifact: Artifact, folder: Path, base: str, advance: Advance, stop: 
         retrying(_resume, f"{base}/{artifact.path}", part, artifact, advance, stop)
     except Unreachable as error:
         raise DownloadFailed(
-            f"{artifact.file_name} can't be fetched: {error}; the next start goes on from there"
+            f"{artifact.file_name} can't be fetched: {error}; the next start resumes the download"
         ) from error
     if stop.is_set():
         return
@@ -73,7 +73,7 @@ def _pause(stop: Event) -> Callable[[float], None]:
 
 
 def _resume(address: str, part: Path, artifact: Artifact, advance: Advance, stop: Event) -> None:
-    """Ask for what is missing of ``part`` (RFC 9110, 14.2) and append it."""
+    """Request the missing bytes of ``part`` (RFC 9110, 14.2) and append them."""
     have = _length(part)
     if have == artifact.size or stop.is_set():
         return
@@ -92,7 +92,7 @@ def _resume(address: str, part: Path, artifact: Artifact, advance: Advance, stop
 def _append(
     answer: requests.Response, part: Path, artifact: Artifact, have: int, advance: Advance, stop: Event
 ) -> None:
-    """Write what comes behind the ``have`` bytes that there are, as far as the locked size."""
+    """Append the answer to the ``have`` existing bytes, up to the locked size."""
     with part.open("ab" if have else "wb") as file:
         for chunk in answer.iter_content(CHUNK):
             have += len(chunk)
@@ -105,10 +105,10 @@ def _append(
 
 
 def _refuse(answer: requests.Response, part: Path, artifact: Artifact) -> None:
-    """Raise unless the answer brings bytes: Unreachable where another try may help."""
+    """Raise unless the answer has a body: Unreachable if a retry may help."""
     if answer.status_code == 416:
         part.unlink()
-        raise Unreachable("the part of it that is here is longer than the whole")
+        raise Unreachable("the partial file is longer than the whole")
     if answer.status_code in (408, 429) or answer.status_code >= 500:
         raise Unreachable(f"the repository answers {answer.status_code}")
     if not answer.ok:
@@ -117,7 +117,7 @@ def _refuse(answer: requests.Response, part: Path, artifact: Artifact) -> None:
 
 def _check(part: Path, artifact: Artifact) -> None:
     if (size := _length(part)) != artifact.size:
-        raise _other(part, artifact, f"it has {size} bytes and not {artifact.size}")
+        raise _other(part, artifact, f"it has {size} bytes, not {artifact.size}")
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != artifact.sha256:
@@ -125,9 +125,9 @@ def _check(part: Path, artifact: Artifact) -> None:
 
 
 def _other(part: Path, artifact: Artifact, how: str) -> DownloadFailed:
-    """The error for what is no part of the locked file, which is not kept."""
+    """The error for content that differs from the locked file; the partial file is deleted."""
     part.unlink()
-    return DownloadFailed(f"{artifact.file_name} is not the file that was locked: {how}")
+    return DownloadFailed(f"{artifact.file_name} is not the locked file: {how}")
 
 
 def _length(path: Path) -> int:
@@ -135,7 +135,7 @@ def _length(path: Path) -> int:
 
 
 def _reason(error: requests.RequestException) -> str:
-    """The cause in a few words: requests' own text nests four exceptions."""
+    """The cause in short: the text of requests nests four exceptions."""
     if isinstance(error, requests.Timeout):
         return "the repository does not answer in time"
     if isinstance(error, requests.exceptions.SSLError):

@@ -1,4 +1,4 @@
-"""Put the parts that the local stack runs from into the per-user cache."""
+"""Install the files of the local stack into the per-user cache."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from neuroflux.stack.install.lockfile import Artifact
 ARCHIVE = "tar.gz"
 
 Report = Callable[[str], None]
-"""Told one line at a time how a start goes."""
+"""Receives the progress of a start, line by line."""
 
 
 def repository() -> str:
-    """The address of the Maven repository, as the jgo package carries it."""
+    """The address of the Maven repository, from the jgo package."""
     try:
         from jgo.constants import MAVEN_CENTRAL_URL
     except ImportError as error:
@@ -29,9 +29,9 @@ def repository() -> str:
 
 
 def install(artifacts: Iterable[Artifact], cache: Path, report: Report) -> None:
-    """Fetch what is not in the cache yet, archives unpacked; raises DownloadFailed or DiskFull.
+    """Fetch what is missing in the cache and unpack archives; raises DownloadFailed or DiskFull.
 
-    Another process that fills the same cache is waited for.
+    Waits for another process that fills the same cache.
     """
     artifacts = tuple(artifacts)
     if all(present(artifact, cache) for artifact in artifacts):
@@ -49,13 +49,13 @@ def install(artifacts: Iterable[Artifact], cache: Path, report: Report) -> None:
 
 
 def present(artifact: Artifact, cache: Path) -> bool:
-    """An archive is there when it is unpacked, a jar when it is fetched."""
+    """Whether an archive is unpacked, or a jar is fetched."""
     return (cache / (artifact.stem if artifact.type == ARCHIVE else artifact.file_name)).exists()
 
 
 @contextmanager
 def alone(cache: Path, report: Report) -> Iterator[None]:
-    """Hold the cache's lock; another process that holds it is waited for."""
+    """Hold the cache's lock; waits for another process that holds it."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / ".lock").open("w") as lock:
         try:
@@ -67,7 +67,7 @@ def alone(cache: Path, report: Report) -> Iterator[None]:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Unpack beside ``folder``, then rename: it is there as a whole or not at all. The archive is deleted."""
+    """Unpack beside ``folder``, then rename, so that it is complete or absent. The archive is deleted."""
     beside = folder.with_name(f"{folder.name}.unpacking")
     shutil.rmtree(beside, ignore_errors=True)
     with tarfile.open(archive) as tar:

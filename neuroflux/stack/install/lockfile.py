@@ -32,12 +32,12 @@ class Artifact(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """Where it lies below the address of a repository."""
+        """Its path below the address of a repository."""
         return f"{self.group.replace('.', '/')}/{self.name}/{self.version}/{self.file_name}"
 
 
 def parse(text: str) -> tuple[Artifact, ...]:
-    """Read lock lines: service, coordinate, SHA-256, bytes; raises UsageError that names a bad line."""
+    """Read lock lines: service, coordinate, SHA-256, bytes; raises UsageError with the number of a bad line."""
     lines = enumerate(text.splitlines(), 1)
     return tuple(_artifact(number, line) for number, line in lines if line.strip() and not line.startswith("#"))
 
@@ -52,6 +52,6 @@ def _artifact(number: int, line: str) -> Artifact:
 
 
 def artifacts(service: str) -> tuple[Artifact, ...]:
-    """What this service is made of."""
+    """The artifacts of this service."""
     text = files("neuroflux.stack.install").joinpath("jars.lock").read_text(encoding="utf-8")
     return tuple(artifact for artifact in parse(text) if artifact.service == service)

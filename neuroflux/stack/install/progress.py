@@ -1,4 +1,4 @@
-"""How far a download is: a bar on a terminal, a line every tenth elsewhere."""
+"""Progress of a download: a bar on a terminal, else a line every 10 %."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neuroflux.stack.install.install import Report
 
 @contextmanager
 def downloading(total: int, report: Report, console: Console | None = None) -> Iterator[Callable[[int], None]]:
-    """Give a function that is told how many bytes more there are, from any thread; ``total`` is in bytes."""
+    """A function to report downloaded bytes to, from any thread; ``total`` is in bytes."""
     console = console or Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(total, report).advance

@@ -1,6 +1,6 @@
-"""Make the archives of loaded classes that halve the start of the Java services: once, in a stack that is thrown away.
+"""Create the archives of loaded classes that halve the start of the Java services: once, in a temporary stack.
 
-Java writes one (JEP 514) when a run that was started with the right flag ends: of what that run had loaded.
+Java writes the archive (JEP 514) at the end of a run that was started with the right flag: the classes it loaded.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from neuroflux.stack.supervise.supervisor import Stack
 
 FOLDER = "training-"
 WRITING = 120.0
-"""Seconds that Java may take to write one when it ends."""
+"""Seconds to wait for Java to write an archive when it ends."""
 
 
 def untrained(services: Iterable[Service]) -> bool:
-    """Whether an archive is not there yet."""
+    """Whether an archive is missing."""
     return any(service.archive and not service.archive.exists() for service in services)
 
 
 async def train(settings: Settings, report: Report) -> None:
-    """Run Kafka and the registry, at the addresses of ``settings``, until topics and schemas are made, and end them.
+    """Run Kafka and the registry, at the addresses of ``settings``, until topics and schemas exist, and stop them.
 
-    Where that fails, it is told, and not tried again: an empty archive is left, which Java passes over.
+    A failure is reported and not retried: an empty archive is left, which Java ignores.
     """
     cache = settings.cache.absolute()
     with ExitStack() as held:
         await asyncio.to_thread(held.enter_context, alone(cache, report))
-        for left in cache.glob(f"{FOLDER}*"):  # by one that was killed
+        for left in cache.glob(f"{FOLDER}*"):  # left by a run that was killed
             shutil.rmtree(left)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix=FOLDER, dir=cache)))
         thrown_away = settings.model_copy(update={"home": folder})
@@ -60,11 +60,11 @@ async def _run_once(stack: Stack, report: Report) -> None:
     except DiskFull:
         raise
     except StackError as error:
-        report(f"Java could not be prepared, its starts stay slower: {error}")
+        report(f"Java could not be prepared, so its starts remain slower: {error}")
 
 
 def writing(service: Service, folder: Path) -> Service:
-    """The same service, which writes the archive into ``folder`` instead of reading it."""
+    """The same service, writing the archive into ``folder`` instead of reading it."""
     if not service.archive:
         return service
     output = f"{WRITE}{folder / service.archive.name}"

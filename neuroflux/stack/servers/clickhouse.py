@@ -1,4 +1,4 @@
-"""ClickHouse as a local service: its configuration, and when it answers."""
+"""ClickHouse as a local service: its configuration and its check."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from neuroflux.stack.supervise.service import Port, Readiness, Service
 
 SETTING, HTTP_SETTING = "NEUROFLUX_CLICKHOUSE", "NEUROFLUX_CLICKHOUSE_HTTP"
 MEMORY = 2 << 30
-"""Bytes that queries and merges may take together."""
+"""Bytes of memory for all queries and merges."""
 MARKS = 128 << 20
 READER_BYTES, READER_SECONDS = 1 << 30, 60
-"""What the queries of a reader may take together and bring, in bytes, and how long one may run; it can set neither."""
+"""Limits of a reader, which it can't change: bytes of memory and of results, and seconds of a query."""
 
 CONFIG = """<clickhouse>
   <listen_host>{host}</listen_host>
@@ -55,14 +55,14 @@ CONFIG = """<clickhouse>
 </clickhouse>
 """
 
-# A page in a browser reaches loopback as its user does. One of another site says so by Origin; one that has its own
-# name point at this machine asks for that name by Host. Preflights (OPTIONS) are not answered.
+# A web page in a browser can reach loopback. A page of another site is recognised by its Origin; one whose host name
+# resolves to this machine (DNS rebinding) by its Host. Preflights (OPTIONS) are not answered.
 FROM_HERE = "<headers><Host>regex:^{host}$</Host><Origin>regex:^(https?://{host})?$</Origin></headers>"
 HOST = r"(127\.0\.0\.1|localhost|\[::1\]|{name})(:[0-9]+)?"
 
-# The engine itself works as `default`, which therefore has no password. It is let in from this machine alone, and may
-# do no more than the engine asks for at its start. Applications own their database, and such beside it whose names
-# begin with its name; they may also end queries, since that is how the engine is stopped.
+# The engine itself runs as `default`, which therefore has no password. It may connect from this machine only, and has
+# only the rights that the engine needs to start. Applications own their database and those whose names begin with its
+# name; they may also kill queries, since that is how the engine is stopped.
 USERS = """<clickhouse>
   <profiles>
     <default><implicit_select>0</implicit_select></default>
@@ -103,7 +103,7 @@ READER_USER = """
 
 
 class Server(Struct, frozen=True):
-    """Where it listens."""
+    """The addresses that it listens on."""
 
     host: str
     port: int
@@ -111,17 +111,17 @@ class Server(Struct, frozen=True):
 
 
 def server(settings: Settings) -> Server:
-    """Read the two addresses; raises UsageError where one names no host or port."""
+    """Read the two addresses; raises UsageError if one has no host or port."""
     native, http = urlsplit(settings.clickhouse), urlsplit(settings.clickhouse_http)
     if native.hostname is None or native.port is None:
-        raise UsageError(f"{SETTING}: {settings.clickhouse!r} names no host and port")
+        raise UsageError(f"{SETTING}: {settings.clickhouse!r} has no host and port")
     if http.port is None:
-        raise UsageError(f"{HTTP_SETTING}: {settings.clickhouse_http!r} names no port")
+        raise UsageError(f"{HTTP_SETTING}: {settings.clickhouse_http!r} has no port")
     return Server(native.hostname, native.port, http.port)
 
 
 def as_owner(settings: Settings) -> str:
-    """NEUROFLUX_CLICKHOUSE as whom applications write: its user, else the home's; on a secure stack the warehouse."""
+    """NEUROFLUX_CLICKHOUSE with a login that may write: its own, else the home's; on a secure stack the warehouse's."""
     passwords = read_credentials(settings.home)
     return with_user(settings.clickhouse, WAREHOUSE, passwords[WAREHOUSE]) if passwords else with_login(settings)
 
@@ -135,7 +135,7 @@ def config(made: Server, folder: Path) -> str:
 
 
 def users(settings: Settings) -> str:
-    """The text of users.xml: who owns the database, and on a secure stack who can only read."""
+    """The text of users.xml: the owner of the database, and on a secure stack the reader."""
     owner, passwords = urlsplit(as_owner(settings)), read_credentials(settings.home)
     return USERS.format(
         user=escape(unquote(owner.username or "")),
@@ -185,8 +185,8 @@ async def answers(settings: Settings) -> bool:
 
 
 def ask(url: str, sql: str) -> bool:
-    """Whether a query is carried out, outside of the database, which may be still to be made."""
-    from clickhouse_driver import Client  # here, because most commands of the program never ask
+    """Whether a query succeeds; it runs in ``default``, because the database may not exist yet."""
+    from clickhouse_driver import Client  # here, because most commands never query
     from clickhouse_driver.errors import Error
 
     outside = urlsplit(url)._replace(path="/default", query="connect_timeout=2&send_receive_timeout=5")

@@ -1,9 +1,9 @@
 """Serve the ClickHouse engine of the chdb-core package: ``python -m neuroflux.stack.servers.clickhouse_server FOLDER``.
 
-The package has one entry that builds a clickhouse-local, ``_chdb.query``. It reads ``./config.xml``, can open listeners
-(SYSTEM START LISTEN), and holds one engine a process. The query that opens them goes on to count seconds, until this
-process is told to stop and kills it, coming from outside as any application does. (To wait at a file would need the
-right to read files, which `default` then had for everybody.)
+The package has one entry that creates a clickhouse-local, ``_chdb.query``. It reads ``./config.xml``, can open
+listeners (SYSTEM START LISTEN), and has one engine per process. The query that opens them then sleeps until this
+process is asked to stop and kills it over a normal connection. (Waiting for a file instead would need the right to read
+files, which everybody would then have through `default`.)
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ WAIT = "SELECT sleepEachRow(1) FROM system.numbers SETTINGS max_block_size = 1 F
 
 
 def load_engine() -> ModuleType:
-    """Import ``_chdb`` alone: the package's __init__ starts an engine of its own, and wants pandas and pyarrow."""
+    """Import ``_chdb`` alone: the package's __init__ starts its own engine, and needs pandas and pyarrow."""
     package = importlib.util.find_spec("chdb")
     if package is None or not package.submodule_search_locations:
         sys.exit("chdb-core is not installed: pip install 'neuroflux[stack]'")
@@ -60,20 +60,20 @@ def load_engine() -> ModuleType:
 
 
 def serve(engine: ModuleType, folder: Path, ended: SimpleQueue[str]) -> None:
-    """Open the listeners and wait; whatever comes back unasked is a failure."""
+    """Open the listeners and wait; a query that returns without a stop is a failure."""
     try:
         engine.query(f"SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; {WAIT}", "TSV", path=str(folder / "db"))
         ended.put("the engine returned")
-    except Exception as error:  # noqa: BLE001  # it raises its own and bare RuntimeErrors; all are told and end us
+    except Exception as error:  # noqa: BLE001  # it raises its own and bare RuntimeErrors; all are logged and end the process
         ended.put(str(error))
 
 
 def confine_engine(made: Server, folder: Path) -> None:
-    """Leave the engine its own folder, what Python and the system's libraries are read from, and its two ports.
+    """Confine the engine to its own folder, the files of Python and the system's libraries, and its two ports.
 
-    Whoever may select anything may read any file with ``file()``, which asks for no right in a clickhouse-local.
+    Any user who may SELECT can read any file with ``file()``, which needs no right in a clickhouse-local.
     """
-    import clickhouse_driver  # noqa: F401  # read here, since `ask` comes when little can be read any more
+    import clickhouse_driver  # noqa: F401  # imported before the confinement, for `ask`
 
     code = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     if not confine([*code, *SYSTEM], [folder, *DEVICES], [made.port, made.http_port], [made.port]):
@@ -101,8 +101,8 @@ def main() -> None:
     elif ask(owner, f"KILL QUERY WHERE query = '{WAIT}' SYNC"):
         ended.get()
     else:
-        print("it answers nobody: left without a goodbye", file=sys.stderr, flush=True)
-    os._exit(0 if reason == STOP else 1)  # the engine's threads do not survive an interpreter that ends
+        print("the engine does not answer: exiting without a clean stop", file=sys.stderr, flush=True)
+    os._exit(0 if reason == STOP else 1)  # the engine's threads crash when the interpreter ends normally
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What a process of ours may touch from now on, by Landlock: Linux has it for files since 5.13, for TCP since 6.7.
+"""Confinement of a process to files and ports by Landlock: Linux supports files since 5.13, TCP since 6.7.
 
 Sources: https://docs.kernel.org/userspace-api/landlock.html and the kernel's ``include/uapi/linux/landlock.h``. What is
-not named here is refused by the kernel, to this thread and to all that it starts from now on, whatever they are told.
+not listed is refused by the kernel, for this thread and everything it starts afterwards.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
-"""The system calls, of the same number on every architecture."""
+"""The system calls; the numbers are the same on every architecture."""
 _VERSION: Final = 1
 _BENEATH, _PORT = 1, 2
 _NO_NEW_PRIVILEGES: Final = 38
@@ -23,7 +23,7 @@ EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 TRUNCATE = 1 << 14
 _OF_FILES: Final = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
 _RIGHTS: Final = ((1, 13), (2, 14), (3, 15), (5, 16))
-"""From which version of Landlock on how many rights to files there are."""
+"""Landlock version, and the number of file rights since that version."""
 TCP_SINCE: Final = 4
 BIND, CONNECT = 1 << 0, 1 << 1
 
@@ -42,17 +42,17 @@ class _Port(ctypes.Structure):
 
 
 def version() -> int:
-    """Of this kernel's Landlock; 0 where it has none. TCP is refused from ``TCP_SINCE`` on."""
+    """The version of this kernel's Landlock, 0 if none. TCP can be refused from ``TCP_SINCE`` on."""
     return max(_call(_CREATE, None, 0, _VERSION, may_fail=True), 0) if sys.platform == "linux" else 0
 
 
 def confine(
     readable: Iterable[Path], writable: Iterable[Path], binds: Iterable[int] = (), connects: Iterable[int] = ()
 ) -> int:
-    """Refuse this thread all files but these, with what lies in them, and all TCP ports but these.
+    """Refuse this thread all files except these (with their contents), and all TCP ports except these.
 
-    Paths that do not exist are passed over. Returns the ``version`` by which it is refused: 0 refuses nothing. Raises
-    OSError where the kernel has Landlock and refuses the rules.
+    Paths that do not exist are ignored. Returns the ``version`` that enforces this; 0: nothing is refused. Raises
+    OSError if the kernel has Landlock but rejects the rules.
     """
     if not (known := version()):
         return 0
@@ -81,7 +81,7 @@ def _allow(rules: int, path: Path, rights: int) -> None:
     except FileNotFoundError:
         return
     allowed = rights if path.is_dir() else rights & _OF_FILES
-    _call(_ADD, rules, _BENEATH, ctypes.byref(_Beneath(allowed, place)), 0)  # open for good: /proc makes inodes anew
+    _call(_ADD, rules, _BENEATH, ctypes.byref(_Beneath(allowed, place)), 0)  # never closed: /proc creates new inodes
 
 
 def _allow_ports(rules: int, ports: Iterable[int], right: int) -> None:

@@ -26,9 +26,9 @@ SETTING = "NEUROFLUX_KAFKA"
 CLUSTER_ID = "bmV1cm9mbHV4LWxvY2FsMA"
 HEAP = "-Xmx512m"
 MADE_FOR = "brokers"
-"""The file with their number."""
+"""The file with the number of brokers."""
 STEP = 10
-"""Between the ports of two brokers. The controller of each listens one above."""
+"""Difference between the ports of two brokers. Each controller listens on the next port."""
 
 LOGGING = """<Configuration status="error">
   <Appenders><Console name="out"><PatternLayout pattern="%d %p %m (%c{1})%n"/></Console></Appenders>
@@ -51,7 +51,7 @@ transaction.state.log.replication.factor={replication}
 transaction.state.log.min.isr={quorum}
 share.coordinator.state.topic.replication.factor={replication}
 share.coordinator.state.topic.min.isr={quorum}
-# A laptop, not a data centre: few partitions, small segments, nothing waits for members that may still come.
+# A laptop, not a data centre: few partitions, small segments, no wait for further group members.
 offsets.topic.num.partitions=8
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.num.partitions=1
@@ -60,7 +60,7 @@ log.segment.bytes=67108864
 log.cleaner.dedupe.buffer.size=16777216
 num.network.threads=2
 num.io.threads=4
-# A broker that was killed is let in again when its old session is over: 9 s by default.
+# A killed broker can rejoin only after its old session has expired: 9 s by default.
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 """
@@ -73,7 +73,7 @@ inter.broker.listener.name=SASL_PLAINTEXT
 sasl.enabled.mechanisms=SCRAM-SHA-512
 sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
 listener.name.sasl_plaintext.scram-sha-512.sasl.jaas.config={scram} username="{user}" password="{password}";
-# SCRAM's users are known to a quorum that stands: its own members come with a password of their configuration.
+# SCRAM users exist only once the quorum runs: its own members log in with a password from their configuration.
 listener.name.controller.sasl.enabled.mechanisms=PLAIN
 sasl.mechanism.controller.protocol=PLAIN
 listener.name.controller.plain.sasl.jaas.config={plain} \\
@@ -87,7 +87,7 @@ PLAIN_LOGIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
 
 class Broker(Struct, frozen=True):
-    """``id`` is from 1; ``controller`` is the port of its part in the quorum."""
+    """``id`` starts at 1; ``controller`` is the port of its quorum member."""
 
     id: int
     host: str
@@ -105,7 +105,7 @@ def brokers(address: str, count: int) -> tuple[Broker, ...]:
 
 
 def bootstrap(nodes: Sequence[Broker]) -> str:
-    """The address of the cluster, for clients: every broker, so that it is found also while one is down."""
+    """The address of the cluster, for clients: every broker, so that it is reachable while one is down."""
     return ",".join(f"{node.host}:{node.port}" for node in nodes)
 
 
@@ -114,7 +114,7 @@ def voters(nodes: Sequence[Broker]) -> str:
 
 
 def properties(node: Broker, nodes: Sequence[Broker], folder: Path, passwords: Mapping[str, str]) -> str:
-    """The text of server.properties; ``folder`` is the node's own. With ``passwords`` by principal it is secure."""
+    """The text of server.properties; ``folder`` is the node's own. ``passwords`` by principal make it secure."""
     plain = CONFIG.format(
         protocol=SECURE if passwords else PLAIN,
         id=node.id,
@@ -140,14 +140,14 @@ def _security(passwords: Mapping[str, str]) -> str:
 
 
 def kafka(settings: Settings, count: int) -> list[Service]:
-    """The services of a cluster of ``count`` brokers; raises UsageError where the home holds one of another size."""
+    """The services of a cluster of ``count`` brokers; raises UsageError if the home has one of another size."""
     _same_size(settings.home.absolute() / "kafka", count)
     nodes, passwords = brokers(settings.kafka, count), read_credentials(settings.home)
     return [_service(settings, node, nodes, passwords) for node in nodes]
 
 
 def is_made(home: Path) -> bool:
-    """Whether there is a storage, which was made with or without passwords for good."""
+    """Whether a storage exists; with or without passwords, it can't be changed afterwards."""
     return (home.absolute() / "kafka" / MADE_FOR).exists()
 
 
@@ -187,12 +187,12 @@ def _prepare(
     users = [f"SCRAM-SHA-512=[name={name},password={password}]" for name, password in passwords.items()]
     scram = [part for user in users for part in ("--add-scram", user)]
     format_it = [*run[1:], "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config), *scram]
-    arguments = folder / "format.args"  # of a process anybody may read the command line
+    arguments = folder / "format.args"  # any user may read the command line of a process
     _write_private(arguments, "\n".join(f'"{one}"' for one in format_it))
     done = subprocess.run((run[0], f"@{arguments}"), capture_output=True, text=True)
     arguments.unlink()
     if done.returncode:
-        raise StackError(f"kafka's storage can't be made: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+        raise StackError(f"Kafka's storage can't be created: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
 
 
 def _write_private(file: Path, text: str) -> None:
@@ -202,7 +202,7 @@ def _write_private(file: Path, text: str) -> None:
 
 
 def _same_size(home: Path, count: int) -> None:
-    """What is stored has its replicas on the brokers of the first start: another number of them can't read it."""
+    """Replicas are stored on the brokers of the first start: another number of brokers can't read them."""
     made = home / MADE_FOR
     if made.exists() and made.read_text() != str(count):
         raise UsageError(
@@ -214,7 +214,7 @@ async def answers(node: Broker, password: str = "") -> bool:
     """Whether the broker answers and the cluster counts it as alive; ``password`` is that of ``setup``, if any."""
     if not await listens(node.host, node.port):
         return False
-    from aiokafka.admin import AIOKafkaAdminClient  # here, because most commands of the program never ask
+    from aiokafka.admin import AIOKafkaAdminClient  # here, because most commands never check
     from aiokafka.errors import KafkaError
 
     from neuroflux.kafka.clients import security

@@ -1,4 +1,4 @@
-"""The schema registry as a local service: Apicurio, which speaks Confluent's API and keeps its ids in an H2 file."""
+"""The schema registry as a local service: Apicurio, with Confluent's API and its ids in an H2 file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ HEAP = "-Xmx256m"
 
 
 def environment(host: str, port: int, folder: Path) -> dict[str, str]:
-    """Its configuration, which Quarkus reads from variables."""
+    """Its configuration, as environment variables for Quarkus."""
     return {
         "QUARKUS_HTTP_HOST": host,
         "QUARKUS_HTTP_PORT": str(port),
         "QUARKUS_HTTP_ACCESS_LOG_ENABLED": "false",
         "QUARKUS_LOG_CATEGORY__IO_APICURIO__LEVEL": "WARN",
-        # By default 9000, which is ClickHouse's; nobody asks it here, so any free port will do.
+        # By default 9000, which is ClickHouse's; it is not used here, so any free port will do.
         "QUARKUS_MANAGEMENT_HOST": "127.0.0.1",
         "QUARKUS_MANAGEMENT_PORT": "0",
         "APICURIO_STORAGE_KIND": "sql",
         "APICURIO_STORAGE_SQL_KIND": "h2",
-        # An id must not be given twice: each commit is written before it is answered, not half a second later.
+        # An id must not be assigned twice: each commit is on disk before the answer, not half a second later.
         "APICURIO_DATASOURCE_URL": f"jdbc:h2:file:{folder / 'registry'};WRITE_DELAY=0",
         "APICURIO_DATASOURCE_JDBC_INITIAL_SIZE": "1",
         "APICURIO_DATASOURCE_JDBC_MIN_SIZE": "1",
@@ -40,7 +40,7 @@ def environment(host: str, port: int, folder: Path) -> dict[str, str]:
 
 
 def access(password: str) -> dict[str, str]:
-    """Everybody may read; who writes must be the step that makes what the stages find.
+    """Everybody may read; only the setup step may write.
 
     Source: Apicurio Registry 3, "Configuring role-based authorization" and "anonymous read access"; Quarkus, "Using
     security with .properties file".
@@ -59,12 +59,12 @@ def registry(settings: Settings) -> Service:
     """The service behind NEUROFLUX_REGISTRY."""
     address = urlsplit(settings.registry)
     if address.hostname is None or address.port is None:
-        raise UsageError(f"{SETTING}: {settings.registry!r} names no host and port")
+        raise UsageError(f"{SETTING}: {settings.registry!r} has no host and port")
     (app,) = artifacts("registry")
     folder = settings.home.absolute() / "registry"
     passwords = read_credentials(settings.home)
     rules = access(passwords[SETUP]) if passwords else {}
-    temporary = folder / "tmp"  # Vert.x opens its own folder there to everybody
+    temporary = folder / "tmp"  # Vert.x creates a folder there that everybody can read
     jar = settings.cache.absolute() / app.stem / "quarkus-run.jar"
     loaded = archive("registry", settings.cache.absolute(), str(jar))
     return Service(

@@ -1,4 +1,4 @@
-"""Whether something answers at an address: the parts that the checks of the services share."""
+"""Whether an address answers: shared by the checks of the services."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TIMEOUT = 5.0
 
 
 async def listens(host: str, port: int) -> bool:
-    """Whether a connection is taken. Asked before a client that logs each failure."""
+    """Whether a connection is accepted. Checked first, because the clients log each failure."""
     try:
         _, writer = await asyncio.open_connection(host, port)
     except OSError:

@@ -21,22 +21,22 @@ from neuroflux.stack.supervise.service import Readiness, Service, ServiceStatus,
 
 POLL = 0.1
 WATCH = 5.0
-"""Seconds between two questions whether it answers, before and after it is ready."""
+"""Seconds between two checks of a running service."""
 PATIENCE = 10.0
-"""Seconds that one answer may take."""
+"""Seconds to wait for one check."""
 MISSES = 3
-"""So many unanswered in a row, and it is started anew."""
+"""Number of failed checks in a row after which it is restarted."""
 LOG_LIMIT = 20 << 20
-"""Bytes of log that are kept from earlier starts."""
+"""Bytes of log from earlier starts above which the log is rotated."""
 TAIL = 16384
 
 Changed = Callable[[], None]
 Track = Callable[[int, bool], None]
-"""Told a process group, and whether it lives."""
+"""Receives a process group, and whether it is alive."""
 
 
 class Child:
-    """The process of one service, and what can be said of it. Not safe across threads."""
+    """The process of one service, and its status. Not thread-safe."""
 
     def __init__(self, service: Service, log: Path, changed: Changed, track: Track) -> None:
         self.service = service
@@ -55,7 +55,7 @@ class Child:
         return ServiceStatus(self.service.name, self.service.address, self._state, pid, self.restarts, self._detail)
 
     def renew(self, variables: Mapping[str, str]) -> bool:
-        """Have these in its environment from its next start on; whether that changes anything. ``stop`` it then."""
+        """Use these variables from the next start on; returns whether they change anything (then ``stop`` it)."""
         env = {**self.service.env, **variables}
         if env == self.service.env:
             return False
@@ -69,7 +69,7 @@ class Child:
         self._changed()
 
     async def launch(self) -> None:
-        """Start it and wait until it is ready; raises StackError where it ends or stays silent."""
+        """Start it and wait until it is ready; raises StackError if it ends or does not become ready."""
         self.set_state(State.STARTING)
         if self.service.prepare:
             await asyncio.to_thread(self.service.prepare)
@@ -98,13 +98,13 @@ class Child:
                 stdout=log,
                 stderr=log,
                 pass_fds=(notify,),
-                start_new_session=True,  # a Ctrl-C is ours to pass on, in order
+                start_new_session=True,  # the supervisor handles Ctrl-C and stops the services in order
             )
         )
         try:
             await asyncio.shield(starting)
         finally:
-            self._process = await starting  # also when we are cancelled: no process goes unseen
+            self._process = await starting  # also if cancelled: every process is tracked
             os.close(log)
             self._alive = True
             self._track(self._process.pid, True)
@@ -149,7 +149,7 @@ class Child:
         return code
 
     async def watch(self) -> str:
-        """Return why it must be started anew: it ended, or does not answer any more (and was stopped)."""
+        """Return why it must be restarted: it ended, or stopped answering (and was stopped)."""
         ended, misses = asyncio.ensure_future(self._ended()), 0
         try:
             while not (await asyncio.wait({ended}, timeout=WATCH))[0]:
@@ -176,7 +176,7 @@ class Child:
             return False
 
     async def stop(self) -> None:
-        """Ask it to end, and kill it where it has not after its time. Its whole group is gone when this returns."""
+        """Terminate it, and kill it after ``stop_timeout``. Its whole process group has ended when this returns."""
         if self._process and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
@@ -190,7 +190,7 @@ class Child:
         self.set_state(State.STOPPED)
 
     def _end_group(self, process: Process) -> None:
-        """End what it may have started, once: its number may soon be another's."""
+        """Kill the rest of its process group, once: the number may soon be reused."""
         if self._alive:
             self._alive = False
             _kill_group(process.pid)
@@ -206,15 +206,15 @@ class Child:
             raise DiskFull(f"{self.service.name} ran out of disk space; free some, or set NEUROFLUX_HOME")
 
     def _tail(self) -> str:
-        """The end of what this start has written."""
+        """The end of the log of this start."""
         with self._log.open("rb") as file:
             file.seek(max(self._log_start, self._log.stat().st_size - TAIL))
             return file.read().decode(errors="replace")
 
 
 def last_error(text: str) -> str:
-    """The line of a log that tells why: the last with an error in it, else the last. Stack frames tell nothing."""
-    bare = (line.strip(" \t|+-") for line in text.splitlines())  # exception groups draw a frame
+    """The most informative line of a log: the last with an error, else the last; stack frames are skipped."""
+    bare = (line.strip(" \t|+-") for line in text.splitlines())  # exception groups are drawn in a frame
     lines = [line for line in bare if line and not line.startswith(("at ", "..."))]
     errors = [line for line in lines if "rror" in line or "Exception" in line or "ERROR" in line]
     return (errors or lines or [""])[-1]
@@ -230,7 +230,7 @@ def _exit_text(code: int) -> str:
 
 
 async def _byte(pipe: int) -> None:
-    """Wait for one byte; for ever where the other end is closed without one."""
+    """Wait for one byte; never returns if the other end is closed without one."""
     loop, got = asyncio.get_running_loop(), asyncio.Event()
 
     def read() -> None:

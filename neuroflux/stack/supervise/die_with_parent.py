@@ -1,7 +1,7 @@
 """Run a command that ends with its parent: ``python -IS die_with_parent.py PARENT COMMAND…``, replaced by the command.
 
-The kernel keeps the tie (prctl, PR_SET_PDEATHSIG) across exec. It is to the parent's *thread*: the one that starts
-children must live as long as they do. Where there is no prctl, the reaper alone cleans up.
+The kernel keeps the setting (prctl, PR_SET_PDEATHSIG) across exec. It refers to the parent's *thread*: the one that
+starts children must live as long as they do. Without prctl only the reaper cleans up.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""Whether the ports of a stack are free, asked before anything starts."""
+"""Check that the ports of a stack are free, before anything starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neuroflux.stack.supervise.service import Port, Service
 
 
 def check_ports(services: Iterable[Service]) -> None:
-    """Listen on every port for a moment; raises PortTaken for the first that another program (or service) has."""
+    """Listen on every port for a moment; raises PortTaken for the first that another program (or service) uses."""
     with ExitStack() as held:
         for service in services:
             for port in service.ports:
@@ -25,7 +25,7 @@ def _listen(service: str, port: Port) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(port.number, service, port.setting) from error
-        why = (error.strerror or str(error)).partition(" (")[0]  # without the address once more
+        why = (error.strerror or str(error)).partition(" (")[0]  # without repeating the address
         raise UsageError(f"{port.setting}: can't listen on {port.host}:{port.number}: {why}") from error
 
 

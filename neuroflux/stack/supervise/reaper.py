@@ -1,8 +1,8 @@
-"""Kill what a supervisor leaves behind: ``python -IS reaper.py``, told the process groups on standard input.
+"""Kill what a supervisor leaves behind: ``python -IS reaper.py``, which reads process groups from standard input.
 
-A line ``+N`` names a group to kill when the input ends, ``-N`` takes it back. The input ends when the supervisor does,
-however it ended: so nothing outlives a ``kill -9`` also where the kernel offers no tie between parent and child, nor do
-the children of children.
+A line ``+N`` adds a group to kill when the input ends, ``-N`` removes it. The input ends with the supervisor, in any
+way: so nothing outlives a ``kill -9``, not even children of children, and also if the kernel can't bind a child to its
+parent.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import sys
 
 
 class Reaper:
-    """The supervisor's side: a process beside it, replaced should it be gone."""
+    """The supervisor's side: a separate process, restarted if it was lost."""
 
     def __init__(self) -> None:
         self._groups: set[int] = set()
         self._process = self._start()
 
     def track(self, group: int, alive: bool) -> None:
-        """Say that a process group has begun or ended."""
+        """Report that a process group has started or ended."""
         (self._groups.add if alive else self._groups.discard)(group)
         try:
             self._send(f"{'+' if alive else '-'}{group}")
@@ -33,7 +33,7 @@ class Reaper:
             self._send(*(f"+{one}" for one in self._groups))
 
     def close(self) -> None:
-        """Let it go, which kills the groups that are left."""
+        """End it, which kills the remaining groups."""
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate()
         self._process.wait()

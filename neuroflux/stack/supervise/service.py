@@ -1,4 +1,4 @@
-"""What the supervisor knows of a service: how it is started, when it is ready, and what is told of it."""
+"""A service of the supervisor: how it is started, when it is ready, and its status."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from msgspec import Struct
 from neuroflux.stack.install.lockfile import Artifact
 
 Check = Callable[[], Awaitable[bool]]
-"""Whether the service answers, asked as its users would ask."""
+"""Whether the service answers, as a client would ask."""
 
 
 class Readiness(StrEnum):
     """When a service is ready."""
 
-    CHECK = "check"  # its check says so, which is also asked while it runs
+    CHECK = "check"  # its check succeeds; the check is repeated while it runs
     NOTIFIES = "notifies"  # it calls neuroflux.runtime.readiness.ready()
-    FINISHES = "finishes"  # its command has ended with 0: a step that is done once
+    FINISHES = "finishes"  # its command has ended with 0: a one-time step
 
 
 class State(StrEnum):
-    WAITING = "waiting"  # for what it needs
+    WAITING = "waiting"  # for the services it needs
     STARTING = "starting"
     READY = "ready"
-    UNHEALTHY = "unhealthy"  # runs, and does not answer
-    RESTARTING = "restarting"  # died; is started again after a pause
+    UNHEALTHY = "unhealthy"  # runs but does not answer
+    RESTARTING = "restarting"  # died; restarted after a pause
     FINISHED = "finished"
     STOPPED = "stopped"
 
@@ -52,18 +52,18 @@ class Service(Struct, frozen=True, kw_only=True):
     ports: tuple[Port, ...] = ()
     needs: tuple[str, ...] = ()
     downloads: tuple[Artifact, ...] = ()
-    archive: Path | None = None  # of loaded classes, for a faster start: see training
+    archive: Path | None = None  # of loaded classes, for a faster start: see class_archive
     check: Check | None = None
     prepare: Callable[[], None] | None = None  # writes its files; called before each start, in a thread
     start_timeout: float = 60.0
     stop_timeout: float = 15.0
 
     def __repr__(self) -> str:
-        return f"Service({self.name!r})"  # there are keys in its environment
+        return f"Service({self.name!r})"  # its environment contains keys
 
 
 class ServiceStatus(Struct, frozen=True):
-    """What `neuroflux status` tells of a service. ``pid`` is 0 while there is no process."""
+    """A service in `neuroflux status`. ``pid`` is 0 while there is no process."""
 
     name: str
     address: str

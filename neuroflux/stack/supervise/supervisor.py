@@ -1,4 +1,4 @@
-"""The stack: services started in the order they need each other, restarted when they die, stopped in reverse."""
+"""The stack: services started in order of their dependencies, restarted when they die, stopped in reverse."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from neuroflux.stack.supervise.service import Service, ServiceStatus, State
 __all__ = ["Stack", "infrastructure", "preflight", "stages"]
 
 DEATHS = 3
-"""So often a service may die before the whole stack was ready once."""
+"""Number of deaths of a service that end a start."""
 BACK_OFF, LONGEST = 0.5, 30.0
 """Seconds before the first restart, doubled each time up to the longest."""
 FORGIVEN = 10.0
-"""Seconds that a service must run for its deaths to be forgotten: what does not come up dies sooner."""
+"""Seconds that a service must run to reset its count of deaths: one that can't start dies sooner."""
 ROOM_CHECK = 5.0
-"""Seconds between two looks at the disk."""
+"""Seconds between two checks of the disk."""
 REMAINS = 5.0
-"""Seconds that processes may take to be gone, and their ports free, after they were killed."""
+"""Seconds to wait for killed processes to end and free their ports."""
 
 
 def preflight(settings: Settings, services: Sequence[Service]) -> None:
-    """Raise PortTaken or DiskFull where a start can only fail."""
+    """Raise PortTaken or DiskFull if a start can only fail."""
     home.check_room(settings.home.absolute(), home.ROOM_TO_START)
     remains = any(one.pid for one in home.saved(settings).services)  # of a supervisor that was killed
     deadline = time.monotonic() + (REMAINS if remains else 0)
@@ -48,7 +48,7 @@ def preflight(settings: Settings, services: Sequence[Service]) -> None:
 
 
 class Stack:
-    """One supervisor. The thread that starts it must live as long: its children die with it.
+    """A supervisor. The thread that starts it must live as long: its children die with that thread.
 
     ``services`` are by default the infrastructure and the stages of the local pipeline.
     """
@@ -71,7 +71,7 @@ class Stack:
         return [child.status for child in self._children.values()]
 
     async def start(self, on_progress: Report = lambda line: None) -> None:
-        """Return when everything answers; raises a StackError, with everything stopped again, where it can't."""
+        """Return when everything answers; raises a StackError, with everything stopped again, if it can't."""
         self._lock.take()
         try:
             await asyncio.to_thread(preflight, self._settings, self._services)
@@ -95,11 +95,11 @@ class Stack:
             raise
 
     async def run_until(self, event: asyncio.Event) -> None:
-        """Return when the event is set; raises the StackError that ends the stack before that, unstopped."""
+        """Return when the event is set; raises the StackError that ends the stack before that, without stopping it."""
         await self._unless_failed(event.wait())
 
     async def renew(self, variables: Mapping[str, Mapping[str, str]]) -> Sequence[str]:
-        """Add variables to the environments of services, by name; those that this changed, ready again with them.
+        """Add variables to the environments of services, by name; returns the services that were restarted, once ready.
 
         Raises the StackError that ends the stack.
         """
@@ -133,7 +133,7 @@ class Stack:
             await self._children[name].ready.wait()
 
     async def _unless_failed(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Wait for what is wanted, or raise what ended one of the supervising tasks."""
+        """Wait for ``work``, or raise the error that ended one of the supervising tasks."""
         waiting = asyncio.ensure_future(work)
         wait: set[asyncio.Task[Any]] = {waiting, *self._tasks}
         try:
@@ -169,7 +169,7 @@ class Stack:
             await asyncio.sleep(min(BACK_OFF * 2 ** (deaths - 1), LONGEST))
 
     async def _run_once(self, child: Child, report: Report) -> str:
-        """From a start to why it must be started anew; raises StackError where it did not become ready."""
+        """Run it once and return why it must be restarted; raises StackError if it did not become ready."""
         began = time.monotonic()
         with home.full_disk_is_clear(self._settings.home, "NEUROFLUX_HOME"):
             await child.launch()
@@ -187,6 +187,6 @@ class Stack:
         self._reaper.track(group, alive)
 
     def _save(self) -> None:
-        # On a full disk too the services must be stopped; the check of the room is what tells of it.
+        # The services must be stopped on a full disk too; the disk check reports it.
         with contextlib.suppress(OSError):
             home.save(self._settings, self.status())

@@ -95,7 +95,7 @@ async def test_a_stack_of_another_pipeline_takes_nothing(settings: Settings) -> 
 
 
 async def test_where_none_runs_it_is_said(settings: Settings) -> None:
-    with pytest.raises(Unreachable, match="did not take the handover"):
+    with pytest.raises(Unreachable, match="did not accept the handover"):
         await hand_over(settings, GIVEN, 5)
 
 

@@ -123,7 +123,7 @@ async def test_a_connection_that_breaks_is_gone_on_with(repository: Repository, 
 
 
 async def test_a_wrong_checksum_is_refused_and_not_kept(repository: Repository, tmp_path: Path) -> None:
-    with pytest.raises(DownloadFailed, match=r"part-1\.jar is not the file that was locked"):
+    with pytest.raises(DownloadFailed, match=r"part-1\.jar is not the locked file"):
         await fetch(repository, tmp_path, artifact(sha256="0" * 64))
     assert names(tmp_path) == []
 
@@ -142,7 +142,7 @@ async def test_more_than_was_locked_is_read_no_further(repository: Repository, t
         return response
 
     repository.answer = endless
-    with pytest.raises(DownloadFailed, match=r"part-1\.jar is not the file that was locked: it is longer than 1048576"):
+    with pytest.raises(DownloadFailed, match=r"part-1\.jar is not the locked file: it is longer than 1048576"):
         await fetch(repository, tmp_path, artifact())
     assert names(tmp_path) == []
     assert sent < 64 * len(CONTENT)
@@ -156,7 +156,7 @@ async def test_another_size_than_the_locked_one_is_refused(repository: Repositor
         return web.Response(body=body)
 
     repository.answer = other
-    with pytest.raises(DownloadFailed, match=r"part-1\.jar is not the file that was locked: it"):
+    with pytest.raises(DownloadFailed, match=r"part-1\.jar is not the locked file: it"):
         await fetch(repository, tmp_path, artifact(sha256=hashlib.sha256(body).hexdigest()))
     assert names(tmp_path) == []
 
