@@ -421,4 +421,4 @@ async def test_a_book_without_frames_of_its_own_is_subscribed_to_again_on_a_new_
             await recorder.until("first")
             one.resubscribe("BTC/USDT", "a gap")
             await recorder.until("first", 2)
-    assert recorder.details[StatusKind.DISCONNECTED] == (0.0, "a gap")
+            assert recorder.details[StatusKind.DISCONNECTED] == (0.0, "a gap")

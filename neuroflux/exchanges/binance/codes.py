@@ -1,4 +1,4 @@
-"""What Binance's error codes say of an order: it does not stand, it may be sent again, or nobody knows.
+"""What Binance's error codes say of an order: it was not placed, it may be sent again, or its state is unknown.
 
 Sources: https://developers.binance.com/docs/binance-spot-api-docs/errors and
 https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code. Of the codes that are in neither list
@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from neuroflux.exchanges.kit.order_client import Codes
+
 UNTIMELY: Final = frozenset({-1021, -5028})
 """Outside of the recvWindow, of the gateway or of the matching engine: nothing was done."""
 OVERLOADED: Final = -1008
 """The system protects itself; USDⓈ-M exempts what reduces or closes a position."""
 THROTTLED: Final = frozenset({-1003})
 DUPLICATES: Final = frozenset({-4116})
-"""An order of this client id stands, which may be ours."""
+"""An order of this client id is open; it may be ours."""
 NO_ORDER: Final = -2013
 ARCHIVED: Final = -2026
 """Ended with nothing executed, more than 90 days ago."""
@@ -64,7 +66,9 @@ DEFINITE: Final = frozenset(
         *range(-5041, -5036),  # price match, self-trade prevention, good-till-date, no depth
     }
 )
-"""Codes after which nothing stands. Whatever is not here leaves the order in doubt."""
+"""Codes after which no order was placed. Any other leaves the order in doubt."""
+
+CODES: Final = Codes(definite=DEFINITE, untimely=UNTIMELY, throttled=THROTTLED, duplicates=DUPLICATES)
 
 EXPIRY: Final = {
     "1": "would have traded with the account itself",

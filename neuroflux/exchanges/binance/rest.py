@@ -5,21 +5,20 @@ Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api (requ
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlencode
 
-import msgspec
-from msgspec import Struct
 from msgspec.json import Decoder
 
 from neuroflux.domain import Microseconds
-from neuroflux.errors import MalformedFrame, RateLimited, Refused, Unreachable
+from neuroflux.exchanges.kit import rest as kit
+from neuroflux.exchanges.kit.order_client import Failure
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Usage
+from neuroflux.exchanges.kit.rest import header_wait
 from neuroflux.exchanges.kit.shapes import UNREADABLE
+from neuroflux.exchanges.kit.signing import hmac_hex
 
 RECV_WINDOW_MS: Final = 5_000
 """A request that reaches the exchange later than this is not executed: what was given up for lost can't come late."""
@@ -36,17 +35,16 @@ ORDERS_AGAIN: Final = 1.0
 TOO_MANY_ORDERS: Final = -1015
 
 
-class Failure(Struct, frozen=True):
+class NumberedFailure(Failure, frozen=True):
     code: int
-    msg: str = ""
 
 
-_FAILURE: Final = Decoder(Failure)
+_FAILURE: Final = Decoder(NumberedFailure)
 
 
 def signature(keys: Keys, payload: str) -> str:
     """HMAC-SHA256 in hex over exactly what is sent."""
-    return hmac.new(keys.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+    return hmac_hex(keys.secret, payload)
 
 
 def signed(
@@ -73,7 +71,7 @@ def signed_within(
     return Request(method, full, headers={"X-MBX-APIKEY": keys.key}, weight=weight, tag=tag)
 
 
-def failure(body: bytes) -> Failure | None:
+def failure(body: bytes) -> NumberedFailure | None:
     """The error in a body; None where it is none."""
     try:
         return _FAILURE.decode(body)
@@ -90,11 +88,10 @@ def retry_after(answer: Answer) -> float:
     USDⓈ-M documents no header for it; the text of -1003 there has the end of a ban:
     https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code
     """
-    asked = answer.headers.get("retry-after")
-    named = [_seconds(asked)] if asked is not None else []
-    longest = max((one for one in (*named, _ban_left(answer)) if one > 0), default=None)  # neither 0 nor nan
-    if longest is None:
-        return LEAST_WAIT_SECONDS if named == [0.0] else THROTTLED_SECONDS
+    named = header_wait(answer, unreadable=THROTTLED_SECONDS)
+    longest = max(named or 0.0, _ban_left(answer))
+    if not longest:
+        return THROTTLED_SECONDS if named is None else LEAST_WAIT_SECONDS
     return min(max(longest, LEAST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)
 
 
@@ -114,13 +111,6 @@ def orders_again(answer: Answer) -> float:
         return UNREAD_LIMIT_SECONDS if b"orders per" in answer.body else ORDERS_AGAIN
     window = int(limit[1] or 1) * _UNITS[limit[2]]
     return min(window - _answered_at(answer) % window, LONGEST_WAIT_SECONDS)
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return THROTTLED_SECONDS
 
 
 def ban_end(text: bytes) -> int:
@@ -175,25 +165,10 @@ def is_one_too_many(failed: Failure | None) -> bool:
 
 def checked(answer: Answer) -> bytes:
     """The body of a good answer; raises RateLimited, Unreachable, Refused or MalformedFrame for any other."""
-    if answer.status == 200:
-        return answer.body
-    told = f"{answer.request.path.partition('?')[0]}: HTTP {answer.status}: {answer.body[:200]!r}"
-    if answer.status in (418, 429):
-        raise RateLimited(told, retry_after(answer))
-    if answer.status >= 500 or answer.status == 0:
-        raise Unreachable(told)
-    if failure(answer.body) is not None:
-        raise Refused(told)
-    raise MalformedFrame(told)
-
-
-class _Clock(Struct, frozen=True):
-    serverTime: int
+    path = answer.request.path.partition("?")[0]
+    return kit.checked(answer, path, retry_after, lambda body: failure(body) is not None)
 
 
 def server_time(answer: Answer) -> Microseconds:
     """Raises what ``checked`` raises, and MalformedFrame."""
-    try:
-        return msgspec.json.decode(checked(answer), type=_Clock).serverTime * 1000
-    except UNREADABLE as error:
-        raise MalformedFrame(f"time: {error}") from error
+    return kit.milliseconds(checked(answer), "serverTime", "time")

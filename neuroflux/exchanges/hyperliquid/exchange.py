@@ -20,7 +20,7 @@ from neuroflux.domain.symbols import market_of, perpetual_symbol, split_multipli
 from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.hyperliquid.account import HyperliquidAccountFeed
 from neuroflux.exchanges.hyperliquid.market import HyperliquidMarketFeed
-from neuroflux.exchanges.hyperliquid.messages import Milliseconds, kind_of, rows_of
+from neuroflux.exchanges.hyperliquid.messages import kind_of, rows_of
 from neuroflux.exchanges.hyperliquid.order_client import ADDRESS, HyperliquidOrderClient
 from neuroflux.exchanges.hyperliquid.rest import WEIGHT_PER_MINUTE, account_of, checked, info_request, retry_after
 from neuroflux.exchanges.hyperliquid.signing import NONCE_STRIDE, Nonces, Signer
@@ -28,6 +28,7 @@ from neuroflux.exchanges.hyperliquid.socket import ID
 from neuroflux.exchanges.hyperliquid.tokens import asset_of
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.kit.rest import milliseconds
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 CCXT_NAMES: Final = {
@@ -88,16 +89,11 @@ class _SpotMeta(Struct, frozen=True):
     universe: list[Raw]
 
 
-class _Clock(Struct, frozen=True):
-    time: Milliseconds
-
-
 _META: Final = Decoder(_Meta)
 _SPOT_META: Final = Decoder(_SpotMeta)
 _PERPETUAL: Final = Decoder(_Perpetual)
 _TOKEN: Final = Decoder(_Token)
 _PAIR: Final = Decoder(_Pair)
-_CLOCK: Final = Decoder(_Clock)
 _ROWS: Final = Decoder(list[Raw])
 
 
@@ -141,10 +137,7 @@ class Hyperliquid:
 
     def server_time(self, answer: Answer) -> Microseconds:
         """Raises what ``checked`` raises, and MalformedFrame."""
-        try:
-            return _CLOCK.decode(checked(answer)).time * 1000
-        except UNREADABLE as error:
-            raise MalformedFrame(f"exchangeStatus: {error}") from error
+        return milliseconds(checked(answer), "time", "exchangeStatus")
 
     def usage(self, answer: Answer) -> Usage:
         """Its answers tell of no limit before it is passed."""

@@ -1,4 +1,4 @@
-"""Hyperliquid's desk: signed orders and cancels of one account, and what the answers to them mean.
+"""Hyperliquid's order client: signed orders and cancels of one account, and what the answers to them mean.
 
 Every answer of the engine is HTTP 200, so the body decides. Source:
 https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/exchange-endpoint
@@ -7,25 +7,22 @@ https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/exchange-endp
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
 from neuroflux.domain import (
-    Fill,
     Instrument,
     Microseconds,
-    OrderReport,
     OrderType,
     Outcome,
     Placement,
     Side,
     TimeInForce,
 )
-from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused, UsageError
+from neuroflux.errors import NeuroFluxError, Refused, UsageError
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.exchanges.hyperliquid.orders import records_of
 from neuroflux.exchanges.hyperliquid.outcomes import CANCEL, PLACE_LIMIT, PLACE_MARKET, outcome_of
@@ -39,8 +36,8 @@ from neuroflux.exchanges.hyperliquid.rest import (
 )
 from neuroflux.exchanges.hyperliquid.signing import MAINNET, TESTNET, Nonces, Signer, action_hash
 from neuroflux.exchanges.hyperliquid.socket import ID
-from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.numerals import wire_number
+from neuroflux.exchanges.kit.order_client import ClientIds, Page, TableOrderClient
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
@@ -60,14 +57,15 @@ class _Reply(Struct, frozen=True):
     response: object = ""
 
 
-class HyperliquidOrderClient:
+class HyperliquidOrderClient(TableOrderClient):
     """Orders for ``keys.key`` (the account's address), signed with ``keys.secret`` (its agent's private key).
 
     With ``keys.subaccount`` they are that account's, still signed by the agent of its master. ``nonces`` are those of
-    this process: a desk that is made anew must not begin again with nonces that are used.
+    this process: an order client that is made anew must not begin again with nonces that are used.
     """
 
     exchange = ID
+    client_ids = ClientIds("0x", 34)  # 128 bits, as a ``cloid`` must have
     settled_after = (_ORDER_LIFE + 1_000) * 1_000
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument], nonces: Nonces) -> None:
@@ -133,38 +131,26 @@ class HyperliquidOrderClient:
         action = {"type": "updateLeverage", "asset": instrument.asset_id, "isCross": True, "leverage": leverage}
         return self._signed(action, now, "updateLeverage")
 
+    # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def checked(self, answer: Answer) -> bytes:
+        return checked(answer)
+
     def refusal(self, answer: Answer) -> str:
+        """The status in the body decides: a refused action is HTTP 200."""
         try:
             reply = msgspec.json.decode(checked(answer), type=_Reply)
         except (NeuroFluxError, *UNREADABLE) as error:
             return str(error)
         return "" if reply.status == "ok" else f"{reply.response}"
 
-    def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
-        """128 bits of BLAKE2b in hex, as a ``cloid`` must be."""
-        return "0x" + blake2b(f"{order_id}/{leg}/{attempt}".encode(), digest_size=16).hexdigest()
-
     def outcome(self, answer: Answer) -> Outcome:
-        """What came of ``place``, ``cancel`` or ``query``; see ``outcome_of``."""
+        """By the body alone, which has sentences and no codes; see ``outcome_of``."""
         return outcome_of(answer, self._listed, self._symbols)
 
-    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
-        """Raises RateLimited, Unreachable or MalformedFrame where the answer tells nothing: it is no empty list.
-
-        A row that can't be read costs that row; the private feed reads the same list and reports the fault.
-        """
-        body = checked(answer)
-        try:
-            records = records_of(body, self._symbols)
-        except UNREADABLE as error:
-            raise MalformedFrame(f"{answer.request.tag}: {error}") from error
-        if records is None:
-            if body.strip() != b"[]":
-                raise MalformedFrame(f"{answer.request.tag}: no list of orders or fills")
-            return []
-        if not records.events:
-            raise MalformedFrame(f"{answer.request.tag}: {records.faults[0]}")
-        return [*records.events, *next_page(answer, self._user, records.next_start)]
+    def page(self, answer: Answer) -> Page | None:
+        found = records_of(answer.body, self._symbols)
+        return Page(found.events, found.faults, next_page(answer, self._user, found.next_start)) if found else None
 
     def _signed(
         self, action: Mapping[str, Any], now: Microseconds, tag: str, expires_after: int | None = None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
 
-from neuroflux.errors import MalformedFrame, RateLimited, Unreachable
+from neuroflux.exchanges.kit import rest as kit
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.exchanges.kit.rest import header_wait
 
 WEIGHT_PER_MINUTE: Final = 1200
 _JSON: Final = {"content-type": "application/json"}
@@ -76,20 +76,10 @@ def exchange_request(body: bytes, tag: str) -> Request:
 
 def retry_after(answer: Answer) -> float:
     """Seconds to wait after a 418 or 429."""
-    try:
-        seconds = float(answer.headers.get("retry-after", THROTTLED_SECONDS))
-    except ValueError:
-        return THROTTLED_SECONDS
-    return seconds if 0 <= seconds < math.inf else THROTTLED_SECONDS
+    named = header_wait(answer, unreadable=THROTTLED_SECONDS)
+    return THROTTLED_SECONDS if named is None else named
 
 
 def checked(answer: Answer) -> bytes:
     """The body of a good answer; raises RateLimited, Unreachable or MalformedFrame for any other."""
-    if answer.status == 200:
-        return answer.body
-    told = f"{answer.request.tag}: HTTP {answer.status}: {answer.body[:200]!r}"
-    if answer.status == 429:
-        raise RateLimited(told, retry_after(answer))
-    if answer.status >= 500 or answer.status == 0:
-        raise Unreachable(told)
-    raise MalformedFrame(told)
+    return kit.checked(answer, answer.request.tag, retry_after)

@@ -1,0 +1,11 @@
+"""Signatures that several exchanges share."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+
+def hmac_hex(secret: str, payload: str) -> str:
+    """HMAC-SHA256 in hex over exactly what is sent."""
+    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
