@@ -1,1 +1,1 @@
-"""The state of each exchange, its uptime, and when another one takes its orders."""
+"""The state of each exchange, its uptime, and failover to another exchange."""

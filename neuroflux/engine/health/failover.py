@@ -1,4 +1,4 @@
-"""When an exchange counts as unable to take orders, and which of its backups takes them then."""
+"""Failover: when an exchange counts as unable to take orders, and which of its backups takes them instead."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from msgspec.structs import replace
 from neuroflux.domain import ExchangeHealth, Failover, HealthStatus, Microseconds, OrderCommand
 
 CONDITIONS: Final = {"offline": 1.0, "stale_seconds": 20.0, "error_rate": 0.5, "latency_ms": 2_000.0}
-"""What makes a primary exchange unable where nobody says otherwise; 0 switches a condition off."""
+"""The default conditions that make a primary exchange unable; 0 disables a condition."""
 
 
 def unable(conditions: Mapping[str, float], health: ExchangeHealth | None, error_rate: float, now: Microseconds) -> str:
-    """The first condition that is met, in words; "" where none is. ``error_rate`` is a share of the last requests."""
+    """The first condition that is met, in words, or "". ``error_rate`` is the failed share of the last requests."""
     if health is None:
-        return "nothing is known of its health"
+        return "its health is unknown"
     if conditions.get("offline") and health.status is HealthStatus.OFFLINE:
         return f"offline: {health.reason}"
     silent, limit = (now - health.event_time) / 1e6, conditions.get("stale_seconds", 0.0)
     if limit and silent > limit:
-        return f"stale: nothing was heard of it for {silent:.0f} s"
+        return f"stale: no report for {silent:.0f} s"
     limit = conditions.get("error_rate", 0.0)
     if limit and error_rate > limit:
         return f"error rate: {error_rate:.0%} of the last requests failed"
@@ -32,9 +32,10 @@ def unable(conditions: Mapping[str, float], health: ExchangeHealth | None, error
 def moved(
     command: OrderCommand, failover: Failover | None, inability: Callable[[str], str]
 ) -> tuple[OrderCommand, str]:
-    """The command as it is to be routed, and why it goes elsewhere; "" where it goes where it was meant to.
+    """The command with the exchange to route it to, and why that changed, or "".
 
-    Only an order for one exchange moves: any other is routed around what is unable in any case.
+    ``inability`` gives the reason why an exchange is unable, or "". Only an order for one exchange is moved: any other
+    is routed around unable exchanges anyway.
     """
     if failover is None or not failover.active:
         return command, ""

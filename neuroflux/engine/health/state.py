@@ -1,15 +1,14 @@
-"""How each exchange is, from what happened to it. The first rule that holds:
+"""The health of each exchange, from its status records and orders. The first matching rule applies:
 
-offline     nothing was heard of it for ``SILENT``; or REST did not answer when it was last asked; or every socket of
-            its market data is disconnected or mute
-degraded    some socket is; or in the last ``RECENT`` a kind of its data was silent while others came, a book had a gap
-            and was not proved again, a frame was malformed, the exchange asked us to wait, or nobody knew what became
-            of an order; or requests take longer than ``SLOW_MS`` in the mean; or its clock is further than
-            ``SKEWED_MS`` from ours
+offline     no status record for ``SILENT``; or the last REST request was not answered; or every socket of its market
+            data is disconnected or stale
+degraded    some socket is; or in the last ``RECENT`` one kind of its data was stale while others arrived, a book had a
+            gap and was not resynchronised, a frame was malformed, a rate limit was reached, or an order was in doubt;
+            or the mean response time is above ``SLOW_MS``; or its clock differs from ours by more than ``SKEWED_MS``
 online      none of these
 
-A degraded exchange is up. An exchange that is offline is down, also while it is silent. Time in which nothing was heard
-of any exchange is ours: it is not observed, and counts neither as up nor as down.
+A degraded exchange is up, an offline one is down, also while it is silent. Time in which no exchange sent anything is
+our own downtime: it is not observed, and counts neither as up nor as down.
 """
 
 from __future__ import annotations
@@ -33,32 +32,32 @@ from neuroflux.engine.health.uptime import HOLDS, Uptime
 SILENT: Microseconds = 30_000_000
 RECENT: Microseconds = 10_000_000
 EVERY: Microseconds = 5_000_000
-"""Health is told at least this often."""
+"""Health is published at least this often."""
 USAGE_HOLDS: Microseconds = 60_000_000
-"""Rate limits are counted by the minute: what was reported longer ago says nothing, and the share is ``nan``."""
+"""Rate limits are counted per minute: an older report is not used, and the share is ``nan``."""
 SLOW_MS = 1_000.0
 SKEWED_MS = 1_000.0
 SAMPLES = 20
 ORDER_SAMPLES = 100
-"""Of so many of the last orders the 95th percentile is told."""
+"""The 95th percentile of order latency is that of this many of the last orders."""
 
 MARKET, REST, ACCOUNT, ORDERS = "market", "rest", "account", "orders"
-"""Channels that are no sockets of the market data: requests of the market stage, of the others, the account's feed, and
-new orders."""
+"""Channels other than market data sockets: requests of the market stage and of other stages, the account feed, new
+orders."""
 _STREAMS = frozenset(StreamKind)
 _LOST = frozenset({StatusKind.DISCONNECTED, StatusKind.STALE})
 _ALARMS = frozenset({StatusKind.GAP, StatusKind.MALFORMED})
 _TAKEN = frozenset(
     {OrderState.ACKNOWLEDGED, OrderState.WORKING, OrderState.FILLED, OrderState.CANCELLED, OrderState.EXPIRED}
 )
-"""States that an exchange gives an order that it took. A rejection may be for too many requests: it proves nothing."""
+"""States of an order that the exchange accepted. A rejection may be due to a rate limit, so it proves nothing."""
 
 Alarm = tuple[StatusKind | OrderState, str, str]
-"""What is wrong: its kind, and where: channel and symbol."""
+"""The key of an alarm: kind, channel and symbol."""
 
 
 class _Exchange:
-    """One exchange's recent past, as a function of what happened to it."""
+    """The recent state of one exchange, computed from its records."""
 
     def __init__(self, now: Microseconds) -> None:
         self.lost: dict[str, str] = {}
@@ -76,9 +75,9 @@ class _Exchange:
         self.reported_at: Microseconds = 0
 
     def advance(self, now: Microseconds, alive: Microseconds) -> Microseconds:
-        """Count the time until now as what was said last; the time that counts, which never runs back.
+        """Count the time until now as up or down by the last status; returns the effective time, which never decreases.
 
-        ``alive`` is when anything was last heard of any exchange: proof that we were observing.
+        ``alive`` is when the last record of any exchange was received: proof that we were observing.
         """
         now = max(now, self.judged)
         observed, silent = min(now, alive + HOLDS), self.last_status + SILENT
@@ -116,7 +115,7 @@ class _Exchange:
             self.alarms.pop((StatusKind.GAP, channel, status.symbol), None)
 
     def _stream(self, status: ExchangeStatus, now: Microseconds) -> None:
-        """One kind of data is missing on a socket that is lively with others: said again while it lasts."""
+        """One kind of data is stale on a socket that receives others; the report is repeated while it lasts."""
         if status.kind is StatusKind.STALE:
             self.alarms[(status.kind, status.channel, "")] = (now, f"{status.channel} {status.kind}: {status.detail}")
         elif status.kind is StatusKind.RESYNCED:
@@ -135,7 +134,7 @@ class _Exchange:
         self.alarms[(status.kind, status.channel, status.symbol)] = (now, text)
 
     def order_changed(self, event: OrderEvent, now: Microseconds) -> None:
-        """An exchange that took an order answered a request well; one that did not say may be in trouble."""
+        """An accepted order proves that the exchange answers; an order in doubt raises an alarm."""
         if event.state is OrderState.IN_DOUBT:
             text = f"order {event.client_order_id} is in doubt: {event.reason}"
             self.alarms[(event.state, ORDERS, event.symbol)] = (now, text)
@@ -144,7 +143,7 @@ class _Exchange:
 
     def judge(self, now: Microseconds) -> tuple[HealthStatus, str]:
         if now - self.last_status >= SILENT:
-            return HealthStatus.OFFLINE, f"nothing was heard of it for {(now - self.last_status) / 1e6:.0f} s"
+            return HealthStatus.OFFLINE, f"no report for {(now - self.last_status) / 1e6:.0f} s"
         everything = "; ".join(self.lost.values())
         if self.lost.keys() & {MARKET, REST} or (self.sockets and self.sockets <= self.lost.keys()):
             return HealthStatus.OFFLINE, everything
@@ -157,9 +156,9 @@ class _Exchange:
         return (HealthStatus.DEGRADED, wrong) if wrong else (HealthStatus.ONLINE, "")
 
     def _market_silent(self, now: Microseconds) -> str:
-        """The market stage hangs: that is ours, and says nothing of the exchange but that its prices are old."""
+        """The market stage stalled: a fault of ours, which only means that the exchange's prices are old."""
         silent = now - self.last_market_status if self.last_market_status else 0
-        return f"nothing was heard of its market data for {silent / 1e6:.0f} s" if silent >= SILENT else ""
+        return f"no report of its market data for {silent / 1e6:.0f} s" if silent >= SILENT else ""
 
     def _slow(self) -> str:
         if self.latency() > SLOW_MS:
@@ -176,9 +175,9 @@ class _Exchange:
 
 
 class Health:
-    """The state of all exchanges: a fold over what happened, so it can be made again from the log.
+    """The state of all exchanges: a fold over records, so that it can be rebuilt from Kafka.
 
-    ``now`` comes with every record (when it was written to the log) and with every tick.
+    ``now`` is when a record was written to Kafka, or the time of a tick.
     """
 
     def __init__(self) -> None:
@@ -186,7 +185,7 @@ class Health:
         self._alive: Microseconds = 0
 
     def status_changed(self, status: ExchangeStatus, now: Microseconds) -> Sequence[ExchangeHealth]:
-        """Take in what happened; the exchange's health where it changed."""
+        """Take a status record; returns the exchange's health if it changed."""
         exchange = self._exchanges.get(status.exchange)
         if exchange is None:
             exchange = self._exchanges[status.exchange] = _Exchange(now)
@@ -198,7 +197,7 @@ class Health:
         return self._changed(status.exchange, exchange, now)
 
     def order_changed(self, event: OrderEvent, now: Microseconds) -> Sequence[ExchangeHealth]:
-        """Take in what became of an order's leg; the exchange's health where it changed."""
+        """Take an event of an order's leg; returns the exchange's health if it changed."""
         exchange = self._exchanges.get(event.exchange)
         if exchange is None or not event.client_order_id:
             return ()
@@ -207,14 +206,14 @@ class Health:
         return self._changed(event.exchange, exchange, now)
 
     def tick(self, now: Microseconds) -> Sequence[ExchangeHealth]:
-        """The health of every exchange where time alone changed it, or of which nothing was told for a while."""
-        told: list[ExchangeHealth] = []
+        """The health of every exchange that changed by time alone, or was not published for ``EVERY``."""
+        due: list[ExchangeHealth] = []
         for name, exchange in self._exchanges.items():
             at = exchange.advance(now, self._alive)
-            told += self._changed(name, exchange, at) or (
+            due += self._changed(name, exchange, at) or (
                 [_report(name, exchange, at)] if at - exchange.reported_at >= EVERY else []
             )
-        return told
+        return due
 
     def _changed(self, name: str, exchange: _Exchange, now: Microseconds) -> Sequence[ExchangeHealth]:
         if exchange.reported_at and exchange.judge(now)[0] is exchange.status:
@@ -225,8 +224,8 @@ class Health:
 def _report(name: str, exchange: _Exchange, now: Microseconds) -> ExchangeHealth:
     exchange.status, reason = exchange.judge(now)
     exchange.reported_at = now
-    told, share = exchange.usage
-    usage = share if now - told < USAGE_HOLDS else nan
+    measured_at, share = exchange.usage
+    usage = share if now - measured_at < USAGE_HOLDS else nan
     uptime = exchange.uptime.percent(now)
     latencies = exchange.latency(), exchange.order_latency()
     return ExchangeHealth(

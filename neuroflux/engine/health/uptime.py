@@ -1,7 +1,7 @@
-"""How much of the time an exchange was up, of what was observed of the last 24 hours.
+"""The share of the observed time of the last 24 hours in which an exchange was up.
 
-What was last known holds until something newer is, and at most for ``HOLDS``: what lies behind that was not observed.
-Up is what is not offline. The view ``exchange_uptime`` says the same of the reports in ``exchange_health``.
+A state is valid until the next one, and at most for ``HOLDS``: later time was not observed. An exchange is up unless it
+is offline. The view ``exchange_uptime`` uses the same definition on the reports in ``exchange_health``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ HOLDS: Microseconds = 10_000_000
 
 
 class Uptime:
-    """Stretches of time, each up or down; what lies between them was not observed."""
+    """Intervals of time, each up or down; time between them was not observed."""
 
     def __init__(self) -> None:
         self._stretches: deque[tuple[Microseconds, Microseconds, bool]] = deque()
 
     def observed(self, start: Microseconds, end: Microseconds, *, up: bool) -> None:
-        """Take in a stretch that begins where the last one ended, or later."""
+        """Add an interval that begins where the last one ended, or later."""
         if end <= start:
             return
         if self._stretches and self._stretches[-1][1:] == (start, up):

@@ -1,1 +1,1 @@
-"""Prices, conversion rates, costs and arbitrage, computed from market data."""
+"""Prices, conversion rates, costs and arbitrage signals, computed from market data."""

@@ -1,13 +1,14 @@
-"""Where one can buy in one place and sell in another, net of everything: see engine/markets/crossing.py for the sum.
+"""Arbitrage signals: buying on one exchange and selling on another pays, net of all costs (engine/markets/crossing.py).
 
-Looked at is what a record can have changed: the routes between its instrument and the others of the market, on other
-exchanges. Books must be fresh against the newest record of the market, and levels that a newer quote has overtaken are
-not walked. Two prices further apart than ``MAX_DIFFERENCE`` are two assets with one ticker, not an opportunity.
+A record can change only the routes between its instrument and the other instruments of the market on other exchanges,
+so only those are checked. Books must be fresh relative to the newest record of the market, and levels that a newer
+quote has made obsolete are not walked. Two prices further apart than ``MAX_DIFFERENCE`` are two assets with the same
+ticker, not an opportunity.
 
-With a perpetual both positions stay open, and what they bring is only had when they are closed after the two prices
-have converged. What that will cost, by the books as they are now, is the signal's ``exit_cost`` and no part of its
-profit. Two spot trades only move what is held. Spot against perpetual is a basis trade; it is marked. A route is
-published again when its profit changed by ``CHANGED``, or when half its life is over.
+With a perpetual both positions stay open, and the profit is realised only when they are closed after the two prices
+have converged. The estimated cost of that, by the current books, is the signal's ``exit_cost``, which its profit
+excludes. Two spot trades leave no position open. Spot against perpetual is a basis trade, and marked as such. A route
+is published again when its profit changed by ``CHANGED``, or when half of its lifetime is over.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ from neuroflux.engine.markets.crossing import Leg, Taken, cross
 CHANGED: Final = 0.2
 MAX_DIFFERENCE: Final = 0.1
 SMALL: Final = 1e-9
-"""Units of the base that fit into the best level of any book: what closing the first unit costs."""
+"""A quantity in units of the base that fits into the best level of any book; used for the cost of closing a unit."""
 
 
 class Thresholds(Struct, frozen=True):
-    """What a signal must promise, net of everything, and what its books may be like; money is in USD.
+    """The conditions for a signal; money is in USD, profits are net of all costs.
 
-    ``min_fraction`` is a fraction of the notional; ``max_age`` of a book and ``lifetime`` of a signal are in µs.
+    ``min_fraction`` is a fraction of the notional; ``max_age`` (of a book) and ``lifetime`` (of a signal) are in µs.
     """
 
     min_profit: float
@@ -65,10 +66,10 @@ def thresholds_of(config: Mapping[str, float]) -> Thresholds:
 
 
 class _Place:
-    """One instrument: its newest book and quote, where they stood, and what a unit costs and brings at the top.
+    """One instrument: its newest book and quote, their positions in Kafka, and what a unit costs and yields at the top.
 
-    ``cost`` and ``gain`` are per unit of the base, after the taker fee, in the instrument's quote (``asset``): what is
-    enough to reject most routes without walking. Both are 0 while nothing can be traded here.
+    ``cost`` and ``gain`` are per unit of the base, with the taker fee, in the instrument's quote (``asset``): enough to
+    reject most routes without walking the books. Both are 0 while the instrument can't be traded.
     """
 
     __slots__ = (
@@ -97,20 +98,20 @@ class _Place:
         self.book: BookSnapshot[float] | None = None
         self.quote: Quote[float] | None = None
         self.newer: Quote[float] | None = None
-        """The quote, while it is of a later state than the book."""
+        """The quote, while it is newer than the book."""
         self.book_cause = self.quote_cause = Cause("", 0, 0)
         self.cost = self.gain = self.mid = 0.0
         self.received: Microseconds = 0
 
     def listed(self, instrument: Instrument | None) -> None:
-        """Take in the rules; the same ones again cost nothing."""
+        """Take the instrument's rules; unchanged rules cost nothing."""
         if instrument is not self.instrument and instrument is not None:
             self.asset, self.spot = instrument.quote, instrument.kind is InstrumentKind.SPOT
             self.fee, self.multiplier = float(instrument.taker_fee), float(instrument.multiplier)
         self.instrument = instrument
 
     def changed(self) -> None:
-        """Work the top out anew."""
+        """Recompute the top of the book."""
         book, quote = self.book, self.quote
         one = self.instrument
         if book is None or one is None or not one.active or one.closing_only:
@@ -125,7 +126,7 @@ class _Place:
         self.gain = bid * (1 - self.fee) / self.multiplier
 
     def asks(self, rate: Rate) -> Leg:
-        """Best first, without what a newer quote says is gone."""
+        """Best first, without levels that a newer quote has made obsolete."""
         levels: Sequence[Level[float]] = self.book.asks if self.book is not None else ()
         if (top := self.newer) is not None:
             price = top.ask_price
@@ -133,7 +134,7 @@ class _Place:
         return Leg(levels, self.asset, rate, self.fee, self.multiplier)
 
     def bids(self, rate: Rate) -> Leg:
-        """Best first, without what a newer quote says is gone."""
+        """Best first, without levels that a newer quote has made obsolete."""
         levels: Sequence[Level[float]] = self.book.bids if self.book is not None else ()
         if (top := self.newer) is not None:
             price = top.bid_price
@@ -145,11 +146,11 @@ class _Place:
 
 
 Priced = tuple[_Place, Rate]
-"""A place, with the live rate of its quote."""
+"""A place, with the live USD rate of its quote."""
 
 
 class _Market:
-    """A market's places, and the newest time that any of its records named."""
+    """A market's places, and the newest time of any of its records."""
 
     __slots__ = ("name", "newest", "places")
 
@@ -160,7 +161,7 @@ class _Market:
 
 
 class Arbitrage:
-    """The state of the markets of some partitions; every answer is a function of the records so far.
+    """The state of the markets of some partitions; every result is a function of the records so far.
 
     A market's clock is the newest ``received_time`` of its records. Records must be sound: see soundness.py.
     """
@@ -171,19 +172,19 @@ class Arbitrage:
         self._published: dict[tuple[Name, Name], ArbitrageSignal] = {}
 
     def book(self, book: BookSnapshot[float], cause: Cause) -> Sequence[ArbitrageSignal]:
-        """Take a book in; what it opens."""
+        """Take a book; returns the signals that it opens."""
         market, place = self._find(book.market, (book.exchange, book.symbol))
         place.book, place.book_cause = book, cause
         return self._look(market, place, book.received_time, cause)
 
     def quote(self, quote: Quote[float], cause: Cause) -> Sequence[ArbitrageSignal]:
-        """Take a quote in; what it opens."""
+        """Take a quote; returns the signals that it opens."""
         market, place = self._find(quote.market, (quote.exchange, quote.symbol))
         place.quote, place.quote_cause = quote, cause
         return self._look(market, place, quote.received_time, cause)
 
     def withdraw(self, book: BookSnapshot[float]) -> None:
-        """A book that lost a side: no route leads over it until there is another."""
+        """Take a book with an empty side: its instrument is in no route until the next book."""
         _, place = self._find(book.market, (book.exchange, book.symbol))
         place.book = None
         place.changed()
@@ -219,7 +220,7 @@ class Arbitrage:
         return found
 
     def _route(self, market: _Market, buy: Priced, sell: Priced, cause: Cause) -> Sequence[ArbitrageSignal]:
-        """Walk the books of a route; what it gives, where that is worth telling and was not told."""
+        """Walk the books of a route; returns its signal if it pays and is not already published."""
         back, bound = _way_back(buy, sell), self._thresholds
         exit_rate = back(SMALL) / SMALL if back else 0.0
         taken = cross(buy[0].asks(buy[1]), sell[0].bids(sell[1]), bound.max_notional, exit_rate)
@@ -238,13 +239,13 @@ class Arbitrage:
         return (signal,)
 
     def _causes(self, buy: _Place, sell: _Place, cause: Cause) -> tuple[Cause, ...]:
-        """What it was made from, the record that opened it first."""
+        """The records that the signal is based on, beginning with the one that opened it."""
         rates = self._reference.causes(buy.asset, sell.asset)
         return tuple(dict.fromkeys((cause, *buy.causes(), *sell.causes(), *rates)))
 
 
 def _way_back(buy: Priced, sell: Priced) -> Callable[[float], float] | None:
-    """USD that closing so many units of the base on both sides costs; None where nothing stays open."""
+    """A function from units of the base to the USD cost of closing them on both sides; None if no position is open."""
     if buy[0].spot and sell[0].spot:
         return None
     sides = [(*buy, buy[0].bids(buy[1]).levels), (*sell, sell[0].asks(sell[1]).levels)]
@@ -260,12 +261,12 @@ def _way_back(buy: Priced, sell: Priced) -> Callable[[float], float] | None:
 
 
 def _may_pay(cost: float, gain: float) -> bool:
-    """Whether two tops can pay at the middle rates, which no route beats, and are of one asset."""
+    """Whether two tops can pay at the mid rates, an upper bound for any route, and are of the same asset."""
     return cost < gain < cost * (1 + MAX_DIFFERENCE)
 
 
 def _is_current(profit: float, soon: Microseconds, last: ArbitrageSignal) -> bool:
-    """Whether the last signal still holds, and will until ``soon``."""
+    """Whether the last signal is still accurate, and will not expire before ``soon``."""
     return soon < last.expires_at and abs(profit - last.expected_profit) <= CHANGED * last.expected_profit
 
 
@@ -305,6 +306,6 @@ def _kind(buy: _Place, sell: _Place) -> ArbitrageKind:
 
 
 def _signal_id(market: str, buy: Name, sell: Name, cause: Cause) -> str:
-    """The same records give the same id: what is computed again after a crash is the same signal."""
+    """The id is a function of the records: a signal that is computed again after a crash has the same id."""
     parts = (market, *buy, *sell, cause.topic, cause.partition, cause.offset)
     return blake2b("\0".join(map(str, parts)).encode(), digest_size=16).hexdigest()

@@ -1,4 +1,4 @@
-"""What makes instruments comparable: their rules, and live rates of their quotes, with the records that told them."""
+"""What makes instruments comparable: their rules, and live rates of their quotes, with the records of both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Reference:
         self._instruments[(instrument.exchange, instrument.symbol)] = instrument
 
     def convert(self, quote: Quote[float], cause: Cause) -> None:
-        """Take in a quote of a conversion market, and where it stood."""
+        """Take a quote of a conversion market, and its position in Kafka."""
         self._conversions.update(quote)
         self._causes[(quote.exchange, quote.symbol)] = cause
 
@@ -28,10 +28,10 @@ class Reference:
         return self._instruments.get(name)
 
     def rate(self, asset: str, now: Microseconds) -> Rate | None:
-        """USD for one unit of an asset; None where no quote, or only a stale one, tells it."""
+        """USD for one unit of an asset; None without a fresh quote."""
         return self._conversions.to_usd(asset, now)
 
     def causes(self, *assets: str) -> tuple[Cause, ...]:
-        """The quotes that told the rates of these assets."""
-        told = map(self._conversions.quoted_by, assets)
-        return tuple(self._causes[name] for name in told if name is not None)
+        """The records of the quotes that the rates of these assets are based on."""
+        quotes = map(self._conversions.quoted_by, assets)
+        return tuple(self._causes[name] for name in quotes if name is not None)

@@ -1,8 +1,8 @@
-"""Live rates between the quotes of one class; a peg is never assumed.
+"""Live USD rates of the quote assets; a peg is never assumed.
 
-The unit of account, written "USD" everywhere, is measured in USDC: of what the exchanges here trade against it is the
-one that redeems at par, and one anchor is needed to add USDT to USDC at all. Every other asset converts at the live
-quote of its pair with the anchor, and not at all when that quote is stale.
+The unit of account, written "USD" everywhere, is one USDC: among the quotes of these exchanges it is the one that is
+redeemed at par, and one anchor is needed to add USDT to USDC at all. Every other asset converts at the live quote of
+its pair with the anchor, and not at all when that quote is stale.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from neuroflux.domain.symbols import USD_CLASS
 
 ANCHOR = "USDC"
 AT_PAR = frozenset({ANCHOR, "BNFCR"})
-"""Counted at one USD a unit: the anchor, and the credits in which an account settles that may hold no stablecoin.
+"""Valued at one USD per unit: the anchor, and the credits in which accounts settle that may not hold stablecoins.
 
-Source: Binance, "Futures Credits Trading Mode": 1 BNFCR is 1 USD, and is not traded, so that no quote says so.
+Source: Binance, "Futures Credits Trading Mode": 1 BNFCR is 1 USD. It is not traded, so there is no quote of it.
 """
 MAX_AGE: Microseconds = 30_000_000
-"""A stablecoin pair is quiet; an unchanged quote of half a minute still holds."""
+"""Stablecoin pairs change slowly: a quote of half a minute ago is still valid."""
 
 MAX_SPREAD = 0.1
-"""Of a stablecoin's quote, as a fraction of its mid: beyond that it says nothing of what the coin is worth."""
+"""Of a stablecoin's quote, as a fraction of its mid; a wider quote is not used as a rate."""
 Name = tuple[str, str]
 """An instrument: exchange and symbol."""
 
 
 class Rate(Struct, frozen=True, gc=False):
-    """USD for one unit of an asset: what selling it brings (``bid``) and what buying it costs (``ask``)."""
+    """USD for one unit of an asset: the proceeds of selling it (``bid``) and the cost of buying it (``ask``)."""
 
     bid: float
     ask: float
@@ -43,7 +43,7 @@ class Rate(Struct, frozen=True, gc=False):
 
 
 def mids(rate: Callable[[str], Rate | None]) -> Callable[[str], float | None]:
-    """The middle of each asset's rate; None where there is no rate."""
+    """A function from an asset to the mid of its rate, or to None without a rate."""
 
     def mid(asset: str) -> float | None:
         known = rate(asset)
@@ -53,7 +53,7 @@ def mids(rate: Callable[[str], Rate | None]) -> Callable[[str], float | None]:
 
 
 def is_conversion_market(market: str) -> bool:
-    """Whether quotes of this market tell what a quote asset is worth: ``USDC/USD`` (USDC/USDT), ``FDUSD/USD``."""
+    """Whether quotes of this market give the rate of a quote asset: ``USDC/USD`` (USDC/USDT), ``FDUSD/USD``."""
     base, _, quote = market.partition("/")
     return base in USD_CLASS and quote == "USD"
 
@@ -67,7 +67,7 @@ def top_of(book: BookSnapshot[float]) -> Quote[float]:
 
 
 class _QuotedRate(Struct, frozen=True, gc=False):
-    """What one instrument says a quote asset is worth, and how much of it stands behind that."""
+    """The rate of a quote asset by one instrument, and the size at its top."""
 
     name: Name
     rate: Rate
@@ -75,14 +75,14 @@ class _QuotedRate(Struct, frozen=True, gc=False):
 
 
 class Conversions:
-    """The rate of each quote asset: of what its instruments say, the median by size, so that no thin market sets it."""
+    """The rate of each quote asset: the median of its instruments' rates, weighted by size, against thin markets."""
 
     def __init__(self) -> None:
         self._quoted: dict[str, dict[Name, _QuotedRate]] = defaultdict(dict)
         self._chosen: dict[str, _QuotedRate] = {}
 
     def update(self, quote: Quote[float]) -> None:
-        """Take in a quote of a conversion market; one that is crossed, empty or without the anchor is passed over."""
+        """Take a quote of a conversion market; one that is crossed, empty or without the anchor is ignored."""
         base, _, counter = quote.symbol.partition("/")
         if not 0 < quote.bid_price < quote.ask_price or ANCHOR not in (base, counter):
             return
@@ -110,7 +110,7 @@ class Conversions:
                 return
 
     def to_usd(self, asset: str, now: Microseconds) -> Rate | None:
-        """The live rate, or None where there is none, or only those older than ``MAX_AGE``."""
+        """The live rate; None without one that is newer than ``MAX_AGE``."""
         if asset in AT_PAR:
             return Rate(1.0, 1.0, now)
         known = self._chosen.get(asset)
@@ -120,6 +120,6 @@ class Conversions:
         return known.rate if known is not None else None
 
     def quoted_by(self, asset: str) -> Name | None:
-        """The instrument whose quote is the rate: exchange and symbol."""
+        """The instrument whose quote gives the rate: exchange and symbol."""
         known = self._chosen.get(asset)
         return known.name if known is not None else None

@@ -1,8 +1,8 @@
-"""What an order costs against the mid price of the book that it trades in, at the moment of the decision. Pure.
+"""The cost of an order against the mid price of the book that it trades in, at the moment of the decision. Pure.
 
-One definition for everything that names costs: decisions, reasons, estimates and advice. What trades at once pays the
-taker fee, half the spread, and slippage beyond the best price; what rests pays the maker fee alone. An order is paid
-from the account's own balance of the quote, so nothing is converted, and ``conversion`` is 0.
+Decisions, reasons, estimates and advice all use this definition. The part that trades at once pays the taker fee, half
+the spread, and slippage beyond the best price; the part that rests pays the maker fee only. An order is paid from the
+account's own balance of the quote, so nothing is converted, and ``conversion`` is 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from neuroflux.engine.markets.walk import walk
 
 
 class Costs(Struct, frozen=True):
-    """``quantity`` in units of the base; ``price`` and ``mid`` in USD per unit of it, all else in USD."""
+    """Costs of a trade: ``quantity`` in units of the base, ``price`` and ``mid`` in USD per unit, the rest in USD."""
 
     quantity: float
     price: float
@@ -37,7 +37,7 @@ UNKNOWN = Costs(0.0, nan, nan, nan, nan, nan, nan)
 
 
 def mid_of(book: BookSnapshot[float]) -> float:
-    """In the wire's units; the book must have both sides."""
+    """The mid price, in the quote per wire unit; the book must have both sides."""
     return (book.bids[0].price + book.asks[0].price) / 2
 
 
@@ -49,9 +49,9 @@ def costs(
     quantity: float,
     rests_at: float | None = None,
 ) -> Costs:
-    """Of ``quantity`` wire units: walked through ``levels``, one side of the book whose mid price is ``mid``.
+    """The costs of ``quantity`` wire units, taken from ``levels``, one side of the book whose mid price is ``mid``.
 
-    What they do not hold rests at ``rests_at`` (in the quote), or is not traded where that is None.
+    The quantity beyond the levels rests at ``rests_at`` (in the quote), or is not traded if that is None.
     """
     walked, usd, base = walk(levels, quantity), rate.mid, float(instrument.multiplier)
     rest = max(quantity - walked.quantity, 0.0) if rests_at is not None else 0.0
@@ -72,19 +72,19 @@ def costs(
 def closing_cost(
     instrument: Instrument, mid: float, rate: Rate, levels: Sequence[Level[float]], quantity: float
 ) -> float:
-    """USD that trading ``quantity`` units of the base back through ``levels`` costs against the mid, with the fee.
+    """The USD cost, against the mid and with the fee, of trading ``quantity`` units of the base through ``levels``.
 
-    What the levels do not hold is counted at the cost of what they do; ``nan`` where they hold nothing.
+    The quantity beyond the levels counts at the average cost of the rest; ``nan`` if the levels are empty.
     """
     found = costs(instrument, mid, rate, levels, quantity / instrument.multiplier)
     return found.total * quantity / found.quantity if found.quantity else nan
 
 
 def unit_price(one: Costs | Candidate, side: Side) -> float:
-    """USD that a unit of the base costs with its fee; negative for what a sale brings. Less is better."""
+    """USD per unit of the base, with the fee; negative for the proceeds of a sale. Lower is better."""
     return (one.price if side is Side.BUY else -one.price) + one.fee / one.quantity if one.quantity else nan
 
 
 def all_in(parts: Iterable[Costs | Candidate]) -> float:
-    """USD against the mid prices, of all parts together."""
+    """The total cost of all parts against the mid prices, in USD."""
     return fsum(one.total for one in parts)

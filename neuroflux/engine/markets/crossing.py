@@ -1,9 +1,9 @@
-"""What buying in one book and selling into another brings, net of fees and of converting between their quotes.
+"""The profit of buying from one book and selling into another, net of fees and of converting between their quotes.
 
-Both are walked together, level by level, while the next unit still pays: what it brings at the bid, less the taker
-fee and at the rate that selling the quote gives, against what it costs at the ask, with the taker fee and at the rate
-that buying the quote costs. So ``net = gross - fees - conversion``, where gross and fees are at the middle rates, and
-conversion is what the rates' own spread takes. Equal quotes need no conversion.
+Both books are walked together, level by level, while the next unit still pays: its bid price, less the taker fee and at
+the rate for selling the quote, must exceed its ask price, with the taker fee and at the rate for buying the quote.
+``net = gross - fees - conversion``, where gross and fees are at the mid rates, and conversion is the cost of the rates'
+own spread. Equal quotes need no conversion.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from neuroflux.engine.markets.conversion import Rate
 
 
 class Leg(Struct, frozen=True):
-    """A side of one book, and what it takes to compare it: ``fee`` is a fraction, ``rate`` is of ``quote``.
+    """One side of a book, with what makes it comparable: ``fee`` is a fraction, ``rate`` is the USD rate of ``quote``.
 
-    One unit of the wire, in which prices and quantities of the levels are, is ``multiplier`` units of the base.
+    Prices and quantities of the levels are per wire unit, which is ``multiplier`` units of the base.
     """
 
     levels: Sequence[Level[float]]
@@ -30,7 +30,7 @@ class Leg(Struct, frozen=True):
 
 
 class Taken(Struct, frozen=True):
-    """Quantity in units of the base, average prices per unit of the wire in each quote, money in USD."""
+    """What was taken: quantity in units of the base, average prices per wire unit in each quote, money in USD."""
 
     quantity: float
     buy_price: float
@@ -46,22 +46,22 @@ class Taken(Struct, frozen=True):
 
 
 def unit_cost(buy: Leg, sell: Leg) -> float:
-    """What a price of 1 at ``buy`` costs in USD a unit of the base, all told."""
+    """The USD cost per unit of the base of a price of 1 at ``buy``, with fee and conversion."""
     rate = buy.rate.mid if buy.quote == sell.quote else buy.rate.ask
     return rate * (1 + buy.fee) / buy.multiplier
 
 
 def unit_gain(buy: Leg, sell: Leg) -> float:
-    """What a price of 1 at ``sell`` brings in USD a unit of the base, all told."""
+    """The USD proceeds per unit of the base of a price of 1 at ``sell``, with fee and conversion."""
     rate = sell.rate.mid if buy.quote == sell.quote else sell.rate.bid
     return rate * (1 - sell.fee) / sell.multiplier
 
 
 def cross(buy: Leg, sell: Leg, max_notional: float, exit_unit: float = 0.0) -> Taken | None:
-    """Buy at the asks of ``buy`` what can be sold at the bids of ``sell``, as far as each unit pays.
+    """Buy at the asks of ``buy`` and sell at the bids of ``sell``, as far as each unit pays.
 
-    ``exit_unit`` is USD that closing a unit of the base will cost, which a unit must bring too. At most
-    ``max_notional`` USD are bought. None where not even the first unit pays.
+    ``exit_unit`` is the USD cost of closing a unit of the base later, which each unit must earn too. At most
+    ``max_notional`` USD are bought. None if not even the first unit pays.
     """
     cost, gain = unit_cost(buy, sell), unit_gain(buy, sell)
     asks, bids = iter(buy.levels), iter(sell.levels)

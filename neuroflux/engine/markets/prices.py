@@ -1,18 +1,18 @@
-"""The price of a market in USD, from every exchange that is fresh and agrees with the others.
+"""The price of a market in USD, from every exchange whose data is fresh and agrees with the others.
 
-An instrument's price is the volume-weighted average of its trades of the last ``WINDOW`` (sum of price x quantity by
-sum of quantity), or its mid while it did not trade. The market's is their average, weighted by the volume that each
-traded; while none traded, by the USD at its top. All is per unit of the base and at the live rates of the quotes. A
-trade that was older than ``WINDOW`` when it came is history: Hyperliquid repeats its last trades to whoever subscribes,
-and those of a quiet coin are hours old.
+An instrument's price is the volume-weighted average of its trades of the last ``WINDOW`` (sum of price x quantity / sum
+of quantity), or its mid if it did not trade. The market's price is their average, weighted by traded volume; while none
+traded, by the USD at the top of each book. All is per unit of the base and at the live rates of the quotes. A trade
+that was older than ``WINDOW`` on arrival is ignored: Hyperliquid repeats its last trades to every new subscriber, and
+those of a quiet coin are hours old.
 
-Left out are instruments without a fresh quote, without a rate to USD, and those further than ``OUTLIER`` from the
-median, which is weighted by the USD at the tops: so two instruments that share a ticker and nothing else are told
-apart, and the one that is traded in earnest is the market. What was left out for that is said as EXCLUDED, and when it
-agrees again as INCLUDED. All times are when we received a record: a clock of an exchange that is off changes nothing.
+Excluded are instruments without a fresh quote, without a rate to USD, and those further than ``OUTLIER`` from the
+median, which is weighted by the USD at the tops: this separates two assets with the same ticker, and the more liquid
+one defines the market. Such an exclusion is reported as EXCLUDED, and its end as INCLUDED. All times are when a record
+was received here, so a wrong clock of an exchange has no effect.
 
-The liquidity score is depth / (depth + ``DEEP``) x exp(-spread / ``WIDE``): depth is the USD at the tops together,
-spread the mean relative spread. It lies between 0 and 1, rises with depth and falls with the spread.
+The liquidity score is depth / (depth + ``DEEP``) x exp(-spread / ``WIDE``): depth is the sum of USD at the tops, spread
+the mean relative spread. It is between 0 and 1, rises with depth and falls with the spread.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from neuroflux.engine.markets.conversion import Name
 
 WINDOW: Microseconds = 60_000_000
 BUCKET: Microseconds = 1_000_000
-"""Trades are summed by the second, so that a window is added up anew each time and no rounding error stays."""
+"""Trades are summed per second; the window is added up again each time, so that no rounding error accumulates."""
 STALE: Microseconds = 10_000_000
 EVERY: Microseconds = 200_000
-"""A market's price is given at most this often."""
+"""A market's price is published at most this often."""
 OUTLIER = 0.05
 REMIND: Microseconds = 60_000_000
-"""That an instrument is left out is said again after this long."""
+"""The report that an instrument is excluded is repeated after this time."""
 DEEP = 1_000_000.0
 WIDE = 0.001
 
@@ -66,14 +66,14 @@ class _Source:
         self.buckets[at - 1][2] += price * quantity
 
     def sums(self, since: Microseconds) -> tuple[float, float]:
-        """Volume and notional of the trades since then; older ones are forgotten."""
+        """Volume and notional of the trades since then; older ones are dropped."""
         while self.buckets and self.buckets[0][0] < since // BUCKET:
             self.buckets.popleft()
         return sum(one[1] for one in self.buckets), sum(one[2] for one in self.buckets)
 
 
 class _Market:
-    """A market's instruments, the newest time that any of its records named, and when its price was last given."""
+    """A market's instruments, the newest time of any of its records, and when its price was last published."""
 
     __slots__ = ("given", "newest", "sources")
 
@@ -91,7 +91,7 @@ class _Market:
 
 
 class _Weighed(Struct, frozen=True):
-    """A source in USD: price, what it weighs, and what it says of the market's depth and tightness."""
+    """A source in USD: its price, its weights (volume, depth), and its relative spread."""
 
     name: Name
     price: float
@@ -103,7 +103,7 @@ class _Weighed(Struct, frozen=True):
 
 
 class Prices:
-    """The state of the markets of some partitions; every answer is a function of the records so far.
+    """The state of the markets of some partitions; every result is a function of the records so far.
 
     A market's clock is the newest ``received_time`` of its records. Records must be sound: see soundness.py.
     """
@@ -113,12 +113,12 @@ class Prices:
         self._markets: dict[str, _Market] = {}
 
     def trade(self, trade: Trade[float], cause: Cause) -> Sequence[Published]:
-        """Take a trade in; the market's price where it is due, after what was newly left out of it."""
+        """Take a trade; returns the market's price if it is due, after changes of what it excludes."""
         market = self._traded(trade, cause)
         return self._price_due(trade.market, market) if market is not None else ()
 
     def recall(self, tape: Sequence[tuple[Trade[float], Cause]]) -> None:
-        """Take in what was traded lately, in place of what was known of these markets' trades; nothing is told."""
+        """Replace the known trades of these markets by the recent ones in ``tape``; publishes nothing."""
         for name in {trade.market for trade, _ in tape}:
             for source in self._market(name).sources.values():
                 source.buckets.clear()
@@ -126,7 +126,7 @@ class Prices:
             self._traded(trade, cause)
 
     def _traded(self, trade: Trade[float], cause: Cause) -> _Market | None:
-        """None for an instrument that nobody knows."""
+        """None for an unknown instrument."""
         name = (trade.exchange, trade.symbol)
         instrument = self._reference.instrument(name)
         if instrument is None:
@@ -140,7 +140,7 @@ class Prices:
         return market
 
     def quote(self, quote: Quote[float], cause: Cause) -> Sequence[Published]:
-        """Take a quote in; the market's price where it is due, after what was newly left out of it."""
+        """Take a quote; returns the market's price if it is due, after changes of what it excludes."""
         market = self._market(quote.market)
         source = market.source((quote.exchange, quote.symbol), quote.received_time)
         source.quote, source.quote_cause = quote, cause
@@ -161,13 +161,13 @@ class Prices:
         market.given = market.newest
         middle = _median(weighed)
         agreeing = [one for one in weighed if abs(one.price - middle) <= OUTLIER * middle]
-        told: list[Published] = []
+        changes: list[Published] = []
         for one in weighed:
-            told += _inclusion_changes(one, market.sources[one.name], middle, market.newest, is_in=one in agreeing)
-        return [*told, _aggregate(name, agreeing, market.newest)]
+            changes += _inclusion_changes(one, market.sources[one.name], middle, market.newest, is_in=one in agreeing)
+        return [*changes, _aggregate(name, agreeing, market.newest)]
 
     def _weigh(self, name: Name, source: _Source, now: Microseconds) -> _Weighed | None:
-        """None for what is stale, unknown, or has no rate."""
+        """None if the source is stale, unknown, or has no rate."""
         quote, instrument = source.quote, self._reference.instrument(name)
         if quote is None or instrument is None or now - quote.received_time > STALE:
             return None
@@ -185,7 +185,7 @@ class Prices:
 
 
 def _median(sources: Sequence[_Weighed]) -> float:
-    """The price that half of the USD at the tops lies at or below."""
+    """The lowest price such that sources at or below it hold half of the USD at the tops."""
     half, below = sum(one.depth for one in sources) / 2, 0.0
     for one in sorted(sources, key=lambda one: one.price):
         below += one.depth
@@ -197,16 +197,16 @@ def _median(sources: Sequence[_Weighed]) -> float:
 def _inclusion_changes(
     one: _Weighed, source: _Source, middle: float, now: Microseconds, *, is_in: bool
 ) -> Sequence[ExchangeStatus]:
-    """What is newly to be said of a source that agrees (``is_in``) or does not."""
+    """The status to publish if a source newly agrees with the others (``is_in``), or newly does not."""
     if is_in:
-        news, source.excluded = bool(source.excluded), 0
-    elif news := now - source.excluded >= REMIND:
+        is_due, source.excluded = bool(source.excluded), 0
+    elif is_due := now - source.excluded >= REMIND:
         source.excluded = now
-    if not news:
+    if not is_due:
         return ()
     exchange, symbol = one.name
-    kind, say = (StatusKind.INCLUDED, "and") if is_in else (StatusKind.EXCLUDED, "but")
-    detail = f"{symbol}: {one.price:.8g} USD, {say} the others say {middle:.8g}"
+    kind = StatusKind.INCLUDED if is_in else StatusKind.EXCLUDED
+    detail = f"{symbol}: {one.price:.8g} USD, median of the market {middle:.8g}"
     return (ExchangeStatus(exchange, "prices", kind, 0.0, detail, now, symbol),)
 
 

@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from neuroflux.domain import Instrument, OrderType, Side
 
 _EXACT = Context(prec=80)
-"""Wide enough that dividing what an Avro decimal(38, 18) can hold by any step is exact where it matters."""
+"""Enough digits that dividing any Avro decimal(38, 18) by a step is exact."""
 
 
 def _to_multiple(number: Decimal, step: Decimal, rounding: str) -> Decimal:
@@ -16,10 +16,10 @@ def _to_multiple(number: Decimal, step: Decimal, rounding: str) -> Decimal:
 
 
 def _price_step(instrument: Instrument, price: Decimal) -> Decimal:
-    """The step that a price of this size must keep; 0 where there is none.
+    """The step that a price of this size must be a multiple of; 0 if there is none.
 
-    By significant figures (Hyperliquid): no more than those, nor than ``price_decimals`` decimals, but whole numbers
-    are always allowed.
+    With significant figures (Hyperliquid): at most that many, and at most ``price_decimals`` decimals, but integers are
+    always allowed.
     """
     if not instrument.price_significant_figures:
         return instrument.tick_size
@@ -28,10 +28,10 @@ def _price_step(instrument: Instrument, price: Decimal) -> Decimal:
 
 
 def round_price(instrument: Instrument, price: Decimal, side: Side, aggressive: bool) -> Decimal:
-    """The nearest price that the instrument allows, on one side of the given one.
+    """The nearest valid price on one side of the given one. May be 0.
 
-    ``aggressive`` moves towards the other side's orders (up to buy, down to sell), so that what the price would have
-    matched still matches; otherwise away, so that it is never worse than what was asked for. May come to 0.
+    ``aggressive`` rounds towards the other side's orders (up to buy, down to sell), so that every order which the price
+    would have matched still matches; otherwise it rounds away, so that the price is never worse than the given one.
     """
     step = _price_step(instrument, price)
     if not step:
@@ -41,14 +41,14 @@ def round_price(instrument: Instrument, price: Decimal, side: Side, aggressive: 
 
 
 def _quantity_step(instrument: Instrument, order_type: OrderType) -> Decimal:
-    """The coarser of the steps that apply; exchanges make one a multiple of the other."""
+    """The coarser of the applicable steps; on every exchange one is a multiple of the other."""
     if order_type is OrderType.MARKET:
         return max(instrument.quantity_step, instrument.market_quantity_step)
     return instrument.quantity_step
 
 
 def round_quantity(instrument: Instrument, quantity: Decimal, order_type: OrderType) -> Decimal:
-    """The greatest quantity that the instrument allows and that is not more than the given one. May come to 0."""
+    """The largest valid quantity that is not above the given one. May be 0."""
     step = _quantity_step(instrument, order_type)
     return _to_multiple(quantity, step, ROUND_FLOOR) if step else quantity
 
@@ -56,12 +56,12 @@ def round_quantity(instrument: Instrument, quantity: Decimal, order_type: OrderT
 def violation(
     instrument: Instrument, quantity: Decimal, price: Decimal, order_type: OrderType, *, reduces: bool = False
 ) -> str:
-    """The rule that such an order breaks, in words; "" where it keeps them all.
+    """The rule that such an order violates, in words, or "".
 
-    An order that only ``reduces`` a position has no minimum of value: exchanges take what closes a position however
-    small it is (Binance any reduce-only order, Hyperliquid one that closes all of it), and refuse the rest themselves.
-    The price of a market order is its bound or the expected one, and 0 where there is none: then its value is unknown
-    and not checked.
+    An order that only ``reduces`` a position has no minimum value: exchanges accept one that closes a position however
+    small it is (Binance any reduce-only order, Hyperliquid one that closes all of it), and reject others themselves.
+    The price of a market order is its bound or the expected price, or 0 if there is none: then its value is unknown and
+    not checked.
     """
     return _quantity_violation(instrument, quantity, order_type) or _price_violation(
         instrument, quantity, price, order_type, reduces
@@ -72,7 +72,7 @@ def _quantity_violation(instrument: Instrument, quantity: Decimal, order_type: O
     if quantity <= 0:
         return f"quantity {quantity} is not above 0"
     if round_quantity(instrument, quantity, order_type) != quantity:
-        return f"quantity {quantity} is no multiple of {_quantity_step(instrument, order_type)}"
+        return f"quantity {quantity} is not a multiple of {_quantity_step(instrument, order_type)}"
     if quantity < instrument.min_quantity:
         return f"quantity {quantity} is below the minimum of {instrument.min_quantity}"
     if instrument.max_quantity and quantity > instrument.max_quantity:
@@ -88,7 +88,7 @@ def _price_violation(
     if price <= 0:
         return f"price {price} is not above 0"
     if round_price(instrument, price, Side.BUY, aggressive=False) != price:
-        return f"price {price} is no multiple of {_price_step(instrument, price)}"
+        return f"price {price} is not a multiple of {_price_step(instrument, price)}"
     value = _EXACT.multiply(quantity, price)
     if value < instrument.min_notional and not reduces:
         return f"value {value} is below the minimum of {instrument.min_notional} {instrument.quote}"

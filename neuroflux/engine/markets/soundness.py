@@ -1,7 +1,7 @@
-"""What a market record must be before anything is computed from it: the rules that make the engines total.
+"""The validity rules for market records, checked before anything is computed from them.
 
-Whoever may write to a topic may write nonsense. A time far ahead would make everything else look stale, a price that
-is no number would spread; so such a record is named, not computed with.
+Any client with write access to a topic can write invalid values. A time far ahead would make everything else look
+stale, and a NaN price would spread; so an invalid record is reported and not used.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from neuroflux.domain import (
 )
 
 SMALLEST, LARGEST = 1e-18, 1e18
-"""Prices and quantities lie between; NaN and the infinities do not."""
+"""Bounds of valid prices and quantities; NaN and infinities are outside."""
 AHEAD: Microseconds = 60_000_000
-"""How far a record's time may lie behind the moment it was written to the log: clocks differ, by less than this."""
+"""How far a record's time may be after the time it was written to Kafka: clocks differ by less than this."""
 FEES: Final = (Decimal("-0.01"), Decimal("0.1"))
-"""Between these lie an instrument's fees; a rebate that is larger would draw every order there."""
+"""Bounds of valid fees; a larger rebate would attract every order."""
 MOST_MULTIPLIER: Final = 1_000_000_000
 MOST_DIGITS: Final = 38
-"""Of a price: what an Avro decimal has."""
+"""Of a price: the precision of the Avro decimals."""
 LOG_TICK: Microseconds = 1_000
-"""The log counts in milliseconds."""
+"""Kafka's timestamps are in milliseconds."""
 
 
 def flaw(record: Quote[float] | Trade[float] | BookSnapshot[float], written: Microseconds) -> str:
-    """Why nothing can be computed from a record that was ``written`` then; empty for a sound one."""
+    """Why a record that was ``written`` then is invalid; empty for a valid one."""
     if not 0 < record.received_time <= written + AHEAD:
         return f"received_time {record.received_time}, but written at {written}"
     if isinstance(record, Quote):
@@ -66,7 +66,7 @@ def _flaw_of_book(book: BookSnapshot[float]) -> str:
 
 
 def _flaw_of_side(levels: Sequence[Level[float]], last: float, end: float) -> str:
-    """Prices must rise from ``last`` to ``end``; those of bids are taken negative."""
+    """Prices must rise from ``last`` to ``end``; those of bids are negated."""
     sign = 1.0 if last > 0 else -1.0
     for level in levels:
         price = sign * level.price
@@ -77,13 +77,13 @@ def _flaw_of_side(levels: Sequence[Level[float]], last: float, end: float) -> st
 
 
 def as_received(book: BookSnapshot[float], written: Microseconds) -> BookSnapshot[float]:
-    """The book with the time it was received at, no later than it was ``written``: its age is never less than ours."""
+    """The book with a received time no later than ``written``, so that its age is never underestimated."""
     late = book.received_time - written > LOG_TICK
     return replace(book, received_time=written) if late else book
 
 
 def flaw_of_price(price: AggregatedPrice, written: Microseconds) -> str:
-    """Why nothing may be measured by an aggregated price; empty for a sound one."""
+    """Why an aggregated price is invalid; empty for a valid one."""
     if not 0 < price.event_time <= written + AHEAD:
         return f"event_time {price.event_time}, but written at {written}"
     inside = all(SMALLEST < one < LARGEST for one in (price.price, price.low, price.high))
@@ -91,15 +91,15 @@ def flaw_of_price(price: AggregatedPrice, written: Microseconds) -> str:
 
 
 def flaw_of_health(health: ExchangeHealth, written: Microseconds) -> str:
-    """Why an exchange can't be judged by its health; empty for a sound one."""
+    """Why a health record is invalid; empty for a valid one."""
     if not 0 < health.event_time <= written + AHEAD:
         return f"event_time {health.event_time}, but written at {written}"
-    figures = (health.latency_ms, health.order_latency_ms)  # nothing is decided by the others, which may be unknown
-    return "" if all(map(isfinite, figures)) else "a figure is no number"
+    figures = (health.latency_ms, health.order_latency_ms)  # no decision uses the others, which may be unknown
+    return "" if all(map(isfinite, figures)) else "a figure is not a finite number"
 
 
 def flaw_of_instrument(instrument: Instrument) -> str:
-    """Why nothing may be traded or computed by an instrument's rules; empty for a sound one."""
+    """Why an instrument's rules are invalid; empty for valid ones."""
     one = instrument
     if not 1 <= one.multiplier <= MOST_MULTIPLIER:
         return f"multiplier is {one.multiplier}"

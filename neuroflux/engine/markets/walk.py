@@ -1,4 +1,4 @@
-"""What a quantity costs when a side of a book is taken level by level."""
+"""The cost of a quantity when one side of a book is taken level by level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from neuroflux.domain import Level
 
 
 class Walk(Struct, frozen=True, gc=False):
-    """``quantity`` is what was there to take, at most what was asked; both prices are 0 when it is 0."""
+    """``quantity`` is what the levels held, at most the requested quantity; both prices are 0 if it is 0."""
 
     quantity: float
     average_price: float
@@ -31,5 +31,5 @@ def walk(levels: Sequence[Level[float]], quantity: float) -> Walk:
 
 
 def value(levels: Sequence[Level[float]]) -> float:
-    """The quote value of all levels together."""
+    """The total value of all levels, in the quote."""
     return sum(level.price * level.quantity for level in levels)

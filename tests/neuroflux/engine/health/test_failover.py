@@ -1,4 +1,4 @@
-"""Orders for an exchange that is unable go to its first able backup, and say why."""
+"""Orders for an unable exchange are routed to its first able backup, with the reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FAILOVER = Failover(primary="binance", backups=("hyperliquid", "kraken"), config
     [
         (WELL, 0.0, ""),
         (replace(WELL, status=HealthStatus.DEGRADED), 0.0, ""),
-        (None, 0.0, "nothing is known"),
+        (None, 0.0, "its health is unknown"),
         (replace(WELL, status=HealthStatus.OFFLINE, reason="rest"), 0.0, "offline: rest"),
         (replace(WELL, event_time=NOW - 21_000_000), 0.0, "stale"),
         (WELL, 0.6, "error rate: 60%"),
@@ -29,9 +29,9 @@ FAILOVER = Failover(primary="binance", backups=("hyperliquid", "kraken"), config
     ],
 )
 def test_each_condition_has_its_name(health: ExchangeHealth | None, errors: float, why: str) -> None:
-    told = unable(CONDITIONS, health, errors, NOW)
-    assert told.startswith(why)
-    assert bool(told) == bool(why)
+    result = unable(CONDITIONS, health, errors, NOW)
+    assert result.startswith(why)
+    assert bool(result) == bool(why)
 
 
 def test_a_condition_of_zero_is_disabled() -> None:
@@ -40,8 +40,8 @@ def test_a_condition_of_zero_is_disabled() -> None:
 
 def test_an_order_goes_to_the_first_backup_that_is_able() -> None:
     sick = {"binance": "offline: rest", "hyperliquid": "latency: 9999 ms"}
-    told, why = moved(ORDER, FAILOVER, lambda name: sick.get(name, ""))
-    assert told.exchange == "kraken"
+    result, why = moved(ORDER, FAILOVER, lambda name: sick.get(name, ""))
+    assert result.exchange == "kraken"
     assert why == "failover: binance is unable (offline: rest)"
 
 

@@ -1,4 +1,4 @@
-"""Health by its named rules, and as a fold over what happened."""
+"""Health by its rules, and as a fold over records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def order(state: OrderState, at: int = NOW, client_order_id: str = "c1") -> Orde
 
 
 def after(*events: ExchangeStatus | OrderEvent, at: int | None = None) -> ExchangeHealth:
-    """The health once these happened, each at its own time, and it is ``at``."""
+    """The health at the time ``at``, after these records, each taken at its own time."""
     health = Health()
     for event in events:
         if isinstance(event, ExchangeStatus):
@@ -46,23 +46,23 @@ def healthy() -> list[ExchangeStatus]:
 
 
 def test_a_connected_and_answering_exchange_is_online() -> None:
-    told = after(*healthy())
-    assert (told.status, told.reason) == (HealthStatus.ONLINE, "")
-    assert (told.latency_ms, told.last_successful_request) == (40, NOW)
+    result = after(*healthy())
+    assert (result.status, result.reason) == (HealthStatus.ONLINE, "")
+    assert (result.latency_ms, result.last_successful_request) == (40, NOW)
 
 
 def test_a_silent_market_stage_is_reported() -> None:
     others = [status(K.LATENCY, "rest", 40.0, at=NOW + n * SECOND) for n in range(0, 40, 5)]
-    told = after(*healthy(), status(K.LATENCY, "market", 40.0), *others)
-    assert (told.status, told.reason) == (HealthStatus.DEGRADED, "nothing was heard of its market data for 40 s")
+    result = after(*healthy(), status(K.LATENCY, "market", 40.0), *others)
+    assert (result.status, result.reason) == (HealthStatus.DEGRADED, "no report of its market data for 40 s")
     again = status(K.LATENCY, "market", 40.0, at=NOW + 50 * SECOND)
     assert after(*healthy(), status(K.LATENCY, "market", 40.0), *others, again).status is HealthStatus.ONLINE
 
 
 def test_the_latency_of_orders_is_their_95th_percentile_and_apart_from_other_requests() -> None:
     assert after(*healthy()).order_latency_ms == 0
-    told = after(*healthy(), *(status(K.LATENCY, "orders", float(ms)) for ms in range(40, 0, -1)))
-    assert (told.order_latency_ms, told.latency_ms) == (38, 40)
+    result = after(*healthy(), *(status(K.LATENCY, "orders", float(ms)) for ms in range(40, 0, -1)))
+    assert (result.order_latency_ms, result.latency_ms) == (38, 40)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +79,10 @@ def test_the_latency_of_orders_is_their_95th_percentile_and_apart_from_other_req
     ],
 )
 def test_one_thing_wrong_degrades(what: ExchangeStatus | OrderEvent, reads: str) -> None:
-    told = after(*healthy(), what)
-    assert told.status is HealthStatus.DEGRADED
-    assert reads in told.reason
-    assert told.uptime_percent == 100
+    result = after(*healthy(), what)
+    assert result.status is HealthStatus.DEGRADED
+    assert reads in result.reason
+    assert result.uptime_percent == 100
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,10 @@ def test_alarms_expire() -> None:
 
 
 def test_every_socket_lost_is_offline() -> None:
-    told = after(*healthy(), status(K.DISCONNECTED), status(K.STALE, "/market"))
-    assert told.status is HealthStatus.OFFLINE
-    assert "/ws" in told.reason
-    assert "/market" in told.reason
+    result = after(*healthy(), status(K.DISCONNECTED), status(K.STALE, "/market"))
+    assert result.status is HealthStatus.OFFLINE
+    assert "/ws" in result.reason
+    assert "/market" in result.reason
 
 
 def test_rest_that_does_not_answer_is_offline() -> None:
@@ -124,21 +124,21 @@ def test_rest_that_does_not_answer_is_offline() -> None:
 
 def test_silence_is_offline_and_not_observed() -> None:
     assert after(*healthy(), at=NOW + SILENT - EVERY - 1).status is HealthStatus.ONLINE
-    told = after(*healthy(), at=NOW + SILENT - EVERY)
-    assert (told.status, told.uptime_percent) == (HealthStatus.OFFLINE, 100)
+    result = after(*healthy(), at=NOW + SILENT - EVERY)
+    assert (result.status, result.uptime_percent) == (HealthStatus.OFFLINE, 100)
     again = after(*healthy(), status(K.LATENCY, "rest", 40.0, at=NOW + 100 * SILENT))
     assert (again.status, again.uptime_percent) == (HealthStatus.ONLINE, 100)
 
 
 def test_uptime_counts_the_observed_time() -> None:
-    told = after(
+    result = after(
         *healthy(),
         status(K.LATENCY, "rest", 40.0, at=NOW + 10 * SECOND),
         status(K.DISCONNECTED, "rest", at=NOW + 15 * SECOND),
         status(K.LATENCY, "rest", 40.0, at=NOW + 20 * SECOND),
     )
-    assert told.event_time == NOW + 25 * SECOND
-    assert told.uptime_percent == pytest.approx(80)
+    assert result.event_time == NOW + 25 * SECOND
+    assert result.uptime_percent == pytest.approx(80)
 
 
 def other(at: int) -> ExchangeStatus:
@@ -146,7 +146,7 @@ def other(at: int) -> ExchangeStatus:
 
 
 def test_one_silent_exchange_is_down_and_all_silent_exchanges_are_not_observed() -> None:
-    """Of 124 s of silence it is known to be up until it is offline, and down for the rest."""
+    """Of 124 s of silence the exchange is up until it is offline, and down for the rest."""
     end = 124 * SECOND
     back = status(K.LATENCY, "rest", 40.0, at=NOW + end)
     alone = after(*healthy(), *(other(NOW + at * SECOND) for at in range(0, 124, 4)), back)
@@ -156,18 +156,18 @@ def test_one_silent_exchange_is_down_and_all_silent_exchanges_are_not_observed()
 
 
 def test_time_in_which_all_exchanges_are_silent_does_not_count_as_up() -> None:
-    """Down for 10 s, up for 10 s, and then nothing for a quarter of an hour."""
+    """Down for 10 s, up for 10 s, and then silence for a quarter of an hour."""
     down = [status(K.DISCONNECTED, "rest", at=NOW + at * SECOND) for at in (0, 5)]
     up = [status(K.LATENCY, "rest", 40.0, at=NOW + at * SECOND) for at in (10, 900)]
-    told = after(*healthy(), *down, *up)
-    assert told.uptime_percent == pytest.approx(100 * (10 + 5) / 25)
+    result = after(*healthy(), *down, *up)
+    assert result.uptime_percent == pytest.approx(100 * (10 + 5) / 25)
 
 
 def test_slow_requests_degrade() -> None:
     slow = [status(K.LATENCY, "rest", 3000.0) for _ in range(2)]
-    told = after(*healthy(), *slow)
-    assert told.status is HealthStatus.DEGRADED
-    assert told.latency_ms == pytest.approx((40 + 6000) / 3)
+    result = after(*healthy(), *slow)
+    assert result.status is HealthStatus.DEGRADED
+    assert result.latency_ms == pytest.approx((40 + 6000) / 3)
 
 
 def test_rate_limit_usage_is_reported_while_it_is_valid() -> None:
@@ -227,28 +227,28 @@ events = st.lists(
 @given(events, st.integers(0, 29))
 def test_the_same_records_give_the_same_health(given: list[tuple[StatusKind, str, str, int]], cut: int) -> None:
     """A worker that told health all along, and one that reads the log only now, say the same."""
-    told, read, at = Health(), Health(), NOW
+    result, read, at = Health(), Health(), NOW
     for number, (kind, channel, exchange, later) in enumerate(given):
         at += later
         one = ExchangeStatus(exchange, channel, kind, 1.0, "why", at)
-        told.status_changed(one, at)
+        result.status_changed(one, at)
         read.status_changed(one, at)
         if number < cut:
-            told.tick(at + SECOND // 2)
-    ours, theirs = told.tick(at + 2 * EVERY), read.tick(at + 2 * EVERY)
+            result.tick(at + SECOND // 2)
+    ours, theirs = result.tick(at + 2 * EVERY), read.tick(at + 2 * EVERY)
     assert list(map(astuple, ours)) == list(map(astuple, theirs))
 
 
 def test_a_kind_of_data_that_is_silent_beside_others_degrades_and_never_counts_as_a_socket() -> None:
     silent = status(K.STALE, "trade", 40.0)
-    told = after(*healthy(), silent)
-    assert (told.status, told.reason) == (HealthStatus.DEGRADED, "trade stale: why")
+    result = after(*healthy(), silent)
+    assert (result.status, result.reason) == (HealthStatus.DEGRADED, "trade stale: why")
     assert after(*healthy(), silent, status(K.RESYNCED, "trade")).status is HealthStatus.ONLINE
     lost = [status(K.DISCONNECTED), status(K.DISCONNECTED, "/market")]
     assert after(*healthy(), silent, status(K.RESYNCED, "trade"), *lost).status is HealthStatus.OFFLINE
 
 
 def test_a_stale_report_that_is_not_repeated_expires() -> None:
-    """The market stage was started again, and what it follows now is not silent."""
+    """The market stage was restarted, and the stream that it follows now is not stale."""
     later = status(K.LATENCY, "rest", 40.0, at=NOW + RECENT)
     assert after(*healthy(), status(K.STALE, "trade", 40.0), later).status is HealthStatus.ONLINE

@@ -1,4 +1,4 @@
-"""Uptime over what was observed of a day."""
+"""Uptime over the observed time of a day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arbitrage signals: what opens one, what keeps one from being given, and what it says."""
+"""Arbitrage signals: what opens one, what prevents one, and its figures."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def dear(one: Instrument = B, at: int = NOW, sequence: int = 1, price: float = 1
 
 
 class Log:
-    """Hands records to an engine, each with the offset it would have."""
+    """Passes records to an engine, each with its offset."""
 
     def __init__(self, *instruments: Instrument) -> None:
         self.reference = Reference(instruments or (A, B))
@@ -76,7 +76,7 @@ class Log:
         self._offsets = count()
 
     def take(self, *records: BookSnapshot[float] | Quote[float]) -> list[ArbitrageSignal]:
-        """What the last of the records opened."""
+        """Take the records; returns the signals of the last one."""
         found: list[ArbitrageSignal] = []
         for record in records:
             offset = next(self._offsets)
@@ -311,8 +311,8 @@ def records(given: Iterable[tuple[Instrument, bool, float, int]]) -> list[BookSn
 def test_the_same_records_give_the_same_signals_and_each_adds_up(
     given: list[tuple[Instrument, bool, float, int]],
 ) -> None:
-    told = [Log(A, B, listed("c")) for _ in range(2)]
-    both = [[one for record in records(given) for one in log.take(record)] for log in told]
+    result = [Log(A, B, listed("c")) for _ in range(2)]
+    both = [[one for record in records(given) for one in log.take(record)] for log in result]
     assert both[0] == both[1]
     for signal in both[0]:
         parts = signal.gross_profit - signal.fees - signal.conversion_cost

@@ -1,4 +1,4 @@
-"""Quotes of one class convert at live rates, and not at all without one."""
+"""Quote assets convert at live rates, and not at all without one."""
 
 import pytest
 
@@ -66,8 +66,8 @@ DEEP = quote("USDC/USDT", 0.9995, 1.0005, size=1_000_000.0)
 @pytest.mark.parametrize("last", ["thin", "deep"])
 def test_a_thin_market_sets_no_rate_beside_a_deep_one(thin: tuple[float, float], last: str) -> None:
     conversions = Conversions()
-    told = [DEEP, quote("USDT/USDC", *thin, exchange="hyperliquid")]
-    for one in told if last == "thin" else told[::-1]:
+    result = [DEEP, quote("USDT/USDC", *thin, exchange="hyperliquid")]
+    for one in result if last == "thin" else result[::-1]:
         conversions.update(one)
     rate = conversions.to_usd("USDT", 0)
     assert rate is not None

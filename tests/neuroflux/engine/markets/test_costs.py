@@ -1,4 +1,4 @@
-"""What orders cost: against the mid of the book they trade in, by what they do, from one function everywhere."""
+"""Costs of orders: against the mid of their book, and from one function everywhere."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fair(price: float, age: float = 0.0) -> AggregatedPrice:
     return AggregatedPrice("BTC/USD", price, 0, 0, 1, 1, (), (), NOW - int(age * SECOND))
 
 
-def told(routed: Routed) -> float:
+def result(routed: Routed) -> float:
     """The all-in cost that the reason names."""
     found = re.search(r"all-in cost (-?[\d,.]+) USD", routed.decision.reason)
     assert found, routed.decision.reason
@@ -33,7 +33,7 @@ def told(routed: Routed) -> float:
 
 
 def estimated(routed: Routed) -> float:
-    """What the decision's figures come to, of what was chosen."""
+    """The total cost by the decision's figures, of what was chosen."""
     chosen = {(one.exchange, one.symbol) for one in routed.decision.chosen}
     return all_in(one for one in routed.decision.candidates if (one.exchange, one.symbol) in chosen)
 
@@ -60,22 +60,22 @@ def test_the_reason_and_the_figures_agree_and_no_cost_is_below_zero(
     command = order(str(round(quantity, 3)), side=side, strategy=strategy)
     routed = choose(command, deep, other, price=fair(100 * average))
     if routed.legs:
-        assert told(routed) == pytest.approx(estimated(routed), abs=1e-4)
+        assert result(routed) == pytest.approx(estimated(routed), abs=1e-4)
         assert estimated(routed) >= 0
 
 
 def test_a_split_costs_what_walking_each_part_costs() -> None:
-    """The figures of the whole quantity, taken by share, made every split look dear."""
+    """Figures of the whole quantity, scaled by share, would make every split look expensive."""
     steep = [(100.0, 1.0), (110.0, 9.0)]
     routed = choose(order("2"), prospect(instrument("a"), steep), prospect(instrument("b"), steep))
     assert {leg.instrument.exchange for leg in routed.legs} == {"a", "b"}
     assert estimated(routed) == pytest.approx(2 * (0.05 + 0.1))
-    assert told(routed) == pytest.approx(0.3)
+    assert result(routed) == pytest.approx(0.3)
 
 
 def test_a_resting_order_pays_the_maker_fee_only() -> None:
     away = choose(limit("98"), prospect(instrument("a")))
-    assert estimated(away) == pytest.approx(98 * 0.0005) == pytest.approx(told(away))
+    assert estimated(away) == pytest.approx(98 * 0.0005) == pytest.approx(result(away))
     post_only = choose(limit("99.9", time_in_force=TimeInForce.POST_ONLY), prospect(instrument("a")))
     assert estimated(post_only) == pytest.approx(99.9 * 0.0005)
 
@@ -141,7 +141,7 @@ def test_an_unsound_book_gives_no_offer() -> None:
 
 
 def test_an_account_without_funds_is_not_a_backup() -> None:
-    """An account that holds none of what is sold stood among the exchanges that could take the order."""
+    """An account that holds nothing of the sold asset is not among the able candidates."""
     broke = prospect(instrument("broke"), bids=[(99.8, 5.0)], free="0")
     routed = choose(order("1", side=Side.SELL), prospect(instrument("rich")), broke)
     assert reasons(routed) == {"rich": "", "broke": "funds"}
@@ -175,12 +175,12 @@ def test_one_wrong_book_does_not_move_the_reference() -> None:
 def test_other_instruments_of_the_market_give_the_reference_where_the_prospects_do_not() -> None:
     others = [at("b", 105.2), at("c", 105.1)]
     assert reference_price([at("a", 105.0)], fair(102.0), NOW, others) == pytest.approx(105.1)
-    assert reference_price([at("a", 120.0)], fair(100.0), NOW, [at("a", 120.0)]) == 100.0, "the same book is one voice"
+    assert reference_price([at("a", 120.0)], fair(100.0), NOW, [at("a", 120.0)]) == 100.0, "the same book counts once"
     assert reference_price([at("a", 105.0), at("d", 105.0)], fair(102.0), NOW, [at("b", 50.0)]) == 105.0
 
 
 def test_a_collar_follows_a_fast_market() -> None:
-    """At 105 an order within 2 % of the market was refused while the minute's average stood at 102."""
+    """At a market of 105, an order within 2 % must be accepted although the minute's average is 102."""
     command = order("1", requirements=Requirements(max_slippage=0.01))
     assert choose(command, at("a", 105.0), at("b", 105.0), price=fair(102.0)).legs
 
@@ -196,4 +196,4 @@ def test_closing_costs_the_fee_and_what_the_book_takes_beyond_its_mid() -> None:
     cost = closing_cost(thousand, 100.0, Rate(0.5, 0.5, NOW), levels, 2_000.0)
     assert cost == pytest.approx(0.5 * (197 * 0.001 + 1 + 2))
     more = closing_cost(thousand, 100.0, Rate(0.5, 0.5, NOW), levels, 4_000.0)
-    assert more == pytest.approx(2 * cost), "what is not there costs no less"
+    assert more == pytest.approx(2 * cost), "the quantity beyond the levels costs no less"

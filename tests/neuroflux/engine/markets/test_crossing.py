@@ -1,4 +1,4 @@
-"""Two books walked together: against a search over quantities, and the sum against the money that moves."""
+"""Two books walked together: compared with a search over quantities, and with the payments made."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def side(quote: str, *, falling: bool) -> st.SearchStrategy[Leg]:
 
 
 def money(buy: Leg, sell: Leg, quantity: float) -> float:
-    """USD left after buying and selling that much: each payment made and converted by itself."""
+    """USD left after buying and selling that quantity, with each payment converted separately."""
     bought = walk(buy.levels, quantity / buy.multiplier)
     sold = walk(sell.levels, quantity / sell.multiplier)
     paid = bought.quantity * bought.average_price * (1 + buy.fee)
@@ -116,7 +116,7 @@ def test_the_sum_is_the_money_that_moves(buy: Leg, sell: Leg, bound: float) -> N
 
 
 def test_a_bound_met_by_rounding_ends_the_walk() -> None:
-    """What is left of the bound may be less than what changes the sum of what was paid."""
+    """The rest of the bound may be too small to change the floating-point sum of the payments."""
     found: Taken | None = cross(leg((0.1, 3.0), (0.3, 7e20)), leg((1e6, 1e21)), 0.1 * 3.0 + 1e-17)
     assert found is not None
     assert found.quantity == pytest.approx(3.0)

@@ -1,4 +1,4 @@
-"""Aggregated prices: what is in them, what is left out, and when they are given."""
+"""Aggregated prices: what they include, what they exclude, and when they are published."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def trade(exchange: str, price: float, quantity: float, at: int = NOW, asset: st
 
 
 def fold(prices: Prices, records: Iterable[Quote[float] | Trade[float]]) -> list[Published]:
-    told: list[Published] = []
+    result: list[Published] = []
     for offset, record in enumerate(records):
         if isinstance(record, Quote):
-            told += prices.quote(record, Cause("market.quotes", 0, offset))
+            result += prices.quote(record, Cause("market.quotes", 0, offset))
         else:
-            told += prices.trade(record, Cause("market.trades", 0, offset))
-    return told
+            result += prices.trade(record, Cause("market.trades", 0, offset))
+    return result
 
 
 def last(prices: Prices, *records: Quote[float] | Trade[float]) -> AggregatedPrice:
@@ -106,14 +106,14 @@ def test_trades_leave_the_window() -> None:
 
 
 def test_old_trades_that_an_exchange_repeats_on_subscription_are_ignored() -> None:
-    """Hyperliquid's first frame has some 30 trades, which of a quiet coin are hours old."""
+    """Hyperliquid's first frame has some 30 trades; those of a quiet coin are hours old."""
     old = [
         replace(trade("a", 250 - number, 1000), event_time=NOW - 86_400_000_000 // (number + 1)) for number in range(30)
     ]
     price = last(Prices(reference()), quote("a", 200), *old, quote("a", 200, at=NOW + EVERY))
     assert (price.price, price.volume) == (200, 0)
     price = last(Prices(reference()), replace(trade("a", 210, 2), event_time=NOW - WINDOW), quote("a", 200, at=NOW + 1))
-    assert (price.price, price.volume) == (210, 2), "what is as old as the window counts"
+    assert (price.price, price.volume) == (210, 2), "a trade exactly as old as the window counts"
 
 
 def test_a_trade_out_of_order_counts_in_its_own_second() -> None:
@@ -179,8 +179,8 @@ def test_a_stale_quote_excludes_and_its_age_is_reported() -> None:
 
 def test_another_asset_with_the_same_ticker_is_excluded_and_reported() -> None:
     prices = Prices(reference())
-    told = fold(prices, [quote("a", 100, size=50), quote("b", 1.0, at=NOW + EVERY, size=10)])
-    status, price = told[-2:]
+    result = fold(prices, [quote("a", 100, size=50), quote("b", 1.0, at=NOW + EVERY, size=10)])
+    status, price = result[-2:]
     assert isinstance(status, ExchangeStatus)
     assert (status.exchange, status.symbol, status.kind) == ("b", "X/USDC", StatusKind.EXCLUDED)
     assert "1 USD" in status.detail
@@ -194,12 +194,12 @@ def test_another_asset_with_the_same_ticker_is_excluded_and_reported() -> None:
 def test_an_instrument_that_agrees_again_is_included_and_reported_once() -> None:
     prices = Prices(reference())
     fold(prices, [quote("a", 100, size=50), quote("b", 1.0, at=NOW + EVERY, size=10)])
-    told = fold(prices, [quote("b", 100.5, at=NOW + 2 * EVERY, size=10), quote("b", 100.4, at=NOW + 3 * EVERY)])
-    said = [one for one in told if isinstance(one, ExchangeStatus)]
-    assert [(one.exchange, one.kind, one.detail) for one in said] == [
-        ("b", StatusKind.INCLUDED, "X/USDC: 100.5 USD, and the others say 100")
+    result = fold(prices, [quote("b", 100.5, at=NOW + 2 * EVERY, size=10), quote("b", 100.4, at=NOW + 3 * EVERY)])
+    messages = [one for one in result if isinstance(one, ExchangeStatus)]
+    assert [(one.exchange, one.kind, one.detail) for one in messages] == [
+        ("b", StatusKind.INCLUDED, "X/USDC: 100.5 USD, median of the market 100")
     ]
-    assert [one.exchange for one in told[-1].sources] == ["a", "b"]  # type: ignore[union-attr]
+    assert [one.exchange for one in result[-1].sources] == ["a", "b"]  # type: ignore[union-attr]
     again = fold(prices, [quote("b", 1.0, at=NOW + 4 * EVERY, size=10)])
     assert [one.kind for one in again if isinstance(one, ExchangeStatus)] == [StatusKind.EXCLUDED]
 
@@ -213,8 +213,8 @@ def test_of_many_the_outlier_is_left_out() -> None:
 def test_a_market_is_published_at_most_at_its_interval() -> None:
     prices = Prices(reference())
     times = [NOW, NOW + 1, NOW + EVERY - 1, NOW + EVERY, NOW + EVERY + 1, NOW + 3 * EVERY]
-    told = [len(prices.quote(quote("a", 100, at=at), RATE)) for at in times]
-    assert told == [1, 0, 0, 1, 0, 1]
+    result = [len(prices.quote(quote("a", 100, at=at), RATE)) for at in times]
+    assert result == [1, 0, 0, 1, 0, 1]
 
 
 def test_a_trade_gives_a_price_too() -> None:
@@ -256,9 +256,9 @@ def test_the_same_records_give_the_same_prices_between_the_extremes(
     for exchange, quoted, price, quantity, after in given:
         at += after
         records.append(quote(exchange, price, at, quantity) if quoted else trade(exchange, price, quantity, at))
-    told = fold(Prices(reference()), records)
-    assert told == fold(Prices(reference()), records)
-    for one in told:
+    result = fold(Prices(reference()), records)
+    assert result == fold(Prices(reference()), records)
+    for one in result:
         if isinstance(one, AggregatedPrice):
             assert 95 * 0.99 <= one.low <= one.price * (1 + 1e-12) <= one.high * (1 + 1e-9) <= 105 * 1.01
 
@@ -274,9 +274,9 @@ def test_an_instrument_listed_later_is_priced_from_then_on() -> None:
 
 def test_earlier_trades_are_restored_once() -> None:
     tape = [trade("a", 100.0, 3.0, NOW - WINDOW // 2), trade("b", 102.0, 1.0, NOW - 1)]
-    seen, told = Prices(reference()), Prices(reference())
+    seen, result = Prices(reference()), Prices(reference())
     fold(seen, tape)
     for _ in range(2):
-        told.recall([(one, Cause("market.trades", 0, offset)) for offset, one in enumerate(tape)])
+        result.recall([(one, Cause("market.trades", 0, offset)) for offset, one in enumerate(tape)])
     quotes = quote("a", 101.0), quote("b", 101.0)
-    assert fold(told, quotes)[-1] == fold(seen, quotes)[-1]
+    assert fold(result, quotes)[-1] == fold(seen, quotes)[-1]

@@ -1,4 +1,4 @@
-"""Prices and quantities are fitted exactly, towards the side that was asked for."""
+"""Prices and quantities are rounded exactly, towards the requested side."""
 
 from __future__ import annotations
 
@@ -148,9 +148,9 @@ def test_a_rounded_order_obeys_the_precision_rules(
         ("-1", "100", OrderType.LIMIT, "not above 0"),
         ("1", "0", OrderType.LIMIT, "not above 0"),
         ("1", "-1", OrderType.MARKET, "not above 0"),
-        ("1.0001", "100", OrderType.LIMIT, "quantity 1.0001 is no multiple of 0.001"),
-        ("1.001", "100", OrderType.MARKET, "quantity 1.001 is no multiple of 0.01"),
-        ("1", "100.001", OrderType.LIMIT, "price 100.001 is no multiple of 0.01"),
+        ("1.0001", "100", OrderType.LIMIT, "quantity 1.0001 is not a multiple of 0.001"),
+        ("1.001", "100", OrderType.MARKET, "quantity 1.001 is not a multiple of 0.01"),
+        ("1", "100.001", OrderType.LIMIT, "price 100.001 is not a multiple of 0.01"),
         ("0.001", "99999", OrderType.LIMIT, "below the minimum of 0.002"),
         ("10", "100", OrderType.LIMIT, "above the maximum of 9"),
         ("0.01", "100", OrderType.LIMIT, "value 1.00 is below the minimum of 5 USDT"),

@@ -1,4 +1,4 @@
-"""Nonsense is named, and what passes can be computed with: no sound record makes an engine raise."""
+"""Invalid records are named, and valid ones can be computed with: no valid record makes an engine raise."""
 
 from __future__ import annotations
 
@@ -106,19 +106,19 @@ records = (
 def test_every_sound_record_can_be_computed_with(given: list[Any]) -> None:
     reference = Reference([listed("a", 1), listed("b", 1000)])
     prices, arbitrage = Prices(reference), Arbitrage(reference, thresholds_of(ARBITRAGE_THRESHOLDS))
-    told: list[Any] = []
+    result: list[Any] = []
     for record in given:
         if flaw(record, NOW):
             continue
         match record:
             case Trade():
-                told += prices.trade(record, CAUSE)
+                result += prices.trade(record, CAUSE)
             case Quote():
-                told += prices.quote(record, CAUSE)
-                told += arbitrage.quote(record, CAUSE)
+                result += prices.quote(record, CAUSE)
+                result += arbitrage.quote(record, CAUSE)
             case BookSnapshot():
-                told += arbitrage.book(record, CAUSE)
-    for price in told:
+                result += arbitrage.book(record, CAUSE)
+    for price in result:
         if isinstance(price, AggregatedPrice):
             assert isfinite(price.price)
             assert price.low <= price.price * (1 + 1e-9) <= price.high * (1 + 2e-9)
@@ -126,10 +126,10 @@ def test_every_sound_record_can_be_computed_with(given: list[Any]) -> None:
 
 
 def test_only_the_figures_used_by_decisions_must_be_finite() -> None:
-    """How much of a limit is used is not known of every exchange: its health counts all the same."""
+    """The rate limit usage of some exchanges is unknown; their health is valid all the same."""
     known = ExchangeHealth("a", HealthStatus.ONLINE, 3.0, 100.0, nan, NOW, "", NOW)
     assert flaw_of_health(known, NOW) == ""
-    assert "no number" in flaw_of_health(replace(known, latency_ms=nan), NOW)
+    assert "not a finite number" in flaw_of_health(replace(known, latency_ms=nan), NOW)
     assert "written" in flaw_of_health(known, NOW - 2 * AHEAD)
 
 
@@ -154,9 +154,9 @@ LISTED = instrument("a", multiplier=1000)
     ],
 )
 def test_an_instrument_with_invalid_rules_is_named(wrong: dict[str, Any], reads: str) -> None:
-    told = flaw_of_instrument(replace(LISTED, **wrong))
-    assert told.startswith(reads)
-    assert bool(told) is bool(reads)
+    result = flaw_of_instrument(replace(LISTED, **wrong))
+    assert result.startswith(reads)
+    assert bool(result) is bool(reads)
 
 
 some = st.sampled_from([Decimal(text) for text in ("-5", "-0.01", "0", "1E-18", "0.001", "1", "1E+18")])

@@ -1,4 +1,4 @@
-"""Walking a book takes what is there, best first, and never more than was asked."""
+"""Walking a book takes what it holds, best first, and never more than requested."""
 
 import pytest
 from hypothesis import given
