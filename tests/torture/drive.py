@@ -30,6 +30,8 @@ REST_SECONDS: Final = 120.0
 """How long everything may take to come to rest once the faults have ended."""
 CANCEL_EVERY: Final = 2.0
 """Seconds between two cancels of what is still open."""
+PRICED_SECONDS: Final = 30.0
+"""How long the first price may take."""
 NOBODY: Final = "torture"
 
 
@@ -96,7 +98,7 @@ class Run:
             side=side,
             type=kind,
             quantity=Decimal(act.quantity),
-            price=self._price(act, side) if kind is OrderType.LIMIT else Decimal(0),
+            price=await self._price(act, side) if kind is OrderType.LIMIT else Decimal(0),
             time_in_force=TimeInForce(act.time_in_force.lower()),
             strategy=act.strategy,
             issued_by=NOBODY,
@@ -106,10 +108,12 @@ class Run:
             await self._connection.command(command)
         self._placed.append(command.order_id)
 
-    def _price(self, act: Placing, side: Side) -> Decimal:
+    async def _price(self, act: Placing, side: Side) -> Decimal:
+        """So far from the market; on a stack that has just been started its first price is waited for."""
         base = act.market.partition("/")[0]
-        price = self._connection.view.prices[f"{base}/USD"].price
-        return Decimal(str(round(price * (1 + act.away * (-1 if side is Side.BUY else 1)), 1)))
+        known = await self._connection.until(lambda: self._connection.view.prices.get(f"{base}/USD"), PRICED_SECONDS)
+        assert known is not None, f"no price of {base} after {PRICED_SECONDS} s"
+        return Decimal(str(round(known.price * (1 + act.away * (-1 if side is Side.BUY else 1)), 1)))
 
     async def _cancel(self, order_id: str) -> None:
         kind = CommandKind.CANCEL
