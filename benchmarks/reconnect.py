@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -21,11 +22,12 @@ from websockets.asyncio.client import connect
 from benchmarks import local
 from benchmarks.turns import Contender, Row, in_turns
 from neuroflux.domain import StatusKind
+from neuroflux.engine.health.state import MARKET
 from neuroflux.exchanges.binance.spot import Binance
+from neuroflux.http.client import Client
 from neuroflux.records.topics import BOOKS, STATUS, Topic
 from neuroflux.stack.supervise.checks import serves
 from producers.market import SNAPSHOT_WORKERS, ExchangeMarket
-from producers.rest import Rest
 from producers.socket import SHORT_LIVED_SECONDS
 from tests.ports import free_port
 
@@ -91,8 +93,8 @@ class Proved:
 
 async def _ours(address: str, cut: Cut) -> float:
     exchange, proved = Binance(), Proved(SYMBOLS)
-    async with Rest(exchange, address) as rest:
-        market = ExchangeMarket(exchange, proved, rest)
+    async with Client(exchange, address, MARKET, partial(proved.publish, STATUS)) as client:
+        market = ExchangeMarket(exchange, proved, client)
         symbols = (await market.load([]))[:SYMBOLS]
         running = asyncio.create_task(market.run(address.replace("http", "ws"), symbols, asyncio.Event()))
         await proved.whole.wait()

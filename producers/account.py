@@ -1,4 +1,4 @@
-"""Private feeds to topics: balances, positions, transfers, and what the exchanges say of our orders and fills.
+"""Private feeds to topics: balances, positions, transfers, and the exchanges' reports of our orders and fills.
 
 Reports and fills go to ``account.orders`` and ``account.fills`` as the exchange sends them; the execution, which knows
 the client ids, matches them to orders.
@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 
 from neuroflux.domain import (
     AccountTransfer,
@@ -24,45 +24,40 @@ from neuroflux.domain import (
     StatusKind,
 )
 from neuroflux.engine.health.state import ACCOUNT, REST
-from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.config import INSTRUMENTS_SECONDS
-from neuroflux.exchanges.kit.events import FeedEvent, FeeRates, Hold, Listing, PageNeeded, Undecodable
+from neuroflux.exchanges.kit.events import FeedEvent, FeeRates, Hold, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import AccountFeed, Exchange
 from neuroflux.exchanges.kit.requests import Keys, Request, Subscription
+from neuroflux.http.client import Client
 from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.registry import load_codec
 from neuroflux.records.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, POSITIONS, STATUS, TRANSFERS
 from neuroflux.runtime.clock import wall
-from neuroflux.runtime.readiness import ready
 from neuroflux.runtime.settings import Settings
 from producers.account_fees import AccountFees
-from producers.asking import Asking, Told, listed, subject_of
-from producers.clock_probe import Vitals
+from producers.account_round import AccountRound, Answers, Build, subject_of
 from producers.due import Due, What
 from producers.figures import Figure, Figures, Reading, last_of_each
 from producers.listings import Listings
 from producers.logged import follow_listings, listings_reader, logged
 from producers.notices import Notices
-from producers.rest import Rest
+from producers.retries import ListReader, follow_each, is_set_within
 from producers.socket import Socket
+from producers.vital_signs import VitalSigns
 
 KEEP_ALIVE_SECONDS = 20 * 60.0
 KEEP_ALIVE_AGAIN_SECONDS = 60.0
 SHORT_LIVED_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
-"""A stream that ends so soon, as with a wrong key, is opened again later each time: asking all the time is banned."""
+"""A stream that ends within ``SHORT_LIVED_SECONDS``, as with a wrong key, is opened again later each time, up to this:
+an exchange bans an address that tries all the time."""
 OVERLAP: Microseconds = 60_000_000
-"""How far behind what was seen last the exchange is asked again: fills are told apart by their ids."""
+"""Fills are requested from so long before the last ones that were seen; their ids show which are known."""
 FURTHEST: Microseconds = 24 * 3_600_000_000
-"""How far back it is asked at most, where something could not be read for long."""
-
+"""They are requested from at most so long ago, if reading has failed for longer."""
 NAMED_FURTHEST: Microseconds = 80 * 24 * 3_600_000_000
 """The same for transfers: an exchange may keep their names for three months."""
-
-LISTED_AGAIN_SECONDS = 10.0
-
-Build = Callable[[Microseconds], Sequence[Request]]
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +65,8 @@ log = logging.getLogger(__name__)
 class ExchangeAccount:
     """One account. Implements ``Listener`` for its sockets.
 
-    ``before`` is what the log has of this exchange: an asset that the account does not have any more, or that was
-    another account's, is published as 0. ``markets`` are those that are followed, () for all.
+    ``before`` is what the log has of this exchange: an asset that the account no longer has, or that was another
+    account's, is published as 0. ``markets`` are those that are followed, () for all.
     """
 
     def __init__(
@@ -79,55 +74,47 @@ class ExchangeAccount:
         exchange: Exchange,
         keys: Keys,
         publisher: Publisher,
-        rest: Rest,
+        client: Client,
         before: Iterable[Figure],
         markets: Collection[str] = (),
     ) -> None:
-        self._exchange, self._keys, self._publisher, self._rest = exchange, keys, publisher, rest
-        self._vitals = Vitals(exchange, rest, self._tell, REST)
+        self._exchange, self._keys, self._publisher, self._client = exchange, keys, publisher, client
+        self._vital_signs = VitalSigns(client)
+        self._list = ListReader(client, exchange.listing, partial(self._report, StatusKind.MALFORMED, 0.0))
         self._listings, self._notices = Listings(), Notices()
         before = list(before)
         self._named = min(max((one.event_time for one in before), default=wall()), wall())
-        self._figures = Figures(before, self._publish_figure, self._tell, self._listings.name_of)
-        self._fees = AccountFees(self._listings, self._ask_fees, publisher, markets)
+        self._figures = Figures(before, self._publish_figure, self._publish_status, self._listings.name_of)
+        self._fees = AccountFees(self._listings, self._request_fees, publisher, markets)
         self._due, self._hurry = Due(time.monotonic()), asyncio.Event()
         self._seen = wall()
         self._ended, self._relist = asyncio.Event(), asyncio.Event()
-        self._asked_for: set[str] = set()
+        self._looked_for: set[str] = set()
         self._pages: asyncio.Queue[Request] = asyncio.Queue()
         self._is_following = False
         self._feed: AccountFeed
 
     async def run(self, address: str, tried: asyncio.Event) -> None:
-        """Follow the account until cancelled; ``tried`` is set when its figures were asked for once."""
-        await self._vitals.measure()
-        listing = await self._first_listing()
+        """Follow the account until cancelled; ``tried`` is set when its figures were requested once."""
+        await self._vital_signs.measure()
+        listing = await self._list.first()
         self._listings.read(listing)
-        self._tell_faults(listing.faults)
+        self._report_faults(listing.faults)
         self._feed = self._exchange.account_feed(self._keys, listing.instruments)  # once: it knows what it reported
         self._figures.pushes_whole, self._is_following = self._feed.pushes_whole, True
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reconcile_when_due(tried))
             tasks.create_task(self._stream(address))
             tasks.create_task(self._keep_alive())
-            tasks.create_task(self._ask_for_pages())
-            tasks.create_task(self._vitals.watch())
-            tasks.create_task(self._list_again())
+            tasks.create_task(self._read_pages())
+            tasks.create_task(self._vital_signs.watch())
+            tasks.create_task(self._read_list_again())
             tasks.create_task(self._fees.keep())
-
-    async def _first_listing(self) -> Listing:
-        """Nothing can be followed before it; one exchange whose list can't be read must not hold the others."""
-        while True:
-            try:
-                return await listed(self._rest, self._exchange)
-            except NeuroFluxError as error:
-                self._say(StatusKind.MALFORMED, 0.0, f"the list of instruments: {error}")
-                await asyncio.sleep(LISTED_AGAIN_SECONDS)
 
     # ── the stream ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _stream(self, address: str) -> None:
-        """Open it, and again when it has ended, each time later while it does not last."""
+        """Open it, and again when it has ended, later each time while it does not last."""
         short = 0
         while True:
             self._ended.clear()
@@ -137,20 +124,20 @@ class ExchangeAccount:
                 await self._follow(address, sockets)
             lasted = sockets and time.monotonic() - began >= SHORT_LIVED_SECONDS
             short = 0 if lasted else short + 1
-            await asyncio.sleep(max(min(2**short - 1, LONGEST_WAIT_SECONDS), self._rest.held))
+            await asyncio.sleep(max(min(2**short - 1, LONGEST_WAIT_SECONDS), self._client.held))
 
     async def _open(self) -> Sequence[Subscription]:
-        """What has to be asked for before it (a listen key), and then the sockets; none where that was refused."""
-        opening = await self._ask(self._feed.opening)
+        """Request what the stream needs (a listen key), and then return its sockets; none if that was refused."""
+        opening = await self._request(self._feed.opening)
         self._take(opening.events)
-        sockets = self._feed.subscriptions(self._vitals.now())
+        sockets = self._feed.subscriptions(self._client.now())
         if not sockets:
             why = "; ".join(opening.refusals) or "there is none to open"
-            self._say(StatusKind.DISCONNECTED, 0.0, f"the stream can't be opened: {why}")
+            self._report(StatusKind.DISCONNECTED, 0.0, f"the stream can't be opened: {why}")
         return sockets
 
     async def _follow(self, address: str, sockets: Sequence[Subscription]) -> None:
-        """Until one of its sockets ends: signatures and listen keys are of its opening."""
+        """Until one of its sockets ends: signatures and listen keys are valid for one opening."""
         tasks = [asyncio.create_task(Socket(address, one, self).run()) for one in sockets]
         ended = asyncio.create_task(self._ended.wait())
         try:
@@ -164,139 +151,126 @@ class ExchangeAccount:
             task.result()
 
     async def _keep_alive(self) -> None:
-        """The feed says from the answers whether the stream ends. What got none is asked again soon."""
+        """The feed reports from the answers whether the stream ends. A request without an answer is repeated soon."""
         wait = KEEP_ALIVE_SECONDS
         while True:
             await asyncio.sleep(wait)
-            told = await self._ask(self._feed.keep_alive)
-            self._take(told.events)
-            wait = KEEP_ALIVE_AGAIN_SECONDS if told.partial else KEEP_ALIVE_SECONDS
+            answers = await self._request(self._feed.keep_alive)
+            self._take(answers.events)
+            wait = KEEP_ALIVE_AGAIN_SECONDS if answers.partial else KEEP_ALIVE_SECONDS
 
-    # ── what is asked for ────────────────────────────────────────────────────────────────────────────────────────
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _reconcile_when_due(self, tried: asyncio.Event) -> None:
         while True:
             wait = self._due.wait(time.monotonic())
             if wait > 0:
-                await self._until_hurried(wait)
+                self._hurry.clear()
+                await is_set_within(self._hurry, wait)
                 continue
             what = self._due.begin(time.monotonic())
             is_whole = await self._reconcile(what)
             self._due.ended(what, time.monotonic(), is_whole=is_whole)
             for status in self._notices.repeated(wall()):
-                self._tell(status)
+                self._publish_status(status)
             tried.set()
 
-    async def _until_hurried(self, seconds: float) -> None:
-        self._hurry.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._hurry.wait()
-        except TimeoutError:
-            return
-
     async def _reconcile(self, what: What) -> bool:
-        """Ask for the figures, or for everything that the stream may have missed; whether all of it came."""
+        """Request the figures, or everything that the stream may have missed; whether all of it was read."""
         began = wall()
-        told = await self._ask(self._feed.figures if what is What.FIGURES else self._resync)
-        self._take_answers(told, is_whole=self._has_all_figures(told))
-        if what is What.EVERYTHING and not told.partial:
+        answers = await self._request(self._feed.figures if what is What.FIGURES else self._resync)
+        self._take_answers(answers, is_whole=self._has_all_figures(answers))
+        if what is What.EVERYTHING and not answers.partial:
             self._seen = began
         if what is What.EVERYTHING:
             await self._read_transfers(began)
-        return not told.partial
+        return not answers.partial
 
     async def _read_transfers(self, began: Microseconds) -> None:
-        """Apart from all else, which an account that may not ask for them has none the less."""
-        since = max(self._named - OVERLAP, began - NAMED_FURTHEST) + self._vitals.offset
-        told = await self._ask(lambda now: self._feed.transfers(since, now))
-        self._take(told.events)
-        if not told.partial:
+        """In a round of their own: a key without the right to read them can still read everything else."""
+        since = max(self._named - OVERLAP, began - NAMED_FURTHEST) + self._client.offset
+        answers = await self._request(lambda now: self._feed.transfers(since, now))
+        self._take(answers.events)
+        if not answers.partial:
             self._named = began
 
-    async def _ask(self, build: Build) -> Told:
-        return await Asking(self._rest, self._feed, self._vitals.now).all(build)
+    async def _request(self, build: Build) -> Answers:
+        return await AccountRound(self._client, self._feed).all(build)
 
     def _resync(self, now: Microseconds) -> Sequence[Request]:
         since = max(self._seen - OVERLAP, wall() - FURTHEST)
-        return self._feed.resync(since + self._vitals.offset, now)
+        return self._feed.resync(since + self._client.offset, now)
 
-    def _has_all_figures(self, told: Told) -> bool:
-        """Where the requests for them were whole: a list of fills that is refused takes nothing from them."""
-        return told.partial.isdisjoint(subject_of(request) for request in self._feed.figures(self._vitals.now()))
+    def _has_all_figures(self, answers: Answers) -> bool:
+        """Whether the requests for them were answered whole: a refused list of fills does not matter to them."""
+        return answers.partial.isdisjoint(subject_of(request) for request in self._feed.figures(self._client.now()))
 
-    def _take_answers(self, told: Told, *, is_whole: bool) -> None:
-        self._take_figures(told, is_whole=is_whole)
-        self._take(one for one in told.events if not isinstance(one, Balance | Position))
+    def _take_answers(self, answers: Answers, *, is_whole: bool) -> None:
+        self._take_figures(answers, is_whole=is_whole)
+        self._take(one for one in answers.events if not isinstance(one, Balance | Position))
 
-    def _take_figures(self, told: Told, *, is_whole: bool) -> None:
-        figures = last_of_each(one for one in told.events if isinstance(one, Balance | Position))
-        if self._figures.read(Reading(figures, told.asked, told.received, is_whole, told.unread)):
+    def _take_figures(self, answers: Answers, *, is_whole: bool) -> None:
+        figures = last_of_each(one for one in answers.events if isinstance(one, Balance | Position))
+        if self._figures.read(Reading(figures, answers.asked, answers.received, is_whole, answers.unread)):
             self._due.unsettled(time.monotonic())
             self._hurry.set()
         for figure in figures:
             if isinstance(figure, Position):
                 self._note_symbol(figure.symbol)
 
-    async def _ask_fees(self, symbols: Sequence[str]) -> Told:
-        told = await self._ask(lambda now: self._feed.fees(symbols, now))
-        self._take(one for one in told.events if not isinstance(one, FeeRates))
-        return told
+    async def _request_fees(self, symbols: Sequence[str]) -> Answers:
+        answers = await self._request(lambda now: self._feed.fees(symbols, now))
+        self._take(one for one in answers.events if not isinstance(one, FeeRates))
+        return answers
 
-    async def _ask_for_pages(self) -> None:
-        """What the stream did not say whole, as the fills of an order, or some of the figures."""
+    async def _read_pages(self) -> None:
+        """What the stream did not push whole, as the fills of an order, or some of the figures."""
         while True:
             request = await self._pages.get()
-            self._take_answers(await self._ask(_alone(request)), is_whole=False)
+            self._take_answers(await self._request(_alone(request)), is_whole=False)
 
     # ── instruments ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def learn(self, instruments: Sequence[Instrument]) -> None:
-        """Take what another stage read of the exchange's list."""
-        news = self._listings.unknown(self._fees.applied(instruments))
-        if not news or not self._is_following:
+        """Take what another stage read in the exchange's list."""
+        unknown = self._listings.unknown(self._fees.applied(instruments))
+        if not unknown or not self._is_following:
             return
-        self._feed.learn(self._listings.learn(news))
-        self._due.everything(time.monotonic())  # what had the exchange's own name has another now
+        self._feed.learn(self._listings.learn(unknown))
+        self._due.everything(time.monotonic())  # figures under the exchange's own name have another symbol now
         self._hurry.set()
 
-    async def _list_again(self) -> None:
-        """Read the exchange's list when private data names a symbol that it did not have, and regularly."""
+    async def _read_list_again(self) -> None:
+        """Regularly, and when private data names a symbol that the list did not have."""
         while True:
             self._relist.clear()
-            try:
-                async with asyncio.timeout(INSTRUMENTS_SECONDS):
-                    await self._relist.wait()
-            except TimeoutError:
-                self._asked_for.clear()
-            try:
-                listing = await listed(self._rest, self._exchange)
-            except NeuroFluxError as error:
-                self._say(StatusKind.MALFORMED, 0.0, f"the list of instruments: {error}")
-                continue
-            self._tell_faults(listing.faults)
-            self._listed([one for one in listing.instruments if not self._listings.knows(one.symbol)])
+            if not await is_set_within(self._relist, INSTRUMENTS_SECONDS):
+                self._looked_for.clear()
+            listing = await self._list.read()
+            if listing is not None:
+                self._report_faults(listing.faults)
+                self._listed([one for one in listing.instruments if not self._listings.knows(one.symbol)])
 
     def _listed(self, new: Sequence[Instrument]) -> None:
-        """What changed or is gone is the market stage's to publish: of two readings this one may be the older."""
+        """The market stage publishes what changed or was delisted: of two readings this one may be the older."""
         for instrument in new:
             self._publisher.publish(INSTRUMENTS, instrument)
         self.learn(new)
 
     def _note_symbol(self, symbol: str) -> None:
-        """A symbol that is not listed keeps the exchange's name: perhaps it is new. Asked for once an interval."""
-        if not self._listings.knows(symbol) and symbol not in self._asked_for:
-            self._asked_for.add(symbol)
+        """A symbol that is not listed keeps the exchange's name. It may be new: the list is read once an interval."""
+        if not self._listings.knows(symbol) and symbol not in self._looked_for:
+            self._looked_for.add(symbol)
             self._relist.set()
 
-    def _tell_faults(self, faults: Iterable[str]) -> None:
+    def _report_faults(self, faults: Iterable[str]) -> None:
         for text in self._notices.faults(faults):
-            self._say(StatusKind.UNKNOWN, 0.0, f"the list of instruments: {text}")
+            self._report(StatusKind.UNKNOWN, 0.0, f"the list of instruments: {text}")
 
     # ── Listener ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def opened(self) -> None:
-        """What happened while the socket was away is asked for."""
+        """Request what happened while the socket was disconnected."""
         self._figures.connected(wall())
         self._due.everything(time.monotonic())
         self._hurry.set()
@@ -305,14 +279,14 @@ class ExchangeAccount:
         await self._publisher.drain()
 
     def frame(self, raw: bytes, received: Microseconds) -> None:
-        events = self._feed.frame(raw, received + self._vitals.offset)
+        events = self._feed.frame(raw, received + self._client.offset)
         if not self._feed.pushes_whole and any(map(self._changes, events)):
             self._due.changed(time.monotonic())
             self._hurry.set()
         self._take(events)
 
     def status(self, kind: StatusKind, value: float, detail: str) -> None:
-        self._say(kind, value, detail)
+        self._report(kind, value, detail)
         if kind is StatusKind.DISCONNECTED:
             self._ended.set()
 
@@ -334,45 +308,45 @@ class ExchangeAccount:
                 case AccountTransfer():
                     publish(TRANSFERS, event)
                 case ExchangeStatus():
-                    self._happened(event)
+                    self._take_status(event)
                 case PageNeeded():
                     self._pages.put_nowait(event.request)
                 case Hold():
-                    self._rest.hold(event.seconds, event.reason)
+                    self._client.hold(event.seconds, event.reason)
                 case Undecodable():
-                    self._say(StatusKind.MALFORMED, 0.0, event.reason)
+                    self._report(StatusKind.MALFORMED, 0.0, event.reason)
 
     def _changes(self, event: FeedEvent) -> bool:
-        """Whether margins and free funds are others after it."""
+        """Whether it changes margins and free funds."""
         if isinstance(event, Balance | Position):
             return self._figures.changes(event)
         return isinstance(event, OrderReport | Fill)
 
     def _pushed(self, figure: Figure) -> None:
-        if self._figures.pushed(figure, wall(), self._vitals.offset):
+        if self._figures.pushed(figure, wall(), self._client.offset):
             self._due.unsettled(time.monotonic())
             self._hurry.set()
         if isinstance(figure, Position):
             self._note_symbol(figure.symbol)
 
-    def _happened(self, status: ExchangeStatus) -> None:
+    def _take_status(self, status: ExchangeStatus) -> None:
         if self._notices.passes(status, wall()):
-            self._tell(status)
+            self._publish_status(status)
         if status.kind is StatusKind.DISCONNECTED:
             self._ended.set()
 
     def _publish_figure(self, figure: Figure) -> None:
         self._publisher.publish(BALANCES if isinstance(figure, Balance) else POSITIONS, figure)
 
-    def _say(self, kind: StatusKind, value: float, detail: str) -> None:
-        self._tell(ExchangeStatus(self._exchange.ID, ACCOUNT, kind, value, detail, wall()))
+    def _report(self, kind: StatusKind, value: float, detail: str) -> None:
+        self._publish_status(ExchangeStatus(self._exchange.ID, ACCOUNT, kind, value, detail, wall()))
 
-    def _tell(self, status: ExchangeStatus) -> None:
+    def _publish_status(self, status: ExchangeStatus) -> None:
         self._publisher.publish(STATUS, status)
 
 
 def _alone(request: Request) -> Build:
-    """It was signed by the feed, and can't be signed again."""
+    """The feed has signed it, and can't sign it again."""
     return lambda now: (request,)
 
 
@@ -382,44 +356,26 @@ async def main(settings: Settings) -> None:
     for name in settings.exchanges:
         if name not in accounts:
             log.info("%s: no keys, so no account", name)
-    tried = {name: asyncio.Event() for name in accounts}
     codec, following = await load_codec(settings), dict[str, ExchangeAccount]()
     before = await logged(settings, codec, (BALANCES, POSITIONS))
+
+    def read_elsewhere(instrument: Instrument) -> None:
+        if instrument.exchange in following:
+            following[instrument.exchange].learn((instrument,))
+
     async with (
         Publisher(settings, codec, client_id="account") as publisher,
         listings_reader(settings, codec) as listings,  # before accounts publish: which of two was later is seen
         asyncio.TaskGroup() as tasks,
     ):
-        for name, keys in accounts.items():
-            tasks.create_task(_account(settings, name, keys, publisher, tried[name], before, following))
-        tasks.create_task(_when_tried(tried.values()))
+
+        async def follow(name: str, tried: asyncio.Event) -> None:
+            exchange, own = exchange_of(name), [one for one in before if one.exchange == name]
+            async with Client(exchange, settings.rest_url(name), REST, partial(publisher.publish, STATUS)) as client:
+                account = ExchangeAccount(exchange, accounts[name], publisher, client, own, settings.markets)
+                following[name] = account
+                await account.run(settings.private_ws_url(name), tried)
+
+        tasks.create_task(follow_each(accounts, follow))
         if accounts:
-            tasks.create_task(follow_listings(listings, lambda one: _learn(following, one)))
-
-
-def _learn(following: Mapping[str, ExchangeAccount], instrument: Instrument) -> None:
-    if instrument.exchange in following:
-        following[instrument.exchange].learn((instrument,))
-
-
-async def _account(
-    settings: Settings,
-    name: str,
-    keys: Keys,
-    publisher: Publisher,
-    tried: asyncio.Event,
-    before: Iterable[Any],
-    following: dict[str, ExchangeAccount],
-) -> None:
-    exchange, own = exchange_of(name), [one for one in before if one.exchange == name]
-    async with Rest(exchange, settings.rest_url(name)) as rest:
-        following[name] = ExchangeAccount(exchange, keys, publisher, rest, own, settings.markets)
-        await following[name].run(settings.private_ws_url(name), tried)
-
-
-async def _when_tried(every: Iterable[asyncio.Event]) -> None:
-    """Ready when each account was read once, or ten seconds have not been enough: one must not hold the others."""
-    waiting = [asyncio.create_task(tried.wait()) for tried in every]
-    if waiting:
-        await asyncio.wait(waiting, timeout=10)
-    ready()
+            tasks.create_task(follow_listings(listings, read_elsewhere))

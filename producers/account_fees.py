@@ -1,7 +1,7 @@
-"""What an account pays: asked for at the start, regularly, and when a fill was charged otherwise.
+"""What an account pays: requested at the start, regularly, and when a fill was charged another rate.
 
-The rates go out with ``exchange.instruments``, which every stage reads: the list of an exchange has those of its lowest
-tier, and this account's take their place.
+The rates are published with ``exchange.instruments``, which every stage reads: the list of an exchange has the rates of
+its lowest tier, and those of this account replace them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from contextlib import suppress
 from decimal import Decimal
 from math import inf
 
@@ -17,21 +16,22 @@ from neuroflux.domain import Fill, Instrument, Liquidity
 from neuroflux.exchanges.kit.events import FeeRates
 from neuroflux.records.sink import Sink
 from neuroflux.records.topics import INSTRUMENTS
-from producers.asking import Told
+from producers.account_round import Answers
 from producers.listings import Listings, paying
+from producers.retries import is_set_within
 
 AT_ONCE = 20
-"""Instruments of which is asked in one go: Binance counts each like an account's balances."""
+"""Instruments of one round: Binance counts each like an account's balances."""
 SECONDS = 300.0
 AGAIN_SECONDS = 30.0
-"""After a fill that was charged otherwise, an answer that did not come, or while some were never asked of."""
+"""After a fill that was charged another rate, a round without all answers, or while some were never requested."""
 UNEQUAL = Decimal("0.05")
 """The part of a rate by which a fill's must differ: amounts are rounded, the more the smaller they are."""
 LEAST = Decimal("0.000002")
 
 
 class FeesDue:
-    """Of which symbols is to be asked, and when. Times are monotonic seconds, given."""
+    """Which symbols to request, and when. Times are monotonic seconds, given."""
 
     def __init__(self) -> None:
         self._asked: dict[str, float] = {}
@@ -41,7 +41,7 @@ class FeesDue:
         return self._due - now
 
     def begin(self, symbols: Iterable[str], now: float) -> Sequence[str]:
-        """Those that were not asked of for longest."""
+        """Those that were requested longest ago."""
         oldest = sorted(symbols, key=lambda symbol: self._asked.get(symbol, -inf))
         chosen, others = oldest[:AT_ONCE], oldest[AT_ONCE:]
         self._asked |= dict.fromkeys(chosen, now)
@@ -49,44 +49,41 @@ class FeesDue:
         return chosen
 
     def failed(self, now: float) -> None:
-        """Not every answer came."""
+        """Not every request was answered."""
         self._due = min(self._due, now + AGAIN_SECONDS)
 
     def changed(self, symbol: str, now: float) -> None:
-        """This one is asked of soon, before the others."""
+        """This one is requested soon, before the others."""
         self._due = min(self._due, max(now, self._asked.get(symbol, -inf) + AGAIN_SECONDS))
         self._asked[symbol] = -inf
 
 
 class AccountFees:
-    """The rates that are known. ``markets`` are those that are followed, () for all."""
+    """The rates that are known. ``request`` asks the exchange; ``markets`` are those that are followed, () for all."""
 
     def __init__(
         self,
         listings: Listings,
-        ask: Callable[[Sequence[str]], Awaitable[Told]],
+        request: Callable[[Sequence[str]], Awaitable[Answers]],
         sink: Sink,
         markets: Collection[str] = (),
     ) -> None:
-        self._listings, self._ask, self._sink, self._markets = listings, ask, sink, markets
+        self._listings, self._request, self._sink, self._markets = listings, request, sink, markets
         self._rates: dict[str, FeeRates] = {}
         self._due, self._hurry = FeesDue(), asyncio.Event()
 
     async def keep(self) -> None:
-        """Ask when it is due, until cancelled."""
+        """Request them when they are due, until cancelled."""
         while True:
             self._hurry.clear()
-            with suppress(TimeoutError):  # then it is due
-                async with asyncio.timeout(self._due.wait(time.monotonic())):
-                    await self._hurry.wait()
-                continue
-            await self._read()
+            if not await is_set_within(self._hurry, self._due.wait(time.monotonic())):
+                await self._read()
 
     async def _read(self) -> None:
-        told = await self._ask(self._due.begin(self._followed(), time.monotonic()))
-        if told.partial:
+        answers = await self._request(self._due.begin(self._followed(), time.monotonic()))
+        if answers.partial:
             self._due.failed(time.monotonic())
-        self._rates |= {one.symbol: one for one in told.events if isinstance(one, FeeRates)}
+        self._rates |= {one.symbol: one for one in answers.events if isinstance(one, FeeRates)}
         self._listings.learn(self.applied(self._listings.known()))
 
     def _followed(self) -> list[str]:
@@ -94,7 +91,7 @@ class AccountFees:
         return [one.symbol for one in known if not self._markets or one.market in self._markets]
 
     def applied(self, instruments: Iterable[Instrument]) -> Sequence[Instrument]:
-        """The same with what this account pays; where that is another rate, it is published."""
+        """The same instruments with this account's rates; where these differ, the instrument is published."""
         return [self._published(one) for one in instruments]
 
     def _published(self, instrument: Instrument) -> Instrument:
@@ -105,7 +102,7 @@ class AccountFees:
         return own
 
     def charged(self, fill: Fill) -> None:
-        """Where a fill paid another rate than is known, ask again."""
+        """Request the rate again if a fill was charged another one."""
         instrument, known = self._listings.of(fill.symbol), self._rates.get(fill.symbol)
         paid = _rate_of(fill, instrument) if instrument else None
         if paid is None or known is None:
@@ -117,6 +114,6 @@ class AccountFees:
 
 
 def _rate_of(fill: Fill, instrument: Instrument) -> Decimal | None:
-    """None where the fee was paid in a third asset, or there is nothing to compare it to."""
+    """None if the fee was paid in a third asset, or there is nothing to compare it with."""
     value = {instrument.quote: fill.quantity * fill.price, instrument.base: fill.quantity}.get(fill.fee_asset)
     return fill.fee / value if value else None

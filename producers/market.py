@@ -1,72 +1,66 @@
-"""Public feeds to topics: instruments, quotes, trades, funding, pictures of books, and what happens to exchanges."""
+"""Public feeds to topics: instruments, quotes, trades, funding, snapshots of books, and the status of exchanges."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from functools import partial
 
 from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKind
 from neuroflux.engine.health.state import MARKET
-from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.config import INSTRUMENTS_SECONDS
 from neuroflux.exchanges.kit.events import PageNeeded, SnapshotNeeded
 from neuroflux.exchanges.kit.interface import Exchange
-from neuroflux.exchanges.kit.requests import Subscription
+from neuroflux.exchanges.kit.requests import Answer, Subscription
+from neuroflux.http.client import Client
 from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.registry import load_codec
 from neuroflux.records.sink import Drained, Sink
 from neuroflux.records.topics import INSTRUMENTS, STATUS
 from neuroflux.runtime.clock import wall
-from neuroflux.runtime.readiness import ready
 from neuroflux.runtime.settings import Settings
-from producers.asking import PAGES, patiently
 from producers.book_schedule import INTERVAL
-from producers.clock_probe import Vitals
 from producers.conflation import Conflated
 from producers.logged import follow_listings, listings_reader, logged
 from producers.normaliser import Normaliser, Want
-from producers.rest import Rest
+from producers.retries import LIST_RETRY_SECONDS, PAGES, ListReader, follow_each, is_set_within, patiently
 from producers.socket import Socket
+from producers.vital_signs import VitalSigns
 
 SNAPSHOT_WORKERS = 4
-LISTED_AGAIN_SECONDS = 10.0
-"""Between two readings of an exchange's list, where another stage has read something new, or it could not be read."""
 
 log = logging.getLogger(__name__)
-
 
 Make = Callable[[Exchange, Sink, Want], Normaliser]
 
 
 class ExchangeMarket:
-    """The sockets, requests and the clock of one exchange's public data; what they bring goes to its normaliser."""
+    """The sockets, requests and the clock of one exchange's public data; what they receive goes to its normaliser."""
 
-    def __init__(self, exchange: Exchange, sink: Drained, rest: Rest, make: Make = Normaliser) -> None:
-        self._exchange, self._sink, self._rest = exchange, sink, rest
-        self._wanted: asyncio.Queue[SnapshotNeeded | PageNeeded] = asyncio.Queue()
+    def __init__(self, exchange: Exchange, sink: Drained, client: Client, make: Make = Normaliser) -> None:
+        self._exchange, self._sink, self._client = exchange, sink, client
+        self._list = ListReader(client, self._parse, self._malformed)
+        self._needed: asyncio.Queue[SnapshotNeeded | PageNeeded] = asyncio.Queue()
         self._asked: set[str] = set()
         self._pages = 0
         self._markets: Sequence[str] = ()
         self._followed: dict[str, set[int]] = {}
         self._sockets: dict[int, tuple[Socket, Subscription, asyncio.Task[None]]] = {}
         self._relist = asyncio.Event()
-        self.normaliser = make(exchange, sink, self._want)
+        self.normaliser = make(exchange, sink, self._request)
         self.normaliser.on_reopen = self._reopen
         self.normaliser.on_resubscribe = self._resubscribe
 
     async def load(self, markets: Sequence[str]) -> list[str]:
-        """Fetch and publish the instruments; the symbols to follow. Tries until there is a list."""
+        """Fetch and publish the instruments, until that succeeds; return the symbols to follow."""
         self._markets = markets
-        while True:
-            if await self._list():
-                return self._chosen()
-            await asyncio.sleep(LISTED_AGAIN_SECONDS)
+        await self._list.first()
+        return self._chosen()
 
-    def heard(self, instrument: Instrument) -> None:
-        """Take what another stage read of the exchange's list: where it is news, the list is read again."""
+    def read_elsewhere(self, instrument: Instrument) -> None:
+        """Another stage has read this in the exchange's list; if it differs from ours, ours is read again."""
         if self.normaliser.is_news(instrument):
             self._relist.set()
 
@@ -77,8 +71,8 @@ class ExchangeMarket:
             for _ in range(SNAPSHOT_WORKERS):
                 tasks.create_task(self._fetch())
             tasks.create_task(self._publish_books())
-            tasks.create_task(Vitals(self._exchange, self._rest, self._tell, MARKET).watch())
-            tasks.create_task(self._list_again(address, tasks))
+            tasks.create_task(VitalSigns(self._client).watch())
+            tasks.create_task(self._read_list_again(address, tasks))
             for socket, _, _ in [*self._sockets.values()]:
                 await socket.tried.wait()
             tried.set()
@@ -98,7 +92,7 @@ class ExchangeMarket:
                 self._followed[symbol].add(number)
 
     async def _unfollow(self, symbols: Collection[str]) -> None:
-        """Close what brings these symbols."""
+        """Close the sockets of these symbols."""
         numbers = {number for symbol in symbols for number in self._followed.pop(symbol)}
         closing = [self._sockets.pop(number)[2] for number in sorted(numbers)]
         for task in closing:
@@ -119,31 +113,24 @@ class ExchangeMarket:
 
     # ── the list of instruments ──────────────────────────────────────────────────────────────────────────────────
 
-    async def _list(self) -> bool:
-        """Read it and publish what is new; False where it could not be read, with a status."""
-        answers = [await patiently(self._rest, request) for request in self._exchange.instruments_requests()]
-        try:
-            self.normaliser.instruments(answers, wall())
-        except NeuroFluxError as error:
-            why = f"the list of instruments: {error}"
-            self._tell(ExchangeStatus(self._exchange.ID, MARKET, StatusKind.MALFORMED, 0.0, why, wall()))
-            return False
-        return True
+    def _parse(self, answers: Sequence[Answer]) -> Sequence[Instrument]:
+        return self.normaliser.instruments(answers, wall())
 
-    async def _list_again(self, address: str, tasks: asyncio.TaskGroup) -> None:
-        """Regularly, and where another stage has read something new."""
+    def _malformed(self, why: str) -> None:
+        self._publish(ExchangeStatus(self._exchange.ID, MARKET, StatusKind.MALFORMED, 0.0, why, wall()))
+
+    async def _read_list_again(self, address: str, tasks: asyncio.TaskGroup) -> None:
+        """Regularly, and when another stage has read something new."""
         while True:
             self._relist.clear()
-            await asyncio.sleep(LISTED_AGAIN_SECONDS)
-            with suppress(TimeoutError):  # then it is time
-                async with asyncio.timeout(INSTRUMENTS_SECONDS - LISTED_AGAIN_SECONDS):
-                    await self._relist.wait()
-            if await self._list():
+            await asyncio.sleep(LIST_RETRY_SECONDS)
+            await is_set_within(self._relist, INSTRUMENTS_SECONDS - LIST_RETRY_SECONDS)
+            if await self._list.read() is not None:
                 await self._follow_changes(address, tasks)
 
     async def _follow_changes(self, address: str, tasks: asyncio.TaskGroup) -> None:
-        """What is new gets sockets of its own. Those that brought what is gone are opened without it, with all that
-        is followed beside it; what is halted stays, for when it goes on."""
+        """Open sockets for new symbols. The sockets of delisted ones are opened again without them, together with all
+        symbols that share a socket with them; halted ones keep theirs, until trading resumes."""
         listed = {one.symbol for one in self.normaliser.listed}
         beside = _beside({symbol for symbol in self._followed if symbol not in listed}, self._followed)
         await self._unfollow(beside)
@@ -161,34 +148,33 @@ class ExchangeMarket:
             self.normaliser.passed(wall())
             await self.drain()
 
-    def _want(self, wish: SnapshotNeeded | PageNeeded) -> None:
-        if isinstance(wish, PageNeeded):
-            self._want_page(wish)
-        elif wish.symbol not in self._asked:
-            self._asked.add(wish.symbol)
-            self._wanted.put_nowait(wish)
+    def _request(self, needed: SnapshotNeeded | PageNeeded) -> None:
+        if isinstance(needed, PageNeeded):
+            self._request_page(needed)
+        elif needed.symbol not in self._asked:
+            self._asked.add(needed.symbol)
+            self._needed.put_nowait(needed)
 
-    def _want_page(self, wish: PageNeeded) -> None:
-        """A list has no end where every answer asks for one more."""
+    def _request_page(self, needed: PageNeeded) -> None:
+        """A list of which every answer asks for one more page is cut off."""
         self._pages += 1
         if self._pages <= PAGES:
-            self._wanted.put_nowait(wish)
+            self._needed.put_nowait(needed)
             return
-        why = f"{wish.request.path.partition('?')[0]}: not read beyond {PAGES} pages"
-        self._tell(ExchangeStatus(self._exchange.ID, MARKET, StatusKind.MALFORMED, 0.0, why, wall()))
+        self._malformed(f"{needed.request.path.partition('?')[0]}: not read beyond {PAGES} pages")
 
     async def _fetch(self) -> None:
         while True:
-            wish = await self._wanted.get()
-            symbol = wish.symbol if isinstance(wish, SnapshotNeeded) else ""
-            answer = await patiently(self._rest, wish.request)
+            needed = await self._needed.get()
+            symbol = needed.symbol if isinstance(needed, SnapshotNeeded) else ""
+            answer = await patiently(self._client, needed.request)
             self._asked.discard(symbol)
             pages = self._pages
             self.normaliser.answer(symbol, answer, wall())
-            if isinstance(wish, PageNeeded) and self._pages == pages:
+            if isinstance(needed, PageNeeded) and self._pages == pages:
                 self._pages = 0  # it was the last
 
-    def _tell(self, status: ExchangeStatus) -> None:
+    def _publish(self, status: ExchangeStatus) -> None:
         self._sink.publish(STATUS, status)
 
 
@@ -223,14 +209,14 @@ class Followed:
 
 
 async def main(settings: Settings) -> None:
-    """Follow every exchange until cancelled; one that is down does not hold the others."""
+    """Follow every exchange until cancelled."""
     codec = await load_codec(settings)
     before = await logged(settings, codec, (INSTRUMENTS,))
     following = dict[str, ExchangeMarket]()
 
-    def heard(instrument: Instrument) -> None:
+    def read_elsewhere(instrument: Instrument) -> None:
         if instrument.exchange in following:
-            following[instrument.exchange].heard(instrument)
+            following[instrument.exchange].read_elsewhere(instrument)
 
     async with (
         Publisher(settings, codec, client_id="market") as publisher,
@@ -238,7 +224,7 @@ async def main(settings: Settings) -> None:
         asyncio.TaskGroup() as tasks,
     ):
         tasks.create_task(follow_all(settings, Conflated(publisher), before=before, following=following))
-        tasks.create_task(follow_listings(listings, heard))
+        tasks.create_task(follow_listings(listings, read_elsewhere))
 
 
 async def follow_all(
@@ -248,38 +234,18 @@ async def follow_all(
     before: Iterable[Instrument] = (),
     following: dict[str, ExchangeMarket] | None = None,
 ) -> None:
-    """Until cancelled; the stage is ready when each exchange was tried, or ten seconds have not been enough.
+    """Until cancelled. ``before`` is what the log has of the exchanges' lists; ``following`` receives one
+    ``ExchangeMarket`` for each exchange."""
+    markets = {} if following is None else following
 
-    ``before`` is what the log has of the exchanges' lists. ``following`` gets what follows each exchange.
-    """
-    tried = {name: asyncio.Event() for name in settings.exchanges}
-    of = {} if following is None else following
-    async with asyncio.TaskGroup() as tasks:
-        for name in settings.exchanges:
-            own = [one for one in before if one.exchange == name]
-            tasks.create_task(_follow(settings, name, sink, make, tried[name], own, of))
-        tasks.create_task(_when_tried(tried.values()))
+    async def follow(name: str, tried: asyncio.Event) -> None:
+        exchange = exchange_of(name)
+        async with Client(exchange, settings.rest_url(name), MARKET, partial(sink.publish, STATUS)) as client:
+            market = ExchangeMarket(exchange, sink, client, make)
+            market.normaliser.logged([one for one in before if one.exchange == name])
+            symbols = await market.load(settings.markets)
+            markets[name] = market
+            log.info("%s: following %d symbols", name, len(symbols))
+            await market.run(settings.ws_url(name), symbols, tried)
 
-
-async def _follow(
-    settings: Settings,
-    name: str,
-    sink: Drained,
-    make: Make,
-    tried: asyncio.Event,
-    before: Iterable[Instrument],
-    following: dict[str, ExchangeMarket],
-) -> None:
-    exchange = exchange_of(name)
-    async with Rest(exchange, settings.rest_url(name)) as rest:
-        market = ExchangeMarket(exchange, sink, rest, make)
-        market.normaliser.logged(before)
-        symbols = await market.load(settings.markets)
-        following[name] = market
-        log.info("%s: following %d symbols", name, len(symbols))
-        await market.run(settings.ws_url(name), symbols, tried)
-
-
-async def _when_tried(every: Iterable[asyncio.Event]) -> None:
-    await asyncio.wait([asyncio.create_task(tried.wait()) for tried in every], timeout=10)
-    ready()
+    await follow_each(settings.exchanges, follow)

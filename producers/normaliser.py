@@ -16,10 +16,9 @@ from neuroflux.exchanges.kit.requests import Answer, Subscription
 from neuroflux.records.sink import Sink
 from neuroflux.records.topics import BOOKS, FUNDING, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES
 from producers.book_schedule import BookSchedule
-from producers.clock_probe import Seldom
 from producers.listings import Listings
 from producers.liveness import Liveness
-from producers.notices import Notices
+from producers.notices import Notices, OncePerSecond
 
 Want = Callable[[SnapshotNeeded | PageNeeded], None]
 """Is told to fetch a snapshot or a page, whose answer goes to ``Normaliser.answer``."""
@@ -41,7 +40,7 @@ class Normaliser:
         self._channels: list[str] = []
         self._book_schedule: list[BookSchedule] = []
         self._books_of: dict[str, BookSchedule] = {}
-        self._seldom = Seldom()
+        self._once_per_second = OncePerSecond()
         self._has_feed = False
         self._feed: MarketFeed
 
@@ -183,7 +182,7 @@ class Normaliser:
         if 0 < float(quote.bid_price) < float(quote.ask_price) and float(quote.bid_size) and float(quote.ask_size):
             self._sink.publish(QUOTES, quote)
             return
-        if self._seldom.now(quote.symbol, quote.received_time):
+        if self._once_per_second.passes(quote.symbol, quote.received_time):
             why = f"{quote.symbol}: bid {quote.bid_price} x {quote.bid_size}, ask {quote.ask_price} x {quote.ask_size}"
             when = quote.received_time
             status = ExchangeStatus(quote.exchange, "quotes", StatusKind.EXCLUDED, 0.0, why, when, quote.symbol)
@@ -193,7 +192,7 @@ class Normaliser:
         told = {"reason": reason, "exchange": self._exchange.ID, "channel": channel}
         headers = [(name, text.encode()) for name, text in told.items()]
         self._sink.publish_raw(MARKET_DEAD_LETTERS, None, raw, headers)
-        if self._seldom.now("malformed", now):
+        if self._once_per_second.passes("malformed", now):
             self._say(channel, StatusKind.MALFORMED, 0.0, reason, now)
 
     def _say(self, channel: str, kind: StatusKind, value: float, detail: str, now: Microseconds) -> None:

@@ -1,59 +1,35 @@
-"""The way to the exchanges' REST: sends what adapters built, keeps their limits and clocks, tells how it went.
-
-An answer that can't be had is one of two errors: ``Unsent``, the request never left, and ``Unanswered``, nobody knows
-what became of it.
-"""
+"""What the execution sends to the exchanges: orders first, and what is published about how that went."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-import aiohttp
-import msgspec
 from msgspec import Struct
 
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
 from neuroflux.engine.health.state import ORDERS, REST
-from neuroflux.errors import NeuroFluxError, Unreachable
-from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
+from neuroflux.errors import NeuroFluxError
+from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.exchanges.kit.interface import Exchange, OrderClient
-from neuroflux.exchanges.kit.requests import Answer, Request, Usage
-from neuroflux.http.budget import Budget, Urgency
-from neuroflux.http.exchange_http import FAILURES, ask, why
-from neuroflux.http.queue import Queue
+from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.http.budget import Urgency
+from neuroflux.http.client import REFUSED, Client, Unanswered
+from neuroflux.http.clock_probe import measure_clock
 from neuroflux.runtime.clock import wall
 
 SAMPLE_SECONDS = 1.0
 """Latency and usage are published at most this often for each exchange."""
 SKEW_SECONDS = 15.0
-"""How often an exchange's clock is compared with ours; also the sign of life of a quiet exchange."""
-CONNECTIONS = 50
-RECENT = 20
-"""Of so many requests the share that failed is known."""
-FAILING = 2
-"""So many requests in a row without an answer, or with a server's error, and the exchange counts as failing."""
-REFUSED = 400
-SERVER_ERROR = 500
-MINUTE: Microseconds = 60_000_000
-ORDER_WEIGHT = 1
-"""Of a new order, on every exchange that there is."""
-
-
-class Unsent(Unreachable):
-    """No connection: the request never left."""
-
-
-class Unanswered(Unreachable):
-    """The request may have arrived; the answer did not."""
+"""How often an exchange's clock is compared with ours; also the sign of life of an exchange without orders."""
 
 
 class Account(Struct, frozen=True):
-    """One exchange that we may trade on; ``order_client`` gives the desk that knows the newest instruments."""
+    """One exchange that we may trade on; ``order_client`` returns the one that knows the newest instruments."""
 
     exchange: Exchange
     order_client: Callable[[], OrderClient]
@@ -61,40 +37,32 @@ class Account(Struct, frozen=True):
 
 
 class Line(Struct):
-    """The open way to one exchange. ``offset`` is its clock less ours, in microseconds."""
+    """The connection of one account. ``sampled`` and ``measured`` are monotonic seconds."""
 
     account: Account
-    session: aiohttp.ClientSession
-    queue: Queue
+    client: Client
     measuring: asyncio.Lock
     reached: bool = False
-    offset: Microseconds = 0
     risk_held_until: float = float("-inf")
-    failures: deque[bool] = msgspec.field(default_factory=lambda: deque(maxlen=RECENT))
-    failed: str = ""
-    failed_in_a_row: int = 0
-    sampled: float = 0.0
+    sampled: float = float("-inf")
     measured: float = float("-inf")
 
 
 class Gateway:
-    """Async context manager. ``tell`` is called with every status to publish."""
+    """Async context manager. ``publish`` is called with every status."""
 
-    def __init__(self, accounts: Mapping[str, Account], tell: Callable[[ExchangeStatus], None]) -> None:
-        self._accounts = accounts
-        self._tell = tell
+    def __init__(self, accounts: Mapping[str, Account], publish: Callable[[ExchangeStatus], None]) -> None:
+        self._accounts, self._publish = accounts, publish
         self._lines: dict[str, Line] = {}
         self._clocks: list[asyncio.Task[None]] = []
+        self._opened = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         for name, account in self._accounts.items():
-            session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS, keepalive_timeout=60))
-            now = asyncio.get_running_loop().time()
-            rates = [(one.most, float(one.seconds)) for one in account.exchange.ORDER_RATES]
-            budget = Budget(account.exchange.WEIGHT_PER_MINUTE, RATE_LIMIT_BUFFER, now, rates)
-            self._lines[name] = Line(account, session, Queue(budget), asyncio.Lock())
+            client = Client(account.exchange, account.address, REST, self._publish)
+            self._lines[name] = Line(account, await self._opened.enter_async_context(client), asyncio.Lock())
         await asyncio.gather(*(self.measure(name) for name in self._lines))
-        self._clocks = [asyncio.create_task(self._keep_time(name)) for name in self._lines]
+        self._clocks = [asyncio.create_task(self._measure_regularly(name)) for name in self._lines]
         return self
 
     async def __aexit__(
@@ -103,8 +71,7 @@ class Gateway:
         for clock in self._clocks:
             clock.cancel()
         await asyncio.gather(*self._clocks, return_exceptions=True)
-        for line in self._lines.values():
-            await line.session.close()
+        await self._opened.aclose()
 
     @property
     def exchanges(self) -> Sequence[str]:
@@ -114,154 +81,106 @@ class Gateway:
         return self._lines[exchange].account.order_client()
 
     def now(self, exchange: str) -> Microseconds:
-        """The exchange's time, as far as we know it."""
-        return wall() + self._lines[exchange].offset
+        """The exchange's time, as far as it is known."""
+        return self._lines[exchange].client.now()
 
     def offset(self, exchange: str) -> Microseconds:
-        """The exchange's clock less ours."""
-        return self._lines[exchange].offset
+        """The exchange's clock minus ours."""
+        return self._lines[exchange].client.offset
+
+    # ── what an exchange accepts now ─────────────────────────────────────────────────────────────────────────────
 
     def held(self, exchange: str) -> float:
-        """Seconds for which the exchange asked us to stay away."""
-        return self._lines[exchange].queue.budget.held(asyncio.get_running_loop().time())
+        """Seconds for which the exchange asks us to send nothing."""
+        return self._lines[exchange].client.held
 
     def error_rate(self, exchange: str) -> float:
-        """The share of the last requests that were not answered, or answered with a server's error."""
-        failures = self._lines[exchange].failures
-        return sum(failures) / RECENT
+        """The share of the last requests that got no answer, or a server error."""
+        return self._lines[exchange].client.failures.rate
 
     def failing(self, exchange: str) -> str:
-        """Why the exchange counts as failing, by our own requests of this moment; "" where it does not."""
-        line = self._lines[exchange]
-        return line.failed if line.failed_in_a_row >= FAILING else ""
+        """Why the exchange counts as failing, by our own last requests; "" if it does not."""
+        return self._lines[exchange].client.failures.reason
 
     def bound(self, exchange: str, bounds: Mapping[str, float]) -> None:
-        """Keep a lower rate than the exchange's own where ``weight_per_minute`` asks for it."""
-        line = self._lines.get(exchange)
-        if line is not None:
-            most = line.account.exchange.WEIGHT_PER_MINUTE
-            asked = int(bounds.get("weight_per_minute", most))
-            line.queue.budget.bound(min(most, asked), asyncio.get_running_loop().time())
+        """Keep to a lower rate than the exchange's own where ``weight_per_minute`` is set."""
+        if exchange in self._lines:
+            line = self._lines[exchange]
+            line.client.bound(int(bounds.get("weight_per_minute", line.account.exchange.WEIGHT_PER_MINUTE)))
 
     def hold(self, exchange: str, seconds: float, why: str) -> None:
-        """Send nothing for that long, and say so."""
-        now, budget = asyncio.get_running_loop().time(), self._lines[exchange].queue.budget
-        longer = seconds > budget.held(now)
-        budget.hold(seconds, now)
-        if longer:
-            self._tell(ExchangeStatus(exchange, REST, StatusKind.LIMITED, 1.0, why, wall()))
+        """Send nothing for that long, and publish it."""
+        self._lines[exchange].client.hold(seconds, why)
 
     def hold_risk(self, exchange: str, seconds: float, why: str) -> None:
-        """Send no order that opens risk for that long, and say so; everything else goes on."""
-        line, until = self._lines[exchange], asyncio.get_running_loop().time() + seconds
+        """Send no order that opens risk for that long, and publish it; everything else goes on."""
+        line, until = self._lines[exchange], _now() + seconds
         if until > line.risk_held_until:
             line.risk_held_until = until
-            self._tell(ExchangeStatus(exchange, ORDERS, StatusKind.LIMITED, 1.0, why, wall()))
+            self._publish(ExchangeStatus(exchange, ORDERS, StatusKind.LIMITED, 1.0, why, wall()))
 
     def risk_held(self, exchange: str) -> float:
         """Seconds for which the exchange takes no order that opens risk."""
-        return max(0.0, self._lines[exchange].risk_held_until - asyncio.get_running_loop().time())
+        return max(0.0, self._lines[exchange].risk_held_until - _now())
 
     def try_order(self, exchange: str, urgency: Urgency) -> bool:
-        """Whether a new order may be sent at once; it then counts."""
-        return self._lines[exchange].queue.try_turn(ORDER_WEIGHT, urgency, is_order=True)
+        """Whether a new order may be sent at once; it is then counted."""
+        return self._lines[exchange].client.try_order(urgency)
 
     def order_wait(self, exchange: str, urgency: Urgency) -> float:
         """Seconds that a new order would wait for its turn."""
-        return self._lines[exchange].queue.expected(ORDER_WEIGHT, urgency)
+        return self._lines[exchange].client.order_wait(urgency)
 
     async def order_turn(self, exchange: str, urgency: Urgency) -> None:
         """Wait until the exchange's limits allow a new order."""
-        await self._lines[exchange].queue.turn(ORDER_WEIGHT, urgency, is_order=True)
+        await self._lines[exchange].client.order_turn(urgency)
+
+    # ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def call(self, exchange: str, build: Callable[[OrderClient, Microseconds], Request]) -> Answer:
-        """Build, wait for its turn, send. Built again where it had to wait: signatures age. Raises as ``send``."""
-        line = self._lines[exchange]
-        request = build(self.order_client(exchange), self.now(exchange))
-        if not line.queue.try_turn(request.weight, Urgency.FIRST):
-            await line.queue.turn(request.weight, Urgency.FIRST)
-            request = build(self.order_client(exchange), self.now(exchange))
+        """Build, wait for the turn, send. A request that had to wait is built again: signatures expire.
+
+        Raises as ``send``.
+        """
+        client = self._lines[exchange].client
+        request = build(self.order_client(exchange), client.now())
+        if not client.try_turn(request.weight, Urgency.FIRST):
+            await client.turn(request.weight, Urgency.FIRST)
+            request = build(self.order_client(exchange), client.now())
         return await self.send(exchange, request, EXCHANGE_TIMEOUTS["read"])
 
     async def place(self, exchange: str, request: Request) -> Answer:
-        """Send an order, and tell how long its acknowledgement took. Raises as ``send``."""
+        """Send an order, and publish how long its acknowledgement took. Raises as ``send``."""
         started = time.monotonic()
         try:
             answer = await self.send(exchange, request, EXCHANGE_TIMEOUTS["order"])
         except Unanswered:
-            self._tell_latency(exchange, ORDERS, time.monotonic() - started)
+            self._publish_latency(exchange, ORDERS, time.monotonic() - started)
             raise
-        self._lines[exchange].queue.budget.order_answered(asyncio.get_running_loop().time())
-        self._tell_latency(exchange, ORDERS, time.monotonic() - started)
+        self._lines[exchange].client.order_answered()
+        self._publish_latency(exchange, ORDERS, time.monotonic() - started)
         return answer
 
     async def send(self, exchange: str, request: Request, timeout: float) -> Answer:
         """Send a request whose turn it is, once. Raises Unsent or Unanswered."""
         line = self._lines[exchange]
         started = time.monotonic()
-        try:
-            answer = await self._answer(exchange, line, request, timeout)
-        except Unreachable as error:
-            self._count(line, str(error))
-            raise
-        self._count(line, f"{exchange}: HTTP {answer.status}" if answer.status >= SERVER_ERROR else "")
+        answer = await line.client.send(request, timeout)
         self._sample(exchange, line, answer, time.monotonic() - started)
         return answer
 
-    def _count(self, line: Line, failed: str) -> None:
-        line.failures.append(bool(failed))
-        line.failed, line.failed_in_a_row = failed, line.failed_in_a_row + 1 if failed else 0
-
-    async def _answer(self, exchange: str, line: Line, request: Request, timeout: float) -> Answer:
-        try:
-            return await self._exchange_bytes(line, request, timeout)
-        except aiohttp.ClientConnectorError as error:
-            raise Unsent(f"{exchange}: no connection: {why(error)}") from None
-        except TimeoutError:
-            raise Unanswered(f"{exchange}: no answer within {timeout:g} s") from None
-        except FAILURES as error:
-            raise Unanswered(f"{exchange}: the connection broke: {why(error)}") from None
-
-    async def _exchange_bytes(self, line: Line, request: Request, timeout: float) -> Answer:
-        within = aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], total=timeout)
-        status, headers, body = await ask(line.session, line.account.address, request, within)
-        return Answer(request, status, body, headers, received_at=wall())
-
     def _sample(self, exchange: str, line: Line, answer: Answer, seconds: float) -> None:
-        usage = line.account.exchange.usage(answer)
-        share = self._used(exchange, line, usage)
-        if usage.wait is not None:
-            self.hold(exchange, usage.wait, f"HTTP {answer.status}")
         now = time.monotonic()
         if now - line.sampled < SAMPLE_SECONDS:
             return
         line.sampled = now
-        if answer.status < REFUSED:  # a refusal proves neither that requests succeed nor how long they take
-            self._tell_latency(exchange, REST, seconds)
-        if share:
-            self._tell(ExchangeStatus(exchange, REST, StatusKind.LIMITED, share, "", wall()))
+        if answer.status < REFUSED and not line.client.held:  # a refusal is no proof that requests succeed
+            self._publish_latency(exchange, REST, seconds)
+        if line.client.used:
+            self._publish(ExchangeStatus(exchange, REST, StatusKind.LIMITED, line.client.used, "", wall()))
 
-    def _used(self, exchange: str, line: Line, usage: Usage) -> float:
-        """Take in what the exchange counts, of whomever; the used share of the limit that is nearest."""
-        budget, now = line.queue.budget, asyncio.get_running_loop().time()
-        if usage.weight:
-            budget.told(usage.weight, self._until_next_minute(exchange), now)
-        if usage.is_full:
-            self._full_of_orders(exchange, budget, now)
-        shares = [budget.told_orders(seconds, count, now) for seconds, count in usage.orders.items()]
-        return max(usage.weight, float(usage.is_full), *shares, 0.0)
-
-    def _until_next_minute(self, exchange: str) -> float:
-        """Seconds by the exchange's clock, and a little more: ours is known to some milliseconds."""
-        return (MINUTE - self.now(exchange) % MINUTE) / 1e6 + 0.2
-
-    def _full_of_orders(self, exchange: str, budget: Budget, now: float) -> None:
-        """Send no new order until the exchange counts fewer, and say so; everything else goes on."""
-        budget.full_of_orders(now)
-        self._tell(ExchangeStatus(exchange, ORDERS, StatusKind.LIMITED, 1.0, "too many new orders", wall()))
-
-    def _tell_latency(self, exchange: str, channel: str, seconds: float) -> None:
-        self._tell(ExchangeStatus(exchange, channel, StatusKind.LATENCY, seconds * 1e3, "", wall()))
+    def _publish_latency(self, exchange: str, channel: str, seconds: float) -> None:
+        self._publish(ExchangeStatus(exchange, channel, StatusKind.LATENCY, seconds * 1e3, "", wall()))
 
     # ── clocks ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -271,32 +190,34 @@ class Gateway:
         With ``since`` (monotonic) not again if it was done after that: a clock can move within the second.
         """
         line = self._lines[exchange]
-        request = line.account.exchange.server_time_request()
         async with line.measuring:
-            due = time.monotonic() - SAMPLE_SECONDS if since is None else since
-            if request is not None and line.measured <= due:
+            if line.measured <= (time.monotonic() - SAMPLE_SECONDS if since is None else since):
                 line.measured = time.monotonic()
-                await self._measure(exchange, line, request)
+                await self._measure(exchange, line)
 
-    async def _measure(self, exchange: str, line: Line, request: Request) -> None:
+    async def _measure(self, exchange: str, line: Line) -> None:
         try:
-            await line.queue.turn(request.weight, Urgency.FIRST)
-            before = wall()
-            answer = await self.send(exchange, request, EXCHANGE_TIMEOUTS["connect"])
-            line.offset = line.account.exchange.server_time(answer) - (before + wall()) // 2
+            answer = await measure_clock(line.client, EXCHANGE_TIMEOUTS["connect"])
         except NeuroFluxError as error:
             line.reached = False
-            self._tell(ExchangeStatus(exchange, REST, StatusKind.DISCONNECTED, 0.0, str(error), wall()))
+            self._publish(ExchangeStatus(exchange, REST, StatusKind.DISCONNECTED, 0.0, str(error), wall()))
             return
+        if answer is None:
+            return
+        self._sample(exchange, line, answer, (answer.received_at - answer.sent_at) / 1e6)
         if not line.reached:
             line.reached = True
-            self._tell(ExchangeStatus(exchange, REST, StatusKind.CONNECTED, 0.0, "", wall()))
-        self._tell(ExchangeStatus(exchange, REST, StatusKind.SKEW, line.offset / 1e3, "", wall()))
+            self._publish(ExchangeStatus(exchange, REST, StatusKind.CONNECTED, 0.0, "", wall()))
+        self._publish(ExchangeStatus(exchange, REST, StatusKind.SKEW, line.client.offset / 1e3, "", wall()))
 
-    async def _keep_time(self, exchange: str) -> None:
-        """At its time; of an exchange that fails more often, so that it is known at once when it is back."""
+    async def _measure_regularly(self, exchange: str) -> None:
+        """Of an exchange that fails every second, so that its recovery is known at once."""
         line = self._lines[exchange]
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
             if self.failing(exchange) or time.monotonic() - line.measured >= SKEW_SECONDS:
                 await self.measure(exchange)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from consumers.execution.gateway import Gateway, Unsent
+from consumers.execution.gateway import Gateway
 from consumers.execution.journal import Journal, Published, saved
 from neuroflux.domain import (
     ExchangeStatus,
@@ -65,6 +65,7 @@ from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.http.budget import Urgency
+from neuroflux.http.client import Unsent
 from neuroflux.kafka.publisher import Publisher
 from neuroflux.records.topics import DECISIONS, EVENTS, FILLS, STATUS, Topic
 from neuroflux.runtime.clock import wall

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from math import inf
 from typing import Any, ClassVar
 
@@ -29,12 +30,13 @@ from neuroflux.domain import (
     StatusKind,
     TransferKind,
 )
+from neuroflux.engine.health.state import REST
 from neuroflux.exchanges.kit.events import FeedEvent, FeeRates, Hold, Listing, PageNeeded, Undecodable
-from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription, Usage
+from neuroflux.exchanges.kit.requests import Answer, Keys, OrderRate, Request, Subscription, Usage
+from neuroflux.http.client import Client
 from neuroflux.records.topics import STATUS, Topic
 from neuroflux.runtime.clock import wall
 from producers.account import ExchangeAccount
-from producers.rest import Rest
 
 PATIENCE = 10
 ID = "x"
@@ -131,6 +133,7 @@ class Exchange:
 
     ID: ClassVar[str] = ID
     WEIGHT_PER_MINUTE: ClassVar[int] = 100_000
+    ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = ()
 
     def __init__(self) -> None:
         self.listing_now = Listing((BTC,))
@@ -261,15 +264,17 @@ class Venue:
 async def followed(
     exchange: Exchange, venue: Venue, kept: Kept, *before: Balance | Position
 ) -> AsyncIterator[ExchangeAccount]:
-    async with TestServer(venue.app) as server, Rest(exchange, str(server.make_url("/"))) as rest:  # type: ignore[arg-type]
-        account = ExchangeAccount(exchange, Keys("k", "s"), kept, rest, before)  # type: ignore[arg-type]
-        running = asyncio.create_task(account.run(f"ws://127.0.0.1:{server.port}", asyncio.Event()))
-        try:
-            yield account
-            assert not running.done(), running
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+    async with TestServer(venue.app) as server:
+        client = Client(exchange, str(server.make_url("/")), REST, partial(kept.publish, STATUS))  # type: ignore[arg-type]
+        async with client:
+            account = ExchangeAccount(exchange, Keys("k", "s"), kept, client, before)  # type: ignore[arg-type]
+            running = asyncio.create_task(account.run(f"ws://127.0.0.1:{server.port}", asyncio.Event()))
+            try:
+                yield account
+                assert not running.done(), running
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
 
 
 def balance(asset: str, total: int) -> Balance:

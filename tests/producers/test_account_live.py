@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,13 +17,14 @@ import producers.account
 import producers.due
 import producers.figures
 from neuroflux.domain import StatusKind
+from neuroflux.engine.health.state import REST
 from neuroflux.exchanges.catalogue import exchange
 from neuroflux.exchanges.kit.requests import Keys
+from neuroflux.http.client import Client
 from neuroflux.records.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, INSTRUMENTS, STATUS, TRANSFERS, Topic
 from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.server import Served, serve
 from producers.account import ExchangeAccount
-from producers.rest import Rest
 
 PATIENCE = 20
 D = Decimal
@@ -54,8 +56,8 @@ async def following(served: Served, name: str, kept: Kept) -> AsyncIterator[None
     demo = served.simulation.dialects[name].account()
     keys = Keys(demo.address or demo.key, demo.secret)
     on, address = exchange(name), f"{served.url}/{name.removesuffix('usdm')}"
-    async with Rest(on, address) as rest:
-        account = ExchangeAccount(on, keys, kept, rest, ())  # type: ignore[arg-type]
+    async with Client(on, address, REST, partial(kept.publish, STATUS)) as client:
+        account = ExchangeAccount(on, keys, kept, client, ())  # type: ignore[arg-type]
         running = asyncio.create_task(account.run(address.replace("http", "ws", 1), asyncio.Event()))
         await kept.until(lambda: StatusKind.CONNECTED in kinds(kept))
         try:

@@ -9,13 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 import producers.account
-import producers.asking
+import producers.account_round
 import producers.due
 from neuroflux.domain import StatusKind
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.records.topics import BALANCES, INSTRUMENTS, POSITIONS, STATUS, TRANSFERS
 from neuroflux.runtime.clock import wall
-from producers.clock_probe import EVERY_SECONDS
+from producers.vital_signs import EVERY_SECONDS
 from tests.producers.exchange import BTC, Exchange, Kept, Venue, balance, followed, instrument
 
 NEW = instrument("NEW/USDT:USDT", "NEWUSDT")
@@ -132,7 +132,7 @@ async def test_a_list_in_pages_is_read_to_its_end(kept: Kept, venue: Venue, exch
 async def test_a_list_without_an_end_is_not_read_for_ever_and_takes_nothing_away(
     kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(producers.asking, "PAGES", 5)
+    monkeypatch.setattr(producers.account_round, "PAGES", 5)
     venue.figures = venue.pages["1"] = [{"balance": ["A", "1"]}, {"page": "1"}]
     async with followed(exchange, venue, kept, balance("D", 9)):
         told = await kept.until(lambda: kept.statuses(StatusKind.MALFORMED))
@@ -179,19 +179,19 @@ async def test_what_is_signed_is_signed_when_its_turn_has_come(
     signed: list[tuple[int, int]] = []
     async with followed(exchange, venue, kept) as account:
         await kept.until(lambda: venue.asked["orders"] == 2)
-        turn, send = account._rest.turn, account._rest.send
+        turn, read = account._client.turn, account._client.read
 
         async def late(weight: int, *of: Any) -> None:
             await turn(weight)
             await asyncio.sleep(1.2)  # the waiting itself is what is tested
 
         async def noted(request: Any) -> Any:
-            answer = await send(request)
+            answer = await read(request)
             signed.append((int(request.path.rpartition("=")[2]), answer.sent_at))
             return answer
 
-        monkeypatch.setattr(account._rest, "turn", late)
-        monkeypatch.setattr(account._rest, "send", noted)
+        monkeypatch.setattr(account._client, "turn", late)
+        monkeypatch.setattr(account._client, "read", noted)
         await account.opened()
         await kept.until(lambda: venue.asked["orders"] == 3)
         assert max(sent - at for at, sent in signed) < 500_000

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,11 +22,11 @@ from neuroflux.engine.health.state import MARKET as MARKET_REQUESTS
 from neuroflux.exchanges.binance.spot import Binance
 from neuroflux.exchanges.kit.events import PageNeeded, Resubscribe
 from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.http.client import Client
 from neuroflux.records.topics import BOOKS, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES, Topic
 from neuroflux.runtime.clock import wall
 from producers.market import ExchangeMarket
 from producers.normaliser import Normaliser
-from producers.rest import Rest
 
 PATIENCE = 10
 SYMBOL, MARKET = "BTC/USDT", "BTC/USD"
@@ -179,8 +180,8 @@ async def market(venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(producers.book_schedule, "REPEAT", 1)
     server, exchange, publisher = TestServer(venue.app), Binance(), told
     await server.start_server()
-    async with Rest(exchange, str(server.make_url("/"))) as rest:
-        market = ExchangeMarket(exchange, publisher, rest)
+    async with Client(exchange, str(server.make_url("/")), MARKET_REQUESTS, partial(told.publish, STATUS)) as client:
+        market = ExchangeMarket(exchange, publisher, client)
         assert await market.load([MARKET]) == [SYMBOL]
         address, tried = f"ws://127.0.0.1:{server.port}", asyncio.Event()
         following = asyncio.create_task(market.run(address, [SYMBOL], tried))
@@ -338,7 +339,7 @@ async def test_an_unchanged_book_is_as_fresh_as_its_socket(venue: Venue, told: R
 
 @pytest.fixture
 def listed_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(producers.market, "LISTED_AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(producers.market, "LIST_RETRY_SECONDS", 0.1)
     monkeypatch.setattr(producers.market, "INSTRUMENTS_SECONDS", 0.2)
 
 
@@ -406,12 +407,12 @@ async def test_the_book_of_what_is_halted_is_withdrawn_and_its_socket_stays(venu
 async def test_what_another_stage_read_has_the_list_read_again(
     venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
-    monkeypatch.setattr(producers.market, "LISTED_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(producers.market, "LIST_RETRY_SECONDS", 0.0)
     venue.listed.append(("NEW", "TRADING"))
     btc = told.of(INSTRUMENTS)[0]
-    market.heard(btc)
+    market.read_elsewhere(btc)
     assert not market._relist.is_set(), "that is no news"
-    market.heard(replace(btc, symbol="NEW/USDT", name="NEWUSDT"))
+    market.read_elsewhere(replace(btc, symbol="NEW/USDT", name="NEWUSDT"))
     assert market._relist.is_set()
 
 

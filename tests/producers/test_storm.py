@@ -6,21 +6,23 @@ import asyncio
 import json
 import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
-import producers.rest
+import neuroflux.http.client
 from neuroflux.domain import BookSnapshot
+from neuroflux.engine.health.state import MARKET
 from neuroflux.exchanges.binance.spot import WEIGHT_PER_MINUTE, Binance
 from neuroflux.exchanges.config import RATE_LIMIT_BUFFER
 from neuroflux.exchanges.kit.requests import Request
-from neuroflux.records.topics import BOOKS, Topic
+from neuroflux.http.client import Client
+from neuroflux.records.topics import BOOKS, STATUS, Topic
 from neuroflux.runtime.clock import wall
 from producers.market import SNAPSHOT_WORKERS, ExchangeMarket
-from producers.rest import Rest
 
 SYMBOLS = [f"C{number}" for number in range(200)]
 SNAPSHOT_WEIGHT = 50
@@ -128,8 +130,8 @@ async def test_the_snapshots_of_two_hundred_symbols_keep_to_the_weight() -> None
     venue, proved, exchange = Venue(), Proved(), Binance()
     server = TestServer(venue.app)
     await server.start_server()
-    async with Rest(exchange, str(server.make_url("/"))) as rest:
-        market = ExchangeMarket(exchange, proved, rest)
+    async with Client(exchange, str(server.make_url("/")), MARKET, partial(proved.publish, STATUS)) as client:
+        market = ExchangeMarket(exchange, proved, client)
         symbols = await market.load([])
         work = [market.run(f"ws://127.0.0.1:{server.port}", symbols, asyncio.Event()), venue.talk()]
         running = [asyncio.create_task(one) for one in work]
@@ -151,8 +153,8 @@ async def test_the_snapshots_of_two_hundred_symbols_keep_to_the_weight() -> None
 
 
 async def test_what_others_use_of_the_exchanges_minute_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(producers.rest, "MINUTE", 1.0)
-    monkeypatch.setattr(producers.rest, "CLOCKS_DIFFER", 0.1)
+    monkeypatch.setattr(neuroflux.http.client, "MINUTE", 1.0)
+    monkeypatch.setattr(neuroflux.http.client, "CLOCKS_DIFFER", 0.1)
     asked: list[float] = []
 
     async def answer(_: web.Request) -> web.Response:
@@ -164,9 +166,9 @@ async def test_what_others_use_of_the_exchanges_minute_is_not_there(monkeypatch:
     app.router.add_get("/", answer)
     server = TestServer(app)
     await server.start_server()
-    async with Rest(Binance(), str(server.make_url(""))) as rest:
+    async with Client(Binance(), str(server.make_url("")), MARKET, lambda status: None) as client:
         for _ in range(3):
-            await rest.ask(Request("GET", "/", weight=SNAPSHOT_WEIGHT))
+            await client.ask(Request("GET", "/", weight=SNAPSHOT_WEIGHT))
     await server.close()
     first, second, third = asked
     assert int(second) > int(first), "in the exchange's next minute"

@@ -11,11 +11,12 @@ from typing import cast
 import pytest
 from aiohttp import web
 
-from consumers.execution.gateway import Account, Gateway, Unanswered, Unsent
+from consumers.execution.gateway import Account, Gateway
 from neuroflux.domain import ExchangeStatus, StatusKind
 from neuroflux.exchanges.kit.interface import Exchange, OrderClient
 from neuroflux.exchanges.kit.requests import Answer, OrderRate, Request, Usage
 from neuroflux.http.budget import Urgency
+from neuroflux.http.client import Unanswered, Unsent
 
 SKEW = 3_000_000
 PLACE = Request("POST", "/order?symbol=a%2Fb&sign=%3D+", b"x=1", {"X-KEY": "k"})
@@ -28,6 +29,7 @@ class FakeOrderClient:
 class FakeExchange:
     """Tells the usage that a header says."""
 
+    ID = "x"
     WEIGHT_PER_MINUTE = 6_000
     ORDER_RATES = (OrderRate(10, 10),)
 

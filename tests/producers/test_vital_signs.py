@@ -11,11 +11,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from neuroflux.domain import ExchangeStatus, StatusKind
+from neuroflux.engine.health.state import REST
 from neuroflux.exchanges.binance.spot import Binance
-from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.exchanges.kit.requests import Request
+from neuroflux.http.client import Client
 from neuroflux.runtime.clock import wall
-from producers.clock_probe import Vitals, corrected
-from producers.rest import Rest
+from producers.vital_signs import VitalSigns
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 NEAR = 100_000
@@ -27,11 +28,11 @@ async def on_time(_: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def measured(handler: Handler) -> AsyncIterator[tuple[Vitals, Rest, list[ExchangeStatus]]]:
+async def measured(handler: Handler) -> AsyncIterator[tuple[VitalSigns, Client, list[ExchangeStatus]]]:
     app, told = web.Application(), list[ExchangeStatus]()
     app.router.add_get("/api/v3/time", handler)
-    async with TestServer(app) as server, Rest(Binance(), str(server.make_url("/"))) as rest:
-        yield Vitals(Binance(), rest, told.append, "rest"), rest, told
+    async with TestServer(app) as server, Client(Binance(), str(server.make_url("/")), REST, told.append) as client:
+        yield VitalSigns(client), client, told
 
 
 def kinds(told: list[ExchangeStatus]) -> list[StatusKind]:
@@ -40,16 +41,16 @@ def kinds(told: list[ExchangeStatus]) -> list[StatusKind]:
 
 async def test_waiting_for_a_turn_is_no_travel_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a 418, when a turn was waited for for 70 s: the clock is measured around the sending alone."""
-    async with measured(on_time) as (vitals, rest, told):
-        turn = rest.turn
+    async with measured(on_time) as (signs, client, told):
+        turn = client.turn
 
         async def late(weight: int, *urgency: object) -> None:
             await turn(weight)
             await asyncio.sleep(1.5)  # the waiting itself is what must not count
 
-        monkeypatch.setattr(rest, "turn", late)
-        await vitals.measure()
-        assert abs(vitals.offset) < NEAR
+        monkeypatch.setattr(client, "turn", late)
+        await signs.measure()
+        assert abs(client.offset) < NEAR
         assert kinds(told) == [StatusKind.LATENCY, StatusKind.SKEW]
         assert told[0].value < 1_000
 
@@ -59,10 +60,10 @@ async def test_an_answer_that_is_none_moves_no_clock_and_is_no_latency(status: i
     async def refuse(_: web.Request) -> web.Response:
         return web.json_response({"serverTime": 1}, status=status)
 
-    async with measured(refuse) as (vitals, _, told):
-        vitals.offset = 7
-        await vitals.measure()
-        assert vitals.offset == 7
+    async with measured(refuse) as (signs, client, told):
+        client.offset = 7
+        await signs.measure()
+        assert client.offset == 7
         assert kinds(told) == [StatusKind.DISCONNECTED]
         assert str(status) in told[0].detail
 
@@ -83,32 +84,23 @@ async def test_who_asks_us_to_wait_is_limited_and_left_alone(
         said = {"code": -1003, "msg": f"Way too many requests; IP banned until {until}."}
         return web.json_response(said, status=status, headers=headers)
 
-    async with measured(limit) as (vitals, rest, told):
-        await vitals.measure()
-        assert seconds - 1 < rest.held <= seconds + 1, "a Date is to the second"
-        await vitals.measure()
+    async with measured(limit) as (signs, client, told):
+        await signs.measure()
+        assert seconds - 1 < client.held <= seconds + 1, "a Date is to the second"
+        await signs.measure()
         assert asked == 1
         assert [(one.kind, one.value) for one in told] == [(StatusKind.LIMITED, 1.0)] * 2
         assert str(status) in told[0].detail
 
 
 async def test_what_is_paid_for_later_is_asked_after_the_clock() -> None:
-    async with measured(on_time) as (vitals, rest, told):
-        rest._queue.budget.told(2.0, 0.3, asyncio.get_running_loop().time())  # nothing is left for 0.3 s
-        reading = [asyncio.create_task(rest.ask(Request("GET", "/api/v3/time", weight=4_000))) for _ in range(2)]
+    async with measured(on_time) as (signs, client, told):
+        client._queue.budget.told(2.0, 0.3, asyncio.get_running_loop().time())  # nothing is left for 0.3 s
+        reading = [asyncio.create_task(client.ask(Request("GET", "/api/v3/time", weight=4_000))) for _ in range(2)]
         await asyncio.sleep(0)
-        await vitals.measure()
+        await signs.measure()
         assert kinds(told) == [StatusKind.LATENCY, StatusKind.SKEW]
         assert sum(one.done() for one in reading) < 2
         for one in reading:
             one.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
-
-
-def test_a_slow_answer_only_bounds_the_clock() -> None:
-    def answer(took: int) -> Answer:
-        return Answer(Request("GET", "/"), 200, b"", sent_at=1_000_000, received_at=1_000_000 + took)
-
-    assert corrected(0, 5_200_000, answer(400_000)) == 4_000_000
-    assert corrected(0, 9_000_000, answer(70_000_000)) == 0, "it proves nothing against what we know"
-    assert corrected(9_000_000, 2_000_000, answer(4_000_000)) == 1_000_000, "it proves that the clock was moved back"

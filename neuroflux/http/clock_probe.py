@@ -1,0 +1,39 @@
+"""An exchange's clock, measured against ours by its own answers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from neuroflux.domain import Microseconds
+from neuroflux.errors import Refused
+from neuroflux.exchanges.kit.requests import Answer
+from neuroflux.http.budget import Seconds, Urgency
+from neuroflux.http.client import Client
+
+OK: Final = 200
+PRECISE: Microseconds = 1_000_000
+"""An answer that took no longer than this sets the clock; a slower one only bounds it."""
+
+
+async def measure_clock(client: Client, timeout: Seconds) -> Answer | None:
+    """Ask for the exchange's time and correct the client's ``offset``; None for an exchange that reports no time.
+
+    Raises as ``Client.read``, and Refused or MalformedFrame for an answer without a time.
+    """
+    request = client.exchange.server_time_request()
+    if request is None:
+        return None
+    await client.turn(request.weight, Urgency.FIRST)
+    answer = await client.read(request, timeout)
+    if answer.status != OK:
+        raise Refused(f"HTTP {answer.status}: {answer.body[:200]!r}")
+    client.offset = corrected(client.offset, client.exchange.server_time(answer), answer)
+    return answer
+
+
+def corrected(offset: Microseconds, server_time: Microseconds, answer: Answer) -> Microseconds:
+    """The offset that agrees with an answer: the exchange read its clock after the request and before the answer."""
+    least, most = server_time - answer.received_at, server_time - answer.sent_at
+    if most - least <= PRECISE:
+        return (least + most) // 2
+    return min(max(offset, least), most)
