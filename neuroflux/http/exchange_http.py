@@ -1,8 +1,8 @@
-"""How our processes ask an exchange over HTTP: once, no redirects, bounded answers, and errors without what is signed.
+"""One HTTP request to an exchange: sent once, without redirects, with a bounded answer and errors without secrets.
 
-A redirect would carry the key and the signature to whoever it names. An answer without an end, or a small one that
-unpacks to a huge one, would take the memory of the process that trades. And what an HTTP client says of a failed
-request holds its URL and headers, so of an error only its kind is told.
+A redirect would send the key and the signature to another address. An answer without an end, or a small one that
+unpacks to a huge one, would take the memory of the process that trades. The text of an HTTP client's error has the URL
+and the headers of the request, so only the kind of the error is reported.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Final
 import aiohttp
 import yarl
 
-from neuroflux.exchanges.kit.requests import Request
+from neuroflux.errors import Unreachable
+from neuroflux.exchanges.kit.requests import Answer, Request
 
 MOST_BYTES: Final = 64 * 2**20
-"""Of one answer, unpacked. The largest is Binance's list of instruments, of some 20 MB."""
+"""Of one answer, unpacked. The largest is Binance's list of instruments, some 20 MB."""
 _PIECE: Final = 2**16
 
 FAILURES: Final = (aiohttp.ClientError, OSError, TimeoutError)
-"""What asking raises where no answer came, or none that can be used."""
+"""What a request raises that gets no answer, or none that can be used."""
 
 
 class TooLarge(aiohttp.ClientPayloadError):
@@ -37,11 +38,11 @@ async def ask(
     timeout: aiohttp.ClientTimeout,
     context: object = None,
 ) -> tuple[int, dict[str, str], bytes]:
-    """Send a request to an address; the answer's status, headers by lower-case name, and body.
+    """Send a request to an address; return the answer's status, headers by lower-case name, and body.
 
-    ``context`` is handed to the session's traces. Raises one of ``FAILURES``.
+    ``context`` is passed to the session's traces. Raises one of ``FAILURES``.
     """
-    url = yarl.URL(address.rstrip("/") + request.path, encoded=True)  # as it was signed: nothing is quoted again
+    url = yarl.URL(address.rstrip("/") + request.path, encoded=True)  # as it was signed: it must not be quoted again
     async with session.request(
         request.method,
         url,
@@ -57,6 +58,18 @@ async def ask(
         return response.status, headers, await _bounded(response)
 
 
+async def answer_to(
+    session: aiohttp.ClientSession, address: str, request: Request, timeout: aiohttp.ClientTimeout, name: str
+) -> Answer:
+    """For a command that sends a few requests and ends: ``ask`` without a rate budget. Raises Unreachable, with the
+    reason after ``name``."""
+    try:
+        status, headers, body = await ask(session, address, request, timeout)
+    except FAILURES as error:
+        raise Unreachable(f"{name}: {why(error)}") from None
+    return Answer(request, status, body, headers)
+
+
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     pieces: list[bytes] = []
     left = MOST_BYTES
@@ -69,10 +82,10 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def why(error: BaseException) -> str:
-    """What went wrong, for logs and people: the kind of error, and what the system said of it; no URL, no header.
+    """What went wrong, for logs and people: the kind of error and the system's text for it; no URL, no header.
 
     >>> why(ConnectionResetError(104, "Connection reset by peer"))
     'ConnectionResetError: Connection reset by peer'
     """
-    said = getattr(error, "strerror", None)
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    text = getattr(error, "strerror", None)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

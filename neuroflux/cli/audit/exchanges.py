@@ -12,12 +12,12 @@ from msgspec import Struct
 
 from neuroflux.cli.audit.reading import Own
 from neuroflux.domain import Microseconds
-from neuroflux.errors import NeuroFluxError, Unreachable
+from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.catalogue import own_answers
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnAnswers, OwnTop
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
-from neuroflux.http.exchange_http import FAILURES, ask, why
+from neuroflux.http.exchange_http import answer_to
 from neuroflux.manager.initialise import find_simulated
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
@@ -90,10 +90,10 @@ class ExchangeReader:
         """Accounts with the fills and orders of the traded instruments since then, and the tops of the quoted ones."""
         self._readings += 1
         unread: dict[tuple[str, str], str] = {}
-        parts = [self._exchange(one, traded, quoted, since, unread) for one in self._accesses]
+        parts = [self._read_exchange(one, traded, quoted, since, unread) for one in self._accesses]
         return ExchangeReadings(dict(await asyncio.gather(*parts)), unread)
 
-    async def _exchange(
+    async def _read_exchange(
         self,
         access: Access,
         traded: Mapping[str, Collection[str]],
@@ -156,11 +156,7 @@ class ExchangeReader:
         return await asyncio.gather(*(self._ask(access, one) for one in requests))
 
     async def _ask(self, access: Access, request: Request) -> Answer:
-        try:
-            status, headers, body = await ask(self._session, access.address, request, TIMEOUT)
-        except FAILURES as error:
-            raise Unreachable(f"{request.tag}: {why(error)}") from None
-        return Answer(request, status, body, headers)
+        return await answer_to(self._session, access.address, request, TIMEOUT, request.tag)
 
 
 def _traded_first(quoted: Collection[str], traded: Collection[str]) -> list[str]:

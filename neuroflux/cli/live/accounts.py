@@ -9,11 +9,11 @@ import aiohttp
 from msgspec import Struct
 
 from neuroflux.domain import Microseconds
-from neuroflux.errors import NeuroFluxError, Unreachable
+from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
-from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, Request
-from neuroflux.http.exchange_http import FAILURES, ask, why
+from neuroflux.exchanges.kit.requests import KeyQuestion, KeyRights, Keys
+from neuroflux.http.exchange_http import answer_to
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
 
@@ -58,7 +58,7 @@ async def _rights(session: aiohttp.ClientSession, settings: Settings, name: str,
         address = settings.rest_url(draft.at)
         now = await _exchange_time(session, address, draft)
         query = on.key_question(keys, now) or draft
-        return on.key_rights(keys, await _answer(session, address, query.request))
+        return on.key_rights(keys, await answer_to(session, address, query.request, TIMEOUT, address))
     except NeuroFluxError as error:
         return KeyRights(None, f"could not be checked: {error}")
 
@@ -67,12 +67,6 @@ async def _exchange_time(session: aiohttp.ClientSession, address: str, query: Ke
     """The exchange's clock: a signed request must carry its time."""
     at = exchange_of(query.at)
     request = at.server_time_request()
-    return at.server_time(await _answer(session, address, request)) if request is not None else wall()
-
-
-async def _answer(session: aiohttp.ClientSession, address: str, request: Request) -> Answer:
-    try:
-        status, headers, body = await ask(session, address, request, TIMEOUT)
-    except FAILURES as error:
-        raise Unreachable(f"{address}: {why(error)}") from None
-    return Answer(request, status, body, headers)
+    if request is None:
+        return wall()
+    return at.server_time(await answer_to(session, address, request, TIMEOUT, address))
