@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -14,6 +14,7 @@ from neuroflux.errors import RateLimited, Transient
 from neuroflux.exchanges.kit.events import FeedEvent, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import Feed
 from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.http.budget import Urgency
 from neuroflux.http.client import Client
 from neuroflux.runtime.clock import wall
 from producers.retries import PAGES
@@ -32,6 +33,14 @@ log = logging.getLogger(__name__)
 
 def subject_of(request: Request) -> Subject:
     return request.method, request.path.partition("?")[0], request.body
+
+
+def _weights(requests: Sequence[Request]) -> Counter[str]:
+    """By bucket."""
+    weights = Counter[str]()
+    for request in requests:
+        weights[request.bucket] += request.weight
+    return weights
 
 
 class Answers(Struct, frozen=True):
@@ -62,7 +71,8 @@ class AccountRound:
     async def all(self, build: Build) -> Answers:
         """Send all that ``build`` builds; it is called again once the weight may be spent, since signatures expire."""
         if requests := build(self._client.now()):
-            await self._client.turn(sum(request.weight for request in requests))
+            for bucket, weight in _weights(requests).items():
+                await self._client.turn(weight, Urgency.READ, bucket)
             await self._each(build)
         return Answers(self._events, self._asked, wall(), self._partial, self._unread(), self._refusals)
 

@@ -144,8 +144,8 @@ class Gateway:
         """
         client = self._lines[exchange].client
         request = build(self.order_client(exchange), client.now())
-        if not client.try_turn(request.weight, Urgency.FIRST):
-            await client.turn(request.weight, Urgency.FIRST)
+        if not client.try_turn(request.weight, Urgency.FIRST, request.bucket):
+            await client.turn(request.weight, Urgency.FIRST, request.bucket)
             request = build(self.order_client(exchange), client.now())
         return await self.send(exchange, request, EXCHANGE_TIMEOUTS["read"])
 

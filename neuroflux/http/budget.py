@@ -1,4 +1,4 @@
-"""An exchange's rate budget: its weight as a token bucket, its orders by sliding windows, and holds. No I/O."""
+"""An exchange's rate budget: weight by buckets, new orders by sliding windows, and holds. No I/O, reads no clock."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from enum import IntEnum
 from heapq import merge
 from itertools import islice
 
-Seconds = float
+from neuroflux.exchanges.kit.requests import Buckets
+from neuroflux.http.buckets import MinuteWeight, Seconds, bucket_of
 
 
 class Urgency(IntEnum):
-    """Who goes first: cancels, questions and hedges; then orders; then whatever else is read."""
+    """What is sent first: cancels, queries and hedges; then orders; then everything else that is read."""
 
     FIRST = 0
     ORDER = 1
@@ -20,14 +21,14 @@ class Urgency(IntEnum):
 
 
 LATE: Seconds = 5.0
-"""How long after it was sent an order may reach its exchange, where no answer tells when it did."""
+"""An order without an answer may reach its exchange so long after it was sent."""
 
 
 class Window:
-    """At most ``most`` new orders in any ``seconds``; of these the ``buffer`` is kept for the most urgent.
+    """At most ``most`` new orders in any ``seconds``; of these the share ``buffer`` is kept for the most urgent.
 
-    The exchange counts an order when it arrives, which is known once it is answered: until then it counts as not there
-    yet.
+    The exchange counts an order when it arrives, which is known once it is answered: until then it counts as not yet
+    arrived.
     """
 
     def __init__(self, most: int, seconds: Seconds, buffer: float) -> None:
@@ -50,13 +51,13 @@ class Window:
         self._sent.append(now)
 
     def answered(self, now: Seconds) -> None:
-        """One of those under way was answered: whichever it was, the exchange has counted one more."""
+        """One of the unanswered orders was answered: no matter which, the exchange has counted one more."""
         if self._sent:
             self._sent.popleft()
         self._counted.append(now)
 
-    def told(self, count: int, now: Seconds) -> None:
-        """The exchange has counted so many, by whomever; others' orders count from now on."""
+    def reported(self, count: int, now: Seconds) -> None:
+        """The exchange has counted so many, of any client; those of others count from now on."""
         self._forget(now)
         self._counted.extend([now] * max(0, count - len(self._counted)))
 
@@ -70,93 +71,78 @@ class Window:
 class Budget:
     """What may be spent now; times are seconds of one monotonic clock, given by the caller.
 
-    ``buffer`` is the share of ``weight_per_minute`` that is never used: others share the address's limit. ``orders``
-    are the exchange's limits of new orders: how many, in how many seconds.
+    Weight is spent in a bucket: "" is the weight per minute, ``buckets`` are the other limits. The share ``buffer`` of
+    each is never used. ``orders`` are the exchange's limits of new orders: how many, in how many seconds.
     """
 
     def __init__(
-        self, weight_per_minute: int, buffer: float, now: Seconds, orders: Iterable[tuple[int, Seconds]] = ()
+        self,
+        weight_per_minute: int,
+        buffer: float,
+        now: Seconds,
+        orders: Iterable[tuple[int, Seconds]] = (),
+        buckets: Buckets | None = None,
     ) -> None:
-        self._per_minute, self._share = weight_per_minute, 1 - buffer
-        self._capacity = weight_per_minute * self._share
-        self._tokens = self._capacity
-        self._filled_at = now
+        self._weight = MinuteWeight(weight_per_minute, buffer, now)
+        others = {name: bucket_of(limit, buffer, now) for name, limit in (buckets or {}).items()}
+        self._buckets = {"": self._weight, **others}
         self._held_until = now
-        self._left, self._left_until = self._capacity, now
         self._windows = [Window(most, seconds, buffer) for most, seconds in orders]
 
     def bound(self, weight_per_minute: int, now: Seconds) -> None:
-        """Go on with another limit, of at least one a minute; the buffer stays."""
-        self._refill(now)
-        self._per_minute = max(weight_per_minute, 1)
-        self._capacity = self._per_minute * self._share
-        self._tokens = min(self._tokens, self._capacity)
+        """Go on with another weight per minute, of at least one; the buffer stays."""
+        self._weight.bound(weight_per_minute, now)
 
-    def spend(self, weight: int, now: Seconds) -> bool:
-        """Take the weight if it is there; nothing can be taken during a hold."""
-        self._refill(now)
-        if now < self._held_until or self._tokens < min(weight, self._capacity) or self._used_up(weight, now):
+    def spend(self, weight: int, now: Seconds, bucket: str = "") -> bool:
+        """Spend the weight if that is possible now; nothing can be spent during a hold."""
+        spent_from = self._buckets[bucket]
+        if now < self._held_until or spent_from.wait(weight, now) > 0:
             return False
-        self._tokens -= weight
-        self._left -= weight
+        spent_from.spend(weight, now)
         return True
 
-    def _used_up(self, weight: int, now: Seconds) -> bool:
-        return now < self._left_until and weight > self._left
+    def wait(self, weight: int, now: Seconds, bucket: str = "") -> Seconds:
+        """How long until ``spend`` can succeed, if nothing else is spent."""
+        return max(self._held_until - now, self._buckets[bucket].wait(weight, now), 0.0)
 
-    def spend_order(self, weight: int, urgency: Urgency, now: Seconds) -> bool:
+    def spend_order(self, weight: int, urgency: Urgency, now: Seconds, bucket: str = "") -> bool:
         """The same for a new order, which the limits of orders count too."""
-        if self.wait_order(urgency, now) or not self.spend(weight, now):
+        if self.wait_order(urgency, now) or not self.spend(weight, now, bucket):
             return False
         for window in self._windows:
             window.sent(now)
         return True
 
-    def order_answered(self, now: Seconds) -> None:
-        """An order came back, with whatever answer."""
-        for window in self._windows:
-            window.answered(now)
-
-    def wait(self, weight: int, now: Seconds) -> Seconds:
-        """How long until ``spend`` can succeed, if nobody else spends."""
-        self._refill(now)
-        missing = max(0.0, min(weight, self._capacity) - self._tokens)
-        reset = self._left_until - now if self._used_up(weight, now) else 0.0
-        return max(self._held_until - now, missing / (self._capacity / 60), reset)
-
     def wait_order(self, urgency: Urgency, now: Seconds) -> Seconds:
         """How long until the limits of orders leave room for one more."""
         return max((window.wait(urgency, now) for window in self._windows), default=0.0)
 
+    def order_answered(self, now: Seconds) -> None:
+        """An order was answered, accepted or not."""
+        for window in self._windows:
+            window.answered(now)
+
     def hold(self, seconds: Seconds, now: Seconds) -> None:
-        """The exchange asked us to wait that long."""
+        """The exchange asks us to wait that long."""
         self._held_until = max(self._held_until, now + seconds)
 
     def held(self, now: Seconds) -> Seconds:
-        """How long the exchange still wants us to wait."""
+        """How much longer the exchange asks us to wait."""
         return max(0.0, self._held_until - now)
 
-    def told(self, usage: float, resets_in: Seconds, now: Seconds) -> None:
-        """The exchange said how much of its whole limit is used, by whomever (0 to 1), and until when that counts.
+    def reported(self, usage: float, resets_in: Seconds, now: Seconds) -> None:
+        """The exchange reports the share of the weight per minute that is used; see ``MinuteWeight.reported``."""
+        self._weight.reported(usage, resets_in, now)
 
-        It counts by its own minutes: what is used of one is not there again before the next.
-        """
-        self._left, self._left_until = self._capacity - usage * self._per_minute, now + resets_in
-
-    def told_orders(self, seconds: int, count: int, now: Seconds) -> float:
-        """It said how many orders count in the limit of so many seconds; the share of that limit."""
+    def orders_reported(self, seconds: int, count: int, now: Seconds) -> float:
+        """It reports how many orders count in its limit of so many seconds; return the share of that limit."""
         for window in self._windows:
             if window.seconds == seconds:
-                window.told(count, now)
+                window.reported(count, now)
                 return count / window.most
         return 0.0
 
     def full_of_orders(self, now: Seconds) -> None:
-        """It refused an order as one too many: the shortest limit is used up, by whomever."""
+        """It refused an order as one too many: the shortest limit is used up, no matter by whom."""
         for window in self._windows[:1]:
-            window.told(window.most, now)
-
-    def _refill(self, now: Seconds) -> None:
-        gained = (now - self._filled_at) * self._capacity / 60
-        self._tokens = min(self._capacity, self._tokens + gained)
-        self._filled_at = now
+            window.reported(window.most, now)

@@ -28,8 +28,9 @@ from neuroflux.engine.health.state import ORDERS
 from neuroflux.errors import RateLimited, Unreachable
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
 from neuroflux.exchanges.kit.interface import Exchange
-from neuroflux.exchanges.kit.requests import Answer, Request, Usage
-from neuroflux.http.budget import Budget, Seconds, Urgency
+from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Request, Usage
+from neuroflux.http.buckets import Seconds
+from neuroflux.http.budget import Budget, Urgency
 from neuroflux.http.exchange_http import FAILURES, ask, why
 from neuroflux.http.queue import Queue
 from neuroflux.runtime.clock import wall
@@ -91,6 +92,7 @@ class Client:
     ) -> None:
         self.exchange, self.channel, self.publish = exchange, channel, publish
         self._address = address
+        self._order_bucket = ORDER_BUCKET if ORDER_BUCKET in exchange.BUCKETS else ""
         self.failures = Failures()
         self.offset: Microseconds = 0
         self.used = 0.0
@@ -103,7 +105,8 @@ class Client:
         self._session = aiohttp.ClientSession(connector=self._connector, connector_owner=False)
         self._traced = aiohttp.ClientSession(connector=self._connector, connector_owner=False, trace_configs=[trace])
         rates = [(one.most, float(one.seconds)) for one in self.exchange.ORDER_RATES]
-        self._queue = Queue(Budget(self.exchange.WEIGHT_PER_MINUTE, RATE_LIMIT_BUFFER, _now(), rates))
+        weight, buckets = self.exchange.WEIGHT_PER_MINUTE, self.exchange.BUCKETS
+        self._queue = Queue(Budget(weight, RATE_LIMIT_BUFFER, _now(), rates, buckets))
         return self
 
     async def __aexit__(
@@ -135,25 +138,25 @@ class Client:
         """Keep to a lower rate than the exchange's own."""
         self._queue.budget.bound(min(weight_per_minute, self.exchange.WEIGHT_PER_MINUTE), _now())
 
-    def try_turn(self, weight: int, urgency: Urgency) -> bool:
+    def try_turn(self, weight: int, urgency: Urgency, bucket: str = "") -> bool:
         """Spend the weight if that is possible at once."""
-        return self._queue.try_turn(weight, urgency)
+        return self._queue.try_turn(weight, urgency, bucket)
 
-    async def turn(self, weight: int, urgency: Urgency = Urgency.READ) -> None:
+    async def turn(self, weight: int, urgency: Urgency = Urgency.READ, bucket: str = "") -> None:
         """Wait until the weight may be spent, and spend it. Sign after that: signatures expire."""
-        await self._queue.turn(weight, urgency)
+        await self._queue.turn(weight, urgency, bucket)
 
     def try_order(self, urgency: Urgency) -> bool:
         """Whether a new order may be sent at once; it is then counted."""
-        return self._queue.try_turn(ORDER_WEIGHT, urgency, is_order=True)
+        return self._queue.try_turn(ORDER_WEIGHT, urgency, self._order_bucket, is_order=True)
 
     def order_wait(self, urgency: Urgency) -> Seconds:
         """How long a new order would wait for its turn."""
-        return self._queue.expected(ORDER_WEIGHT, urgency)
+        return self._queue.expected(ORDER_WEIGHT, urgency, self._order_bucket)
 
     async def order_turn(self, urgency: Urgency) -> None:
         """Wait until the exchange's limits allow a new order; it is then counted."""
-        await self._queue.turn(ORDER_WEIGHT, urgency, is_order=True)
+        await self._queue.turn(ORDER_WEIGHT, urgency, self._order_bucket, is_order=True)
 
     def order_answered(self) -> None:
         """A new order was answered: the exchange has counted it."""
@@ -163,7 +166,7 @@ class Client:
 
     async def ask(self, request: Request) -> Answer:
         """Wait for the turn, then ``read``."""
-        await self.turn(request.weight)
+        await self.turn(request.weight, Urgency.READ, request.bucket)
         return await self.read(request)
 
     async def read(self, request: Request, timeout: Seconds = EXCHANGE_TIMEOUTS["read"]) -> Answer:
@@ -215,11 +218,11 @@ class Client:
         self.failures.count(f"{self.exchange.ID}: HTTP {answer.status}" if answer.status >= SERVER_ERROR else "")
         usage, budget, now = self.exchange.usage(answer), self._queue.budget, _now()
         if usage.weight:
-            budget.told(usage.weight, self._until_next_minute(), now)
+            budget.reported(usage.weight, self._until_next_minute(), now)
         if usage.is_full:
             budget.full_of_orders(now)
             self._limited(ORDERS, "too many new orders")
-        shares = [budget.told_orders(seconds, count, now) for seconds, count in usage.orders.items()]
+        shares = [budget.orders_reported(seconds, count, now) for seconds, count in usage.orders.items()]
         self.used = max(usage.weight, float(usage.is_full), *shares, 0.0)
         if usage.wait is not None:
             self.hold(usage.wait, f"HTTP {answer.status}" if answer.status >= REFUSED else "too many requests")

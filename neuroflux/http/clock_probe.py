@@ -7,7 +7,8 @@ from typing import Final
 from neuroflux.domain import Microseconds
 from neuroflux.errors import Refused
 from neuroflux.exchanges.kit.requests import Answer
-from neuroflux.http.budget import Seconds, Urgency
+from neuroflux.http.buckets import Seconds
+from neuroflux.http.budget import Urgency
 from neuroflux.http.client import Client
 
 OK: Final = 200
@@ -23,7 +24,7 @@ async def measure_clock(client: Client, timeout: Seconds) -> Answer | None:
     request = client.exchange.server_time_request()
     if request is None:
         return None
-    await client.turn(request.weight, Urgency.FIRST)
+    await client.turn(request.weight, Urgency.FIRST, request.bucket)
     answer = await client.read(request, timeout)
     if answer.status != OK:
         raise Refused(f"HTTP {answer.status}: {answer.body[:200]!r}")

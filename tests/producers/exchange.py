@@ -32,7 +32,7 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.health.state import REST
 from neuroflux.exchanges.kit.events import FeedEvent, FeeRates, Hold, Listing, PageNeeded, Undecodable
-from neuroflux.exchanges.kit.requests import Answer, Keys, OrderRate, Request, Subscription, Usage
+from neuroflux.exchanges.kit.requests import Answer, Keys, OrderRate, Request, Subscription, Usage, WeightRate
 from neuroflux.http.client import Client
 from neuroflux.records.topics import STATUS, Topic
 from neuroflux.runtime.clock import wall
@@ -133,6 +133,7 @@ class Exchange:
 
     ID: ClassVar[str] = ID
     WEIGHT_PER_MINUTE: ClassVar[int] = 100_000
+    BUCKETS: ClassVar[dict[str, WeightRate]] = {}
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = ()
 
     def __init__(self) -> None:

@@ -95,7 +95,7 @@ async def test_who_asks_us_to_wait_is_limited_and_left_alone(
 
 async def test_what_is_paid_for_later_is_asked_after_the_clock() -> None:
     async with measured(on_time) as (signs, client, told):
-        client._queue.budget.told(2.0, 0.3, asyncio.get_running_loop().time())  # nothing is left for 0.3 s
+        client._queue.budget.reported(2.0, 0.3, asyncio.get_running_loop().time())  # nothing is left for 0.3 s
         reading = [asyncio.create_task(client.ask(Request("GET", "/api/v3/time", weight=4_000))) for _ in range(2)]
         await asyncio.sleep(0)
         await signs.measure()

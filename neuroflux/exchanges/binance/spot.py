@@ -15,7 +15,7 @@ from neuroflux.exchanges.binance.market import BinanceMarketFeed, Paths
 from neuroflux.exchanges.binance.order_client import BinanceOrderClient, OrderPaths
 from neuroflux.exchanges.binance.spot_account import EXCHANGE, BinanceAccountFeed
 from neuroflux.exchanges.kit.events import Listing
-from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.kit.requests import Answer, Buckets, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
 from neuroflux.exchanges.kit.sequences import Ranged
 
 WEIGHT_PER_MINUTE: Final = 6000
@@ -54,6 +54,7 @@ class Binance:
         "wss://ws-api.testnet.binance.vision",
     )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
+    BUCKETS: ClassVar[Buckets] = {}
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = (OrderRate(100, 10), OrderRate(200_000, 86_400))
 
     def instruments_requests(self) -> Sequence[Request]:

@@ -17,7 +17,7 @@ from neuroflux.exchanges.binance.market import BinanceMarketFeed, Paths
 from neuroflux.exchanges.binance.order_client import UNAVAILABLE, BinanceOrderClient, OrderPaths
 from neuroflux.exchanges.binance.usdm_account import EXCHANGE, BinanceUsdmAccountFeed
 from neuroflux.exchanges.kit.events import Listing
-from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.kit.requests import Answer, Buckets, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
 from neuroflux.exchanges.kit.sequences import RangedChained
 
 WEIGHT_PER_MINUTE: Final = 2400
@@ -66,6 +66,7 @@ class BinanceUsdm:
         "wss://demo-fstream.binance.com",
     )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
+    BUCKETS: ClassVar[Buckets] = {}
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = (OrderRate(300, 10), OrderRate(1_200, 60))
 
     def instruments_requests(self) -> Sequence[Request]:

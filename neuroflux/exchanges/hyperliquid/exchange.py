@@ -27,7 +27,7 @@ from neuroflux.exchanges.hyperliquid.signing import NONCE_STRIDE, Nonces, Signer
 from neuroflux.exchanges.hyperliquid.socket import ID
 from neuroflux.exchanges.hyperliquid.tokens import asset_of
 from neuroflux.exchanges.kit.events import Listing
-from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.kit.requests import Answer, Buckets, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
 from neuroflux.exchanges.kit.rest import milliseconds
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
@@ -111,6 +111,7 @@ class Hyperliquid:
         "wss://api.hyperliquid-testnet.xyz",
     )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
+    BUCKETS: ClassVar[Buckets] = {}
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = ()
 
     def __init__(self) -> None:

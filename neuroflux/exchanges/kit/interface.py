@@ -14,6 +14,7 @@ from neuroflux.domain.outcomes import Outcome, Placement
 from neuroflux.exchanges.kit.events import FeedEvent, Listing, PageNeeded
 from neuroflux.exchanges.kit.requests import (
     Answer,
+    Buckets,
     KeyQuestion,
     KeyRights,
     Keys,
@@ -164,7 +165,8 @@ class Exchange(Protocol):
     ``FACADE_NAME`` is the exchange in the façade, and the path at which the simulator serves it: exchanges with the
     same one are accounts of one company, and the name means all of them. ``PRIVATE_WS_URL`` is where the account feed's
     sockets are; a setting for ``WS_URL`` moves both. ``TESTNET`` has the three addresses of the exchange's testnet, in
-    their order.
+    their order. ``BUCKETS`` are the limits that are counted apart from the weight per minute, by the names that
+    ``Request.bucket`` has.
     """
 
     ID: ClassVar[str]
@@ -174,6 +176,7 @@ class Exchange(Protocol):
     PRIVATE_WS_URL: ClassVar[str]
     TESTNET: ClassVar[tuple[str, str, str]]
     WEIGHT_PER_MINUTE: ClassVar[int]
+    BUCKETS: ClassVar[Buckets]
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]]
 
     def instruments_requests(self) -> Sequence[Request]: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -12,8 +13,9 @@ from neuroflux.domain import Microseconds, StreamKind
 class Request(Struct, frozen=True):
     """An HTTP request, ready to be sent as it is; ``path`` begins with ``/`` and carries the query.
 
-    ``weight`` is what the exchange counts against its rate limit. ``tag`` is handed back with the answer, so that an
-    adapter knows what was asked (the symbol of a depth snapshot, the kind of query).
+    ``weight`` is what the exchange counts against its rate limit, in the ``bucket`` of ``Exchange.BUCKETS`` that is
+    named; "" is the weight per minute. ``tag`` is handed back with the answer, so that an adapter knows what was asked
+    (the symbol of a depth snapshot, the kind of query).
     """
 
     method: str
@@ -22,6 +24,7 @@ class Request(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     weight: int = 1
     tag: str = ""
+    bucket: str = ""
 
 
 class Answer(Struct, frozen=True):
@@ -70,6 +73,27 @@ class OrderRate(Struct, frozen=True):
 
     most: int
     seconds: int
+
+
+class WeightRate(Struct, frozen=True):
+    """At most so much weight in any so many seconds."""
+
+    most: float
+    seconds: float
+
+
+class DecayingCounter(Struct, frozen=True):
+    """A counter to which each request adds its weight, that must not exceed ``maximum``, and that falls by ``decay`` a
+    second (Kraken)."""
+
+    maximum: float
+    decay: float
+
+
+Buckets = Mapping[str, WeightRate | DecayingCounter]
+
+ORDER_BUCKET: Final = "orders"
+"""The bucket of new orders on an exchange that declares it; elsewhere they are counted in the weight per minute."""
 
 
 class Usage(Struct, frozen=True):

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import ClassVar, cast
 
 import pytest
 from aiohttp import web
@@ -14,7 +14,7 @@ from aiohttp import web
 from consumers.execution.gateway import Account, Gateway
 from neuroflux.domain import ExchangeStatus, StatusKind
 from neuroflux.exchanges.kit.interface import Exchange, OrderClient
-from neuroflux.exchanges.kit.requests import Answer, OrderRate, Request, Usage
+from neuroflux.exchanges.kit.requests import Answer, OrderRate, Request, Usage, WeightRate
 from neuroflux.http.budget import Urgency
 from neuroflux.http.client import Unanswered, Unsent
 
@@ -31,6 +31,7 @@ class FakeExchange:
 
     ID = "x"
     WEIGHT_PER_MINUTE = 6_000
+    BUCKETS: ClassVar[dict[str, WeightRate]] = {}
     ORDER_RATES = (OrderRate(10, 10),)
 
     def usage(self, answer: Answer) -> Usage:

@@ -6,6 +6,7 @@ import asyncio
 from math import inf
 from typing import Any
 
+from neuroflux.exchanges.kit.requests import DecayingCounter, WeightRate
 from neuroflux.http.budget import Budget, Urgency
 from neuroflux.http.queue import Queue
 
@@ -66,3 +67,29 @@ async def test_what_an_order_would_wait_is_known_before_it_waits() -> None:
     assert queue.expected(1, Urgency.FIRST) <= HOLD, "a hedge passes by"
     await waiting
     assert queue.expected(1, Urgency.ORDER) == 0
+
+
+async def test_a_bucket_that_is_used_up_holds_up_no_other() -> None:
+    now = asyncio.get_running_loop().time()
+    queue = Queue(Budget(6_000, 0.0, now, buckets={"a": WeightRate(1, 60.0), "b": WeightRate(1, 60.0)}))
+    assert queue.try_turn(1, Urgency.READ, "a")
+    waiting: asyncio.Task[Any] = asyncio.create_task(queue.turn(1, Urgency.FIRST, "a"))
+    await asyncio.sleep(0)
+    assert not queue.try_turn(1, Urgency.READ, "a")
+    assert queue.try_turn(1, Urgency.READ, "b")
+    assert queue.try_turn(1, Urgency.READ)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+async def test_in_a_bucket_too_a_cancel_is_sent_first() -> None:
+    now, done = asyncio.get_running_loop().time(), list[str]()
+    queue = Queue(Budget(6_000, 0.0, now, buckets={"a": DecayingCounter(1, 20.0)}))
+    assert queue.try_turn(1, Urgency.READ, "a")
+
+    async def turn(name: str, urgency: Urgency) -> None:
+        await queue.turn(1, urgency, "a")
+        done.append(name)
+
+    await asyncio.gather(turn("read", Urgency.READ), turn("cancel", Urgency.FIRST))
+    assert done == ["cancel", "read"]

@@ -1,0 +1,140 @@
+"""The one set of rules for what an exchange answers, as the stages that read and the one that trades meet it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from neuroflux.domain import ExchangeStatus, StatusKind
+from neuroflux.errors import RateLimited, Unreachable
+from neuroflux.exchanges.kit.interface import Exchange
+from neuroflux.exchanges.kit.requests import Answer, DecayingCounter, OrderRate, Request, Usage, WeightRate
+from neuroflux.http.budget import Urgency
+from neuroflux.http.client import Client, Unsent
+from neuroflux.runtime.clock import wall
+
+READ = Request("GET", "/x")
+REFUSED_FOR_RATE = '{"retCode":10006,"retMsg":"Too many visits!"}'
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class FakeExchange:
+    """Refuses for rate inside a 200, as Bybit and Kraken do."""
+
+    ID = "x"
+    WEIGHT_PER_MINUTE = 600
+    ORDER_RATES: tuple[OrderRate, ...] = ()
+
+    def __init__(self, buckets: Mapping[str, WeightRate | DecayingCounter]) -> None:
+        self.BUCKETS = buckets
+
+    def usage(self, answer: Answer) -> Usage:
+        wait = 30.0 if answer.status in (418, 429) or b"10006" in answer.body else None
+        return Usage(float(answer.headers.get("x-usage", 0)), wait=wait)
+
+
+@asynccontextmanager
+async def connected(
+    handler: Handler, buckets: Mapping[str, WeightRate | DecayingCounter] | None = None
+) -> AsyncIterator[tuple[Client, list[ExchangeStatus]]]:
+    app, statuses = web.Application(), list[ExchangeStatus]()
+    app.router.add_route("*", "/x", handler)
+    exchange = cast(Exchange, FakeExchange(buckets or {}))
+    async with (
+        TestServer(app) as server,
+        Client(exchange, str(server.make_url("/")), "rest", statuses.append) as client,
+    ):
+        yield client, statuses
+
+
+def answering(status: int, text: str = "", **headers: str) -> Handler:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=text, headers=headers)
+
+    return handler
+
+
+RATE_REFUSALS = [(418, ""), (429, ""), (200, REFUSED_FOR_RATE)]
+
+
+@pytest.mark.parametrize(("status", "text"), RATE_REFUSALS)
+async def test_a_refusal_for_rate_holds_everything_whatever_its_status(status: int, text: str) -> None:
+    async with connected(answering(status, text)) as (client, statuses):
+        with pytest.raises(RateLimited) as caught:
+            await client.ask(READ)
+        assert caught.value.retry_after == 30.0
+        assert 29 < client.held <= 30
+        assert not client.try_turn(1, Urgency.FIRST)
+        assert not client.try_order(Urgency.FIRST)
+    assert [(one.channel, one.kind, one.value) for one in statuses] == [("rest", StatusKind.LIMITED, 1.0)]
+
+
+@pytest.mark.parametrize(("status", "text"), RATE_REFUSALS)
+async def test_the_same_refusal_is_returned_to_who_reads_the_answer_of_an_order(status: int, text: str) -> None:
+    async with connected(answering(status, text)) as (client, statuses):
+        assert (await client.send(READ, 1.0)).status == status
+        assert 29 < client.held <= 30
+        assert len(statuses) == 1
+        client.hold(5.0, "the order client")
+        assert len(statuses) == 1, "a hold that is no longer is not published again"
+
+
+async def test_a_server_error_counts_as_a_failure_and_is_raised_only_by_read() -> None:
+    async with connected(answering(503)) as (client, statuses):
+        assert (await client.send(READ, 1.0)).status == 503
+        assert client.failures.reason == ""
+        with pytest.raises(Unreachable, match="x: HTTP 503"):
+            await client.read(READ)
+        assert client.failures.reason == "x: HTTP 503"
+        assert client.failures.rate == 0.1
+        assert client.held == 0
+    assert statuses == []
+
+
+async def test_any_other_refusal_is_an_answer() -> None:
+    async with connected(answering(403, "no")) as (client, _):
+        answer = await client.ask(READ)
+        assert (answer.status, answer.body) == (403, b"no")
+        assert client.failures.rate == 0
+
+
+async def test_a_request_is_sent_once_though_nothing_listens() -> None:
+    exchange = cast(Exchange, FakeExchange({}))
+    async with Client(exchange, "http://127.0.0.1:9", "rest", lambda status: None) as client:
+        with pytest.raises(Unsent, match="x: no connection"):
+            await client.read(READ)
+        assert client.failures.rate == 0.05
+
+
+async def test_what_is_read_has_both_its_times() -> None:
+    async with connected(answering(200)) as (client, _):
+        before = wall()
+        answer = await client.read(READ)
+        assert before <= answer.sent_at <= answer.received_at <= wall()
+
+
+async def test_reported_usage_bounds_what_is_left_of_the_exchanges_own_minute() -> None:
+    async with connected(answering(200, **{"x-usage": "0.9"})) as (client, _):
+        client.offset = 30_000_000 - wall() % 60_000_000  # by its clock half of the minute is over
+        await client.read(READ)
+        assert client.used == 0.9
+        assert not client.try_turn(1, Urgency.FIRST)
+        assert 29 < client.order_wait(Urgency.FIRST) < 31
+
+
+async def test_requests_and_orders_are_counted_in_their_buckets() -> None:
+    buckets: dict[str, WeightRate | DecayingCounter] = {
+        "private": WeightRate(10, 60.0),
+        "orders": DecayingCounter(10, 0.01),
+    }
+    async with connected(answering(200), buckets) as (client, _):
+        await client.ask(Request("GET", "/x", weight=8, bucket="private"))
+        assert not client.try_turn(1, Urgency.FIRST, "private")
+        assert [client.try_order(Urgency.FIRST) for _ in range(9)] == [True] * 8 + [False]
+        assert client.try_turn(480, Urgency.FIRST), "the weight per minute is untouched"
