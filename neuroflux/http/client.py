@@ -178,7 +178,7 @@ class Client:
         answer = await self._answer(self._traced, request, timeout, sent)
         usage = self._apply(answer)
         if usage.wait is not None:
-            raise RateLimited(f"{self.exchange.ID}: HTTP {answer.status}", usage.wait)
+            raise RateLimited(f"{self.exchange.ID}: {_refusal(answer)}", usage.wait)
         if answer.status >= SERVER_ERROR:
             raise Unreachable(f"{self.exchange.ID}: HTTP {answer.status}")
         return answer
@@ -225,7 +225,7 @@ class Client:
         shares = [budget.orders_reported(seconds, count, now) for seconds, count in usage.orders.items()]
         self.used = max(usage.weight, float(usage.is_full), *shares, 0.0)
         if usage.wait is not None:
-            self.hold(usage.wait, f"HTTP {answer.status}" if answer.status >= REFUSED else "too many requests")
+            self.hold(usage.wait, _refusal(answer))
         return usage
 
     def _until_next_minute(self) -> Seconds:
@@ -234,6 +234,10 @@ class Client:
 
     def _limited(self, channel: str, why: str) -> None:
         self.publish(ExchangeStatus(self.exchange.ID, channel, StatusKind.LIMITED, 1.0, why, wall()))
+
+
+def _refusal(answer: Answer) -> str:
+    return f"HTTP {answer.status}" if answer.status >= REFUSED else "too many requests"
 
 
 @cache

@@ -65,8 +65,9 @@ RATE_REFUSALS = [(418, ""), (429, ""), (200, REFUSED_FOR_RATE)]
 
 @pytest.mark.parametrize(("status", "text"), RATE_REFUSALS)
 async def test_a_refusal_for_rate_holds_everything_whatever_its_status(status: int, text: str) -> None:
+    why = "too many requests" if status == 200 else f"HTTP {status}"
     async with connected(answering(status, text)) as (client, statuses):
-        with pytest.raises(RateLimited) as caught:
+        with pytest.raises(RateLimited, match=f"x: {why}") as caught:
             await client.ask(READ)
         assert caught.value.retry_after == 30.0
         assert 29 < client.held <= 30
