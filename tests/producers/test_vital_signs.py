@@ -29,19 +29,19 @@ async def on_time(_: web.Request) -> web.Response:
 
 @asynccontextmanager
 async def measured(handler: Handler) -> AsyncIterator[tuple[VitalSigns, Client, list[ExchangeStatus]]]:
-    app, told = web.Application(), list[ExchangeStatus]()
+    app, statuses = web.Application(), list[ExchangeStatus]()
     app.router.add_get("/api/v3/time", handler)
-    async with TestServer(app) as server, Client(Binance(), str(server.make_url("/")), REST, told.append) as client:
-        yield VitalSigns(client), client, told
+    async with TestServer(app) as server, Client(Binance(), str(server.make_url("/")), REST, statuses.append) as client:
+        yield VitalSigns(client), client, statuses
 
 
-def kinds(told: list[ExchangeStatus]) -> list[StatusKind]:
-    return [one.kind for one in told]
+def kinds(statuses: list[ExchangeStatus]) -> list[StatusKind]:
+    return [one.kind for one in statuses]
 
 
 async def test_waiting_for_a_turn_is_no_travel_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """As after a 418, when a turn was waited for for 70 s: the clock is measured around the sending alone."""
-    async with measured(on_time) as (signs, client, told):
+    async with measured(on_time) as (signs, client, statuses):
         turn = client.turn
 
         async def late(weight: int, *urgency: object) -> None:
@@ -51,8 +51,8 @@ async def test_waiting_for_a_turn_is_no_travel_time(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(client, "turn", late)
         await signs.measure()
         assert abs(client.offset) < NEAR
-        assert kinds(told) == [StatusKind.LATENCY, StatusKind.SKEW]
-        assert told[0].value < 1_000
+        assert kinds(statuses) == [StatusKind.LATENCY, StatusKind.SKEW]
+        assert statuses[0].value < 1_000
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500])
@@ -60,19 +60,19 @@ async def test_an_answer_that_is_none_moves_no_clock_and_is_no_latency(status: i
     async def refuse(_: web.Request) -> web.Response:
         return web.json_response({"serverTime": 1}, status=status)
 
-    async with measured(refuse) as (signs, client, told):
+    async with measured(refuse) as (signs, client, statuses):
         client.offset = 7
         await signs.measure()
         assert client.offset == 7
-        assert kinds(told) == [StatusKind.DISCONNECTED]
-        assert str(status) in told[0].detail
+        assert kinds(statuses) == [StatusKind.DISCONNECTED]
+        assert str(status) in statuses[0].detail
 
 
 @pytest.mark.parametrize(
     ("status", "headers", "seconds"),
     [(418, {}, 300), (418, {"Retry-After": "7"}, 300), (429, {"Retry-After": "900"}, 900)],
 )
-async def test_who_asks_us_to_wait_is_limited_and_left_alone(
+async def test_an_exchange_that_asks_us_to_wait_is_limited_and_receives_nothing(
     status: int, headers: dict[str, str], seconds: int
 ) -> None:
     asked = 0
@@ -84,22 +84,22 @@ async def test_who_asks_us_to_wait_is_limited_and_left_alone(
         said = {"code": -1003, "msg": f"Way too many requests; IP banned until {until}."}
         return web.json_response(said, status=status, headers=headers)
 
-    async with measured(limit) as (signs, client, told):
+    async with measured(limit) as (signs, client, statuses):
         await signs.measure()
         assert seconds - 1 < client.held <= seconds + 1, "a Date is to the second"
         await signs.measure()
         assert asked == 1
-        assert [(one.kind, one.value) for one in told] == [(StatusKind.LIMITED, 1.0)] * 2
-        assert str(status) in told[0].detail
+        assert [(one.kind, one.value) for one in statuses] == [(StatusKind.LIMITED, 1.0)] * 2
+        assert str(status) in statuses[0].detail
 
 
-async def test_what_is_paid_for_later_is_asked_after_the_clock() -> None:
-    async with measured(on_time) as (signs, client, told):
+async def test_the_clock_is_read_before_requests_that_wait_for_weight() -> None:
+    async with measured(on_time) as (signs, client, statuses):
         client._queue.budget.reported(2.0, 0.3, asyncio.get_running_loop().time())  # nothing is left for 0.3 s
         reading = [asyncio.create_task(client.ask(Request("GET", "/api/v3/time", weight=4_000))) for _ in range(2)]
         await asyncio.sleep(0)
         await signs.measure()
-        assert kinds(told) == [StatusKind.LATENCY, StatusKind.SKEW]
+        assert kinds(statuses) == [StatusKind.LATENCY, StatusKind.SKEW]
         assert sum(one.done() for one in reading) < 2
         for one in reading:
             one.cancel()

@@ -1,4 +1,4 @@
-"""The gateway against a server that behaves badly: what counts as not sent, as unknown, as asked to wait."""
+"""The gateway against a faulty server: which requests count as not sent, as unknown, or as refused for rate."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PLACE = Request("POST", "/order?symbol=a%2Fb&sign=%3D+", b"x=1", {"X-KEY": "k"})
 
 
 class FakeOrderClient:
-    """Has nothing of its own."""
+    """Builds nothing: the tests send requests of their own."""
 
 
 class FakeExchange:
-    """Tells the usage that a header says."""
+    """Reports the usage that a header names."""
 
     ID = "x"
     WEIGHT_PER_MINUTE = 6_000
@@ -62,24 +62,24 @@ async def gateway(handler: Handler) -> AsyncIterator[tuple[Gateway, list[Exchang
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     address = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    told: list[ExchangeStatus] = []
+    statuses: list[ExchangeStatus] = []
     account = Account(cast(Exchange, FakeExchange()), lambda: cast(OrderClient, FakeOrderClient()), address)
     try:
-        async with Gateway({"x": account}, told.append) as opened:
-            yield opened, told
+        async with Gateway({"x": account}, statuses.append) as opened:
+            yield opened, statuses
     finally:
         await runner.cleanup()
 
 
-def kinds(told: Sequence[ExchangeStatus]) -> list[StatusKind]:
-    return [one.kind for one in told]
+def kinds(statuses: Sequence[ExchangeStatus]) -> list[StatusKind]:
+    return [one.kind for one in statuses]
 
 
 async def answer_ok(request: web.Request) -> web.Response:
     return web.Response(text=f"{request.raw_path} {await request.text()} {request.headers['X-KEY']}")
 
 
-async def test_a_request_goes_out_exactly_as_it_was_signed() -> None:
+async def test_a_request_is_sent_exactly_as_it_was_signed() -> None:
     async with gateway(answer_ok) as (opened, _):
         answer = await opened.send("x", PLACE, 1.0)
     assert answer.status == 200
@@ -87,34 +87,34 @@ async def test_a_request_goes_out_exactly_as_it_was_signed() -> None:
 
 
 async def test_the_clock_is_compared_and_corrected() -> None:
-    async with gateway(answer_ok) as (opened, told):
+    async with gateway(answer_ok) as (opened, statuses):
         assert opened.offset("x") == pytest.approx(SKEW, abs=200_000)
         assert opened.now("x") - time.time_ns() // 1_000 == pytest.approx(SKEW, abs=200_000)
-    (skew,) = (one for one in told if one.kind is StatusKind.SKEW)
+    (skew,) = (one for one in statuses if one.kind is StatusKind.SKEW)
     assert skew.value == pytest.approx(SKEW / 1e3, abs=200)
 
 
-async def test_latency_is_told_once_a_second_and_no_more() -> None:
-    async with gateway(answer_ok) as (opened, told):
+async def test_latency_is_published_once_a_second_and_no_more() -> None:
+    async with gateway(answer_ok) as (opened, statuses):
         await asyncio.gather(*(opened.send("x", PLACE, 1.0) for _ in range(20)))
-    assert kinds(told).count(StatusKind.LATENCY) == 1
+    assert kinds(statuses).count(StatusKind.LATENCY) == 1
 
 
-async def test_how_long_each_order_took_is_told_but_not_of_one_that_never_left() -> None:
-    async with gateway(answer_ok) as (opened, told):
+async def test_the_latency_of_each_order_is_published_but_not_of_one_that_was_never_sent() -> None:
+    async with gateway(answer_ok) as (opened, statuses):
         await asyncio.gather(*(opened.place("x", PLACE) for _ in range(5)))
         await opened.send("x", PLACE, 1.0)
-        told_of = [one for one in told if (one.channel, one.kind) == ("orders", StatusKind.LATENCY)]
-    assert len(told_of) == 5
-    assert all(one.value > 0 for one in told_of)
+        latencies = [one for one in statuses if (one.channel, one.kind) == ("orders", StatusKind.LATENCY)]
+    assert len(latencies) == 5
+    assert all(one.value > 0 for one in latencies)
     account = Account(
         cast(Exchange, FakeExchange()), lambda: cast(OrderClient, FakeOrderClient()), "http://127.0.0.1:9"
     )
-    told.clear()
-    async with Gateway({"x": account}, told.append) as unreachable:
+    statuses.clear()
+    async with Gateway({"x": account}, statuses.append) as unreachable:
         with pytest.raises(Unsent):
             await unreachable.place("x", PLACE)
-    assert not [one for one in told if one.channel == "orders"]
+    assert not [one for one in statuses if one.channel == "orders"]
 
 
 async def test_no_answer_in_time_and_a_broken_connection_are_unknown() -> None:
@@ -135,7 +135,7 @@ async def test_no_answer_in_time_and_a_broken_connection_are_unknown() -> None:
             await opened.send("x", PLACE, 1.0)
 
 
-async def test_a_broken_connection_is_not_tried_again_behind_our_back() -> None:
+async def test_an_order_whose_connection_broke_is_not_sent_again() -> None:
     seen = 0
 
     async def breaks(request: web.Request) -> web.Response:
@@ -153,14 +153,14 @@ async def test_a_broken_connection_is_not_tried_again_behind_our_back() -> None:
     assert seen == 2
 
 
-async def test_where_nobody_listens_nothing_was_sent() -> None:
+async def test_without_a_connection_nothing_was_sent() -> None:
     address = "http://127.0.0.1:9"
     account = Account(cast(Exchange, FakeExchange()), lambda: cast(OrderClient, FakeOrderClient()), address)
-    told: list[ExchangeStatus] = []
-    async with Gateway({"x": account}, told.append) as opened:
+    statuses: list[ExchangeStatus] = []
+    async with Gateway({"x": account}, statuses.append) as opened:
         with pytest.raises(Unsent, match="no connection"):
             await opened.send("x", PLACE, 1.0)
-    assert kinds(told) == [StatusKind.DISCONNECTED]
+    assert kinds(statuses) == [StatusKind.DISCONNECTED]
 
 
 async def test_an_exchange_fails_after_two_requests_in_a_row_until_one_is_answered() -> None:
@@ -177,17 +177,17 @@ async def test_an_exchange_fails_after_two_requests_in_a_row_until_one_is_answer
     assert seen == ["", "x: HTTP 503", ""]
 
 
-async def test_who_is_asked_to_wait_waits_and_says_so() -> None:
+async def test_a_hold_is_kept_and_published() -> None:
     async def limited(_: web.Request) -> web.Response:
         return web.Response(status=429, headers={"X-Wait": "30"})
 
-    async with gateway(limited) as (opened, told):
+    async with gateway(limited) as (opened, statuses):
         answer = await opened.send("x", PLACE, 1.0)
         assert answer.status == 429
         assert answer.received_at == pytest.approx(time.time_ns() // 1_000, abs=200_000)
         assert 29 < opened.held("x") <= 30
         assert not opened.try_order("x", Urgency.ORDER)
-    assert [one.value for one in told if one.kind is StatusKind.LIMITED] == [1.0]
+    assert [one.value for one in statuses if one.kind is StatusKind.LIMITED] == [1.0]
 
 
 async def test_a_refusal_is_no_sign_that_requests_succeed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,34 +195,34 @@ async def test_a_refusal_is_no_sign_that_requests_succeed(monkeypatch: pytest.Mo
         return web.Response(status=429)
 
     monkeypatch.setattr("consumers.execution.gateway.SAMPLE_SECONDS", 0.0)
-    async with gateway(limited) as (opened, told):
-        asked = kinds(told).count(StatusKind.LATENCY)
+    async with gateway(limited) as (opened, statuses):
+        asked = kinds(statuses).count(StatusKind.LATENCY)
         await opened.send("x", PLACE, 1.0)
-        assert kinds(told).count(StatusKind.LATENCY) == asked
+        assert kinds(statuses).count(StatusKind.LATENCY) == asked
 
 
-async def test_usage_is_told_and_bounds_what_is_left() -> None:
+async def test_usage_is_published_and_bounds_what_is_left() -> None:
     async def full(_: web.Request) -> web.Response:
         return web.Response(headers={"X-Usage": "0.8"})
 
-    async with gateway(full) as (opened, told):
+    async with gateway(full) as (opened, statuses):
         opened._lines["x"].sampled = float("-inf")
         await opened.send("x", PLACE, 1.0)
         assert not opened.try_order("x", Urgency.FIRST)
-    assert [one.value for one in told if one.kind is StatusKind.LIMITED] == [0.8]
+    assert [one.value for one in statuses if one.kind is StatusKind.LIMITED] == [0.8]
 
 
 async def test_an_order_too_many_stops_new_orders_and_nothing_else() -> None:
     async def too_many(_: web.Request) -> web.Response:
         return web.Response(status=429, text="too many orders")
 
-    async with gateway(too_many) as (opened, told):
+    async with gateway(too_many) as (opened, statuses):
         assert opened.try_order("x", Urgency.ORDER)
         await opened.send("x", PLACE, 1.0)
         assert opened.held("x") == 0
         assert not opened.try_order("x", Urgency.FIRST)
         await opened.measure("x")
-    assert [(one.channel, one.value) for one in told if one.kind is StatusKind.LIMITED] == [("orders", 1.0)]
+    assert [(one.channel, one.value) for one in statuses if one.kind is StatusKind.LIMITED] == [("orders", 1.0)]
 
 
 async def test_orders_that_the_exchange_counts_are_ours_too() -> None:

@@ -31,9 +31,9 @@ def account(served: Served) -> Account:
 
 @pytest.mark.timeout(60)
 async def test_a_burst_of_orders_waits_instead_of_being_refused() -> None:
-    told: list[ExchangeStatus] = []
+    statuses: list[ExchangeStatus] = []
     binance = Binance()
-    async with serve(0, 1) as served, Gateway({"binance": account(served)}, told.append) as gateway:
+    async with serve(0, 1) as served, Gateway({"binance": account(served)}, statuses.append) as gateway:
         listed = binance.listing(await instruments(gateway, binance)).instruments
         instrument = next(one for one in listed if one.symbol == "BTC/USDT")
 
@@ -48,4 +48,4 @@ async def test_a_burst_of_orders_waits_instead_of_being_refused() -> None:
 
         outcomes = await asyncio.gather(*(order(number) for number in range(BURST)))
     assert [type(one) for one in outcomes] == [Ack] * BURST
-    assert not [one for one in told if one.kind is StatusKind.LIMITED and one.value >= 1]
+    assert not [one for one in statuses if one.kind is StatusKind.LIMITED and one.value >= 1]
