@@ -16,7 +16,7 @@ from neuroflux.manager.order_tracker import Followers
 from neuroflux.manager.view import View
 from neuroflux.records import topics
 from neuroflux.records.entries import Entry
-from tests.neuroflux.engine.routing.test_strategies import choose, instrument, order, prospect
+from tests.neuroflux.engine.routing.test_strategies import choose, instrument, order, prospect, reasons
 from tests.neuroflux.manager.told import NOW, tell
 
 STEEP = [(100.0, 1.0), (110.0, 9.0)]
@@ -60,3 +60,13 @@ def test_the_answered_total_is_the_reasons_and_the_sum_of_its_parts(side: Side, 
     costs = told["estimated_costs"]
     assert costs["total"] == pytest.approx(named(told), abs=1e-4)
     assert costs["total"] == pytest.approx(sum(cost for name, cost in costs.items() if name != "total"))
+
+
+def test_an_exchange_without_the_funds_is_no_backup() -> None:
+    """Hyperliquid was named as a backup while the account there held none of what was sold."""
+    command = order("1", side=Side.SELL)
+    rich, spare = prospect(instrument("rich")), prospect(instrument("spare", fee="0.002"))
+    broke = prospect(instrument("broke"), bids=[(99.8, 5.0)], free="0")
+    routed = choose(command, rich, spare, broke)
+    assert reasons(routed) == {"rich": "", "spare": "", "broke": "funds"}
+    assert answered(command, routed)["backup_exchanges"] == ["spare"]
