@@ -98,6 +98,19 @@ def test_post_only_is_a_type_of_spot_and_a_time_in_force_of_futures() -> None:
     assert query_of(futures.place(wanted, NOW))["timeInForce"] == "GTX"
 
 
+@pytest.mark.parametrize(
+    ("exchange", "reduces", "sent"),
+    [(BinanceUsdm(), True, "true"), (BinanceUsdm(), False, None), (Binance(), False, None)],
+)
+def test_an_order_that_only_reduces_is_sent_as_such(
+    exchange: Binance | BinanceUsdm, reduces: bool, sent: str | None
+) -> None:
+    """Without it futures refuse what is smaller than their minimum, and a close may open the other side."""
+    wanted = placement(reduce_only=reduces)
+    asked = query_of(exchange.order_client(Keys("k", "s"), [INSTRUMENT]).place(wanted, NOW))
+    assert asked.get("reduceOnly") == sent
+
+
 def test_client_ids_are_derived_and_fit() -> None:
     made = {order_client().client_order_id("an-order", leg, attempt) for leg in range(3) for attempt in range(3)}
     assert len(made) == 9
