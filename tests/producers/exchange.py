@@ -25,6 +25,9 @@ from neuroflux.domain import (
     InstrumentKind,
     Liquidity,
     Microseconds,
+    OrderReport,
+    OrderState,
+    OrderType,
     Position,
     Side,
     StatusKind,
@@ -54,8 +57,8 @@ BTC = instrument("BTC/USDT:USDT", "BTCUSDT")
 
 class Feed:
     """Reads ``{"balance": [asset, total]}``, ``{"position": [name, quantity]}``, ``{"status": [kind, value, text]}``,
-    ``{"fees": [name, taker, maker]}``, ``{"fill": [name, fee, fee asset]}`` of one unit at a price of 100, and
-    ``{"transfer": [asset, quantity]}``.
+    ``{"fees": [name, taker, maker]}``, ``{"fill": [name, fee, fee asset]}`` of one unit at a price of 100,
+    ``{"report": [name]}`` of an order of one unit that rests at 100, and ``{"transfer": [asset, quantity]}``.
 
     An answer is a list of such; ``{"page": n}`` asks for another.
     """
@@ -120,6 +123,8 @@ class Feed:
             return FeeRates(self.symbols[of[0]], Decimal(of[1]), Decimal(of[2]))
         if kind == "fill":
             return fill(self.symbols[of[0]], of[1], of[2], now)
+        if kind == "report":
+            return resting(self.symbols[of[0]], now)
         if kind == "transfer":
             word = (TransferKind.TRANSFER, "word", "1")
             return AccountTransfer(ID, of[0], Decimal(of[1]), *word, now)
@@ -287,6 +292,12 @@ def fill(symbol: str, fee: str, fee_asset: str, now: Microseconds) -> Fill:
     price, quantity = Decimal(100), Decimal(1)
     ids = ("", ID, symbol, "", "1", str(now))
     return Fill(*ids, Side.BUY, price, quantity, Decimal(fee), fee_asset, Liquidity.TAKER, now)
+
+
+def resting(symbol: str, now: Microseconds) -> OrderReport:
+    price, quantity, zero = Decimal(100), Decimal(1), Decimal(0)
+    amounts = (price, quantity, zero, None, OrderState.ACKNOWLEDGED, "", now)
+    return OrderReport(ID, symbol, "", "1", Side.BUY, OrderType.LIMIT, *amounts)
 
 
 def renamed(one: Instrument, **what: Any) -> Instrument:

@@ -156,6 +156,21 @@ async def test_after_a_push_that_leaves_parts_out_the_figures_alone_are_asked_fo
         assert venue.asked["orders"] == 2
 
 
+@pytest.mark.parametrize("pushed", [{"report": ["BTCUSDT"]}, {"fill": ["BTCUSDT", "0.1", "USDT"]}])
+async def test_after_a_report_without_a_balance_the_figures_alone_are_asked_for(
+    kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, pushed: dict[str, Any]
+) -> None:
+    """USDⓈ-M pushes no balance for a new resting order: what it holds was shown as free for up to a minute."""
+    monkeypatch.setattr(producers.due, "FIGURES_SECONDS", 1000.0)
+    exchange.pushes_whole = False
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.asked["orders"] == 2)  # at the start, and when the socket was open
+        before = venue.asked["figures"]
+        await venue.push(**pushed)
+        await kept.until(lambda: venue.asked["figures"] > before)
+        assert venue.asked["orders"] == 2
+
+
 async def test_where_pushes_are_whole_nothing_is_asked_for(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     async with followed(exchange, venue, kept) as account:
         await kept.until(lambda: venue.asked["orders"] == 2)

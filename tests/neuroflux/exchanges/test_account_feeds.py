@@ -1,0 +1,15 @@
+"""What the account feeds of the exchanges say of themselves."""
+
+import pytest
+
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
+from neuroflux.exchanges.kit.requests import Keys
+
+PUSHES_WHOLE = {"binance": True, "binanceusdm": False, "hyperliquid": False}
+"""USDⓈ-M pushes wallets without margins, and nothing for an order that rests; Hyperliquid pushes its states late."""
+
+
+@pytest.mark.parametrize("name", EXCHANGE_IDS)
+def test_a_feed_that_leaves_parts_out_of_what_it_pushes_says_so(name: str) -> None:
+    feed = exchange(name).account_feed(Keys("0x00000000000000000000000000000000000000Ab", "0x" + "01" * 32), [])
+    assert feed.pushes_whole is PUSHES_WHOLE[name]
