@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -36,7 +37,17 @@ from neuroflux.manager.performance import (
     movements_of,
     settled_until,
 )
-from neuroflux.records.topics import ACCOUNT_ORDERS, BALANCES, EVENTS, FILLS, POSITIONS, PRICES, QUOTES, TRANSFERS
+from neuroflux.records.topics import (
+    ACCOUNT_ORDERS,
+    BALANCES,
+    EVENTS,
+    FILLS,
+    FUNDING,
+    POSITIONS,
+    PRICES,
+    QUOTES,
+    TRANSFERS,
+)
 from tests.neuroflux.clickhouse.views.records import (
     MINUTE,
     SECOND,
@@ -44,6 +55,7 @@ from tests.neuroflux.clickhouse.views.records import (
     balance,
     insert,
     instrument,
+    mark,
     position,
     price,
     quote,
@@ -73,11 +85,10 @@ def named(exchange: str, symbol: str) -> Instrument:
     return instrument(exchange, symbol)
 
 
-def answer(database: ClickHouse) -> PerformanceAnswer:
+def answer(database: ClickHouse, known: Sequence[str] = ("binance",)) -> PerformanceAnswer:
     """As the façade computes it."""
     asked = (SELECT_UNFILLED, SELECT_STORED, SELECT_HOLDINGS, SELECT_FILLS, SELECT_POSITIONS, SELECT_TRANSFERS)
     unfilled, stored, rows, filled, opened, told = [database.execute(one) for one in asked]
-    known = ("binance",)
     held = settled(holdings(rows, known), settled_until(stored, unfilled, known))
     flowed, earned = flows_and_income(told)
     return performance(held, {}, [*movements_of(filled, named), *earned], exposures(opened, named), flowed)
@@ -149,3 +160,21 @@ def test_equity_is_the_views(bought: ClickHouse) -> None:
         "SELECT sum(value_usd + unrealised_pnl_usd) FROM equity GROUP BY minute ORDER BY minute DESC LIMIT 1"
     )
     assert answer(bought)["performance_metrics"]["equity_usd"] == pytest.approx(newest[0]) == pytest.approx(1188)
+
+
+def test_unrealised_profit_of_every_exchange_is_equity_and_profit(database: ClickHouse) -> None:
+    """Hyperliquid's +119 counted, since its balance holds it, and the -120 of the same pair on USDⓈ-M did not."""
+    usdm, hyperliquid, symbol, end = "binanceusdm", "hyperliquid", "BTC/USDC:USDC", START + 3 * MINUTE
+    wallets = balance("USDC", "1000", START, usdm), balance("USDC", "1020", START, hyperliquid, profit="20")
+    pair = position(symbol, ("-3", "100", "-1"), START, usdm), position(symbol, ("2", "90", "20"), START, hyperliquid)
+    insert(database, BALANCES, *wallets)
+    insert(database, POSITIONS, *pair)
+    insert(database, FUNDING, mark(symbol, 104, end, usdm), mark(symbol, 103, end, hyperliquid))
+    insert(database, PRICES, *(price(100 + minute, START + minute * MINUTE) for minute in range(4)))
+    (newest,) = database.execute(
+        "SELECT sum(value_usd + unrealised_pnl_usd) FROM equity GROUP BY minute ORDER BY minute DESC LIMIT 1"
+    )
+    figures = answer(database, (usdm, hyperliquid))["performance_metrics"]
+    assert figures["start_equity_usd"] == pytest.approx(1000 - 1 + 1000 + 20)
+    assert figures["equity_usd"] == pytest.approx(newest[0]) == pytest.approx(1000 - 3 * 4 + 1000 + 2 * 13)
+    assert (figures["flows_usd"], figures["profit_usd"]) == (pytest.approx(0), pytest.approx(-12 + 26 - (20 - 1)))
