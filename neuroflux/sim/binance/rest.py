@@ -1,14 +1,13 @@
-"""How both of Binance's dialects answer requests: limits, keys and errors around a function, and the market's data."""
+"""How both of Binance's dialects read, check and answer requests, and the answers of their market data."""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from aiohttp import web
-from msgspec import Struct
 
+from neuroflux.errors import Refused
 from neuroflux.sim.binance.wire import (
     ApiError,
     Limits,
@@ -21,84 +20,53 @@ from neuroflux.sim.binance.wire import (
     required,
 )
 from neuroflux.sim.binance.writers import Frames
-from neuroflux.sim.core.malformed_rows import spoiled
 from neuroflux.sim.core.matching import Match
 from neuroflux.sim.core.orders import Reason, Rejected
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.core.world import Change
+from neuroflux.sim.kit.api import Asked, Endpoint
 
-Access = Literal["open", "key", "signed"]
-Weight = int | Callable[[Params], int]
 Function = Callable[[Params, int], object]
-"""Gets the parameters and the exchange's time in µs, and returns what becomes JSON."""
+"""Takes the parameters and the exchange's time in µs, and returns what becomes JSON."""
 
 REMEMBERED_TRADES = 1000
 
 
-class Endpoint(Struct, frozen=True):
-    """One method of one path. ``is_order`` counts against the limit of orders."""
+class BinanceRules:
+    """Implements ``Rules`` for one exchange of Binance. ``refusals`` gives the error of each of the core's reasons."""
 
-    method: str
-    path: str
-    function: Function
-    weight: Weight = 1
-    access: Access = "open"
-    is_order: bool = False
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return self.path.rpartition("/")[2]
-
-
-class Rest:
-    """Answers the requests of one exchange. ``refusals`` words the core's reasons."""
-
-    def __init__(
-        self,
-        simulation: Simulation,
-        exchange_id: str,
-        signer: Signer,
-        limits: Limits,
-        refusals: Callable[[Reason], ApiError],
-    ) -> None:
-        self._simulation = simulation
-        self._exchange_id = exchange_id
+    def __init__(self, signer: Signer, limits: Limits, refusals: Callable[[Reason], ApiError]) -> None:
         self._signer = signer
-        self.limits = limits
+        self._limits = limits
         self._refusals = refusals
 
-    def route(self, endpoint: Endpoint) -> web.RouteDef:
-        """The endpoint as aiohttp wants it."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            try:
-                return await self._answer(endpoint, request)
-            except Rejected as error:
-                return error_answer(self._refusals(error.reason), self.limits.headers(is_order=False))
-            except ApiError as error:
-                return error_answer(error, self.limits.headers(is_order=False))
-
-        return web.route(endpoint.method, endpoint.path, handle)
-
-    async def _answer(self, endpoint: Endpoint, request: web.Request) -> web.StreamResponse:
-        now = self._simulation.now(self._exchange_id)
+    async def read(self, request: web.Request) -> Asked[Params]:
         params, payload, signature = await read_request(request)
-        weight = endpoint.weight
-        self.limits.spend(weight if isinstance(weight, int) else weight(params), now)
-        key = request.headers.get("X-MBX-APIKEY", "")
+        return Asked(params, request.headers.get("X-MBX-APIKEY", ""), payload, signature)
+
+    def check(self, endpoint: Endpoint[Params], asked: Asked[Params], now: int) -> None:
+        self._limits.spend(endpoint.weight_of(asked.params), now)
         if endpoint.access == "key":
-            self._signer.check_key(key)
+            self._signer.check_key(asked.key)
         elif endpoint.access == "signed":
-            self._signer.check(key, payload, signature, params, now)
+            self._signer.check(asked.key, asked.signed, asked.signature, asked.params, now)
         if endpoint.is_order:
-            self.limits.count_order(now)
-        body = spoiled(endpoint.function(params, now), self._simulation.faults, self._exchange_id, endpoint.name)
-        if endpoint.is_order and self._simulation.faults.take(self._exchange_id, "accept_then_timeout"):
-            return await self._simulation.never(request)
-        if endpoint.is_order or endpoint.method == "DELETE":
-            await self._simulation.linger()
-        return answer(body, headers=self.limits.headers(is_order=endpoint.is_order))
+            self._limits.count_order(now)
+
+    def name(self, endpoint: Endpoint[Params], params: Params) -> str:
+        return endpoint.path.rpartition("/")[2]
+
+    def is_placed(self, body: object) -> bool:
+        return True
+
+    def answer(self, endpoint: Endpoint[Params], body: object) -> web.Response:
+        return answer(body, headers=self._limits.headers(is_order=endpoint.is_order))
+
+    def refuse(self, error: Refused) -> web.Response:
+        worded = self._refusals(error.reason) if isinstance(error, Rejected) else error
+        if not isinstance(worded, ApiError):
+            raise error
+        return error_answer(worded, self._limits.headers(is_order=False))
 
 
 class MarketData:
@@ -111,13 +79,13 @@ class MarketData:
         self._trades: defaultdict[str, deque[tuple[Match, int]]] = defaultdict(lambda: deque(maxlen=REMEMBERED_TRADES))
 
     def remember(self, changes: Sequence[Change], now: int) -> None:
-        """Keep the trades for those who ask later."""
+        """Keep the trades for later requests."""
         self._frames.candles.remember(changes, now)
         for change in changes:
             self._trades[change.listing.symbol].extend((match, now) for match in change.matches)
 
     def symbol(self, params: Params) -> str:
-        """The symbol that is asked for; raises ApiError -1121 for one that is not traded."""
+        """The requested symbol; raises ApiError -1121 for one that is not traded."""
         symbol = required(params, "symbol")
         if symbol not in self._frames.numbers:
             raise ApiError(-1121, "Invalid symbol.")

@@ -11,7 +11,7 @@ from decimal import Decimal
 from aiohttp import web
 
 from neuroflux.sim.binance.keys import demo_keys
-from neuroflux.sim.binance.rest import Endpoint, MarketData, Rest
+from neuroflux.sim.binance.rest import BinanceRules, MarketData
 from neuroflux.sim.binance.shutdown import Shutdown
 from neuroflux.sim.binance.spot_orders import SpotOrderApi
 from neuroflux.sim.binance.spot_venue import BINANCE, VENUE
@@ -27,6 +27,7 @@ from neuroflux.sim.core.order_checks import MAX_LOTS
 from neuroflux.sim.core.orders import Reason
 from neuroflux.sim.core.simulation import DemoAccount, Simulation
 from neuroflux.sim.core.world import Change
+from neuroflux.sim.kit.api import Api, Endpoint
 
 WEIGHT_A_MINUTE = 6000
 ORDERS_IN_TEN_SECONDS = 100
@@ -69,7 +70,7 @@ class BinanceSpot:
         self._signer = Signer(*demo_keys(simulation.seed))
         self._frames = Frames(BINANCE, simulation.world)
         self._limits = Limits(WEIGHT_A_MINUTE, ORDERS_IN_TEN_SECONDS)
-        self._rest = Rest(simulation, BINANCE, self._signer, self._limits, _refusal)
+        self._api = Api(simulation, BINANCE, BinanceRules(self._signer, self._limits, _refusal))
         self._market = MarketData(simulation, self._frames)
         self._streams = Streams(simulation, self._frames, default_depth=SECOND, messages_a_second=5)
         self._shutdown = Shutdown(simulation)
@@ -92,7 +93,7 @@ class BinanceSpot:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            *(self._rest.route(endpoint) for endpoint in self._endpoints()),
+            *(self._api.route(endpoint) for endpoint in self._endpoints()),
             web.get("/binance/dapi/v1/exchangeInfo", _no_coin_margined),
             web.get("/binance/ws-api/v3", self._user.serve),
             web.get("/binance/stream", self._combined),
@@ -101,7 +102,7 @@ class BinanceSpot:
             web.get("/binance/ws", self._plain),
         ]
 
-    def _endpoints(self) -> list[Endpoint]:
+    def _endpoints(self) -> list[Endpoint[Params]]:
         market, order_api = self._market, self._order_api
         api, sapi = "/binance/api/v3", "/binance/sapi/v1"
         return [
@@ -148,7 +149,7 @@ class BinanceSpot:
     def unfilled_orders(self, _: Params, now: int) -> object:
         """How many orders count against their limits."""
         return [
-            {**rate_limit("ORDERS", "SECOND", 10, ORDERS_IN_TEN_SECONDS), "count": self._limits.recent_orders(now)},
+            {**rate_limit("ORDERS", "SECOND", 10, ORDERS_IN_TEN_SECONDS), "count": self._limits.orders.count(now)},
             {**rate_limit("ORDERS", "DAY", 1, ORDERS_A_DAY), "count": self._limits.orders_today},
         ]
 

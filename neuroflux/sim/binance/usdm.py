@@ -14,7 +14,7 @@ from aiohttp import web
 from neuroflux.errors import UsageError
 from neuroflux.sim.binance.keys import demo_keys
 from neuroflux.sim.binance.listen_keys import ListenKeys
-from neuroflux.sim.binance.rest import Endpoint, Function, MarketData, Rest
+from neuroflux.sim.binance.rest import BinanceRules, Function, MarketData
 from neuroflux.sim.binance.routes import MARKET, PUBLIC, is_served
 from neuroflux.sim.binance.spot import rate_limit
 from neuroflux.sim.binance.streams import Streams, names_in
@@ -34,6 +34,7 @@ from neuroflux.sim.core.order_checks import MAX_LOTS
 from neuroflux.sim.core.orders import Reason
 from neuroflux.sim.core.simulation import DemoAccount, Simulation
 from neuroflux.sim.core.world import HOUR, Change
+from neuroflux.sim.kit.api import Api, Endpoint
 
 WEIGHT_A_MINUTE = 2400
 ORDERS_IN_TEN_SECONDS = 300
@@ -80,7 +81,7 @@ class BinanceUsdm:
         self._signer = Signer(*demo_keys(simulation.seed))
         self._frames = Frames(BINANCE_USDM, simulation.world)
         limits = Limits(WEIGHT_A_MINUTE, ORDERS_IN_TEN_SECONDS, BINANCE_USDM)
-        self._rest = Rest(simulation, BINANCE_USDM, self._signer, limits, _refusal)
+        self._api = Api(simulation, BINANCE_USDM, BinanceRules(self._signer, limits, _refusal))
         self._market = MarketData(simulation, self._frames)
         self._streams = Streams(simulation, self._frames, default_depth=250_000, messages_a_second=10)
         self._modes = Modes(simulation.exchange(BINANCE_USDM))
@@ -127,9 +128,9 @@ class BinanceUsdm:
             web.get("/binance/private/ws", self._account.serve),
             web.get("/binance/private/ws/{key}", self._account.serve),
         ]
-        return [*(self._rest.route(endpoint) for endpoint in self._endpoints()), *sockets, *private]
+        return [*(self._api.route(endpoint) for endpoint in self._endpoints()), *sockets, *private]
 
-    def _endpoints(self) -> list[Endpoint]:
+    def _endpoints(self) -> list[Endpoint[Params]]:
         market, order_api, account, modes = self._market, self._order_api, self._account, self._modes
         v1 = "/binance/fapi/v1"
         by_version = [

@@ -125,7 +125,7 @@ class UserApi:
 
     def _rate_limits(self) -> list[dict[str, object]]:
         weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1}
-        return [{**weight, "limit": self._limits.weight_a_minute, "count": self._limits.used}]
+        return [{**weight, "limit": self._limits.weight.most, "count": self._limits.weight.used}]
 
     def _error(self, number: object, error: ApiError) -> dict[str, object]:
         body: dict[str, object] = {"code": error.code, "msg": error.text}

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from urllib.parse import parse_qsl
@@ -19,15 +18,16 @@ from aiohttp import web
 from neuroflux.errors import Refused
 from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.core.coins import Listing
+from neuroflux.sim.kit.limits import MINUTE, Recent, Window
 
 Params = dict[str, str]
-MINUTE = 60_000_000
 MAX_RECV_WINDOW = 60_000
 DEFAULT_RECV_WINDOW = 5_000
 _CLIENT_ID = re.compile(r"[\.A-Z\:/a-z0-9_-]{1,36}")
 _NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _VIOLATIONS_TO_A_BAN = 20
 _BAN = 2 * MINUTE
+TEN_SECONDS = 10_000_000
 
 
 class ApiError(Refused):
@@ -193,33 +193,29 @@ async def read_request(request: web.Request) -> tuple[Params, str, str]:
 
 
 class Limits:
-    """Request weight by minute, orders by ten seconds; insisting after a refusal ends in a ban. Times in µs."""
+    """Request weight by minute, orders by ten seconds; repeated violations end in a ban. Times in µs."""
 
     def __init__(self, weight_a_minute: int, orders_in_ten_seconds: int, exchange_id: str = BINANCE) -> None:
-        self.weight_a_minute = weight_a_minute
-        self.orders_in_ten_seconds = orders_in_ten_seconds
+        self.weight = Window(weight_a_minute)
+        self.orders = Recent(orders_in_ten_seconds, TEN_SECONDS)
         self._exchange_id = exchange_id
-        self.used = 0
-        self.orders: deque[int] = deque()
         self.orders_today = 0
-        self._minute = 0
         self._violations = 0
         self._banned_until = 0
 
     def spend(self, weight: int, now: int) -> None:
         """Count a request; raises ApiError 429 above the limit, 418 while banned."""
-        if now // MINUTE != self._minute:
-            self._minute, self.used, self._violations = now // MINUTE, 0, 0
+        if self.weight.begin(now):
+            self._violations = 0
         if now < self._banned_until:
             raise self._ban(now)
-        self.used += weight
-        if self.used <= self.weight_a_minute:
+        if self.weight.spend(weight, now):
             return
         self._violations += 1
         if self._violations > _VIOLATIONS_TO_A_BAN:
             self._banned_until = now + _BAN
             raise self._ban(now)
-        text = f"Too many requests; current limit is {self.weight_a_minute} request weight per 1 MINUTE. "
+        text = f"Too many requests; current limit is {self.weight.most} request weight per 1 MINUTE. "
         text += "Please use WebSocket Streams for live updates to avoid polling the API."
         raise ApiError(-1003, text, 429, retry_after=60 - now // 1_000_000 % 60)
 
@@ -227,26 +223,23 @@ class Limits:
         seconds = (self._banned_until - now) // 1_000_000 + 1
         return banned(self._exchange_id, self._banned_until, told_wait(self._exchange_id, seconds))
 
-    def recent_orders(self, now: int) -> int:
-        """Orders of the last ten seconds."""
-        while self.orders and self.orders[0] <= now - 10_000_000:
-            self.orders.popleft()
-        return len(self.orders)
-
     def count_order(self, now: int) -> None:
         """Count a new order; raises ApiError -1015 when there were too many."""
-        if self.recent_orders(now) >= self.orders_in_ten_seconds:
-            text = f"Too many new orders; current limit is {self.orders_in_ten_seconds} orders per 10 SECOND."
-            seconds = (self.orders[0] + 10_000_000 - now) // 1_000_000 + 1
+        if not self.orders.add(now):
+            text = f"Too many new orders; current limit is {self.orders.most} orders per 10 SECOND."
+            seconds = self.orders.wait(now) // 1_000_000 + 1
             raise ApiError(-1015, text, 429, told_wait(self._exchange_id, seconds))
-        self.orders.append(now)
         self.orders_today += 1
 
     def headers(self, *, is_order: bool) -> dict[str, str]:
-        """What every answer says about the limits."""
-        headers = {"X-MBX-USED-WEIGHT": str(self.used), "X-MBX-USED-WEIGHT-1M": str(self.used)}
+        """The limits' headers of an answer."""
+        used = str(self.weight.used)
+        headers = {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used}
         if is_order:
-            headers |= {"X-MBX-ORDER-COUNT-10S": str(len(self.orders)), "X-MBX-ORDER-COUNT-1D": str(self.orders_today)}
+            headers |= {
+                "X-MBX-ORDER-COUNT-10S": str(self.orders.counted),
+                "X-MBX-ORDER-COUNT-1D": str(self.orders_today),
+            }
         return headers
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from neuroflux.errors import Refused
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.malformed_rows import spoiled
 from neuroflux.sim.core.orders import Order, Rejected
@@ -29,8 +30,12 @@ _NO_CONTEXT = dict.fromkeys(
 )
 
 
-class UnknownInfo(ValueError):
+class UnknownInfo(Refused):
     """No such type, or one without what it needs: HTTP 422."""
+
+
+def weight_of_info(asked: Json) -> int:
+    return 2 if asked.get("type") in LIGHT else 20
 
 
 class Info:
@@ -72,11 +77,15 @@ class Info:
         }
 
     def answer(self, asked: Json) -> Any:
+        """The answer, subject to the fault ``malformed_row``; raises UnknownInfo."""
+        return spoiled(self.whole(asked), self._simulation.faults, "hyperliquid", str(asked.get("type")))
+
+    def whole(self, asked: Json) -> Any:
         """Raises UnknownInfo."""
         kind = asked.get("type")
         if not isinstance(kind, str) or kind not in self._answers:
             raise UnknownInfo(f"unknown type {kind!r}")
-        return spoiled(self._answers[kind](asked), self._simulation.faults, "hyperliquid", kind)
+        return self._answers[kind](asked)
 
     # ── markets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
