@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 
 from aiohttp import web
@@ -20,11 +19,11 @@ from neuroflux.sim.binance.wire import (
     required,
 )
 from neuroflux.sim.binance.writers import Frames
-from neuroflux.sim.core.matching import Match
 from neuroflux.sim.core.orders import Reason, Rejected
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.core.world import Change
 from neuroflux.sim.kit.api import Asked, Endpoint
+from neuroflux.sim.kit.recent_trades import RecentTrades
 
 Function = Callable[[Params, int], object]
 """Takes the parameters and the exchange's time in µs, and returns what becomes JSON."""
@@ -76,13 +75,12 @@ class MarketData:
         self._simulation = simulation
         self._frames = frames
         self._is_spot = frames.is_spot
-        self._trades: defaultdict[str, deque[tuple[Match, int]]] = defaultdict(lambda: deque(maxlen=REMEMBERED_TRADES))
+        self._trades = RecentTrades(REMEMBERED_TRADES)
 
     def remember(self, changes: Sequence[Change], now: int) -> None:
         """Keep the trades for later requests."""
         self._frames.candles.remember(changes, now)
-        for change in changes:
-            self._trades[change.listing.symbol].extend((match, now) for match in change.matches)
+        self._trades.remember(changes, now)
 
     def symbol(self, params: Params) -> str:
         """The requested symbol; raises ApiError -1121 for one that is not traded."""
@@ -174,7 +172,7 @@ class MarketData:
                 "isBuyerMaker": match.side == "sell",
                 **({"isBestMatch": True} if self._is_spot else {}),
             }
-            for match, time in list(self._trades[symbol])[-integer_of(params, "limit", 500) :]
+            for match, time in self._trades.of(symbol)[-integer_of(params, "limit", 500) :]
         ]
 
     def aggregate_trades(self, params: Params, now: int) -> object:
@@ -190,5 +188,5 @@ class MarketData:
                 "m": match.side == "sell",
                 **({"M": True} if self._is_spot else {"nq": numbers.quantity(match.quantity)}),
             }
-            for match, time in list(self._trades[symbol])[-integer_of(params, "limit", 500) :]
+            for match, time in self._trades.of(symbol)[-integer_of(params, "limit", 500) :]
         ]

@@ -13,7 +13,6 @@ from neuroflux.sim.binance.rest import MarketData
 from neuroflux.sim.binance.spot_venue import BINANCE, VENUE
 from neuroflux.sim.binance.wire import (
     ApiError,
-    Numbers,
     Params,
     amount,
     client_id_of,
@@ -28,6 +27,7 @@ from neuroflux.sim.core.accounts import ZERO, Balance
 from neuroflux.sim.core.matching import Side, TimeInForce
 from neuroflux.sim.core.orders import Ask, Fill, Order, Reason, Rejected
 from neuroflux.sim.core.simulation import Simulation
+from neuroflux.sim.kit.numbers import Numbers
 
 _MOST_PRICE, _LEAST_PRICE = Decimal(5), Decimal("0.2")
 _MOST_DECIMALS = 8

@@ -24,7 +24,7 @@ from neuroflux.sim.binance.usdm_income import Incomes
 from neuroflux.sim.binance.usdm_modes import Modes
 from neuroflux.sim.binance.usdm_orders import PRICE_BAND, UsdmOrderApi
 from neuroflux.sim.binance.usdm_venue import BINANCE_USDM, VENUE
-from neuroflux.sim.binance.wire import ApiError, Limits, Numbers, Params, Signer, error_answer, fault_error, integer_of
+from neuroflux.sim.binance.wire import ApiError, Limits, Params, Signer, error_answer, fault_error, integer_of
 from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
@@ -35,6 +35,7 @@ from neuroflux.sim.core.orders import Reason
 from neuroflux.sim.core.simulation import DemoAccount, Simulation
 from neuroflux.sim.core.world import HOUR, Change
 from neuroflux.sim.kit.api import Api, Endpoint
+from neuroflux.sim.kit.numbers import Numbers
 
 WEIGHT_A_MINUTE = 2400
 ORDERS_IN_TEN_SECONDS = 300

@@ -1,4 +1,4 @@
-"""What both of Binance's dialects share below the messages: errors, signatures, limits, numbers.
+"""What both of Binance's dialects share below the messages: errors, parameters, signatures, limits.
 
 Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api
 """
@@ -19,6 +19,7 @@ from neuroflux.errors import Refused
 from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.kit.limits import MINUTE, Recent, Window
+from neuroflux.sim.kit.numbers import Numbers
 
 Params = dict[str, str]
 MAX_RECV_WINDOW = 60_000
@@ -243,43 +244,9 @@ class Limits:
         return headers
 
 
-class Numbers:
-    """Writes one instrument's prices and quantities: spot with eight decimals, USDⓈ-M with those of its steps."""
-
-    def __init__(self, listing: Listing) -> None:
-        self.listing = listing
-        is_spot = listing.kind == "spot"
-        self.price_digits = 8 if is_spot else _digits(listing.tick)
-        self.quantity_digits = 8 if is_spot else _digits(listing.lot)
-        self._price_scale = int(listing.tick.scaleb(self.price_digits))
-        self._quantity_scale = int(listing.lot.scaleb(self.quantity_digits))
-
-    def price(self, ticks: int) -> str:
-        return _point(ticks * self._price_scale, self.price_digits)
-
-    def quantity(self, lots: int) -> str:
-        return _point(lots * self._quantity_scale, self.quantity_digits)
-
-    def levels(self, levels: list[tuple[int, int]]) -> list[tuple[str, str]]:
-        """Levels as Binance writes them."""
-        return [(self.price(price), self.quantity(quantity)) for price, quantity in levels]
-
-    def price_text(self, price: Decimal) -> str:
-        return f"{price:.{self.price_digits}f}"
-
-    def quantity_text(self, quantity: Decimal) -> str:
-        return f"{quantity:.{self.quantity_digits}f}"
-
-
-def _digits(step: Decimal) -> int:
-    return max(0, -int(step.normalize().as_tuple().exponent))
-
-
-def _point(value: int, digits: int) -> str:
-    if not digits:
-        return str(value)
-    whole, part = divmod(value, 10**digits)
-    return f"{whole}.{part:0{digits}d}"
+def numbers_of(listing: Listing) -> Numbers:
+    """Spot has eight decimals, USDⓈ-M those of its steps."""
+    return Numbers(listing, 8) if listing.kind == "spot" else Numbers(listing)
 
 
 def amount(value: Decimal) -> str:

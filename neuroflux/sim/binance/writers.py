@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from neuroflux.sim.binance.candles import Candles
 from neuroflux.sim.binance.spot_venue import BINANCE
-from neuroflux.sim.binance.wire import Numbers, json_text
+from neuroflux.sim.binance.wire import json_text, numbers_of
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Book, Match, Side
 from neuroflux.sim.core.world import World
@@ -18,14 +18,14 @@ class Frames:
     def __init__(self, exchange_id: str, world: World) -> None:
         self.exchange_id = exchange_id
         exchange = world.exchanges[exchange_id]
-        self.numbers = {symbol: Numbers(listing) for symbol, listing in exchange.listings.items()}
+        self.numbers = {symbol: numbers_of(listing) for symbol, listing in exchange.listings.items()}
         exchange.on_list.append(self._on_list)
         self._world = world
         self.candles = Candles(self.numbers)
         self.is_spot = exchange_id == BINANCE
 
     def _on_list(self, listing: Listing) -> None:
-        self.numbers[listing.symbol] = Numbers(listing)
+        self.numbers[listing.symbol] = numbers_of(listing)
 
     def _book(self, symbol: str) -> Book:
         return self._world.exchanges[self.exchange_id].books[symbol]

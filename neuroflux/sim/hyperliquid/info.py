@@ -14,6 +14,7 @@ from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.hyperliquid import account, ledger
 from neuroflux.sim.hyperliquid.account import Json, number
 from neuroflux.sim.hyperliquid.limits import AddressLimit
+from neuroflux.sim.kit.numbers import decimals as places
 
 DEPTH = 20
 UNKNOWN_STATUS = "reviewPending"
@@ -117,11 +118,11 @@ class Info:
     def _perpetual(self, listing: Listing) -> Json:
         leverage = {"maxLeverage": listing.max_leverage, "marginTableId": 50}
         gone = {"isDelisted": True} if listing.symbol in self._exchange.halted else {}
-        return {"name": listing.symbol, "szDecimals": _digits(listing.lot), **leverage, **gone}
+        return {"name": listing.symbol, "szDecimals": places(listing.lot), **leverage, **gone}
 
     def spot_meta(self) -> Json:
         numbers = account.tokens(self._exchange)
-        decimals = {one.base_asset: _digits(one.lot) for one in self.listed("spot")}
+        decimals = {one.base_asset: places(one.lot) for one in self.listed("spot")}
         tokens = [
             {
                 "name": name,
@@ -271,7 +272,3 @@ class Info:
         names = {"userCrossRate": rates["perpetual"].taker, "userAddRate": rates["perpetual"].maker}
         names |= {"userSpotCrossRate": rates["spot"].taker, "userSpotAddRate": rates["spot"].maker}
         return {"dailyUserVlm": [], **{name: f"{rate:f}" for name, rate in names.items()}}
-
-
-def _digits(step: Decimal) -> int:
-    return max(0, -int(step.normalize().as_tuple().exponent))

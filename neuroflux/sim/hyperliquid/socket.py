@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from neuroflux.sim.core.world import Change
 from neuroflux.sim.hyperliquid import account, ledger
 from neuroflux.sim.hyperliquid.account import Json, number
 from neuroflux.sim.hyperliquid.info import Info
+from neuroflux.sim.kit.recent_trades import RecentTrades
 from neuroflux.sim.kit.streams import Channel, Hub
 
 BOOK_EVERY = 5_000_000
@@ -47,7 +47,7 @@ class Feeds:
         self._exchange = simulation.exchange("hyperliquid")
         self._info = info
         self._hub = Hub(self._exchange)
-        self._tapes: dict[str, deque[Json]] = {}
+        self._trades = RecentTrades(REPLAYED)
         state = partial(Channel, is_private=True)
         self._channels: dict[str, tuple[Channel, int]] = {
             "l2Book": (Channel(first=self._book, timed=_at_any_time(self._book), is_depth=True), BOOK_EVERY),
@@ -134,10 +134,7 @@ class Feeds:
     # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def publish(self, changes: Sequence[Change], now: int) -> None:
-        for change in changes:
-            if change.matches:
-                tape = self._tapes.setdefault(change.listing.symbol, deque(maxlen=REPLAYED))
-                tape.extend(_trade(change.listing, match, now) for match in change.matches)
+        self._trades.remember(changes, now)
         self._hub.publish(changes, now)
 
     def happened(self, event: AccountEvent, user: str) -> None:
@@ -184,7 +181,8 @@ class Feeds:
         return frame("bbo", {"coin": coin, "time": self._info.now() // 1000, "bbo": tops})
 
     def _last_trades(self, coin: str) -> str:
-        return frame("trades", list(self._tapes.get(coin, ())))
+        listing = self._exchange.listings[coin]
+        return frame("trades", [_trade(listing, match, time) for match, time in self._trades.of(coin)])
 
     def _new_trades(self, change: Change, now: int) -> Iterator[str]:
         yield frame("trades", [_trade(change.listing, match, now) for match in change.matches])

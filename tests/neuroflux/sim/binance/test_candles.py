@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from neuroflux.sim.binance.candles import Candles
-from neuroflux.sim.binance.wire import ApiError, Numbers
+from neuroflux.sim.binance.wire import ApiError, numbers_of
 from neuroflux.sim.catalogue import VENUES
 from neuroflux.sim.core.matching import Book, Match, Sequence, Side
 from neuroflux.sim.core.world import Change
@@ -19,7 +19,7 @@ START = 1_700_000_040_000_000 // (15 * MINUTE) * 15 * MINUTE
 
 @pytest.fixture
 def candles() -> Candles:
-    return Candles({"BTCUSDT": Numbers(LISTING)})
+    return Candles({"BTCUSDT": numbers_of(LISTING)})
 
 
 def trade(candles: Candles, minute: int, number: int, price: int, quantity: int, side: Side = "buy") -> None:

@@ -109,6 +109,16 @@ async def test_control_messages(served: Served) -> None:
         assert (await _next(socket))["error"]["code"] == 2
 
 
+@pytest.mark.parametrize("name", ["btcusdt@depthabc", "btcusdt@", "@depth", "@bookTicker", "btcusdt@nothing@100ms"])
+async def test_an_unknown_stream_is_silent_and_harms_no_other(served: Served, name: str) -> None:
+    async with aiohttp.ClientSession(served.url) as session, session.ws_connect("/binance/ws/0") as socket:
+        await socket.send_json({"method": "SUBSCRIBE", "params": [name, "btcusdt@bookTicker"], "id": 1})
+        frames = [await _next(socket) for _ in range(6)]
+    assert frames[0] == {"result": None, "id": 1}
+    assert {frame["s"] for frame in frames[1:]} == {"BTCUSDT"}
+    assert not served.moving.done()
+
+
 async def test_too_many_messages_end_the_connection(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session, session.ws_connect("/binance/ws") as socket:
         for number in range(7):
