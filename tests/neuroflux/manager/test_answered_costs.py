@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.neuroflux.manager.told import NOW, tell
 
 from neuroflux.domain import OrderCommand, Side
 from neuroflux.engine.routing.strategies import Routed
@@ -17,7 +18,6 @@ from neuroflux.manager.view import View
 from neuroflux.records import topics
 from neuroflux.records.entries import Entry
 from tests.neuroflux.engine.routing.test_strategies import choose, instrument, order, prospect, reasons
-from tests.neuroflux.manager.told import NOW, tell
 
 STEEP = [(100.0, 1.0), (110.0, 9.0)]
 

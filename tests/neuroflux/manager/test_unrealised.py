@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from tests.neuroflux.manager.told import NOW, all_well, balance, funding, tell
 
 from neuroflux.domain import Position
 from neuroflux.engine.portfolio.equity import history
@@ -17,7 +18,6 @@ from neuroflux.manager.balances import unified_balance
 from neuroflux.manager.performance import holdings
 from neuroflux.manager.view import View
 from neuroflux.records import topics
-from tests.neuroflux.manager.told import NOW, all_well, balance, funding, tell
 
 ALL = ("binance", "binanceusdm", "hyperliquid")
 SYMBOL, MARK = "BTC/USDC:USDC", Decimal(100)

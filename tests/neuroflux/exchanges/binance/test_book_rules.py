@@ -1,11 +1,8 @@
 """Binance's books by the exchange's own numbered steps, spot and USDⓈ-M, over frames that get lost or come late."""
 
 import json
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from neuroflux.domain import ExchangeStatus, StatusKind
 from neuroflux.exchanges.binance.market import BinanceMarketFeed
@@ -13,44 +10,12 @@ from neuroflux.exchanges.binance.spot import Binance
 from neuroflux.exchanges.binance.usdm import BinanceUsdm
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.kit.keeper import PATIENCE
-from neuroflux.exchanges.kit.requests import Answer, Request, Subscription
+from neuroflux.exchanges.kit.requests import Subscription
+from tests.neuroflux.exchanges.kit.examples.binance import BinanceSource as Source
 
 EXCHANGES: dict[str, Binance | BinanceUsdm] = {"binance": Binance(), "binanceusdm": BinanceUsdm()}
 FIRST = {"binance": ["Ignored"], "binanceusdm": ["BookChanged"]}
 """Of a snapshot that ends where the first event does: spot drops that event, USDⓈ-M takes it (step 4)."""
-Level = tuple[str, str]
-
-
-class Source:
-    """An exchange that numbers its changes as the real one does, and knows what its book is."""
-
-    def __init__(self, exchange: str) -> None:
-        self.exchange = exchange
-        self.last = 100
-        self.bids: dict[str, str] = {"10": "1"}
-        self.asks: dict[str, str] = {"20": "1"}
-
-    def change(self, side: str, price: int, quantity: int) -> str:
-        """One diff; USDⓈ-M's ids jump, spot's don't."""
-        levels = self.bids if side == "b" else self.asks
-        levels[str(price)] = str(quantity)
-        before, jump = self.last, 1 if self.exchange == "binance" else 7
-        self.last += jump
-        frame: dict[str, Any] = {"e": "depthUpdate", "E": 1, "s": "X", "U": self.last, "u": self.last, "b": [], "a": []}
-        frame[side] = [[str(price), str(quantity)]]
-        if self.exchange == "binanceusdm":
-            frame |= {"pu": before, "U": before + 3, "T": 1}
-        return json.dumps(frame)
-
-    def snapshot(self) -> Answer:
-        body = {"lastUpdateId": self.last, "bids": list(self.bids.items()), "asks": list(self.asks.items())}
-        return Answer(Request("GET", "/depth?symbol=X"), 200, json.dumps(body).encode())
-
-    def top(self) -> tuple[list[Level], list[Level]]:
-        def live(side: dict[str, str]) -> list[Level]:
-            return sorted(((p, q) for p, q in side.items() if q != "0"), key=lambda one: float(one[0]))
-
-        return live(self.bids)[::-1], live(self.asks)
 
 
 def feed_of(exchange: str) -> BinanceMarketFeed:
@@ -61,13 +26,13 @@ def kinds(events: list[FeedEvent]) -> list[str]:
     return [event.kind if isinstance(event, ExchangeStatus) else type(event).__name__ for event in events]
 
 
-def frame(feed: BinanceMarketFeed, raw: str) -> list[FeedEvent]:
+def frame(feed: BinanceMarketFeed, raw: bytes | str) -> list[FeedEvent]:
     return list(feed.frame(raw, 1))
 
 
 @pytest.fixture(params=EXCHANGES)
 def source(request: pytest.FixtureRequest) -> Source:
-    return Source(request.param)
+    return Source(request.param, "X")
 
 
 def test_the_first_change_asks_for_a_snapshot_once(source: Source) -> None:
@@ -129,7 +94,7 @@ def test_a_repeated_event_changes_nothing(source: Source) -> None:
     assert kinds(frame(feed, again)) == ["Ignored"]
 
 
-def at_time(raw: str, time: int) -> str:
+def at_time(raw: bytes, time: int) -> str:
     return json.dumps({**json.loads(raw), "E": time})
 
 
@@ -177,7 +142,7 @@ def test_a_lost_socket_withdraws_its_books(source: Source) -> None:
 
 
 def test_usdm_takes_an_event_that_follows_one_ending_at_the_snapshot() -> None:
-    source = Source("binanceusdm")
+    source = Source("binanceusdm", "X")
     feed = feed_of("binanceusdm")
     frame(feed, source.change("b", 11, 1))
     feed.answer(source.snapshot(), 1)
@@ -187,8 +152,8 @@ def test_usdm_takes_an_event_that_follows_one_ending_at_the_snapshot() -> None:
 
 
 def test_a_partial_depth_is_no_change() -> None:
-    source = Source("binanceusdm")
-    whole = f'{{"stream":"x@depth20@100ms","data":{source.change("b", 11, 1)}}}'
+    source = Source("binanceusdm", "X")
+    whole = f'{{"stream":"x@depth20@100ms","data":{source.change("b", 11, 1).decode()}}}'
     assert kinds(frame(feed_of("binanceusdm"), whole)) == ["Ignored"]
 
 
@@ -198,58 +163,3 @@ def test_a_level_that_is_none_is_no_change(source: Source, text: str) -> None:
     raw["b"] = [[text, "1"]]
     (event,) = frame(feed_of(source.exchange), json.dumps(raw))
     assert isinstance(event, Undecodable)
-
-
-Step = tuple[str, int, int]
-STEPS = st.tuples(st.sampled_from("ba"), st.integers(0, 4), st.integers(0, 3))
-FATES = st.sampled_from(["arrives", "arrives", "arrives", "lost", "twice", "late", "snapshot"])
-
-
-@given(st.sampled_from(sorted(EXCHANGES)), st.lists(st.tuples(STEPS, FATES), max_size=40))
-def test_what_is_shown_is_what_the_exchange_had(exchange: str, history: list[tuple[Step, str]]) -> None:
-    """The law: over frames that are lost, repeated, late, and snapshots at any time, a shown book is the true one."""
-    source, feed = Source(exchange), feed_of(exchange)
-    truth: dict[int, tuple[list[Level], list[Level]]] = {}
-    late: list[str] = []
-
-    def check(events: list[FeedEvent]) -> None:
-        for event in events:
-            if isinstance(event, BookChanged):
-                snapshot = event.snapshot(50)
-                shown = [[(one.price, one.quantity) for one in side] for side in (snapshot.bids, snapshot.asks)]
-                assert tuple(shown) == truth[event.sequence]
-                assert not event.book.crossed
-
-    for (side, offset, quantity), fate in history:
-        raw = source.change(side, (10 if side == "b" else 20) + offset, quantity)
-        truth[source.last] = source.top()
-        if fate in ("arrives", "twice", "snapshot"):
-            check(frame(feed, raw))
-        if fate == "twice":
-            check(frame(feed, raw))
-        if fate == "snapshot":
-            check(list(feed.answer(source.snapshot(), 1)))
-        if fate == "late":
-            late.append(raw)
-        elif late:
-            check(frame(feed, late.pop()))
-
-
-@given(st.binary(max_size=300) | st.text(max_size=300))
-def test_any_bytes_give_events_and_no_exception(raw: bytes | str) -> None:
-    for exchange in EXCHANGES:
-        assert feed_of(exchange).frame(raw, 1)
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["1.0", "nan"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("esUubaBAdata"), inner, max_size=6),
-    max_leaves=12,
-)
-KINDS = st.sampled_from(["bookTicker", "trade", "depthUpdate", "markPriceUpdate", "other"])
-
-
-@given(KINDS, st.dictionaries(st.sampled_from(list("sUubaBATEtpqmXir")), VALUES, max_size=12))
-def test_any_object_gives_events_and_no_exception(kind: str, fields: dict[str, Any]) -> None:
-    for exchange in EXCHANGES:
-        assert feed_of(exchange).frame(json.dumps({"e": kind, **fields}), 1)

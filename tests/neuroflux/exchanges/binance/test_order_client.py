@@ -111,43 +111,9 @@ def test_an_order_that_only_reduces_is_sent_as_such(
     assert asked.get("reduceOnly") == sent
 
 
-def test_client_ids_are_derived_and_fit() -> None:
-    made = {order_client().client_order_id("an-order", leg, attempt) for leg in range(3) for attempt in range(3)}
-    assert len(made) == 9
-    assert all(len(one) <= 36 and one.isalnum() for one in made)
-    assert order_client().client_order_id("an-order", 0, 0) == order_client().client_order_id("an-order", 0, 0)
-
-
 def answer(tag: str, status: int, body: Any, **headers: str) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(Request("GET", "/x", tag=tag), status, raw, headers)
-
-
-@pytest.mark.parametrize(
-    ("tag", "status", "code", "outcome"),
-    [
-        (PLACE, 400, -2010, Reject),
-        (PLACE, 400, -1013, Reject),
-        (PLACE, 400, -1021, Reject),
-        (PLACE, 400, -2019, Reject),
-        (PLACE, 400, -4164, Reject),
-        (PLACE, 400, -1006, InDoubt),
-        (PLACE, 400, -1007, InDoubt),
-        (PLACE, 400, -9999, InDoubt),
-        (PLACE, 503, -1000, InDoubt),
-        (PLACE, 500, -2010, InDoubt),
-        (PLACE, 429, -1003, Throttled),
-        (PLACE, 418, -1003, Throttled),
-        (PLACE, 400, -1015, Throttled),
-        (QUERY, 400, -2013, NotThere),
-        (QUERY, 400, -2026, NotThere),
-        (CANCEL, 400, -2011, Reject),
-        (CANCEL, 400, -2013, NotThere),
-        (PLACE, 400, -2013, InDoubt),
-    ],
-)
-def test_only_what_is_on_the_list_is_a_reject(tag: str, status: int, code: int, outcome: type) -> None:
-    assert type(order_client().outcome(answer(tag, status, {"code": code, "msg": "text"}))) is outcome
 
 
 @pytest.mark.parametrize(

@@ -195,16 +195,6 @@ def test_what_is_not_offered_is_refused(client: HyperliquidOrderClient) -> None:
         client.place(placement(type_=OrderType.MARKET, price="0"), NOW)
 
 
-@given(st.text(), st.integers(0, 9), st.integers(0, 9))
-def test_client_order_ids_are_derived(order_id: str, leg: int, attempt: int) -> None:
-    client = HyperliquidOrderClient(Keys(USER, KEY), [], Nonces(0))
-    made = client.client_order_id(order_id, leg, attempt)
-    assert Cloid.from_str(made).to_raw() == made
-    assert made == client.client_order_id(order_id, leg, attempt)
-    assert made != client.client_order_id(order_id, leg, attempt + 1)
-    assert made != client.client_order_id(order_id, leg + 1, attempt)
-
-
 def test_questions_go_to_info_for_the_account(client: HyperliquidOrderClient) -> None:
     asked = [
         client.query(BTC, CLOID, NOW),
@@ -395,17 +385,6 @@ def test_lists_of_orders_and_fills(client: HyperliquidOrderClient) -> None:
         listed(fills, [], 429)
     with pytest.raises(Unreachable):
         listed(fills, [], 503)
-
-
-@given(st.binary() | st.text().map(str.encode), st.sampled_from([200, 200, 200, 0, 400, 429, 503]))
-def test_any_answer_has_an_outcome(body: bytes, status: int) -> None:
-    client = HyperliquidOrderClient(Keys(USER, KEY), [BTC], Nonces(0))
-    for request in (
-        client.place(placement(), NOW),
-        client.cancel(BTC, CLOID, NOW),
-        client.query(BTC, CLOID, NOW),
-    ):
-        assert not isinstance(client.outcome(Answer(request, status, body)), Ack)
 
 
 @pytest.mark.parametrize("testnet", [False, True])

@@ -1,0 +1,8 @@
+"""One module per exchange."""
+
+from typing import Final
+
+from tests.neuroflux.exchanges.kit.examples.binance import SPOT, USDM
+from tests.neuroflux.exchanges.kit.examples.hyperliquid import HYPERLIQUID
+
+EXAMPLES: Final = {"binance": SPOT, "binanceusdm": USDM, "hyperliquid": HYPERLIQUID}
