@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 import neuroflux.http.client
 from neuroflux.domain import BookSnapshot
 from neuroflux.engine.health.state import MARKET
-from neuroflux.exchanges.binance.spot import WEIGHT_PER_MINUTE, Binance
+from neuroflux.exchanges.binance.spot import Binance
 from neuroflux.exchanges.config import RATE_LIMIT_BUFFER
 from neuroflux.exchanges.kit.requests import Request
 from neuroflux.http.client import Client
@@ -28,7 +28,7 @@ SYMBOLS = [f"C{number}" for number in range(200)]
 SNAPSHOT_WEIGHT = 50
 OTHERS_WEIGHT = 100
 """What the list of instruments and the clock weigh, with some room."""
-FIRST = int(WEIGHT_PER_MINUTE * (1 - RATE_LIMIT_BUFFER)) - OTHERS_WEIGHT
+FIRST = int(Binance.WEIGHT_PER_MINUTE * (1 - RATE_LIMIT_BUFFER)) - OTHERS_WEIGHT
 PATIENCE = 60
 
 
@@ -142,7 +142,7 @@ async def test_the_snapshots_of_two_hundred_symbols_keep_to_the_weight() -> None
         await venue.hang_up()
         await until(lambda: len(venue.asked) >= at_once + 8, running)
         spent = len(venue.asked) * SNAPSHOT_WEIGHT
-        allowed = WEIGHT_PER_MINUTE * (1 - RATE_LIMIT_BUFFER) * (1 + (time.monotonic() - began) / 60)
+        allowed = Binance.WEIGHT_PER_MINUTE * (1 - RATE_LIMIT_BUFFER) * (1 + (time.monotonic() - began) / 60)
         assert spent <= allowed, "the budget of a minute at once, and then as it comes back"
         assert len(proved.symbols) <= len(venue.asked) - at_once, "a lost book is shown when it has its snapshot again"
         assert venue.together <= SNAPSHOT_WORKERS

@@ -18,9 +18,9 @@ from msgspec.json import Decoder
 from neuroflux.domain import Microseconds
 from neuroflux.exchanges.binance.orders import ZERO, Symbols
 from neuroflux.exchanges.binance.rest import signed
-from neuroflux.exchanges.binance.rows import sane
 from neuroflux.exchanges.kit.events import FeeRates
 from neuroflux.exchanges.kit.requests import Keys, Request
+from neuroflux.exchanges.kit.rows import sane
 
 SPOT_FEES: Final = "/api/v3/account/commission"
 USDM_FEES: Final = "/fapi/v1/commissionRate"

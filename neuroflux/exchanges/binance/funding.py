@@ -13,7 +13,7 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import Microseconds
 from neuroflux.exchanges.binance.messages import FundingInterval
-from neuroflux.exchanges.binance.rows import Rows, rows
+from neuroflux.exchanges.kit.rows import Rows, rows
 
 STANDARD_HOURS: Final = 8
 """Of a symbol that the list does not name."""

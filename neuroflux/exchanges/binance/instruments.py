@@ -17,9 +17,9 @@ from neuroflux.domain import Instrument, InstrumentKind, Microseconds
 from neuroflux.domain.symbols import market_of, perpetual_symbol, split_multiplier, spot_symbol
 from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.binance.rest import checked
-from neuroflux.exchanges.binance.rows import Rows, sane
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.requests import Answer
+from neuroflux.exchanges.kit.rows import Rows, sane
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 SPOT_STATUSES: Final = frozenset(

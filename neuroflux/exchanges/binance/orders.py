@@ -22,7 +22,7 @@ from neuroflux.domain import (
     to_scale,
 )
 from neuroflux.exchanges.binance.messages import STATELESS, STATES, Long, Time, microseconds
-from neuroflux.exchanges.binance.rows import Rows, keys_of, malformed, rows, sane
+from neuroflux.exchanges.kit.rows import Rows, keys_of, malformed, rows, sane
 
 ZERO: Final = Decimal(0)
 Symbols = Mapping[str, str]

@@ -21,7 +21,7 @@ from neuroflux.exchanges.binance.orders import (
     unknown_status,
     unless_none,
 )
-from neuroflux.exchanges.binance.rows import unknown
+from neuroflux.exchanges.kit.rows import unknown
 
 FILLING: Final = frozenset({"TRADE", "CALCULATED"})
 """Execution types that are a fill; CALCULATED is that of a liquidation."""

@@ -55,11 +55,11 @@ from neuroflux.exchanges.binance.rest import (
     signed,
     signed_within,
 )
-from neuroflux.exchanges.binance.rows import Rows, keys_of, sane
 from neuroflux.exchanges.kit.events import FeedEvent, Hold, Ignored, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.omitted import Held
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
+from neuroflux.exchanges.kit.rows import Rows, keys_of, sane
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 EXCHANGE: Final = "binance"

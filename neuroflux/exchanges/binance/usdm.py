@@ -1,4 +1,4 @@
-"""Binance USDⓈ-M futures: its addresses, its instruments, and its feeds and desk.
+"""Binance USDⓈ-M futures: its addresses, its instruments, its feeds and its order client.
 
 Public data comes over two sockets: trades beside quotes and books, mark prices on the other. ``@trade`` is in no
 manual; ``/market`` takes a subscription to it and stays silent. Sources:
@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
-from neuroflux.domain import Instrument, InstrumentKind, Microseconds
-from neuroflux.exchanges.binance import key_rights, rest
-from neuroflux.exchanges.binance.instruments import listing
-from neuroflux.exchanges.binance.market import BinanceMarketFeed, Paths
-from neuroflux.exchanges.binance.order_client import UNAVAILABLE, BinanceOrderClient, OrderPaths
+from neuroflux.domain import Instrument, InstrumentKind
+from neuroflux.exchanges.binance.exchange import BinanceExchange
+from neuroflux.exchanges.binance.market import Paths
+from neuroflux.exchanges.binance.messages import DepthUpdate
+from neuroflux.exchanges.binance.order_client import UNAVAILABLE, OrderPaths
 from neuroflux.exchanges.binance.usdm_account import EXCHANGE, BinanceUsdmAccountFeed
-from neuroflux.exchanges.kit.events import Listing
-from neuroflux.exchanges.kit.requests import Answer, Buckets, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
-from neuroflux.exchanges.kit.sequences import RangedChained
+from neuroflux.exchanges.kit.requests import Keys, OrderRate, Request
+from neuroflux.exchanges.kit.sequences import RangedChained, Rule
 
-WEIGHT_PER_MINUTE: Final = 2400
 DAY_MS: Final = 86_400_000
 
 _PATHS: Final = Paths(
@@ -52,11 +50,10 @@ _ORDER_PATHS: Final = OrderPaths(
 )
 
 
-class BinanceUsdm:
+class BinanceUsdm(BinanceExchange):
     """Implements ``Exchange``."""
 
     ID: ClassVar[str] = EXCHANGE
-    FACADE_NAME: ClassVar[str] = key_rights.FACADE_NAME
     REST_URL: ClassVar[str] = "https://fapi.binance.com"
     WS_URL: ClassVar[str] = "wss://fstream.binance.com"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL
@@ -65,46 +62,15 @@ class BinanceUsdm:
         "wss://demo-fstream.binance.com",
         "wss://demo-fstream.binance.com",
     )
-    WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
-    BUCKETS: ClassVar[Buckets] = {}
+    WEIGHT_PER_MINUTE: ClassVar[int] = 2400
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = (OrderRate(300, 10), OrderRate(1_200, 60))
 
-    def instruments_requests(self) -> Sequence[Request]:
-        return (Request("GET", "/fapi/v1/exchangeInfo", weight=1, tag="exchangeInfo"),)
-
-    def listing(self, answers: Sequence[Answer]) -> Listing:
-        found = [listing(EXCHANGE, InstrumentKind.PERPETUAL, answer) for answer in answers]
-        return Listing(
-            tuple(one for listed in found for one in listed.instruments),
-            tuple(fault for listed in found for fault in listed.faults),
-        )
-
-    def server_time_request(self) -> Request | None:
-        return Request("GET", "/fapi/v1/time", tag="time")
-
-    def server_time(self, answer: Answer) -> Microseconds:
-        return rest.server_time(answer)
-
-    def usage(self, answer: Answer) -> Usage:
-        return rest.usage(answer, WEIGHT_PER_MINUTE)
-
-    def market_feed(self, instruments: Sequence[Instrument]) -> BinanceMarketFeed:
-        return BinanceMarketFeed(EXCHANGE, RangedChained(), _PATHS, instruments)
+    KIND: ClassVar[InstrumentKind] = InstrumentKind.PERPETUAL
+    INSTRUMENTS: ClassVar[Request] = Request("GET", "/fapi/v1/exchangeInfo", weight=1, tag="exchangeInfo")
+    TIME: ClassVar[Request] = Request("GET", "/fapi/v1/time", tag="time")
+    RULE: ClassVar[Rule[DepthUpdate]] = RangedChained()
+    PATHS: ClassVar[Paths] = _PATHS
+    ORDER_PATHS: ClassVar[OrderPaths] = _ORDER_PATHS
 
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceUsdmAccountFeed:
         return BinanceUsdmAccountFeed(keys, instruments)
-
-    def order_client(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceOrderClient:
-        return BinanceOrderClient(_ORDER_PATHS, keys, instruments)
-
-    def account_name(self, keys: Keys) -> str:
-        return key_rights.account_name(keys)
-
-    def subaccount_fault(self, subaccount: str, *, has_keys: bool) -> str:
-        return key_rights.subaccount_fault(subaccount, has_keys=has_keys)
-
-    def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
-        return key_rights.question(keys, now)
-
-    def key_rights(self, keys: Keys, answer: Answer | None) -> KeyRights:
-        return key_rights.rights(answer)

@@ -34,7 +34,6 @@ from neuroflux.exchanges.binance.orders import Records, records_of
 from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, PAGE, asked_at, asked_for, next_page, query_of
 from neuroflux.exchanges.binance.reports import futures_events
 from neuroflux.exchanges.binance.rest import failure, signed, signed_within
-from neuroflux.exchanges.binance.rows import keys_of, sane, unknown
 from neuroflux.exchanges.binance.usdm_figures import Figures
 from neuroflux.exchanges.binance.usdm_margin_calls import MarginCall, margin_call
 from neuroflux.exchanges.binance.usdm_modes import Flags, Modes
@@ -42,6 +41,7 @@ from neuroflux.exchanges.binance.usdm_transfers import OF_TRADING, REASONS, hist
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
+from neuroflux.exchanges.kit.rows import keys_of, sane, unknown
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 EXCHANGE: Final = "binanceusdm"

@@ -16,11 +16,11 @@ from msgspec.json import Decoder
 from neuroflux.domain import Balance, ExchangeStatus, Microseconds, Position, to_scale
 from neuroflux.exchanges.binance.messages import AccountUpdate, FuturesPosition, FuturesWallet, Time, microseconds
 from neuroflux.exchanges.binance.orders import ZERO, Symbols
-from neuroflux.exchanges.binance.rows import Rows, rows
 from neuroflux.exchanges.binance.usdm_modes import Flags, Modes
 from neuroflux.exchanges.binance.usdm_pushed import PushedPosition, PushedPositions
 from neuroflux.exchanges.binance.usdm_wallets import Asset, Wallets
 from neuroflux.exchanges.kit.omitted import Held
+from neuroflux.exchanges.kit.rows import Rows, rows
 
 Event = Balance | Position | ExchangeStatus
 

@@ -16,7 +16,7 @@ from msgspec.json import Decoder
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
 from neuroflux.exchanges.binance.messages import Time, microseconds
 from neuroflux.exchanges.binance.orders import Symbols
-from neuroflux.exchanges.binance.rows import Rows
+from neuroflux.exchanges.kit.rows import Rows
 
 
 class MarginCall(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """What an exchange is to the rest: a feed of market data, a feed of an account, and an order client. All are pure.
 
-No adapter does I/O. What it wants done is an event (``SnapshotNeeded``) or a value (``Request``, ``Subscription``); the
-shells in producers/ and consumers/ do it and hand the answer back. Clock, nonces and keys are arguments.
+No adapter does I/O. It returns requests as events (``SnapshotNeeded``) or values (``Request``, ``Subscription``); the
+shells in producers/ and consumers/ send them and pass the answers back. Clock, nonces and keys are arguments.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Feed(Protocol):
         ...
 
     def learn(self, instruments: Sequence[Instrument]) -> None:
-        """Take instruments that are new or have changed; books and positions of the others stay as they are."""
+        """Add instruments that are new or have changed; books and positions of the others are kept."""
         ...
 
 
@@ -50,19 +50,19 @@ class MarketFeed(Feed, Protocol):
     """Public data of the given instruments. Holds the books."""
 
     def subscriptions(self, symbols: Sequence[str]) -> Sequence[Subscription]:
-        """The sockets that bring quotes, trades, books and funding of these symbols."""
+        """The sockets with quotes, trades, books and funding of these symbols."""
         ...
 
     def disconnected(self, subscription: Subscription) -> None:
-        """Withdraw every book that came over this socket: nothing of it is proved any more."""
+        """Withdraw every book of this socket: nothing of it is proved any more."""
         ...
 
 
 class AccountFeed(Feed, Protocol):
     """Private data of one account.
 
-    ``pushes_whole``: what the stream pushes names every part of a balance or position. Where it leaves out parts
-    (margins, unrealised profit), the stage asks for them after each change.
+    ``pushes_whole``: the stream sends every part of a balance or position. Where it leaves out parts (margins,
+    unrealised profit), the stage requests them after each change.
     """
 
     pushes_whole: bool
@@ -72,45 +72,45 @@ class AccountFeed(Feed, Protocol):
         ...
 
     def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
-        """The sockets to open, after ``opening`` was answered; none where it was refused what they need."""
+        """The sockets to open, after ``opening`` was answered; none where its answer lacks what they need."""
         ...
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        """Requests that tell what happened since then: balances, positions, open orders, fills.
+        """Requests for everything since then: balances, positions, open orders, fills.
 
         Their answers go to ``answer``. Made after every (re)connect, and regularly to reconcile. Together they name
-        every balance and position there is: the stage publishes 0 for what they leave out.
+        every balance and position of the account: the stage publishes 0 for what they leave out.
         """
         ...
 
     def figures(self, now: Microseconds) -> Sequence[Request]:
-        """The part of ``resync`` that tells every balance and position, and nothing else."""
+        """The part of ``resync`` that names every balance and position, and nothing else."""
         ...
 
     def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        """Requests that name what came to the account and left it since then; none where no answer could.
+        """Requests for deposits, withdrawals and transfers since then; none where the exchange answers no such request.
 
-        Made after every (re)connect, at the start for the time that nothing ran, and regularly.
+        Made after every (re)connect, at the start for the time since the last run, and regularly.
         """
         ...
 
     def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
-        """Requests that tell what the account pays in these instruments, or in more; ``answer`` gives ``FeeRates``."""
+        """Requests for the fees of the account in these instruments, or in more; ``answer`` returns ``FeeRates``."""
         ...
 
     def keep_alive(self, now: Microseconds) -> Sequence[Request]:
         """Requests that keep the stream alive; made every 20 minutes. Often none.
 
-        Where an answer says that it has ended, ``answer`` reports it DISCONNECTED, and the stream is opened anew.
+        Where an answer says that the stream has ended, ``answer`` reports it DISCONNECTED, and it is opened again.
         """
         ...
 
 
 class OrderClient(Protocol):
-    """Builds signed requests of one account and reads what came back. ``now`` makes timestamps and nonces.
+    """Builds signed requests of one account and reads the answers. ``now`` makes timestamps and nonces.
 
-    ``settled_after`` is how long after it was signed an order may still come to the book: an answer that there is no
-    such order proves something only when it was asked for later.
+    ``settled_after`` is how long after it was signed an order may still reach the book: an answer that there is no such
+    order is proof only where the query was sent later.
     """
 
     exchange: str
@@ -121,13 +121,13 @@ class OrderClient(Protocol):
     def cancel(
         self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
     ) -> Request:
-        """Name the order by the exchange's id where that is given: its client id may have been changed by others."""
+        """Name the order by the exchange's id where that is known: another client may have changed its client id."""
         ...
 
     def query(
         self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
     ) -> Request:
-        """Name the order likewise."""
+        """Name the order as ``cancel`` does."""
         ...
 
     def open_orders(self, now: Microseconds) -> Request: ...
@@ -135,7 +135,7 @@ class OrderClient(Protocol):
     def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request: ...
 
     def probe(self, now: Microseconds) -> Request:
-        """A signed request that changes nothing, to learn whether the exchange takes these keys."""
+        """A signed request that changes nothing, to test whether the exchange accepts these keys."""
         ...
 
     def leverage(self, instrument: Instrument, leverage: int, now: Microseconds) -> Request:
@@ -143,11 +143,11 @@ class OrderClient(Protocol):
         ...
 
     def refusal(self, answer: Answer) -> str:
-        """Why the exchange did not do what ``probe`` or ``leverage`` asked for, "" where it did."""
+        """Why the exchange refused ``probe`` or ``leverage``, "" where it did not."""
         ...
 
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
-        """Derive the id under which this attempt is known to the exchange; equal input gives an equal id."""
+        """Derive the client id of this attempt; equal input gives an equal id."""
         ...
 
     def outcome(self, answer: Answer) -> Outcome:
@@ -160,7 +160,7 @@ class OrderClient(Protocol):
 
 
 class Exchange(Protocol):
-    """One file, one exchange. The addresses are the real ones; settings override them.
+    """One exchange. The addresses are those of production; settings override them.
 
     ``FACADE_NAME`` is the exchange in the façade, and the path at which the simulator serves it: exchanges with the
     same one are accounts of one company, and the name means all of them. ``PRIVATE_WS_URL`` is where the account feed's
@@ -193,7 +193,7 @@ class Exchange(Protocol):
     def server_time(self, answer: Answer) -> Microseconds: ...
 
     def usage(self, answer: Answer) -> Usage:
-        """What this answer tells of the rate limits, as they are used by all that call from this address."""
+        """The use of the rate limits by all callers from this address, as far as this answer says it."""
         ...
 
     def market_feed(self, instruments: Sequence[Instrument]) -> MarketFeed: ...
@@ -203,7 +203,7 @@ class Exchange(Protocol):
     def order_client(self, keys: Keys, instruments: Sequence[Instrument]) -> OrderClient: ...
 
     def account_name(self, keys: Keys) -> str:
-        """What a person knows the account by; nobody can act for it who reads this."""
+        """A name for people, from which no credentials can be derived."""
         ...
 
     def subaccount_fault(self, subaccount: str, *, has_keys: bool) -> str:
@@ -211,7 +211,7 @@ class Exchange(Protocol):
         ...
 
     def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
-        """How to ask what a key may do; None where nobody is asked: the key itself tells it, or nobody does."""
+        """The request for the rights of a key; None where the key itself shows them, or nothing does."""
         ...
 
     def key_rights(self, keys: Keys, answer: Answer | None) -> KeyRights:

@@ -1,4 +1,4 @@
-"""What a complete answer omits no longer exists: exchanges leave out of their lists what an account no longer holds."""
+"""What a complete answer omits no longer exists: exchanges list only what an account holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Held:
         self._since: dict[str, Microseconds] = {}
 
     def reported(self, name: str, is_held: bool, time: Microseconds = 0) -> None:
-        """Take in one figure, pushed or answered."""
+        """Record one figure, pushed or answered."""
         if is_held:
             self._since[name] = time
         else:

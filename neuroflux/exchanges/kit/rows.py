@@ -1,4 +1,4 @@
-"""Binance's lists, row by row: a row that can't be read costs itself alone, and is named."""
+"""Lists, row by row: a row that can't be read costs itself alone, and is named."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from neuroflux.exchanges.kit.shapes import UNREADABLE
 W = TypeVar("W", bound=Struct)
 
 _MOST_DIGITS: Final = 18
-"""Of an amount before its point: the topics have room for 20, and some amounts are added up."""
+"""Digits of an amount before its point: the topics have room for 20, and some amounts are added up."""
 _LIST: Final = msgspec.json.Decoder(list[Raw])
 _ANYTHING: Final = msgspec.json.Decoder()
 _NAMES: Final = ("symbol", "asset", "s", "a")
+"""The keys under which a row names its instrument or asset."""
 
 
 def sane(wire: W) -> W:
-    """The same message; raises ValueError for an amount that is no number, or that no record has room for."""
+    """Return the message; raises ValueError for an amount that is no number, or that no record has room for."""
     for value in msgspec.structs.astuple(wire):
         if isinstance(value, Decimal) and not _has_room(value):
             raise ValueError(f"an amount of {value!s:.40}")
@@ -68,7 +69,7 @@ def rows(body: bytes | str | Raw, decode: Callable[[Raw], W]) -> Rows[W]:
 
 
 def name_of(row: Raw) -> str:
-    """What a row says it is of, "" where it doesn't."""
+    """The instrument or asset that a row names, "" where it names none."""
     try:
         fields: Any = _ANYTHING.decode(row)
     except UNREADABLE:
