@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import yaml
 from msgspec import Struct
@@ -23,6 +24,9 @@ from neuroflux.stack.setup import set_up
 from neuroflux.stack.supervise.service import ServiceStatus
 from tests.ports import free_port
 
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
+"""How long an example takes says how busy the machine is, not whether the code is right."""
 CONTAINERS = os.environ.get("NEUROFLUX_TEST_STACK", "local") == "containers"
 COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
 START_TIMEOUT = 120
