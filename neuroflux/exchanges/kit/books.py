@@ -138,7 +138,7 @@ class Books(Generic[U]):
         """A book that was withdrawn already is withdrawn without another status."""
         if verdict is Verdict.EMPTY:
             return self.emptied(whole.name, verdict.value, whole.last, whole.time, received)
-        was_withdrawn, keeper.withdrawn = keeper.withdrawn, True
+        was_withdrawn = keeper.withdrawn
         keeper.miss(whole)
         if was_withdrawn:
             return (Ignored(f"{self._channel}: {verdict.value}"),)

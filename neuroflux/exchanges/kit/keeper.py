@@ -104,9 +104,9 @@ class Keeper(Generic[U]):
         return self._waited == 1
 
     def miss(self, update: U) -> None:
-        """End the proof of the book at an update that does not follow, for which a snapshot is requested."""
+        """End the proof of the book at an update that does not follow: a gap is published, a snapshot requested."""
         self.withdraw()
-        self._waited = 0
+        self.withdrawn, self._waited = True, 0
         self.wait(update)
 
     # ── snapshots ────────────────────────────────────────────────────────────────────────────────────────────────

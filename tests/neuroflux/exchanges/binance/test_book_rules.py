@@ -87,6 +87,16 @@ def test_a_gap_withdraws_the_book_until_it_is_proved_again(source: Source) -> No
     assert [kind for kind in kinds(again) if kind != "Ignored"][:2] == [StatusKind.RESYNCED, "BookChanged"]
 
 
+def test_a_gap_before_the_first_proof_ends_with_it(source: Source) -> None:
+    """Otherwise the exchange's health would show the gap until its alarm expires."""
+    feed = feed_of(source.exchange)
+    feed.answer(source.snapshot(), 1)
+    source.change("b", 11, 1)  # lost
+    assert kinds(frame(feed, source.change("b", 12, 1))) == [StatusKind.GAP, "SnapshotNeeded"]
+    again = list(feed.answer(source.snapshot(), 1)) + frame(feed, source.change("b", 13, 1))
+    assert [kind for kind in kinds(again) if kind != "Ignored"][:2] == [StatusKind.RESYNCED, "BookChanged"]
+
+
 def test_a_repeated_event_changes_nothing(source: Source) -> None:
     feed = proved(source)
     again = source.change("b", 12, 1)
