@@ -1,1 +1,1 @@
-"""Rebalancing, equity, profit and performance of the whole portfolio."""
+"""Rebalancing, equity, profit and performance of the portfolio."""

@@ -1,7 +1,8 @@
-"""The trades of a rebalance: steps taken greedily, in several tries of which the best counts.
+"""The trades of a rebalance: greedy steps, in several tries of which the best is used.
 
-``best`` tries with each exchange preferred and with swaps first or not, and keeps what leaves least, with the fewest
-orders, at the least cost. Each step gets nearer to the goal by at least the dust, so a try ends.
+``best`` tries each exchange as the preferred one, with and without swaps first, and keeps the try with the least
+remaining drift, then the fewest orders, then the least cost. Each step reduces the drift by at least the dust, so every
+try ends.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from neuroflux.engine.portfolio.ways import ZERO, Key, Way, bound_price
 
 
 class Draft(Struct, frozen=True):
-    """Quantities by way, and by base which minimum kept a way out."""
+    """The quantity of each way; ``faults`` are the minimums that excluded ways, by base."""
 
     quantities: Quantities
     left: Left
@@ -27,7 +28,7 @@ class Draft(Struct, frozen=True):
 
 
 class Market(Struct, frozen=True):
-    """What a try works on."""
+    """The input of a try."""
 
     portfolio: Portfolio
     goal: Goal
@@ -35,7 +36,7 @@ class Market(Struct, frozen=True):
 
 
 def best(market: Market) -> Draft:
-    """The best of the tries; the first is enough where no plan could have fewer orders."""
+    """The best of the tries; the first is enough if no plan can have fewer orders."""
     first = _settle(market, Preference())
     if _score(market, first)[:2] <= (0, _fewest(market)):
         return first
@@ -46,25 +47,25 @@ def best(market: Market) -> Draft:
 
 
 def cost(market: Market) -> Decimal:
-    """About what getting there costs, by the first try."""
+    """The approximate cost of reaching the goal, by the first try."""
     return market.portfolio.total - _settle(market, Preference()).left.total
 
 
 def _fewest(market: Market) -> int:
-    """Each asset that is off takes one order at least."""
+    """The least number of orders: at least one for each asset with a drift."""
     off = drifts(market.portfolio.values, market.goal)
     return sum(abs(one) > market.goal.dust for asset, one in off.items() if asset not in market.goal.frozen)
 
 
 def _score(market: Market, draft: Draft) -> tuple[int, int, Decimal]:
-    """Less is better: drift that is left (in units of dust), orders, cost."""
+    """Lower is better: remaining drift (in units of dust), number of orders, cost."""
     off = sum((abs(one) for one in drifts(draft.left.values, market.goal).values()), ZERO)
     off += abs(draft.left.cash - market.goal.cash)
     return int(off / market.goal.dust), len(draft.quantities), market.portfolio.total - draft.left.total
 
 
 def _settle(market: Market, preference: Preference) -> Draft:
-    """Try until all orders keep the rules: the smallest that breaks one is left out and the rest tried again."""
+    """Repeat until all orders obey the rules: the smallest that violates one is excluded, and the rest tried again."""
     ways, faults = dict(market.ways), dict[str, list[str]]()
     while True:
         quantities, left = _walk(market, ways, preference)
@@ -74,8 +75,8 @@ def _settle(market: Market, preference: Preference) -> Draft:
         if broken is None:
             return Draft(quantities, left, faults)
         way = ways.pop(broken[1])
-        told = f"minimum: {way.instrument.exchange} {way.instrument.symbol}: {broken[2]}"
-        faults.setdefault(way.asset, []).append(told)
+        fault = f"minimum: {way.instrument.exchange} {way.instrument.symbol}: {broken[2]}"
+        faults.setdefault(way.asset, []).append(fault)
 
 
 def _broken(ways: Mapping[Key, Way], quantities: Quantities) -> Iterator[tuple[Key, str]]:
@@ -89,7 +90,7 @@ def _broken(ways: Mapping[Key, Way], quantities: Quantities) -> Iterator[tuple[K
 
 
 def _walk(market: Market, ways: Mapping[Key, Way], preference: Preference) -> tuple[Quantities, Left]:
-    """Take the best step until there is none: between assets, over two accounts, then between stablecoins."""
+    """Take the best step until none is left: between assets, over two accounts, then between stablecoins."""
     quantities: Quantities = {}
     for steps in (trading, bridging, converting):
         while True:

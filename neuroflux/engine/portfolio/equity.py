@@ -1,14 +1,13 @@
-"""What an account was worth over time, its profit, and where that came from.
+"""Equity of an account over time, its profit, and the attribution of that profit.
 
-Worth is what the wallets hold and the unrealised profit of positions, on every exchange alike. Between two minutes it
-changes by what prices did to what was held, ``q₀ · (p₁ - p₀)`` and the change of the unrealised profit, and by
-everything else that the wallet changed by, ``(q₁ - q₀) · p₁``. That is what an asset was bought for and not yet what it
-gained: what a trade paid and its fee are charged to the asset that was traded (``Transfer``), so what remains is
-``bought · p₁ - paid - fee``. All of it adds up to the change exactly. Profit, fees and funding of perpetuals stay with
-the asset that they settle in.
+Equity is the wallets' value plus the unrealised profit of positions. Between two minutes it changes by the price effect
+on what was held, ``q₀ · (p₁ - p₀)`` plus the change of unrealised profit, and by all other changes of the wallet,
+``(q₁ - q₀) · p₁``. The latter includes the value of purchases, which is not a gain: the payment and the fee of a trade
+are charged to the traded asset (``Transfer``), so that ``bought · p₁ - paid - fee`` remains. The parts add up exactly
+to the change. Profit, fees and funding of perpetuals belong to the asset that they settle in.
 
-An exchange that is seen for the first time brings its worth in; that is a flow and no profit, and so are deposits and
-withdrawals (see flows.py). Returns are time-weighted: each is free of the flow of its minute (GIPS 2020, 2.A.29).
+The equity of an exchange that is seen for the first time is a flow, not profit, as are deposits and withdrawals (see
+flows.py). Returns are time-weighted: each excludes the flow of its minute (GIPS 2020, 2.A.29).
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ CENT = 0.01
 
 
 class Holding(Struct, frozen=True):
-    """What an exchange held of an asset in a minute, and its positions' unrealised profit, in units of the asset.
+    """The holding of an asset on an exchange in a minute, and its positions' unrealised profit, in units of the asset.
 
-    ``price`` is USD a unit, None where nobody knew it.
+    ``price`` is in USD per unit, and None if unknown.
     """
 
     time: Microseconds
@@ -43,9 +42,9 @@ class Holding(Struct, frozen=True):
 
 
 class Flow(Struct, frozen=True):
-    """What came into an account from outside, in units of the asset; negative: what left it.
+    """A deposit into an account, in units of the asset; negative: a withdrawal.
 
-    ``time`` is the minute; of what an exchange names it is the exchange's.
+    ``time`` is the minute, or the exchange's own time if the exchange reported the flow.
     """
 
     time: Microseconds
@@ -55,7 +54,7 @@ class Flow(Struct, frozen=True):
 
 
 class Transfer(Struct, frozen=True):
-    """What a trade, or its fee, changed the holding of ``asset`` by, on account of the asset ``to`` that was traded."""
+    """A change of the holding of ``asset`` by a trade or its fee, charged to the traded asset ``to``."""
 
     time: Microseconds
     exchange: str
@@ -65,8 +64,8 @@ class Transfer(Struct, frozen=True):
 
 
 class Snapshot(Struct, frozen=True):
-    """Everything held at one time, at the prices of that time, and what flowed in and was transferred since the one
-    before. Quantities and unrealised profits are units of the asset.
+    """All holdings at one time, at the prices of that time, with the flows and transfers since the previous snapshot.
+    Quantities and unrealised profits are in units of the asset.
     """
 
     time: Microseconds
@@ -81,12 +80,12 @@ class Snapshot(Struct, frozen=True):
         return sum(self.worth_of(name) for name in self.quantities)
 
     def worth_of(self, name: Name) -> float:
-        """USD, with unrealised profit."""
+        """The value in USD, with unrealised profit."""
         return (self.quantities[name] + self.unrealised.get(name, 0.0)) * self.prices[name[1]]
 
 
 class Share(Struct, frozen=True):
-    """USD that one asset on one exchange has gained: by its price, and by being traded."""
+    """The USD profit of one asset on one exchange: from its price, and from trading it."""
 
     exchange: str
     asset: str
@@ -99,7 +98,7 @@ class Share(Struct, frozen=True):
 
 
 def unpriced(holdings: Iterable[Holding]) -> tuple[str, ...]:
-    """Assets that never had a price: they are worth nothing here, so what was paid for them counts as lost."""
+    """Assets that never had a price: they count as worthless, so what was paid for them counts as a loss."""
     priced: dict[str, bool] = {}
     for one in holdings:
         if one.quantity or one.unrealised:
@@ -108,7 +107,7 @@ def unpriced(holdings: Iterable[Holding]) -> tuple[str, ...]:
 
 
 def outdated(holdings: Iterable[Holding]) -> tuple[str, ...]:
-    """Assets that are held and had a price, but none in their newest minute: the last one still values them."""
+    """Held assets that had a price, but none in their newest minute: they are valued at the last one."""
     newest: dict[str, Holding] = {}
     priced: set[str] = set()
     for one in holdings:
@@ -120,7 +119,7 @@ def outdated(holdings: Iterable[Holding]) -> tuple[str, ...]:
 
 
 class _State:
-    """What is known at a minute: the last of everything, and what moved since the last picture."""
+    """The state at a minute: the newest holdings and prices, and the flows and transfers since the last snapshot."""
 
     def __init__(self) -> None:
         self.held: dict[Name, float] = {}
@@ -143,7 +142,7 @@ class _State:
             self.transfers[(name, one.to)] += one.quantity
 
     def snapshot(self, time: Microseconds, *, first: bool) -> Snapshot | None:
-        """None while something that is held has no price; what led to the first picture is in none."""
+        """None while a held asset has no price. Flows before the first snapshot are in none."""
         held = {name: some for name, some in self.held.items() if some or self.unrealised[name] or self._priced(name)}
         if not held or not all(map(self._priced, held)):
             return None
@@ -159,9 +158,9 @@ class _State:
 def history(
     holdings: Sequence[Holding], flows: Iterable[Flow] = (), transfers: Iterable[Transfer] = ()
 ) -> list[Snapshot]:
-    """One picture a minute, oldest first, from the first on in which everything held has a price.
+    """One snapshot per minute, oldest first, beginning with the first in which everything held has a price.
 
-    What is not told of in a minute is as it was; without a new price the last one holds.
+    A holding without a report in a minute is unchanged; without a new price the last one is used.
     """
     without, state, moved = set(unpriced(holdings)), _State(), _by_minute([*flows, *transfers])
     snapshots: list[Snapshot] = []
@@ -191,7 +190,7 @@ def _by_time(holdings: Sequence[Holding]) -> list[tuple[Microseconds, list[Holdi
 
 
 def flow(before: Snapshot, after: Snapshot) -> float:
-    """USD that came in: with exchanges that were not there before, and by deposits less withdrawals on the others."""
+    """The USD inflow: the equity of new exchanges, and deposits less withdrawals on the others."""
     known = {exchange for exchange, _ in before.quantities}
     new = sum(after.worth_of(name) for name in after.quantities if name[0] not in known)
     return new + sum(_flowed(after, name) * after.prices[name[1]] for name in after.quantities if name[0] in known)
@@ -202,7 +201,7 @@ def _flowed(snapshot: Snapshot, name: Name) -> float:
 
 
 def returns(snapshots: Sequence[Snapshot]) -> list[float]:
-    """The time-weighted return of each step, as a fraction; 0 where less than a cent was there to gain from."""
+    """The time-weighted return of each step, as a fraction; 0 if the equity before it was below a cent."""
     return [
         (after.worth - flow(before, after)) / before.worth - 1 if before.worth > CENT else 0.0
         for before, after in itertools.pairwise(snapshots)
@@ -210,13 +209,13 @@ def returns(snapshots: Sequence[Snapshot]) -> list[float]:
 
 
 def profit(snapshots: Sequence[Snapshot]) -> float:
-    """USD gained over all steps, without flows."""
+    """The USD profit over all steps, without flows."""
     steps = itertools.pairwise(snapshots)
     return sum(after.worth - before.worth - flow(before, after) for before, after in steps)
 
 
 def attribution(snapshots: Sequence[Snapshot]) -> list[Share]:
-    """The profit by exchange and asset; the shares sum to it."""
+    """The profit by exchange and asset; the shares add up to it."""
     effects: dict[Name, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for before, after in itertools.pairwise(snapshots):
         known = {exchange for exchange, _ in before.quantities}
@@ -234,7 +233,7 @@ def attribution(snapshots: Sequence[Snapshot]) -> list[Share]:
 
 
 def _effects(before: Snapshot, after: Snapshot, name: Name) -> tuple[float, float]:
-    """USD: what prices made of what was held and of open positions, and what the wallet changed by without flows."""
+    """USD: the effect of prices on holdings and open positions, and the wallet's other changes without flows."""
     held, price = before.quantities.get(name, 0.0), after.prices[name[1]]
     risen = price - before.prices.get(name[1], price)
     had = before.unrealised.get(name, 0.0)

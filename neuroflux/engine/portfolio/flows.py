@@ -1,12 +1,12 @@
-"""Deposits and withdrawals: those that the exchange names, and what else a balance changed by beyond fills and fees.
+"""Deposits and withdrawals: those that the exchange reported, and those deduced from changes of balances.
 
-What an exchange names is a flow, exactly, in the change between two balances of its time. One that nobody named, as
-before exchanges were asked or while nothing ran, is deduced: fills, fees and what was named explain a part of a
-change; the rest came from outside, or went there. A balance that lags behind a fill leaves a rest that the next one
-takes back: such two are none. What margin is kept in also moves with what a position realises when it is traded, and
-with its funding, which is paid at full hours: while a position is open, the rest around such a time can't be
-distinguished from those, and counts as profit. At any other time a wallet, which is without unrealised profit, moves by
-what comes and goes alone. A balance that is newer than the fills that led to it (``settled``) is not asked at all yet.
+A reported ("named") flow is exact; it belongs to the change between the two balances around its time. An unreported
+one, for example while nothing ran, is deduced: fills, fees and named flows explain a part of a change, and the rest is
+a flow. A balance that lags behind a fill leaves a rest that the next balance reverses: such a pair is not a flow. The
+margin asset's wallet also changes by the realised profit of a traded position, and by funding, which is paid at full
+hours: while a position is open, a rest around such a time can't be distinguished from these, and counts as profit. At
+any other time the wallet, which excludes unrealised profit, changes by flows only. A balance that is newer than the
+stored fills (``settled``) is not used yet.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ M = TypeVar("M", "Movement", Flow)
 MINUTE: Final[Microseconds] = 60_000_000
 """An ``Exposure`` ends with the minute in which its position was closed."""
 HOUR: Final[Microseconds] = 3_600_000_000
-"""Funding is paid at full hours: of every one (Hyperliquid), or of each fourth or eighth (Binance)."""
+"""Funding is paid at full hours: every hour (Hyperliquid), or every fourth or eighth (Binance)."""
 PAID_WITHIN: Final[Microseconds] = 120_000_000
-"""How long after the hour a wallet may show it: Binance settles within the first minute."""
+"""How long after the hour the wallet may show it: Binance settles within the first minute."""
 LAG: Final[Microseconds] = 10_000_000
-"""How far a wallet's time may be from that of a fill or transfer which it shows: two clocks, and late answers."""
+"""How far a wallet's time may be from the time of a fill or transfer that it includes: two clocks, and late answers."""
 
 
 class Movement(Struct, frozen=True):
-    """What a fill or its fee changed an asset by, in units of it; ``on_margin``: by way of a position.
+    """The change of an asset by a fill or its fee, in units of it; ``on_margin``: through a position.
 
-    ``to`` is the asset that was traded, which is charged with it; empty where it is not known.
+    ``to`` is the traded asset, which is charged with it; empty if unknown.
     """
 
     time: Microseconds
@@ -60,7 +60,7 @@ class Exposure(Struct, frozen=True):
 
 
 def movements(instrument: Instrument, side: Side, filled: tuple[Microseconds, float, float]) -> list[Movement]:
-    """Of one fill: its time, price and quantity; without its fee."""
+    """The movements of one fill (its time, price and quantity), without its fee."""
     time, price, quantity = filled
     exchange, sign = instrument.exchange, 1 if side is Side.BUY else -1
     if instrument.kind is InstrumentKind.PERPETUAL:
@@ -72,15 +72,15 @@ def movements(instrument: Instrument, side: Side, filled: tuple[Microseconds, fl
 
 
 def fee(instrument: Instrument | None, time: Microseconds, exchange: str, paid: tuple[float, str]) -> Movement:
-    """Of one fill: its fee and the asset it was paid in. Of a perpetual it is charged to what that settles in."""
+    """The movement of one fill's fee (amount and asset). That of a perpetual is charged to its settlement asset."""
     traded = "" if instrument is None else instrument.settle or instrument.base
     return Movement(time, exchange, paid[1], -paid[0], to=traded)
 
 
 def settled(holdings: Sequence[Holding], until: Mapping[str, Microseconds]) -> list[Holding]:
-    """The same as of a time by exchange: a quantity that was reported later is as it was before, at the new price.
+    """The holdings as of a time by exchange: one that was reported later has its earlier quantity, at the new price.
 
-    An exchange of which nothing is as old as that stays as it is: it has no earlier state.
+    An exchange without a report before its time is unchanged: it has no earlier state.
     """
     begun = {one.exchange for one in holdings if one.reported <= until.get(one.exchange, one.reported)}
     last: dict[Name, Holding] = {}
@@ -96,7 +96,7 @@ def settled(holdings: Sequence[Holding], until: Mapping[str, Microseconds]) -> l
 
 
 def transfers(holdings: Sequence[Holding], moved: Iterable[Movement]) -> list[Transfer]:
-    """What movements are charged to another asset, each in the first minute whose balance has seen it."""
+    """The movements that are charged to another asset, each in the first minute whose balance includes it."""
     reported, found = _by_name(holdings), list[Transfer]()
     for one in moved:
         samples = reported.get((one.exchange, one.asset), ())
@@ -116,10 +116,10 @@ def flows(
     exposures: Collection[Exposure],
     named: Collection[Flow] = (),
 ) -> tuple[list[Flow], list[Name]]:
-    """What flowed in (negative: out), by the minute, and the assets of which that could not be told all of the time.
+    """The flows by minute (negative: out), and the assets whose flows could not be determined all of the time.
 
-    ``named`` are those that exchanges named, each once, with its own time. From the first one of an exchange on it is
-    known to name them.
+    ``named`` are the flows that exchanges reported, each once, with its own time. From its first one on, an exchange is
+    assumed to report all.
     """
     reported, explained, given = _by_name(holdings), _grouped(moved), _grouped(named)
     since = {exchange: min(one.time for one in named if one.exchange == exchange) for exchange, _ in given}
@@ -154,7 +154,7 @@ def _time(moved: Movement | Flow) -> Microseconds:
 
 
 def _by_name(holdings: Sequence[Holding]) -> dict[Name, list[Holding]]:
-    """In order of time, each report once. An asset that an exchange did not have at first began with nothing."""
+    """Sorted by time, each report once. An asset that an exchange did not hold at first began with 0."""
     began: dict[str, Holding] = {}
     for one in holdings:
         began[one.exchange] = min(one, began.get(one.exchange, one), key=lambda held: held.time)
@@ -174,7 +174,7 @@ def _between(before: Holding, after: Holding, moved: Sequence[Movement]) -> Sequ
 
 
 def _change(before: Holding, after: Holding, moved: Sequence[Movement]) -> float:
-    """What fills and fees do not explain."""
+    """The part of the change that fills and fees do not explain."""
     return after.quantity - before.quantity - sum(one.quantity for one in _between(before, after, moved))
 
 
@@ -186,9 +186,9 @@ def _is_hidden(before: Holding, after: Holding, moved: Sequence[Movement], expos
 
 
 def _shown(samples: Sequence[Holding], changes: Sequence[float], named: Iterable[Flow]) -> list[float]:
-    """What was named of each change: of its time, or of one up to ``LAG`` away that shows it and its own does not.
+    """The named flows of each change: those of its time, or up to ``LAG`` away if it matches them and theirs does not.
 
-    What was there at the first balance, or is in none yet, is in no change.
+    A flow before the first balance or after the last is in no change.
     """
     shown = [0.0] * len(changes)
     for one in named:
@@ -206,19 +206,19 @@ def _shown(samples: Sequence[Holding], changes: Sequence[float], named: Iterable
 def _may_realise(
     begin: Microseconds, end: Microseconds, moved: Sequence[Movement], exposed: Iterable[Exposure]
 ) -> bool:
-    """Whether a wallet may show funding, or what a position was traded for, at the one time and not at the other.
+    """Whether the wallet may include funding, or the result of a position's trade, at one of the two times only.
 
-    A position that began or ended about then was traded, whether or not its fill is known.
+    A position that began or ended around then was traded, even if its fill is unknown.
     """
     if (end + LAG) // HOUR * HOUR >= begin - PAID_WITHIN:
         return True
     first, last = (bisect_right(moved, time, key=_time) for time in (begin - LAG, end + LAG))
-    stands = all(one.begin <= begin - LAG and one.end >= end + LAG + MINUTE for one in exposed)
-    return not stands or any(one.on_margin for one in moved[first:last])
+    stayed_open = all(one.begin <= begin - LAG and one.end >= end + LAG + MINUTE for one in exposed)
+    return not stayed_open or any(one.on_margin for one in moved[first:last])
 
 
 def _without_lags(rests: Sequence[float], prices: Sequence[float]) -> list[float]:
-    """Less than a cent is rounding; and two in a row that take each other back are one balance that came late."""
+    """Less than a cent is rounding, and two consecutive rests that cancel out are one late balance."""
     kept = [0.0 if _is_trifle(rest, price) else rest for rest, price in zip(rests, prices, strict=True)]
     for at in range(len(kept) - 1):
         if kept[at] and _is_trifle(kept[at] + kept[at + 1], prices[at + 1]):

@@ -1,4 +1,4 @@
-"""What is held, what it is worth, and what trades would leave of it. Money is USD unless it is said to be a quote's."""
+"""What is held, its value, and what is left after trades. Money is in USD unless stated to be in a quote."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from neuroflux.engine.portfolio.ways import ZERO, Key, Purse, Way
 from neuroflux.engine.routing.candidates import Prospect
 
 CASH: Final = "USD"
-"""The stablecoins together; as a target it is any of them."""
+"""All stablecoins together; as a target it is any of them."""
 
 
 class Portfolio(Struct, frozen=True):
-    """``free`` is by exchange and asset; ``values`` and ``total`` are all that is priced, locked or not."""
+    """``free`` is by exchange and asset; ``values`` and ``total`` include everything priced, locked or not."""
 
     free: dict[Purse, Decimal]
     values: dict[str, Decimal]
@@ -27,9 +27,9 @@ class Portfolio(Struct, frozen=True):
 
 
 class Goal(Struct, frozen=True):
-    """What each asset shall be worth; ``coins`` are the stablecoins that the target names, ``cash`` all of them.
+    """The target value of each asset; ``coins`` are those of the stablecoins in the target, ``cash`` is their sum.
 
-    ``frozen`` are the assets whose drift is too small to trade, ``dust`` what counts as too small.
+    ``frozen`` are the assets whose drift is too small to trade, ``dust`` is the value below which that is so.
     """
 
     assets: dict[str, Decimal]
@@ -40,9 +40,9 @@ class Goal(Struct, frozen=True):
 
 
 class Left(Struct, frozen=True):
-    """After trades: what each account still has to spend, what each asset is worth, and the stablecoins together.
+    """The state after trades: what each account can still spend, the value of each asset, and of all stablecoins.
 
-    A purse is what is free, less what orders hold at their worst price, with what sales bring (on average).
+    A purse is the free amount, less what orders reserve at their worst price, plus the average proceeds of sales.
     """
 
     purses: dict[Purse, Decimal]
@@ -55,10 +55,10 @@ class Left(Struct, frozen=True):
 
 
 def priced(prices: Mapping[str, float], prospects: Iterable[Prospect]) -> dict[str, Decimal]:
-    """USD per unit; the anchor is 1 and other quotes are at their live rate where no price is told."""
+    """USD per unit; without a price, quotes have their live rate, and the anchor is 1."""
     found = {one.instrument.quote: one.rate.mid for one in prospects if one.rate is not None} | {ANCHOR: 1.0}
-    told = {asset: price for asset, price in prices.items() if 0 < price < float("inf")}
-    return {asset: Decimal(str(price)) for asset, price in (found | told).items()}
+    valid = {asset: price for asset, price in prices.items() if 0 < price < float("inf")}
+    return {asset: Decimal(str(price)) for asset, price in (found | valid).items()}
 
 
 def portfolio_of(held: Sequence[Balance], prices: Mapping[str, Decimal]) -> Portfolio:
@@ -73,7 +73,7 @@ def portfolio_of(held: Sequence[Balance], prices: Mapping[str, Decimal]) -> Port
 
 
 def drifts(values: Mapping[str, Decimal], goal: Goal) -> dict[str, Decimal]:
-    """What each asset other than a stablecoin is worth beyond its goal; below 0 where it is short."""
+    """The excess value of each asset other than a stablecoin over its goal; below 0 if it is short."""
     names = sorted({*values, *goal.assets} - USD_CLASS)
     return {asset: values.get(asset, ZERO) - goal.assets.get(asset, ZERO) for asset in names}
 
@@ -83,7 +83,7 @@ def cash_of(values: Mapping[str, Decimal]) -> Decimal:
 
 
 def after(portfolio: Portfolio, ways: Mapping[Key, Way], quantities: Mapping[Key, Decimal]) -> Left:
-    """What such trades leave if they fill as the books promise."""
+    """The state after these trades, if they fill by the books."""
     purses, values = dict(portfolio.free), dict(portfolio.values)
     for key, quantity in quantities.items():
         way = ways[key]

@@ -1,7 +1,7 @@
-"""How a portfolio did: returns, risk, attribution, and against benchmarks. The statistics are empyrical's.
+"""Performance of a portfolio: returns, risk, attribution, and comparison with benchmarks. Statistics by empyrical.
 
-Samples are minutes; a year has 525,600 of them, since these markets never close. What is annualised needs a day of
-history and ratios need ``ENOUGH`` samples: before that they are None, and a note says so. The risk-free rate is 0.
+Samples are minutes; a year has 525,600 of them, since these markets never close. Annualised figures need a day of
+history, and ratios need ``ENOUGH`` samples: before that they are None, with a note. The risk-free rate is 0.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def performance(
     exposures: Collection[Exposure] = (),
     named: Collection[Flow] = (),
 ) -> PerformanceAnswer:
-    """Everything that the history of holdings can say; what it can't is None, and a note tells why.
+    """All performance figures of a history of holdings; one that can't be computed is None, with a note.
 
-    ``named`` is what exchanges say that came and went, each with its own time.
+    ``named`` are the flows that exchanges reported, each with its own time.
     """
     moved = list(moved)
     flowed, uncertain = flows(holdings, moved, exposures, named)
@@ -81,7 +81,7 @@ def performance(
 
 
 def _index(steps: Sequence[float]) -> list[float]:
-    """1 at the start, and what it has grown to after each step."""
+    """The value of 1 invested at the start, after each step."""
     grown = [1.0]
     for one in steps:
         grown.append(grown[-1] * (1 + one))
@@ -119,7 +119,7 @@ def _risk(steps: Sequence[float], span: Microseconds) -> dict[str, Any]:
 
 
 def _number(measure: Any, *series: Sequence[float], **how: Any) -> float | None:
-    """The figure; None where it is none (a ratio to no risk at all)."""
+    """The figure; None if it is not finite (a ratio to zero risk)."""
     import numpy
 
     with numpy.errstate(all="ignore"):
@@ -150,7 +150,7 @@ def _volatility(snapshots: Sequence[Snapshot], steps: Sequence[float], index: Se
 
 
 def _periods(snapshots: Sequence[Snapshot], index: Sequence[float], span: Microseconds) -> dict[str, float | None]:
-    """The return since so long before the newest sample; None where the history is shorter."""
+    """The return over each period before the newest sample; None if the history is shorter."""
     found: dict[str, float | None] = {}
     times = [one.time for one in snapshots]
     for name, length in PERIODS.items():
@@ -160,7 +160,7 @@ def _periods(snapshots: Sequence[Snapshot], index: Sequence[float], span: Micros
 
 
 def _attribution(snapshots: Sequence[Snapshot]) -> dict[str, Any]:
-    """USD; each of the three ways of summing adds up to ``total``."""
+    """USD; each of the three breakdowns adds up to ``total``."""
     shares = attribution(snapshots)
     by_exchange = dict.fromkeys((one.exchange for one in shares), 0.0)
     by_asset = dict.fromkeys((one.asset for one in shares), 0.0)
@@ -178,7 +178,7 @@ def _attribution(snapshots: Sequence[Snapshot]) -> dict[str, Any]:
 
 
 def _against(snapshots: Sequence[Snapshot], steps: Sequence[float], series: Series) -> dict[str, Any]:
-    """On the minutes that both have; ``alpha`` and ``tracking_error`` are a year's."""
+    """Compared on the minutes that both have; ``alpha`` and ``tracking_error`` are annualised."""
     import empyrical
     import numpy
 
@@ -189,7 +189,7 @@ def _against(snapshots: Sequence[Snapshot], steps: Sequence[float], series: Seri
         if known.get(before.time) and known.get(after.time)
     ]
     if len(pairs) < ENOUGH:
-        return {"samples": len(pairs), "note": f"{len(pairs)} common samples, {ENOUGH} are needed"}
+        return {"samples": len(pairs), "note": f"{len(pairs)} common samples; {ENOUGH} are needed"}
     ours, theirs = (list(one) for one in zip(*pairs, strict=True))
     active = [one - other for one, other in pairs]
     beta = _number(empyrical.beta, ours, theirs)
@@ -205,12 +205,12 @@ def _against(snapshots: Sequence[Snapshot], steps: Sequence[float], series: Seri
 
 
 def _excess(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """What was gained beyond the benchmark over the common minutes, as a fraction."""
+    """The return beyond the benchmark's over the common minutes, as a fraction."""
     return _index(ours)[-1] - _index(theirs)[-1]
 
 
 def _alpha(ours: Sequence[float], theirs: Sequence[float], beta: float | None) -> float | None:
-    """Jensen's, by the mean of a minute times the minutes of a year: compounding so short a step says nothing."""
+    """Jensen's alpha: the mean per minute times the minutes of a year, without compounding such short steps."""
     if beta is None:
         return None
     return (sum(ours) - beta * sum(theirs)) / len(ours) * A_YEAR
@@ -234,7 +234,7 @@ def _notes(snapshots: Sequence[Snapshot], steps: Sequence[float], span: Microsec
     if len(steps) < ENOUGH:
         notes.append(f"{len(steps)} minutes of history: volatility, ratios and value at risk need {ENOUGH}")
     if span < DAY:
-        notes.append("less than a day of history: nothing is annualised that compounds (annual return, Calmar)")
+        notes.append("less than a day of history: compounded figures are not annualised (annual return, Calmar)")
     notes += [f"the return over {name} needs a longer history" for name, length in PERIODS.items() if span < length]
     missing = _history(snapshots, steps)["missing_minutes"]
     return notes + ([f"{missing} minutes are missing: a return over a gap counts as one sample"] if missing else [])
@@ -242,15 +242,15 @@ def _notes(snapshots: Sequence[Snapshot], steps: Sequence[float], span: Microsec
 
 def _uncertain(names: Iterable[Name]) -> list[str]:
     return [
-        f"{asset} on {exchange}: while positions were open, what came and went within minutes of a trade of theirs, or "
-        "of a full hour (funding), and the exchange did not name, counts as their profit"
+        f"{asset} on {exchange}: while positions were open, deposits and withdrawals that the exchange did not report "
+        "and that occurred within minutes of a position's trade or of a full hour (funding) count as profit"
         for exchange, asset in names
     ]
 
 
 def _unvalued(holdings: Sequence[Holding]) -> list[str]:
-    never = "no price is known: it counts as worth nothing, and what was paid for it as a loss"
-    now = "no price is known now: the last one values it"
+    never = "no price is known: it counts as worthless, and what was paid for it as a loss"
+    now = "no current price is known: it is valued at the last one"
     return [
         *(f"{asset}: {never}" for asset in unpriced(holdings)),
         *(f"{asset}: {now}" for asset in outdated(holdings)),

@@ -1,4 +1,4 @@
-"""The words of a rebalance: what is to be traded, what is proposed, what is left and why."""
+"""The plan of a rebalance: the trades, the proposed transfers, and what is left and why."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from neuroflux.domain import Side
 class RebalanceTrade(Struct, frozen=True):
     """One immediate-or-cancel limit order; ``quantity`` is the wire's and fits the instrument's rules.
 
-    ``price`` is the average that the book promises and ``bound_price`` the worst that is allowed, both in the quote.
-    ``value_usd`` is the quantity at the portfolio's price. Costs are USD: ``slippage_usd`` is against the book's mid.
+    ``price`` is the average price by the book and ``bound_price`` the worst allowed price, both in the quote.
+    ``value_usd`` is the quantity at the portfolio's price. Costs are in USD, ``slippage_usd`` against the book's mid.
     """
 
     exchange: str
@@ -32,7 +32,7 @@ class RebalanceTrade(Struct, frozen=True):
 
 
 class Transfer(Struct, frozen=True):
-    """What someone may move by hand, so that the next plan gets further; nothing moves it by itself."""
+    """A transfer that a person may make so that the next plan can trade more; it is never made automatically."""
 
     asset: str
     source: str
@@ -42,7 +42,7 @@ class Transfer(Struct, frozen=True):
 
 
 class Locked(Struct, frozen=True):
-    """What counts to the portfolio and can't be sold: collateral of positions, and what open orders hold."""
+    """What counts in the portfolio but can't be sold: collateral of positions, and funds reserved by open orders."""
 
     exchange: str
     asset: str
@@ -52,9 +52,9 @@ class Locked(Struct, frozen=True):
 
 
 class Skipped(Struct, frozen=True):
-    """What is not done: ``value_usd`` is the drift that is left, above 0 where there is too much; 0 where unpriced.
+    """A drift that is not traded: ``value_usd`` is above 0 for an excess, below 0 for a shortage, 0 if unpriced.
 
-    ``reason`` names its rule first: ``dust``, ``minimum``, ``price``, ``symbol``, ``locked``, ``slippage``, ``funds``,
+    ``reason`` begins with its rule: ``dust``, ``minimum``, ``price``, ``symbol``, ``locked``, ``slippage``, ``funds``,
     ``conversion``, or one of engine/routing/candidates.py (``stale``, ``health`` ...).
     """
 
@@ -64,9 +64,9 @@ class Skipped(Struct, frozen=True):
 
 
 class RebalancePlan(Struct, frozen=True):
-    """Trades in the order in which they are to be made: sales, purchases, conversions between stablecoins.
+    """The trades in their order of execution: sales, purchases, conversions between stablecoins.
 
-    Allocations are fractions of the priced portfolio by asset; money is USD. ``partial``: more is left than dust.
+    Allocations are fractions of the priced portfolio by asset; money is in USD. ``partial``: more than dust is left.
     """
 
     total_usd: float

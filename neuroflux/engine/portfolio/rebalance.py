@@ -1,10 +1,10 @@
-"""A rebalance as a plan: the fewest trades from what is held to what is wanted, where they cost least. Pure.
+"""The plan of a rebalance: the fewest trades from the holdings to the target, at the least cost. Pure.
 
-Everything that is held and priced counts to the portfolio, locked or not. What the target does not name is sold, but
-for stablecoins: together they fill the part of those that are named, and are exchanged for these where an instrument
-does that. ``USD`` as a target is any stablecoin. Funds don't move between exchanges: a purchase is paid from what its
-own account has after its own sales; what would have to be moved is proposed. The goal is a share of what is left
-after costs, so that these do not look like something still to be bought.
+Everything held and priced counts in the portfolio, locked or not. Assets outside of the target are sold, except for
+stablecoins: together they make up the share of the target's stablecoins, and are exchanged for these where an
+instrument allows it. ``USD`` as a target is any stablecoin. Funds are not moved between exchanges: a purchase is paid
+from its own account after its own sales; transfers that would help are proposed. The goal is a share of the value after
+costs, so that costs do not look like a shortage.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def plan(
     limits: Limits,
     now: Microseconds,
 ) -> RebalancePlan:
-    """What to trade so that each asset is worth its share of the portfolio.
+    """The trades after which each asset has its share of the portfolio's value.
 
     ``held`` are the spot balances of all exchanges, ``prospects`` their spot instruments with books and rates,
-    ``prices`` USD per unit. No order passes ``max_slippage`` (a fraction) against its book's mid, nor against
-    ``prices``; of ``limits`` the age of a book counts. What can't be done is an answer with its reason; raises
-    UsageError for a target that makes no sense.
+    ``prices`` USD per unit. No order exceeds ``max_slippage`` (a fraction), against its book's mid and against
+    ``prices``; of ``limits`` only the maximum age of a book is used. What can't be traded is listed with its reason;
+    raises UsageError for an invalid target.
     """
     shares = _shares(target)
     _check_slippage(max_slippage)
@@ -77,8 +77,7 @@ def plan(
 
 
 def distance(allocation: Mapping[str, float], target: Mapping[str, float]) -> float:
-    """The sum of what each share is off, the stablecoins as one: 0 where they agree, 2 where they have nothing in
-    common."""
+    """The sum of the differences of all shares, with the stablecoins as one: 0 if equal, 2 if nothing is in common."""
     here, there = as_one(allocation), as_one(target)
     return fsum(abs(here.get(name, 0.0) - there.get(name, 0.0)) for name in {*here, *there})
 
@@ -89,13 +88,13 @@ def as_one(shares: Mapping[str, float]) -> dict[str, float]:
     return {asset: share for asset, share in shares.items() if asset not in USD_CLASS} | {CASH: cash}
 
 
-# ── what is wanted ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── the goal ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _shares(target: Mapping[str, float]) -> dict[str, Decimal]:
     for asset, share in target.items():
         if not isfinite(share) or share < 0:
-            raise UsageError(f"target_allocation: {share} of {asset!r} is no share")
+            raise UsageError(f"target_allocation: {share} of {asset!r} is not a share")
     total = fsum(target.values())
     if abs(total - 1) > SUM_TOLERANCE:
         raise UsageError(f"target_allocation: the shares sum to {total:.6g}, not to 1")
@@ -106,11 +105,11 @@ def _shares(target: Mapping[str, float]) -> dict[str, Decimal]:
 
 def _check_slippage(max_slippage: float) -> None:
     if not 0 <= max_slippage < 1:
-        raise UsageError(f"max_slippage: {max_slippage} is no fraction between 0 and 1")
+        raise UsageError(f"max_slippage: {max_slippage} is not a fraction between 0 and 1")
 
 
 def _market(shares: Mapping[str, Decimal], portfolio: Portfolio, ways: dict[Key, Way]) -> Market:
-    """With the goals as shares of what is left after costs; what is hardly off before is left alone."""
+    """The market with the goals as shares of the value after costs; assets with a tiny drift are frozen."""
     goal = _goal(shares, portfolio, portfolio.total, frozenset())
     small = frozenset(asset for asset, drift in drifts(portfolio.values, goal).items() if abs(drift) <= goal.dust)
     first = Market(portfolio, _goal(shares, portfolio, portfolio.total, small), ways)
@@ -127,7 +126,7 @@ def _goal(shares: Mapping[str, Decimal], portfolio: Portfolio, total: Decimal, f
 
 
 def _trades(ways: Mapping[Key, Way], draft: Draft) -> Iterator[RebalanceTrade]:
-    """Sales, purchases, conversions."""
+    """The trades in order: sales, purchases, conversions."""
     for key in sorted(draft.quantities, key=lambda key: (ways[key].converts, key[2] is Side.BUY, key)):
         way, quantity = ways[key], draft.quantities[key]
         paid = way.paid(quantity)
@@ -146,7 +145,7 @@ def _trades(ways: Mapping[Key, Way], draft: Draft) -> Iterator[RebalanceTrade]:
 
 
 def _cushion(ways: Mapping[Key, Way], draft: Draft, way: Way) -> Decimal:
-    """How far beyond the worst level an order may go; a purchase no further than its account can hold."""
+    """How far beyond the worst level an order's limit may be; for a purchase at most what its account can reserve."""
     if way.side is Side.SELL:
         return MARKET_COLLAR
     holds = [ways[key].hold(one) for key, one in draft.quantities.items() if key[2] is Side.BUY]

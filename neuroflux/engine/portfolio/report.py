@@ -1,4 +1,4 @@
-"""What a rebalance does not do, and why: what is left, too small, locked or without a price."""
+"""What a rebalance does not trade, and why: the remaining drift, the too small, the locked, and the unpriced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from neuroflux.engine.portfolio.ways import ZERO, Way
 
 
 class Outcome(Struct, frozen=True):
-    """A draft with what is known of the ways that could not be used; ``tolerance`` is USD that need no reason."""
+    """A draft with the faults of the unusable ways; a drift of up to ``tolerance`` USD needs no reason."""
 
     market: Market
     draft: Draft
@@ -24,18 +24,18 @@ class Outcome(Struct, frozen=True):
     tolerance: Decimal
 
     def drifts(self) -> dict[str, Decimal]:
-        """What is left to do, by asset, in USD; below 0 where it is to be bought."""
-        told = drifts(self.draft.left.values, self.market.goal).items()
-        return {asset: one for asset, one in told if abs(one) > self.tolerance and asset not in self.market.goal.frozen}
+        """The remaining drift by asset, in USD; below 0 if the asset is to be bought."""
+        left = drifts(self.draft.left.values, self.market.goal).items()
+        return {asset: one for asset, one in left if abs(one) > self.tolerance and asset not in self.market.goal.frozen}
 
     def ways(self, asset: str, side: Side) -> list[Way]:
-        """The cheapest first; none that a minimum kept out."""
+        """The usable ways, cheapest first, without those that a minimum excluded."""
         found = [one for one in self.market.ways.values() if one.asset == asset and one.side is side and one.levels]
         sign = 1 if side is Side.BUY else -1
         return sorted(found, key=lambda way: (sign * way.flow(min(way.depth, Decimal(1))) * way.rate, way.key))
 
     def room(self, way: Way) -> Decimal:
-        """USD that the way can still trade within the bounds."""
+        """The value that the way can still trade within the bounds, in USD."""
         return (way.depth - self.draft.quantities.get(way.key, ZERO)) * way.price
 
 
@@ -43,11 +43,11 @@ class Outcome(Struct, frozen=True):
 
 
 def skipped_of(outcome: Outcome, unpriced: Iterable[str]) -> Iterator[Skipped]:
-    """What is left, and what was too small or not to be valued."""
+    """The remaining drift, and what was too small or unpriced."""
     goal = outcome.market.goal
     before = drifts(outcome.market.portfolio.values, goal)
     for asset in sorted(unpriced):
-        yield Skipped(asset, 0.0, "price: nobody tells what it is worth; it is not counted")
+        yield Skipped(asset, 0.0, "price: no price is known; it is not counted")
     for asset in sorted(goal.frozen):
         if before.get(asset):
             yield Skipped(asset, float(before[asset]), f"dust: {abs(before[asset]):,.2f} USD is too little to trade")
@@ -62,8 +62,8 @@ def _coins(outcome: Outcome) -> Iterator[Skipped]:
     for coin in outcome.market.goal.coins:
         short = min(-found.get(coin, ZERO), excess)
         if short > outcome.tolerance:
-            told = [*outcome.draft.faults.get(coin, ()), *outcome.faults.get(coin, ())]
-            why = "; ".join(told) or "nothing more of the other stablecoins can be exchanged for it where they are"
+            faults = [*outcome.draft.faults.get(coin, ()), *outcome.faults.get(coin, ())]
+            why = "; ".join(faults) or "the other stablecoins can't be exchanged for it on their exchanges"
             yield Skipped(coin, -float(short), f"conversion: {why}")
 
 
@@ -86,15 +86,15 @@ def _why(outcome: Outcome, asset: str, drift: Decimal) -> str:
 
 
 def _unpaid(outcome: Outcome, ways: Sequence[Way]) -> str:
-    """Why there is no money for a purchase where it is traded: there is none, or it is to be kept."""
+    """Why a purchase can't be paid where it is traded: there is no money, or the target keeps it."""
     left = outcome.draft.left.purses
     there = {
         way.money: left.get(way.money, ZERO) for way in ways if left.get(way.money, ZERO) * way.rate > outcome.tolerance
     }
     if not there:
-        return "what is to pay for it is not where it is traded, or can't be sold there"
+        return "the assets to pay with are not on an exchange that trades it, or can't be sold there"
     held = ", ".join(f"{amount:,.2f} {asset} on {exchange}" for (exchange, asset), amount in sorted(there.items()))
-    return f"the target keeps the stablecoins where it is traded ({held}), and what is to pay for it can't be sold"
+    return f"the target keeps the stablecoins where it is traded ({held}), and the assets to pay with can't be sold"
 
 
 def _unsold(outcome: Outcome, asset: str, ways: Sequence[Way]) -> str:
@@ -107,7 +107,7 @@ def _unsold(outcome: Outcome, asset: str, ways: Sequence[Way]) -> str:
         return f"symbol: nothing trades {asset} on {', '.join(sorted(name for name, one in free.items() if one))}"
     if all(outcome.room(way) <= outcome.tolerance for way in ways if way in here):
         return "slippage: the books hold no more within the bounds"
-    return "funds: nothing that is wanted can be bought with it there"
+    return "funds: nothing that is short can be bought with it there"
 
 
 def _price(outcome: Outcome, asset: str) -> Decimal:

@@ -1,10 +1,10 @@
-"""The steps of a rebalance: each moves value from where there is too much to where it lacks.
+"""The steps of a rebalance: each moves value from an asset with an excess to one with a shortage.
 
-A step is a sale, a purchase, or a swap: a sale and a purchase that its proceeds pay for, on the same account or, where
-none of these is left, with the stablecoins of another. So none costs money without getting nearer to the goal. Steps
-rank by the orders that they open, then whether they leave nothing of their drift, then by whether they keep the
-stablecoins that the target names, then by cost. All amounts of a step are cut to the instruments' steps as it is made,
-so no purchase counts on more than its sale brings.
+A step is a sale, a purchase, or a swap: a sale and a purchase that its proceeds pay for, on the same account or, if no
+such step is left, with the stablecoins of another account. So every step reduces the drift. Steps are ranked by the
+number of orders that they add, then by whether they remove their drift completely, then by whether they keep the
+stablecoins of the target, then by cost. All amounts of a step are rounded to the instruments' steps at once, so no
+purchase relies on more than its sale yields.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ Rank = tuple[bool, int, bool, Decimal, bool, Decimal, tuple[Key, ...]]
 
 
 class Preference(Struct, frozen=True):
-    """What one try prefers."""
+    """The preference of one try: an exchange, and whether swaps come first."""
 
     exchange: str = ""
     swaps_first: bool = False
 
 
 class Step(Struct, frozen=True):
-    """``quantities`` are the new totals of the ways that it uses."""
+    """A candidate step; ``quantities`` are the new totals of the ways that it uses."""
 
     rank: Rank
     quantities: Quantities
 
 
 class _Scene(Struct, frozen=True):
-    """What steps are made from."""
+    """The state that steps are made from."""
 
     goal: Goal
     quantities: Quantities
@@ -50,7 +50,7 @@ class _Scene(Struct, frozen=True):
         return self.quantities.get(way.key, ZERO)
 
     def purse(self, way: Way) -> Decimal:
-        """What the way can still spend: of the base for a sale, of the quote for a purchase."""
+        """The amount that the way can still spend: of the base for a sale, of the quote for a purchase."""
         return max(self.left.purses.get(way.held if way.side is Side.SELL else way.money, ZERO), ZERO)
 
 
@@ -77,9 +77,9 @@ def trading(
 def bridging(
     goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: Left, preference: Preference
 ) -> Iterator[Step]:
-    """Swaps over two accounts: one sells what there is too much of, the other spends as much of what it has.
+    """Swaps over two accounts: one sells an excess, the other spends as much of its own stablecoins.
 
-    The stablecoins together stay what they are, though neither a sale nor a purchase alone gets nearer to the goal.
+    The total of stablecoins stays the same; neither the sale nor the purchase alone would reduce the drift.
     """
     scene, drift = _Scene(goal, quantities, left, preference), drifts(left.values, goal)
     usable = [way for way in ways.values() if not way.converts and way.asset not in goal.frozen]
@@ -92,7 +92,7 @@ def bridging(
 def converting(
     goal: Goal, ways: Mapping[Key, Way], quantities: Quantities, left: Left, preference: Preference
 ) -> Iterator[Step]:
-    """Steps from stablecoins of which there is too much to those that the target names."""
+    """Steps from stablecoins with an excess to those of the target."""
     scene, drift = _Scene(goal, quantities, left, preference), coin_drifts(left, goal)
     for way in ways.values():
         base, quote = drift.get(way.asset, ZERO), drift.get(way.instrument.quote, ZERO)
@@ -103,7 +103,7 @@ def converting(
 
 
 def coin_drifts(left: Left, goal: Goal) -> dict[str, Decimal]:
-    """What each stablecoin is worth beyond its goal. What the target wants as plain USD is taken from any excess."""
+    """The excess of each stablecoin over its goal. The target's share of plain USD is taken from any excess."""
     names = {*goal.coins, *left.values} & USD_CLASS - {CASH}
     found = {name: left.values.get(name, ZERO) - goal.coins.get(name, ZERO) for name in sorted(names)}
     spare = goal.coins.get(CASH, ZERO)
@@ -117,7 +117,7 @@ def coin_drifts(left: Left, goal: Goal) -> dict[str, Decimal]:
 
 
 def _sale(scene: _Scene, way: Way, wanted: Decimal) -> Iterator[Step]:
-    """Sell what is worth ``wanted`` USD, as far as it is there."""
+    """Sell up to ``wanted`` USD, as far as account and book allow."""
     taken = scene.taken(way)
     total = _fit(way, taken + min(wanted / way.price, way.depth - taken, scene.purse(way)))
     gone = (total - taken) * way.price
@@ -128,7 +128,7 @@ def _sale(scene: _Scene, way: Way, wanted: Decimal) -> Iterator[Step]:
 
 
 def _purchase(scene: _Scene, way: Way, wanted: Decimal, budget: Decimal) -> Iterator[Step]:
-    """Buy what is worth ``wanted`` USD for at most ``budget``, as far as it and the money are there."""
+    """Buy up to ``wanted`` USD for at most ``budget``, as far as account and book allow."""
     taken = scene.taken(way)
     held, spent = way.hold(taken), way.flow(taken)
     most = min(way.holding(held + scene.purse(way)), way.flowing(spent + budget / way.rate))
@@ -155,7 +155,7 @@ def _swap(scene: _Scene, sale: Way, surplus: Decimal, buy: Way, shortage: Decima
 
 
 def _bridge(scene: _Scene, sale: Way, surplus: Decimal, buy: Way, shortage: Decimal) -> Iterator[Step]:
-    """Sell at one account, and spend at another no more than that brings."""
+    """Sell on one account, and spend no more than the proceeds on another."""
     sold, bought = scene.taken(sale), scene.taken(buy)
     most = _fit(sale, sold + min(surplus / sale.price, sale.depth - sold, scene.purse(sale)))
     budget = (sale.flow(most) - sale.flow(sold)) * sale.rate
@@ -171,7 +171,7 @@ def _bridge(scene: _Scene, sale: Way, surplus: Decimal, buy: Way, shortage: Deci
 
 
 def _bought_with(scene: _Scene, sale: Way, total: Decimal, buy: Way) -> Decimal:
-    """How much can have been bought in all when so much is sold in all."""
+    """The total quantity that can be bought when ``total`` is sold."""
     proceeds = sale.flow(total) - sale.flow(scene.taken(sale))
     bought = scene.taken(buy)
     covered = buy.holding(buy.hold(bought) + scene.purse(buy) + proceeds)
@@ -189,7 +189,7 @@ def _step(
     ways: list[Way],
     strays: bool,
 ) -> Step:
-    """``figures`` are USD: what was to be moved, what is moved, what that costs."""
+    """``figures`` are in USD: the value to move, the value moved, and its cost."""
     wanted, moved, cost = figures
     grain = sum((way.instrument.quantity_step * way.price for way in ways), scene.goal.dust)
     rank = (

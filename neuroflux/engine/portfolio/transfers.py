@@ -1,4 +1,4 @@
-"""What moving assets between exchanges by hand would make possible; nothing here moves anything."""
+"""Proposals of transfers between exchanges that would help a rebalance; a person makes them, never the program."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from neuroflux.engine.portfolio.report import Outcome
 from neuroflux.engine.portfolio.ways import ZERO, Way
 
 _PLACES = Decimal(1).scaleb(-8)
-"""To how much a transfer is cut; exchanges take no more decimals of most assets."""
+"""The step of proposed amounts; exchanges accept no more decimals of most assets."""
 
 
 class _Moves:
-    """Transfers out of what the trades leave; each amount is used once. Money is USD."""
+    """Transfers of what the trades leave; each amount is used once. Money is in USD."""
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
@@ -24,7 +24,7 @@ class _Moves:
         self.found: list[Transfer] = []
 
     def bring_money(self) -> None:
-        """Spare stablecoins to where something that is short can be bought."""
+        """Propose spare stablecoins for exchanges where a shortage can be bought."""
         for asset in [asset for asset, drift in self._drifts.items() if drift < 0]:
             for way in self._outcome.ways(asset, Side.BUY):
                 wanted = min(-self._drifts[asset], self._outcome.room(way), self._cash)
@@ -34,15 +34,15 @@ class _Moves:
                 self._cash -= moved
 
     def bring_assets(self) -> None:
-        """What is too much to where it can be sold, for cash or for something that is short there."""
+        """Propose excess assets for exchanges where they can be sold, for cash or for a shortage there."""
         for asset in [asset for asset, drift in self._drifts.items() if drift > 0]:
             for way in self._outcome.ways(asset, Side.SELL):
                 wanted = min(self._drifts[asset], self._outcome.room(way), self._use(way))
-                why = f"{asset} can be sold on {way.instrument.exchange} for what is wanted"
+                why = f"{asset} can be sold on {way.instrument.exchange} for what is short"
                 self._drifts[asset] -= self._bring(asset, way.instrument.exchange, way.price, wanted, why)
 
     def _use(self, sale: Way) -> Decimal:
-        """What the proceeds of a sale could be used for there."""
+        """The USD that the proceeds of a sale could be used for on its exchange."""
         buys = [
             (asset, way)
             for asset in self._drifts
@@ -53,7 +53,7 @@ class _Moves:
         return sum(short.values(), max(-self._cash, ZERO))
 
     def _bring(self, asset: str, destination: str, price: Decimal, wanted: Decimal, why: str) -> Decimal:
-        """Take it from the other exchanges; how much came, in USD."""
+        """Take it from the other exchanges; returns the amount found, in USD."""
         moved = ZERO
         for exchange in sorted(
             exchange for exchange, name in self._purses if name == asset and exchange != destination
@@ -68,7 +68,7 @@ class _Moves:
 
 
 def transfers_of(outcome: Outcome) -> tuple[Transfer, ...]:
-    """Money first: what it pays for is then no reason to move an asset."""
+    """Money first: what it pays for needs no transfer of an asset."""
     moves = _Moves(outcome)
     moves.bring_money()
     moves.bring_assets()

@@ -1,6 +1,6 @@
-"""What can be traded in a rebalance: one side of one spot instrument, its levels within the bounds, and what they cost.
+"""The ways to trade in a rebalance: one side of one spot instrument, its levels within the bounds, and their cost.
 
-Money of a way is in its quote. All is ``Decimal``, so that what is spent and what is there compare exactly.
+Money of a way is in its quote. All amounts are ``Decimal``, so that spent and available amounts compare exactly.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ Purse = tuple[str, str]
 
 
 class Way(Struct, frozen=True):
-    """``levels`` are (price, quantity), best first; ``limit`` is the price that no order may pass.
+    """One side of one instrument. ``levels`` are (price, quantity), best first; ``limit`` is the worst allowed price.
 
-    ``price`` is USD for a unit of the base and ``rate`` USD for one of the quote, both as the portfolio counts them.
+    ``price`` is USD per unit of the base and ``rate`` USD per unit of the quote, as used to value the portfolio.
     """
 
     instrument: Instrument
@@ -67,7 +67,7 @@ class Way(Struct, frozen=True):
 
     @property
     def converts(self) -> bool:
-        """Whether it turns one stablecoin into another."""
+        """Whether it exchanges one stablecoin for another."""
         return self.instrument.base in USD_CLASS
 
     @property
@@ -78,12 +78,12 @@ class Way(Struct, frozen=True):
 
     @property
     def least_usd(self) -> Decimal:
-        """The value of the smallest order that the exchange takes."""
+        """The value of the smallest order that the exchange accepts, in USD."""
         one = self.instrument
         return max(one.min_notional * self.rate, max(one.min_quantity, one.quantity_step) * self.price)
 
     def paid(self, quantity: Decimal) -> Decimal:
-        """What the levels give or cost for a quantity, without the fee."""
+        """The value of a quantity by the levels, without the fee."""
         total = ZERO
         for price, there in self.levels:
             part = min(there, quantity)
@@ -93,11 +93,11 @@ class Way(Struct, frozen=True):
         return total
 
     def flow(self, quantity: Decimal) -> Decimal:
-        """What a sale brings or a purchase costs, with the fee."""
+        """The proceeds of a sale or the cost of a purchase, with the fee."""
         return self.paid(quantity) * self._with_fee
 
     def worst(self, quantity: Decimal) -> Decimal:
-        """The price of the last level that is touched."""
+        """The price of the last level that a quantity reaches."""
         for price, there in self.levels:
             quantity -= there
             if quantity <= 0:
@@ -105,11 +105,11 @@ class Way(Struct, frozen=True):
         return self.levels[-1][0]
 
     def hold(self, quantity: Decimal) -> Decimal:
-        """What a purchase needs in the account: all of it at its worst price, with the fee."""
+        """The funds that a purchase reserves: the whole quantity at its worst price, with the fee."""
         return quantity * self.worst(quantity) * self._with_fee if quantity else ZERO
 
     def holding(self, money: Decimal) -> Decimal:
-        """The greatest purchase that ``money`` can hold."""
+        """The largest purchase for which ``money`` can be reserved."""
         most = reached = ZERO
         for price, there in self.levels:
             reached += there
@@ -117,7 +117,7 @@ class Way(Struct, frozen=True):
         return min(most, self.depth)
 
     def flowing(self, money: Decimal) -> Decimal:
-        """The quantity whose ``flow`` is ``money``; all that is there where that is less."""
+        """The quantity whose ``flow`` is ``money``; at most the depth."""
         quantity = ZERO
         for price, there in self.levels:
             part = min(there, money / (price * self._with_fee))
@@ -138,7 +138,7 @@ def ways_of(
     limits: Limits,
     now: Microseconds,
 ) -> tuple[list[Way], dict[str, list[str]]]:
-    """All ways, and by base why an instrument gives none. Only spot against the USD class counts."""
+    """All ways, and by base why an instrument gives none. Only spot against a USD quote is used."""
     ways: list[Way] = []
     faults: dict[str, list[str]] = {}
     for one in prospects:
@@ -155,20 +155,20 @@ def ways_of(
 
 
 def _fault(prospect: Prospect, prices: Mapping[str, Decimal], limits: Limits, now: Microseconds) -> str:
-    """Why an instrument can't be used at all; what it has free is told by the balances, not by the prospect."""
+    """Why an instrument can't be used at all; free funds are those of the balances, not of the prospect."""
     asked = OrderCommand(order_id="", kind=CommandKind.PLACE, quantity=Decimal(1))
     unbound = replace(limits, max_notional_usd=float("inf"), price_collar=1.0)
     weighed = weigh(asked, replace(prospect, free=Decimal(1)), 0.0, unbound, now)
     if isinstance(weighed, Candidate):
         return weighed.reason
     unpriced = [one for one in (prospect.instrument.base, prospect.instrument.quote) if one not in prices]
-    return f"price: nobody tells what {unpriced[0]} is worth" if unpriced else ""
+    return f"price: no price of {unpriced[0]} is known" if unpriced else ""
 
 
 def _way(
     instrument: Instrument, book: BookSnapshot[float], side: Side, prices: Mapping[str, Decimal], bound: Decimal
 ) -> Way:
-    """The levels no worse than ``bound`` against the book's mid, and against what the portfolio counts."""
+    """The levels no worse than ``bound`` against the book's mid, and against the portfolio's price."""
     sign = 1 if side is Side.BUY else -1
     price, rate = prices[instrument.base], prices[instrument.quote]
     mid = (_exact(book.bids[:1])[0][0] + _exact(book.asks[:1])[0][0]) / 2
@@ -178,7 +178,7 @@ def _way(
 
 
 def bound_price(way: Way, quantity: Decimal, cushion: Decimal = MARKET_COLLAR) -> Decimal:
-    """The order's limit price: a little beyond the worst level that it means to take, never beyond the bounds."""
+    """The order's limit price: slightly beyond the worst level that it is meant to take, never beyond the bounds."""
     sign = 1 if way.side is Side.BUY else -1
     price = sign * min(sign * way.worst(quantity) * (1 + sign * cushion), sign * way.limit)
     return round_price(way.instrument, price, way.side, aggressive=False)

@@ -1,4 +1,4 @@
-"""Deposits and withdrawals are told from trades, fees, lags and new accounts, and are no profit."""
+"""Deposits and withdrawals are distinguished from trades, fees, lags and new accounts, and are not profit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PERPETUAL = Instrument(
 def held(
     asset: str, *quantities: float, price: float = 1.0, exchange: str = "binance", start: int = 0
 ) -> list[Holding]:
-    """Minute by minute, each told at the half of it."""
+    """One holding per minute, each reported in the middle of it."""
     at = [NOW + (start + number) * MINUTE for number in range(len(quantities))]
     return [
         Holding(time, exchange, asset, quantity, price, time + MINUTE // 2)
@@ -83,7 +83,7 @@ def test_a_deposit_beside_a_trade_is_distinguished_from_it() -> None:
 
 
 def test_a_balance_whose_fill_is_not_stored_yet_is_ignored() -> None:
-    """Of a purchase both balances are stored, and its fill is not: nothing flowed in or out."""
+    """Both balances of a purchase are stored, but not its fill: there was no flow."""
     holdings = held("USDC", 1000, 1000, 800) + held("BTC", 1.0, 1.0, 3.0, price=100)
     until = {"binance": NOW + 2 * MINUTE}
     assert len(flows(holdings, (), ())[0]) == 2
@@ -97,7 +97,7 @@ def test_a_balance_whose_fill_is_not_stored_yet_is_ignored() -> None:
 
 
 def test_a_balance_that_is_carried_forward_is_one_report() -> None:
-    """It comes late, and the minutes between have rows too."""
+    """The next report is late, and the minutes between have rows too."""
     reported = held("USDC", 1000, 1000, 800)
     between = [Holding(NOW + 90 * 1_000_000, "binance", "USDC", 1000, 1.0, reported[1].reported)]
     assert flows(reported + between + held("BTC", 1.0, 3.0, 3.0, price=100), bought(1, 2.0, 100.0), ()) == ([], [])
@@ -141,7 +141,7 @@ def test_a_wallet_change_when_a_position_is_traded_is_profit_with_a_note() -> No
 
 
 def named(*flows_of: tuple[float, float], exchange: str = "hyperliquid", asset: str = "USDC") -> list[Flow]:
-    """Of these minutes and quantities."""
+    """Named flows at these minutes, of these quantities."""
     return [Flow(NOW + int(minute * MINUTE), exchange, asset, quantity) for minute, quantity in flows_of]
 
 
@@ -164,12 +164,12 @@ def test_a_named_withdrawal_at_the_time_of_funding_is_a_flow() -> None:
     exposed = [Exposure("binance", "USDC", 0, NOW + start + 99 * MINUTE)]
     assert not flows(holdings, (), exposed)[0]
     (only,) = flows(holdings, (), exposed, [flow])[0]
-    assert (only.time, only.quantity) == (holdings[1].time, -100.0), "the other dollar is what funding cost"
+    assert (only.time, only.quantity) == (holdings[1].time, -100.0), "the other dollar is funding"
 
 
 @pytest.mark.parametrize("minute", [1.4, 1.6])
 def test_a_named_flow_is_matched_to_the_change_that_shows_it(minute: float) -> None:
-    """Two clocks: it is named seconds before, or after, the balance that has it, whose time is that of the half."""
+    """Two clocks: the flow's time is seconds before, or after, the balance that includes it."""
     for holdings, at in (
         (held("USDC", 1000, 1500, 1510, exchange="hyperliquid"), 1),
         (held("USDC", 1000, 1000, 1510, exchange="hyperliquid"), 2),
@@ -249,7 +249,7 @@ steps = st.lists(st.tuples(st.floats(-50, 50), st.floats(-500, 500), st.floats(5
 
 @given(steps)
 def test_profit_is_what_prices_made_whatever_was_traded_and_moved(moves: list[tuple[float, float, float]]) -> None:
-    """Bitcoins bought at each minute's price, dollars deposited at will: the profit is the price's alone."""
+    """Bitcoins bought at each minute's price, dollars deposited at random: the profit is from prices only."""
     btc, cash, price = 1000.0, 1_000_000.0, 100.0
     holdings, moved, made, put = [], list[Movement](), 0.0, 0.0
     for minute, (quantity, deposit, after) in enumerate([(0.0, 0.0, 100.0), *moves]):
@@ -289,10 +289,10 @@ def test_a_charge_waits_for_the_balance_that_includes_it() -> None:
     moved = [*bought(1.75, 2.0, 100.0), *bought(-1, 5.0, 100.0), *bought(7, 9.0, 100.0)]
     assert transfers(held("USDC", 1000, 1000, 800), moved) == [
         Transfer(NOW + 2 * MINUTE, "binance", "USDC", "BTC", -200.0)
-    ], "what came before the first balance is in it, and what came after the last is not seen yet"
+    ], "a movement before the first balance is in it, and one after the last is not included yet"
     paid = fee(PERPETUAL, NOW, "hyperliquid", (0.1, "USDC"))
     assert paid == Movement(NOW, "hyperliquid", "USDC", -0.1, to="USDC")
-    assert fee(None, NOW, "binance", (0.1, "BNB")).to == "", "nobody knows what was traded"
+    assert fee(None, NOW, "binance", (0.1, "BNB")).to == "", "the traded asset is unknown"
 
 
 def test_unrealised_profit_is_profit_and_worth_on_every_exchange() -> None:
@@ -329,7 +329,7 @@ fills = st.lists(
 def test_attribution_is_holding_and_trading_less_fees_whatever_is_bought(
     trades: list[tuple[str, Decimal, Decimal, Decimal, str]], drift: list[Decimal]
 ) -> None:
-    """A trade a minute; each asset's gain is reckoned anew from prices, amounts and fees alone, in decimals."""
+    """One trade per minute; each asset's gain is calculated independently, in decimals."""
     held_now = {"BTC": Decimal(100), "ETH": Decimal(100), "BNB": Decimal(100), "USDC": Decimal(10_000)}
     prices = {"BTC": Decimal(100), "ETH": Decimal(100), "BNB": Decimal(50), "USDC": Decimal(1)}
     gained = dict.fromkeys(held_now, Decimal(0))

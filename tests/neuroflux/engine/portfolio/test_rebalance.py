@@ -1,4 +1,4 @@
-"""Rebalances reckoned by hand, and laws that every plan keeps: paid from its own account, within the bounds, nearer."""
+"""Rebalances calculated by hand, and invariants of every plan: own account, within bounds, less drift."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ BTC_A, ETH_A, SOL_A = (trades_at("a", base) for base in ("BTC", "ETH", "SOL"))
 BTC_B, ETH_B = (trades_at("b", base, fee="0.0001") for base in ("BTC", "ETH"))
 
 
-# ── what is wanted ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── targets ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_the_split_of_a_sale_is_chosen_so_that_it_opens_few_orders() -> None:
 
 
 def test_what_is_sold_on_one_exchange_is_paid_for_with_the_money_of_another() -> None:
-    """501 USD too much of one asset and 496 too little of another stayed, though both accounts could trade them: the
+    """An excess of 501 USD and a shortage of 496 USD remained, although both accounts could trade them: the
     stablecoins were at their goal, so neither a sale nor a purchase alone got nearer to it."""
     held = [holds("a", "USDC", 10_000), holds("b", "ETH", 4)]
     found = planned({"SOL": 0.5, "USDC": 0.5}, held, SOL_A, ETH_B)
@@ -213,7 +213,7 @@ def test_money_that_the_target_keeps_is_named_as_the_reason() -> None:
     assert reason.startswith("funds: the target keeps the stablecoins where it is traded (10,000.00 USDC on a)")
 
 
-# ── what can't be done is told ───────────────────────────────────────────────────────────────────────────────────
+# ── what can't be traded ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_transfer_of_money_from_elsewhere_is_proposed() -> None:
@@ -251,7 +251,7 @@ def test_a_thin_sale_does_not_spend_cash_that_the_target_keeps() -> None:
 
 
 def test_several_purchases_share_an_account_with_their_fees() -> None:
-    """What two orders hold at their limits is no more than the account has, though there is more elsewhere."""
+    """Two orders reserve, at their limits, no more than the account has, although there is more elsewhere."""
     held = [holds("a", "USDC", 1_000), holds("b", "USDC", 1_000)]
     found = planned({"BTC": 0.3, "ETH": 0.3, "USDC": 0.4}, held, BTC_A, ETH_A)
     assert len(found.trades) == 2
@@ -371,7 +371,7 @@ def test_the_named_stablecoin_is_kept_and_the_other_spent() -> None:
     assert orders(found) == [("a", "buy", "BTC/USDT")]
 
 
-# ── laws ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── invariants ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 ASSETS = ("BTC", "ETH", "SOL")
 EXCHANGES = ("a", "b", "c")
@@ -424,7 +424,7 @@ def test_every_plan_keeps_the_invariants(scene: tuple[dict[str, float], list[Bal
         _pay(purses, trade.side, one, trade.quantity, worst)
         _pay(then, trade.side, one, trade.quantity, trade.price)
         within(known[trade.exchange, trade.symbol], trade.side, trade.quantity, trade.bound_price, slippage)
-    assert all(amount >= -Decimal("1e-15") for amount in purses.values()), "each account pays with what it has"
+    assert all(amount >= -Decimal("1e-15") for amount in purses.values()), "each account spends its own funds only"
     if any(trade.symbol != "USDC/USDT" for trade in found.trades):
         assert distance(found.expected_allocation, target) < distance(found.current_allocation, target)
     elif not found.trades:
@@ -436,7 +436,7 @@ def test_every_plan_keeps_the_invariants(scene: tuple[dict[str, float], list[Bal
     moved: dict[tuple[str, str], Decimal] = {}
     for move in found.transfers:
         moved[move.source, move.asset] = moved.get((move.source, move.asset), ZERO) + move.quantity
-    assert all(amount <= then[purse] for purse, amount in moved.items()), "what is proposed is there"
+    assert all(amount <= then[purse] for purse, amount in moved.items()), "a proposed transfer is available"
 
 
 def _pay(
@@ -451,7 +451,7 @@ def _pay(
 
 
 def within(prospect: Prospect, side: Side, quantity: Decimal, bound: Decimal, slippage: float) -> None:
-    """The bound keeps the slippage against the mid, and the book holds the quantity up to there."""
+    """The bound limits the slippage against the mid, and the book holds the quantity up to it."""
     book = prospect.book
     assert book is not None
     mid = (book.bids[0].price + book.asks[0].price) / 2
@@ -480,7 +480,7 @@ def test_a_portfolio_at_its_target_is_left_alone(
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 8), min_size=3, max_size=3), st.lists(st.integers(1, 8), min_size=3, max_size=3))
 def test_on_one_exchange_each_deviating_asset_takes_one_trade(here: list[int], there: list[int]) -> None:
-    """The stablecoin is what all trade against, so fewer can't do."""
+    """All assets trade against the stablecoin, so fewer trades are impossible."""
     held = [
         holds("a", name, Decimal(n * 10_000) / Decimal(str(PRICES[name]))) for name, n in zip(ASSETS, here, strict=True)
     ]
