@@ -1,7 +1,7 @@
-"""How large a command may be: checked before anything of it is written, so that what is refused is small itself.
+"""Size limits of commands, checked before anything of a command is written, so that a refusal is small too.
 
-What a client writes comes back in the journal, in events and in decisions, and Kafka takes no record above a megabyte.
-Every function gives the rule that is broken, in a text of bounded length, or "".
+A command's texts are repeated in the journal, in events and in decisions, and Kafka accepts no record above a megabyte.
+Every function returns the violated rule, in a text of bounded length, or "".
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ MAX_WHY: Final = 1_000
 MAX_LEGS: Final = 64
 MAX_BACKUPS: Final = 64
 LIMITS: Final = {"leverage": 1.0, "max_leverage": 0.01, "weight_per_minute": 100.0}
-"""What a ``limits`` command may bound, and the least it may bound it to.
+"""The bounds that a ``limits`` command may set, and the smallest value of each.
 
-Of the weight a cancel and each question must have their turn: less the buffer it is the heaviest request, Binance's 80
-for all open orders.
+The request weight must allow cancels and queries: less the buffer, it must cover the heaviest request, Binance's 80 for
+all open orders.
 """
 MAX_LIMIT: Final = 1e9
 RESERVED: Final = "#"
-"""What begins the keys of the journal that are no order's."""
+"""Prefix of journal keys that are not order ids."""
 
 
 def order_id_fault(order_id: str) -> str:
-    """Whether an order can be known by this id, on topics and in the journal."""
+    """Why this is not a valid order id on topics and in the journal, or ""."""
     if not order_id:
         return "order_id is empty"
     if order_id.startswith(RESERVED):
@@ -40,10 +40,10 @@ def order_id_fault(order_id: str) -> str:
 
 
 def size_fault(command: OrderCommand) -> str:
-    """Whether what a command says is of bounded size and can be shown to people."""
+    """Why a command's texts or legs are too large or not printable, or ""."""
     legs = command.legs
     if len(legs) > MAX_LEGS:
-        return f"legs: there are {len(legs)}, {MAX_LEGS} may be"
+        return f"legs: there are {len(legs)}, {MAX_LEGS} are allowed"
     texts = [
         ("market", command.market, MAX_ID),
         ("exchange", command.exchange, MAX_NAME),
@@ -56,9 +56,9 @@ def size_fault(command: OrderCommand) -> str:
 
 
 def control_fault(control: ControlCommand, exchanges: Collection[str]) -> str:
-    """Whether a control command for one of these exchanges, or all, may be obeyed. A halt is, whatever its reason.
+    """Why a control command for these exchanges is invalid, or "". A halt is valid whatever its reason.
 
-    A probe of an account that is not there is answered like any other.
+    A probe of an unknown account is answered like any other.
     """
     known = (*exchanges, EVERYWHERE)
     fault = "" if control.kind is ControlKind.PROBE else _name_fault("account", control.account, known)
@@ -68,9 +68,9 @@ def control_fault(control: ControlCommand, exchanges: Collection[str]) -> str:
 
 
 def failover_fault(failover: Failover, exchanges: Collection[str]) -> str:
-    """Whether a failover names some of these exchanges, and conditions that can be followed."""
+    """Why a failover names other exchanges than these, or invalid conditions, or ""."""
     if len(failover.backups) > MAX_BACKUPS:
-        return f"backups: there are {len(failover.backups)}, {MAX_BACKUPS} may be"
+        return f"backups: there are {len(failover.backups)}, {MAX_BACKUPS} are allowed"
     names = _first(_name_fault("exchange", one, exchanges) for one in (failover.primary, *failover.backups))
     return names or text_fault("config_id", failover.config_id, MAX_ID) or _conditions_fault(failover)
 
@@ -89,14 +89,14 @@ def _numbers_fault(what: str, numbers: Mapping[str, float], least: Mapping[str, 
 
 
 def _name_fault(what: str, name: str, known: Collection[str]) -> str:
-    """Whether something of this name is there."""
-    return "" if name in known else f"{what}: {name[:MAX_NAME]!r} is none of {', '.join(known)}"
+    """Why a name is unknown, or ""."""
+    return "" if name in known else f"{what}: {name[:MAX_NAME]!r} is not one of {', '.join(known)}"
 
 
 def text_fault(what: str, text: str, most: int) -> str:
-    """Whether a text is too long, or has what can't be printed."""
+    """Why a text is too long or not printable, or ""."""
     if len(text) > most:
-        return f"{what} has {len(text)} characters, {most} may be"
+        return f"{what} has {len(text)} characters, {most} are allowed"
     return "" if text.isprintable() else f"{what} has characters that can't be printed"
 
 

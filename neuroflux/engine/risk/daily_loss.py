@@ -1,13 +1,14 @@
-"""What our fills of this day have come to, marked to the market of this moment. A day begins at midnight UTC.
+"""The profit of our fills of the current day, marked to market. A day begins at midnight UTC.
 
-The day is the log's, by our clock: exchanges' clocks do not agree. A fill moves cash, and a quantity of an asset, which
-is the same on every spot market; a perpetual is one of its exchange alone. What an asset is its instrument says, not
-its symbol: a wrapped coin (UBTC) trades under the coin's symbol, and a contract of 1,000 has a symbol of its own.
+The day is that of the Kafka timestamp, by our clock, since exchanges' clocks do not agree. A fill moves cash, and a
+quantity of an asset; an asset is the same on every spot market, a perpetual only on its own exchange. Assets are
+identified by their instrument, not by the symbol: a wrapped coin (UBTC) trades under the coin's symbol, and a contract
+of 1,000 coins has its own symbol.
 
-As far as that quantity makes smaller what was held at midnight, and no fill made up for it elsewhere, it is worth what
-it was when the day first saw it, and what its price does after the sale is nobody's profit; all else is worth what the
-market pays now. Where an instrument, a price or a rate that is needed is not known, nothing is: a limit must not take
-that for no loss.
+As far as a fill reduces what was held at midnight, and no fill elsewhere compensates for it, the quantity is valued at
+its first price of the day: later price changes of a sold holding are no profit. All else is valued at the current
+market price. If a needed instrument, price or rate is unknown, the profit is unknown: a limit must not take that for no
+loss.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ DAY: Microseconds = 86_400_000_000
 DAYS: Final = 2
 ZERO, ONE = Decimal(0), Decimal(1)
 MOST_FEE: Final = Decimal("0.01")
-"""Of a fill's value: what its fee counts for where nobody knows the rate of the asset that it was paid in."""
+"""The share of a fill's value that its fee counts for if the rate of the fee's asset is unknown."""
 
 Name = tuple[str, str]
 """An exchange and a symbol."""
 Rate = Callable[[str], float | None]
-"""USD for one unit of an asset; None where nobody knows."""
+"""USD for one unit of an asset; None if unknown."""
 Mid = Callable[[str, str], float | None]
-"""The middle of an instrument's book, in its quote, by exchange and symbol; None where there is none."""
+"""The mid price of an instrument's book, in its quote, by exchange and symbol; None without a book."""
 Holding = Callable[[str, str], Decimal | None]
-"""What is held now of a perpetual, signed, in wire units, by exchange and symbol; None where nobody knows."""
+"""The current position in a perpetual, signed, in wire units, by exchange and symbol; None if unknown."""
 Find = Callable[[str, str], Instrument | None]
-"""An instrument by exchange and symbol; None while nobody has listed it."""
+"""An instrument by exchange and symbol; None while it is not listed."""
 
 
 def midnight(now: Microseconds) -> Microseconds:
-    """When the day of this moment began."""
+    """The beginning of the day that contains ``now``."""
     return now - now % DAY
 
 
@@ -47,7 +48,7 @@ def _not_known(exchange: str, symbol: str) -> Decimal | None:
 
 
 class _Traded:
-    """The fills of one instrument on one day, summed up: in wire units, in its quote, and fees by asset."""
+    """The sums of one instrument's fills on one day: in wire units, in its quote, and fees by asset."""
 
     def __init__(self, fill: Fill) -> None:
         self.first_price = float(fill.price)
@@ -65,7 +66,7 @@ class _Traded:
 
 
 class _Way:
-    """What can stand in for each other: an asset on all its spot markets, or one perpetual."""
+    """Interchangeable instruments: an asset on all its spot markets, or one perpetual."""
 
     def __init__(self, traded: Mapping[Instrument, _Traded]) -> None:
         self._traded = traded
@@ -76,9 +77,9 @@ class _Way:
         self._base_fees = sum((each.fees.get(one.base, ZERO) for each in traded.values()), ZERO)
 
     def old(self, held: Holding) -> Decimal:
-        """The part of what the fills moved that made smaller what was held at midnight, with its sign."""
+        """The part of the fills' quantity that reduced the holding at midnight, signed."""
         if self.perpetual is None:
-            return min(self.moved, ZERO)  # what is sold on a spot market was held
+            return min(self.moved, ZERO)  # an asset sold on a spot market was held before
         now = held(self.perpetual.exchange, self.perpetual.symbol)
         before = now - self.moved if now is not None else ZERO
         if before * self.moved >= 0:
@@ -86,7 +87,7 @@ class _Way:
         return max(self.moved, -before) if self.moved < 0 else min(self.moved, -before)
 
     def usd(self, old: Decimal, rate: Rate, mid: Mid) -> float | None:
-        """What the fills moved, less fees that were paid in it; ``old`` is worth the price that the day first saw."""
+        """The value of the fills' quantity, less fees paid in it; ``old`` is valued at the first price of the day."""
         first, traded = next(iter(self._traded.items()))
         before = _worth(old, rate(first.quote), traded.first_price) if old else 0.0
         marked = self.moved - old - self._base_fees
@@ -94,7 +95,7 @@ class _Way:
         return None if before is None or now is None else before + now
 
     def _marked(self, quantity: Decimal, rate: Rate, mid: Mid) -> float | None:
-        """USD at the first of the instruments that is known."""
+        """The value in USD at the first instrument with a known price and rate."""
         for one in self._traded:
             price, usd = mid(one.exchange, one.symbol), rate(one.quote)
             if price is not None and usd is not None:
@@ -103,7 +104,7 @@ class _Way:
 
 
 class _Day:
-    """The fills of one day. Which of them are of one asset is asked when they are added up: by then it is known."""
+    """The fills of one day. They are grouped by asset only when they are summed up: by then instruments are listed."""
 
     def __init__(self) -> None:
         self._traded: dict[Name, _Traded] = {}
@@ -130,7 +131,7 @@ def _cash(instrument: Instrument, one: _Traded, rate: Rate) -> float | None:
 
 
 def _inventories(traded: Mapping[Instrument, _Traded], rate: Rate, mid: Mid, held: Holding) -> Iterator[float | None]:
-    """USD of each way, by base: a sale of what was held is none as far as it was bought again in another way."""
+    """The USD value of each group, by base; a sold holding counts only as far as it was not bought back elsewhere."""
     for base in dict.fromkeys(one.base for one in traded):
         ways = _ways({one: each for one, each in traded.items() if one.base == base})
         old = [way.old(held) for way in ways]
@@ -146,14 +147,14 @@ def _ways(traded: Mapping[Instrument, _Traded]) -> list[_Way]:
 
 
 def _not_made_up(ways: Sequence[_Way], old: Sequence[Decimal]) -> Decimal:
-    """The share of ``old``, what was held and is no more, that was not bought again in another way."""
+    """The share of ``old``, the sold part of the holdings, that was not bought back in another group."""
     gone = sum((one * way.unit for way, one in zip(ways, old, strict=True)), ZERO)
     new = sum(((way.moved - one) * way.unit for way, one in zip(ways, old, strict=True)), ZERO)
     return max(ZERO, 1 - abs(new / gone)) if gone * new < 0 else ONE
 
 
 def _other_fees(traded: Mapping[Instrument, _Traded], rate: Rate) -> float:
-    """USD of fees in an asset that is neither bought nor sold; without its rate, the most they can have been."""
+    """USD of fees in a third asset, neither bought nor sold; without its rate, their upper bound."""
     total = 0.0
     for instrument, one in traded.items():
         for asset in one.fees.keys() - {instrument.quote, instrument.base}:
@@ -164,13 +165,13 @@ def _other_fees(traded: Mapping[Instrument, _Traded], rate: Rate) -> float:
 
 
 class DailyProfit:
-    """A fold over ``orders.fills``. Two days are kept: around midnight not all that is read is of one."""
+    """A fold over ``orders.fills``. Two days are kept, since around midnight fills of both are read."""
 
     def __init__(self) -> None:
         self._days: dict[Microseconds, _Day] = {}
 
     def take(self, fill: Fill, written: Microseconds) -> None:
-        """Count a fill for the day in which it was ``written`` to the log."""
+        """Count a fill for the day on which it was ``written`` to Kafka."""
         day = midnight(written)
         if day not in self._days:
             newest = sorted([*self._days, day])[-DAYS:]
@@ -179,13 +180,13 @@ class DailyProfit:
             self._days[day].take(fill)
 
     def usd(self, rate: Rate, mid: Mid, now: Microseconds, find: Find, held: Holding = _not_known) -> float | None:
-        """Profit of the day that ``now`` is in, below 0 for a loss; None where it can't be known."""
+        """The USD profit of the day that contains ``now``, below 0 for a loss; None if it can't be known."""
         day = self._days.get(midnight(now))
         return day.usd(rate, mid, held, find) if day is not None else 0.0
 
 
 def _worth(amount: Decimal, rate: float | None, each: float = 1.0) -> float | None:
-    """USD; nothing is worth nothing whatever its rate is."""
+    """The value in USD; an amount of 0 is worth 0 even without a rate."""
     if not amount or not each:
         return 0.0
     return None if rate is None else float(amount) * each * rate

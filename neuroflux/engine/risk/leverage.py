@@ -1,7 +1,7 @@
-"""What an order may do with an account's positions: make one smaller for nothing, or larger within a leverage.
+"""What an order may do to an account's positions: reduce one without funds, or enlarge one within a leverage limit.
 
-Leverage is the worth of all positions that share a margin asset, whatever their side, by the account's equity in it. An
-order against a position makes it smaller first. Orders that rest and do not hold a position yet are not counted.
+Leverage is the value of all positions with the same margin asset, whatever their side, divided by the account's equity
+in it. An order against a position reduces it first. Resting orders without a position yet are not counted.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from neuroflux.engine.risk.limits import MARGIN, Seen, at_margin
 def reducible(
     instrument: Instrument, side: Side, position: Position | None, orders: Iterable[Order], seen: Seen
 ) -> Decimal:
-    """How much of an order of this side, in wire units, only makes the position smaller.
+    """How much of an order of this side, in wire units, only reduces the position.
 
-    Less what other orders take of it: what has not ended, and what was filled and a position ``seen`` then can't show.
+    Other orders' shares are subtracted: open ones, and fills that a position ``seen`` then can't include yet.
     """
     if position is None or instrument.kind is not InstrumentKind.PERPETUAL:
         return ZERO
@@ -29,7 +29,7 @@ def reducible(
 
 
 def _reducing(order: Order, instrument: Instrument, side: Side, seen: Seen) -> Decimal:
-    """What an order takes of a position and the position may not show yet."""
+    """The reduction by an order that the position may not include yet."""
     here = (instrument.exchange, instrument.symbol, side)
     total = ZERO
     for number, leg in enumerate(order.legs):
@@ -39,7 +39,7 @@ def _reducing(order: Order, instrument: Instrument, side: Side, seen: Seen) -> D
 
 
 def outstanding(order: Order, number: int, seen: Seen) -> Decimal:
-    """What a leg, in wire units, may still bring, and what it has filled and a holding ``seen`` then can't show."""
+    """The quantity of a leg, in wire units, that may still fill, or that a holding ``seen`` then can't include yet."""
     leg, last = order.legs[number], order.last_of(number)
     if last is None:
         return ZERO if order.state.final else leg.quantity
@@ -48,7 +48,7 @@ def outstanding(order: Order, number: int, seen: Seen) -> Decimal:
 
 
 def held(order: Order, seen: Callable[[Instrument], Seen]) -> bool:
-    """Whether the holdings, of the times that ``seen`` says, show all that an order has filled."""
+    """Whether the holdings, of the times given by ``seen``, include all fills of an order."""
     lasts = [(leg.instrument, order.last_of(number)) for number, leg in enumerate(order.legs)]
     return all(last is None or not last.filled or _shows(seen(one), last) for one, last in lasts)
 
@@ -58,12 +58,12 @@ def _shows(seen: Seen, last: Attempt) -> bool:
 
 
 def worth(position: Position) -> Decimal:
-    """Signed, in the margin asset, at the mark price that its profit was reckoned with."""
+    """The signed value in the margin asset, at the mark price of its unrealised profit."""
     return position.quantity * position.entry_price + position.unrealised_pnl
 
 
 def room(symbol: str, side: Side, positions: Mapping[str, Position], equity: Decimal, most: Decimal) -> Decimal:
-    """The notional that an order may have; closing may go on. ``positions`` by symbol are those with this margin."""
+    """The allowed notional of an order; closing is always allowed. ``positions`` are those with its margin asset."""
     others = sum((abs(worth(one)) for name, one in positions.items() if name != symbol), ZERO)
     held = worth(positions[symbol]) if symbol in positions else ZERO
     against = -held if side is Side.BUY else held
@@ -71,7 +71,7 @@ def room(symbol: str, side: Side, positions: Mapping[str, Position], equity: Dec
 
 
 def _opposite(symbol: str, side: Side, positions: Mapping[str, Position]) -> Decimal:
-    """What the position that an order of this side makes smaller is worth; 0 where it makes none smaller."""
+    """The value of the position that an order of this side reduces; 0 if there is none."""
     held = worth(positions[symbol]) if symbol in positions else ZERO
     return max(ZERO, -held if side is Side.BUY else held)
 
@@ -85,9 +85,9 @@ def bounded(
     balance: Balance | None,
     positions: Mapping[str, Position],
 ) -> Decimal:
-    """Funds as they are planned with, at ``MARGIN``, for what makes a position larger.
+    """The funds, at ``MARGIN``, with which a position may be enlarged.
 
-    No more than ``max_leverage`` allows beside what is under way; what makes one smaller (``reducible``) needs none.
+    At most what ``max_leverage`` allows, less what is ``under_way``; a reduction (``reducible``) needs no funds.
     """
     most = limits.get("max_leverage", 0.0)
     if not most or instrument.kind is not InstrumentKind.PERPETUAL:
@@ -105,9 +105,9 @@ def free_for(
     positions: Mapping[str, Position],
     under_way: Decimal = ZERO,
 ) -> Decimal:
-    """What a balance has for an order, as it is planned with: beside what is ``under_way`` of its asset.
+    """The funds of a balance that an order may plan with, less what is ``under_way`` in its asset.
 
-    Nothing for an instrument on which positions may only be reduced.
+    0 for an instrument on which positions may only be reduced.
     """
     if instrument.closing_only:
         return ZERO

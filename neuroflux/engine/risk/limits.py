@@ -1,4 +1,4 @@
-"""What must hold before an order leaves, and what open orders hold reserved; every refusal names its rule first.
+"""Checks before an order is sent, and the funds that open orders reserve; every refusal begins with its rule.
 
 Rules: ``kind``, ``strategy``, ``legs``, ``quantity``, ``price``, ``type``, ``time_in_force``, ``exchange``,
 ``expires_at``, ``min_profit``, ``requirements``, ``late``, ``halted``, ``symbol``, ``stale``, ``health``,
@@ -31,14 +31,14 @@ from neuroflux.engine.orders.state import Order, Phase
 
 STRATEGIES = ("optimal", "fastest", "cheapest", "balanced", "redundant")
 MARGIN = Decimal("0.1")
-"""The part of a perpetual's notional that must be free. Accounts differ in leverage and the exchange has the last word;
-this keeps out what would almost surely be refused there."""
+"""The part of a perpetual's notional that must be free. Accounts differ in leverage, and the exchange decides in the
+end; this refuses orders that it would almost surely reject."""
 DECIMAL_DIGITS, DECIMAL_PLACES = 38, 18
-"""What an amount may have: the Avro decimals of the topics."""
+"""The precision and scale of amounts: the Avro decimals of the topics."""
 RESERVED_FOR: Microseconds = 60_000_000
-"""Longer than that after an order was accepted, the balance counts, even if it is older."""
+"""After this time since an order was accepted, nothing is reserved for it, even if the balance is older."""
 BALANCES_LIFE: Microseconds = 150_000_000
-"""A balance is told at least each two minutes: an older one says nothing of what is free."""
+"""A balance is published at least every two minutes: an older one is not used."""
 
 _PLAIN = OrderCommand(order_id="", kind=CommandKind.PLACE)
 _OF_ONE = ("price", "type", "time_in_force", "strategy", "exchange")
@@ -48,15 +48,17 @@ UNUSED = {
     CommandKind.PAIR: _OF_ONE,
     CommandKind.REBALANCE: (*_OF_ONE, *_OF_A_PAIR),
 }
-"""The fields of a command that its kind does not look at."""
+"""The fields of a command that its kind does not use."""
 ROUNDING = 1e-9
-"""What binary fractions may add to a ratio that is exactly at its bound."""
+"""The rounding error allowed in a ratio that is exactly at its bound."""
 EVERYWHERE = "*"
 
 
 class Limits(Struct, frozen=True):
-    """``price_collar`` is a fraction of the reference price; money is in USD. The four after the age of a book are
-    checked in totals.py, the next two, of a pair that is filled on one leg only, in naked.py.
+    """The order limits; money is in USD, and ``price_collar`` is a fraction of the reference price.
+
+    ``max_position_usd`` to ``max_daily_loss_usd`` are checked in totals.py. ``max_naked_usd`` and ``max_naked_seconds``
+    are for a pair that is filled on one leg only, and checked in naked.py.
     """
 
     max_notional_usd: float
@@ -88,9 +90,9 @@ def limits_of(config: Mapping[str, float]) -> Limits:
 
 
 def command_fault(command: OrderCommand) -> str:
-    """What makes a command senseless whatever the market is; "" where nothing does.
+    """Why a command is invalid whatever the market, or "".
 
-    Whoever fills in a field expects it to bind: one that the kind does not look at is refused.
+    A sender expects every field to have an effect: one that the kind does not use is refused.
     """
     for field in UNUSED.get(command.kind, ()):
         if getattr(command, field) != getattr(_PLAIN, field):
@@ -102,23 +104,23 @@ def command_fault(command: OrderCommand) -> str:
     if command.legs:
         return f"legs: an order of kind {command.kind} has none"
     if command.strategy not in STRATEGIES:
-        return f"strategy: {command.strategy!r} is none of {', '.join(STRATEGIES)}"
+        return f"strategy: {command.strategy!r} is not one of {', '.join(STRATEGIES)}"
     return _amount_fault("quantity", command.quantity) or _price_fault(command) or _bounds_fault(command)
 
 
 def _pair_fault(command: OrderCommand) -> str:
-    """A pair buys one instrument and sells another, as much."""
+    """A pair buys one instrument and sells the same quantity of another."""
     legs = command.legs
     if not isfinite(command.min_profit):
-        return f"min_profit: {command.min_profit} is no number"
+        return f"min_profit: {command.min_profit} is not a number"
     if len(legs) != 2 or legs[0].side is legs[1].side:
         return "legs: a pair has two, one bought and one sold"
     if (legs[0].exchange, legs[0].symbol) == (legs[1].exchange, legs[1].symbol):
         return "legs: both are of the same instrument"
     if any(leg.price for leg in legs):
-        return "price: the legs of a pair have none; min_profit bounds both together"
+        return "price: the legs of a pair have none; min_profit bounds the pair"
     uneven = {leg.quantity for leg in legs} != {command.quantity}
-    fault = "legs: not of the order's quantity" if uneven else ""
+    fault = "legs: their quantities differ from the order's" if uneven else ""
     return _amount_fault("quantity", command.quantity) or fault or _bounds_fault(command)
 
 
@@ -128,7 +130,7 @@ def _legs_fault(command: OrderCommand) -> str:
     named = Counter((leg.exchange, leg.symbol, leg.side) for leg in command.legs)
     twice = next((name for name, times in named.items() if times > 1), None)
     if twice:
-        return f"legs: {twice[1]} on {twice[0]} is there twice"
+        return f"legs: {twice[1]} on {twice[0]} appears twice"
     return next(filter(None, map(_leg_fault, command.legs)), "") or _bounds_fault(command)
 
 
@@ -138,14 +140,14 @@ def _leg_fault(leg: CommandLeg) -> str:
 
 def _amount_fault(rule: str, amount: Decimal) -> str:
     if not amount.is_finite():
-        return f"{rule}: {amount} is no number"
-    told = f"{amount.normalize():f}" if amount.adjusted() < DECIMAL_DIGITS else f"{amount:e}"
+        return f"{rule}: {amount} is not a number"
+    shown = f"{amount.normalize():f}" if amount.adjusted() < DECIMAL_DIGITS else f"{amount:e}"
     if amount <= 0:
-        return f"{rule}: {told} is not above 0"
+        return f"{rule}: {shown} is not above 0"
     exponent = amount.normalize().as_tuple().exponent
     if isinstance(exponent, int) and -exponent > DECIMAL_PLACES:
-        return f"{rule}: {told} has more than {DECIMAL_PLACES} decimal places"
-    return f"{rule}: {told} is too large" if amount.adjusted() >= DECIMAL_DIGITS - DECIMAL_PLACES else ""
+        return f"{rule}: {shown} has more than {DECIMAL_PLACES} decimal places"
+    return f"{rule}: {shown} is too large" if amount.adjusted() >= DECIMAL_DIGITS - DECIMAL_PLACES else ""
 
 
 def _price_fault(command: OrderCommand) -> str:
@@ -160,19 +162,19 @@ def _bounds_fault(command: OrderCommand) -> str:
     wanted = command.requirements
     bounds = (wanted.max_slippage, wanted.max_fee, wanted.min_liquidity)
     if not all(map(isfinite, bounds)):
-        return "requirements: a bound is no number"
+        return "requirements: a bound is not a number"
     return "requirements: a bound is below 0" if min(bounds) < 0 else ""
 
 
 def age_fault(sent: Microseconds, now: Microseconds, limits: Limits) -> str:
-    """Whether a command lay for so long that who sent it no longer expects it: for want of Kafka, or of an executor.
+    """Why a command is too old to be executed, or "". Kafka or every executor may have been down meanwhile.
 
-    ``sent`` is the clock of its sender; one that is ahead of ours counts as now.
+    ``sent`` is by the sender's clock; one that is ahead of ours counts as now.
     """
     age, allowed = (now - sent) / 1e6, limits.max_command_age_seconds
     if age <= allowed:
         return ""
-    return f"late: it was sent {age:,.1f} s ago; after {allowed:g} s a command is not carried out"
+    return f"late: it was sent {age:,.1f} s ago; a command older than {allowed:g} s is not executed"
 
 
 def notional_fault(notional_usd: float, limits: Limits) -> str:
@@ -182,9 +184,9 @@ def notional_fault(notional_usd: float, limits: Limits) -> str:
 
 
 def collar_fault(side: Side, price_usd: float, reference: float, limits: Limits) -> str:
-    """Whether a limit price would trade further from the reference than the collar allows.
+    """Why a limit price is further from the reference than the collar allows, or "".
 
-    Only on the side that costs: a bid far below the market harms nobody, it rests.
+    Only on the side that costs: a bid far below the market just rests.
     """
     beyond = price_usd / reference - 1 if side is Side.BUY else 1 - price_usd / reference
     if beyond <= limits.price_collar + ROUNDING:
@@ -195,7 +197,7 @@ def collar_fault(side: Side, price_usd: float, reference: float, limits: Limits)
 
 
 def halt_fault(halts: Mapping[str, str]) -> str:
-    """``halts`` are the accounts that are halted, with the reason; the key ``*`` stands for all."""
+    """Why everything is halted, or "". ``halts`` are the halted accounts with the reason; the key ``*`` is all."""
     if EVERYWHERE not in halts:
         return ""
     why = halts[EVERYWHERE]
@@ -203,12 +205,12 @@ def halt_fault(halts: Mapping[str, str]) -> str:
 
 
 def halt_of(halts: Mapping[str, str], exchange: str) -> str:
-    """Why nothing new may go to an exchange, else ""."""
+    """Why no new order may be sent to an exchange, or ""."""
     return f"halted: {halts[exchange]}" if exchange in halts else halt_fault(halts)
 
 
 def bounds_of(bounds: Mapping[str, dict[str, float]], exchange: str) -> dict[str, float]:
-    """What bounds an exchange, by name: what was set for it, and for all (``*``); where both bound it, the lower."""
+    """The bounds of an exchange by name: its own, and those for all (``*``); the lower one if both are set."""
     own, every = bounds.get(exchange, {}), bounds.get(EVERYWHERE)
     return own if every is None else {name: min(own.get(name, inf), every.get(name, inf)) for name in own | every}
 
@@ -217,26 +219,26 @@ def bounds_of(bounds: Mapping[str, dict[str, float]], exchange: str) -> dict[str
 
 
 def spent_asset(instrument: Instrument, side: Side) -> str:
-    """The asset that an order takes from the account: what is sold, what is paid with, or what margin is kept in."""
+    """The asset that an order takes from the account: the sold one, the quote paid with, or the margin asset."""
     if instrument.kind is InstrumentKind.PERPETUAL:
         return instrument.settle
     return instrument.quote if side is Side.BUY else instrument.base
 
 
 def spent_amount(instrument: Instrument, side: Side, quantity: Decimal, price: Decimal) -> Decimal:
-    """How much of ``spent_asset`` an order of this (wire) quantity and price can take at most, without fees."""
+    """The most of ``spent_asset`` that an order of this (wire) quantity and price can take, without fees."""
     if instrument.kind is InstrumentKind.PERPETUAL:
         return quantity * price * MARGIN
     return quantity * price if side is Side.BUY else quantity
 
 
 def at_margin(free: Decimal, instrument: Instrument, limits: Mapping[str, float]) -> Decimal:
-    """Funds as they are planned with, at ``MARGIN``: who set another leverage on a perpetual has more, or less."""
+    """Funds converted to ``MARGIN``: an account with another leverage on a perpetual can plan with more, or less."""
     return free * _at_leverage(instrument, limits)
 
 
 def _at_leverage(instrument: Instrument, limits: Mapping[str, float]) -> Decimal:
-    """How many times the notional of ``MARGIN`` the account can hold of the instrument by its own margin."""
+    """The factor between the notional at the account's own leverage and that at ``MARGIN``."""
     leverage = limits.get("leverage", 0.0)
     if not leverage or instrument.kind is not InstrumentKind.PERPETUAL:
         return Decimal(1)
@@ -244,25 +246,25 @@ def _at_leverage(instrument: Instrument, limits: Mapping[str, float]) -> Decimal
 
 
 class Seen(Struct, frozen=True):
-    """When a balance or a position was written to the log (our clock), and the time that it has itself.
+    """When a balance or a position was written to Kafka (our clock), and its own time.
 
-    That is the exchange's for what it pushed, and ours for what it answered.
+    Its own time is the exchange's if it was pushed, and ours if it was in an answer.
     """
 
     written: Microseconds
     event_time: Microseconds
 
     def shows(self, sent_at: Microseconds, heard_at: Microseconds, time: Microseconds) -> bool:
-        """Whether it shows what became of an order that was sent, and heard of, at these times of ours.
+        """Whether it includes a result of an order, which was sent, and whose result was received, at these times.
 
-        ``time`` is the exchange's time of what became of it. A push comes before the answer to the order itself: so one
-        that was written after the order was sent counts by the exchange's time, and any that was written later by ours.
+        ``time`` is the exchange's time of the result. A push may arrive before the answer to the order: so a record
+        that was written after the order was sent is compared by the exchange's time, and any later one by ours.
         """
         return self.written >= heard_at or (self.written >= sent_at and self.event_time >= time)
 
 
 NEVER = Seen(0, 0)
-"""Of what nobody has told."""
+"""Of a balance or position that was never reported."""
 
 
 def reserved(
@@ -273,7 +275,7 @@ def reserved(
     now: Microseconds,
     limits: Mapping[str, float],
 ) -> Decimal:
-    """What orders hold of an asset that its balance can't show yet, of a perpetual at the exchange's leverage."""
+    """The amount of an asset that orders use and its balance can't include yet; for perpetuals at its leverage."""
     total = Decimal(0)
     for order in orders:
         for number, leg in enumerate(order.legs):
@@ -286,7 +288,7 @@ def reserved(
 
 
 def shown(order: Order, seen: Callable[[str, str], Seen], now: Microseconds) -> bool:
-    """Whether balances, of the times that ``seen`` says by exchange and asset, show all that an order took."""
+    """Whether balances, of the times given by ``seen`` by exchange and asset, include all that an order used."""
     return not any(
         _unseen(order, number, seen(leg.instrument.exchange, spent_asset(leg.instrument, leg.side)), now)
         for number, leg in enumerate(order.legs)
@@ -294,7 +296,7 @@ def shown(order: Order, seen: Callable[[str, str], Seen], now: Microseconds) -> 
 
 
 def _taken(order: Order, number: int) -> Decimal:
-    """The wire quantity that a leg takes: all of it while it may yet be filled, then what was."""
+    """The wire quantity that a leg uses: all of it while it may still fill, then its filled quantity."""
     last = order.last_of(number)
     return last.filled if last is not None and last.phase.final else order.legs[number].quantity
 
@@ -302,8 +304,8 @@ def _taken(order: Order, number: int) -> Decimal:
 def _unseen(order: Order, leg: int, balance: Seen, now: Microseconds) -> bool:
     """Whether a leg's effect on the account may be missing from a balance of that time.
 
-    What an order takes is taken when the exchange accepts it: a later fill turns what was held into what was spent, and
-    a later report without news changes nothing.
+    The exchange reserves an order's funds when it accepts the order: a later fill turns reserved funds into spent ones,
+    and a later report of the same state changes nothing.
     """
     last = order.last_of(leg)
     if last is None:

@@ -1,8 +1,8 @@
-"""The margin of accounts whose assets are margin together (Binance: multi-assets mode, and futures credits).
+"""The margin of accounts with pooled assets (Binance: multi-assets mode, and futures credits).
 
-There a perpetual needs nothing of the asset that it settles in. What the account has is the sum of its assets at their
-live rates. An exchange counts some of them below their price (Binance: ``GET /fapi/v1/assetIndex``) and has the last
-word; an asset that nothing prices adds nothing, and makes the sum unknown where it is owed.
+In such an account a perpetual does not need its settlement asset: the margin is the sum of all assets at their live
+rates. The exchange values some of them below their price (Binance: ``GET /fapi/v1/assetIndex``) and decides in the end.
+An asset without a price adds nothing, and makes the sum unknown if its amount is negative.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from neuroflux.domain import Balance, Microseconds, Position
 from neuroflux.engine.risk.limits import Seen
 
 Price = Callable[[str], float | None]
-"""USD for one unit of an asset; None where nothing fresh says it."""
+"""USD for one unit of an asset; None without a fresh price."""
 _AMOUNTS: Final = ("free", "in_orders", "in_positions", "total", "unrealised_pnl")
 
 
 class Pools:
-    """The newest pooled balances of each account, as far as they are not 0."""
+    """The newest pooled balances of each account that are not 0."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, tuple[Balance, Microseconds]]] = {}
@@ -38,7 +38,7 @@ class Pools:
         return bool(self._rows.get(exchange))
 
     def written(self, exchange: str) -> Microseconds:
-        """When the oldest part was written to the log."""
+        """When the oldest part was written to Kafka."""
         return min(written for _, written in self._rows[exchange].values())
 
     def seen(self, exchange: str) -> Seen:
@@ -47,7 +47,7 @@ class Pools:
         return Seen(written, balance.event_time)
 
     def balance(self, exchange: str, asset: str, price: Price) -> Balance | None:
-        """The whole account in units of ``asset``; None where a price is missing that is needed."""
+        """The whole account in units of ``asset``; None if a needed price is missing."""
         rows = [balance for balance, _ in self._rows[exchange].values()]
         sums = {name: amount_in(asset, {one.asset: getattr(one, name) for one in rows}, price) for name in _AMOUNTS}
         known = {name: amount for name, amount in sums.items() if amount is not None}
@@ -57,7 +57,7 @@ class Pools:
 
 
 def amount_in(asset: str, amounts: Mapping[str, Decimal], price: Price) -> Decimal | None:
-    """The sum of amounts by asset in units of one; None where it can't be told how little that is."""
+    """The sum of amounts by asset, in units of ``asset``; None if it has no lower bound for want of a price."""
     unit = price(asset)
     prices = {name: price(name) for name, amount in amounts.items() if amount}
     if unit is None or any(prices[name] is None and amounts[name] < 0 for name in prices):
@@ -67,7 +67,7 @@ def amount_in(asset: str, amounts: Mapping[str, Decimal], price: Price) -> Decim
 
 
 def positions_in(asset: str, held: Iterable[tuple[Position, str]], price: Price) -> dict[str, Position] | None:
-    """Positions, each with what it settles in, as if they settled in ``asset``, by symbol; None without a price."""
+    """Positions, each with its settlement asset, as if they settled in ``asset``, by symbol; None without a price."""
     found: dict[str, Position] = {}
     for one, settle in held:
         rate = amount_in(asset, {settle: Decimal(1)}, price)

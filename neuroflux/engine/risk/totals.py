@@ -1,7 +1,7 @@
-"""What the whole of our orders may come to: how many, how fast, how much of one asset, and what a day may cost. Pure.
+"""Limits of all our orders together: their number, their rate, the position in one asset, and the daily loss. Pure.
 
-Rules, by which a refusal begins: ``open orders``, ``order rate``, ``daily loss``, ``position``. What makes an exposure
-smaller is never refused for it, and hedges are not asked at all.
+A refusal begins with its rule: ``open orders``, ``order rate``, ``daily loss``, ``position``. A reduction of an
+exposure is never refused for its size, and hedges are not checked.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ Holding = tuple[str, str]
 
 
 class Totals(Struct, frozen=True):
-    """Where we stand when an order comes.
+    """The totals of all orders and holdings when a new order arrives.
 
-    ``recent_orders`` were taken in the last second; ``profit_today_usd`` is None where it can't be known; ``held`` is
-    what each exchange holds of an asset, in its units, and below 0 where it is short; ``seen`` is when what is held of
-    an instrument was told.
+    ``recent_orders`` were accepted in the last second; ``profit_today_usd`` is None if unknown; ``held`` is the holding
+    of an asset on an exchange, in its units, and below 0 if short; ``seen`` is when the holding in an instrument was
+    reported.
     """
 
     open_orders: int = 0
@@ -39,36 +39,36 @@ class Totals(Struct, frozen=True):
 
 
 def totals_fault(totals: Totals, limits: Limits) -> str:
-    """Why no new order may be taken at all; "" where one may."""
+    """Why no new order may be accepted at all, or ""."""
     if totals.open_orders >= limits.max_open_orders:
-        return f"open orders: {totals.open_orders} are open, {limits.max_open_orders:g} may be"
+        return f"open orders: {totals.open_orders} are open, {limits.max_open_orders:g} are allowed"
     if totals.recent_orders >= limits.max_orders_per_second:
-        return f"order rate: {totals.recent_orders} in the last second, {limits.max_orders_per_second:g} may be"
+        return f"order rate: {totals.recent_orders} in the last second, {limits.max_orders_per_second:g} are allowed"
     return _loss_fault(totals.profit_today_usd, limits.max_daily_loss_usd)
 
 
 def _loss_fault(profit_usd: float | None, most_usd: float) -> str:
     if profit_usd is None:
-        known = "it is not known: something that was traded today has no fresh price or rate"
-        return f"daily loss: {known}" if most_usd < inf else ""
+        unknown = "unknown: something that was traded today has no fresh price or rate"
+        return f"daily loss: {unknown}" if most_usd < inf else ""
     if -profit_usd <= most_usd:
         return ""
-    return f"daily loss: {-profit_usd:,.2f} USD were lost today, {most_usd:,.2f} USD may be"
+    return f"daily loss: {-profit_usd:,.2f} USD were lost today, {most_usd:,.2f} USD are allowed"
 
 
 def is_holding(instrument: Instrument, side: Side) -> bool:
-    """Whether an order of this side turns an asset that is held into what counts as money: a sale on a spot market."""
+    """Whether an order of this side turns a held asset into money: a sale on a spot market."""
     sells = side is Side.SELL and instrument.kind is InstrumentKind.SPOT
     return sells and instrument.quote in USD_CLASS and instrument.base not in USD_CLASS
 
 
 def shrinks(leg: Leg) -> bool:
-    """Whether a leg only makes smaller what is held: a position, or an asset."""
+    """Whether a leg only reduces a holding: a position, or an asset."""
     return leg.reduces or is_holding(leg.instrument, leg.side)
 
 
 def position_fault(legs: Iterable[Leg], totals: Totals, orders: Iterable[Order], limits: Limits) -> str:
-    """Why these legs, with what is under way beside them, would hold too much of one asset; "" where they would not."""
+    """Why these legs, together with open orders, would exceed the position limit of one asset, or ""."""
     legs = list(legs)
     coming = _under_way(orders, {_holding(leg) for leg in legs}, totals.seen)
     for leg in legs:
@@ -80,15 +80,17 @@ def position_fault(legs: Iterable[Leg], totals: Totals, orders: Iterable[Order],
         price = float(leg.price) * leg.rate / leg.instrument.multiplier
         worth = abs(float(then)) * price
         if abs(then) > abs(now) and worth > limits.max_position_usd:
-            told = f"{worth:,.0f} USD of {holding[1]} on {holding[0]}"
-            return f"position: it would come to {told}, {limits.max_position_usd:,.0f} USD may be"
+            position = f"{worth:,.0f} USD of {holding[1]} on {holding[0]}"
+            return f"position: it would reach {position}, {limits.max_position_usd:,.0f} USD are allowed"
     return ""
 
 
 def _under_way(
     orders: Iterable[Order], wanted: Collection[Holding], seen: Callable[[Instrument], Seen]
 ) -> defaultdict[tuple[Holding, Side], Decimal]:
-    """What orders may still bring, and have brought and is not told yet, by holding and side, in units of the asset."""
+    """The quantity that orders may still fill, or that is filled and not reported yet, by holding and side, in units of
+    the asset.
+    """
     found: defaultdict[tuple[Holding, Side], Decimal] = defaultdict(Decimal)
     for order in orders:
         for number, leg in enumerate(order.legs):

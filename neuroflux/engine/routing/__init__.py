@@ -1,1 +1,1 @@
-"""Where an order goes: candidates, strategies, pairs, and the legs of a rebalance."""
+"""Order routing: candidates, strategies, pairs, and the legs of a rebalance."""

@@ -1,20 +1,20 @@
-"""How best to execute an order: where, in how many slices over time, what that should cost, and how sure that is. Pure.
+"""Advice on executing an order: where, in how many slices over time, at what cost, and with what confidence. Pure.
 
 Where: by the marginal cost of all books together, engine/routing/strategies.py's ``optimal``, for one slice.
 
-When: slices of equal size at a steady share of the volume that trades (percentage of volume). Almgren and Chriss
-("Optimal Execution of Portfolio Transactions", 2000, sections 2.2 and 2.3) weigh the impact of trading fast against the
-risk of trading slowly; without risk aversion the best schedule is even, and the more averse to risk, the shorter. Here
-urgency stands for that aversion and sets the share of volume; the shares are conventions of ours, as are those of the
-brokers' algorithms. It is assumed that a book refills between slices, so that each costs what the first does. No slice
-is worth more than one order may be; a size above that, which is wanted at once, is several orders without a pause.
+When: slices of equal size at a constant share of the traded volume (percentage of volume). Almgren and Chriss ("Optimal
+Execution of Portfolio Transactions", 2000, sections 2.2 and 2.3) weigh the impact of fast trading against the risk of
+slow trading; without risk aversion the best schedule is even, and the higher the aversion, the shorter. Here urgency
+represents the aversion and sets the share of volume; the shares are our conventions, like those of brokers' algorithms.
+Books are assumed to refill between slices, so that each slice costs the same. No slice exceeds the limit of one order;
+a larger size that is needed at once is split into several orders without a pause.
 
-How sure: ``confidence = freshness x cover x record``, each from 0 to 1:
+Confidence: ``confidence = freshness x cover x record``, each from 0 to 1:
 
 - freshness = exp(-age / the age at which a book is stale), of the oldest book that is used;
-- cover = depth / (depth + slice), both in USD, depth of all books that could take it within the bounds;
+- cover = depth / (depth + slice), both in USD, with the depth of all able books within the bounds;
 - record = (``PRIOR`` x ``PRIOR_WEIGHT`` + sum of exp(-error / ``TYPICAL_ERROR``)) / (``PRIOR_WEIGHT`` + their number),
-  over the errors of past estimates: halfway while there are none, less for each larger error.
+  over the errors of past estimates: ``PRIOR`` without any, and lower for larger errors.
 """
 
 from __future__ import annotations
@@ -35,21 +35,22 @@ from neuroflux.engine.routing.strategies import Routed, decide
 from neuroflux.errors import UsageError
 
 PARTICIPATION: Final[Mapping[str, float]] = {"low": 0.05, "normal": 0.10, "high": 0.20, "critical": float("inf")}
-"""The share of the recent volume that slices take by urgency; critical takes all at once."""
+"""The share of the recent volume that slices take, by urgency; critical takes everything at once."""
 PRIOR, PRIOR_WEIGHT = 0.5, 5.0
 TYPICAL_ERROR = 0.001
-"""An error of estimated slippage (a fraction) that makes an estimate count for 1/e."""
+"""The error of estimated slippage (a fraction) at which an estimate counts 1/e."""
 MOST_SLICES = 1_440
-"""What would take more than a day of minutes goes in as many slices, further apart."""
+"""The minutes of a day. A longer schedule has this many slices, further apart."""
 _NO_VOLUME = 1e-12
 _FINEST = Decimal(1).scaleb(-8)
 _ABOVE_MINIMUM = 1.05
-"""How far above the exchanges' smallest order a slice stays, for what the price may fall while it waits."""
+"""The margin above the exchanges' smallest order, as the price may fall until a slice is sent."""
 
 
 class Part(TypedDict):
-    """What one instrument takes: ``quantity`` of the whole order and ``slice_quantity`` of each slice, in the base;
-    ``share`` from 0 to 1."""
+    """The part of one instrument: ``quantity`` of the whole order and ``slice_quantity`` of each slice, in the base;
+    ``share`` from 0 to 1.
+    """
 
     exchange: str
     symbol: str
@@ -60,7 +61,7 @@ class Part(TypedDict):
 
 
 class Slices(TypedDict):
-    """``quantity`` is in the base; the last slice may be smaller or, to keep a minimum, larger."""
+    """The schedule; ``quantity`` is in the base. The last slice may be smaller or, to reach a minimum, larger."""
 
     count: int
     quantity: Decimal
@@ -70,12 +71,12 @@ class Slices(TypedDict):
 
 
 class OptimisedExecution(TypedDict):
-    """The reference's answer, and more. ``order_splitting`` is by ``exchange/symbol``; ``expected_slippage`` is a
-    fraction of the mid prices of the books that are used, fees aside; ``expected_cost`` is all costs of the whole order
-    in USD against those prices (engine/markets/costs.py).
+    """The reference interface's answer, extended. ``order_splitting`` is by ``exchange/symbol``. ``expected_slippage``
+    is a fraction of the mid prices of the used books, without fees; ``expected_cost`` is the total cost of the whole
+    order in USD against those prices (engine/markets/costs.py).
 
-    Where nothing can take the order ``recommended_exchange`` is empty, both figures are ``nan``, and ``reasons`` says
-    why.
+    If no exchange can take the order, ``recommended_exchange`` is empty, both figures are ``nan``, and ``reasons``
+    holds the reasons.
     """
 
     recommended_exchange: str
@@ -100,11 +101,11 @@ def optimise(
 ) -> OptimisedExecution:
     """Recommend an execution of a market order.
 
-    ``volume_per_minute`` is what traded of the market lately, in its base; ``past_errors`` are |realised - estimated|
-    slippage of earlier estimates, as fractions. Limits bound each slice. Raises UsageError for an unknown urgency.
+    ``volume_per_minute`` is the market's recent volume, in its base; ``past_errors`` are the |realised - estimated|
+    slippages of earlier estimates, as fractions. Limits bound each slice. Raises UsageError for an unknown urgency.
     """
     if urgency not in PARTICIPATION:
-        raise UsageError(f"urgency: {urgency!r} is none of {', '.join(PARTICIPATION)}")
+        raise UsageError(f"urgency: {urgency!r} is not one of {', '.join(PARTICIPATION)}")
     fault = command_fault(command)
     if fault:
         return _nothing(fault)
@@ -117,11 +118,10 @@ def optimise(
         return _nothing(found.decision.reason)
     slippage, cost = _costs(part.side, found)
     splitting = _splitting(command, found.legs, slices)
-    told = _timing(slices, volume_per_minute, limits)
     return OptimisedExecution(
         recommended_exchange=max(splitting.values(), key=lambda one: one["share"])["exchange"],
         order_splitting=splitting,
-        timing_strategy=told,
+        timing_strategy=_timing(slices, volume_per_minute, limits),
         expected_slippage=slippage,
         expected_cost=cost * float(command.quantity),
         confidence_score=_confidence(found, float(part.quantity) * reference, limits, past_errors),
@@ -150,9 +150,9 @@ def _nothing(reason: str) -> OptimisedExecution:
 def schedule(
     quantity: Decimal, participation: float, volume_per_minute: float, least: float, most: float = inf
 ) -> Slices:
-    """Even slices, one a minute or, where those would be less than ``least`` or too many, fewer and further apart.
+    """Equal slices, one per minute or, if those would be smaller than ``least`` or too many, fewer and further apart.
 
-    Without volume nothing can be paced by it, so that is one slice. None is larger than ``most`` (units of the base).
+    Without volume there is one slice. No slice is larger than ``most`` (units of the base).
     """
     pace = participation * volume_per_minute if volume_per_minute > _NO_VOLUME else float("inf")
     whole = float(quantity)
@@ -175,7 +175,7 @@ def schedule(
 
 
 def _least(prospects: Sequence[Prospect], reference: float) -> float:
-    """The smallest slice that some exchange takes, in the base."""
+    """The smallest slice that any exchange accepts, in the base."""
     found = []
     for one in prospects:
         if one.rate is not None and reference > 0:
@@ -186,12 +186,12 @@ def _least(prospects: Sequence[Prospect], reference: float) -> float:
 
 
 def _most(limits: Limits, reference: float) -> float:
-    """The largest slice that is within the limit of one order at any price that it may trade at, in the base."""
+    """The largest slice, in the base, that is within the limit of one order at any price allowed for it."""
     return limits.max_notional_usd / (reference * (1 + limits.price_collar)) if reference > 0 else inf
 
 
 def _at_once(command: OrderCommand, slices: Slices) -> Decimal:
-    """What the books have to give at one moment: a slice, or everything where slices follow without a pause."""
+    """The quantity that the books must hold at one moment: a slice, or everything if slices follow without a pause."""
     return max(slices["quantity"], slices["last_quantity"]) if slices["interval_seconds"] else command.quantity
 
 
@@ -202,7 +202,7 @@ def _timing(slices: Slices, volume_per_minute: float, limits: Limits) -> str:
         most = f"each within the limit of {limits.max_notional_usd:,.0f} USD for one order"
         return f"immediate: {slices['count']} orders now, one after another, {most}"
     size, interval = slices["quantity"].normalize(), slices["interval_seconds"]
-    share = f"{slices['participation']:.0%} of the {volume_per_minute:g} traded a minute"
+    share = f"{slices['participation']:.0%} of the {volume_per_minute:g} traded per minute"
     return f"participation: {slices['count']} slices of {size:f}, one every {interval:.0f} s, {share}"
 
 
@@ -226,7 +226,7 @@ def _splitting(command: OrderCommand, legs: Sequence[Leg], slices: Slices) -> di
 
 
 def _costs(side: Side, found: Routed) -> tuple[float, float]:
-    """Slippage as a fraction of the mid prices, and all costs in USD for a unit of the base."""
+    """Slippage as a fraction of the mid prices, and the total cost in USD per unit of the base."""
     used = {(leg.instrument.exchange, leg.instrument.symbol) for leg in found.legs}
     taken = [one for one in found.decision.candidates if _name(one) in used]
     lost = fsum(one.spread + one.slippage for one in taken)
@@ -235,7 +235,7 @@ def _costs(side: Side, found: Routed) -> tuple[float, float]:
     return lost / fair, all_in(taken) / fsum(one.quantity for one in taken)
 
 
-# ── how sure ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── confidence ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _confidence(found: Routed, slice_usd: float, limits: Limits, past_errors: Sequence[float]) -> float:
@@ -251,7 +251,7 @@ def _name(candidate: Candidate) -> tuple[str, str]:
 
 
 def confidence(age: float, depth_usd: float, slice_usd: float, past_errors: Sequence[float]) -> float:
-    """0 to 1: falls with the age (1 is stale), the slice and each error, rises with the depth."""
+    """0 to 1; falls with the age (1 is stale), the slice and each error, and rises with the depth."""
     if depth_usd <= 0:
         return 0.0
     freshness = exp(-max(age, 0.0))

@@ -1,4 +1,4 @@
-"""How a quantity is shared out: taken in order, paid from each account once, cut to the exchanges' steps."""
+"""Allocation of a quantity to offers: taken in order, within each account's funds, rounded to the exchanges' steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ZERO = Decimal(0)
 
 
 class Slice(Struct, frozen=True):
-    """A level of one offer, by its number; ``quantity`` is the wire's. Slices are taken by ``order``."""
+    """A level of the offer with this number; ``quantity`` is in wire units. Slices are taken sorted by ``order``."""
 
     order: tuple[float, float]
     offer: int
@@ -26,8 +26,9 @@ class Slice(Struct, frozen=True):
 
 
 class Amounts(Struct, frozen=True):
-    """What each offer gives, by its number: units of base, the worst price of its levels that is meant, and what a wire
-    unit of it then holds of the account."""
+    """By the offer's number: its quantity in units of the base, the worst price of the levels taken, and the funds that
+    one wire unit reserves.
+    """
 
     quantities: dict[int, Decimal]
     worst: dict[int, float]
@@ -35,17 +36,17 @@ class Amounts(Struct, frozen=True):
 
 
 def affordable(offer: Offer) -> Decimal:
-    """What the account can spend on the offer, in the asset it is paid with."""
+    """The funds that the account can spend on the offer, in the asset it is paid with."""
     return max(offer.prospect.free or ZERO, ZERO)
 
 
 def opening(offer: Offer, wire: Decimal) -> Decimal:
-    """The part of a (wire) quantity that must be paid for: all of it but what only makes a position smaller."""
+    """The part of a (wire) quantity that needs funds: all of it except what only reduces a position."""
     return max(ZERO, wire - offer.prospect.reducible)
 
 
 def lacking(command: OrderCommand, offer: Offer, spend_price: Callable[[Offer, float], Decimal]) -> str:
-    """Why the account could not pay for the whole order there; "" where it could."""
+    """Why the account can't pay for the whole order there, or ""."""
     instrument = offer.prospect.instrument
     wire = command.quantity / instrument.multiplier
     worst = walk(offer.levels, float(wire)).worst_price or offer.bound
@@ -62,8 +63,10 @@ def take(
     slices: Sequence[Slice],
     spend_price: Callable[[Offer, float], Decimal],
 ) -> Amounts:
-    """Take slices in order until the quantity is reached; no account pays more than it has, no exchange gives more than
-    its share. An immediate limit order that asks for more than there is asks the first that can pay for the rest."""
+    """Take slices in order until the quantity is reached, within each account's funds and each exchange's share.
+
+    The part of an immediate limit order that the books do not hold is sent to the first offers whose accounts can pay.
+    """
     purses = {_purse(command, offer): affordable(offer) for offer in offers}
     shares = _shares(command, offers)
     amounts, left = Amounts({}, {}, {}), command.quantity
@@ -98,17 +101,17 @@ def _shares(command: OrderCommand, offers: Sequence[Offer]) -> dict[str, Decimal
 
 
 def there(offers: Sequence[Offer], slices: Sequence[Slice]) -> Decimal:
-    """What the books hold, in units of base."""
+    """The quantity that the books hold, in units of the base."""
     return sum((one.quantity * offers[one.offer].prospect.instrument.multiplier for one in slices), ZERO)
 
 
 def asks_for_more(command: OrderCommand) -> bool:
-    """Whether it is sent for all that was asked, and takes what there is when it comes."""
+    """Whether the order is sent for its whole quantity, and fills what the book holds on arrival."""
     return command.type is OrderType.LIMIT and command.time_in_force is TimeInForce.IOC
 
 
 def _beyond_the_books(command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice]) -> list[Slice]:
-    """What the books lack of the quantity, from each offer in the order of its first slice."""
+    """The quantity beyond the books, as a slice of each offer, sorted like its last level."""
     lacking = command.quantity - there(offers, slices) if asks_for_more(command) else ZERO
     if lacking <= 0:
         return []
@@ -120,8 +123,9 @@ def _beyond_the_books(command: OrderCommand, offers: Sequence[Offer], slices: Se
 
 
 def fit(command: OrderCommand, offers: Sequence[Offer], amounts: Amounts) -> tuple[dict[int, Decimal], Decimal]:
-    """Cut each part to its instrument's step and give what falls off to the last that it fits and that can pay it; the
-    wire quantities, and what fits nobody (in units of base)."""
+    """Round each part down to its instrument's step, and add the remainders to the last offers that can take and pay
+    them. Returns the wire quantities, and the remainder that none can take (in units of the base).
+    """
     wire: dict[int, Decimal] = {}
     for number, quantity in amounts.quantities.items():
         instrument = offers[number].prospect.instrument

@@ -1,9 +1,9 @@
-"""Buying here what is sold there, as one order: whether it still pays, both legs' bounds, and how a rest is evened out.
+"""Pair orders, which buy on one exchange and sell on another: profitability, the bounds of both legs, and hedges.
 
-Both legs go out at once, each immediate-or-cancel with a limit price: the worst level that it means to take, and half
-of what the pair promises beyond it, so that even at both bounds the pair loses nothing. Where one book is thin the
-harder leg goes first, and the other follows as what hedges it. What one side got and the other did not is hedged where
-it costs less: on the side that got less, or back on the side that got more, never beyond ``HEDGE_BOUND``.
+Both legs are sent at once, each immediate-or-cancel with a limit price: the worst level that it is meant to take, and
+half of the pair's profit beyond it, so that even at both bounds the pair loses nothing. If one book is thin, the harder
+leg is sent first, and the other follows as its hedge. A difference between the sides is hedged where it costs less: on
+the side that filled less, or back on the side that filled more, never beyond ``HEDGE_BOUND``.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ from neuroflux.engine.routing.candidates import (
 from neuroflux.engine.routing.strategies import Routed, routed
 
 LIQUID: Final = 3
-"""A leg is liquid when so many times its quantity can be taken within its bounds."""
+"""A leg is liquid if this many times its quantity can be taken within its bounds."""
 HEDGE_BOUND: Final = 0.01
-"""How far from the best price a hedge may trade, as a fraction: what evening out may cost at most."""
+"""How far from the best price a hedge may trade, as a fraction: the maximum cost of a hedge."""
 CLOSENESS: Final = Decimal("0.98")
-"""Of what an account has, a leg may plan to spend: fees come on top, and prices move on the way."""
+"""The share of an account's funds that a leg may plan to spend: fees are added, and prices may move."""
 
 
 class _Weighed(Struct, frozen=True):
-    """Both sides of a pair that could be sent now."""
+    """Both offers of a pair that can be sent now."""
 
     buy: Offer
     sell: Offer
@@ -66,7 +66,7 @@ def decide_pair(
     limits: Limits,
     now: Microseconds,
 ) -> Routed:
-    """Choose for a ``pair`` command; the same input gives the same decision.
+    """Decide a ``pair`` command; the same input gives the same decision.
 
     ``prospects`` and their ``references`` (``reference_price``) are in the order of its legs.
     """
@@ -79,7 +79,7 @@ def decide_pair(
     offers = {command.legs[number].side: one for number, one in enumerate(weighed) if isinstance(one, Offer)}
     legs: tuple[Leg, ...] = ()
     if len(bases := {one.instrument.base for one in prospects}) > 1:
-        reason = f"legs: {' and '.join(sorted(bases))} are not the same thing"
+        reason = f"legs: {' and '.join(sorted(bases))} are different assets"
     elif command.expires_at and now > command.expires_at:
         reason = f"expired: {(now - command.expires_at) / 1e3:.0f} ms ago"
     elif len(offers) < len(command.legs):
@@ -90,18 +90,18 @@ def decide_pair(
 
 
 def _legs(command: OrderCommand, both: _Weighed, limits: Limits, now: Microseconds) -> tuple[tuple[Leg, ...], str]:
-    """The legs and what they promise; none, with the reason, where the pair does not pay any more."""
+    """The legs and their expected profit; none, with the reason, if the pair does not pay any more."""
     most = min(limits.max_notional_usd, limits.max_naked_usd)
     promised = _crossed(both, most, float(command.quantity))
     if promised is None:
-        return (), "profit: the books do not cross any more"
+        return (), "profit: the books no longer cross"
     quantity = _quantity(command, both, promised)
     if not quantity:
-        return (), f"funds: not enough for a step of either exchange{_purses(both)}"
+        return (), f"funds: not enough for one quantity step of both exchanges{_purses(both)}"
     wire = {side: _fitting(offer, quantity) for side, offer in _sides(both)}
     taken = _crossed(both, most, float(quantity)) or promised
     if taken.net <= 0 or taken.net < command.min_profit:
-        return (), f"profit: {taken.net:,.4f} USD now, {command.min_profit:,.4f} USD wanted"
+        return (), f"profit: {taken.net:,.4f} USD now, {command.min_profit:,.4f} USD required"
     slack = Decimal(str(taken.net / taken.notional / 4))
     legs = tuple(_leg(offer, side, wire[side], slack, now) for side, offer in _sides(both))
     broken = next(filter(None, map(_broken, legs)), "")
@@ -115,20 +115,20 @@ def _sides(both: _Weighed) -> tuple[tuple[Side, Offer], tuple[Side, Offer]]:
 
 
 def _purses(both: _Weighed) -> str:
-    told = (f"{affordable(offer):,.8g} on {offer.prospect.instrument.exchange}" for _, offer in _sides(both))
-    return f"; free: {' and '.join(told)}"
+    free = (f"{affordable(offer):,.8g} on {offer.prospect.instrument.exchange}" for _, offer in _sides(both))
+    return f"; free: {' and '.join(free)}"
 
 
 def _quantity(command: OrderCommand, both: _Weighed, promised: Taken) -> Decimal:
-    """As much as was asked, pays, can be paid for, and is a multiple of both steps; in units of the base."""
-    wanted = min(command.quantity, Decimal(str(promised.quantity)), _payable(both))
+    """The largest quantity that is ordered, pays, is funded, and is a multiple of both steps; in units of the base."""
+    quantity = min(command.quantity, Decimal(str(promised.quantity)), _payable(both))
     for _, offer in _sides(both):
-        wanted = _fitting(offer, wanted) * offer.prospect.instrument.multiplier
-    return wanted
+        quantity = _fitting(offer, quantity) * offer.prospect.instrument.multiplier
+    return quantity
 
 
 class _Purse(Struct, frozen=True):
-    """What pays for a leg: ``unit`` of it for a unit of the base, less ``saved`` for the part that only reduces."""
+    """The funds of a leg: it needs ``unit`` per unit of the base, less ``saved`` for the part that only reduces."""
 
     name: tuple[str, str]
     free: Decimal
@@ -144,10 +144,10 @@ def _purse(offer: Offer, side: Side) -> _Purse:
 
 
 def _payable(both: _Weighed) -> Decimal:
-    """The most that can be paid for, in units of the base.
+    """The largest funded quantity, in units of the base.
 
-    Legs that are paid by one account take shares of it, at most the whole together; what is free in it may be told
-    differently for each, because a perpetual is planned with a leverage.
+    Two legs of one account share its funds. The free amount may differ between them, because a perpetual is planned
+    with a leverage.
     """
     buy, sell = (_purse(offer, side) for side, offer in _sides(both))
     alone = min((one.free * CLOSENESS + one.saved) / one.unit for one in (buy, sell))
@@ -158,13 +158,13 @@ def _payable(both: _Weighed) -> Decimal:
 
 
 def _fitting(offer: Offer, quantity: Decimal) -> Decimal:
-    """The quantity as the wire counts it, cut to the instrument's step."""
+    """The quantity in wire units, rounded down to the instrument's step."""
     instrument = offer.prospect.instrument
     return round_quantity(instrument, quantity / instrument.multiplier, OrderType.LIMIT)
 
 
 def _crossed(both: _Weighed, max_notional: float, quantity: float) -> Taken | None:
-    """What the two books promise now for at most this quantity."""
+    """The trade that the two books allow now, for at most this quantity."""
     worth = quantity * both.buy.levels[-1].price * both.buy.rate.mid / both.buy.prospect.instrument.multiplier
     return cross(_side(both.buy, quantity), _side(both.sell, quantity), min(max_notional, worth))
 
@@ -180,7 +180,7 @@ def _side(offer: Offer, quantity: float) -> Crossed:
 
 
 def _leg(offer: Offer, side: Side, wire: Decimal, slack: Decimal, now: Microseconds) -> Leg:
-    """Bounded by the worst level that is meant, and the slack beyond it; never beyond the bounds of the offer."""
+    """A leg limited to the worst level it is meant to take plus the slack; never beyond the bounds of the offer."""
     sign = 1 if side is Side.BUY else -1
     worst = Decimal(str(walk(offer.levels, float(wire)).worst_price))
     price = sign * min(sign * worst * (1 + sign * slack), sign * Decimal(str(offer.bound)))
@@ -200,7 +200,7 @@ def _names(legs: Sequence[Leg]) -> str:
 
 
 def _sequence(legs: tuple[Leg, ...], both: _Weighed) -> tuple[Leg, ...]:
-    """Both at once where both are liquid; else the harder one alone, and what follows it is its hedge."""
+    """Both legs if both are liquid; else the harder one alone, with the other as its later hedge."""
     ease = {
         side: sum(level.quantity for level in offer.levels) / float(leg.quantity)
         for (side, offer), leg in zip(_sides(both), legs, strict=True)
@@ -209,13 +209,13 @@ def _sequence(legs: tuple[Leg, ...], both: _Weighed) -> tuple[Leg, ...]:
     return legs if ease[harder.side] >= LIQUID else (harder,)
 
 
-# ── evening out ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── hedges ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def decide_hedge(order: Order, prospects: Sequence[Prospect], limits: Limits, now: Microseconds) -> Hedged:
-    """What evens the pair out, ``prospects`` in the order of the command's legs, seen from the side needed.
+    """The hedge of a pair; ``prospects`` are in the order of the command's legs, for the side that is needed.
 
-    Where a quote has no fresh rate, the one that the pair was decided by compares the costs; it bounds nothing.
+    Without a fresh rate of a quote, costs are compared at the rate of the pair's decision; no bound depends on it.
     """
     side, rates = needed(order), {leg.instrument.quote: Rate(leg.rate, leg.rate, leg.decided_at) for leg in order.legs}
     rated = [replace(one, rate=one.rate or rates.get(one.instrument.quote)) for one in prospects]
@@ -232,9 +232,9 @@ def decide_hedge(order: Order, prospects: Sequence[Prospect], limits: Limits, no
 
 
 def _refused(order: Order) -> set[tuple[str, str]]:
-    """Where the last try was not taken: rejected, thrown back, or too late to be sent.
+    """Where the last try was not accepted: rejected, throttled, or not sent in time.
 
-    Whatever it would cost there, it is more likely to be had elsewhere.
+    A hedge elsewhere is preferred even at a higher cost, as it is more likely to fill.
     """
     last = {_name(order.legs[attempt.leg]): attempt for attempt in order.attempts}
     return {name for name, one in last.items() if one.phase is Phase.REJECTED or not one.accepted_at}
@@ -245,7 +245,7 @@ def _name(leg: Leg) -> tuple[str, str]:
 
 
 def needed(order: Order) -> Side:
-    """What evens the pair out: a sale of what was bought too much, or the other way round."""
+    """The side of the hedge: a sale if more was bought than sold, else a purchase."""
     return Side.SELL if order.net > 0 else Side.BUY
 
 
@@ -256,7 +256,7 @@ def _weigh_hedge(order: Order, side: Side, prospect: Prospect, limits: Limits, n
 
 
 def _hedge(order: Order, side: Side, offer: Offer, now: Microseconds) -> tuple[float, Leg] | None:
-    """USD that a unit costs there, and the leg; None where the rest is too small for the exchange."""
+    """The USD cost per unit there, and the leg; None if the rest is too small for the exchange."""
     wire = _fitting(offer, abs(order.net))
     instrument = offer.prospect.instrument
     bound = round_price(instrument, Decimal(str(offer.bound)), side, aggressive=False)

@@ -1,7 +1,7 @@
-"""A rebalance as one order: each trade on the instrument it names, sales first, then purchases.
+"""A rebalance as one order: each trade on its named instrument, sales first, then purchases.
 
-No account pays more than it has, and than the trades of the stages before bring it; the purchases of all together are
-worth no more than one order may be.
+No account spends more than its funds and the proceeds of earlier stages; all purchases together are within the limit of
+one order.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from neuroflux.engine.routing.candidates import Offer, Prospect, of_leg, referen
 from neuroflux.engine.routing.strategies import Routed, routed
 
 RequestedTrade = tuple[int, CommandLeg, Offer]
-"""A trade that can be made, with its place in the command."""
+"""A trade that can be made: its index in the command, the command's leg, and the offer."""
 Purse = tuple[str, str]
 """An exchange and an asset."""
 
 
 def decide_rebalance(command: OrderCommand, prospects: Sequence[Prospect], limits: Limits, now: Microseconds) -> Routed:
-    """Choose for a ``rebalance`` command, ``prospects`` in the order of its legs.
+    """Decide a ``rebalance`` command; ``prospects`` are in the order of its legs.
 
     Each trade is bounded by the command's ``max_slippage`` from the best price. A trade that can't be made is left out
-    and named; the order is refused only where none can be.
+    and named in the reason; the order is refused only if none can be made.
     """
     weighed = [
         weigh(of_leg(command, leg), one, reference_price([one], None, now), limits, now)
@@ -56,12 +56,12 @@ def decide_rebalance(command: OrderCommand, prospects: Sequence[Prospect], limit
         if isinstance(offer, Offer)
     ]
     legs, more = _legs(requested, limits, now)
-    told = "; ".join((f"rebalance: {len(legs)} of {len(command.legs)} trades", *faults, *more))
-    return routed(command, legs, told, candidates, prospects, now)
+    reason = "; ".join((f"rebalance: {len(legs)} of {len(command.legs)} trades", *faults, *more))
+    return routed(command, legs, reason, candidates, prospects, now)
 
 
 def _legs(requested: Sequence[RequestedTrade], limits: Limits, now: Microseconds) -> tuple[tuple[Leg, ...], list[str]]:
-    """The legs in the order of the command, and what keeps a trade out or makes it smaller."""
+    """The legs in the order of the command, and the reasons why trades are left out or smaller."""
     purses, made, faults, opened = _Purses(), dict[int, Leg](), dict[int, str](), 0.0
     for stage, trades in groupby(sorted(requested, key=_execution_order), key=lambda one: _stage(*one[1:])):
         for number, trade, offer in trades:
@@ -88,10 +88,10 @@ def _name(candidate: Candidate) -> str:
 
 
 class _Purses:
-    """What the accounts still have, by exchange and asset: what is free, and what the stages before brought.
+    """The accounts' remaining funds, by exchange and asset: free funds, and proceeds of earlier stages.
 
-    What is free is told at the margin of each instrument, so of what one has taken another takes the same share. What
-    was brought pays for spot alone.
+    Free funds are given at the margin of each instrument, so an amount taken by one reduces another's by the same
+    share. Proceeds pay for spot only.
     """
 
     def __init__(self) -> None:
@@ -100,7 +100,7 @@ class _Purses:
         self._next_proceeds: dict[Purse, Decimal] = defaultdict(Decimal)
 
     def left(self, offer: Offer, side: Side) -> Decimal:
-        """What may be spent on the offer, as its prospect counts it."""
+        """The funds left for the offer, at its own margin."""
         instrument, free = offer.prospect.instrument, affordable(offer)
         purse = _purse(instrument, side)
         proceeds = self._proceeds[purse] if instrument.kind is InstrumentKind.SPOT else ZERO
@@ -121,9 +121,9 @@ class _Purses:
             self._next_proceeds[leg.instrument.exchange, asset] += amount
 
     def _taken_of(self, purse: Purse, free: Decimal) -> Decimal:
-        """What was taken of the free funds, where they are told as so much."""
-        taken, told = self._taken.get(purse, (ZERO, free))
-        return taken if told == free or not told else taken * free / told
+        """The amount taken of the free funds, at the margin at which they are ``free``."""
+        taken, base = self._taken.get(purse, (ZERO, free))
+        return taken if base == free or not base else taken * free / base
 
     def end_stage(self) -> None:
         for purse, amount in self._next_proceeds.items():
@@ -136,7 +136,7 @@ def _purse(instrument: Instrument, side: Side) -> Purse:
 
 
 def _received(offer: Offer, leg: Leg) -> tuple[str, Decimal]:
-    """What a trade on a spot market brings by the book, less the fee."""
+    """The expected proceeds of a spot trade by the book, less the fee."""
     less = 1 - max(leg.instrument.taker_fee, ZERO)
     if leg.side is Side.BUY:
         return leg.instrument.base, leg.quantity * less
@@ -145,7 +145,7 @@ def _received(offer: Offer, leg: Leg) -> tuple[str, Decimal]:
 
 
 def _leg(requested: CommandLeg, offer: Offer, purses: _Purses, stage: int, now: Microseconds) -> tuple[Leg, str]:
-    """As much of it as the book holds within the bounds and the account can pay for, and why it is less for that."""
+    """The leg, as large as the book within the bounds and the funds allow, and which funds are missing, if any."""
     instrument, reducible = offer.prospect.instrument, offer.prospect.reducible
     there = sum((Decimal(str(level.quantity)) for level in offer.levels), ZERO)
     wanted = min(requested.quantity / instrument.multiplier, there)
@@ -161,13 +161,13 @@ def _leg(requested: CommandLeg, offer: Offer, purses: _Purses, stage: int, now: 
 
 
 def _stage(requested: CommandLeg, offer: Offer) -> int:
-    """Sales, purchases, and what changes one stablecoin into another."""
+    """0 for sales, 1 for purchases, 2 for conversions between stablecoins."""
     if is_conversion_market(offer.prospect.instrument.market):
         return 2
     return 0 if requested.side is Side.SELL else 1
 
 
 def _broken(leg: Leg, short: str) -> str:
-    """The rule that a leg breaks; where the account can pay for nothing of it, that is why."""
+    """The rule that a leg violates, or the missing funds that make it too small."""
     rule = violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT, reduces=leg.reduces)
     return short or rule if rule else ""

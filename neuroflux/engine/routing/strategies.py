@@ -1,13 +1,13 @@
-"""Where an order goes: strategies as orderings of the same offers, and the legs that follow from them. Pure.
+"""Routing strategies, as orderings of the same offers, and the legs that result from them. Pure.
 
-``optimal`` takes the levels of all books as one, cheapest first after fee and conversion, so it splits exactly where
-that is cheaper. ``fastest`` (lowest p95 from sending to acknowledgement), ``cheapest`` (lowest fee) and ``balanced``
-(cost and latency by weights) order the exchanges first and take from the next only what the one before
-can't give. ``redundant`` gives no exchange more than half.
+``optimal`` merges the levels of all books, cheapest first after fee and conversion, so it splits exactly where that is
+cheaper. ``fastest`` (lowest p95 from sending to acknowledgement), ``cheapest`` (lowest fee) and ``balanced`` (cost and
+latency by weights) order the exchanges first, and take from the next one only what the previous can't fill.
+``redundant`` gives no exchange more than half.
 
-No order goes out without a price: a market order is an immediate-or-cancel limit order at ``MARKET_COLLAR`` beyond the
-worst level that it means to take, and never beyond the bounds of its offer. A limit order that rests is placed where it
-is nearest to being filled, fee and conversion included, and is split only when it is ``redundant``.
+Every order is sent with a price: a market order is an immediate-or-cancel limit order at ``MARKET_COLLAR`` beyond the
+worst level that it is meant to take, and never beyond the bounds of its offer. A limit order that rests is placed where
+it is nearest to being filled, fee and conversion included, and is split only if it is ``redundant``.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ from neuroflux.engine.routing.candidates import (
 )
 
 MARKET_COLLAR = Decimal("0.005")
-"""How far beyond the walked price a market order may trade: what the book may move while it is on its way."""
+"""How far beyond the walked price a market order may trade: the book may move until it arrives."""
 EVEN: Final = {"cost": 0.5, "latency": 0.5}
 
 
 class Routed(Struct, frozen=True):
-    """The decision to publish, and the legs to send; none when it was refused."""
+    """The decision to publish, and the legs to send; none if the order was refused."""
 
     decision: OrderDecision
     legs: tuple[Leg, ...] = ()
@@ -74,10 +74,10 @@ def decide(
     others: Iterable[Prospect] = (),
     weights: Mapping[str, float] = EVEN,
 ) -> Routed:
-    """Choose for a ``place`` command; the same input gives the same decision.
+    """Decide a ``place`` command; the same input gives the same decision.
 
-    ``others`` are of the market too. ``weights`` are those of cost and latency in the strategy ``balanced``, each
-    scaled from 0, the best offer's, to 1, the worst's.
+    ``others`` are further instruments of the market, used for the reference price. ``weights`` are those of cost and
+    latency in the strategy ``balanced``, each scaled from 0 (the best offer's) to 1 (the worst's).
     """
     reference = reference_price(prospects, aggregated, now, others)
     weighed = [weigh(command, prospect, reference, limits, now) for prospect in prospects]
@@ -94,7 +94,7 @@ def decide(
 
 
 def _judged(command: OrderCommand, offer: Offer, legs: Sequence[Leg], limits: Limits, now: Microseconds) -> Candidate:
-    """What was chosen, with the figures of what it takes; any other, with the reason why it could not take it all."""
+    """The candidate: with the figures of its part if chosen, else with why it can't take the whole order."""
     leg = next((one for one in legs if one.instrument is offer.prospect.instrument), None)
     if leg is not None:
         costs = costs_of(command, offer.prospect, offer.rate, offer.levels, leg.quantity)
@@ -111,7 +111,7 @@ def routed(
     prospects: Sequence[Prospect],
     now: Microseconds,
 ) -> Routed:
-    """The decision for these legs, with every figure it was made from."""
+    """The decision for these legs, with every figure it is based on."""
     chosen = tuple(Allocation(x.instrument.exchange, x.instrument.symbol, x.quantity, x.price) for x in legs)
     strategy = command.strategy if command.kind is CommandKind.PLACE else command.kind.value
     causes = causes_of(prospects)
@@ -119,12 +119,12 @@ def routed(
 
 
 def because(routed: Routed, why: str) -> Routed:
-    """The same decision, with what came before it."""
+    """The same decision, with a prefix of its reason."""
     return replace(routed, decision=replace(routed.decision, reason=f"{why}; {routed.decision.reason}"))
 
 
 def refused(command: OrderCommand, reason: str, now: Microseconds) -> Routed:
-    """A decision that was made without looking at a market."""
+    """A refusal that was decided without market data."""
     return Routed(OrderDecision(command.order_id, command.strategy, (), reason, (), (), now))
 
 
@@ -135,7 +135,7 @@ def _fault(
     offers: Sequence[Offer],
     limits: Limits,
 ) -> str:
-    """Why nobody can take the order, or nobody may; "" when it can be placed."""
+    """Why no exchange can or may take the order, or ""."""
     if not prospects:
         where = f" on {command.exchange}" if command.exchange else ""
         return f"symbol: nothing trades {command.market!r}{where}"
@@ -146,14 +146,14 @@ def _fault(
 
 
 def _beyond(command: OrderCommand, offer: Offer, limits: Limits) -> str:
-    """Why a limit price is too far from the market to be sent there; "" where it is not."""
+    """Why a limit price is too far from the market to be sent there, or ""."""
     if command.type is OrderType.MARKET or not offer.reference:
         return ""
     return collar_fault(command.side, _price_usd(command, offer), offer.reference, limits)
 
 
 def _price_usd(command: OrderCommand, offer: Offer) -> float:
-    """What a unit of the base is valued at for the limits: the limit price, or the walked one."""
+    """The value of a unit of the base for the limits: the limit price, or the walked price."""
     if command.type is OrderType.MARKET:
         return max(offer.candidate.price, offer.reference)
     wire = float(price_in_quote(command, offer.prospect.instrument, offer.rate))
@@ -166,7 +166,7 @@ Rank = Callable[[Offer], float]
 
 
 def _rank(command: OrderCommand, offers: Sequence[Offer], weights: Mapping[str, float]) -> Rank:
-    """What orders the offers before the cost of their levels does; equal ranks merge their books."""
+    """The strategy's rank of an offer, which precedes the cost of its levels; books of equal rank are merged."""
     match command.strategy:
         case "fastest":
             return lambda offer: offer.candidate.latency_ms
@@ -193,11 +193,11 @@ def _fee(command: OrderCommand, offer: Offer) -> Decimal:
 
 
 def _slices(command: OrderCommand, offers: Sequence[Offer], weights: Mapping[str, float]) -> list[Slice]:
-    """Everything that can be had, in the order in which it is to be had."""
+    """All available levels, in the order in which they are to be taken."""
     rank = _rank(command, offers, weights)
     slices = []
     for number, offer in enumerate(offers):
-        first, unit = rank(offer), _cost(command, offer, 1.0)  # what a unit costs is in proportion to the price
+        first, unit = rank(offer), _cost(command, offer, 1.0)  # the cost of a unit is proportional to the price
         slices += [
             Slice((first, unit * level.price), number, level.price, Decimal(str(level.quantity)))
             for level in _to_take(command, offer)
@@ -206,7 +206,7 @@ def _slices(command: OrderCommand, offers: Sequence[Offer], weights: Mapping[str
 
 
 def _to_take(command: OrderCommand, offer: Offer) -> Sequence[Level[float]]:
-    """The levels to take; an order that rests is one level at the price it waits for: the other side's best."""
+    """The levels to take; a resting order is one level at the price it waits for: the other side's best."""
     if not rests(command):
         return offer.levels
     best = side_of(offer.prospect.book, command.side)[0].price
@@ -223,21 +223,21 @@ def _cost(command: OrderCommand, offer: Offer, price: float) -> float:
 def _place(
     command: OrderCommand, offers: Sequence[Offer], weights: Mapping[str, float], now: Microseconds
 ) -> tuple[tuple[Leg, ...], str]:
-    """Legs and the reason; no legs when the quantity can't be had, funded, or cut to the exchanges' rules."""
+    """Legs and the reason; no legs if the quantity is not available, not funded, or violates the exchanges' rules."""
     exchanges = {offer.prospect.instrument.exchange for offer in offers}
     if command.strategy == "redundant" and len(exchanges) < 2:
         return (), "redundant: only one exchange can take the order"
     reasons: dict[str, None] = {}
     for group in _groups(command, _slices(command, offers, weights)):
-        legs, told = _fill(command, offers, group, now)
+        legs, reason = _fill(command, offers, group, now)
         if legs:
-            return legs, told
-        reasons[told] = None
+            return legs, reason
+        reasons[reason] = None
     return (), "; ".join(reasons)
 
 
 def _groups(command: OrderCommand, slices: Sequence[Slice]) -> list[list[Slice]]:
-    """Slices that may be combined. What rests, and what is all or nothing, goes to one exchange: the first that can."""
+    """Slices that may be combined. An order that rests, or is fill-or-kill, is sent to one exchange only."""
     if command.strategy == "redundant" or not (rests(command) or command.time_in_force is TimeInForce.FOK):
         return [list(slices)]
     groups: dict[int, list[Slice]] = {}
@@ -249,7 +249,7 @@ def _groups(command: OrderCommand, slices: Sequence[Slice]) -> list[list[Slice]]
 def _fill(
     command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice], now: Microseconds
 ) -> tuple[tuple[Leg, ...], str]:
-    """Share the quantity out; an offer whose part breaks its exchange's rules is left out and the rest tried again."""
+    """Allocate the quantity; an offer whose part violates its exchange's rules is excluded, and the rest repeated."""
     excluded: dict[int, str] = {}
     while True:
         usable = [one for one in slices if one.offer not in excluded]
@@ -266,7 +266,7 @@ def _fill(
 
 
 def _spend_price(command: OrderCommand) -> Callable[[Offer, float], Decimal]:
-    """The price at which an order may hold funds: its limit, or the collared price of the level."""
+    """The price at which an order reserves funds: its limit, or the level's price plus the collar."""
 
     def price(offer: Offer, level: float) -> Decimal:
         if command.type is OrderType.LIMIT:
@@ -277,18 +277,18 @@ def _spend_price(command: OrderCommand) -> Callable[[Offer, float], Decimal]:
 
 
 def _short(command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice], amounts: Amounts) -> str:
-    """Why the whole quantity can't be had; "" when it can, or when the order takes what there is."""
+    """Why the whole quantity is not available, or "" if it is, or if the order accepts less."""
     missing = command.quantity - sum(amounts.quantities.values(), Decimal(0))
     if missing <= 0:
         return ""
     had = command.quantity if asks_for_more(command) else there(offers, slices)
     if command.strategy == "redundant" and had >= command.quantity:
-        return f"redundant: {missing.normalize():f} finds no second exchange"
+        return f"redundant: no second exchange for {missing.normalize():f}"
     if had < command.quantity:
-        return f"liquidity: {had.normalize():f} of {command.quantity:f} can be had within the bounds"
+        return f"liquidity: {had.normalize():f} of {command.quantity:f} is available within the bounds"
     held = {_purse(command, offer): affordable(offer) for offer in offers}
-    told = ", ".join(f"{free:,.8g} {asset} on {exchange}" for (exchange, asset), free in held.items())
-    return f"funds: {missing:.8g} of {command.quantity:f} is not covered; free: {told}"
+    funds = ", ".join(f"{free:,.8g} {asset} on {exchange}" for (exchange, asset), free in held.items())
+    return f"funds: {missing:.8g} of {command.quantity:f} is not covered; free: {funds}"
 
 
 def _purse(command: OrderCommand, offer: Offer) -> tuple[str, str]:
@@ -310,7 +310,7 @@ def _leg(command: OrderCommand, offer: Offer, wire: Decimal, worst: float, now: 
 
 
 def _broken(legs: Mapping[int, Leg]) -> tuple[int, str] | None:
-    """The smallest leg that breaks a rule of its exchange, and which."""
+    """The smallest leg that violates a rule of its exchange, and the rule."""
     for number, leg in sorted(legs.items(), key=lambda item: item[1].quantity * item[1].price):
         rule = violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT, reduces=leg.reduces)
         if rule:
@@ -319,33 +319,33 @@ def _broken(legs: Mapping[int, Leg]) -> tuple[int, str] | None:
 
 
 def _reason(command: OrderCommand, offers: Sequence[Offer], legs: Mapping[int, Leg], left_out: Decimal) -> str:
-    """In words: what was chosen, and what it costs against the next best."""
+    """In words: what was chosen, and its cost compared with the next best."""
     parts = [
         f"{leg.quantity.normalize():f} {leg.instrument.symbol} on {leg.instrument.exchange}" for leg in legs.values()
     ]
-    told = f"{command.strategy}: {' and '.join(parts)}"
+    reason = f"{command.strategy}: {' and '.join(parts)}"
     taken = [
         costs_of(command, offers[number].prospect, offers[number].rate, offers[number].levels, leg.quantity)
         for number, leg in legs.items()
     ]
-    told += f"; all-in cost {all_in(taken):,.4f} USD"
+    reason += f"; all-in cost {all_in(taken):,.4f} USD"
     able = [number for number, offer in enumerate(offers) if not lacking(command, offer, _spend_price(command))]
     others = [offers[number] for number in able if number not in legs]
     if others and len(legs) == 1:
-        told += _against(command, offers[next(iter(legs))], others)
-    return told + (f"; {left_out:f} left out by rounding" if left_out else "")
+        reason += _against(command, offers[next(iter(legs))], others)
+    return reason + (f"; {left_out:f} left out by rounding" if left_out else "")
 
 
 def _against(command: OrderCommand, chosen: Offer, others: Sequence[Offer]) -> str:
-    """The chosen against the next best, in USD: a unit's price with its fee and conversion."""
+    """The chosen compared with the next best, in USD: the price per unit with fee and conversion."""
     nearest = min(others, key=lambda offer: _unit(command, offer))
     name = f"{nearest.candidate.exchange} {nearest.candidate.symbol}"
     what = "nearest to being filled" if rests(command) and not chosen.levels else "all in"
-    return f"; {what} {abs(_unit(command, chosen)):,.8g} USD a unit, {name} {abs(_unit(command, nearest)):,.8g}"
+    return f"; {what} {abs(_unit(command, chosen)):,.8g} USD per unit, {name} {abs(_unit(command, nearest)):,.8g}"
 
 
 def _unit(command: OrderCommand, offer: Offer) -> float:
-    """USD that a unit costs there, with fee and conversion; negative for what a sale brings."""
+    """The USD cost per unit there, with fee and conversion; negative for the proceeds of a sale."""
     return _cost(command, offer, _average(command, offer))
 
 

@@ -180,7 +180,7 @@ async def test_what_was_bought_counts_to_the_position_before_anybody_tells_it(ki
         assert (await stage.ends("first")).state is OrderState.FILLED
         margin(stage, "9900", now() + 1_000_000)
         await stage.take(place("second", market=market))
-        assert (await stage.ends("second")).reason.startswith("position: it would come to 2")
+        assert (await stage.ends("second")).reason.startswith("position: it would reach 2")
         tell("0")
         await stage.take(place("third", market=market))
         assert (await stage.ends("third")).state is OrderState.FILLED

@@ -186,7 +186,7 @@ async def test_a_pair_is_of_one_thing() -> None:
         other = replace(THERE[SPOT], symbol="ETH/USDC", market="ETH/USD", base="ETH")
         show(stage, other, bid=103.0)
         await stage.take(pair((SPOT, Side.BUY), (other, Side.SELL)))
-        assert (await stage.ends("p")).reason == "legs: ETH and NFX are not the same thing"
+        assert (await stage.ends("p")).reason == "legs: ETH and NFX are different assets"
 
 
 async def test_a_leg_is_held_to_the_market_of_its_own_quote() -> None:

@@ -67,13 +67,13 @@ def test_what_is_set_for_all_bounds_each_beside_what_is_set_for_it(first: str) -
 @pytest.mark.parametrize("kind", [ControlKind.HALT, ControlKind.RESUME, ControlKind.LIMITS])
 def test_an_account_that_is_not_there_is_named(kind: ControlKind) -> None:
     (reason,) = taken(Views(), CONTROL, ControlCommand(kind=kind, account="Binance"))
-    assert reason == "account: 'Binance' is none of binance, binanceusdm, hyperliquid, *"
+    assert reason == "account: 'Binance' is not one of binance, binanceusdm, hyperliquid, *"
 
 
 def test_a_failover_of_no_exchange_moves_nothing() -> None:
     views = Views()
     everything = Failover(primary="", backups=("hyperliquid",), config_id="1")
-    assert taken(views, FAILOVER, everything) == ["exchange: '' is none of binance, binanceusdm, hyperliquid"]
+    assert taken(views, FAILOVER, everything) == ["exchange: '' is not one of binance, binanceusdm, hyperliquid"]
     assert views.failovers.get("") is None
 
 

@@ -92,7 +92,7 @@ def test_a_limit_that_crosses_in_part_takes_what_is_there_and_rests_with_the_res
 def test_a_resting_order_names_the_figure_it_was_chosen_by() -> None:
     near, far = prospect(instrument("near", fee="0.002")), prospect(instrument("far", fee="0"), [(101.0, 5.0)])
     reason = choose(limit("98"), near, far).decision.reason
-    found = re.search(r"nearest to being filled ([\d.]+) USD a unit, far BTC/USDC ([\d.]+)", reason)
+    found = re.search(r"nearest to being filled ([\d.]+) USD per unit, far BTC/USDC ([\d.]+)", reason)
     assert found, reason
     assert float(found[1]) < float(found[2])
 

@@ -39,8 +39,8 @@ def test_open_exposure_counts_until_now_and_hedged_exposure_does_not_grow() -> N
     ("order", "now", "limits", "reads"),
     [
         (one_legged(), NOW + 30 * SECOND, BOUND, ""),
-        (one_legged(), LATER, BOUND, "naked: 1,000.00 USD of BTC/USD for 31 s, 2,000 USD and 30 s may be"),
-        (one_legged(), NOW, replace(BOUND, max_naked_usd=999.0), "naked: 1,000.00 USD of BTC/USD for 0 s, 999 USD"),
+        (one_legged(), LATER, BOUND, "naked: 1,000.00 USD of BTC/USD for 31 s; 2,000 USD and 30 s are allowed"),
+        (one_legged(), NOW, replace(BOUND, max_naked_usd=999.0), "naked: 1,000.00 USD of BTC/USD for 0 s; 999 USD"),
         (one_legged(str(Decimal(str(DUST_USD)) / 1_000)), LATER, BOUND, ""),
         (decided().order, LATER, BOUND, ""),
         (step(placed(), FillSeen("o/0/0", fill(1)), NOW).order, LATER, replace(BOUND, max_naked_usd=1.0), ""),

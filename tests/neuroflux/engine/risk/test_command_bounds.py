@@ -1,4 +1,4 @@
-"""What is too large, or no number, is named in a text that is small itself; what is sound passes."""
+"""Values that are too large or not numbers are named in a short text; valid ones pass."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def test_valid_order_ids(order_id: str) -> None:
     ],
 )
 def test_what_is_too_large_is_named(command: OrderCommand, names: str) -> None:
-    told = size_fault(command)
-    assert told.startswith(names)
-    assert bool(told) == bool(names)
-    assert len(told) < 200
+    result = size_fault(command)
+    assert result.startswith(names)
+    assert bool(result) == bool(names)
+    assert len(result) < 200
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_is_too_large_is_named(command: OrderCommand, names: str) -> None:
         (replace(HALT, account=HUGE), "account"),
         (replace(HALT, account=""), "account"),
         (replace(HALT, account="binance"), ""),
-        (replace(HALT, account="Binance"), "account: 'Binance' is none of binance, binanceusdm, hyperliquid, *"),
+        (replace(HALT, account="Binance"), "account: 'Binance' is not one of binance, binanceusdm, hyperliquid, *"),
         (replace(HALT, account="binance", kind=ControlKind.RESUME, why=""), ""),
         (replace(HALT, account="kraken", kind=ControlKind.RESUME), "account: 'kraken'"),
         (replace(LIMITS, account="*"), ""),
@@ -73,10 +73,10 @@ def test_what_is_too_large_is_named(command: OrderCommand, names: str) -> None:
     ],
 )
 def test_an_invalid_control_command_is_named(control: ControlCommand, names: str) -> None:
-    told = control_fault(control, EXCHANGE_IDS)
-    assert told.startswith(names)
-    assert bool(told) == bool(names)
-    assert len(told) < 200
+    result = control_fault(control, EXCHANGE_IDS)
+    assert result.startswith(names)
+    assert bool(result) == bool(names)
+    assert len(result) < 200
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_an_invalid_control_command_is_named(control: ControlCommand, names: str
     [
         (FAILOVER, ""),
         (replace(FAILOVER, primary=HUGE), "exchange"),
-        (replace(FAILOVER, primary=""), "exchange: '' is none of binance"),
+        (replace(FAILOVER, primary=""), "exchange: '' is not one of binance"),
         (replace(FAILOVER, primary="*"), "exchange: '*'"),
         (replace(FAILOVER, backups=("hyperliquid", "")), "exchange: ''"),
         (replace(FAILOVER, backups=("hyperliquid",) * 65), "backups"),
@@ -93,6 +93,6 @@ def test_an_invalid_control_command_is_named(control: ControlCommand, names: str
     ],
 )
 def test_an_invalid_failover_is_named(failover: Failover, names: str) -> None:
-    told = failover_fault(failover, EXCHANGE_IDS)
-    assert told.startswith(names)
-    assert bool(told) == bool(names)
+    result = failover_fault(failover, EXCHANGE_IDS)
+    assert result.startswith(names)
+    assert bool(result) == bool(names)

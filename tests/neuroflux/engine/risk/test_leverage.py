@@ -1,4 +1,4 @@
-"""An account's leverage is bounded by what is open in it, whatever the exchange would allow."""
+"""An account's leverage is bounded by its open positions, whatever the exchange would allow."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_position_is_worth_its_mark_price() -> None:
     ],
 )
 def test_what_may_still_be_bought_or_sold(held: dict[str, int], side: Side, allowed: int) -> None:
-    """Of an equity of 1000 at three times as much; prices are 100."""
+    """The room with an equity of 1000 and a maximum leverage of 3; prices are 100."""
     positions = {name: position(name, quantity) for name, quantity in held.items()}
     assert room("a", side, positions, Decimal(1000), Decimal(3)) == allowed
 
@@ -78,7 +78,7 @@ def test_funds_are_planned_with_no_more_than_that() -> None:
     limits, held = {"max_leverage": 2.0}, {"BTC/USDT:USDT": position("BTC/USDT:USDT", 15)}
     given_ = (perpetual(), Side.BUY, limits, balance(1000, 900), held)
     assert bounded(Decimal(900), Decimal(0), *given_) == 500 * MARGIN
-    assert bounded(Decimal(900), Decimal(20), *given_) == 500 * MARGIN - 20, "beside what is under way"
+    assert bounded(Decimal(900), Decimal(20), *given_) == 500 * MARGIN - 20, "less what open orders use"
     assert bounded(Decimal(3), Decimal(0), *given_) == 3
     losing = {"BTC/USDT:USDT": position("BTC/USDT:USDT", 15, profit=-200)}
     assert bounded(Decimal(900), Decimal(0), *given_[:4], losing) == 300 * MARGIN, "800 of equity, 1300 open"
@@ -103,7 +103,7 @@ def test_what_is_held_may_be_closed(held: int, side: Side, closes: int) -> None:
 
 
 def test_what_makes_a_position_smaller_is_not_counted_in_what_may_be_added() -> None:
-    """Equity 1000, twice as much may be open: 1000 are, and a sale closes those before it opens 2000."""
+    """Equity 1000, leverage 2: 1000 are open, and a sale closes those before it opens 2000."""
     held = {"BTC/USDT:USDT": position("BTC/USDT:USDT", 10)}
     limits = {"max_leverage": 2.0}
     funds = bounded(Decimal(900), Decimal(0), perpetual(), Side.SELL, limits, balance(1000, 900), held)

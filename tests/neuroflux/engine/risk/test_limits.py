@@ -1,4 +1,4 @@
-"""The rules of a whole order, each refusal with its name, and what open orders hold reserved."""
+"""The rules of a whole order, each refusal with its name, and the funds that open orders reserve."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ NOW = 1_000_000_000
         (replace(GOOD, kind=CommandKind.PAIR, legs=(BUY, SELL)), ""),
         (replace(GOOD, kind=CommandKind.PAIR, legs=(BUY, BUY)), "legs: a pair has two, one bought and one sold"),
         (replace(GOOD, kind=CommandKind.PAIR, legs=(BUY, replace(BUY, side=Side.SELL))), "legs: both are of the same"),
-        (replace(GOOD, kind=CommandKind.PAIR, legs=(BUY, SELL), quantity=Decimal(1)), "legs: not of the order's"),
+        (replace(GOOD, kind=CommandKind.PAIR, legs=(BUY, SELL), quantity=Decimal(1)), "legs: their quantities differ"),
         (replace(GOOD, kind=CommandKind.REBALANCE), "legs: there are none"),
         (replace(GOOD, kind=CommandKind.REBALANCE, legs=(BUY,)), ""),
         (replace(GOOD, kind=CommandKind.REBALANCE, legs=(replace(BUY, quantity=Decimal(0)),)), "quantity: 0 is not"),
@@ -96,11 +96,11 @@ NOW = 1_000_000_000
         (replace(REBALANCE, expires_at=NOW), "expires_at: a command of kind rebalance has none"),
         (replace(REBALANCE, min_profit=1.0), "min_profit: a command of kind rebalance has none"),
         (replace(REBALANCE, legs=(replace(BUY, price=Decimal(1_000)),)), ""),
-        (replace(GOOD, strategy="luckiest"), "strategy: 'luckiest' is none of"),
+        (replace(GOOD, strategy="luckiest"), "strategy: 'luckiest' is not one of"),
         (replace(GOOD, quantity=Decimal(0)), "quantity: 0 is not above 0"),
         (replace(GOOD, quantity=Decimal("0E-18")), "quantity: 0 is not above 0"),
         (replace(GOOD, quantity=Decimal(-1)), "quantity: -1 is not above 0"),
-        (replace(GOOD, quantity=Decimal("NaN")), "quantity: NaN is no number"),
+        (replace(GOOD, quantity=Decimal("NaN")), "quantity: NaN is not a number"),
         (replace(GOOD, quantity=Decimal("1e-19")), "quantity: 0.0000000000000000001 has more than 18 decimal places"),
         (replace(GOOD, quantity=Decimal("1e20")), "quantity: 100000000000000000000 is too large"),
         (replace(GOOD, quantity=Decimal("0.5000000000000000000000")), ""),
@@ -108,22 +108,22 @@ NOW = 1_000_000_000
         (replace(GOOD, price=Decimal(1)), "price: a market order has none"),
         (replace(GOOD, time_in_force=TimeInForce.POST_ONLY), "price: a market order can't wait"),
         (replace(GOOD, requirements=Requirements(max_fee=-0.1)), "requirements: a bound is below 0"),
-        (replace(GOOD, requirements=Requirements(max_slippage=NAN)), "requirements: a bound is no number"),
-        (replace(GOOD, requirements=Requirements(min_liquidity=INFINITE)), "requirements: a bound is no number"),
+        (replace(GOOD, requirements=Requirements(max_slippage=NAN)), "requirements: a bound is not a number"),
+        (replace(GOOD, requirements=Requirements(min_liquidity=INFINITE)), "requirements: a bound is not a number"),
         (replace(GOOD, legs=(BUY,)), "legs: an order of kind place has none"),
         (replace(GOOD, legs=(BUY, BUY)), "legs: an order of kind place has none"),
-        (replace(PAIR, min_profit=NAN), "min_profit: nan is no number"),
-        (replace(PAIR, min_profit=-INFINITE), "min_profit: -inf is no number"),
-        (replace(PAIR, requirements=Requirements(max_slippage=NAN)), "requirements: a bound is no number"),
-        (replace(GOOD, kind=CommandKind.REBALANCE, legs=(BUY, SELL, BUY)), "legs: BTC/USDT on binance is there twice"),
+        (replace(PAIR, min_profit=NAN), "min_profit: nan is not a number"),
+        (replace(PAIR, min_profit=-INFINITE), "min_profit: -inf is not a number"),
+        (replace(PAIR, requirements=Requirements(max_slippage=NAN)), "requirements: a bound is not a number"),
+        (replace(GOOD, kind=CommandKind.REBALANCE, legs=(BUY, SELL, BUY)), "legs: BTC/USDT on binance appears twice"),
         (replace(GOOD, kind=CommandKind.REBALANCE, legs=(replace(BUY, price=Decimal("NaN")),)), "price: NaN is no"),
         (replace(GOOD, kind=CommandKind.REBALANCE, legs=(replace(BUY, price=Decimal(-1)),)), "price: -1 is not above"),
     ],
 )
 def test_invalid_commands_are_refused_by_name(command: OrderCommand, fault: str) -> None:
-    told = command_fault(command)
-    assert told.startswith(fault)
-    assert bool(told) == bool(fault)
+    result = command_fault(command)
+    assert result.startswith(fault)
+    assert bool(result) == bool(fault)
 
 
 def test_the_limits_are_those_of_the_configuration() -> None:
@@ -135,8 +135,8 @@ def test_the_limits_are_those_of_the_configuration() -> None:
 def test_a_command_that_is_too_old_is_refused() -> None:
     limits = replace(LIMITS, max_command_age_seconds=60.0)
     assert age_fault(0, 60_000_000, limits) == ""
-    assert age_fault(0, 60_100_000, limits) == "late: it was sent 60.1 s ago; after 60 s a command is not carried out"
-    assert age_fault(3_600_000_000, 0, limits) == "", "a sender's clock that is ahead harms nobody"
+    assert age_fault(0, 60_100_000, limits) == "late: it was sent 60.1 s ago; a command older than 60 s is not executed"
+    assert age_fault(3_600_000_000, 0, limits) == "", "a sender's clock may be ahead"
 
 
 def test_notional() -> None:
@@ -228,7 +228,7 @@ def test_what_the_balance_already_shows_is_not_reserved_again() -> None:
 def test_the_margin_of_an_order_is_planned_with_once_at_whatever_leverage(
     leverage: float, bought: Instrument, held: Decimal
 ) -> None:
-    """What a perpetual holds is that share of all that can be had of it; what a purchase holds is money."""
+    """A perpetual reserves its share of the planned funds; a spot purchase reserves money."""
     limits = {"leverage": leverage} if leverage else {}
     taken = reserved([routed(bought)], "binance", "USDT", seen(NOW), NOW, limits)
     free = Decimal(1_000)
@@ -268,12 +268,12 @@ def held(order: Order, balance: Seen, now: int = NOW + 10_000 * MS) -> Decimal:
 
 
 def test_a_push_before_the_answer_shows_the_fill() -> None:
-    """The order is sent at 0 ms, filled at 2, the balance is written at 5 and the answer heard at 9."""
+    """The order is sent at 0 ms, filled at 2, the balance is written at 5 and the answer received at 9."""
     order = heard(routed(SPOT), OrderState.FILLED, 2, at=NOW + 9 * MS, time=NOW + 2 * MS)
     assert held(order, Seen(NOW + 5 * MS, NOW + 2 * MS)) == 0
-    assert held(order, Seen(NOW + 5 * MS, NOW + 1 * MS)) == 200, "one of before the fill does not"
-    assert held(order, Seen(NOW - 5 * MS, NOW + 900 * MS)) == 200, "nor one from before the order, of a clock ahead"
-    assert held(order, Seen(NOW + 10 * MS, NOW - 900 * MS)) == 0, "the next one does, whatever its clock says"
+    assert held(order, Seen(NOW + 5 * MS, NOW + 1 * MS)) == 200, "one from before the fill does not"
+    assert held(order, Seen(NOW - 5 * MS, NOW + 900 * MS)) == 200, "nor one from before the order, with a clock ahead"
+    assert held(order, Seen(NOW + 10 * MS, NOW - 900 * MS)) == 0, "the next one does, whatever its event time"
 
 
 def test_a_resting_order_that_is_queried_repeatedly_is_reserved_once() -> None:
@@ -325,6 +325,6 @@ def test_funds_are_neither_reserved_twice_past_the_next_balance_nor_released_ear
         balance = Seen(NOW + (written + push) * MS, NOW + (written + skew) * MS)
         taken = 200 if written >= filled_at else 0
         under_way = held(order, balance)
-        assert taken + under_way >= 200 or written + push >= filled_at + back, "free funds that are not there"
+        assert taken + under_way >= 200 or written + push >= filled_at + back, "free funds that do not exist"
         if written >= filled_at:
-            assert under_way == 0, "what the balance shows is not held again"
+            assert under_way == 0, "what the balance shows is not reserved again"

@@ -1,4 +1,4 @@
-"""The margin of an account whose assets are margin together."""
+"""The margin of an account whose assets are pooled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all orders together may come to: each limit refuses by its name, just beyond its figure, and nothing before."""
+"""The limits of all orders together: each refuses by name just beyond its value, and not before."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ HERE = ("binance", "BTC")
 @pytest.mark.parametrize(
     ("within", "beyond", "reads"),
     [
-        (Totals(open_orders=2), Totals(open_orders=3), "open orders: 3 are open, 3 may be"),
-        (Totals(recent_orders=9), Totals(recent_orders=10), "order rate: 10 in the last second, 10 may be"),
+        (Totals(open_orders=2), Totals(open_orders=3), "open orders: 3 are open, 3 are allowed"),
+        (Totals(recent_orders=9), Totals(recent_orders=10), "order rate: 10 in the last second, 10 are allowed"),
         (Totals(profit_today_usd=-500), Totals(profit_today_usd=-500.01), "daily loss: 500.01 USD were lost today"),
     ],
 )
@@ -52,7 +52,7 @@ def leg(quantity: str, side: Side = Side.BUY) -> Leg:
 def test_a_position_is_bounded_and_may_always_be_reduced(held: str, wanted: Leg, fine: bool) -> None:
     fault = position_fault([wanted], Totals(held={HERE: Decimal(held)}), (), LIMITS)
     assert (fault == "") is fine
-    assert fine or fault.startswith("position: it would come to")
+    assert fine or fault.startswith("position: it would reach")
 
 
 def test_open_orders_count_towards_a_position_on_the_same_exchange_only() -> None:
@@ -64,17 +64,17 @@ def test_open_orders_count_towards_a_position_on_the_same_exchange_only() -> Non
 
 
 @pytest.mark.parametrize(
-    ("told", "state", "left"),
+    ("result", "state", "left"),
     [(NOW - 1, OrderState.FILLED, 2), (NOW, OrderState.FILLED, 10), (NOW - 1, OrderState.REJECTED, 10)],
     ids=["filled, not told", "filled and told", "rejected"],
 )
-def test_a_fill_counts_until_the_position_reports_it(told: int, state: OrderState, left: int) -> None:
-    """8 units at 100 USD, of 10 that may be held."""
+def test_a_fill_counts_until_the_position_reports_it(result: int, state: OrderState, left: int) -> None:
+    """8 units at 100 USD, of 10 that are allowed."""
     quantity = Decimal(8) if state is OrderState.FILLED else Decimal(0)
     what = ("binance", "BTC/USDT", name(), "1", Side.BUY, OrderType.LIMIT, Decimal(100), Decimal(8))
     report = OrderReport(*what, quantity, Decimal(100), state, "", NOW)
     order = step(sent(leg("8")), Reported(name(), report), NOW).order
-    totals = Totals(seen=lambda instrument: Seen(told, told))
+    totals = Totals(seen=lambda instrument: Seen(result, result))
     assert not position_fault([leg(str(left))], totals, [order], LIMITS)
     assert position_fault([leg(f"{left}.1")], totals, [order], LIMITS)
 
@@ -97,7 +97,7 @@ def traded(side: Side, price: str, quantity: str, at: int = MIDNIGHT, fee: str =
 
 
 def taken(day: DailyProfit, *fills: Fill) -> None:
-    """Each was written when it happened."""
+    """Each fill was written at its own time."""
     for one in fills:
         day.take(one, one.event_time)
 
@@ -107,7 +107,7 @@ def usd(day: DailyProfit, mid: float | None = None, now: int = MIDNIGHT) -> floa
 
 
 def find(exchange: str, symbol: str, base: str = "", quote: str = "", multiplier: int = 1) -> Instrument:
-    """What a symbol says of its instrument where nothing else is said."""
+    """The instrument that a symbol implies by default."""
     pair, _, settle = symbol.partition(":")
     named = pair.split("/")
     kind = InstrumentKind.PERPETUAL if settle else InstrumentKind.SPOT
@@ -137,7 +137,7 @@ def test_without_a_rate_of_what_was_paid_nothing_is_known_and_the_limit_refuses(
     assert usd(day) == -70_002
     assert day.usd(lambda asset: None, lambda exchange, symbol: 35_000.0, MIDNIGHT, find) is None
     fault = totals_fault(Totals(profit_today_usd=None), LIMITS)
-    assert fault.startswith("daily loss: it is not known")
+    assert fault.startswith("daily loss: unknown")
     assert totals_fault(Totals(profit_today_usd=None), replace(LIMITS, max_daily_loss_usd=float("inf"))) == ""
 
 
@@ -159,7 +159,7 @@ def perpetual(side: Side, price: str, quantity: str) -> Fill:
 def test_a_sale_closes_what_was_long_at_midnight_and_the_rest_is_short(
     held_now: str | None, sold: str, profit: int
 ) -> None:
-    """Sold at 100, the market is at 90 now; a position that nobody knows is taken for none at midnight."""
+    """Sold at 100, the market is at 90 now; an unknown position counts as 0 at midnight."""
     day = DailyProfit()
     taken(day, perpetual(Side.SELL, "100", sold))
 
@@ -265,7 +265,7 @@ def test_a_wrapped_coin_is_not_the_coin_whichever_was_bought_first() -> None:
 
 
 def test_what_was_sold_for_a_bridged_dollar_is_worth_its_rate() -> None:
-    """HYPE bought for USDC and sold for USDT0, whose symbol says USDT."""
+    """HYPE bought for USDC and sold for USDT0, whose symbol names USDT."""
     day = DailyProfit()
     taken(day, on("hl", "HYPE/USDC", Side.BUY, "40", "100"), on("hl", "HYPE/USDT", Side.SELL, "40", "100"))
 

@@ -1,4 +1,4 @@
-"""The split against brute force, the pace against volume, and a confidence that moves the right way."""
+"""The split compared with brute force, the pace with volume, and how the confidence changes."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_an_order_is_paid_from_its_own_quote_so_nothing_is_converted() -> None:
 
 @pytest.mark.parametrize("market", [60.0, 99.0, 101.0, 140.0])
 def test_figures_are_against_the_book_not_against_an_average_of_the_past(market: float) -> None:
-    """A minute's average of 101 beside a book at 100 made a purchase look as if it earned money."""
+    """Against a minute's average of 101, a purchase from a book at 100 would look profitable."""
     past = replace(FAIR, price=market)
     wide = Limits(1e9, 10.0, 5_000_000)
     found = optimise(order("2"), [prospect("a")], past, wide, "critical", 100.0, (), NOW)
@@ -181,7 +181,7 @@ def test_no_split_costs_less(given: tuple[Side, list[tuple[Levels, str, float]],
 
 
 def brute_cost(side: Side, exchanges: list[tuple[Levels, str, float]], tenths: Sequence[int]) -> float:
-    """USD beyond 100 a unit that so many tenths at each exchange cost; infinite where it has not as much."""
+    """The USD cost beyond 100 per unit of so many tenths on each exchange; infinite beyond its book."""
     sign = 1 if side is Side.BUY else -1
     total = -sign * 100.0 * sum(tenths) / 10
     for (levels, fee, rate), wanted in zip(exchanges, tenths, strict=True):
@@ -200,7 +200,7 @@ def brute_cost(side: Side, exchanges: list[tuple[Levels, str, float]], tenths: S
 
 @pytest.mark.parametrize(("urgency", "count"), [("low", 8), ("normal", 4), ("high", 2), ("critical", 1)])
 def test_the_pace_is_a_share_of_the_volume(urgency: str, count: int) -> None:
-    """40 where 100 a minute trade: 5, 10 or 20 of them each minute, or all at once."""
+    """40 units in a market of 100 per minute: 5, 10 or 20 per minute, or all at once."""
     found = advised(order("40"), prospect("a"), urgency=urgency)
     slices = found["slices"]
     assert (slices["count"], slices["quantity"], slices["last_quantity"]) == (count, *(Decimal(40) / count,) * 2)
@@ -221,7 +221,7 @@ def test_slices_make_possible_what_the_books_do_not_hold_at_once() -> None:
     assert advised(order("80"), prospect("a"))["reasons"][0].startswith("liquidity")
     patient = advised(order("80"), prospect("a"), urgency="low")
     assert patient["timing_strategy"] == (
-        "participation: 16 slices of 5, one every 60 s, 5% of the 100 traded a minute"
+        "participation: 16 slices of 5, one every 60 s, 5% of the 100 traded per minute"
     )
 
 
@@ -265,7 +265,7 @@ def test_no_slice_is_larger_than_one_order_may_be(quantity: Decimal, share: floa
     assert max(slices["quantity"], slices["last_quantity"]) <= Decimal(most) + Decimal("1e-8")
 
 
-# ── how sure ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── confidence────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fractions = st.floats(0, 1)
 money = st.floats(1, 1e9)
@@ -288,7 +288,7 @@ def test_confidence_moves_the_right_way(
 
 
 def test_confidence_by_hand_and_from_the_books() -> None:
-    """As much again in the book as is asked, and no estimate to look back on: a half of a half."""
+    """A book twice as deep as the order, and no earlier estimate: a half of a half."""
     asked = order("25")
     assert advised(asked, prospect("a", [(100.0, 25.0)]))["confidence_score"] == pytest.approx(0.25)
     fresh = advised(asked, prospect("a"))["confidence_score"]
@@ -301,7 +301,7 @@ def test_confidence_by_hand_and_from_the_books() -> None:
     assert confidence(0.0, 0.0, 1.0, []) == 0.0
 
 
-# ── what can't be ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── impossible orders───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_unknown_urgency_is_refused_by_name() -> None:
@@ -320,7 +320,7 @@ def test_if_no_exchange_can_take_it_the_reasons_are_reported() -> None:
 
 
 def test_a_size_above_the_limit_of_one_order_is_split_into_orders_within_it() -> None:
-    """It was refused as ``notional``, where splitting is what the function is for."""
+    """A size above ``notional`` must be split, not refused."""
     narrow = Limits(1_000.0, 0.02, 5_000_000)
     found = advised(order("35"), prospect("a"), limits=narrow)
     slices = found["slices"]

@@ -1,4 +1,4 @@
-"""A pair is sent only while it pays, never without bounds, and never stays on one leg that can be evened out."""
+"""A pair is sent only while it pays, always with bounds, and is never left one-sided if a hedge is possible."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def decided(command: OrderCommand = PAIR, *prospects: Prospect) -> Step:
 
 
 def sent(order: Order) -> Order:
-    """Every leg that waits is sent, under the id of its number."""
+    """Send every waiting leg, under the id of its number."""
     for attempt in order.attempts:
         if not attempt.client_order_id:
             order = step(order, Sending(attempt.leg, f"c{attempt.leg}"), NOW).order
@@ -118,7 +118,7 @@ def sent(order: Order) -> Order:
 
 
 def answer(order: Order, leg: int, filled: str, at: int = NOW, price: int = 1000) -> Step:
-    """The exchange fills so much of the leg and lets the rest expire."""
+    """The exchange fills this quantity of the leg, and the rest expires."""
     one, quantity = order.legs[leg], Decimal(filled)
     effects: tuple[Effect, ...] = ()
     if quantity:
@@ -168,7 +168,7 @@ def test_both_legs_are_sent_at_once_with_bounds_that_prevent_a_loss() -> None:
         (PAIR, (replace(CHEAP, blocked="halted: too hot"), DEAR), "halted"),
         (PAIR, (replace(CHEAP, book=None), DEAR), "stale"),
         (PAIR, (CHEAP, replace(DEAR, free=None)), "funds"),
-        (PAIR, (CHEAP, prospect(replace(PERPETUAL, base="ETH"), 1010.0, 1011.0)), "legs: BTC and ETH are not"),
+        (PAIR, (CHEAP, prospect(replace(PERPETUAL, base="ETH"), 1010.0, 1011.0)), "legs: BTC and ETH are different"),
         (PAIR, (prospect(SPOT, 899.0, 900.0), DEAR), "10% better than the market's: not the same thing"),
         (PAIR, (CHEAP, prospect(PERPETUAL, 1110.0, 1111.0)), "10% better than the market's: not the same thing"),
     ],
@@ -198,7 +198,7 @@ HERE = replace(SPOT, exchange="hyperliquid", quantity_step=Decimal("0.01"))
     unified=st.booleans(),
 )
 def test_legs_that_one_account_pays_for_share_it(bought: int, sold: int, reduced: str, unified: bool) -> None:
-    """The purchase takes all of its price, the sale a tenth of what opens; no more than the whole together."""
+    """The purchase takes its whole price, the sale a tenth of what it opens; together no more than the balance."""
     both = [
         prospect(HERE if unified else SPOT, 999.0, 1000.0, free=bought),
         prospect(PERPETUAL, 1010.0, 1011.0, free=sold),
@@ -237,7 +237,7 @@ def test_with_a_thin_book_the_harder_leg_is_sent_first_and_alone() -> None:
     assert [leg.side for leg in order.legs] == [Side.SELL]
 
 
-# ── on its way ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── execution ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_filled_pair_ends_and_reports_how_long_it_was_one_sided() -> None:
@@ -274,7 +274,7 @@ def test_after_a_hedge_was_rejected_the_next_goes_elsewhere_at_once() -> None:
     rejected = step(order, Answered("c2", Operation.PLACE, Reject("-2019", "Margin is insufficient."), NOW), NOW)
     assert RequestHedge() in rejected.effects
     back = hedge(rejected.order)
-    assert [leg.instrument.exchange for leg in back.legs] == ["binance"], "dearer, and not where it was just refused"
+    assert [leg.instrument.exchange for leg in back.legs] == ["binance"], "not where it was just rejected"
 
 
 def test_after_a_hedge_was_throttled_until_too_late_the_next_goes_elsewhere() -> None:
@@ -342,7 +342,7 @@ def test_a_cancelled_pair_is_hedged_too() -> None:
 
 
 def test_a_hedge_needs_no_fresh_rate() -> None:
-    """The pair was decided when there was one; nothing that bounds a hedge depends on it."""
+    """There was a rate when the pair was decided; no bound of a hedge depends on it."""
     order = answer(sent(decided().order), 0, "1").order
     missed = answer(order, 1, "0").order
     unrated = [replace(one, rate=None) for one in (CHEAP, DEAR)]
@@ -411,7 +411,7 @@ def trades(*asked: tuple[Prospect, Side, str], limits: Limits = LIMITS) -> Route
 
 
 def coin(base: str, free: int, kind: InstrumentKind = InstrumentKind.SPOT) -> Prospect:
-    """At 99.9 and 100.0 on binance, with so much free of what is spent."""
+    """A prospect at 99.9 and 100.0 on binance, with these free funds."""
     here = SPOT if kind is InstrumentKind.SPOT else replace(PERPETUAL, exchange="binance")
     symbol = f"{base}/USDC" if kind is InstrumentKind.SPOT else f"{base}/USDC:USDC"
     return prospect(replace(here, symbol=symbol, market=f"{base}/USD", base=base), 99.9, 100.0, 1_000.0, free)

@@ -1,4 +1,4 @@
-"""Routing against brute force on small books, and every reason for which a candidate or an order is left out."""
+"""Routing compared with brute force on small books, and every reason that excludes a candidate or refuses an order."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_optimal_is_what_brute_force_finds(given: tuple[Side, list[tuple[Levels,
 
 
 def cost_of(side: Side, exchanges: list[tuple[Levels, str, float]], tenths: Sequence[int]) -> float:
-    """USD paid (or, negative, received) for so many tenths at each exchange; infinite where it has not as much."""
+    """USD paid (negative: received) for so many tenths on each exchange; infinite beyond its book."""
     total = 0.0
     for (levels, fee, rate), wanted in zip(exchanges, tenths, strict=True):
         left = wanted
@@ -243,7 +243,7 @@ def test_redundant_splits_and_never_multiplies() -> None:
     assert alone.decision.reason.startswith("redundant: only one exchange")
 
 
-# ── who is left out ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── exclusions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_excluded_candidates_name_the_rule() -> None:
@@ -275,7 +275,7 @@ def test_slippage_is_bounded_level_by_level() -> None:
     deep = prospect(instrument("a"), [(100.0, 0.5), (100.2, 5.0)])
     assert parts(choose(order(), deep)) == {"a": Decimal(1)}
     strict = choose(order(requirements=Requirements(max_slippage=0.001)), deep)
-    assert strict.decision.reason == "liquidity: 0.5 of 1 can be had within the bounds"
+    assert strict.decision.reason == "liquidity: 0.5 of 1 is available within the bounds"
 
 
 def test_levels_beyond_the_collar_are_not_taken() -> None:
@@ -371,7 +371,7 @@ def test_a_limit_of_a_market_is_in_usd_and_holds_after_conversion() -> None:
     (leg,) = choose(limit("98"), tether).legs
     assert leg.price == 100
     (exact,) = choose(limit("98.123", market="BTC/USDT"), tether).legs
-    assert exact.price == Decimal("98.12"), "rounded so that it is never worse than what was asked"
+    assert exact.price == Decimal("98.12"), "rounded so that it is never worse than requested"
 
 
 def test_a_limit_beyond_the_collar_is_refused_and_a_low_bid_is_not() -> None:
@@ -391,7 +391,7 @@ def test_all_or_nothing_goes_to_one_exchange_that_has_it_all() -> None:
     thin, deep = prospect(instrument("a"), [(100.0, 0.5)]), prospect(instrument("b"), [(100.5, 2.0)])
     assert parts(choose(limit("101", time_in_force=TimeInForce.FOK), thin, deep)) == {"b": Decimal(1)}
     refused = choose(limit("101", time_in_force=TimeInForce.FOK), thin)
-    assert refused.decision.reason == "liquidity: 0.5 of 1 can be had within the bounds"
+    assert refused.decision.reason == "liquidity: 0.5 of 1 is available within the bounds"
 
 
 def test_an_immediate_limit_order_is_sent_for_the_whole_quantity() -> None:
