@@ -1,1 +1,1 @@
-"""What is written to the log: topics, their records as bytes, and where a record is stored."""
+"""What is written to Kafka: topics, the encoding of their records, and positions of records."""

@@ -1,7 +1,7 @@
-"""Framed records of one topic to the Avro file in which ClickHouse takes them: each behind its place in the log.
+"""Converts framed records of one topic to an Avro file for ClickHouse, each record preceded by its position in Kafka.
 
-Source: Avro 1.12, "Object Container Files". What is done for each record is done in C: its bytes stay as they are,
-framing and all, and what stands around them is the same for a partition, but for the offset.
+Source: Avro 1.12, "Object Container Files". The work per record is done in C: its bytes are copied unchanged, including
+the framing, and the bytes around them are constant per partition, except for the offset.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Row(Protocol):
 
 
 def avro_file(topic: Topic, rows: Sequence[Row], mark: bytes) -> Iterator[bytes]:
-    """The records as they came; before the fields of each ``_partition``, ``_offset`` (eight bytes, the lowest first)
-    and ``_framing``, and ``_mark`` behind them. In pieces, so that the first can be read while the next is made.
+    """The file in pieces, so that one can be sent while the next is made.
 
-    Another ``_mark`` than ``mark`` tells that some record does not end where its bytes do. Choose one that nobody who
-    writes records can know.
+    Each record's bytes are unchanged, preceded by ``_partition``, ``_offset`` (eight bytes, little-endian) and
+    ``_framing``, and followed by ``_mark``. If a reader finds another ``_mark`` than ``mark``, some record does not end
+    where its bytes do. Choose a random one, which no writer of records can know.
     """
     numbers = {number: long(number) for number in set(map(_partition, rows))}
     yield _head(topic)

@@ -1,7 +1,7 @@
-"""Records to bytes and back: Avro in Confluent framing (byte 0, four bytes of schema id, the record).
+"""Encodes and decodes records: Avro in Confluent framing (byte 0, four bytes of schema id, the record).
 
-Source of the framing: Confluent's "Wire format" page. A record is written with the schema of its topic; it is read
-with the schema it was written with, resolved to ours where that is another one.
+Source of the framing: Confluent's "Wire format" page. A record is written with the schema of its topic. It is read with
+the schema it was written with, resolved to ours if the two differ.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _MAGIC = 0
 _TOO_MUCH = Decimal(10) ** 20
 _PACKAGE = Path(__file__).parents[1]
 _SCHEMAS = _PACKAGE / "schemas" if (_PACKAGE / "schemas").is_dir() else _PACKAGE.parent / "schemas"
-"""In the wheel the schemas are inside the package, in the checkout beside it."""
+"""In the wheel the schemas are inside of the package, in a checkout beside it."""
 
 _GENERAL: tuple[bytes, Callable[[bytes], Any]] = (b"", lambda _: None)
-"""Of a topic that is not read by hand."""
+"""For a topic without a hand-written reader."""
 
 _STOPPING, _STOPPING_KINDS = (CONTROL, COMMANDS), (ControlKind.HALT, CommandKind.CANCEL)
-"""What stops trading is read by our schema where its own is not known: it must need nothing but Kafka."""
+"""Commands that stop trading are read with our schema if their own is unknown: they must depend on Kafka only."""
 
 _UNREADABLE = (
     EOFError,
@@ -54,16 +54,16 @@ _UNREADABLE = (
     struct.error,
     SchemaResolutionError,
 )
-"""What reading bytes that are no record ends in."""
+"""The errors of reading bytes that are not a record."""
 
 
 _DECIMAL_BYTES = 16
-"""Of decimal(38, 18), as ClickHouse has it."""
+"""The size of a decimal(38, 18) in ClickHouse."""
 _READ_DECIMAL: Callable[..., Any] = LOGICAL_READERS["bytes-decimal"]
 
 
 def _read_decimal(raw: bytes, written: Any = None, wanted: Any = None) -> Any:
-    """As fastavro does, which takes minutes for a number of a megabyte."""
+    """fastavro's reader with a size limit: it would take minutes for a number of a megabyte."""
     if len(raw) > _DECIMAL_BYTES:
         raise ValueError(f"a decimal of {len(raw)} bytes")
     return _READ_DECIMAL(raw, written, wanted)
@@ -78,7 +78,7 @@ def schema_text(topic: Topic) -> str:
 
 
 def written(topic: Topic, record: Any) -> bytes:
-    """A record of any topic as its schema has it; raises what fastavro and Python do for a value without room."""
+    """A record of any topic, encoded with its schema; raises the errors of fastavro and Python for an invalid value."""
     out = BytesIO()
     _check_money(record)
     schemaless_writer(out, _writer_schema(topic.name), _plain(topic.record)(record))
@@ -88,8 +88,8 @@ def written(topic: Topic, record: Any) -> bytes:
 class Codec:
     """Writes and reads the records of every topic.
 
-    ``ids`` are the registry's, by the name of the topic: one, or the one to write with and others that the same schema
-    had before the registry was emptied.
+    ``ids`` are the registry's schema ids by the name of the topic: one, or the one to write with, followed by those
+    that the same schema had before the registry was emptied.
     """
 
     def __init__(self, ids: Mapping[str, int | Sequence[int]]) -> None:
@@ -101,15 +101,15 @@ class Codec:
         self._learned: dict[tuple[str, int], Any] = {}
 
     def encode(self, topic: Topic, record: Any) -> bytes:
-        """The bytes of one record. Raises UsageError for a value that the schema has no room for."""
+        """The bytes of one record. Raises UsageError for a value that the schema can't represent."""
         header, write = self._writers[topic.name]
         try:
             return header + write(record)
         except (ValueError, TypeError, ArithmeticError, AttributeError, KeyError) as error:
-            raise UsageError(f"no record of {topic.name}: {error}") from error
+            raise UsageError(f"not a record of {topic.name}: {error}") from error
 
     def decode(self, topic: Topic, raw: bytes) -> Any:
-        """The record in these bytes, as the type of the topic. Raises MalformedFrame for anything else."""
+        """The record in these bytes, as the topic's type. Raises MalformedFrame if they are not one."""
         if (record := self.tick(topic, raw)) is not None:
             return record
         schema_id = self.schema_id(raw)
@@ -123,12 +123,12 @@ class Codec:
         raise MalformedFrame(f"schema {schema_id} is not known for {topic.name}")
 
     def tick(self, topic: Topic, raw: bytes) -> Any:
-        """The record in these bytes where they are a tick as every other, which is read by hand; else None."""
+        """The record in these bytes if the hand-written reader can read it, as for nearly all ticks; else None."""
         header, read = self._readers.get(topic.name, _GENERAL)
         return read(raw) if raw.startswith(header) else None
 
     def header(self, topic: Topic) -> bytes:
-        """What the bytes of a record begin with that is written with the schema of its topic."""
+        """The framing of a record that is written with the schema of its topic."""
         return self._writers[topic.name][0]
 
     def schema_id(self, raw: bytes) -> int:
@@ -138,10 +138,11 @@ class Codec:
         return int(_HEADER.unpack_from(raw)[1])
 
     def knows(self, topic: Topic, schema_id: int) -> bool:
+        """Whether records of the topic with this schema id can be decoded."""
         return (topic.name, schema_id) in self._own or (topic.name, schema_id) in self._learned
 
     def learn(self, topic: Topic, schema_id: int, text: str) -> None:
-        """Take in a schema that somebody else writes a topic with. Raises ValueError for one not to be read with."""
+        """Add a schema that another program uses for a topic. Raises ValueError for one that is unsafe to read with."""
         self._learned[topic.name, schema_id] = bounded(text)
 
 
@@ -152,9 +153,9 @@ def _read(topic: Topic, raw: bytes, fields_of: Callable[[Topic, BytesIO], Any]) 
         record = msgspec.convert(fields_of(topic, body), _read_type(topic.record), builtin_types=(bytes, Decimal))
         _check_money(record)
     except _UNREADABLE as error:
-        raise MalformedFrame(f"no record of {topic.name}: {error!r}") from error
+        raise MalformedFrame(f"not a record of {topic.name}: {error!r}") from error
     if body.tell() != len(raw):
-        raise MalformedFrame(f"{len(raw) - body.tell()} bytes behind the record")
+        raise MalformedFrame(f"{len(raw) - body.tell()} bytes after the record")
     return record
 
 
@@ -163,7 +164,7 @@ def _own_fields(topic: Topic, body: BytesIO) -> Any:
 
 
 def _foreign_fields(written: Any, topic: Topic, body: BytesIO) -> Any:
-    """Read twice: what is left out for our schema is passed over, and that may go on behind the end of the bytes."""
+    """Read twice: skipping fields that our schema lacks may pass the end of the bytes, which the first pass detects."""
     schemaless_reader(body, written, None)
     body.seek(FRAMING)
     return schemaless_reader(body, written, _reader_schema(topic.name))
@@ -179,7 +180,7 @@ def _money_of(record: Any) -> tuple[str, ...]:
 
 
 def _check_money(record: Any) -> None:
-    """Raises ValueError for an amount that decimal(38, 18) has no room for: fastavro would write it all the same."""
+    """Raises ValueError for an amount that decimal(38, 18) can't represent: fastavro would write it anyway."""
     for name in _money_of(record.__class__):
         amount = getattr(record, name)
         if amount is not None and not -_TOO_MUCH < amount < _TOO_MUCH:
@@ -203,7 +204,7 @@ def _read_type(record: Any) -> Any:
 
 @cache
 def _plain(record: Any) -> Callable[[Any], Plain]:
-    """How a struct becomes the dictionary that fastavro writes; made once for each type."""
+    """The function that converts a struct to the dictionary that fastavro writes; made once for each type."""
     hints = get_type_hints(record)
     changed = {name: change for name in record.__struct_fields__ if (change := _change(hints[name])) is not None}
     asdict = msgspec.structs.asdict
@@ -220,7 +221,7 @@ def _plain(record: Any) -> Callable[[Any], Plain]:
 
 
 def _change(hint: Any) -> Callable[[Any], Any] | None:
-    """What a field's value must go through before it is written; None where it stays as it is."""
+    """The conversion of a field's value before it is written; None if it is unchanged."""
     if isinstance(hint, TypeVar):
         return float
     origin = get_origin(hint)

@@ -1,7 +1,7 @@
-"""Dead letters: records that can't be read, or of which nothing can be made, kept as they came.
+"""Dead letters: records that can't be decoded or are invalid, stored with their original bytes.
 
-Kafka takes no record above a megabyte, headers included, and it took the original: what comes so close to that that the
-headers would not fit is cut, and a header ``bytes`` says how many there were.
+Kafka accepts no record above a megabyte, headers included. An original that leaves no room for the headers is cut, and
+a header ``bytes`` holds its original size.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MOST_REASON = 1_000
 
 
 def dead_letter(sink: Sink, entry: Entry, reason: str) -> None:
-    """Keep the bytes, with why and from where."""
+    """Publish the original bytes, with the reason and the position in the headers."""
     letters = ORDER_DEAD_LETTERS if entry.topic.name.startswith(("orders.", "control.")) else MARKET_DEAD_LETTERS
     key = entry.key.encode()[: MOST_BYTES // 2]
     kept = entry.raw[: MOST_BYTES - len(key)]

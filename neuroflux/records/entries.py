@@ -1,4 +1,4 @@
-"""Records of the log as entries: decoded, or with the reason why they can't be."""
+"""Kafka records as entries: decoded, or with the reason why they can't be."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 class Entry(Struct, frozen=True, gc=False):
-    """One record of the log. ``error`` says why ``record`` is None; ``raw`` is the value as it came.
+    """One Kafka record. If it can't be decoded, ``record`` is None and ``error`` says why; ``raw`` is the raw value.
 
     ``timestamp`` is the producer's, in microseconds (Kafka keeps milliseconds).
     """
@@ -32,12 +32,12 @@ class Entry(Struct, frozen=True, gc=False):
 
     @property
     def cause(self) -> Cause:
-        """The record as what is computed from it names it."""
+        """The reference to this record, for records that are computed from it."""
         return Cause(self.topic.name, self.partition, self.offset)
 
 
 def key_of(message: Any) -> str:
-    """The key of what aiokafka fetched."""
+    """The key of a message of aiokafka, as text."""
     return _text(message.key or b"")
 
 

@@ -1,9 +1,10 @@
-"""Schemas that somebody else wrote: parsed, where nothing written with them can cost more than its bytes.
+"""Schemas of other programs: parsed only if reading with them costs no more than in proportion to a record's bytes.
 
-Whoever can register a schema chooses what the reader in C does. A type that contains itself recurses until the stack is
-used up, and an array of what takes no bytes has as many items as its count says, which may be 2^60. So every value must
-take at least a byte (``null`` only as a branch of a union, whose number takes one), and types are nested a few levels
-deep: then the values of a record are bounded by its bytes. Source of the encoding: Avro 1.12, "Binary Encoding".
+Anyone who can register a schema controls what the reader in C does. A type that contains itself recurses until the
+stack overflows, and an array of a type without bytes has as many items as its count says, up to 2^60. So every value
+must take at least one byte (``null`` only as a branch of a union, whose index takes one), and types may be nested only
+a few levels deep: then the number of values in a record is bounded by its bytes. Source of the encoding: Avro 1.12,
+"Binary Encoding".
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from typing import Any, Final
 from fastavro import parse_schema
 
 MOST_TEXT: Final = 64 * 1024
-"""Characters of a schema; ours have up to 4,300."""
+"""Maximum characters of a schema; ours have up to 4,300."""
 MOST_DEPTH: Final = 12
-"""Types within types, fields and branches among them; ours have up to 4."""
+"""Maximum nesting of types, including fields and branches; ours have up to 4."""
 MOST_DIGITS: Final = 38
-"""Of a decimal, before and behind the point."""
+"""Maximum precision and scale of a decimal."""
 
 _SCALARS: Final = frozenset({"boolean", "int", "long", "float", "double", "bytes", "string", "enum"})
 _UNFINISHED: Final = -1
 
 
 def bounded(text: str) -> Any:
-    """The schema in this text as fastavro reads by it. Raises ValueError, for whatever is wrong with it."""
+    """The schema in this text, parsed for fastavro. Raises ValueError for any fault of it."""
     if len(text) > MOST_TEXT:
         raise ValueError(f"it is longer than {MOST_TEXT} characters")
     named: dict[str, Any] = {}
@@ -35,15 +36,15 @@ def bounded(text: str) -> Any:
         _Depths(named).of(schema)
     except ValueError:
         raise
-    except Exception as error:  # what fastavro ends in, of which its documentation promises nothing
-        raise ValueError(f"no schema: {error!r}") from error
+    except Exception as error:  # fastavro does not document which errors it raises
+        raise ValueError(f"not a schema: {error!r}") from error
     return schema
 
 
 def without_times(schema: Any) -> Any:
-    """The same schema in which times are plain longs: a datetime a field would cost more than the rest of a record.
+    """The same schema with times as plain longs: a datetime per field would cost more than the rest of a record.
 
-    And without fastavro's own marks, which would tell it that a schema is parsed and checked already.
+    fastavro's own marks are removed, as they would make it skip parsing and checking.
     """
     if isinstance(schema, list):
         return [without_times(part) for part in schema]
@@ -55,7 +56,7 @@ def without_times(schema: Any) -> Any:
 
 
 class _Depths:
-    """How deep types are nested. Raises ValueError for one that breaks a rule; each named type is looked at once."""
+    """The nesting depth of types. Raises ValueError for one that violates a rule; each named type is checked once."""
 
     def __init__(self, named: Mapping[str, Any]) -> None:
         self._named = named
@@ -82,7 +83,7 @@ class _Depths:
             return 0
         if kind in self._named:
             return self._of_named(kind)
-        raise ValueError(f"a value of {kind} takes no bytes, or is of no known type")
+        raise ValueError(f"a value of {kind} takes no bytes, or its type is unknown")
 
     def _of_named(self, name: str) -> int:
         schema = self._named[name]
@@ -121,7 +122,7 @@ def _is_positive(size: object) -> bool:
 
 
 def _check_decimal(schema: Any) -> None:
-    """A scale of a billion is a number of a billion digits, once it is written out."""
+    """Limit precision and scale: a number with a scale of a billion has a billion digits in plain notation."""
     if isinstance(schema, dict) and schema.get("logicalType") == "decimal":
         sizes = schema.get("precision", 0), schema.get("scale", 0)
         if not all(isinstance(size, int) and 0 <= size <= MOST_DIGITS for size in sizes):

@@ -6,14 +6,14 @@ from msgspec import Struct
 
 
 class Place(Struct, frozen=True):
-    """Where a record stands in the log."""
+    """The position of a record within its topic."""
 
     partition: int
     offset: int
 
 
 class Extent(Struct, frozen=True):
-    """The offsets of a partition: of the first record that is there, and of the next that will be."""
+    """The offsets of a partition: of its first stored record, and of the next one to be written."""
 
     start: int
     end: int

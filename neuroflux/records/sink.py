@@ -1,4 +1,4 @@
-"""Where records go: to Kafka by a Publisher, or to what stands for it."""
+"""The interface through which records are published: a Publisher, or a substitute in tests and replays."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from neuroflux.records.topics import Topic
 
 class Sink(Protocol):
     def publish(self, topic: Topic, record: Any) -> None:
-        """Take one record."""
+        """Publish one record."""
         ...
 
     def publish_raw(self, topic: Topic, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
-        """Take bytes as they are: a dead letter."""
+        """Publish bytes unchanged, such as a dead letter."""
         ...
 
 
 class Drained(Sink, Protocol):
-    """A sink that can be full."""
+    """A sink with a bounded buffer."""
 
     async def drain(self) -> None:
-        """Return when there is room for more."""
+        """Return when the buffer has room for more."""
         ...

@@ -1,8 +1,8 @@
-"""Quotes, trades and books from Avro by hand: nearly all that the stages read, at a third of the general reader's cost.
+"""Hand-written Avro readers of quotes, trades and books: nearly all records, at a third of the general reader's cost.
 
-Only what looks as every tick does is read here: names shorter than 64 bytes, a sequence from 8,192 on, times of eight
-bytes (1978 to 3111). For anything else a reader returns None, and the general one decides. Source of the encoding: Avro
-1.12, "Binary Encoding".
+Only the usual layout is read here: names shorter than 64 bytes, a sequence from 8,192 on, times of eight bytes (1978 to
+3111). For anything else a reader returns None, and the general reader is used. Source of the encoding: Avro 1.12,
+"Binary Encoding".
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Any, Final
 from neuroflux.domain import BookSnapshot, Level, Quote, Side, Trade
 
 FRAMING: Final = 5
-"""Bytes of the framing before a record."""
+"""Size of the framing before a record, in bytes."""
 _TIMES: Final = struct.Struct("<HH4sHH4s")
 _TWO_DOUBLES, _FOUR_DOUBLES = struct.Struct("<2d"), struct.Struct("<4d")
 _SIDES: Final = {0: Side.BUY, 2: Side.SELL}
 _CONTINUED: Final = tuple(int.from_bytes(b"\x80" * (length - 1) + b"\x00", "little") for length in range(1, 7))
-"""The continuation bits at the end of a long, by how many bytes these are."""
+"""The continuation bits of the last bytes of a long, by their number."""
 _FOURTEEN_BITS: Final = {pair: pair & 0x7F | pair >> 1 & 0x3F80 for pair in range(1 << 16) if pair & 0x8080 == 0x8080}
-"""What two bytes of a long hold that goes on behind them."""
+"""The 14 bits held by two bytes of a long that continues after them."""
 
 
 class _UnlikeTicksError(Exception):
-    """A record, or what should be one, is not laid out as ticks are."""
+    """The bytes do not have the usual layout of ticks."""
 
 
 @lru_cache(maxsize=16_384)
 def _slow(raw: bytes) -> int:
-    """The last groups of a long, which stay the same for minutes: the eighth bit of every byte is dropped."""
+    """The high groups of a long, which are constant for minutes; the eighth bit of every byte is removed."""
     number = int.from_bytes(raw, "little")
     if not raw or number & 0x8080808080808080 != _CONTINUED[len(raw) - 1]:
         raise _UnlikeTicksError
@@ -42,7 +42,7 @@ def _slow(raw: bytes) -> int:
 
 
 def _sequence(raw: bytes) -> int:
-    """A long of three to eight bytes that is not negative."""
+    """A non-negative long of three to eight bytes."""
     quick = _FOURTEEN_BITS[raw[0] | raw[1] << 8]
     if quick & 1:  # negative, by the zigzag
         raise _UnlikeTicksError
@@ -67,7 +67,7 @@ def _end_of_names(raw: bytes) -> int:
 
 @lru_cache(maxsize=16_384)
 def _names(raw: bytes) -> tuple[str, str, str]:
-    """Three strings whose lengths take a byte each."""
+    """Three strings, each with a length of one byte."""
     found, at = [], 0
     for _ in range(3):
         length = raw[at]
@@ -100,7 +100,7 @@ def _trade(raw: bytes) -> Trade[float]:
 
 
 def _side(raw: bytes, at: int) -> tuple[tuple[Level[float], ...], int]:
-    """The levels of one block of fewer than 64, and where they end."""
+    """The levels of one block of fewer than 64, and the position after them."""
     count = raw[at]  # doubled, by the zigzag
     if count & 0x81:
         raise _UnlikeTicksError
@@ -136,4 +136,4 @@ BY_HAND: Final[Mapping[str, Callable[[bytes], Any]]] = {
     "market.trades": _or_none(_trade),
     "market.books": _or_none(_book),
 }
-"""By topic: from bytes with their framing to the record that the general reader gives, or None."""
+"""By topic: a function from framed bytes to the same record as the general reader's, or None."""

@@ -1,7 +1,7 @@
-"""Quotes, trades and books to Avro by hand: every tick goes through here, at a quarter of the general writer's cost.
+"""Hand-written Avro writers of quotes, trades and books, at a quarter of the general writer's cost.
 
-Source of the encoding: Avro 1.12, "Binary Encoding". A long is zigzagged and written in groups of 7 bits, the lowest
-first; of the times of ticks only the lowest 28 bits change within two minutes, so what is above them is remembered.
+Source of the encoding: Avro 1.12, "Binary Encoding". A long is zigzagged and written in groups of 7 bits, lowest first;
+within two minutes only the lowest 28 bits of the times of ticks change, so the encoding of the others is cached.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 from neuroflux.domain import BookSnapshot, Level, Numeral, Quote, Side, Trade
 
 _CONTINUED: Final = tuple(bytes((0x80 | number & 0x7F, 0x80 | number >> 7)) for number in range(1 << 14))
-"""Two bytes of a long that goes on behind them, by their 14 bits."""
+"""Two bytes of a long that continues after them, by their 14 bits."""
 _TWO_DOUBLES, _FOUR_DOUBLES = struct.Struct("<2d").pack, struct.Struct("<4d").pack
 _NO_MORE: Final = b"\x00"
 _SIDES: Final = {Side.BUY: b"\x00", Side.SELL: b"\x02"}
@@ -31,7 +31,7 @@ def _groups(number: int) -> bytes:
 
 
 _SMALL: Final = tuple(map(_groups, range(1 << 12)))
-"""Lengths are among them."""
+"""The encodings of small numbers, such as lengths."""
 
 
 @lru_cache(maxsize=4_096)
@@ -42,7 +42,7 @@ def _above(number: int) -> bytes:
 
 
 def long(value: int) -> bytes:
-    """Raises ValueError for what does not fit into 64 bits."""
+    """The encoding of an Avro long; raises ValueError for a number that does not fit into 64 bits."""
     number = value << 1 if value >= 0 else -(value << 1) - 1
     if number < 1 << 28:
         return _SMALL[number] if number < len(_SMALL) else _groups(number)
@@ -90,7 +90,7 @@ def trade(given: Trade[Numeral]) -> bytes:
 
 
 def _side(levels: Sequence[Level[Numeral]]) -> bytes:
-    """An array is blocks of so many items each, the last one empty."""
+    """An Avro array is a sequence of counted blocks, ended by an empty one."""
     if not levels:
         return _NO_MORE
     numbers = [float(number) for level in levels for number in (level.price, level.quantity)]
@@ -116,4 +116,4 @@ BY_HAND: Final[Mapping[str, Callable[[Any], bytes]]] = {
     "market.trades": trade,
     "market.books": book,
 }
-"""By topic. What they write is what the general writer does: tests/neuroflux/records/test_codec.py."""
+"""By topic. Their output equals the general writer's: tests/neuroflux/records/test_codec.py."""

@@ -1,4 +1,4 @@
-"""The topics: what each carries, how it is keyed, split and kept."""
+"""The topics: the record type, key, partitions and retention of each."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from msgspec import Struct
 from neuroflux import domain as d
 
 MARKET_PARTITIONS = 4
-"""Of every topic that is keyed by market, so that a market has one partition number everywhere."""
+"""Of every topic that is keyed by market, so that a market has the same partition number everywhere."""
 ORDER_PARTITIONS = 4
-"""Of every topic that is keyed by order, so that a command and its journal have one partition number."""
+"""Of every topic that is keyed by order, so that a command and its journal have the same partition number."""
 
 DELETE, COMPACT, BOTH = "delete", "compact", "compact,delete"
 
 
 class Topic(Struct, frozen=True):
-    """One contract. ``record`` is ``bytes`` where the records are kept as they came; ``table`` is empty where
-    ClickHouse keeps none."""
+    """One topic. ``record`` is its type, or ``bytes`` if records are stored unchanged; ``key`` computes a record's key.
+    ``cleanup`` is Kafka's clean-up policy. ``table`` is the ClickHouse table, or empty.
+    """
 
     name: str
     record: Any
@@ -58,7 +59,7 @@ def _order(record: Any) -> str:
 
 
 def _account(record: Any) -> str:
-    """What neither halts nor resumes has a key of its own: a halt must not be compacted away by it."""
+    """A command other than halt and resume has its own key, so that compaction never removes a halt because of it."""
     own = record.kind in (d.ControlKind.LIMITS, d.ControlKind.PROBE)
     return f"{record.account}#{record.kind}" if own else str(record.account)
 

@@ -209,8 +209,8 @@ UNREADABLE: dict[str, Callable[[Codec, str], tuple[Topic, bytes]]] = {
     "framing": lambda codec, symbol: (QUOTES, b"no record"),
     "no record": lambda codec, symbol: (QUOTES, codec.header(QUOTES) + b"\xff" * 60),
     "string index out of range": lambda codec, symbol: (QUOTES, codec.encode(QUOTES, quotes(symbol, 1)[0])[:-2]),
-    "1 bytes behind": behind_the_record(b"\x00"),
-    "9 bytes behind": behind_the_record(b"\x00" * 9),
+    "1 bytes after": behind_the_record(b"\x00"),
+    "9 bytes after": behind_the_record(b"\x00" * 9),
     "IndexError": side_of_no_trade,
 }
 

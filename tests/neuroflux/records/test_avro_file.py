@@ -1,4 +1,4 @@
-"""An Avro file holds the records as they were framed, each with its place and the mark behind it."""
+"""An Avro file holds the framed records unchanged, each preceded by its position and followed by the mark."""
 
 from __future__ import annotations
 

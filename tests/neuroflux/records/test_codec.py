@@ -1,4 +1,4 @@
-"""Every record comes back from its bytes as it was; any other bytes are a MalformedFrame."""
+"""Every record is decoded from its bytes unchanged; any other bytes are a MalformedFrame."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _digits(units: int) -> tuple[int, ...]:
 
 @cache
 def values(hint: Any) -> st.SearchStrategy[Any]:
-    """Values of a field; a number of market data is text, as it comes off the wire."""
+    """Values of a field; a number of market data is text, as decoded from an exchange."""
     if isinstance(hint, TypeVar):
         return NUMERALS
     if hint in SCALARS:
@@ -94,7 +94,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def _read(value: Any, hint: Any) -> Any:
-    """The value as it is to be read: of the numbers that came as text, the doubles."""
+    """The value as it is decoded: text numbers become doubles."""
     if isinstance(hint, TypeVar):
         return float(value)
     if isinstance(value, tuple):
@@ -228,7 +228,7 @@ def test_a_record_cut_short_is_malformed(topic: Topic, data: st.DataObject) -> N
 def test_bytes_behind_the_record_are_refused(topic: Topic, data: st.DataObject, behind: bytes) -> None:
     codec = _codec()
     raw = codec.encode(topic, data.draw(values(topic.record)))
-    with pytest.raises(MalformedFrame, match=f"{len(behind)} bytes behind"):
+    with pytest.raises(MalformedFrame, match=f"{len(behind)} bytes after"):
         codec.decode(topic, raw + behind)
 
 
@@ -402,7 +402,7 @@ OF_READ_BY_HAND = pytest.mark.parametrize("name", list(tick_reader.BY_HAND))
 
 @cache
 def _general(topic: Topic) -> Codec:
-    """A codec that has the topic's schema under another id, and so reads it by no other way than the general one."""
+    """A codec that has the topic's schema under another id, so that only the general reader is used."""
     codec = Codec({})
     codec.learn(topic, IDS[topic.name], schema_text(topic))
     return codec
@@ -440,7 +440,7 @@ def test_ticks_are_read_by_hand_as_the_general_reader_reads_them(name: str, data
 @given(data=st.data())
 @settings(max_examples=500, deadline=None)
 def test_a_damaged_tick_is_read_by_hand_as_by_the_general_reader_or_not_at_all(name: str, data: st.DataObject) -> None:
-    """Bytes changed, cut off, put behind: NaN is no equal of its own, so what is compared is how both are written."""
+    """Bytes changed, removed or appended. NaN does not equal itself, so the encodings are compared."""
     topic = BY_NAME[name]
     raw = bytearray(_codec().encode(topic, data.draw(_ticks(topic))))
     for _ in range(data.draw(st.integers(0, 3))):

@@ -1,4 +1,4 @@
-"""Schemas of others: what is a schema to read with, and what is refused because of what its records could cost."""
+"""Schemas of other programs: which are accepted, and which are refused because of what their records could cost."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def record(*types: Any) -> dict[str, Any]:
 
 
 def within(levels: int) -> Any:
-    """An int in so many arrays."""
+    """An int within this many arrays."""
     return "int" if not levels else {"type": "array", "items": within(levels - 1)}
 
 
@@ -75,7 +75,7 @@ def test_a_value_that_takes_no_bytes_is_refused(empty: Any, around: Any) -> None
 
 
 def test_types_that_double_at_each_level_are_looked_at_once() -> None:
-    """Two to the thirtieth values, were they of no bytes."""
+    """2^30 values, if they took no bytes."""
     levels = [{**record("int", "int"), "name": "L0"}]
     levels += [{**record(f"L{n}", f"L{n}"), "name": f"L{n + 1}"} for n in range(30)]
     assert f"deeper than {MOST_DEPTH}" in refused(record(*levels))
