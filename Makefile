@@ -1,4 +1,4 @@
-# make run, make test: nothing else is needed than Python 3.11 or newer and make.
+# make run, make test: they need only Python 3.11 or newer and make.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -6,7 +6,7 @@ ARGS ?=
 PIP := -m pip --disable-pip-version-check
 LOCKED := --quiet --require-hashes --no-deps
 
-# The locked pip in place of the one that comes with Python, and no setuptools, which Python 3.11 puts beside it.
+# The locked pip replaces the one bundled with Python; setuptools, which Python 3.11 adds, is removed.
 define own_pip
 	$(1)/bin/python $(PIP) install $(LOCKED) -r requirements-pip.lock
 	$(1)/bin/python $(PIP) uninstall --quiet --yes setuptools
@@ -44,11 +44,11 @@ torture: .venv/ready-dev
 kills: .venv/ready-dev
 	NEUROFLUX_KILLS=all $(BIN)/pytest -q -s tests/consumers/execution/test_kills.py $(ARGS)
 
-# Ours, its peers and the bare limit, in turns: ARGS="codec book" for some of them. Peers have a venv of their own.
+# Ours, its peers and the theoretical limit, alternating: ARGS="codec book" for some rows. Peers have their own venv.
 bench: .venv-bench/ready
 	.venv-bench/bin/python -m benchmarks $(ARGS)
 
-# For docker-compose.yml: one for each that comes to Kafka, into .env. Made once; who wants new ones deletes the old lines.
+# For docker-compose.yml: a password per Kafka principal, added to .env once; to get new ones, delete the old lines.
 passwords: .venv/ready
 	touch .env && chmod 600 .env
 	grep -qs '^NEUROFLUX_BROKER_PASSWORD=' .env || $(BIN)/python -m neuroflux.stack.passwords >> .env
@@ -83,7 +83,7 @@ passwords: .venv/ready
 	.venv-audit/bin/python $(PIP) install $(LOCKED) -r requirements-audit.lock
 	touch $@
 
-# Resolve the dependencies anew and pin them with their hashes.
+# Resolve the dependencies again and pin them with their hashes.
 COMPILE := $(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 --no-header --no-emit-index-url
 lock: .venv/ready-dev
 	$(COMPILE) pyproject.toml --upgrade --extra stack --extra build --extra test -o requirements-dev.lock
@@ -92,7 +92,7 @@ lock: .venv/ready-dev
 	echo pip | $(COMPILE) - --upgrade -o requirements-pip.lock
 	echo pip-audit | $(COMPILE) - --upgrade -o requirements-audit.lock
 
-# Name the images by what they hold, not only by what they are called. It asks the registries, so it needs Docker.
+# Pin the images by digest, not only by tag. It queries the registries, so it needs Docker.
 digests:
 	sed -nE 's/^ *image: *([^ ]+)$$/\1/p; s/^FROM ([^ ]+).*/\1/p' docker-compose.yml Dockerfile | grep -v '^neuroflux:' | sort -u | \
 		while read -r image; do \
@@ -101,7 +101,7 @@ digests:
 		done
 	rm -f docker-compose.yml.before Dockerfile.before
 
-# Ask PyPI whether a pinned version has a known hole. Fails also where a package could not be asked about.
+# Ask PyPI for known vulnerabilities of the pinned versions. Also fails if a package could not be checked.
 audit: .venv-audit/ready
 	for lock in requirements*.lock; do \
 		.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$lock || exit 1; \

@@ -1,1 +1,1 @@
-"""What it costs: each path beside its peers and its bare limit, in turns, in one run."""
+"""Benchmarks: each path compared with its peers and its theoretical limit, alternating, in one run."""

@@ -1,4 +1,4 @@
-"""``make bench ARGS="[--rounds N] [ROW …]"``: the rows that are named, or all."""
+"""``make bench ARGS="[--rounds N] [ROW …]"``: runs the named rows, or all."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def _levels(count: int) -> Changes:
 
 
 def _diffs(levels: int) -> list[Changes]:
-    """Most changes are near the top, as on an exchange; one in four removes a level."""
+    """A change; most are near the top, as on an exchange, and one in four removes a level."""
     chance = random.Random(1)
     return [[_change(levels, chance) for _ in range(CHANGES)] for _ in range(DIFFS)]
 
@@ -73,7 +73,7 @@ def _ours(levels: Changes) -> Callable[[Changes], Any]:
 
 
 def _c_book(levels: Changes) -> Callable[[Changes], Any]:
-    """As cryptofeed does; it has its numbers as Decimal, here they are floats, which is faster."""
+    """As cryptofeed does, but with floats instead of Decimal, which is faster."""
     book: Any = COrderBook()
     book.bids = {float(price): float(quantity) for price, quantity in levels}
 

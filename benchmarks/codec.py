@@ -1,4 +1,4 @@
-"""From a frame to an Avro record, in memory: quotes, trades, and books that are kept up.
+"""From a frame to an Avro record, in memory: quotes, trades and maintained books.
 
 Peers: cryptofeed's Binance handler with its own JSON, as its Kafka backend writes it; ccxt.pro's handler with the
 standard library's JSON. Limit: msgspec into a struct and fastavro from it, of the same frames.
@@ -32,7 +32,7 @@ from neuroflux.records.topics import TRADES as TRADES_TOPIC
 
 RECEIVED = 1_700_000_000_000_000
 TIMES = 60
-"""How often the frames of a row are gone through in one turn."""
+"""Number of passes over the frames in one round."""
 
 
 def rows(rounds: int) -> list[Row]:
@@ -58,7 +58,7 @@ def _row(kind: str, name: str, given: Sequence[bytes], aggregated: Sequence[byte
 
 
 def _timed(work: Callable[[], int]) -> float:
-    """Microseconds a frame."""
+    """Microseconds per frame."""
     began = time.perf_counter()
     count = work()
     return (time.perf_counter() - began) / count * 1e6
@@ -89,7 +89,7 @@ def _ours(name: str, given: Sequence[bytes]) -> float:
 
 
 def cryptofeed(name: str, callbacks: dict[str, Any]) -> Any:
-    """Its own documentation: a feed with channels and callbacks."""
+    """As in its documentation: a feed with channels and callbacks."""
     symbol = f"{name}-USDT"
     Symbols.set(CryptofeedBinance.id, {symbol: f"{name}USDT"}, {"instrument_type": {symbol: "spot"}, "tick_size": {}})
     return CryptofeedBinance(symbols=[symbol], channels=list(callbacks), callbacks=callbacks)
@@ -110,7 +110,7 @@ def _cryptofeed(name: str, given: Sequence[bytes]) -> float:
 
 
 class Client:
-    """What a handler of ccxt.pro wants of its socket."""
+    """The part of a socket that a ccxt.pro handler uses."""
 
     def __init__(self) -> None:
         self.url = "wss://stream.binance.com:9443/stream"
@@ -178,7 +178,7 @@ def _limit(kind: str, given: Sequence[bytes]) -> float:
 
 
 def limit_of_quotes() -> tuple[Callable[[bytes], Any], Callable[[Any], dict[str, Any]]]:
-    """How a quote is decoded, and what is written of it."""
+    """A decoder of quotes, and a function that makes the record."""
     return msgspec.json.Decoder(_Quoted).decode, _quote_record
 
 
@@ -203,7 +203,7 @@ def _trade_record(data: Any) -> dict[str, Any]:
 
 
 def _books(name: str, diffs: Sequence[bytes], snapshot: bytes, rounds: int) -> Row:
-    """A captured snapshot and the diffs behind it; what a pass needs first is not timed."""
+    """A captured snapshot and the following diffs; the preparation of a pass is not timed."""
     contenders = [
         Contender("neuroflux", "ours", lambda: _our_books(name, diffs, snapshot)),
         Contender("cryptofeed", "peer", lambda: _their_books(name, diffs, snapshot)),
@@ -227,7 +227,7 @@ def _our_books(name: str, diffs: Sequence[bytes], snapshot: bytes) -> float:
 
 def _their_books(name: str, diffs: Sequence[bytes], snapshot: bytes) -> float:
     async def kept(book: Any, _: float) -> None:
-        """It is kept up by then."""
+        """The book is already maintained at this point."""
 
     async def once() -> float:
         feed = cryptofeed(name, {L2_BOOK: kept})

@@ -1,6 +1,6 @@
 """From a WebSocket that sends as fast as it is read to records that Kafka has acknowledged, one process each.
 
-The three share two cores with the WebSocket and with Kafka, each in its turn.
+The three run one after the other, and share two cores with the WebSocket and Kafka.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from neuroflux.runtime.settings import Settings
 from tests.ports import free_port
 
 MANY, FEW = 200_000, 20_000
-"""Ticks of a turn; cryptofeed is given few, since it keeps what it has read in memory until Kafka has had its turn."""
+"""Ticks per round; few for cryptofeed, which buffers what it reads in memory until Kafka can be scheduled."""
 
 
 def rows(rounds: int) -> list[Row]:
@@ -32,7 +32,7 @@ def rows(rounds: int) -> list[Row]:
 
 
 def _rate(settings: Settings, contender: str, port: str, topic: str, count: int) -> float:
-    """Of the first nine tenths: the last batch of the bridge is never full."""
+    """The rate of the first nine tenths: the last batch of the bridge is never full."""
     partitions = QUOTES.partitions if topic == QUOTES.name else 1
     with local.process(settings, "benchmarks.feeders", contender, f"ws://127.0.0.1:{port}/{count}"):
         return local.growth(settings, topic, partitions, count * 9 // 10)

@@ -31,7 +31,7 @@ BATCH = 128 * 1024
 
 
 class Listener:
-    """As producers.market has it, without REST: no book is asked for."""
+    """As in producers.market, without REST: no book is requested."""
 
     def __init__(self, normaliser: Normaliser, publisher: Publisher) -> None:
         self._normaliser, self._publisher = normaliser, publisher
@@ -56,7 +56,7 @@ async def ours(settings: Settings, address: str) -> None:
 
 
 def cryptofeed(settings: Settings, address: str) -> None:
-    """Its own documentation: a FeedHandler with a feed, whose callback is the Kafka backend."""
+    """As in its documentation: a FeedHandler with a feed and the Kafka backend as callback."""
     import cryptofeed.connection as connection
     from cryptofeed import FeedHandler
     from cryptofeed.backends.kafka import TickerKafka
@@ -67,16 +67,18 @@ def cryptofeed(settings: Settings, address: str) -> None:
     from benchmarks.codec import cryptofeed as feed
 
     real = connection.connect
-    connection.connect = lambda given, **how: real(given.replace("wss://", "ws://"), **how)  # it takes no other address
+    connection.connect = lambda given, **how: real(
+        given.replace("wss://", "ws://"), **how
+    )  # it accepts no other address
     CryptofeedBinance.websocket_endpoints = [WebsocketEndpoint(address.replace("ws://", "wss://"))]
     handler = FeedHandler(config={"uvloop": True, "log": {"filename": os.devnull, "level": "WARNING"}})
-    asyncio.set_event_loop(uvloop.new_event_loop())  # it expects the one that older Pythons made by themselves
+    asyncio.set_event_loop(uvloop.new_event_loop())  # it expects the loop that older Python versions created
     handler.add_feed(feed("BTC", {TICKER: TickerKafka(bootstrap_servers=settings.kafka)}))
     handler.run()
 
 
 class Bridge:
-    """Nothing but the socket, msgspec, fastavro and batches of aiokafka; picows is the compiled WebSocket client."""
+    """Only the socket, msgspec, fastavro and aiokafka's batches; picows is the compiled WebSocket client."""
 
     def __init__(self, producer: Any) -> None:
         from fastavro import parse_schema

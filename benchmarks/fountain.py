@@ -1,8 +1,8 @@
 """``python -m benchmarks.fountain PORT``: a WebSocket that sends quotes of BTC as fast as they are read.
 
-How many is asked for by the path: ``/20000/stream``.
+The path sets their number: ``/20000/stream``.
 
-Its frames are written in advance, so that it is never what is waited for.
+Its frames are prepared in advance, so that it is never the bottleneck.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ PARTS = [b"".join(map(framed, GIVEN[at : at + TOGETHER])) for at in range(0, FRA
 async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     asked = await reader.readuntil(b"\r\n\r\n")
     writer.write(accepted(asked))
-    with suppress(ConnectionError):  # whoever read has enough
+    with suppress(ConnectionError):  # the reader has enough
         for number in range(int(asked.split(b"/")[1]) // TOGETHER):
             writer.write(PARTS[number % len(PARTS)])
             await writer.drain()

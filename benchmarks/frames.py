@@ -1,4 +1,4 @@
-"""Frames of Binance spot as its combined streams bring them, from a seed or captured; and a codec for them."""
+"""Frames of Binance spot as in its combined streams, from a seed or captured; and a codec for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CAPTURED = Path(__file__).parents[2] / "shared" / "wire" / "binance_spot" / "seq
 
 
 def listing(names: Sequence[str]) -> Answer:
-    """The exchange's list of these symbols, all against USDT."""
+    """The exchange's instrument list with these symbols, all against USDT."""
     symbols = [
         {"symbol": f"{name}USDT", "status": "TRADING", "baseAsset": name, "quoteAsset": "USDT"}
         | {"filters": [{"filterType": "PRICE_FILTER", "tickSize": "0.01000000"}]}
@@ -27,7 +27,7 @@ def listing(names: Sequence[str]) -> Answer:
 
 
 def futures(names: Sequence[str]) -> Answer:
-    """The list of USDⓈ-M of these symbols."""
+    """The instrument list of USDⓈ-M with these symbols."""
     symbols = [
         {"symbol": f"{name}USDT", "pair": f"{name}USDT", "contractType": "PERPETUAL", "status": "TRADING"}
         | {"baseAsset": name, "quoteAsset": "USDT", "marginAsset": "USDT"}
@@ -39,7 +39,7 @@ def futures(names: Sequence[str]) -> Answer:
 
 
 def codec() -> Codec:
-    """Without a registry: ids as they come."""
+    """A codec without a registry, with consecutive ids."""
     return Codec({topic.name: number for number, topic in enumerate(topics.ALL, 1)})
 
 
@@ -48,7 +48,7 @@ def bases(count: int) -> list[str]:
 
 
 def quotes(names: Sequence[str], count: int, seed: int = 1) -> list[bytes]:
-    """Tops that move, in turn of the symbols."""
+    """Moving best prices, one symbol after the other."""
     chance = random.Random(seed)
     return [_quote(names[number % len(names)], number, chance) for number in range(count)]
 
@@ -61,7 +61,7 @@ def _quote(name: str, number: int, chance: random.Random) -> bytes:
 
 
 def trades(names: Sequence[str], count: int, kind: str = "trade", seed: int = 1) -> list[bytes]:
-    """``kind`` is ``trade``, or ``aggTrade``, of which cryptofeed takes its trades."""
+    """``kind`` is ``trade``, or ``aggTrade``, from which cryptofeed takes its trades."""
     chance = random.Random(seed)
     return [_trade(names[number % len(names)], number, kind, chance) for number in range(count)]
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.growers SYMBOLS``: prints microseconds a tick, and KiB a symbol."""
+"""``python -m benchmarks.growers SYMBOLS``: prints microseconds per tick and KiB per symbol."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ LEVELS = 500
 TICKS = 60_000
 KINDS = 3
 FIRST = 2
-"""The first diff of a book, which stands on a snapshot that ends at 1."""
+"""The update id of a book's first diff, after a snapshot that ends at 1."""
 
 
 class Encoder:
-    """Takes records as a publisher does, and forgets their bytes."""
+    """Encodes records as a publisher does, and discards the bytes."""
 
     def __init__(self) -> None:
         self._codec = frames.codec()
@@ -67,7 +67,7 @@ def snapshot(name: str) -> Answer:
 
 
 def ticks(names: list[str]) -> Iterator[bytes]:
-    """A quote, a trade and a diff of each symbol in turn."""
+    """A quote, a trade and a diff of each symbol, one symbol after the other."""
     chance = random.Random(1)
     each = TICKS // KINDS
     quotes, trades = frames.quotes(names, each), frames.trades(names, each)

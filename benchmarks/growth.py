@@ -1,4 +1,4 @@
-"""What a tick costs and what a symbol holds, with 10, 100 and 1,000 symbols that are followed by one stage.
+"""Cost of a tick and memory of a symbol, with 10, 100 and 1,000 symbols in one stage.
 
 A tick is a quote, a trade or a diff of a book that is kept up, from its frame to Avro bytes; a symbol's book begins
 with 500 levels a side.
@@ -11,7 +11,7 @@ from benchmarks.turns import Contender, Goal, Measured, Row, in_turns
 
 SYMBOLS = (1_000, 100, 10)
 WITHIN = 1 / 1.3
-"""A tick among a thousand symbols costs at most 1.3 times as much as one among ten; memory likewise."""
+"""A tick with 1,000 symbols costs at most 1.3 times as much as with ten; memory likewise."""
 
 
 def rows(rounds: int) -> list[Row]:
@@ -21,7 +21,9 @@ def rows(rounds: int) -> list[Row]:
         for count in SYMBOLS
     ]
     measured = in_turns(contenders, rounds)
-    memory = tuple(Measured(one.name, one.role, tuple(held[one.name][1:])) for one in measured)  # the first warmed up
+    memory = tuple(
+        Measured(one.name, one.role, tuple(held[one.name][1:])) for one in measured
+    )  # the first was the warm-up
     few = Goal("10 symbols", WITHIN)
     return [
         Row("growth: a tick", "µs", False, measured, (few,)),

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.hops send RATE`` or ``forward``: records of a quote's size, and every 250th sent on again."""
+"""``python -m benchmarks.hops send RATE`` or ``forward``: records of a quote's size, and every 250th forwarded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kafka, registry and ClickHouse for the rows that need them; and how fast a topic grows."""
+"""Kafka, registry and ClickHouse for the rows that need them; and the growth rate of a topic."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ PATIENCE = 60.0
 
 
 def end_on_sigterm() -> None:
-    """On SIGTERM end as on Ctrl-C: what was started is ended too."""
+    """Handle SIGTERM like Ctrl-C, so that started processes are ended too."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager
 def stack() -> Iterator[Settings]:
-    """A stack of its own, on free ports, gone with this process."""
+    """A separate stack on free ports, which ends with this process."""
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(
             home=Path(home),
@@ -56,14 +56,14 @@ def stack() -> Iterator[Settings]:
 def process(
     settings: Settings, module: str, *arguments: str, env: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A contender or what drives it, in a process of its own; ``env`` is what its environment has beside."""
+    """A contender or its driver in a separate process; ``env`` has additional variables."""
     with running(sys.executable, "-m", module, *arguments, env={**environment.base(settings), **env}) as started:
         yield started
 
 
 @contextmanager
 def running(*command: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that must not end by itself."""
+    """A process; raises RuntimeError if it ends by itself."""
     started = subprocess.Popen(command, cwd=CHECKOUT, env=env)
     try:
         yield started
@@ -75,14 +75,14 @@ def running(*command: str, env: Mapping[str, str] | None = None) -> Iterator[sub
 
 
 def figures_of(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> list[float]:
-    """What a contender that ends by itself prints last."""
+    """The figures that a contender prints last; it ends by itself."""
     command = (sys.executable, "-m", module, *arguments)
     done = subprocess.run(command, cwd=CHECKOUT, env=env, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
     return [float(one) for one in done.stdout.splitlines()[-1].split()]
 
 
 def resident(pid: int | str = "self") -> int:
-    """KiB of a process."""
+    """Resident memory of a process in KiB."""
     with open(f"/proc/{pid}/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
 
@@ -98,7 +98,7 @@ def make_topic(settings: Settings, name: str) -> None:
 
 
 def growth(settings: Settings, topic: str, partitions: int, count: int) -> float:
-    """Records a second of so many new ones, from the first on."""
+    """Records per second over ``count`` new records, from the first on."""
     places = [TopicPartition(topic, number) for number in range(partitions)]
     return asyncio.run(_growth(settings, places, count))
 
@@ -111,7 +111,7 @@ async def _growth(settings: Settings, places: list[TopicPartition], count: int) 
 
         async def reached(target: int) -> tuple[int, float]:
             async with asyncio.timeout(PATIENCE):
-                while (there := await end()) < target:  # noqa: ASYNC110  # Kafka tells nobody when it has grown
+                while (there := await end()) < target:  # noqa: ASYNC110  # Kafka has no event for it
                     await asyncio.sleep(LOOK)
             return there, time.monotonic()
 

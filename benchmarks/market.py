@@ -1,6 +1,6 @@
 """``python -m benchmarks.market ADDRESS``: the market stage's sockets, normalisers and publisher, without REST.
 
-Snapshots of books are at hand, so that nothing is waited for but what is measured.
+Snapshots of books are prepared, so that only the measured steps take time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The exchange of the row ``orders``, and who sends it orders. ``python -m benchmarks.orderers ADDRESS``: bare hops."""
+"""The exchange and the contenders of the row ``orders``. ``python -m benchmarks.orderers ADDRESS``: bare hops."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from neuroflux.runtime.settings import Settings, load_settings
 from neuroflux.runtime.stage import spare_collector
 
 Send = Callable[[int], Awaitable[None]]
-"""Orders something that becomes so many requests."""
+"""Sends an order that becomes this many requests."""
 BARE, WRITTEN = "bench.orders", "bench.journal"
 PATIENCE = 30.0
 REFRESH = 0.5
 FIRST = 400
-"""Records that fill more than the 4 KiB of a partition after which Kafka writes to its index."""
+"""Records to fill more than 4 KiB of a partition, after which Kafka writes to its index."""
 BOUGHT, SOLD = "NFX/USDC", "NFY/USDC"
-"""The legs of a pair. What they cost stays a percent apart, so that each pair pays."""
+"""The legs of a pair. Their prices stay one percent apart, so that each pair is profitable."""
 PRICES = {BOUGHT: 100.0, SOLD: 101.0}
 FUNDS = {"USDC": Decimal(1_000_000), "NFX": Decimal(100)}
 QUANTITY = Decimal("0.1")
@@ -68,7 +68,7 @@ def instrument(symbol: str) -> Instrument:
 
 
 class Venue:
-    """A Binance that fills everything at its limit, and notes when orders came."""
+    """A Binance that fills every order at its limit, and records the arrival times."""
 
     def __init__(self) -> None:
         self._came = asyncio.Event()
@@ -88,7 +88,7 @@ class Venue:
         await self._runner.cleanup()
 
     async def time_of(self, send: Send, requests: int) -> float:
-        """Milliseconds from the call to the arrival of so many requests."""
+        """Milliseconds from the call to the arrival of ``count`` requests."""
         self._came.clear()
         self._awaited = requests
         began = time.perf_counter()
@@ -129,7 +129,7 @@ class Venue:
 
 
 class Ours:
-    """The executor in a process of its own; what it decides by is kept fresh."""
+    """The executor in a separate process, with fresh books, balances and health."""
 
     def __init__(self, settings: Settings, venue: Venue) -> None:
         self._settings, self._venue = settings, venue
@@ -170,13 +170,13 @@ class Ours:
             await asyncio.sleep(REFRESH)
 
     async def warm(self) -> None:
-        """Commands that are refused, so that no measured one is where Kafka first makes a page of an index."""
+        """Send commands that are refused, so that Kafka creates its index pages before the measurement."""
         for _ in range(FIRST):
             command = OrderCommand(order_id=new_order_id(), kind=CommandKind.PLACE, issued_at=wall())
             await self._publisher.write(COMMANDS, command)
 
     async def send(self, requests: int) -> None:
-        """An order, or a pair of two."""
+        """Send an order, or a pair of two."""
         kind = CommandKind.PLACE if requests == 1 else CommandKind.PAIR
         legs = () if requests == 1 else (_leg(BOUGHT, Side.BUY), _leg(SOLD, Side.SELL))
         command = OrderCommand(
@@ -190,7 +190,7 @@ def _leg(symbol: str, side: Side) -> CommandLeg:
 
 
 class Ccxt:
-    """Its own documentation: an exchange with keys, its markets, and create_order."""
+    """As in its documentation: an exchange with keys, its markets, and create_order."""
 
     def __init__(self, venue: Venue) -> None:
         import ccxt.async_support as ccxt
@@ -250,7 +250,7 @@ class Bare:
         await self._opened.__aexit__(*error)
 
     async def warm(self) -> None:
-        """As ours."""
+        """As for ours."""
         for _ in range(FIRST):
             await self.send(0)
 
@@ -259,7 +259,7 @@ class Bare:
 
 
 async def hop(address: str) -> None:
-    """Read a command, write that it is begun, send it."""
+    """Read a command, write its intent, send its request."""
     spare_collector()
     settings = load_settings()
     async with (

@@ -1,8 +1,8 @@
-"""From a command to its request at the exchange, or to both of a pair: half and nearly all of them, in milliseconds.
+"""From a command to its request at the exchange, or to both of a pair: median and 99th percentile in milliseconds.
 
-Ours: the executor, from the moment its command is published. Peer: ccxt's create_order, called directly: it writes
-nothing down, and chooses nothing. Limit: the hops that cannot be left out, one through Kafka, one acknowledged write,
-and the bare HTTP request. The exchange is a server here that tells when a request has come.
+Ours: the executor, from the moment its command is published. Peer: ccxt's create_order, called directly: it has
+no journal and no routing. Limit: the necessary hops, one through Kafka, one acknowledged write, and the bare HTTP
+request. The exchange is a server in this process that records when a request arrives.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from neuroflux.runtime.settings import Settings
 
 ORDERS = 30
 PAUSES = {1: 0.35, 2: 0.6}
-"""Seconds between two, by their requests: the exchange lets 50 through in ten, and the executor a fifth less."""
+"""Seconds between two orders, by requests: the exchange accepts 50 in ten seconds, and the executor uses 80 %."""
 NAMES = {1: "order", 2: "pair"}
 CONTENDERS: dict[str, Role] = {"neuroflux": "ours", "ccxt": "peer", "hops": "limit"}
 
@@ -38,7 +38,7 @@ async def _rounds(settings: Settings, rounds: int) -> dict[int, dict[str, list[l
     async with Venue() as venue, Ours(settings, venue) as ours, Ccxt(venue) as ccxt, Bare(settings, venue) as bare:
         await ours.warm()
         await bare.warm()
-        gc.freeze()  # ccxt is so large that a collection of all would add 40 ms to whichever order it falls on
+        gc.freeze()  # ccxt is so large that a full garbage collection would add 40 ms to an order
         sends: dict[str, Send] = {"neuroflux": ours.send, "ccxt": ccxt.send, "hops": bare.send}
         for requests, times in found.items():
             for name in times:
@@ -51,7 +51,7 @@ async def _rounds(settings: Settings, rounds: int) -> dict[int, dict[str, list[l
 
 
 async def _times(venue: Venue, send: Send, requests: int) -> list[float]:
-    """Milliseconds from the call to the arrival of its last request, of each order."""
+    """Milliseconds from the call to the arrival of the last request, by order."""
     times = []
     for _ in range(ORDERS):
         times.append(await venue.time_of(send, requests))

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.paced PORT RATE``: two exchanges that send so many quotes a second together, at an even pace.
+"""``python -m benchmarks.paced PORT RATE``: two exchanges that together send RATE quotes per second, evenly spaced.
 
-Both speak Binance's dialects, ``/binance`` spot and ``/binanceusdm`` the futures. Every twentieth of a second the spot
-price of one market is some percent too low for one quote: there is an opportunity, and it is gone with the next quote.
+Both use Binance's protocols, ``/binance`` spot and ``/binanceusdm`` futures. Every twentieth of a second the spot
+price of one market is some percent too low for one quote: an opportunity that ends with the next quote.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIZE = "10.00000000"
 
 
 def now() -> int:
-    """Milliseconds, as the exchange tells them."""
+    """Milliseconds, as in the exchange's messages."""
     return wall() // 1000
 
 
@@ -43,7 +43,7 @@ def quote(exchange: str, name: str, number: int, bid: float) -> bytes:
 
 
 def beginning(exchange: str) -> Iterator[bytes]:
-    """What stands before the quotes: a diff of each book, and what a USDC is worth."""
+    """Messages before the quotes: a diff of each book, and the rate of USDC."""
     for name in MARKETS:
         yield first_diff(exchange, name)
     if exchange == "binance":
@@ -56,7 +56,7 @@ def worth(number: int) -> bytes:
 
 
 def burst(exchange: str, first: int, count: int, dip: int | None) -> Iterator[bytes]:
-    """So many quotes in turn of the markets; with ``dip`` its market's is too low once, and right again."""
+    """Quotes of one market after the other; with ``dip`` that market's quote is too low once, then correct again."""
     for number in range(first, first + count):
         yield quote(exchange, MARKETS[number % len(MARKETS)], number * 3, 100.0)
     if dip is not None and exchange == "binance":
@@ -71,7 +71,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     exchange = asked.split(b" ")[1].split(b"/")[1].split(b"?")[0].decode()
     writer.write(accepted(asked) + b"".join(map(framed, beginning(exchange))))
     each, began, sent, turns = int(sys.argv[2]) / 2, time.monotonic(), 0, 0
-    with suppress(ConnectionError):  # whoever read has enough
+    with suppress(ConnectionError):  # the reader has enough
         while True:
             turns += 1
             due = int((time.monotonic() - began) * each)

@@ -1,8 +1,8 @@
 """From the loss of a socket until every book is proved again: ten symbols of the simulated Binance, in milliseconds.
 
-Ours: the market stage's part for one exchange, without Kafka. Limit: the socket opened again, one change of each book,
-its snapshot, and one more change, with nothing done about them. A book is told of only when it changes, and most of the
-time goes by waiting for the quietest.
+Ours: the market stage's part for one exchange, without Kafka. Limit: the socket reopened, one change of each book,
+its snapshot, and one more change, without processing. The exchange sends a book only when it changes, and most of the
+time is spent waiting for the quietest one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def rows(rounds: int) -> list[Row]:
 
 
 def _with_exchange(measure: Measure) -> float:
-    """On an exchange of its own: what the rounds before have used of a minute's weight would be waited for."""
+    """Measure on a new exchange: otherwise the request weight used by earlier rounds would cause waits."""
     port = free_port()
     with local.running(sys.executable, "-m", "neuroflux.sim", "--port", str(port)):
         return uvloop.run(_measured(f"http://127.0.0.1:{port}", measure))
@@ -60,13 +60,13 @@ async def _measured(url: str, measure: Measure) -> float:
             async with session.post(f"{url}/sim/faults", json={"exchange": EXCHANGE, "fault": "disconnect"}) as answer:
                 answer.raise_for_status()
 
-        while not await serves(f"{url}/{EXCHANGE}/api/v3/time"):  # noqa: ASYNC110  # nobody tells when it does
+        while not await serves(f"{url}/{EXCHANGE}/api/v3/time"):  # noqa: ASYNC110  # there is no event for it
             await asyncio.sleep(local.LOOK)
         return await measure(f"{url}/{EXCHANGE}", cut)
 
 
 class Proved:
-    """A sink that knows when a socket was lost, and of which books a picture came since."""
+    """A sink that records when a socket was lost, and which books were published since."""
 
     def __init__(self, symbols: int) -> None:
         self._symbols, self._shown = symbols, set[str]()
@@ -98,7 +98,7 @@ async def _ours(address: str, cut: Cut) -> float:
         symbols = (await market.load([]))[:SYMBOLS]
         running = asyncio.create_task(market.run(address.replace("http", "ws"), symbols, asyncio.Event()))
         await proved.whole.wait()
-        await asyncio.sleep(SHORT_LIVED_SECONDS)  # a socket that is lost sooner is opened again later
+        await asyncio.sleep(SHORT_LIVED_SECONDS)  # a socket that is lost sooner is reopened after a pause
         await cut()
         await proved.lost.wait()
         await proved.whole.wait()
@@ -128,7 +128,7 @@ async def _bare(address: str, cut: Cut) -> float:
 
 
 async def _every(socket: Any, names: list[str]) -> None:
-    """One change of each book."""
+    """Wait for one change of each book."""
     left = set(names)
     while left:
         left.discard(json.loads(await socket.recv())["stream"].partition("@")[0])

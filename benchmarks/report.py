@@ -1,4 +1,4 @@
-"""A table for people, and results.json for programs."""
+"""The results as a table, and as results.json."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def save(rows: Sequence[Row], rounds: int) -> None:
-    """Replace the rows that were measured now, and keep those of earlier runs, each with where it was measured."""
+    """Replace the rows measured in this run, and keep those of earlier runs, each with its machine."""
     kept = msgspec.json.decode(RESULTS.read_bytes()) if RESULTS.exists() else {}
     for row in rows:
         measured = [

@@ -1,7 +1,7 @@
-"""From a frame on the socket to the signal that it opens, read from Kafka, while 5,000 quotes come a second.
+"""From a frame on the socket to the signal that it opens, read from Kafka, at 5,000 quotes per second.
 
 Ours: the market stage's parts, Kafka, the Faust worker, Kafka. Limit: as many bytes through two hops of Kafka, by the
-same clients, which do nothing with them.
+same clients, without processing.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _ours(settings: Settings) -> list[float]:
 
 
 async def _of_signals(settings: Settings) -> list[float]:
-    """Milliseconds of each; time runs from the first signal on."""
+    """Milliseconds of each signal; measured from the first signal on."""
     times: list[float] = []
     ends = 0.0
     async with Reader(settings, await load_codec(settings), (SIGNALS,), start="end") as reader:

@@ -1,8 +1,8 @@
-"""``python -m benchmarks.soak [MINUTES]``: 10,000 quotes a second for twenty minutes, and what the stages hold and lag.
+"""``python -m benchmarks.soak [MINUTES]``: 10,000 quotes per second for twenty minutes; memory and lag of the stages.
 
 The market stage's parts, the Faust worker and the warehouse, each in its process. Every ten seconds: the resident
-memory of each, how long signals took, and how far the groups are behind the log. Prints a line each time; at the end
-the first and the last quarter of the run side by side.
+memory of each, the latency of signals, and the lag of the groups. Prints a line each time, and at the end the first and
+the last quarter of the run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Sample(Struct, frozen=True):
 
 
 async def behind(settings: Settings, admin: AIOKafkaAdminClient, group: str) -> int:
-    """Quotes that a group has not committed yet; it commits once a second."""
+    """Quotes that a group has not committed yet; it commits once per second."""
     places = [TopicPartition(QUOTES.name, number) for number in range(QUOTES.partitions)]
     async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
         ends = await consumer.end_offsets(places)

@@ -1,7 +1,7 @@
 """``python -m benchmarks.steppers ours|faust|quixstreams|bare COUNT``: quotes to prices and arbitrage, and the rate.
 
-Each reads ``market.quotes`` from the beginning in a group of its own, does the same two steps of the engine with every
-record, publishes what they give, and prints records a second: from the first to the last that was asked for.
+Each reads ``market.quotes`` from the beginning in its own group, runs the same two engine steps on every record,
+publishes their results, and prints records per second from the first to the last of COUNT.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NAMES = ["BTC", "ETH", "SOL", "XRP"]
 
 
 def quotes(count: int, start: Microseconds = START) -> Iterable[Quote[Any]]:
-    """A millisecond between two, of four markets on two exchanges in turn."""
+    """Quotes one millisecond apart, alternating between four markets on two exchanges."""
     for number in range(count):
         name, exchange = NAMES[number % 4], ("binance", "binanceusdm")[number // 4 % 2]
         at, bid = start + number * 1_000, 100.0 + number % 50
@@ -43,7 +43,7 @@ def quotes(count: int, start: Microseconds = START) -> Iterable[Quote[Any]]:
 
 
 def known() -> Reference:
-    """The instruments, and what USDT is worth, for as long as a run is."""
+    """The instruments and the rate of USDT for the whole run."""
     listed = Binance().listing([frames.listing(NAMES)]).instruments
     reference = Reference(listed)
     end = START + 3_600_000_000
@@ -58,7 +58,7 @@ def arbitrage_cause() -> Any:
 
 
 class Meter:
-    """Counts records, and says their rate once all are there."""
+    """Counts records, and prints their rate once all have arrived."""
 
     def __init__(self, count: int) -> None:
         self._count, self._seen, self._began = count, 0, 0.0
@@ -95,7 +95,7 @@ async def ours(settings: Settings, count: int) -> None:
 
 
 class Steps:
-    """What each of the others does with the bytes of a record."""
+    """The work of the other contenders on the bytes of a record."""
 
     def __init__(self, codec: Any, publisher: Publisher) -> None:
         self._codec, reference = codec, known()
@@ -124,7 +124,7 @@ async def bare(settings: Settings, count: int) -> None:
 
 
 async def faust(settings: Settings, count: int) -> None:
-    """Its own documentation: an app, a topic, an agent over the events of its stream."""
+    """As in its documentation: an app, a topic, an agent over the events of its stream."""
     import faust as library
 
     codec, meter = await load_codec(settings), Meter(count)
@@ -154,7 +154,7 @@ async def faust(settings: Settings, count: int) -> None:
 
 
 def quixstreams(settings: Settings, count: int) -> None:
-    """Its own documentation: an application, a topic, a function applied to a dataframe of it."""
+    """As in its documentation: an application, a topic, a function applied to its dataframe."""
     from quixstreams import Application
 
     codec, meter = asyncio.run(load_codec(settings)), Meter(count)
@@ -168,7 +168,7 @@ def quixstreams(settings: Settings, count: int) -> None:
     outputs = app.topic("bench.quixstreams", value_serializer="bytes", key_serializer="bytes")
 
     class Sink:
-        """Quixstreams has a producer of its own, which the outputs go out by."""
+        """Quixstreams publishes the outputs with its own producer."""
 
         def publish(self, where: Any, record: Any) -> None:
             producer.produce(outputs.name, codec.encode(where, record), key=where.key(record).encode())

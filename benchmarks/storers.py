@@ -1,4 +1,4 @@
-"""``python -m benchmarks.storers ours|bare COUNT``: quotes from Kafka to an empty table, and rows a second."""
+"""``python -m benchmarks.storers ours|bare COUNT``: quotes from Kafka to an empty table, and rows per second."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def empty(settings: Settings) -> None:
 
 
 class Watched:
-    """A reader that tells how many records a second were stored, once less than a batch is left, which would wait."""
+    """A reader that prints the stored records per second once less than a batch is left, which would wait."""
 
     def __init__(self, reader: Reader, count: int) -> None:
         self._reader, self._enough = reader, count - BATCH_ROWS
@@ -57,7 +57,7 @@ class Watched:
 
 
 async def ours(settings: Settings, count: int) -> float:
-    """From the first record that is read until they are rows."""
+    """Measured from the first record read until all are rows."""
     spare_collector()
     codec = await load_codec(settings)
     async with Publisher(settings, codec) as publisher:
@@ -77,7 +77,7 @@ async def ours(settings: Settings, count: int) -> float:
 
 
 async def bare(settings: Settings, count: int) -> float:
-    """The inserts alone, of blocks of the warehouse's size whose columns are ready."""
+    """Only the inserts, of prepared columns in blocks of the warehouse's size."""
     entries: list[Entry] = []
     async with Reader(settings, await load_codec(settings), (QUOTES,), start="beginning") as reader:
         async for batch in reader.batches(max_records=10_000):

@@ -1,7 +1,7 @@
-"""From quotes on Kafka to aggregated prices and the state of arbitrage: records a second of one worker.
+"""From quotes on Kafka to aggregated prices and the state of arbitrage: records per second of one worker.
 
-Peers: an agent of stock Faust and quixstreams. Limit: a loop of aiokafka's getmany. All do the same steps of the
-engine, and publish what these give.
+Peers: an agent of stock Faust and quixstreams. Limit: a loop of aiokafka's getmany. All run the same engine steps
+and publish their results.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def rows(rounds: int) -> list[Row]:
 
 
 def fill(settings: Settings, count: int, start: Microseconds = START) -> None:
-    """Put so many quotes on their topic."""
+    """Publish ``count`` quotes to their topic."""
 
     async def publish() -> None:
         async with Publisher(settings, await load_codec(settings)) as publisher:

@@ -1,4 +1,4 @@
-"""Contenders measured in turns, so that what the machine does meanwhile meets them all alike."""
+"""Contenders measured alternately, so that other load on the machine affects all of them alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Role = Literal["ours", "peer", "limit"]
 
 
 class Contender(Struct, frozen=True):
-    """``run`` does the work once and gives its figure in the unit of the row."""
+    """``run`` does the work once and returns its figure in the unit of the row."""
 
     name: str
     role: Role
@@ -20,7 +20,7 @@ class Contender(Struct, frozen=True):
 
 
 class Measured(Struct, frozen=True):
-    """Of one contender: every figure, in the order of the rounds."""
+    """All figures of one contender, in the order of the rounds."""
 
     name: str
     role: Role
@@ -32,12 +32,12 @@ class Measured(Struct, frozen=True):
 
     @property
     def spread(self) -> float:
-        """Half of the distance between the extremes, as a share of the median."""
+        """Half the range, as a fraction of the median."""
         return (max(self.figures) - min(self.figures)) / 2 / self.median
 
 
 class Goal(Struct, frozen=True):
-    """That ours reaches ``factor`` times the speed of another."""
+    """A goal: ours reaches ``factor`` times the speed of another contender."""
 
     other: str
     factor: float
@@ -58,7 +58,7 @@ class Row(Struct, frozen=True):
         return next(one for one in self.measured if one.role == "ours")
 
     def ratio(self, other: Measured) -> float:
-        """How many times as fast ours is: the median over the rounds, each compared within itself."""
+        """Speed of ours relative to the other: the median of the ratios within each round."""
         pairs = zip(self.ours.figures, other.figures, strict=True)
         return median(ours / theirs if self.more_is_better else theirs / ours for ours, theirs in pairs)
 
@@ -67,7 +67,7 @@ class Row(Struct, frozen=True):
 
 
 def delays(name: str, times: Mapping[str, Sequence[list[float]]], roles: Mapping[str, Role], goal: Goal) -> list[Row]:
-    """Half and nearly all of them, in milliseconds; ``times`` are those of each contender's rounds."""
+    """Median and 99th percentile in milliseconds; ``times`` are by contender and round."""
     rows = []
     for part, of in (("p50", median), ("p99", nearly_all)):
         measured = tuple(Measured(who, role, tuple(map(of, times[who]))) for who, role in roles.items())
@@ -76,12 +76,12 @@ def delays(name: str, times: Mapping[str, Sequence[list[float]]], roles: Mapping
 
 
 def nearly_all(times: list[float]) -> float:
-    """The 99th percentile by nearest rank: of thirty the slowest."""
+    """The 99th percentile by nearest rank: the slowest of thirty."""
     return sorted(times)[-(-99 * len(times) // 100) - 1]
 
 
 def in_turns(contenders: Sequence[Contender], rounds: int) -> tuple[Measured, ...]:
-    """Each once to warm up, then every one in each round, beginning with another each time."""
+    """Each contender once as warm-up, then all in every round, each round starting with another one."""
     for one in contenders:
         one.run()
     figures: dict[str, list[float]] = {one.name: [] for one in contenders}

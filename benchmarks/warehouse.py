@@ -10,12 +10,12 @@ from neuroflux.runtime.settings import Settings
 from neuroflux.stack import environment
 
 COUNT = 800_000
-"""The first fetch waits for a tenth of a second, which must not count for much."""
+"""Large enough that the first fetch, which waits for 0.1 s, does not matter."""
 
 
 def rows(rounds: int) -> list[Row]:
     with local.stack() as settings:
-        fill(settings, COUNT, wall())  # older than a month they would be dropped again
+        fill(settings, COUNT, wall())  # records older than a month would be dropped by the TTL
         contenders = [
             Contender("neuroflux", "ours", lambda: _rate(settings, "ours")),
             Contender("clickhouse-driver", "limit", lambda: _rate(settings, "bare")),

@@ -1,4 +1,4 @@
-"""Take the best opportunity that is open, if one is."""
+"""Execute the best open arbitrage opportunity, if there is one."""
 
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 

@@ -1,4 +1,4 @@
-"""How every exchange is, and what to do about it."""
+"""Print the health of every exchange, and recommended actions."""
 
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 

@@ -1,4 +1,4 @@
-"""Send an order where it costs least."""
+"""Send an order to the exchange with the best price."""
 
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 

@@ -1,4 +1,4 @@
-"""Bring the portfolio to a target; what would need a transfer between exchanges is proposed, not done."""
+"""Rebalance the portfolio to a target; transfers between exchanges are proposed, not made."""
 
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 

@@ -1,4 +1,4 @@
-"""A bot that takes every opportunity above a profit, for a while: ``python examples/signal_bot.py [SECONDS]``."""
+"""A bot that executes every opportunity above a minimum profit: ``python examples/signal_bot.py [SECONDS]``."""
 
 import sys
 import time
@@ -6,13 +6,13 @@ import time
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 
 MIN_PROFIT = 5.0
-"""USD, net of everything, that an opportunity must promise."""
+"""Minimum net profit of an opportunity, USD."""
 MAX_LOSS = 100.0
-"""USD after which the bot stops."""
+"""Loss in USD after which the bot stops."""
 
 
 def trade(manager: ExchangeManager, seconds: float) -> float:
-    """Trade until the time is over or too much is lost; what was earned, in USD."""
+    """Trade until the time is over or ``MAX_LOSS`` is reached; returns the profit in USD."""
     until, earned, seen = time.monotonic() + seconds, 0.0, set[str]()
     while time.monotonic() < until and earned > -MAX_LOSS:
         for opportunity in manager.scan_arbitrage_opportunities():
@@ -26,7 +26,7 @@ def trade(manager: ExchangeManager, seconds: float) -> float:
                 f"{opportunity['symbol']} {result['status']}: {result['profit_realized']:.2f} of {promised:.2f} USD, "
                 f"naked for {result['risk_assessment']['naked_ms']:.0f} ms {details['reason']}"
             )
-            break  # what else was open is old by now
+            break  # the other opportunities are outdated now
         time.sleep(0.05)
     return earned
 
