@@ -1,4 +1,4 @@
-"""The program says what is wrong in one line and by its exit code: 2 for wrong use, 1 for failure."""
+"""The program reports an error in one line and by its exit code: 2 for wrong use, 1 for failure."""
 
 import json
 import os
@@ -49,20 +49,20 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["run", "--live", "--trade"], "--yes"),
     ],
 )
-def test_wrong_use_is_2_and_one_line(arguments: list[str], named: str) -> None:
+def test_wrong_use_exits_with_2_and_one_line(arguments: list[str], named: str) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert named in done.stderr
 
 
-def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+def test_an_invalid_setting_is_named(tmp_path: Path) -> None:
     done = run("status", NEUROFLUX_EXCHANGES="mtgox", NEUROFLUX_HOME=str(tmp_path))
     assert done.returncode == 2
     assert "NEUROFLUX_EXCHANGES" in done.stderr
 
 
-def test_a_stack_that_does_not_answer_is_1_and_one_line() -> None:
+def test_a_stack_that_does_not_answer_exits_with_1_and_one_line() -> None:
     done = run(
         "order", "buy", "BTC/USD", "1", NEUROFLUX_REGISTRY="http://127.0.0.1:1/apis", NEUROFLUX_KAFKA="127.0.0.1:1"
     )
@@ -71,7 +71,7 @@ def test_a_stack_that_does_not_answer_is_1_and_one_line() -> None:
     assert "registry" in done.stderr
 
 
-def test_an_audit_of_nothing_is_1_and_one_line() -> None:
+def test_an_audit_without_a_stack_exits_with_1_and_one_line() -> None:
     done = run("audit", NEUROFLUX_KAFKA="127.0.0.1:1")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1
@@ -83,9 +83,9 @@ def test_an_audit_of_nothing_is_1_and_one_line() -> None:
     ["run", "up", "down", "status", "logs", "sim", "order", "cancel", "watch", "decode", "halt", "resume", "audit"],
 )
 def test_every_command_has_help(command: str) -> None:
-    told = CliRunner().invoke(app, [command, "--help"])
-    assert told.exit_code == 0
-    assert command in told.stdout
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert command in result.stdout
 
 
 def test_decode_reads_frames_and_writes_events() -> None:
@@ -105,7 +105,7 @@ def test_decode_reads_frames_and_writes_events() -> None:
     assert (error["line"], error["type"]) == (2, "error")
 
 
-def test_decode_takes_any_bytes_in_any_locale() -> None:
+def test_decode_accepts_any_bytes_in_any_locale() -> None:
     lines = [b'{"raw":"\xff\xfe"}', b"\x00\x1c", b'{"raw":"\\ud800"}', '{"raw":"é","dir":"ü"}'.encode(), b"[" * 200_000]
     done = subprocess.run(
         [PROGRAM, "decode", "hyperliquid"],

@@ -1,4 +1,4 @@
-"""Keys on their way into a stack that runs: over a private socket, to those that sign alone, and nowhere else."""
+"""Handover of keys to a running stack: over a private socket, only to signing services, and nowhere else."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ def shown(settings: Settings, name: str) -> str:
     return (settings.home / f"env-{name}").read_text()
 
 
-async def test_only_what_signs_is_given_keys_and_only_what_changes_starts_anew(settings: Settings) -> None:
+async def test_only_signing_services_get_keys_and_only_changed_ones_restart(settings: Settings) -> None:
     names = ("market", "account", "execution", "streams")
     stack = Stack(settings, services=[service(settings, name) for name in names])
     assert not is_here(settings)
@@ -70,18 +70,18 @@ async def test_only_what_signs_is_given_keys_and_only_what_changes_starts_anew(s
 
 
 def arguments(pids: Iterable[int]) -> str:
-    """The command lines of processes, as anybody on the machine sees them."""
+    """The command lines of processes, as any user of the machine sees them."""
     numbers = ",".join(map(str, pids))
     return subprocess.run(["ps", "-o", "args=", "-p", numbers], capture_output=True, text=True, check=True).stdout
 
 
 def found(folder: Path, *secrets: str) -> list[Path]:
-    """The files below a folder that hold one of them."""
+    """The files below a folder that contain one of the secrets."""
     files = [one for one in folder.rglob("*") if one.is_file()]
     return [one for one in files if any(secret.encode() in one.read_bytes() for secret in secrets)]
 
 
-async def test_a_stack_of_another_pipeline_takes_nothing(settings: Settings) -> None:
+async def test_a_stack_of_another_pipeline_refuses_a_handover(settings: Settings) -> None:
     stack = Stack(settings, services=[service(settings, "account")])
     await stack.start()
     try:
@@ -94,12 +94,12 @@ async def test_a_stack_of_another_pipeline_takes_nothing(settings: Settings) -> 
         await stack.stop()
 
 
-async def test_where_none_runs_it_is_said(settings: Settings) -> None:
+async def test_without_a_stack_a_handover_is_unreachable(settings: Settings) -> None:
     with pytest.raises(Unreachable, match="did not accept the handover"):
         await hand_over(settings, GIVEN, 5)
 
 
-async def test_a_line_that_is_no_handover_is_answered(settings: Settings) -> None:
+async def test_an_invalid_handover_is_answered(settings: Settings) -> None:
     stack = Stack(settings, services=[service(settings, "account")])
     await stack.start()
     try:
@@ -123,7 +123,7 @@ async def test_a_path_too_long_for_a_socket_does_not_stop_the_stack(tmp_path: Pa
         await stack.stop()
 
 
-def test_nothing_shows_a_handover() -> None:
+def test_a_handover_has_no_readable_text() -> None:
     assert SECRET not in repr(Handover("kafka", GIVEN))
     assert "keys" not in home.Saved.__struct_fields__
     given: Mapping[str, Mapping[str, str]] = by_service(GIVEN | {"PATH": "/evil"})

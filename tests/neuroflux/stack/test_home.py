@@ -8,7 +8,7 @@ from neuroflux.stack.home import Lock, check_room, run_folder, save, saved
 from neuroflux.stack.supervise.service import ServiceStatus, State
 
 
-def test_one_supervisor_a_home(tmp_path: Path) -> None:
+def test_one_supervisor_per_home(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     first, second = Lock(settings), Lock(settings)
     assert second.holder() == 0
@@ -22,7 +22,7 @@ def test_one_supervisor_a_home(tmp_path: Path) -> None:
     second.release()
 
 
-def test_the_state_is_read_back(tmp_path: Path) -> None:
+def test_a_saved_state_can_be_read(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     assert saved(settings).services == []
     run_folder(settings).mkdir()
@@ -32,7 +32,7 @@ def test_the_state_is_read_back(tmp_path: Path) -> None:
     assert saved(settings).ended_by == "no space"
 
 
-def test_too_little_room_is_one_clear_line(tmp_path: Path) -> None:
+def test_too_little_disk_space_is_one_clear_line(tmp_path: Path) -> None:
     check_room(tmp_path / "not" / "yet", 1)
     with pytest.raises(DiskFull, match=r"MiB left under .*not.*; free some, or set NEUROFLUX_HOME"):
         check_room(tmp_path / "not" / "yet", 1 << 60)

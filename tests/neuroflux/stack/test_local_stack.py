@@ -1,4 +1,4 @@
-"""The real thing: Kafka, registry and ClickHouse, started, killed and started again in a home of their own."""
+"""The real stack: Kafka, registry and ClickHouse, started, killed and restarted in their own home."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ OTHERS = (
     "CREATE TABLE linked (x String) ENGINE = URL('http://127.0.0.1:1', 'LineAsString')",
 )
 WARM_START = 30.0
-"""A loose bound, in seconds: other tests may keep the machine busy. Alone it is under half of that."""
+"""A loose bound in seconds, because other tests may load the machine; without load it takes less than half."""
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +66,10 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def gone(pid: int) -> bool:
-    """A zombie that its new parent has not collected yet is gone too, once its last thread is."""
-    told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
-    return not told or (told.startswith("Z") and "l" not in told)
+def ended(pid: int) -> bool:
+    """Whether a process has ended; so has a zombie, once its last thread has ended."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return not found or (found.startswith("Z") and "l" not in found)
 
 
 async def send(address: str, key: bytes) -> None:
@@ -103,7 +103,7 @@ def subject(settings: Settings) -> str:
         return bytes(answer.read()).decode()
 
 
-async def test_up_brings_all_that_the_stages_find(settings: Settings) -> None:
+async def test_up_creates_all_that_the_stages_need(settings: Settings) -> None:
     states = {one.name: one.state for one in daemon.status(settings)}
     assert states == {
         "kafka": State.READY,
@@ -117,7 +117,7 @@ async def test_up_brings_all_that_the_stages_find(settings: Settings) -> None:
     assert ("neuroflux",) in query(settings, "SHOW DATABASES")
 
 
-def test_the_application_has_a_user_of_its_own(settings: Settings) -> None:
+def test_the_application_has_its_own_user(settings: Settings) -> None:
     assert query(settings, "SELECT currentUser()") == [("neuroflux",)]
 
 
@@ -129,16 +129,16 @@ def test_the_application_owns_its_database_and_nothing_else(settings: Settings, 
 
 @pytest.mark.parametrize("login", ["", "default:@", "neuroflux:neuroflux@", "neuroflux:@"])
 @pytest.mark.parametrize("sql", ["SELECT * FROM system.parts", "CREATE TABLE t (x Int8)", "DROP DATABASE neuroflux"])
-def test_nobody_without_the_password_reads_or_writes(settings: Settings, login: str, sql: str) -> None:
+def test_no_access_without_the_password(settings: Settings, login: str, sql: str) -> None:
     with pytest.raises(ServerException, match=r"Not enough privileges|Authentication failed"):
         ask(settings.clickhouse.replace("//", f"//{login}"), sql)
 
 
-def test_what_other_clients_connect_with_is_told(settings: Settings) -> None:
-    told = connections(settings)
-    assert (told["kafka"], told["registry"]) == (settings.kafka, settings.registry)
-    assert ask(told["clickhouse"], "SELECT currentUser(), currentDatabase()") == [("neuroflux", "neuroflux")]
-    http = urlsplit(told["clickhouse_http"])
+def test_connection_settings_of_other_clients_are_printed(settings: Settings) -> None:
+    found = connections(settings)
+    assert (found["kafka"], found["registry"]) == (settings.kafka, settings.registry)
+    assert ask(found["clickhouse"], "SELECT currentUser(), currentDatabase()") == [("neuroflux", "neuroflux")]
+    http = urlsplit(found["clickhouse_http"])
     asked = urllib.request.Request(
         f"{settings.clickhouse_http}/?{http.query}&query=SELECT%201",
         headers={"Authorization": f"Basic {b64encode(f'{http.username}:{http.password}'.encode()).decode()}"},
@@ -148,7 +148,7 @@ def test_what_other_clients_connect_with_is_told(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("name", ["clickhouse", "kafka"])
-def test_a_killed_service_comes_back(settings: Settings, name: str) -> None:
+def test_a_killed_service_is_restarted(settings: Settings, name: str) -> None:
     before = status(settings, name)
     os.kill(before.pid, signal.SIGKILL)
     until(lambda: status(settings, name).restarts == before.restarts + 1)
@@ -156,13 +156,13 @@ def test_a_killed_service_comes_back(settings: Settings, name: str) -> None:
     assert status(settings, name).pid != before.pid
 
 
-def test_each_has_a_log(settings: Settings) -> None:
+def test_each_service_has_a_log(settings: Settings) -> None:
     for name in ("kafka", "registry", "clickhouse", "setup", "supervisor"):
         assert daemon.log_path(settings, name).exists()
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-async def test_a_stop_leaves_no_process_and_loses_nothing(settings: Settings, tie: int, end: signal.Signals) -> None:
+async def test_a_stop_leaves_no_process_and_loses_no_data(settings: Settings, tie: int, end: signal.Signals) -> None:
     supervisor = home.Lock(settings).holder()
     pids = [one.pid for one in daemon.status(settings) if one.pid]
     table, schema = f"kept_{end.name}", subject(settings)
@@ -171,7 +171,7 @@ async def test_a_stop_leaves_no_process_and_loses_nothing(settings: Settings, ti
     await send(settings.kafka, table.encode())
 
     os.kill(supervisor, end)
-    await asyncio.to_thread(until, lambda: all(map(gone, [supervisor, *pids])), 15)
+    await asyncio.to_thread(until, lambda: all(map(ended, [supervisor, *pids])), 15)
     assert home.Lock(settings).holder() == 0
     assert {one.state for one in daemon.status(settings)} == {State.STOPPED}
 

@@ -31,7 +31,7 @@ def test_stages_know_every_broker(tmp_path: Path) -> None:
     assert {one.env["NEUROFLUX_KAFKA"] for one in (setup, *stages(settings, 3)[1:])} == {every}
 
 
-def test_only_what_signs_is_run_with_keys(tmp_path: Path) -> None:
+def test_only_signing_stages_get_keys(tmp_path: Path) -> None:
     with_keys = {one.name for one in stages(Settings(home=tmp_path)) if "neuroflux.stack.demo_keys" in one.command}
     assert with_keys == {"account", "execution"}
 
@@ -41,9 +41,7 @@ def test_the_seed_and_port_of_the_exchanges(tmp_path: Path) -> None:
     assert sim.command[-4:] == ("--port", "7777", "--seed", "5")
 
 
-def test_live_prices_are_the_exchanges_own_and_orders_are_on_paper(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_paper_trading_uses_live_prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("NEUROFLUX_BINANCE_REST_URL=https://live\nNEUROFLUX_BINANCE_API_KEY=real\n")
     monkeypatch.setenv("NEUROFLUX_HYPERLIQUID_SECRET_KEY", "real")

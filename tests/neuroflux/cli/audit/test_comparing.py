@@ -1,4 +1,4 @@
-"""Each kind of figure: equal on both sides it agrees, and spoiled it is found by its name."""
+"""Each kind of figure: equal values agree, and a changed one is found by its name."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def differing(reported: Reported, own: Exchanges = EXCHANGES) -> set[tuple[str, 
     return {(one.key.what, one.key.source) for one in found(reported, own) if one.verdict is Verdict.DIFFERS}
 
 
-def test_equal_figures_all_agree() -> None:
+def test_equal_figures_agree() -> None:
     assert {one.verdict for one in found(REPORTED)} == {Verdict.AGREES}
     assert len(found(REPORTED)) >= 20
 
@@ -157,7 +157,7 @@ def _answer(**changes: Any) -> dict[str, Any]:
         ("rows", "ClickHouse", {"counts": {"fills": (3, 0, 2)}}),
     ],
 )
-def test_each_figure_that_is_spoiled_is_found(what: str, source: str, spoiled: dict[str, Any]) -> None:
+def test_each_changed_figure_is_found(what: str, source: str, spoiled: dict[str, Any]) -> None:
     assert (what, source) in differing(replace(REPORTED, **spoiled))
 
 
@@ -171,8 +171,8 @@ def test_each_figure_that_is_spoiled_is_found(what: str, source: str, spoiled: d
         ("order state", "order_events", _account(orders={})),
     ],
 )
-def test_what_the_exchange_no_longer_has_is_found(what: str, source: str, own: Exchanges) -> None:
-    """What a complete answer leaves out is 0 there."""
+def test_an_entry_missing_at_the_exchange_is_found(what: str, source: str, own: Exchanges) -> None:
+    """An entry missing in a complete answer is 0 at the exchange."""
     assert (what, source) in differing(REPORTED, own)
 
 
@@ -181,7 +181,7 @@ def test_a_dead_letter_may_be_stored_or_not(rows: int) -> None:
     assert differing(replace(REPORTED, counts={"fills": (3, 1, rows)})) == set()
 
 
-def test_an_order_under_way_is_in_flight() -> None:
+def test_an_order_being_sent_is_in_flight() -> None:
     sending = replace(REPORTED, legs=[Leg(*NAME, "c9", "buy", "sending", Decimal(0))], fills=[])
     (one,) = (one for one in found(sending) if one.key.what == "order state")
     assert (one.verdict, one.reason) == (Verdict.IN_FLIGHT, "the order is being sent")
@@ -196,15 +196,15 @@ def test_an_order_newer_than_the_exchanges_list_is_in_flight(time: int, verdict:
     assert {judged_now[what].verdict for what in ("order state", "filled quantity", "fill")} == {verdict}
 
 
-def test_an_account_that_trades_with_itself_has_two_fills_of_one_trade() -> None:
+def test_a_self_trade_has_two_fills() -> None:
     sold, own = replace(FILL, side=Side.SELL), replace(OWN_FILL, side="sell")
-    told = replace(REPORTED, fills=[FILL, sold])
+    ours = replace(REPORTED, fills=[FILL, sold])
     both = _account(fills={("XUSDC", "t1", "buy"): OWN_FILL, ("XUSDC", "t1", "sell"): own})
-    assert differing(told, both) == set()
-    assert ("fill", "fills") in differing(told), "the exchange has one of them alone"
+    assert differing(ours, both) == set()
+    assert ("fill", "fills") in differing(ours), "the exchange has one of them alone"
 
 
-def test_fills_and_orders_of_others_are_no_differences_and_counted() -> None:
+def test_fills_and_orders_of_other_clients_are_counted_not_compared() -> None:
     other, foreign = replace(OWN_FILL, order="99"), replace(OWN_ORDER, number="99", state="open")
     fills = {("XUSDC", "t1", "buy"): OWN_FILL, ("XUSDC", "t9", "buy"): other}
     own = _account(fills=fills, orders={"c1": OWN_ORDER, "theirs": foreign})
@@ -212,7 +212,7 @@ def test_fills_and_orders_of_others_are_no_differences_and_counted() -> None:
     assert open_elsewhere(REPORTED, own) == {"a": 1}
 
 
-def test_readings_in_which_an_exchange_did_not_answer_do_not_excuse_itsfigures() -> None:
+def test_readings_without_an_answer_do_not_excuse_a_difference() -> None:
     wrong = replace(REPORTED, balances={})
     silent: Exchanges = {"a": Own(None, {})}
     asked = [EXCHANGES, EXCHANGES, silent, EXCHANGES, EXCHANGES]
@@ -224,15 +224,13 @@ def test_readings_in_which_an_exchange_did_not_answer_do_not_excuse_itsfigures()
 @pytest.mark.parametrize(
     ("state", "filled", "agrees"), [("expired", 0, True), ("expired", 1, False), ("filled", 0, False)]
 )
-def test_an_order_that_never_came_to_the_exchange_has_ended_without_a_fill(
-    state: str, filled: int, agrees: bool
-) -> None:
+def test_an_order_that_never_reached_the_exchange_ended_without_a_fill(state: str, filled: int, agrees: bool) -> None:
     lost = Leg(*NAME, "c9", "buy", state, Decimal(filled))
-    told = replace(REPORTED, legs=[*REPORTED.legs, lost])
-    assert (not differing(told)) is agrees
+    ours = replace(REPORTED, legs=[*REPORTED.legs, lost])
+    assert (not differing(ours)) is agrees
 
 
-def test_what_was_never_read_is_named_with_its_reason() -> None:
+def test_unread_parts_are_listed_with_a_reason() -> None:
     place = ("a", "account")
     assert unchecked([ExchangeReadings({}, {place: "no keys"})] * 3) == ["a account: no keys"]
     assert unchecked([ExchangeReadings({}, {place: "once"}), ExchangeReadings({}, {}), ExchangeReadings({}, {})]) == []
@@ -275,7 +273,7 @@ def wrong_in(one: SignalRecords, reported: Reported = LISTED) -> set[str]:
     return {each.key.what for each in judge([dict(signals(reported, [one]))]) if each.verdict is Verdict.DIFFERS}
 
 
-def test_a_signal_is_what_its_records_make_it() -> None:
+def test_a_signal_agrees_with_its_records() -> None:
     assert wrong_in(MADE) == set()
     assert len(list(signals(LISTED, [MADE]))) == 6
 
@@ -289,12 +287,12 @@ def test_a_signal_has_the_fees_of_its_time() -> None:
 @pytest.mark.parametrize(
     "field", ["buy_price", "sell_price", "gross_profit", "fees", "conversion_cost", "expected_profit"]
 )
-def test_a_signal_that_is_off_is_found(field: str) -> None:
+def test_a_wrong_signal_is_found(field: str) -> None:
     off = replace(MADE.signal, **{field: getattr(MADE.signal, field) * 1.001 + 0.001})
     assert field in wrong_in(replace(MADE, signal=off))
 
 
-def test_a_newer_quote_stands_before_the_book() -> None:
+def test_a_newer_quote_replaces_the_top_of_the_book() -> None:
     newer = replace(QUOTE, ask_price=101.5, ask_size=9.0, sequence=9)
     one = replace(MADE, quotes={**MADE.quotes, NAME: newer})
     assert "buy_price" in wrong_in(one), "101.5 is now paid for both"
@@ -302,6 +300,6 @@ def test_a_newer_quote_stands_before_the_book() -> None:
     assert wrong_in(older) == set()
 
 
-def test_a_signal_whose_records_are_not_there_is_named() -> None:
+def test_a_signal_without_its_records_is_incomplete() -> None:
     (one,) = judge([dict(signals(LISTED, [replace(MADE, books={})]))])
     assert (one.verdict, one.key.what) == (Verdict.IN_FLIGHT, "causes")

@@ -1,4 +1,4 @@
-"""Who can be asked, with whose keys; what can't be read is named with its reason."""
+"""Which exchanges can be read, and with which keys; what can't be read is listed with its reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def ways_of(served: Served, home: Path) -> list[Access]:
     return await asyncio.to_thread(accesses, settings_of(served.url, home))
 
 
-async def test_the_simulator_s_own_account_is_asked(served: Served, tmp_path: Path) -> None:
+async def test_the_account_of_the_simulator_is_read(served: Served, tmp_path: Path) -> None:
     async with ExchangeReader(await ways_of(served, tmp_path)) as asker:
         asked = await asker.read(NAMES, NAMES, wall() - 60_000_000)
     assert asked.unread == {}
@@ -47,7 +47,7 @@ async def test_the_simulator_s_own_account_is_asked(served: Served, tmp_path: Pa
 
 
 async def test_two_audits_in_a_minute_leave_room_to_trade(served: Served, tmp_path: Path) -> None:
-    """Trading shares the rate limit."""
+    """The audit shares the rate limit with trading."""
     ways, quoted = await ways_of(served, tmp_path), {**NAMES, "hyperliquid": COINS}
     for _ in range(2):
         async with ExchangeReader(ways) as asker:
@@ -60,15 +60,15 @@ async def test_two_audits_in_a_minute_leave_room_to_trade(served: Served, tmp_pa
 
 
 @pytest.mark.parametrize("milliseconds", [-20_000, 20_000])
-async def test_a_clock_that_is_off_hides_nothing(served: Served, tmp_path: Path, milliseconds: int) -> None:
-    """What is signed is of the exchange's own time."""
+async def test_a_skewed_clock_hides_nothing(served: Served, tmp_path: Path, milliseconds: int) -> None:
+    """Requests are signed with the exchange's own time."""
     served.simulation.faults.add(f'{{"exchange":"binanceusdm","fault":"skew","ms":{milliseconds}}}'.encode())
     async with ExchangeReader(await ways_of(served, tmp_path)) as asker:
         asked = await asker.read(NAMES, NAMES, wall() - 60_000_000)
     assert asked.unread == {}
 
 
-async def test_an_exchange_that_fails_is_named_and_the_others_are_read(served: Served, tmp_path: Path) -> None:
+async def test_a_failing_exchange_is_listed_and_the_others_are_read(served: Served, tmp_path: Path) -> None:
     served.simulation.faults.add(b'{"exchange":"binance","fault":"http_5xx","count":100}')
     async with ExchangeReader(await ways_of(served, tmp_path)) as asker:
         asked = await asker.read(NAMES, NAMES, wall())
@@ -77,7 +77,7 @@ async def test_an_exchange_that_fails_is_named_and_the_others_are_read(served: S
     assert asked.exchanges["hyperliquid"].account is not None
 
 
-async def test_an_account_without_keys_is_named(served: Served, tmp_path: Path) -> None:
+async def test_an_account_without_keys_is_listed(served: Served, tmp_path: Path) -> None:
     first, *others = await ways_of(served, tmp_path)
     async with ExchangeReader([replace(first, keys=None), *others]) as asker:
         asked = await asker.read(NAMES, NAMES, wall())
@@ -85,7 +85,7 @@ async def test_an_account_without_keys_is_named(served: Served, tmp_path: Path) 
     assert asked.exchanges["binance"].tops, "prices need no keys"
 
 
-def test_where_no_simulator_runs_the_user_s_keys_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_simulator_the_user_s_keys_are_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NEUROFLUX_BINANCE_API_KEY", "key")
     monkeypatch.setenv("NEUROFLUX_BINANCE_SECRET_KEY", "secret")
     ways = {one.exchange: one for one in accesses(settings_of("http://127.0.0.1:1", tmp_path))}

@@ -1,4 +1,4 @@
-"""The readers of the exchanges' own answers, against the simulator's ledger: a second parser, held to the truth."""
+"""The readers of the exchanges' own answers, against the simulator's ledger: a second, independent parser."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def of(run: Run, exchange_id: str) -> Account:
 
 
 @pytest.mark.parametrize("exchange_id", EXCHANGES)
-async def test_an_account_is_the_exchange_s_ledger(exchange_id: str) -> None:
+async def test_an_account_equals_the_exchange_s_ledger(exchange_id: str) -> None:
     async with opened_run(3) as run:
         await run.perform()
         account, sim = of(run, exchange_id), run.simulation.exchange(exchange_id)
@@ -54,12 +54,16 @@ async def test_an_account_is_the_exchange_s_ledger(exchange_id: str) -> None:
     placed = {client_id for _, client_id in account.placed}
     states = {"new": "open", "partially_filled": "open", "filled": "filled", "canceled": "ended", "expired": "ended"}
     for order in (one for one in sim.orders.values() if one.client_order_id in placed):
-        told = own.orders[order.client_order_id]
-        assert (told.number, told.filled, told.state) == (str(order.order_id), order.filled, states[order.state])
+        found = own.orders[order.client_order_id]
+        assert (found.number, found.filled, found.state) == (
+            str(order.order_id),
+            order.filled,
+            states[order.state],
+        )
 
 
 @pytest.mark.parametrize("exchange_id", EXCHANGES)
-async def test_free_funds_are_what_the_exchange_lets_be_spent(exchange_id: str) -> None:
+async def test_free_funds_are_what_the_exchange_lets_an_account_spend(exchange_id: str) -> None:
     async with opened_run(3) as run:
         await run.perform()
         account, sim = of(run, exchange_id), run.simulation.exchange(exchange_id)
@@ -85,7 +89,7 @@ async def test_tops_are_those_of_the_books(exchange_id: str) -> None:
 
 
 @pytest.mark.parametrize("exchange_id", EXCHANGES)
-def test_what_is_no_answer_is_an_error_that_is_ours(exchange_id: str) -> None:
+def test_an_invalid_answer_raises_our_error(exchange_id: str) -> None:
     own = own_answers(exchange_id)
     tags = ("account", "mode", "spot", "perpetuals", "positions")
     refused = b'{"code":-2015,"msg":"Invalid API-key"}'
@@ -96,8 +100,8 @@ def test_what_is_no_answer_is_an_error_that_is_ours(exchange_id: str) -> None:
             own.account([Answer(Request("GET", "/", tag=tag), 200, body) for tag in tags])
 
 
-def test_one_account_for_everything_is_not_counted_twice() -> None:
-    """Hyperliquid's unified account: the collateral stands in the spot state and in the account value."""
+def test_a_unified_account_is_not_counted_twice() -> None:
+    """Hyperliquid's unified account: the collateral is in the spot state and in the account value."""
     own = own_answers("hyperliquid")
     spot = {"balances": [{"coin": "USDC", "token": 0, "total": "1000", "hold": "200"}]}
     sums = {"accountValue": "1000", "totalNtlPos": "3000", "totalMarginUsed": "200"}
@@ -113,7 +117,7 @@ def test_one_account_for_everything_is_not_counted_twice() -> None:
     assert own.account([*answers[:2], Answer(answers[2].request, 200, none)]).balances["USDC"].free is None
 
 
-def test_shares_of_an_outcome_and_a_negative_hold_do_not_end_the_reading() -> None:
+def test_outcome_shares_and_a_negative_hold_are_read() -> None:
     """HIP-4: a row without a token; portfolio margin: what may be borrowed is subtracted from the hold."""
     shares = {"coin": "+120", "total": "100", "hold": "0"}
     dollars = {"coin": "USDC", "token": 0, "total": "100", "hold": "-500"}

@@ -1,4 +1,4 @@
-"""What the command prints, and what it exits with: 1 for a difference, 0 for none."""
+"""The output of the command and its exit code: 1 for a difference, 0 for none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IN_FLIGHT = Finding(KEY._replace(what="free"), FIGURE, Verdict.IN_FLIGHT, "agree
 DIFFERS = Finding(KEY._replace(what="position"), FIGURE, Verdict.DIFFERS)
 
 
-def told(
+def run_audit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], findings: list[Finding], *options: str
 ) -> tuple[int, str, str]:
     async def found(settings: Settings) -> Audit:
@@ -34,10 +34,10 @@ def told(
     return int(ended.value.code or 0), out, err
 
 
-def test_a_difference_is_1_and_shown_with_both_values_its_tolerance_and_why(
+def test_a_difference_exits_with_1_and_shows_values_tolerance_and_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, err = told(monkeypatch, capsys, [AGREES, IN_FLIGHT, DIFFERS])
+    code, out, err = run_audit(monkeypatch, capsys, [AGREES, IN_FLIGHT, DIFFERS])
     assert code == 1
     assert err == "neuroflux: 1 figures differ from the exchanges' own\n"
     shown = out.splitlines()
@@ -48,10 +48,10 @@ def test_a_difference_is_1_and_shown_with_both_values_its_tolerance_and_why(
     assert len(shown) == 5, "what agrees is counted, and not listed"
 
 
-def test_none_is_0_and_json_is_an_object_a_line(
+def test_no_difference_exits_with_0_and_json_is_an_object_per_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, out, err = told(monkeypatch, capsys, [AGREES, IN_FLIGHT], "--json")
+    code, out, err = run_audit(monkeypatch, capsys, [AGREES, IN_FLIGHT], "--json")
     assert (code, err) == (0, "")
     first, *_, last = (json.loads(line) for line in out.splitlines())
     assert (first["kind"], first["what"], first["reported"], first["own"]) == ("in flight", "free", "1.10", ["1", "1"])

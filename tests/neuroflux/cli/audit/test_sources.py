@@ -1,4 +1,4 @@
-"""Where a dead letter says that its record stood; anybody may have written it."""
+"""The position of a dead letter's record, from its headers, which any client may have written."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def test_a_dead_letter_names_its_record() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"topic": b"\xff"}, {"partition": None}, {"offset": b""}, {"offset": b"1e3"}, {"partition": b"\xff"}]
 )
-def test_one_that_can_not_be_read_names_none(wrong: dict[str, bytes | None]) -> None:
+def test_unreadable_headers_name_no_record(wrong: dict[str, bytes | None]) -> None:
     assert source_of(WHOLE | wrong) is None
 
 
-def test_one_without_headers_names_none() -> None:
+def test_missing_headers_name_no_record() -> None:
     assert source_of({}) is None

@@ -1,4 +1,4 @@
-"""Before real money: what is shown, what is asked of the exchanges, and who says yes."""
+"""Confirmation of live trading: the summary, the check of key rights, and the answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PROGRAM = (sys.executable, "-m", "neuroflux")
 
 @pytest.fixture
 async def exchanges(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Served]:
-    """A simulator where the settings have the real exchanges, and the keys of its accounts."""
+    """A simulator at the addresses of the real exchanges, and the keys of its accounts."""
     monkeypatch.chdir(tmp_path)
     async with serve(0, seed=1) as served:
         keys = key_variables(await asyncio.to_thread(demo_accounts, served.url))
@@ -53,7 +53,7 @@ async def set_fault(served: Served, name: str, exchange: str = "binance") -> Non
             assert answer.status == 200
 
 
-async def test_a_key_that_only_trades_is_taken(exchanges: Served) -> None:
+async def test_a_key_with_trading_rights_only_is_accepted(exchanges: Served) -> None:
     found = await live_accounts(load_settings())
     assert {one.exchange: one.rights and one.rights.withdraws for one in found} == {
         "binance": False,
@@ -64,10 +64,10 @@ async def test_a_key_that_only_trades_is_taken(exchanges: Served) -> None:
     confirm(load_settings(), found, yes=True, allow_withdrawals=False)
 
 
-async def test_a_key_that_may_withdraw_is_refused_unless_that_is_said(
+async def test_a_key_with_withdrawal_rights_is_refused_unless_allowed(
     exchanges: Served, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key of USDⓈ-M is asked about where spot is."""
+    """The rights of a USDⓈ-M key are queried at the spot address."""
     await set_fault(exchanges, "withdrawals")
     found = await live_accounts(load_settings())
     with pytest.raises(Refused, match=r'binance: clear "Enable Withdrawals".*; binanceusdm: .*--allow-withdrawals'):
@@ -76,7 +76,7 @@ async def test_a_key_that_may_withdraw_is_refused_unless_that_is_said(
     assert "ALLOWED: clear" in capsys.readouterr().err
 
 
-async def test_hyperliquids_own_key_may_withdraw_and_an_agents_may_not(
+async def test_hyperliquids_account_key_may_withdraw_and_an_agent_key_may_not(
     exchanges: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = address_of(PrivateKey(bytes.fromhex(OWN)).public_key)
@@ -98,7 +98,7 @@ async def test_hyperliquids_own_key_may_withdraw_and_an_agents_may_not(
         ("NEUROFLUX_BINANCE_TESTNET", "1", "testnets do not say"),
     ],
 )
-async def test_what_could_not_be_checked_is_said(
+async def test_an_unchecked_key_is_reported_as_such(
     exchanges: Served, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -116,8 +116,8 @@ async def test_a_malformed_answer_is_no_permission(exchanges: Served) -> None:
 
 def account(testnet: bool = False, withdraws: bool | None = False, keys: str = "key abcd…wxyz") -> LiveAccount:
     addresses = ("https://rest", "wss://prices", "wss://account")
-    told = KeyRights(withdraws, "why") if keys else None
-    return LiveAccount("binance", keys, testnet, True, addresses, told)
+    rights = KeyRights(withdraws, "why") if keys else None
+    return LiveAccount("binance", keys, testnet, True, addresses, rights)
 
 
 def test_mode_account_addresses_and_limits_are_shown() -> None:
@@ -138,14 +138,14 @@ def test_mode_account_addresses_and_limits_are_shown() -> None:
     assert rows([account(testnet=True)], Settings().order_limits(live=True))[0][2] == "testnet"
 
 
-def test_on_a_testnet_there_is_nothing_to_take_away() -> None:
+def test_withdrawal_rights_are_accepted_on_a_testnet() -> None:
     check_withdrawals([account(testnet=True, withdraws=True)])
     with pytest.raises(Refused):
         check_withdrawals([account(withdraws=True)])
 
 
 async def typed(text: str, home: Path, **more: str) -> tuple[int, str]:
-    """``up --live --trade`` on a terminal, and what is typed there: how it ended, and what it said."""
+    """Run ``up --live --trade`` on a terminal with this input: the exit code and the output."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "NEUROFLUX_HOME": str(home), "PYTHONPATH": str(ROOT), **more}
     running = await asyncio.create_subprocess_exec(
@@ -159,7 +159,7 @@ async def typed(text: str, home: Path, **more: str) -> tuple[int, str]:
     return running.returncode, said.decode()
 
 
-async def test_who_says_no_has_seen_everything_and_started_nothing(exchanges: Served, tmp_path: Path) -> None:
+async def test_no_as_an_answer_starts_nothing(exchanges: Served, tmp_path: Path) -> None:
     code, said = await typed("no\n", tmp_path / "home")
     assert (code, (tmp_path / "home").exists()) == (1, False)
     for shown in ("REAL EXCHANGE", exchanges.url, "100.00 USD", "not allowed", "nothing was started"):
@@ -168,8 +168,8 @@ async def test_who_says_no_has_seen_everything_and_started_nothing(exchanges: Se
     assert os.environ["NEUROFLUX_BINANCE_API_KEY"] not in said
 
 
-async def test_who_says_yes_goes_on(exchanges: Served, tmp_path: Path) -> None:
-    """As far as the first port that is taken."""
+async def test_yes_as_an_answer_continues(exchanges: Served, tmp_path: Path) -> None:
+    """The start continues up to the first port that is taken."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free_port()))
         taken.listen()

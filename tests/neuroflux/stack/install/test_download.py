@@ -1,4 +1,4 @@
-"""The downloader against a server that knows ranges, breaks connections and answers with errors."""
+"""The downloader against a server that supports ranges, breaks connections and returns errors."""
 
 import asyncio
 import hashlib
@@ -61,10 +61,10 @@ async def repository() -> AsyncIterator[Repository]:
 
 
 async def fetch(repository: Repository, folder: Path, *wanted: Artifact) -> int:
-    """Returns how many bytes the progress was told of."""
-    told: list[int] = []
-    await asyncio.to_thread(fetch_all, wanted, folder, repository.address, told.append)
-    return sum(told)
+    """Download; returns the number of bytes reported as progress."""
+    reported: list[int] = []
+    await asyncio.to_thread(fetch_all, wanted, folder, repository.address, reported.append)
+    return sum(reported)
 
 
 def names(folder: Path) -> list[str]:
@@ -77,20 +77,20 @@ async def test_several_files_and_the_progress(repository: Repository, tmp_path: 
     assert (tmp_path / "b-1.jar").read_bytes() == CONTENT
 
 
-async def test_what_is_there_is_not_asked_for(repository: Repository, tmp_path: Path) -> None:
+async def test_existing_files_are_not_requested(repository: Repository, tmp_path: Path) -> None:
     await fetch(repository, tmp_path, artifact())
     await fetch(repository, tmp_path, artifact())
     assert len(repository.ranges) == 1
 
 
-async def test_a_part_is_gone_on_with(repository: Repository, tmp_path: Path) -> None:
+async def test_a_partial_file_is_resumed(repository: Repository, tmp_path: Path) -> None:
     (tmp_path / "part-1.jar.part").write_bytes(CONTENT[:1000])
     assert await fetch(repository, tmp_path, artifact()) == len(CONTENT)
     assert repository.ranges == ["bytes=1000-"]
     assert (tmp_path / "part-1.jar").read_bytes() == CONTENT
 
 
-async def test_a_server_without_ranges_begins_anew(repository: Repository, tmp_path: Path) -> None:
+async def test_a_server_without_ranges_restarts_the_file(repository: Repository, tmp_path: Path) -> None:
     async def whole(request: web.Request) -> web.Response:
         return web.Response(body=CONTENT)
 
@@ -100,12 +100,12 @@ async def test_a_server_without_ranges_begins_anew(repository: Repository, tmp_p
     assert (tmp_path / "part-1.jar").read_bytes() == CONTENT
 
 
-async def test_a_part_that_is_too_long_begins_anew(repository: Repository, tmp_path: Path) -> None:
+async def test_a_partial_file_that_is_too_long_is_restarted(repository: Repository, tmp_path: Path) -> None:
     (tmp_path / "part-1.jar.part").write_bytes(CONTENT + b"more")
     assert await fetch(repository, tmp_path, artifact()) == len(CONTENT)
 
 
-async def test_a_connection_that_breaks_is_gone_on_with(repository: Repository, tmp_path: Path) -> None:
+async def test_a_broken_connection_is_resumed(repository: Repository, tmp_path: Path) -> None:
     async def break_off(request: web.Request) -> web.StreamResponse:
         repository.answer = repository.whole_or_rest
         response = web.StreamResponse(headers={"Content-Length": str(len(CONTENT))})
@@ -122,14 +122,14 @@ async def test_a_connection_that_breaks_is_gone_on_with(repository: Repository, 
     assert (tmp_path / "part-1.jar").read_bytes() == CONTENT
 
 
-async def test_a_wrong_checksum_is_refused_and_not_kept(repository: Repository, tmp_path: Path) -> None:
+async def test_a_wrong_checksum_is_refused_and_deleted(repository: Repository, tmp_path: Path) -> None:
     with pytest.raises(DownloadFailed, match=r"part-1\.jar is not the locked file"):
         await fetch(repository, tmp_path, artifact(sha256="0" * 64))
     assert names(tmp_path) == []
 
 
-async def test_more_than_was_locked_is_read_no_further(repository: Repository, tmp_path: Path) -> None:
-    """A server that goes on for ever would fill the disk before any checksum was looked at."""
+async def test_reading_stops_at_the_locked_size(repository: Repository, tmp_path: Path) -> None:
+    """An endless answer would fill the disk before the checksum is verified."""
     sent = 0
 
     async def endless(request: web.Request) -> web.StreamResponse:
@@ -172,7 +172,7 @@ async def test_a_missing_file_is_one_clear_line(repository: Repository, tmp_path
     assert len(repository.ranges) == 1, "it is not there, and will not be"
 
 
-async def test_an_overloaded_server_is_asked_again(repository: Repository, tmp_path: Path) -> None:
+async def test_an_overloaded_server_is_retried(repository: Repository, tmp_path: Path) -> None:
     async def later(request: web.Request) -> web.Response:
         repository.answer = repository.whole_or_rest
         return web.Response(status=503)
@@ -182,7 +182,9 @@ async def test_an_overloaded_server_is_asked_again(repository: Repository, tmp_p
     assert len(repository.ranges) == 2
 
 
-def test_no_server_keeps_the_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
+def test_an_unreachable_server_keeps_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
     monkeypatch.setattr(download, "ATTEMPTS", 2)
     (tmp_path / "part-1.jar.part").write_bytes(CONTENT[:10])
     with pytest.raises(DownloadFailed, match=r"part-1\.jar can't be fetched: the repository can't be reached"):
@@ -190,7 +192,7 @@ def test_no_server_keeps_the_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (tmp_path / "part-1.jar.part").read_bytes() == CONTENT[:10]
 
 
-async def test_an_interruption_keeps_what_came(repository: Repository, tmp_path: Path) -> None:
+async def test_an_interruption_keeps_the_partial_file(repository: Repository, tmp_path: Path) -> None:
     stalled = threading.Event()
 
     async def stall(request: web.Request) -> web.StreamResponse:

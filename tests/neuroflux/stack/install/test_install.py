@@ -36,7 +36,7 @@ def refuse_to_fetch(wanted: Iterable[Artifact], folder: Path, base: str, advance
     raise AssertionError("nothing is missing")
 
 
-def test_an_archive_is_unpacked_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_is_unpacked_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "fetch_all", pretend_to_fetch)
     (tmp_path / "app-1-all.unpacking").mkdir()
     (tmp_path / "app-1-all.unpacking" / "left-behind").touch()
@@ -45,7 +45,7 @@ def test_an_archive_is_unpacked_as_a_whole(tmp_path: Path, monkeypatch: pytest.M
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "app-1-all"]
 
 
-def test_what_is_there_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_files_need_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "fetch_all", refuse_to_fetch)
     (tmp_path / "app-1-all").mkdir()
     install.install([APP], tmp_path, print)

@@ -21,7 +21,7 @@ def test_a_bad_line_is_named(line: str) -> None:
         parse(f"# first\n{line}")
 
 
-def test_the_lock_holds_what_the_services_need() -> None:
+def test_the_lock_file_has_all_that_the_services_need() -> None:
     kafka = {artifact.name: artifact for artifact in artifacts("kafka")}
     assert {"kafka_2.13", "kafka-clients", "kafka-metadata", "kafka-raft", "log4j-slf4j-impl"} <= kafka.keys()
     assert kafka["kafka_2.13"].version.startswith("4.")

@@ -1,4 +1,4 @@
-"""The archives of loaded classes: which fits what, and who writes it."""
+"""The archives of loaded classes: their names, and the run that writes them."""
 
 import os
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_an_archive_is_for_one_set_of_classes() -> None:
     assert archive("kafka", cache, "a.jar").parent == cache
 
 
-def test_homes_and_brokers_share_it(tmp_path: Path) -> None:
+def test_homes_and_brokers_share_an_archive(tmp_path: Path) -> None:
     one, *three = kafka(Settings(home=tmp_path / "a"), 1) + kafka(Settings(home=tmp_path / "b"), 3)
     assert {broker.archive for broker in three} == {one.archive}
     assert f"-XX:AOTCache={one.archive}" in one.command
@@ -42,18 +42,18 @@ def test_the_training_run_writes_beside_it(tmp_path: Path) -> None:
     assert trained.archive is None, "else it would be trained again, for ever"
 
 
-async def test_a_training_that_fails_is_told_and_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_training_is_reported_and_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def only_the_broker(settings: Settings) -> list[Service]:
         return kafka(settings, 1)
 
     async def refuse(stack: Stack) -> None:
         raise StackError("no broker today")
 
-    told: list[str] = []
+    lines: list[str] = []
     monkeypatch.setattr(class_archive, "infrastructure", only_the_broker)
     monkeypatch.setattr(Stack, "start", refuse)
-    await train(Settings(home=tmp_path / "home", cache=tmp_path), told.append)
-    assert "no broker today" in told[-1]
+    await train(Settings(home=tmp_path / "home", cache=tmp_path), lines.append)
+    assert "no broker today" in lines[-1]
     assert [(path.suffix, path.stat().st_size) for path in kept(tmp_path)] == [(".aot", 0)]
 
 

@@ -27,7 +27,7 @@ def test_the_user_of_the_setting_is_made(tmp_path: Path) -> None:
     assert [ip.text for ip in tree.findall("users/default/networks/ip")] == ["127.0.0.1", "::1"]
 
 
-def test_where_the_setting_names_no_user_the_home_has_one(tmp_path: Path) -> None:
+def test_without_a_user_in_the_setting_the_home_has_one(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     make_login(settings)
     tree = ET.fromstring(users(settings))

@@ -1,4 +1,4 @@
-"""What a confined process can't do, tried by one that is confined."""
+"""The restrictions of a confined process, tried by such a process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ print(tried(lambda: socket.create_server(("127.0.0.1", 0)).close()))
 
 
 @pytest.mark.skipif(version() < TCP_SINCE, reason="this kernel's Landlock does not refuse TCP, or there is none")
-def test_only_what_is_named_can_be_touched(tmp_path: Path) -> None:
+def test_only_listed_files_and_ports_are_accessible(tmp_path: Path) -> None:
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     for folder in (inside / "readable", inside / "writable", outside):
         folder.mkdir(parents=True)
@@ -67,7 +67,7 @@ def test_only_what_is_named_can_be_touched(tmp_path: Path) -> None:
     ]
 
 
-def test_where_the_kernel_has_no_landlock_nothing_is_refused_and_it_is_said(
+def test_without_landlock_nothing_is_refused_and_a_warning_is_printed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")

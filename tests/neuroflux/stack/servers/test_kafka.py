@@ -12,7 +12,7 @@ def as_dict(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def test_one_broker_keeps_one_copy() -> None:
+def test_one_broker_stores_one_replica() -> None:
     (node,) = brokers("127.0.0.1:9092", 1)
     config = as_dict(properties(node, [node], Path("/home/kafka/1"), {}))
     assert config["listeners"] == "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"
@@ -23,7 +23,7 @@ def test_one_broker_keeps_one_copy() -> None:
     assert config["group.initial.rebalance.delay.ms"] == "0"
 
 
-def test_three_brokers_keep_three_copies() -> None:
+def test_three_brokers_store_three_replicas() -> None:
     nodes = brokers("127.0.0.1:9092", 3)
     assert bootstrap(nodes) == "127.0.0.1:9092,127.0.0.1:9102,127.0.0.1:9112"
     config = as_dict(properties(nodes[2], nodes, Path("/kafka/3"), {}))

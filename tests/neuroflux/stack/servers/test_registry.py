@@ -9,7 +9,7 @@ from neuroflux.stack.access import PRINCIPALS, SETUP
 from neuroflux.stack.servers.registry import access, environment, registry
 
 
-def test_ids_are_on_disk_before_they_are_given() -> None:
+def test_ids_are_on_disk_before_they_are_returned() -> None:
     variables = environment("127.0.0.1", 8081, Path("/home/registry"))
     assert variables["APICURIO_DATASOURCE_URL"] == "jdbc:h2:file:/home/registry/registry;WRITE_DELAY=0"
 
@@ -24,7 +24,7 @@ def test_the_address_is_that_of_the_setting(tmp_path: Path) -> None:
     assert [(port.number, port.setting) for port in service.ports] == [(7777, "NEUROFLUX_REGISTRY")]
 
 
-def test_on_a_secure_stack_one_may_write(tmp_path: Path) -> None:
+def test_on_a_secure_stack_one_user_may_write(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, registry="http://127.0.0.1:7777/apis/ccompat/v7")
     assert "QUARKUS_HTTP_AUTH_BASIC" not in registry(settings).env
     password = make_credentials(tmp_path, PRINCIPALS)[SETUP]

@@ -1,4 +1,4 @@
-"""Three brokers in a home of their own: what is acknowledged is on more than one of them."""
+"""Three brokers in their own home: an acknowledged record is on more than one of them."""
 
 import asyncio
 import os

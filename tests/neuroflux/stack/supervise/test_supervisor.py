@@ -1,4 +1,4 @@
-"""The supervisor over small Python services: what holds for them holds for Kafka."""
+"""The supervisor with small Python services in place of Kafka and the others."""
 
 import asyncio
 import os
@@ -78,9 +78,9 @@ async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def alive(pid: int) -> bool:
-    """A zombie that nobody has collected yet is not."""
-    told = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
-    return bool(told) and not told.startswith("Z")
+    """Whether a process runs; a zombie does not."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")
 
 
 def notes(settings: Settings) -> list[str]:
@@ -104,7 +104,7 @@ async def test_order_of_start_and_stop(settings: Settings) -> None:
     assert {status.state for status in stack.status()} == {State.STOPPED}
 
 
-async def test_one_that_dies_is_started_again(settings: Settings) -> None:
+async def test_a_service_that_dies_is_restarted(settings: Settings) -> None:
     async with running(settings, python(settings, "stage", READY + STAY)) as stack:
         before = one(stack, "stage")
         os.kill(before.pid, signal.SIGKILL)
@@ -112,7 +112,7 @@ async def test_one_that_dies_is_started_again(settings: Settings) -> None:
         assert one(stack, "stage").pid not in (0, before.pid)
 
 
-async def test_one_that_does_not_answer_is_started_again(settings: Settings) -> None:
+async def test_a_service_that_does_not_answer_is_restarted(settings: Settings) -> None:
     asked: list[bool] = []
 
     async def answers() -> bool:
@@ -124,7 +124,7 @@ async def test_one_that_does_not_answer_is_started_again(settings: Settings) -> 
         await until(lambda: one(stack, "mute").restarts == 1 and one(stack, "mute").state is State.READY)
 
 
-async def test_one_that_can_not_start_ends_the_start(settings: Settings) -> None:
+async def test_a_service_that_can_not_start_ends_the_start(settings: Settings) -> None:
     code = "print('config read'); raise RuntimeError('no such thing')"
     stack = Stack(settings, services=[python(settings, "good", READY + STAY), python(settings, "bad", code)])
     with pytest.raises(
@@ -136,13 +136,13 @@ async def test_one_that_can_not_start_ends_the_start(settings: Settings) -> None
     assert {status.pid for status in stack.status()} == {0}
 
 
-async def test_one_that_is_never_ready_ends_the_start(settings: Settings) -> None:
+async def test_a_service_that_is_never_ready_ends_the_start(settings: Settings) -> None:
     stack = Stack(settings, services=[python(settings, "slow", STAY, start_timeout=0.3)])
     with pytest.raises(StackError, match="slow is not ready after"):
         await stack.start()
 
 
-async def test_a_full_disk_is_told_as_such(settings: Settings) -> None:
+async def test_a_full_disk_is_reported_as_such(settings: Settings) -> None:
     code = "raise OSError(28, 'No space left on device')"
     with pytest.raises(DiskFull, match="broker ran out of disk space"):
         await Stack(settings, services=[python(settings, "broker", code)]).start()
@@ -181,7 +181,7 @@ async def test_a_second_stack_in_the_same_home(settings: Settings) -> None:
             await Stack(settings, services=[]).start()
 
 
-async def test_a_mistake_in_a_service_is_not_retried(settings: Settings) -> None:
+async def test_an_error_in_a_check_is_not_retried(settings: Settings) -> None:
     async def wrong() -> bool:
         raise UsageError("asked the wrong way")
 
@@ -202,7 +202,7 @@ async def test_a_cancelled_start_leaves_nothing(settings: Settings) -> None:
     assert home.Lock(settings).holder() == 0
 
 
-async def test_one_that_does_not_listen_is_killed_with_its_children(settings: Settings) -> None:
+async def test_a_service_that_ignores_sigterm_is_killed_with_its_children(settings: Settings) -> None:
     code = "import signal, subprocess, sys\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     code += "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
     code += f"open('pid', 'w').write(str(p.pid))\n{READY}{STAY}"
@@ -236,7 +236,7 @@ async def test_nothing_outlives_a_killed_supervisor(settings: Settings, how: sig
         await until(lambda: {status.state for status in home.saved(settings).services} == {State.READY}, 30)
         pids = [status.pid for status in home.saved(settings).services] + [int((settings.home / "pid").read_text())]
         assert all(alive(pid) for pid in pids)
-        parent.send_signal(how)  # also while it stands still, and could not clean up
+        parent.send_signal(how)  # also while it is suspended and can't clean up
         parent.kill()
         await parent.wait()
         await until(lambda: not any(alive(pid) for pid in pids), 10)
@@ -248,7 +248,7 @@ async def test_nothing_outlives_a_killed_supervisor(settings: Settings, how: sig
 
 
 async def test_the_reaper_alone_is_enough(tmp_path: Path) -> None:
-    """Where the kernel ties no child to its parent."""
+    """As on a kernel that can't bind a child to its parent."""
     code = "import subprocess, sys, time; from neuroflux.stack.supervise.reaper import Reaper; r = Reaper()\n"
     code += "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'], start_new_session=True)\n"
     code += "r.track(p.pid, True); print(p.pid, flush=True); time.sleep(600)"
