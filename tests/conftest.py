@@ -1,4 +1,4 @@
-"""The session's one stack: Kafka, registry and ClickHouse, with topics, schemas and the database made."""
+"""The session's stack: Kafka, registry and ClickHouse, with topics, schemas and the database."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ START_TIMEOUT = 120
 
 
 class RunningStack(Struct, frozen=True):
-    """A stack that answers. Each test makes topics, groups and keys of its own."""
+    """A running stack. Each test uses its own topics, groups and keys."""
 
     settings: Settings
 
@@ -55,7 +55,7 @@ def service(settings: Settings, name: str) -> ServiceStatus:
 
 @contextmanager
 def stopped(settings: Settings, name: str) -> Iterator[None]:
-    """A service that hangs, until the block is left."""
+    """Suspend a service for the duration of the block."""
     pid = service(settings, name).pid
     assert pid, "0 would be this test's own group"
     os.kill(pid, signal.SIGSTOP)
@@ -67,7 +67,7 @@ def stopped(settings: Settings, name: str) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def make_settings() -> Callable[[Path], Settings]:
-    """Gives settings of a stack of its own: in that home, on free ports."""
+    """Makes settings for a separate stack: in that home, on free ports."""
     return settings_in
 
 
@@ -90,7 +90,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
 
 @contextmanager
 def _local(settings: Settings) -> Iterator[Settings]:
-    tie, hold = os.pipe()  # closed with this process, however it ends: no stack is left behind
+    tie, hold = os.pipe()  # closed when this process ends in any way, so that no stack remains
     try:
         daemon.up(settings, pipeline=False, tie=tie)
         yield settings
@@ -113,7 +113,7 @@ def _containers(settings: Settings) -> Iterator[Settings]:
         running.enter_context(_kafka(images["kafka-1"], there))
         running.enter_context(_registry(images["registry"], there))
         running.enter_context(_clickhouse(images["clickhouse"], there))
-        thread.submit(asyncio.run, _make_ready(there)).result()  # the tests' loops are of this thread
+        thread.submit(asyncio.run, _make_ready(there)).result()  # the tests' loops run in this thread
         yield there
 
 

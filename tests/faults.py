@@ -1,6 +1,6 @@
-"""Every fault of the simulator with parameters that make it strike, by the exchange on which it is tried.
+"""Every fault of the simulator with effective parameters, by exchange.
 
-A fault that the simulator knows and this table does not is named by ``without_parameters``, and a test fails for it.
+``without_parameters`` lists faults of the simulator that are missing here; a test fails for them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BINANCES: Final = ("binance", "binanceusdm")
 _PERPETUALS: Final = ("binanceusdm", "hyperliquid")
 _ANY: Final = EXCHANGES
 _LISTED: Final = {"binance": "LTCUSDC", "binanceusdm": "LTCUSDT", "hyperliquid": "LTC"}
-"""An instrument that nothing trades meanwhile."""
+"""An instrument that is not traded by the tests."""
 _HELD: Final = {"binanceusdm": "BTCUSDT", "hyperliquid": "ETH"}
 
 
@@ -74,13 +74,13 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
     "unified_account": _on(("hyperliquid",), seconds=6, value="unifiedAccount"),
 }
 MODES: Final = {"hedge_mode": {"value": "false"}, "multi_assets": {"value": "false"}, "unified_account": {}}
-"""Modes of an account, in which it may not be traded in: how each ends, where it does not by itself."""
+"""Account modes in which no trading is allowed; and how each ends, if not by itself."""
 NEED_A_POSITION: Final = ("liquidate", "adl")
-"""Refused where there is no position."""
+"""Refused without a position."""
 
 
 def without_parameters() -> set[str]:
-    """Faults that the simulator knows and this table does not."""
+    """Faults of the simulator that are missing in this table."""
     return set(NAMES) - _TABLE.keys()
 
 

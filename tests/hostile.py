@@ -1,4 +1,4 @@
-"""Batches as no client of ours writes them: bombs, what aiokafka can't unpack or read, and how they get into Kafka."""
+"""Hostile batches: decompression bombs and batches that aiokafka can't read; and a way to write them to Kafka."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOW = 1_700_000_000_000
 
 
 def batch(records: Sequence[Record], codec: int = 0) -> bytearray:
-    """A batch of records at offset 0, packed with gzip, or said to be packed with another codec."""
+    """A batch of records at offset 0, compressed with gzip, or declared as compressed with another codec."""
     size = sum(len(key or b"") + len(value or b"") + 100 + 50 * len(headers) for key, value, headers in records)
     builder = DefaultRecordBatchBuilder(2, GZIP if codec == GZIP else 0, 0, -1, -1, -1, max(size, 1 << 20) * 2)
     for offset, (key, value, headers) in enumerate(records):
@@ -35,7 +35,7 @@ def batch(records: Sequence[Record], codec: int = 0) -> bytearray:
 
 
 def bomb(unpacked: int, pieces: int = 500) -> bytearray:
-    """A batch with one record, whose value is zeros, of so many bytes: made a piece at a time."""
+    """A batch with one record whose value is ``size`` zero bytes, built in parts."""
     head = b"\x00" + _varint(0) + _varint(0) + _varint(4) + b"bomb" + _varint(unpacked)
     whole = bytearray()
     body_size = len(head) + unpacked + len(_varint(0))
@@ -49,7 +49,7 @@ def bomb(unpacked: int, pieces: int = 500) -> bytearray:
 
 
 def with_bad_header(record: Record) -> bytearray:
-    """A batch of one record before, and one behind, whose header's name is not UTF-8."""
+    """A batch of two records; the header name of the second is not UTF-8."""
     key, value, _ = record
     raw = batch([record, (key, value, [("NAME", b"")])])
     at = raw.index(b"NAME")
@@ -58,7 +58,7 @@ def with_bad_header(record: Record) -> bytearray:
 
 
 def sealed(raw: bytearray, codec: int) -> bytearray:
-    """With its length, attributes and checksum as they must be."""
+    """The batch with correct length, attributes and checksum."""
     struct.pack_into(">i", raw, _LENGTH, len(raw) - _LENGTH - 4)
     struct.pack_into(">h", raw, _ATTRIBUTES, codec)
     struct.pack_into(">I", raw, _ATTRIBUTES - 4, calc_crc32c(memoryview(raw)[_ATTRIBUTES:]))
@@ -76,7 +76,7 @@ def _varint(number: int) -> bytes:
 
 
 async def send(settings: Settings, topic: Topic, partition: int, raw: bytes | bytearray) -> int:
-    """Write a batch as it is; the offset of its first record."""
+    """Write a batch unchanged; returns the offset of its first record."""
     client = AIOKafkaClient(bootstrap_servers=settings.kafka, **security(settings))
     await client.bootstrap()
     try:

@@ -1,4 +1,4 @@
-"""Ports that nobody has; for benchmarks too, whose environment has no pytest."""
+"""Free ports; without pytest, because benchmarks use them too."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from random import SystemRandom
 
 PORTS = range(15_000, 32_000)
-"""Below those that Linux gives to connections: one of these could be taken before its service listens."""
+"""Below the ephemeral ports of Linux: one of those could be used before its service listens."""
 
 
 def free_port(*offsets: int) -> int:
-    """A port that is free, and so are those that lie above it by each of ``offsets``."""
+    """A free port whose ports plus each of ``offsets`` are free too."""
     while True:
         first = SystemRandom().choice(PORTS)
         with ExitStack() as held:

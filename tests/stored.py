@@ -1,4 +1,4 @@
-"""Rows as the warehouse inserts them, and a database of one's own to put them in."""
+"""Rows as the warehouse inserts them, and a separate database for them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Row(Struct, frozen=True):
 
 
 def rows(topic: Topic, records: Sequence[Any]) -> list[Row]:
-    """Each at a place of its own."""
+    """Rows, each with its own log position."""
     return [Row(offset, CODEC.encode(topic, one)) for offset, one in enumerate(records)]
 
 
 @contextmanager
 def own_database(settings: Settings) -> Iterator[Settings]:
-    """Empty, with the tables and views: what other tests stored would be among it."""
+    """An empty database with the tables and views, without rows of other tests."""
     name = f"neuroflux_{uuid.uuid4().hex}"
     maker = ClickHouse(settings)
     maker.execute(f"CREATE DATABASE {name}")

@@ -1,4 +1,4 @@
-"""The rules of the tree that no type checker sees: what imports what, what is in the wheel, how fast the core loads."""
+"""Rules of the source tree: imports, the content of the wheel, and the import time of the core."""
 
 import ast
 import io
@@ -24,7 +24,7 @@ def test_imports_point_inwards() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_wheel_holds_neuroflux_alone(tmp_path: Path) -> None:
+def test_the_wheel_contains_neuroflux_only(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path],
         cwd=ROOT,
@@ -38,7 +38,7 @@ def test_the_wheel_holds_neuroflux_alone(tmp_path: Path) -> None:
     assert "neuroflux/py.typed" in names
 
 
-def test_the_core_imports_fast_and_alone() -> None:
+def test_the_core_imports_fast_and_without_clients() -> None:
     code = (
         "import neuroflux, sys; print(sorted({'asyncio', 'socket', 'aiokafka', 'faust', 'aiohttp'} & set(sys.modules)))"
     )

@@ -1,6 +1,6 @@
-"""docker-compose.yml keeps to the compose specification and to what the rest of the project says.
+"""docker-compose.yml follows the compose specification and agrees with the rest of the project.
 
-There is no Docker where these tests are written: they check the file, not the containers.
+These tests run without Docker: they check the file, not the containers.
 """
 
 import itertools
@@ -18,10 +18,10 @@ from neuroflux.stack.passwords import passwords
 ROOT = Path(__file__).parents[1]
 STAGES = {"market", "account", "streams", "execution", "warehouse"}
 ONCE = {"users", "setup"}
-"""Services that end when they are done."""
+"""Services that end by themselves."""
 
-COMING = set(PRINCIPALS) - {BROKER, "sim"}
-"""Who comes to Kafka from outside, with SCRAM."""
+PRINCIPALS_OF_CLIENTS = set(PRINCIPALS) - {BROKER, "sim"}
+"""Principals of Kafka clients, with SCRAM."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def services(compose: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_it_keeps_to_the_specification(compose: dict[str, Any]) -> None:
+def test_the_file_follows_the_specification(compose: dict[str, Any]) -> None:
     # Extensions (x-…) and the content of a configuration (2023) are in the specification, but not in its model.
     known = {key: part for key, part in compose.items() if not key.startswith("x-") and key != "configs"}
     ComposeSpecification(**known)
@@ -50,19 +50,19 @@ def test_the_specification_is_really_checked() -> None:
 
 def test_images_are_pinned(services: dict[str, Any]) -> None:
     for name, service in services.items():
-        tag = service["image"].partition("@")[0].rpartition(":")[2]  # behind the @ is what `make digests` wrote
+        tag = service["image"].partition("@")[0].rpartition(":")[2]  # after the @ is the digest from `make digests`
         assert tag[0].isdigit() or tag[0] == "v", f"{name}: {service['image']}"
         assert "." in tag, f"{name}: {service['image']}"
 
 
-def test_every_service_that_stays_is_watched(services: dict[str, Any]) -> None:
+def test_every_long_running_service_has_a_health_check(services: dict[str, Any]) -> None:
     unwatched = {name for name, service in services.items() if "healthcheck" not in service}
     assert unwatched == STAGES | ONCE, "stages have no port to ask; exchange.health and restarts watch them"
     assert all(services[name]["restart"] == "unless-stopped" for name in services.keys() - ONCE)
     assert all(services[name]["restart"] == "on-failure" for name in ONCE)
 
 
-def test_dependencies_are_there_and_have_a_health_check(services: dict[str, Any]) -> None:
+def test_dependencies_exist_and_have_a_health_check(services: dict[str, Any]) -> None:
     for service in services.values():
         for name, wish in service.get("depends_on", {}).items():
             assert wish["condition"] != "service_healthy" or "healthcheck" in services[name]
@@ -77,7 +77,7 @@ def test_three_brokers_replicate(services: dict[str, Any]) -> None:
     assert services["setup"]["command"][-2:] == ["--replication", "3"]
 
 
-def test_only_what_signs_is_given_keys(services: dict[str, Any]) -> None:
+def test_only_signing_services_get_keys(services: dict[str, Any]) -> None:
     with_keys = {
         name
         for name, service in services.items()
@@ -86,7 +86,7 @@ def test_only_what_signs_is_given_keys(services: dict[str, Any]) -> None:
     assert with_keys == {"account", "execution"}
 
 
-def test_each_comes_to_kafka_under_its_own_name(services: dict[str, Any]) -> None:
+def test_each_service_has_its_own_login(services: dict[str, Any]) -> None:
     for name in STAGES | {"setup"}:
         environment = services[name]["environment"]
         assert environment["NEUROFLUX_KAFKA_USER"] == name
@@ -97,11 +97,11 @@ def test_each_comes_to_kafka_under_its_own_name(services: dict[str, Any]) -> Non
 
 
 def test_the_users_are_those_of_the_access_rules(services: dict[str, Any]) -> None:
-    told = {f"NEUROFLUX_{name.upper()}_PASSWORD": password_of(name) for name in COMING}
-    assert services["users"]["environment"] == told
+    given = {f"NEUROFLUX_{name.upper()}_PASSWORD": password_of(name) for name in PRINCIPALS_OF_CLIENTS}
+    assert services["users"]["environment"] == given
     loop = re.search(r"for name in (.*); do", services["users"]["command"][0])
     assert loop is not None
-    assert set(loop[1].split()) == COMING
+    assert set(loop[1].split()) == PRINCIPALS_OF_CLIENTS
     assert services["kafka-1"]["environment"]["KAFKA_SUPER_USERS"] == ";".join(f"User:{name}" for name in SUPER_USERS)
 
 
@@ -109,7 +109,7 @@ def password_of(name: str) -> str:
     return f"${{NEUROFLUX_{name.upper()}_PASSWORD:?make passwords}}"
 
 
-def test_make_passwords_makes_all_that_are_asked_for() -> None:
+def test_make_passwords_creates_all_passwords() -> None:
     asked = set(re.findall(r"\$\{(\w+):\?", (ROOT / "docker-compose.yml").read_text()))
     made = [line.partition("=") for line in passwords().splitlines()]
     assert asked <= {name for name, _, _ in made}

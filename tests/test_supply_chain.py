@@ -1,4 +1,4 @@
-"""Nothing is installed that is not pinned with its hash; not even what installs it."""
+"""Everything that is installed is pinned with its hash, including pip."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOCKS = sorted(ROOT.glob("requirements*.lock"))
 
 
 def pins(lock: Path) -> dict[str, str]:
-    """What is pinned, with all that belongs to it."""
+    """The pinned requirements, with their hashes."""
     parts = re.split(r"\n(?=[a-zA-Z0-9])", lock.read_text())
     return {part.partition("==")[0]: part for part in parts if "==" in part}
 
@@ -30,7 +30,7 @@ def test_everything_is_pinned_with_a_hash(lock: Path) -> None:
     assert [name for name, part in pinned.items() if "--hash=sha256:" not in part] == []
 
 
-def test_what_installs_is_itself_the_locked_one() -> None:
+def test_pip_itself_is_the_locked_one() -> None:
     locked = pins(ROOT / "requirements-pip.lock")["pip"].split()[0]
     assert f"pip=={version('pip')}" == locked, "make .venv/ready"
     with pytest.raises(PackageNotFoundError):
@@ -38,7 +38,7 @@ def test_what_installs_is_itself_the_locked_one() -> None:
 
 
 def test_every_venv_gets_the_locked_pip_and_installs_by_hash() -> None:
-    """The image's, too: its pip is replaced before it installs anything else."""
+    """Also in the image: its pip is replaced before it installs anything else."""
     makefile, dockerfile = (ROOT / "Makefile").read_text(), (ROOT / "Dockerfile").read_text()
     assert makefile.count("-m venv") == makefile.count("$(call own_pip,") == 3
     installs = [line for line in makefile.splitlines() if "install" in line and " -r " in line]
@@ -57,7 +57,7 @@ def test_java_is_downloaded_by_hash_and_size() -> None:
 
 
 def test_images_can_be_named_by_digest_and_renamed(tmp_path: Path) -> None:
-    """Each image in both files, whatever its digest was before; a registry is asked with its name alone."""
+    """Each image in both files, whatever its previous digest; the registry is queried by name only."""
     for name in ("Makefile", "Dockerfile", "docker-compose.yml"):
         shutil.copy(ROOT / name, tmp_path)
     docker = tmp_path / "bin" / "docker"

@@ -1,4 +1,4 @@
-"""``python -m tests.conservation --runs 200``: many seeds, a line each where a law is broken, and their sums."""
+"""``python -m tests.conservation --runs 200``: many seeds; one line per broken law, and the totals."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What fills, funding and flows must have made of an account: pure, exact, and with no code of the adapters.
+"""The expected effect of fills, funding and flows on an account: pure, exact, without code of the adapters.
 
-A perpetual's profit is realised against the average entry price, and rounded to 8 places as exchanges book it.
+A perpetual's profit is realised against the average entry price, and rounded to 8 places, as on exchanges.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Name = tuple[str, str]
 
 
 class Held:
-    """A position, by its fills in their order."""
+    """A position, from its fills in order."""
 
     def __init__(self) -> None:
         self.quantity, self.entry = ZERO, ZERO
 
     def trade(self, signed: Decimal, price: Decimal) -> Decimal:
-        """Take a fill in; returns the profit that it realises."""
+        """Add a fill; returns the profit that it realises."""
         before, self.quantity = self.quantity, self.quantity + signed
         if before * signed >= 0:
             self.entry = (self.entry * before + price * signed) / self.quantity if self.quantity else ZERO
@@ -38,14 +38,14 @@ class Held:
 
 
 def _settled(fill: Fill) -> tuple[str, int, int, bool]:
-    """As the simulator settles: of an own trade the taker first. What is realised depends on it."""
+    """The order in which the simulator settles: in a self trade the taker first. The realised profit depends on it."""
     return fill.exchange, fill.event_time, int(fill.trade_id), fill.liquidity is Liquidity.MAKER
 
 
 def expected(
     fills: Iterable[Fill], instruments: Mapping[tuple[str, str], Instrument]
 ) -> tuple[dict[Name, Decimal], dict[tuple[str, str], Held]]:
-    """By how much each wallet changed, and what positions there are, by exchange and symbol."""
+    """The change of each wallet, and the positions by exchange and symbol."""
     moved: dict[Name, Decimal] = defaultdict(Decimal)
     held: dict[tuple[str, str], Held] = defaultdict(Held)
     for one in sorted(fills, key=_settled):

@@ -1,4 +1,4 @@
-"""One seeded run: the simulator on a clock of its own, traded through the adapters alone, without Kafka."""
+"""One seeded run: the simulator with its own clock, traded through the adapters only, without Kafka."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ START: Final = 1_800_000_000 // 28_800 * 28_800 + 28_800 - 60
 """Seconds: a minute before every exchange settles funding."""
 SECONDS_A_STEP: Final = 4
 DROPPED: Final = {"accept_then_timeout", "latency", "mute", "skew"}
-"""Faults of time: a clock of its own and a request that is never answered have no place here."""
+"""Faults that need real time: they don't work with a simulated clock, or leave a request unanswered."""
 FLOWS: Final = ("transfer", "unknown_asset")
 _LAST_DIGIT: Final = Decimal("1e-8")
 
 
 class Clock:
-    """Seconds since the epoch, as far as it was moved."""
+    """A clock that moves only when it is set; seconds since the epoch."""
 
     def __init__(self) -> None:
         self.seconds = float(START)
@@ -68,7 +68,7 @@ class Clock:
 
 
 class Outcome(Struct, frozen=True):
-    """``faults`` names each law that was broken, with both sides."""
+    """``faults`` lists each broken law, with both sides."""
 
     seed: int
     fills: int
@@ -107,7 +107,7 @@ class Account:
             return Answer(request, answer.status, await answer.read(), headers)
 
     async def place(self, random: Random, symbol: str, top: tuple[Decimal, Decimal]) -> None:
-        """An order of a random side; what its answer says is not believed, since fills are asked for."""
+        """An order with a random side; its answer is ignored, since fills are queried."""
         instrument, quantity = self.instruments[symbol], TRADED[self.id][symbol]
         side = random.choice((Side.BUY, Side.SELL))
         rests = random.random() < 0.4
@@ -128,7 +128,7 @@ class Account:
             await self.ask(self._order_client.cancel(instrument, client_id, self.clock.micros))
 
     async def read(self, since: int) -> None:
-        """Balances, positions and every fill since then, each list to its end."""
+        """Read balances, positions and all fills since then, every list to its end."""
         for request in self._feed.resync(since, self.clock.micros):
             await self._take(request, self._feed)
         for symbol in TRADED[self.id]:
@@ -154,12 +154,12 @@ class Account:
 
 
 def called(asset: str) -> str:
-    """As the exchange calls it: a token of Hyperliquid that is no known one is reported with its index behind it."""
+    """The exchange's name: Hyperliquid reports an unknown token with its index appended."""
     return asset.partition("#")[0]
 
 
 def fitting(instrument: Instrument, price: Decimal) -> Decimal:
-    """Rounded down to a price that the exchange takes."""
+    """Rounded down to a price that the exchange accepts."""
     if not instrument.price_significant_figures:
         return price // instrument.tick_size * instrument.tick_size
     shown = Decimal(f"{price:.{instrument.price_significant_figures - 1}e}")
@@ -167,7 +167,7 @@ def fitting(instrument: Instrument, price: Decimal) -> Decimal:
 
 
 class Run:
-    """One run on a simulation of its own."""
+    """One run on its own simulation."""
 
     def __init__(self, seed: int, simulation: Simulation, clock: Clock, accounts: Sequence[Account]) -> None:
         self._seed, self._random = seed, Random(f"conservation {seed}")
@@ -214,7 +214,7 @@ class Run:
             self.simulation.step()
 
     def _strike(self, fault: Parameters) -> None:
-        """A fault that is done at once is done once; one that needs a position waits for one."""
+        """Inject an immediate fault once; one that needs a position waits for it."""
         sim = self.simulation.exchange(fault["exchange"])
         position = sim.perpetual.positions.get(fault.get("symbol", ""))
         if fault["fault"] in NEED_A_POSITION and (position is None or not position.quantity):
@@ -235,7 +235,7 @@ class Run:
         self._conserved(before)
 
     def _as_the_exchange(self, account: Account) -> None:
-        """Wallets, positions and so the equity are the exchange's own, at every sample."""
+        """Wallets and positions, and so the equity, equal the exchange's own at every sample."""
         sim = self.simulation.exchange(account.id)
         own = {asset: held.total for asset, held in sim.spot.balances.items()}
         for asset, amount in sim.perpetual.wallet.items():
@@ -245,13 +245,13 @@ class Run:
             self._equal(f"{account.id} wallet {asset}", wallet(held) if held else ZERO, own.get(asset, ZERO))
         names = {one.name: one.symbol for one in account.instruments.values()}
         for name, position in sim.perpetual.positions.items():
-            told = account.positions.get(names[name])
-            self._equal(f"{account.id} position {name}", told.quantity if told else ZERO, position.quantity)
-            profit = told.unrealised_pnl if told else ZERO
+            reported = account.positions.get(names[name])
+            self._equal(f"{account.id} position {name}", reported.quantity if reported else ZERO, position.quantity)
+            profit = reported.unrealised_pnl if reported else ZERO
             self._equal(f"{account.id} unrealised {name}", profit, round(sim.perpetual.unrealised(name), 8))
 
     def _conserved(self, before: dict[Name, Decimal]) -> None:
-        """The change of each wallet is what fills, fees, funding and flows made of it, and so are positions."""
+        """The changes of wallets and positions equal the effect of fills, fees, funding and flows."""
         instruments = {(one.id, symbol): found for one in self.accounts for symbol, found in one.instruments.items()}
         fills = [fill for one in self.accounts for fill in one.fills.values()]
         moved, held = expected(fills, instruments)

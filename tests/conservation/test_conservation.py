@@ -1,4 +1,4 @@
-"""Some seeds of the conservation run, and the ledger that judges them."""
+"""Some seeds of the conservation run, and its ledger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.conservation.ledger import expected
 from tests.conservation.run import conserve
 
 SEEDS = (*range(1, 6), 159)
-"""In 159 an account trades with itself: one trade, and a fill of either side."""
+"""In 159 an account trades with itself: one trade with a fill on each side."""
 PERPETUAL = Instrument(
     exchange="a",
     symbol="X/USDC:USDC",
@@ -41,7 +41,7 @@ FILL = Fill(
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-async def test_nothing_is_made_and_nothing_lost(seed: int) -> None:
+async def test_the_account_is_conserved(seed: int) -> None:
     outcome = await conserve(seed)
     assert outcome.faults == []
     assert outcome.fills > 10
@@ -56,7 +56,7 @@ def test_a_purchase_is_no_profit_and_a_sale_realises_one() -> None:
     assert (held["a", "X/USDC:USDC"].quantity, held["a", "X/USDC:USDC"].entry) == (Decimal(-1), Decimal(110))
 
 
-def test_what_a_spot_trade_moves() -> None:
+def test_the_movements_of_a_spot_trade() -> None:
     spot = replace(PERPETUAL, kind=InstrumentKind.SPOT, settle="")
     moved, _ = expected([replace(FILL, fee_asset="X")], {("a", "X/USDC:USDC"): spot})
     assert moved == {("a", "X"): Decimal("1.5"), ("a", "USDC"): Decimal(-200)}

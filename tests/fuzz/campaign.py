@@ -1,4 +1,4 @@
-"""So many lines through ``decode``, and what came of them."""
+"""Mutated lines through ``decode``, and the results."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tests.fuzz.frames import MESSAGES
 from tests.fuzz.mutate import lines
 
 SESSION = 500
-"""Lines before feeds begin anew: a number far ahead makes all that is right look old, and no book would be read."""
+"""Lines before feeds restart: a sequence number far ahead makes valid messages look old, so books stop updating."""
 
 
 class Written(Struct, frozen=True):
-    """What every line of output has."""
+    """The fields of every line of output."""
 
     line: int
     type: str
@@ -25,7 +25,7 @@ class Written(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """A line that broke a promise: the exchange, seed and number that make it again, the line, and what was wrong."""
+    """A line with a wrong answer: exchange, seed and number to reproduce it, the line, and the fault."""
 
     exchange: str
     seed: int
@@ -38,7 +38,7 @@ _WRITTEN = msgspec.json.Decoder(Written)
 
 
 def run(exchange: str, count: int, seed: int, counts: Counter[str]) -> Iterator[Failure]:
-    """The failures; ``counts`` grows by the type of every line written, and by ``lines``."""
+    """The failures; ``counts`` counts the output lines by type, and ``lines``."""
     decoding = Decoding(exchange, 20)
     for number, text in enumerate(lines(MESSAGES[exchange], count, seed), start=1):
         if number % SESSION == 0:
@@ -49,12 +49,12 @@ def run(exchange: str, count: int, seed: int, counts: Counter[str]) -> Iterator[
 
 
 def _wrong(decoding: Decoding, number: int, text: str, counts: Counter[str]) -> str:
-    """What is wrong with the answer to one line, "" where nothing is."""
+    """What is wrong with the answer to one line, "" if nothing is."""
     written = []
     try:
         for one in decoding.line(number, text):
-            written.append(_WRITTEN.decode(one.encode()))  # noqa: PERF401 what came before an exception is counted
-    except Exception as error:  # noqa: BLE001 that nothing at all is raised is what is tested
+            written.append(_WRITTEN.decode(one.encode()))  # noqa: PERF401 lines before an exception count
+    except Exception as error:  # noqa: BLE001 the test is that nothing is raised
         return f"raised {type(error).__name__}: {error}"
     counts.update(one.type for one in written)
     if not written:

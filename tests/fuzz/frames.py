@@ -1,4 +1,4 @@
-"""A message of every kind that the exchanges send, written by hand: what the fuzzer changes, repeats and splices."""
+"""A message of every kind that the exchanges send, written by hand: the input that the fuzzer mutates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ USER: Final = "0x" + "0" * 39 + "a"
 
 
 class Message(Struct, frozen=True):
-    """One line of input; ``more`` are its further fields: ``tag``, ``url``, ``status`` …"""
+    """One line of input; ``more`` are its other fields: ``tag``, ``url``, ``status`` …"""
 
     dir: str
     body: Any

@@ -1,4 +1,4 @@
-"""Lines of input made of real ones: changed, removed, repeated, retyped, nested, spliced and torn, by one seed."""
+"""Mutated lines of input: changed, removed, repeated, retyped, nested, spliced and truncated, from one seed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Change = Callable[[Node, Any, Random, Sequence[Message]], None]
 
 
 def lines(messages: Sequence[Message], count: int, seed: int) -> Iterator[str]:
-    """So many lines. The same arguments give the same lines."""
+    """``count`` lines. The same arguments give the same lines."""
     random = Random(seed)
     last = "{}"
     for _ in range(count):
@@ -52,7 +52,7 @@ def lines(messages: Sequence[Message], count: int, seed: int) -> Iterator[str]:
 
 
 def as_line(message: Message) -> str:
-    """The message as it is."""
+    """The message unchanged."""
     raw = message.body if isinstance(message.body, str) and message.dir == "ws" else _text(message.body)
     return _text({"dir": message.dir, "raw": raw, "ts_recv": 1_795_824_000.25, **message.more})
 
@@ -85,7 +85,7 @@ def _raw(random: Random, messages: Sequence[Message], message: Message) -> str:
 
 
 def mutated(random: Random, body: Any, messages: Sequence[Message]) -> Any:
-    """The body after one to four changes; what it was made of stays as it is."""
+    """The body after one to four changes; the original is unchanged."""
     copied = [_copy(body)]
     for _ in range(random.choice((1, 1, 1, 2, 2, 3, 4))):
         nodes = [*_nodes(copied)]
@@ -102,7 +102,7 @@ def _copy(body: Any) -> Any:
 
 
 def _nodes(node: Any) -> Iterator[Node]:
-    """Every object and list that has something in it."""
+    """Every object and list that is not empty."""
     if isinstance(node, dict | list) and node:
         yield node
         for inner in node.values() if isinstance(node, dict) else node:
@@ -111,7 +111,7 @@ def _nodes(node: Any) -> Iterator[Node]:
 
 def _nasty(random: Random) -> Any:
     found = random.choice(NASTY)
-    return _copy(found) if isinstance(found, dict | list) else found  # what is put in may be changed itself
+    return _copy(found) if isinstance(found, dict | list) else found  # the inserted part may be mutated itself
 
 
 def _retype(node: Any, key: Any, random: Random, messages: Sequence[Message]) -> None:
@@ -139,7 +139,7 @@ def _nest(node: Any, key: Any, random: Random, messages: Sequence[Message]) -> N
 
 
 def _splice(node: Any, key: Any, random: Random, messages: Sequence[Message]) -> None:
-    """Put a part of another message here."""
+    """Insert a part of another message."""
     parts = [*_nodes([random.choice(messages).body])]
     part = random.choice(parts)
     node[key] = _copy(random.choice([*part.values()] if isinstance(part, dict) else part))
@@ -160,7 +160,7 @@ CHANGES: Final[tuple[Change, ...]] = (_retype, _retype, _number, _number, _remov
 
 
 def torn(random: Random, text: str, more: str = "") -> str:
-    """Cut short, with a piece twice, or with a character changed, perhaps to one of ``more``."""
+    """Truncated, with a repeated part, or with a changed character, perhaps one of ``more``."""
     at = random.randrange(len(text) + 1)
     match random.randrange(3):
         case 0:

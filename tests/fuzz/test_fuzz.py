@@ -1,4 +1,4 @@
-"""Some thousand mutated lines of each exchange: none ends ``decode``, and each is answered."""
+"""Some thousand mutated lines of each exchange: none stops ``decode``, and each gets an answer."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_a_seed_gives_the_same_lines() -> None:
 
 
 @pytest.mark.parametrize("exchange", [*MESSAGES])
-def test_unchanged_each_message_is_understood(exchange: str) -> None:
-    """The fixtures are messages, not noise: the fuzzer would find nothing behind what refuses them all."""
+def test_every_unchanged_message_is_decoded(exchange: str) -> None:
+    """The fixtures are valid messages: otherwise the fuzzer would only test their rejection."""
     decoding = Decoding(exchange, 20)
     for number, message in enumerate(MESSAGES[exchange], start=1):
         written = "".join(decoding.line(number, as_line(message)))

@@ -1,4 +1,4 @@
-"""Where a secret could have got to: every file of a home, every record, every row, every command line."""
+"""Places where a secret could appear: every file of a home, record, row and command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neuroflux.records.topics import ALL
 from neuroflux.runtime.settings import Settings
 
 Place = tuple[str, bytes]
-"""What it is, and what stands there."""
+"""The name of a place, and its content."""
 
 
 async def places(settings: Settings) -> AsyncIterator[Place]:
@@ -24,7 +24,7 @@ async def places(settings: Settings) -> AsyncIterator[Place]:
 
 
 async def _records(settings: Settings) -> AsyncIterator[Place]:
-    """Every record of every topic, as it came."""
+    """Every record of every topic, as received."""
     async with Reader(settings, await load_codec(settings), ALL, start="beginning") as reader:
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
@@ -35,7 +35,7 @@ async def _records(settings: Settings) -> AsyncIterator[Place]:
 
 
 def _rows(settings: Settings) -> Iterator[Place]:
-    """Every row of every table, as text: in files they are compressed."""
+    """Every row of every table, as text, because files are compressed."""
     database = ClickHouse(settings)
     try:
         names = [name for (name,) in database.execute("SELECT name FROM system.tables WHERE database = 'neuroflux'")]
@@ -47,7 +47,7 @@ def _rows(settings: Settings) -> Iterator[Place]:
 
 
 def _files(home: Path) -> Iterator[Place]:
-    """Of a stack that runs, so that some are gone when they are read."""
+    """The files of a running stack; some may be deleted before they are read."""
     for path in home.rglob("*"):
         try:
             if path.is_file():
@@ -57,7 +57,7 @@ def _files(home: Path) -> Iterator[Place]:
 
 
 def command_lines() -> Iterator[Place]:
-    """Of every process of the machine."""
+    """The command lines of every process of the machine."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             yield str(path), path.read_bytes()

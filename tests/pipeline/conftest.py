@@ -1,4 +1,4 @@
-"""The whole pipeline in the background, as a user starts it: ``neuroflux up`` in a folder of its own."""
+"""The whole pipeline in the background, as a user starts it: ``neuroflux up`` in its own folder."""
 
 import json
 import os
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Pipeline(Struct, frozen=True):
-    """A running pipeline: its settings, and the environment in which the program finds it."""
+    """A running pipeline: its settings, and the environment for the program."""
 
     settings: Settings
     environment: dict[str, str]
@@ -46,19 +46,19 @@ class Pipeline(Struct, frozen=True):
             pass
 
     def login(self) -> dict[str, str]:
-        """The headers by which ClickHouse knows its owner over HTTP."""
+        """The HTTP headers with the login of the ClickHouse owner."""
         who = urlsplit(with_login(self.settings))
         return {"X-ClickHouse-User": who.username or "", "X-ClickHouse-Key": who.password or ""}
 
     def query(self, sql: str) -> list[list[str]]:
-        """Ask ClickHouse over HTTP, as any client would."""
+        """Query ClickHouse over HTTP, as any client would."""
         url = f"{self.settings.clickhouse_http}/?database=neuroflux"
         with urllib.request.urlopen(urllib.request.Request(url, sql.encode(), self.login()), timeout=10) as answer:
             return [line.split("\t") for line in answer.read().decode().splitlines()]
 
 
 def wait_for(condition: Callable[[], T], seconds: float = 30) -> T:
-    """Ask again until the answer is something; fail with the last one when time is up."""
+    """Poll until the result is true and return it; fail after ``seconds``."""
     until = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < until, f"still {answer!r} after {seconds} s"
@@ -70,7 +70,7 @@ MakeSettings = Callable[[Path], Settings]
 
 
 def run_pipeline(home: Path, make_settings: MakeSettings, *options: str) -> Iterator[Pipeline]:
-    """A pipeline with accounts of its own, from ``up`` with these options to ``down``."""
+    """A pipeline with its own accounts, from ``up`` with these options to ``down``."""
     settings = make_settings(home)
     plain = settings.model_dump(mode="json", exclude={"kafka_user", "kafka_password", "instance"}, exclude_none=True)
     chosen = {f"NEUROFLUX_{name.upper()}": value for name, value in plain.items()}
@@ -86,7 +86,7 @@ def run_pipeline(home: Path, make_settings: MakeSettings, *options: str) -> Iter
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what shares the session's pipeline last: it lives until the end, and two of them are more than two cores."""
+    """Run tests of the session's pipeline last: it runs until the end, and two pipelines exceed two cores."""
     items.sort(key=_shares_the_pipeline)
 
 

@@ -1,4 +1,4 @@
-"""The façade acts: orders, pairs, rebalances and failovers on the running pipeline, as the exchanges record it."""
+"""Orders, pairs, rebalances and failovers of the façade on the running pipeline, checked against the exchanges."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ORDER = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.002, "type": "market"
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
-    """One of this module's own: what is traded here spends money that others need."""
+    """A separate pipeline for this module: its trades spend money that other tests need."""
     yield from run_pipeline(tmp_path_factory.mktemp("own"), make_settings)
 
 
@@ -41,13 +41,13 @@ def manager(pipeline: Pipeline) -> Iterator[ExchangeManager]:
 
 
 def accepted(pipeline: Pipeline, since: int) -> list[dict[str, Any]]:
-    """What the exchanges have accepted, after the first ``since`` orders."""
+    """The orders that the exchanges accepted, after the first ``since``."""
     orders: list[dict[str, Any]] = pipeline.sim("/sim/orders")
     return orders[since:]
 
 
 def held(manager: ExchangeManager, asset: str) -> float:
-    """Of this asset, as the exchanges tell it."""
+    """The amount of this asset, as the exchanges report it."""
     return manager.get_unified_balance([asset])["asset_breakdown"].get(asset, {"total": 0.0})["total"]
 
 
@@ -55,7 +55,7 @@ def held(manager: ExchangeManager, asset: str) -> float:
 
 
 @pytest.mark.parametrize("strategy", ["optimal", "fastest", "cheapest", "balanced"])
-def test_an_order_goes_where_the_strategy_says_and_the_exchange_has_it(
+def test_an_order_is_sent_where_the_strategy_decides(
     manager: ExchangeManager, pipeline: Pipeline, strategy: str
 ) -> None:
     before = len(accepted(pipeline, 0))
@@ -84,12 +84,12 @@ def test_a_redundant_order_is_split_and_never_multiplied(manager: ExchangeManage
 
 
 @pytest.mark.parametrize("ms", [-6_000, 6_000])
-def test_where_the_exchange_s_clock_has_moved_an_order_is_filled_once(
+def test_an_order_is_filled_once_if_the_exchange_s_clock_is_skewed(
     manager: ExchangeManager, pipeline: Pipeline, ms: int
 ) -> None:
-    """It refuses what seems to be signed too early or too late; the clock is measured again, and the order goes.
+    """The exchange refuses a request that seems too early or too late; the clock is measured again, and the order sent.
 
-    It goes as immediate or cancel, and the market may have moved away from it meanwhile: then another is sent.
+    The order is immediate-or-cancel, and the market may have moved away meanwhile: then another one is sent.
     """
 
     def taken() -> bool:
@@ -110,7 +110,7 @@ def test_where_the_exchange_s_clock_has_moved_an_order_is_filled_once(
     wait_for(lambda: float(pipeline.query(skews)[0][0]) > 5_000)
 
 
-def test_what_breaks_a_requirement_is_excluded_and_named(manager: ExchangeManager) -> None:
+def test_a_candidate_that_breaks_a_requirement_is_excluded(manager: ExchangeManager) -> None:
     answer = manager.route_order(ORDER | {"requirements": {"max_fee": 0.00001}})
     assert answer["status"] == "failed"
     assert "binance BTC/USDC: fee" in answer["routing_reason"]
@@ -145,7 +145,7 @@ def test_an_unknown_symbol_or_strategy_is_an_error(manager: ExchangeManager) -> 
 
 
 def executed(manager: ExchangeManager, seconds: float = 120) -> dict[str, Any]:
-    """The first opportunity that could still be had; those that have closed meanwhile are refused."""
+    """Execute the first opportunity that is still open; those that have closed meanwhile are refused."""
     until, seen = time.monotonic() + seconds, set[str]()
     while time.monotonic() < until:
         fresh = [one for one in manager.scan_arbitrage_opportunities() if one["signal_id"] not in seen]
@@ -159,7 +159,7 @@ def executed(manager: ExchangeManager, seconds: float = 120) -> dict[str, Any]:
     raise AssertionError(f"none of {len(seen)} opportunities could be had")
 
 
-def test_a_pair_is_even_at_its_end_and_its_profit_is_in_its_fills(manager: ExchangeManager, pipeline: Pipeline) -> None:
+def test_a_pair_ends_hedged_and_its_profit_is_that_of_its_fills(manager: ExchangeManager, pipeline: Pipeline) -> None:
     answer = executed(manager)
     legs = answer["execution_details"]["legs"]
     assert {leg["side"] for leg in legs} == {"buy", "sell"}
@@ -182,7 +182,7 @@ def test_a_pair_is_even_at_its_end_and_its_profit_is_in_its_fills(manager: Excha
     assert found
 
 
-def test_one_that_has_expired_or_pays_nothing_is_refused_and_nothing_is_sent(
+def test_an_expired_or_unprofitable_opportunity_is_refused_without_an_order(
     manager: ExchangeManager, pipeline: Pipeline
 ) -> None:
     before = len(accepted(pipeline, 0))
@@ -206,8 +206,8 @@ def test_one_that_has_expired_or_pays_nothing_is_refused_and_nothing_is_sent(
         manager.execute_cross_exchange_arbitrage({key: made_up[key] for key in made_up if key != "sell_symbol"})
 
 
-def test_a_leg_that_is_rejected_leaves_nothing_naked(manager: ExchangeManager, pipeline: Pipeline) -> None:
-    """The exchange refuses the next order, which is one of a pair's legs: the other is evened out."""
+def test_a_rejected_leg_leaves_nothing_unhedged(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    """The exchange refuses the next order, which is one of a pair's legs: the other is hedged."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
         found = manager.scan_arbitrage_opportunities()
@@ -226,7 +226,7 @@ def test_a_leg_that_is_rejected_leaves_nothing_naked(manager: ExchangeManager, p
 
 
 async def bound(settings: Settings, exchange: str, weight: float, probes: int = 0) -> None:
-    """Set the exchange's limit, and take so many places of it."""
+    """Set the exchange's rate limit, and use a part of it with probes."""
     limits = ControlCommand(kind=ControlKind.LIMITS, account=exchange, limits={"weight_per_minute": weight})
     probe = ControlCommand(kind=ControlKind.PROBE, account=exchange, issued_at=time.time_ns() // 1_000)
     async with Publisher(settings, await load_codec(settings)) as publisher:
@@ -236,8 +236,8 @@ async def bound(settings: Settings, exchange: str, weight: float, probes: int = 
         await publisher.flush()
 
 
-def test_legs_of_a_pair_go_together_or_not_at_all(manager: ExchangeManager, pipeline: Pipeline) -> None:
-    """One of the two exchanges has no room for an order now: the leg that could go stays at home as well."""
+def test_both_legs_of_a_pair_are_sent_or_none(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    """One of the two exchanges has no rate limit left for an order: the other leg is not sent either."""
     pair = {"symbol": "BTC/USD", "buy_exchange": "binance", "buy_symbol": "BTC/USDC", "quantity": 0.01}
     pair |= {"sell_exchange": "hyperliquid", "sell_symbol": "BTC/USDC:USDC", "expires_at": ""}
 
@@ -259,7 +259,7 @@ def test_legs_of_a_pair_go_together_or_not_at_all(manager: ExchangeManager, pipe
 # ── rebalances ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_rebalance_is_planned_then_done_and_read_back(manager: ExchangeManager, pipeline: Pipeline) -> None:
+def test_a_rebalance_is_planned_traded_and_read_back(manager: ExchangeManager, pipeline: Pipeline) -> None:
     breakdown = manager.get_unified_balance()["asset_breakdown"]
     worth = {asset: one["value_usd"] for asset, one in breakdown.items()}
     total = sum(worth.values())
@@ -280,7 +280,7 @@ def test_a_rebalance_is_planned_then_done_and_read_back(manager: ExchangeManager
 
 
 @pytest.mark.parametrize("target", [{"BTC": 0.5}, {"BTC": 1.5, "ETH": -0.5}, {}])
-def test_a_target_that_is_none_is_an_error(manager: ExchangeManager, target: dict[str, float]) -> None:
+def test_an_invalid_target_is_an_error(manager: ExchangeManager, target: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="target_allocation"):
         manager.rebalance_portfolio(target)
 
@@ -298,7 +298,7 @@ def test_a_recommendation_can_be_followed(manager: ExchangeManager) -> None:
             manager.optimize_execution_parameters(symbol, 1.0, urgency)
 
 
-def test_performance_is_of_what_clickhouse_keeps(manager: ExchangeManager, pipeline: Pipeline) -> None:
+def test_performance_is_computed_from_clickhouse(manager: ExchangeManager, pipeline: Pipeline) -> None:
     wait_for(lambda: float(pipeline.query("SELECT count() FROM equity WHERE price IS NOT NULL")[0][0]) > 0, 90)
     wait_for(lambda: manager.track_portfolio_performance()["performance_metrics"]["equity_usd"] > 100_000, 90)
     answer = manager.track_portfolio_performance(["BTC"])
@@ -317,11 +317,11 @@ FAILOVER_SECONDS = 2.0
 
 
 def state_of(manager: ExchangeManager, exchange: str) -> tuple[str, str]:
-    told = manager.monitor_exchange_health()["exchange_status"][exchange]
-    return told["status"], told["reason"]
+    answer = manager.monitor_exchange_health()["exchange_status"][exchange]
+    return answer["status"], answer["reason"]
 
 
-def test_what_rests_on_an_exchange_that_fails_goes_to_its_backup_when_it_is_known_to_be_gone(
+def test_a_resting_order_moves_to_the_backup_once_it_is_known_to_be_cancelled(
     manager: ExchangeManager, pipeline: Pipeline
 ) -> None:
     manager.setup_exchange_failover("hyperliquid", ["binanceusdm"])
@@ -357,7 +357,7 @@ def test_what_rests_on_an_exchange_that_fails_goes_to_its_backup_when_it_is_know
     wait_for(lambda: legs()["binanceusdm"] == "cancelled", 20)
 
 
-def test_an_order_for_an_exchange_that_is_down_goes_to_its_backup(manager: ExchangeManager, pipeline: Pipeline) -> None:
+def test_an_order_for_an_exchange_that_is_down_uses_its_backup(manager: ExchangeManager, pipeline: Pipeline) -> None:
     order = {"symbol": "ETH/USD", "side": "buy", "quantity": 0.02, "exchange": "hyperliquid"}
     assert manager.setup_exchange_failover("hyperliquid", ["binanceusdm"])["activation_status"] == "active"
     pipeline.sim("/sim/faults", {"exchange": "hyperliquid", "fault": "http_5xx", "seconds": 120})

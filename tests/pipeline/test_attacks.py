@@ -1,4 +1,4 @@
-"""What a web page, another user of the machine or a curious client may try on the local ClickHouse."""
+"""Attacks on the local ClickHouse by a web page, another user of the machine, or a client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ confined = pytest.mark.skipif(version() < TCP_SINCE, reason="this kernel's Landl
 def asked(
     pipeline: Pipeline, sql: str, headers: dict[str, str] | None = None, method: str = "POST"
 ) -> tuple[int, str, str | None]:
-    """As the owner of the database: the status, the body, and whom the answer lets read it."""
+    """Query as the owner of the database: the status, the body, and the allowed origin."""
     url = f"{pipeline.settings.clickhouse_http}/"
     request = urllib.request.Request(url, sql.encode(), pipeline.login() | (headers or {}), method=method)
     try:
@@ -38,8 +38,8 @@ def asked(
 def test_sql_reads_no_file_of_the_user(pipeline: Pipeline, file: str) -> None:
     beside = pipeline.settings.home / "beside"
     beside.write_text("canary")
-    status, told, _ = asked(pipeline, f"SELECT file('{file.format(home=pipeline.settings.home)}')")
-    assert (status >= 400, "Permission denied" in told, "canary" in told) == (True, True, False)
+    status, answer, _ = asked(pipeline, f"SELECT file('{file.format(home=pipeline.settings.home)}')")
+    assert (status >= 400, "Permission denied" in answer, "canary" in answer) == (True, True, False)
 
 
 @confined
@@ -64,12 +64,12 @@ def test_sql_reaches_no_other_server(pipeline: Pipeline) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Inside) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         sql = f"SELECT * FROM url('http://127.0.0.1:{server.server_port}/', 'LineAsString') SETTINGS http_max_tries = 1"
-        status, told, _ = asked(pipeline, sql)
+        status, answer, _ = asked(pipeline, sql)
         server.shutdown()
-    assert (status >= 400, reached) == (True, []), told
+    assert (status >= 400, reached) == (True, []), answer
 
 
-def test_the_files_of_a_home_are_its_owners_alone(pipeline: Pipeline) -> None:
+def test_the_files_of_a_home_are_private(pipeline: Pipeline) -> None:
     home = pipeline.settings.home
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     written = (path for folder in ("clickhouse", "faust", "kafka", "registry") for path in (home / folder).rglob("*"))
@@ -83,7 +83,7 @@ def test_the_files_of_a_home_are_its_owners_alone(pipeline: Pipeline) -> None:
 def test_another_user_of_the_machine_reads_and_writes_no_file(pipeline: Pipeline) -> None:
     home = pipeline.settings.home
     before = stat.S_IMODE(home.parent.stat().st_mode)
-    home.parent.chmod(0o711)  # the folder of the tests lets nobody through
+    home.parent.chmod(0o711)  # the folder of the tests is not accessible to others
     try:
         command = ["find", home.name, "-readable", "-print", "-o", "-writable", "-print"]
         found = subprocess.run(command, cwd=home.parent, user="nobody", capture_output=True, text=True, check=False)
@@ -93,8 +93,8 @@ def test_another_user_of_the_machine_reads_and_writes_no_file(pipeline: Pipeline
 
 
 def test_no_password_can_be_read_with_sql(pipeline: Pipeline) -> None:
-    _, told, _ = asked(pipeline, f"SELECT file('{pipeline.settings.home.absolute()}/clickhouse/run/users.xml')")
-    assert pipeline.login()["X-ClickHouse-Key"] not in told
+    _, answer, _ = asked(pipeline, f"SELECT file('{pipeline.settings.home.absolute()}/clickhouse/run/users.xml')")
+    assert pipeline.login()["X-ClickHouse-Key"] not in answer
 
 
 @pytest.mark.parametrize("user", ["", "default", "neuroflux"])
@@ -105,8 +105,8 @@ def test_without_the_password_nothing_is_read_or_written(pipeline: Pipeline, use
         "DROP DATABASE neuroflux",
         "SELECT * FROM system.parts",
     ):
-        status, told, _ = asked(pipeline, sql, anybody)
-        assert (status >= 400, "canary" in told) == (True, False)
+        status, answer, _ = asked(pipeline, sql, anybody)
+        assert (status >= 400, "canary" in answer) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_without_the_password_nothing_is_read_or_written(pipeline: Pipeline, use
         {"Host": "127.0.0.1.evil.example:8123"},
     ],
 )
-def test_a_web_page_of_another_site_asks_nothing(pipeline: Pipeline, headers: dict[str, str]) -> None:
-    status, told, let = asked(pipeline, "SELECT 'canary'", {"Content-Type": "text/plain", **headers})
-    assert (status, "canary" in told, let) == (404, False, None)
+def test_a_web_page_of_another_site_is_refused(pipeline: Pipeline, headers: dict[str, str]) -> None:
+    status, answer, let = asked(pipeline, "SELECT 'canary'", {"Content-Type": "text/plain", **headers})
+    assert (status, "canary" in answer, let) == (404, False, None)
 
 
 def test_a_preflight_is_not_answered(pipeline: Pipeline) -> None:
@@ -130,6 +130,6 @@ def test_a_preflight_is_not_answered(pipeline: Pipeline) -> None:
     assert (status, let) == (501, None)
 
 
-def test_programs_and_pages_of_this_machine_are_answered(pipeline: Pipeline) -> None:
+def test_local_programs_and_pages_are_answered(pipeline: Pipeline) -> None:
     for headers in ({}, {"Host": "localhost"}, {"Origin": pipeline.settings.clickhouse_http}):
         assert asked(pipeline, "SELECT 'told'", headers)[:2] == (200, "told\n")

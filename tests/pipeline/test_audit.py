@@ -1,7 +1,7 @@
-"""``neuroflux audit`` on a pipeline that trades at random, and with each fault of the simulator in turn.
+"""``neuroflux audit`` on a pipeline with random trading, and with each fault of the simulator.
 
-``make test`` trades for a minute. NEUROFLUX_AUDIT=faults also sets each mode of an account, and strikes three faults of
-each exchange at a time, half a minute each; NEUROFLUX_AUDIT=long trades for ten minutes and strikes each fault alone.
+``make test`` trades for a minute. NEUROFLUX_AUDIT=faults also sets each mode of an account, and injects three faults of
+each exchange at a time, half a minute each; NEUROFLUX_AUDIT=long trades for ten minutes and injects each fault alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(SECONDS + 300)]
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
-    """One of this module's own: what is traded here spends money that others need."""
+    """A separate pipeline for this module: its trades spend money that other tests need."""
     yield from run_pipeline(tmp_path_factory.mktemp("audited"), make_settings)
 
 
@@ -45,7 +45,7 @@ def trader(pipeline: Pipeline) -> Iterator[Trader]:
 
 
 def audited(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """The lines of an audit, which ends with 1 exactly where it found a difference."""
+    """The lines of an audit, which exits with 1 if and only if it found a difference."""
     done = pipeline.program("audit", "--json", timeout=180)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines, done.stderr
@@ -63,9 +63,9 @@ def of_kind(lines: list[dict[str, Any]], kind: str) -> list[str]:
     "mode", [one for one in faults() if one["fault"] in MODES], ids=lambda one: f"{one['exchange']}-{one['fault']}"
 )
 def test_each_mode_of_an_account_leaves_no_difference(pipeline: Pipeline, mode: Parameters) -> None:
-    """First, while nothing is open: an exchange changes a mode of an account that is at rest alone.
+    """Runs first, while nothing is open: an exchange changes the mode of an account only without orders and positions.
 
-    It lasts until the audit is over: that a mode has changed back is only known when it is asked for, within a minute.
+    The mode lasts until the audit is over, because a change back is only noticed by the next query, within a minute.
     """
     pipeline.sim("/sim/faults", mode | ({"seconds": 180} if "seconds" in mode else {}))
     try:
@@ -92,7 +92,7 @@ def test_a_minute_of_random_trading_leaves_no_difference(pipeline: Pipeline, tra
 
 
 def together() -> list[tuple[Parameters, ...]]:
-    """Some of each exchange, or each alone."""
+    """Groups of faults: some of each exchange, or each alone."""
     struck = [one for one in faults(modes=False) if one["fault"] not in NEED_A_POSITION]
     by_exchange = [[one for one in struck if one["exchange"] == exchange] for exchange in EXCHANGES]
     chunks = [[each[at : at + AT_A_TIME] for at in range(0, len(each), AT_A_TIME)] for each in by_exchange]

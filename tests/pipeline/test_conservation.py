@@ -1,6 +1,6 @@
-"""Nothing is made and nothing is lost: whatever is traded, figures are what the exchanges say, and fills add up.
+"""Conservation: after any trading, figures equal those of the exchanges, and fills add up.
 
-``python -m tests.conservation`` holds the adapters to the same laws over many seeds, without Kafka.
+``python -m tests.conservation`` checks the adapters for the same laws over many seeds, without Kafka.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
 STEPS = 30
 MINUTES = 2
-"""At the ends of so many minutes the account is sampled."""
+"""The number of minutes at whose end the account is sampled."""
 FAULTS = ("partial_fill", "reject", "duplicate", "disconnect")
 BOUGHT = {"symbol": "BTC/USDC", "side": "buy", "quantity": 0.1, "exchange": "binance"}
-"""Some 6,500 USD: as a profit it would be seen."""
+"""Some 6,500 USD: large enough to be visible as a profit."""
 Held = dict[tuple[str, str], float]
 Minute = str
 
 
 @pytest.fixture
 def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
-    """One of each test's own: what is traded here spends money that others need."""
+    """A separate pipeline for each test: its trades spend money that other tests need."""
     yield from run_pipeline(tmp_path_factory.mktemp("own"), make_settings)
 
 
-def said(pipeline: Pipeline) -> Held:
+def of_exchanges(pipeline: Pipeline) -> Held:
     """The exchanges' own totals: wallets, without the unrealised profit of positions."""
     return {
         (account["exchange"], asset): float(total)
@@ -43,8 +43,8 @@ def said(pipeline: Pipeline) -> Held:
     }
 
 
-def told(manager: ExchangeManager) -> Held:
-    """What the façade tells of the same; Hyperliquid's figure has the unrealised profit in it."""
+def of_facade(manager: ExchangeManager) -> Held:
+    """The same from the façade; Hyperliquid's figure includes the unrealised profit."""
     found: Held = {}
     whole = manager.get_unified_balance()["exchange_breakdown"]
     parts = {name: part for one in whole.values() for name, part in one["parts"].items()}
@@ -55,7 +55,7 @@ def told(manager: ExchangeManager) -> Held:
 
 
 def trade(manager: ExchangeManager, pipeline: Pipeline, random: Random) -> None:
-    """One random thing: an order, a pair, a rebalance by a little; often with a fault of some exchange before."""
+    """A random action: an order, a pair or a small rebalance; often after a fault of an exchange."""
     if random.random() < 0.4:
         fault = {"exchange": random.choice(("binance", "binanceusdm", "hyperliquid")), "fault": random.choice(FAULTS)}
         pipeline.sim("/sim/faults", fault | {"count": 1})
@@ -74,10 +74,10 @@ def trade(manager: ExchangeManager, pipeline: Pipeline, random: Random) -> None:
         manager.route_order({"symbol": market, "side": side, "quantity": quantity}, strategy)
 
 
-def test_balances_and_fills_add_up_after_anything(pipeline: Pipeline) -> None:
+def test_balances_and_fills_add_up_after_random_trading(pipeline: Pipeline) -> None:
     random = Random(20261124)
     with ExchangeManager(pipeline.settings) as manager:
-        before, since = said(pipeline), len(pipeline.sim("/sim/orders"))
+        before, since = of_exchanges(pipeline), len(pipeline.sim("/sim/orders"))
         started = pipeline.query("SELECT toString(now64(6, 'UTC'))")[0][0]
         for _ in range(STEPS):
             trade(manager, pipeline, random)
@@ -86,7 +86,7 @@ def test_balances_and_fills_add_up_after_anything(pipeline: Pipeline) -> None:
         wait_for(lambda: closest(manager, pipeline) == {}, 90)
         wait_for(lambda: counted(pipeline, started) == filled(pipeline, since), 60)
         change = flows(pipeline, started)
-        after = said(pipeline)
+        after = of_exchanges(pipeline)
     for (exchange, asset), amount in after.items():
         if exchange == "binance":
             moved = amount - before.get((exchange, asset), 0.0)
@@ -99,7 +99,7 @@ def test_balances_and_fills_add_up_after_anything(pipeline: Pipeline) -> None:
 @pytest.mark.skipif(
     os.environ.get("NEUROFLUX_AUDIT") not in ("faults", "long"), reason="minutes of the clock: NEUROFLUX_AUDIT=faults"
 )
-def test_equity_has_the_account_at_every_minute_and_no_purchase_is_a_profit(pipeline: Pipeline) -> None:
+def test_equity_follows_the_account_and_a_purchase_is_no_profit(pipeline: Pipeline) -> None:
     random = Random(20261128)
     with ExchangeManager(pipeline.settings) as manager:
         at_end_of(minute_of(time.time()))
@@ -113,7 +113,7 @@ def test_equity_has_the_account_at_every_minute_and_no_purchase_is_a_profit(pipe
             wait_for(lambda: closest(manager, pipeline) == {}, 90)
             minute = minute_of(time.time())
             at_end_of(minute)
-            sampled[named(minute)] = said(pipeline)
+            sampled[name_of(minute)] = of_exchanges(pipeline)
         wait_for(lambda: set(sampled) <= {row[0] for row in pipeline.query("SELECT toString(minute) FROM equity")})
         performance = manager.track_portfolio_performance()
         priced = {asset: one["value_usd"] for asset, one in manager.get_unified_balance()["asset_breakdown"].items()}
@@ -123,31 +123,31 @@ def test_equity_has_the_account_at_every_minute_and_no_purchase_is_a_profit(pipe
     assert sum(attribution["by_asset"].values()) == pytest.approx(attribution["total"], abs=1e-6)
     assert sum(attribution["by_exchange"].values()) == pytest.approx(attribution["total"], abs=1e-6)
     for asset, gained in attribution["by_asset"].items():
-        assert abs(gained) <= could_gain(pipeline, asset, priced.get(asset, 0.0)), asset
+        assert abs(gained) <= largest_gain(pipeline, asset, priced.get(asset, 0.0)), asset
 
 
 def minute_of(seconds: float) -> int:
     return int(seconds // 60) * 60
 
 
-def named(minute: int) -> Minute:
+def name_of(minute: int) -> Minute:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(minute))
 
 
 def at_end_of(minute: int) -> None:
-    """Nothing is traded meanwhile, so the account is the minute's last."""
+    """Wait for the end of the minute; nothing is traded meanwhile, so the account does not change."""
     wait_for(lambda: time.time() >= minute + 60, 65)
 
 
 def viewed(pipeline: Pipeline, minute: Minute) -> Held:
-    """The wallets that the view has of a minute; where nothing is held none is needed."""
+    """The wallets in the view for a minute; an empty wallet may be missing."""
     rows = pipeline.query(f"SELECT exchange, asset, total FROM equity WHERE toString(minute) = '{minute}'")
     held = {(exchange, asset): float(total) for exchange, asset, total in rows}
-    return {name: held.get(name, 0.0) for name in said(pipeline)}
+    return {name: held.get(name, 0.0) for name in of_exchanges(pipeline)}
 
 
-def could_gain(pipeline: Pipeline, asset: str, worth: float) -> float:
-    """USD at most: what its price moved by, of what is held, and one percent of what was traded, for costs."""
+def largest_gain(pipeline: Pipeline, asset: str, worth: float) -> float:
+    """The largest gain in USD: the price move of the holding, plus 1 % of the traded value for costs."""
     (moved,) = pipeline.query(
         f"SELECT max(high) / min(low) - 1 FROM aggregated_prices WHERE market = '{asset}/USD' AND low > 0"
     )
@@ -166,8 +166,8 @@ def orders(pipeline: Pipeline, since: int) -> list[dict[str, str]]:
 
 
 def closest(manager: ExchangeManager, pipeline: Pipeline) -> dict[tuple[str, str], tuple[float, float]]:
-    """Where the façade and the exchanges differ: ours, theirs."""
-    ours, theirs = told(manager), said(pipeline)
+    """The differences between the façade and the exchanges: ours, theirs."""
+    ours, theirs = of_facade(manager), of_exchanges(pipeline)
     names = {name for name, amount in (ours | theirs).items() if amount}
     return {
         name: (ours.get(name, 0.0), theirs.get(name, 0.0))
@@ -177,7 +177,7 @@ def closest(manager: ExchangeManager, pipeline: Pipeline) -> dict[tuple[str, str
 
 
 def filled(pipeline: Pipeline, since: int) -> dict[str, float]:
-    """What the exchanges filled, by exchange: the truth."""
+    """The fills of the exchanges, by exchange: the reference."""
     sums: dict[str, float] = defaultdict(float)
     for one in orders(pipeline, since):
         sums[one["exchange"]] += float(one["filled_quantity"])
@@ -185,7 +185,7 @@ def filled(pipeline: Pipeline, since: int) -> dict[str, float]:
 
 
 def counted(pipeline: Pipeline, started: str) -> dict[str, float]:
-    """What ClickHouse has of it, by exchange: nothing twice, nothing missing."""
+    """The same in ClickHouse, by exchange: no duplicates, none missing."""
     rows = pipeline.query(
         f"SELECT exchange, sum(quantity) FROM fills FINAL WHERE event_time >= '{started}' GROUP BY exchange"
     )
@@ -193,7 +193,7 @@ def counted(pipeline: Pipeline, started: str) -> dict[str, float]:
 
 
 def flows(pipeline: Pipeline, started: str) -> Held:
-    """What the fills moved, by exchange and asset: the base, the quote and the fees."""
+    """The changes by the fills, by exchange and asset: base, quote and fees."""
     moved: Held = defaultdict(float)
     rows = pipeline.query(
         f"""SELECT exchange, symbol, side, price, quantity, fee, fee_asset FROM fills FINAL

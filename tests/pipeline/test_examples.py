@@ -1,4 +1,4 @@
-"""What a user starts: the examples, those that the API reference prints, and the façade's commands."""
+"""The examples, those of the API reference, and the façade's commands, started as by a user."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ SAYS = {
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
-    """One of this module's own: what is traded here spends money that others need."""
+    """A separate pipeline for this module: its trades spend money that other tests need."""
     yield from run_pipeline(tmp_path_factory.mktemp("own"), make_settings)
 
 
 @pytest.fixture
 def portfolio(pipeline: Pipeline) -> Iterator[None]:
-    """What a rebalance has spent is brought back: other tests trade on the same accounts."""
+    """Restore the portfolio after a rebalance: other tests trade on the same accounts."""
     with ExchangeManager(pipeline.settings) as manager:
         wait_for(lambda: not manager.get_unified_balance()["unpriced"])
         before = manager.get_unified_balance()["asset_breakdown"]
@@ -41,18 +41,18 @@ def portfolio(pipeline: Pipeline) -> Iterator[None]:
         yield
         shares, dollars = {asset: one["value_usd"] / total for asset, one in before.items()}, ("USDC", "USDT")
 
-        def is_back() -> bool:
-            """What books were too old or thin for is left to the next one."""
+        def is_restored() -> bool:
+            """Try again for what was left because books were too old or thin."""
             manager.rebalance_portfolio(shares, 0.01)
             after = manager.get_unified_balance()["asset_breakdown"]
             return sum(after[one]["available"] for one in dollars) > 0.95 * free
 
         free = sum(before[one]["available"] for one in dollars)
-        wait_for(is_back, 60)
+        wait_for(is_restored, 60)
 
 
 def python(pipeline: Pipeline, *arguments: str) -> str:
-    """The output of a program that must end well and say nothing on stderr."""
+    """The output of a program that must exit with 0 and print nothing to stderr."""
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
@@ -68,7 +68,7 @@ def python(pipeline: Pipeline, *arguments: str) -> str:
 
 @pytest.mark.usefixtures("portfolio")
 def test_the_examples_of_the_reference_run_unchanged(pipeline: Pipeline, tmp_path: Path) -> None:
-    """One after the other in one program, as they are printed: the later ones use the manager of the first."""
+    """All in one program, in order: the later ones use the manager of the first."""
     if not REFERENCE.exists():
         pytest.skip("the API reference is not beside the project")
     examples = re.findall(r"```python\n(.*?)```", REFERENCE.read_text().partition("## Usage Examples")[2], re.S)
@@ -81,18 +81,18 @@ def test_the_examples_of_the_reference_run_unchanged(pipeline: Pipeline, tmp_pat
     assert re.search("hyperliquid: (online|degraded) - Latency: ", said)
 
 
-def test_there_is_a_check_for_every_example() -> None:
+def test_every_example_has_a_check() -> None:
     assert {one.name for one in (ROOT / "examples").glob("*.py")} == {*SAYS, "portfolio_rebalancing.py"}
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_an_example_runs_as_a_user_would_start_it(pipeline: Pipeline, name: str) -> None:
+def test_an_example_runs_as_a_script(pipeline: Pipeline, name: str) -> None:
     arguments = ("5",) if name == "signal_bot.py" else ()
     assert SAYS[name] in python(pipeline, f"examples/{name}", *arguments)
 
 
 @pytest.mark.usefixtures("portfolio")
-def test_the_rebalancing_example_says_what_it_could_not_do(pipeline: Pipeline) -> None:
+def test_the_rebalancing_example_prints_what_was_not_traded(pipeline: Pipeline) -> None:
     said = python(pipeline, "examples/portfolio_rebalancing.py")
     assert said.startswith("Rebalance partial\nmove ")
 
@@ -106,24 +106,24 @@ def answered(pipeline: Pipeline, *arguments: str) -> object:
 
 def test_the_facades_commands_answer(pipeline: Pipeline) -> None:
     for command, key in {"balances": "total_balance_usd", "health": "overall_health", "performance": "notes"}.items():
-        told = answered(pipeline, command)
-        assert isinstance(told, dict)
-        assert key in told
+        answer = answered(pipeline, command)
+        assert isinstance(answer, dict)
+        assert key in answer
         assert pipeline.program(command).stdout
     assert isinstance(answered(pipeline, "opportunities"), list)
     assert pipeline.program("opportunities").returncode == 0
 
 
-def test_an_order_is_explained_by_its_figures_and_ticks(pipeline: Pipeline) -> None:
+def test_an_order_is_explained_with_figures_and_ticks(pipeline: Pipeline) -> None:
     done = pipeline.program("order", "buy", "BTC/USD", "0.002", "--strategy", "balanced", "--wait", "--json")
     assert done.returncode == 0, done.stderr
     order_id = json.loads(done.stdout.splitlines()[0])["order_id"]
     wait_for(lambda: pipeline.query(f"SELECT 1 FROM order_events WHERE order_id = '{order_id}' AND state = 'filled'"))
-    told = answered(pipeline, "explain", order_id)
-    assert isinstance(told, dict)
-    assert told["strategy"] == "balanced"
-    assert {(one["exchange"], one["symbol"]) for one in told["candidates"]} >= {("binance", "BTC/USDT")}
-    assert {one["exchange"] for one in told["ticks"]} >= {told["chosen"][0]["exchange"]}
+    answer = answered(pipeline, "explain", order_id)
+    assert isinstance(answer, dict)
+    assert answer["strategy"] == "balanced"
+    assert {(one["exchange"], one["symbol"]) for one in answer["candidates"]} >= {("binance", "BTC/USDT")}
+    assert {one["exchange"] for one in answer["ticks"]} >= {answer["chosen"][0]["exchange"]}
     assert order_id in pipeline.program("explain", order_id).stdout
     unknown = pipeline.program("explain", "nobody")
     assert (unknown.returncode, unknown.stderr) == (2, "neuroflux: order nobody is not known, or was not stored yet\n")

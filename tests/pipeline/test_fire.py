@@ -1,4 +1,4 @@
-"""The stack under fire: parts die, hang or lag; trading goes on or says why not, and all is stored exactly once."""
+"""Failures of services: they die, hang or lag; trading continues or reports why not, and all is stored exactly once."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_f
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 KEPT = tuple(topic for topic in STORED if topic.cleanup == DELETE)
-"""Where Kafka has every offset still, so that rows can be counted against it."""
+"""Topics with all offsets in Kafka, so that rows can be compared with them."""
 ORDER = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.002}
 HELD = 60.0
 """Seconds for which ClickHouse is kept down."""
 PAUSE = 0.2
-"""Between two orders meanwhile."""
+"""Seconds between two orders meanwhile."""
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,7 @@ def manager(pipeline: Pipeline) -> Iterator[ExchangeManager]:
 
 
 def trade(manager: ExchangeManager) -> str:
-    """The state of an order after the time that is given to it, ``""`` where nobody has spoken yet; or why it was not
-    taken."""
+    """The state of an order after the timeout, ``""`` if there is no event yet; or why it was not accepted."""
     try:
         return str(manager.route_order(ORDER)["state"])
     except NeuroFluxError as error:
@@ -59,7 +58,7 @@ def kill(settings: Settings, name: str) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def is_back(settings: Settings, name: str, restarts: int) -> bool:
+def is_restored(settings: Settings, name: str, restarts: int) -> bool:
     now = service(settings, name)
     return now.state is State.READY and now.restarts > restarts
 
@@ -71,8 +70,8 @@ async def ends(settings: Settings) -> dict[TopicPartition, int]:
         return found
 
 
-def unlike(pipeline: Pipeline, accepted: dict[TopicPartition, int]) -> dict[str, tuple[int, int, int]]:
-    """Topics of which ClickHouse has not each record once: what Kafka accepted, rows, and different places of rows."""
+def different(pipeline: Pipeline, accepted: dict[TopicPartition, int]) -> dict[str, tuple[int, int, int]]:
+    """Topics whose records are not stored exactly once: records in Kafka, rows, and distinct positions of rows."""
     found = {}
     for topic in KEPT:
         parts = {place.partition: end for place, end in accepted.items() if place.topic == topic.name}
@@ -90,35 +89,35 @@ def open_orders(pipeline: Pipeline) -> list[list[str]]:
 
 
 def check_stored(pipeline: Pipeline) -> None:
-    """All that Kafka has accepted is stored once in the end; every order ends, and none is sent twice."""
+    """All that Kafka accepted is stored once in the end; every order ends, and none is sent twice."""
     accepted = asyncio.run(ends(pipeline.settings))
-    wait_for(lambda: unlike(pipeline, accepted) == {}, 60)
+    wait_for(lambda: different(pipeline, accepted) == {}, 60)
     wait_for(lambda: open_orders(pipeline) == [], 30)
     sent = [(one["exchange"], one["client_order_id"]) for one in pipeline.sim("/sim/orders")]
     assert len(sent) == len(set(sent))
 
 
 @pytest.mark.parametrize("name", ["kafka", "market", "account", "streams", "execution", "warehouse"])
-def test_what_is_killed_comes_back_and_trading_goes_on(pipeline: Pipeline, manager: ExchangeManager, name: str) -> None:
+def test_a_killed_service_restarts_and_trading_goes_on(pipeline: Pipeline, manager: ExchangeManager, name: str) -> None:
     before = service(pipeline.settings, name).restarts
     kill(pipeline.settings, name)
     trade(manager)
-    wait_for(lambda: is_back(pipeline.settings, name, before), 60)
+    wait_for(lambda: is_restored(pipeline.settings, name, before), 60)
     wait_for(lambda: trade(manager) == "filled", 60)
     check_stored(pipeline)
 
 
-def test_without_a_registry_orders_go_on(pipeline: Pipeline, manager: ExchangeManager) -> None:
+def test_without_a_registry_orders_continue(pipeline: Pipeline, manager: ExchangeManager) -> None:
     with stopped(pipeline.settings, "registry"):
         assert trade(manager) == "filled"
     check_stored(pipeline)
 
 
-def test_clickhouse_kept_down_stops_no_order_and_loses_no_row(pipeline: Pipeline, manager: ExchangeManager) -> None:
+def test_clickhouse_down_stops_no_order_and_loses_no_row(pipeline: Pipeline, manager: ExchangeManager) -> None:
     until, killed, states = time.monotonic() + HELD, set[int](), list[str]()
     while time.monotonic() < until:
         if (pid := service(pipeline.settings, "clickhouse").pid) and pid not in killed:
-            with suppress(ProcessLookupError):  # the status is written a little later than it dies
+            with suppress(ProcessLookupError):  # the status is updated shortly after it died
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
         states.append(trade(manager))
@@ -130,7 +129,7 @@ def test_clickhouse_kept_down_stops_no_order_and_loses_no_row(pipeline: Pipeline
     check_stored(pipeline)
 
 
-def test_a_slow_consumer_slows_nobody_else(pipeline: Pipeline, manager: ExchangeManager) -> None:
+def test_a_slow_consumer_slows_no_other(pipeline: Pipeline, manager: ExchangeManager) -> None:
     def newest() -> dict[TopicPartition, int]:
         return asyncio.run(ends(pipeline.settings))
 

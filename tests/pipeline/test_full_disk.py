@@ -1,4 +1,4 @@
-"""The disk fills up while orders come in: the stack stops on purpose and says why; with room again all is as it was."""
+"""The disk fills up during trading: the stack stops and reports why; with free space again it continues."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.pipeline.test_fire import check_stored, trade
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 SIZE = "1600m"
-"""A little more than a start asks for."""
+"""Slightly more than a start requires."""
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, in memory."""
+    """A separate disk in memory."""
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(tmp_path)], capture_output=True, check=False
     )
@@ -35,7 +35,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(path: Path) -> None:
-    """To the last byte."""
+    """Fill the disk to the last byte."""
     with path.open("wb", buffering=0) as file:
         try:
             while file.write(bytes(1 << 20)):
@@ -44,9 +44,7 @@ def fill(path: Path) -> None:
             return
 
 
-def test_a_full_disk_stops_the_stack_on_purpose_and_loses_nothing(
-    small_disk: Path, make_settings: MakeSettings
-) -> None:
+def test_a_full_disk_stops_the_stack_and_loses_no_data(small_disk: Path, make_settings: MakeSettings) -> None:
     with contextmanager(run_pipeline)(small_disk, make_settings) as pipeline:
         with ExchangeManager(pipeline.settings) as manager:
             wait_for(lambda: trade(manager) == "filled", 60)
@@ -67,6 +65,6 @@ def test_a_full_disk_stops_the_stack_on_purpose_and_loses_nothing(
 
 
 def ended_by(pipeline: Pipeline) -> str:
-    """Why the stack ended; nothing while it has not."""
-    told = daemon.status(pipeline.settings)
-    return told[0].detail if {one.state for one in told} == {State.STOPPED} else ""
+    """Why the stack ended; "" while it runs."""
+    services = daemon.status(pipeline.settings)
+    return services[0].detail if {one.state for one in services} == {State.STOPPED} else ""

@@ -1,4 +1,4 @@
-"""Records that anybody who may write a topic can write: none of them stops a stage, and orders go on behind it."""
+"""Hostile records of clients with write access to a topic: none stops a stage, and orders continue after them."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings) -> Iterator[Pipeline]:
-    """One of this module's own: what is written here stays on the topics, where others would read it."""
+    """A separate pipeline for this module: its records stay on the topics, where other tests would read them."""
     yield from run_pipeline(tmp_path_factory.mktemp("hostile"), make_settings)
 
 
 HUGE = b"\x80\x80\x80\x80\x80\x80\x80\x80\x20"
-"""2^60 as a count."""
+"""2^60 as an array count."""
 RECURSIVE = {"type": "record", "name": "Node", "fields": [{"name": "n", "type": ["null", "Node"]}]}
 NULLS = {"type": "array", "items": "null"}
 BOOLEANS = {"type": "array", "items": "boolean"}
@@ -84,7 +84,7 @@ def ask(pipeline: Pipeline, method: str, path: str, body: object | None = None) 
 
 
 def registered(pipeline: Pipeline, field: object, subject: str = COMMANDS.subject) -> int:
-    """The id of a schema whose one field is of this type; whoever asks the registry may let it in."""
+    """The id of a registered schema with one field of this type."""
     schema = {"type": "record", "name": "OrderCommand", "namespace": "neuroflux"}
     ask(pipeline, "PUT", f"/config/{subject}", {"compatibility": "NONE"})
     text = json.dumps(schema | {"fields": [{"name": "junk", "type": field}]})
@@ -96,7 +96,7 @@ def framed(number: int, body: bytes) -> bytearray:
 
 
 def a_huge_decimal(pipeline: Pipeline) -> bytearray:
-    """In our own schema, in the place of the quantity."""
+    """A huge decimal in our own schema, as the quantity."""
     codec = asyncio.run(load_codec(pipeline.settings))
     raw = codec.encode(COMMANDS, command(CommandKind.PLACE, "huge", quantity=Decimal(3)))
     three = b"\x10" + (3 * 10**18).to_bytes(8, "big")
@@ -109,7 +109,7 @@ def command(kind: CommandKind, order_id: str, **fields: Any) -> OrderCommand:
 
 
 def in_zstd(_: Pipeline) -> bytearray:
-    """Made by another client's library, since aiokafka has none here."""
+    """Compressed with another client's library, since aiokafka has none here."""
     return sealed(bytearray(batch([(None, b"", [])])[:HEAD]) + ZSTD_OF_ONE_RECORD, ZSTD)
 
 
@@ -132,7 +132,7 @@ HOSTILE: Mapping[str, Make] = {
 
 
 def write(pipeline: Pipeline, topic: Topic, raw: bytearray) -> int:
-    """Write a batch to every partition; the offset in the first."""
+    """Write a batch to every partition; returns the offset in the first."""
 
     async def everywhere() -> list[int]:
         return [await send(pipeline.settings, topic, number, raw) for number in range(topic.partitions)]
@@ -144,10 +144,10 @@ def restarts(pipeline: Pipeline) -> dict[str, int]:
     return {status.name: status.restarts for status in daemon.status(pipeline.settings)}
 
 
-def orders_go_on(pipeline: Pipeline) -> None:
-    told = pipeline.program("order", "buy", "BTC/USD", "0.001", "--wait", "--json")
-    assert told.returncode == 0, told.stderr
-    assert json.loads(told.stdout.splitlines()[-1])["state"] == "filled"
+def check_trading(pipeline: Pipeline) -> None:
+    answer = pipeline.program("order", "buy", "BTC/USD", "0.001", "--wait", "--json")
+    assert answer.returncode == 0, answer.stderr
+    assert json.loads(answer.stdout.splitlines()[-1])["state"] == "filled"
 
 
 def letter(settings: Settings, topic: Topic, offset: int) -> Entry:
@@ -171,10 +171,10 @@ def letter(settings: Settings, topic: Topic, offset: int) -> Entry:
 
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE)
-def test_a_command_that_can_not_be_read_stops_no_order(pipeline: Pipeline, make: Make) -> None:
+def test_an_unreadable_command_stops_no_order(pipeline: Pipeline, make: Make) -> None:
     before = restarts(pipeline)
     offset = write(pipeline, COMMANDS, make(pipeline))
-    orders_go_on(pipeline)
+    check_trading(pipeline)
     assert letter(pipeline.settings, COMMANDS, offset)
     assert restarts(pipeline) == before
 
@@ -190,19 +190,19 @@ MARKET: Mapping[str, Make] = {
 
 
 @pytest.mark.parametrize("make", MARKET.values(), ids=MARKET)
-def test_market_data_that_can_not_be_read_stops_no_stage(pipeline: Pipeline, make: Make) -> None:
+def test_unreadable_market_data_stops_no_stage(pipeline: Pipeline, make: Make) -> None:
     before = restarts(pipeline)
     raw = make(pipeline)
     for topic in (QUOTES, TRADES, STATUS):
         write(pipeline, topic, raw)
     assert pipeline.program("health", "--json").returncode == 0
-    orders_go_on(pipeline)
+    check_trading(pipeline)
     stored(pipeline)
     assert restarts(pipeline) == before
 
 
 def stored(pipeline: Pipeline) -> None:
-    """The warehouse takes quotes and prices that were made after now: it and the streams go on."""
+    """Check that quotes and prices from now on are stored: warehouse and streams continue."""
     for table in ("quotes", "aggregated_prices"):
         wait_for(partial(newer, pipeline, table, time.time()))
 
@@ -212,46 +212,48 @@ def newer(pipeline: Pipeline, table: str, since: float) -> bool:
     return pipeline.query(sql)[0][0] != "0"
 
 
-def test_tombstones_and_rubbish_among_what_is_kept_stop_nobody_who_starts(pipeline: Pipeline) -> None:
-    """What is compacted is read from its beginning by each who starts."""
+def test_tombstones_and_garbage_on_compacted_topics_stop_no_start(pipeline: Pipeline) -> None:
+    """Every client reads compacted topics from the beginning when it starts."""
     for topic in (INSTRUMENTS, BALANCES, POSITIONS, HEALTH, CONTROL, FAILOVER):
         for raw in (one(None, b"nobody"), one(None, b"\xff"), one(b"rubbish"), bomb(9 << 20)):
             write(pipeline, topic, raw)
     before = restarts(pipeline)
     for name in ("execution", "warehouse", "streams"):
         os.kill(service(pipeline.settings, name).pid, signal.SIGKILL)
-    wait_for(lambda: all(is_back(pipeline, name, before[name]) for name in ("execution", "warehouse", "streams")), 60)
+    wait_for(
+        lambda: all(is_restored(pipeline, name, before[name]) for name in ("execution", "warehouse", "streams")), 60
+    )
     assert pipeline.program("balances", "--json").returncode == 0
-    orders_go_on(pipeline)
+    check_trading(pipeline)
     stored(pipeline)
     assert restarts(pipeline) == before | {name: before[name] + 1 for name in ("execution", "warehouse", "streams")}
 
 
-def is_back(pipeline: Pipeline, name: str, before: int) -> bool:
+def is_restored(pipeline: Pipeline, name: str, before: int) -> bool:
     found = service(pipeline.settings, name)
     return found.state is State.READY and found.restarts > before
 
 
-def test_trading_is_stopped_and_goes_on_without_the_schemas_of_the_registry(pipeline: Pipeline) -> None:
+def test_without_the_registry_s_schemas_trading_stops_and_resumes(pipeline: Pipeline) -> None:
     for permanently in ("", "?permanent=true"):
         for subject in (COMMANDS.subject, CONTROL.subject, EVENTS.subject):
             ask(pipeline, "DELETE", f"/subjects/{subject}{permanently}")
     try:
-        orders_go_on(pipeline)
+        check_trading(pipeline)
         assert pipeline.program("halt").returncode == 0
         assert "halted" in refusal(pipeline)
         assert pipeline.program("resume").returncode == 0
-        orders_go_on(pipeline)
+        check_trading(pipeline)
     finally:
         asyncio.run(register_schemas(pipeline.settings))
-    orders_go_on(pipeline)
+    check_trading(pipeline)
     assert pipeline.program("halt").returncode == 0
     assert "halted" in refusal(pipeline)
     assert pipeline.program("resume").returncode == 0
-    orders_go_on(pipeline)
+    check_trading(pipeline)
 
 
 def refusal(pipeline: Pipeline) -> str:
-    told = pipeline.program("order", "buy", "BTC/USD", "0.001", "--wait", "--json")
-    assert told.returncode == 1
-    return told.stderr
+    answer = pipeline.program("order", "buy", "BTC/USD", "0.001", "--wait", "--json")
+    assert answer.returncode == 1
+    return answer.stderr

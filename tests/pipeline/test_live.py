@@ -1,4 +1,4 @@
-"""``neuroflux run --live``: a first simulator stands for the real exchanges, the second fills orders on paper."""
+"""``neuroflux run --live``: one simulator replaces the real exchanges, a second one fills orders on paper."""
 
 import json
 import os
@@ -19,15 +19,15 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 ADDRESSES = ("home", "kafka", "registry", "clickhouse", "clickhouse_http", "sim")
 DEPTHS = ("/binance/api/v3/depth?symbol=BTCUSDT", "/binance/fapi/v1/depth?symbol=BTCUSDT")
-"""Where the paper exchanges show a book."""
+"""The REST paths of the paper exchanges' books."""
 START_SECONDS = 120
 STOP_SECONDS = 60
 DEPTH = 2
-"""Of the level at which orders rest: near enough to be reached soon, and too far to be met at once."""
+"""The level at which orders rest: close enough to be reached soon, but not filled at once."""
 
 
 class Live(Struct, frozen=True):
-    """What the running program trades on, and the exchanges whose prices it sees."""
+    """The paper pipeline, and the simulator that serves its live prices."""
 
     paper: Pipeline
     exchanges: Pipeline
@@ -37,7 +37,7 @@ class Live(Struct, frozen=True):
 def exchanges(
     tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[[Path], Settings]
 ) -> Iterator[Pipeline]:
-    """The simulator that stands for the live exchanges."""
+    """The simulator in place of the live exchanges."""
     settings = make_settings(tmp_path_factory.mktemp("exchanges"))
     with subprocess.Popen([str(PROGRAM), "sim", "--port", str(port_of(settings.sim)), "--seed", "7"], cwd=ROOT) as sim:
         try:
@@ -54,21 +54,21 @@ def live(
     settings = make_settings(home)
     chosen = {f"NEUROFLUX_{name.upper()}": str(getattr(settings, name)) for name in ADDRESSES}
     away = simulated_addresses(exchanges.settings.sim)
-    # keys that the paper exchanges would refuse: nothing may be given them
+    # keys that the paper exchanges would refuse: no service may get them
     secrets = {"NEUROFLUX_BINANCE_API_KEY": "real", "NEUROFLUX_BINANCE_SECRET_KEY": "real"}
     environment = {**os.environ, **chosen, **away, **secrets, "NEUROFLUX_MARKETS": "BTC/USD,USDC/USD"}
-    told = home / "told"
-    with told.open("w") as stderr:
+    output = home / "output"
+    with output.open("w") as stderr:
         running = subprocess.Popen(
             [str(PROGRAM), "run", "--live", "--json"], cwd=ROOT, env=environment, stdout=stderr, stderr=stderr
         )
     try:
-        wait_for(lambda: running.poll() is not None or "everything answers" in told.read_text(), START_SECONDS)
-        assert running.poll() is None, told.read_text()
+        wait_for(lambda: running.poll() is not None or "everything answers" in output.read_text(), START_SECONDS)
+        assert running.poll() is None, output.read_text()
         yield Live(Pipeline(settings, environment), exchanges)
     finally:
         running.send_signal(signal.SIGINT)
-        assert running.wait(STOP_SECONDS) == 0, told.read_text()
+        assert running.wait(STOP_SECONDS) == 0, output.read_text()
 
 
 def _ordered(live: Live, *arguments: str) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def _ordered(live: Live, *arguments: str) -> list[dict[str, Any]]:
 
 
 def _shown(live: Live, exchange: str, symbol: str, price: str) -> bool:
-    """Whether a picture had this price."""
+    """Whether a snapshot had this price."""
     sql = (
         f"SELECT count() FROM books WHERE exchange = '{exchange}' AND symbol = '{symbol}' "
         f"AND arrayExists(level -> abs(level.price - {price}) < 1e-9, arrayConcat(bids, asks))"
@@ -116,8 +116,8 @@ def _rest(live: Live, side: str) -> str:
     return str(_ordered(live, side, "BTC/USDT", "0.001", "--type", "limit", "--price", price)[-1]["order_id"])
 
 
-def test_a_resting_order_is_filled_when_the_live_book_comes_to_it(live: Live) -> None:
-    """On both sides, and again as long as the price runs away, or came to meet an order before it could rest."""
+def test_a_resting_order_is_filled_when_the_live_price_reaches_it(live: Live) -> None:
+    """On both sides; repeated while the price moves away, or reaches an order before it rests."""
     placed: list[str] = []
 
     def filled_as_maker() -> list[list[str]]:

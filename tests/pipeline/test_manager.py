@@ -1,4 +1,4 @@
-"""The façade on the running pipeline: what it answers is what the exchanges, topics and tables say."""
+"""The façade on the running pipeline: its answers agree with exchanges, topics and tables."""
 
 import asyncio
 import subprocess
@@ -43,7 +43,7 @@ def manager(pipeline: Pipeline) -> Iterator[ExchangeManager]:
         yield opened
 
 
-def test_keys_of_the_examples_stand_for_the_demo_accounts(manager: ExchangeManager) -> None:
+def test_keys_of_the_examples_use_the_demo_accounts(manager: ExchangeManager) -> None:
     answer = manager.initialize_exchanges(EVERY)
     assert (answer["initialized_exchanges"], answer["failed_exchanges"]) == (IDS, [])
     assert (answer["status"], answer["active_connections"]) == ("full_success", 3)
@@ -51,7 +51,7 @@ def test_keys_of_the_examples_stand_for_the_demo_accounts(manager: ExchangeManag
         assert (health["simulated"], health["keys"], health["reason"]) == (True, "demo", "")
 
 
-def test_a_subaccount_that_is_not_there_is_a_failed_exchange(pipeline: Pipeline) -> None:
+def test_a_missing_subaccount_is_a_failed_exchange(pipeline: Pipeline) -> None:
     with ExchangeManager(pipeline.settings) as manager:
         answer = manager.initialize_exchanges({"binance": {"testnet": True}, "hyperliquid": {"subaccount": "desk"}})
         assert (answer["status"], answer["failed_exchanges"]) == ("partial_success", ["hyperliquid"])
@@ -66,7 +66,7 @@ def test_a_subaccount_that_is_not_there_is_a_failed_exchange(pipeline: Pipeline)
 
 
 def stored(pipeline: Pipeline) -> dict[str, float]:
-    """The balances as ClickHouse has them, by asset."""
+    """The balances in ClickHouse, by asset."""
     said: dict[str, float] = {}
     for exchange, asset, total in pipeline.query(
         "SELECT exchange, asset, argMax(total, _offset) FROM balances GROUP BY exchange, asset"
@@ -77,7 +77,7 @@ def stored(pipeline: Pipeline) -> dict[str, float]:
 
 
 def test_the_unified_balance_is_what_the_exchanges_hold(manager: ExchangeManager, pipeline: Pipeline) -> None:
-    """What others have traded just before may be in the one already and not in the other."""
+    """Very recent trades of other tests may be in one source and not yet in the other."""
 
     def is_stored() -> bool:
         totals = {asset: one["total"] for asset, one in manager.get_unified_balance()["asset_breakdown"].items()}
@@ -106,13 +106,13 @@ def test_opportunities_are_open(manager: ExchangeManager) -> None:
     assert all(one["expected_profit"] >= 0.5 for one in found)
 
 
-def test_health_is_told_of_every_exchange(manager: ExchangeManager) -> None:
+def test_health_is_reported_for_every_exchange(manager: ExchangeManager) -> None:
     answer = manager.monitor_exchange_health()
     assert set(answer["exchange_status"]) == set(IDS)
     assert answer["overall_health"] in ("healthy", "degraded")
 
 
-def test_a_mute_exchange_is_named_everywhere_and_the_others_work(manager: ExchangeManager, pipeline: Pipeline) -> None:
+def test_a_silent_exchange_is_reported_and_the_others_work(manager: ExchangeManager, pipeline: Pipeline) -> None:
     pipeline.sim("/sim/faults", {"exchange": "hyperliquid", "fault": "http_5xx", "seconds": 60})
     try:
         health = wait_for(
@@ -148,7 +148,7 @@ def test_limits_are_on_the_control_topic(pipeline: Pipeline) -> None:
         assert known == LIMITS, "they outlive who set them"
 
 
-async def test_a_failover_is_tried_and_outlives_who_set_it(pipeline: Pipeline) -> None:
+async def test_a_failover_is_tested_and_outlives_its_manager(pipeline: Pipeline) -> None:
     async with AsyncExchangeManager(pipeline.settings) as manager:
         answer = await manager.setup_exchange_failover("hyperliquid", ["binance"])
         assert (answer["test_status"], answer["activation_status"]) == ("tested", "active")
@@ -169,7 +169,7 @@ async def test_a_failover_is_tried_and_outlives_who_set_it(pipeline: Pipeline) -
         await another.connection.publisher.write(FAILOVER, off)
 
 
-async def test_an_order_is_followed_to_its_last_fill(pipeline: Pipeline) -> None:
+async def test_an_order_is_tracked_to_its_last_fill(pipeline: Pipeline) -> None:
     async with AsyncExchangeManager(pipeline.settings) as manager, asyncio.timeout(20):
         command = OrderCommand(
             order_id=new_order_id(),
@@ -182,24 +182,24 @@ async def test_an_order_is_followed_to_its_last_fill(pipeline: Pipeline) -> None
         )
         with manager.connection.track(command.order_id) as tracked:
             await manager.connection.command(command)
-            told = [record async for record in tracked]
-        assert tracked.decision in told
+            records = [record async for record in tracked]
+        assert tracked.decision in records
         assert tracked.last is not None
         assert tracked.last.state is OrderState.FILLED
         assert sum(fill.quantity for fill in tracked.fills) == Decimal("0.05")
 
 
-async def test_waiting_ends_with_the_time(pipeline: Pipeline) -> None:
+async def test_waiting_ends_at_the_timeout(pipeline: Pipeline) -> None:
     async with AsyncExchangeManager(pipeline.settings) as manager:
         started = time.monotonic()
         assert not await manager.connection.until(lambda: False, 0.3)
         assert 0.3 <= time.monotonic() - started < 3
 
 
-def test_a_reading_call_costs_less_than_a_millisecond(manager: ExchangeManager) -> None:
-    """Of this thread's own time, in the middle: what a busy machine adds to single calls is not ours to say.
+def test_a_query_takes_less_than_a_millisecond(manager: ExchangeManager) -> None:
+    """The median CPU time of this thread, so that other load on the machine does not count.
 
-    A scan looks at the books and funds of each signal that promises enough: a fifth of a millisecond for each at most.
+    A scan checks the books and funds of each profitable signal: at most 0.2 ms for each.
     """
 
     def cost(call: Callable[[], object]) -> float:
@@ -217,7 +217,7 @@ def test_a_reading_call_costs_less_than_a_millisecond(manager: ExchangeManager) 
     assert median(cost(scan) / (5 + len(scan())) for _ in range(500)) < 0.2
 
 
-def test_it_is_used_from_several_threads(manager: ExchangeManager) -> None:
+def test_the_manager_works_from_several_threads(manager: ExchangeManager) -> None:
     def read(number: int) -> float:
         return manager.get_unified_balance()["total_balance_usd"] + len(manager.scan_arbitrage_opportunities())
 
@@ -225,7 +225,7 @@ def test_it_is_used_from_several_threads(manager: ExchangeManager) -> None:
         assert all(value > 0 for value in threads.map(read, range(200)))
 
 
-def test_a_closed_manager_says_so_and_leaves_no_thread(pipeline: Pipeline) -> None:
+def test_a_closed_manager_raises_and_leaves_no_thread(pipeline: Pipeline) -> None:
     before = {one.name for one in threading.enumerate()}
     manager = ExchangeManager(pipeline.settings)
     manager.close()
@@ -235,7 +235,7 @@ def test_a_closed_manager_says_so_and_leaves_no_thread(pipeline: Pipeline) -> No
     assert {one.name for one in threading.enumerate()} <= before
 
 
-def test_a_program_that_closes_nothing_ends_cleanly(pipeline: Pipeline) -> None:
+def test_a_program_without_close_ends_cleanly(pipeline: Pipeline) -> None:
     program = "import neuroflux; print(neuroflux.ExchangeManager().monitor_exchange_health()['overall_health'])"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
@@ -250,7 +250,7 @@ def test_a_program_that_closes_nothing_ends_cleanly(pipeline: Pipeline) -> None:
 
 
 async def test_no_secret_is_in_any_topic_or_log(manager: ExchangeManager, pipeline: Pipeline) -> None:
-    """The keys that were given, and the demo accounts' own."""
+    """The keys that were passed, and those of the demo accounts."""
     demo = [one[name] for one in pipeline.sim("/sim/accounts") for name in ("key", "secret") if one[name]]
     own = [one["secret"] for one in pipeline.sim("/sim/accounts")]
     secrets = [*KEYS.values(), *own] + [one for one in demo if not one.startswith("0x")]
@@ -261,7 +261,7 @@ async def test_no_secret_is_in_any_topic_or_log(manager: ExchangeManager, pipeli
 
 
 async def everything(settings: Settings) -> list[bytes]:
-    """Every record of every topic but the market's, as it came."""
+    """Every record of every topic except the market topics, as received."""
     topics = [one for one in ALL if not one.name.startswith(("market.", "prices."))]
     found: list[bytes] = []
     async with Reader(settings, await load_codec(settings), topics, start="beginning") as reader:
@@ -274,12 +274,12 @@ async def everything(settings: Settings) -> list[bytes]:
 
 
 BESIDE = {"binanceusdm": ("SOL/USDT:USDT", "USDT"), "hyperliquid": ("SOL/USDC:USDC", "USDC")}
-"""A perpetual, and what it is settled in."""
+"""A perpetual, and its settlement asset."""
 
 
 @pytest.mark.timeout(300)
-def test_a_deposit_beside_a_trade_of_a_perpetual_is_no_profit(manager: ExchangeManager, pipeline: Pipeline) -> None:
-    """Both in a later minute than the first one of the account: that one's worth is what it began with."""
+def test_a_deposit_during_a_perpetual_trade_is_no_profit(manager: ExchangeManager, pipeline: Pipeline) -> None:
+    """Both in a later minute than the account's first, whose value is the start of the history."""
     wait_for(lambda: int(pipeline.query("SELECT count(DISTINCT minute) FROM equity")[0][0]) > 2, 150)
     wait_for(lambda: time.time() % 60 < 40, 25)
     before = manager.track_portfolio_performance()["performance_metrics"]
@@ -303,7 +303,7 @@ def test_a_deposit_beside_a_trade_of_a_perpetual_is_no_profit(manager: ExchangeM
 
 
 @pytest.mark.timeout(300)
-def test_where_no_stack_answers_it_starts_one_and_stops_it(
+def test_without_a_stack_the_manager_starts_and_stops_one(
     tmp_path: Path, make_settings: Callable[[Path], Settings]
 ) -> None:
     settings = make_settings(tmp_path / "own")

@@ -1,4 +1,4 @@
-"""From a command on a topic to a row in ClickHouse, with clients that others wrote only."""
+"""From a command on a topic to a row in ClickHouse, with third-party clients only."""
 
 import json
 import time
@@ -39,7 +39,7 @@ class Foreign:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._kafka = pipeline.settings.kafka
-        # Its default is to wait for ever; an answer was lost once in CI, and it asks again after a timeout.
+        # By default it waits without end; an answer was lost once in CI, and with a timeout it retries.
         self.registry = SchemaRegistryClient({"url": pipeline.settings.registry, "timeout": 10})
 
     def read(self, topic: str, enough: int = 1, seconds: float = 60) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ def place(foreign: Foreign, **fields: Any) -> str:
 
 
 def final(foreign: Foreign, order_id: str, state: str = "") -> dict[str, Any]:
-    """The event with which an order ends; where a state is named, it must be this."""
+    """The final event of an order; if ``state`` is given, it must have that state."""
     seen = []
     for record in foreign._records("orders.events", 60):
         if record["order_id"] != order_id:
@@ -134,12 +134,12 @@ def filled(foreign: Foreign, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("topic", LIVE)
-def test_a_client_that_others_wrote_reads_every_topic(foreign: Foreign, topic: str) -> None:
+def test_a_third_party_client_reads_every_topic(foreign: Foreign, topic: str) -> None:
     assert foreign.read(topic)
 
 
 @pytest.mark.parametrize("topic", ["market.quotes", "market.trades", "market.books"])
-def test_every_exchange_is_there(foreign: Foreign, topic: str) -> None:
+def test_every_exchange_publishes(foreign: Foreign, topic: str) -> None:
     wait_for(lambda: len({record["exchange"] for record in foreign.read(topic, 3000)}) == 3)
 
 
@@ -174,8 +174,8 @@ def _events(pipeline: Pipeline, order_id: str) -> list[dict[str, str]]:
 
 
 def _native(pipeline: Pipeline, sql: str) -> list[tuple[Any, ...]]:
-    told = pipeline.program("status", "--connect", "--json")
-    client = Client.from_url(json.loads(told.stdout)["clickhouse"])
+    answer = pipeline.program("status", "--connect", "--json")
+    client = Client.from_url(json.loads(answer.stdout)["clickhouse"])
     try:
         rows: list[tuple[Any, ...]] = client.execute(sql)
         return rows
@@ -188,7 +188,7 @@ def test_the_same_command_twice_is_one_order(pipeline: Pipeline, foreign: Foreig
     for _ in range(2):
         foreign.write("orders.commands", wanted["order_id"], wanted)
     end = final(foreign, wanted["order_id"])
-    final(foreign, place(foreign, quantity=Decimal("0.01")))  # read after both: what the second did is done by now
+    final(foreign, place(foreign, quantity=Decimal("0.01")))  # sent after both: the second one was processed by now
     legs = {row["client_order_id"] for row in _events(pipeline, wanted["order_id"])}
     accepted = [order for order in pipeline.sim("/sim/orders") if order["client_order_id"] in legs]
     assert sum(Decimal(order["filled_quantity"]) for order in accepted) == end["filled_quantity"]
@@ -207,23 +207,21 @@ def test_the_same_command_twice_is_one_order(pipeline: Pipeline, foreign: Foreig
         ({"strategy": "astrology"}, "astrology"),
     ],
 )
-def test_a_command_that_makes_no_sense_is_refused_with_its_reason(
-    foreign: Foreign, fields: dict[str, Any], reason: str
-) -> None:
+def test_an_invalid_command_is_refused_with_its_reason(foreign: Foreign, fields: dict[str, Any], reason: str) -> None:
     refused = final(foreign, place(foreign, **fields), "refused")
     assert refused["reason"]
     assert reason in refused["reason"]
 
 
 @pytest.mark.parametrize("value", [b"", b"not avro", b"\x00\x7f\xff\xff\xff rest", b"\x00"])
-def test_what_is_no_command_is_kept_with_its_reason(pipeline: Pipeline, foreign: Foreign, value: bytes) -> None:
+def test_an_undecodable_command_is_a_dead_letter(pipeline: Pipeline, foreign: Foreign, value: bytes) -> None:
     key = str(uuid.uuid4())
     foreign.write_bytes("orders.commands", key, value)
     headers = _dead_letter(pipeline, key, value)
     assert headers["reason"]
     assert headers["topic"] == b"orders.commands"
     assert {"partition", "offset"} <= headers.keys()
-    assert filled(foreign, quantity=Decimal("0.01"))["state"] == "filled"  # the stage goes on
+    assert filled(foreign, quantity=Decimal("0.01"))["state"] == "filled"  # the stage continues
 
 
 def _dead_letter(pipeline: Pipeline, key: str, value: bytes) -> dict[str, bytes]:
@@ -274,7 +272,7 @@ def _refused_for_halt(foreign: Foreign) -> dict[str, Any]:
 
 def test_the_program_orders_and_waits(pipeline: Pipeline) -> None:
     command = ("order", "buy", "ETH/USD", "0.1", "--wait", "--json")
-    done = wait_for(lambda: (told := pipeline.program(*command)).returncode == 0 and told, 60)
+    done = wait_for(lambda: (answer := pipeline.program(*command)).returncode == 0 and answer, 60)
     assert done
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1]["state"] == "filled"
@@ -290,7 +288,7 @@ def test_status_names_every_process(pipeline: Pipeline) -> None:
     assert set(states.values()) == {"ready"}
 
 
-def test_each_record_is_a_row_once(pipeline: Pipeline) -> None:
+def test_each_record_is_one_row(pipeline: Pipeline) -> None:
     tables = ("quotes", "trades", "books", "order_events", "fills", "arbitrage_signals", "aggregated_prices")
     for table in tables:
         sql = f"SELECT count(), uniqExact(_topic, _partition, _offset), max(_offset) FROM {table}"

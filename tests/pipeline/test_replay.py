@@ -1,4 +1,4 @@
-"""A recorded market goes exchange → Kafka → ClickHouse, and the last book stored is the one the exchange had."""
+"""A recorded market passes exchange, Kafka and ClickHouse; the last stored book is that of the exchange."""
 
 import asyncio
 import json

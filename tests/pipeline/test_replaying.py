@@ -1,4 +1,4 @@
-"""A recording of the exchanges that run here, replayed: prices and signals are the same to the byte, each time."""
+"""A recording of the simulator, replayed: prices and signals are identical each time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def process(*command: str, env: dict[str, str]) -> Iterator[subprocess.Popen[str
         running.communicate(timeout=60)
 
 
-def told(running: subprocess.Popen[str]) -> dict[str, Any]:
+def summary_of(running: subprocess.Popen[str]) -> dict[str, Any]:
     out, err = running.communicate(timeout=120)
     assert running.returncode == 0, err
     found: dict[str, Any] = json.loads(out)
@@ -68,12 +68,12 @@ def recording(settings: Settings, env: dict[str, str]) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(recording: Path, env: dict[str, str]) -> dict[str, Any]:
-    """As fast as it goes, with one worker that is left alone."""
+    """A replay as fast as possible, with one undisturbed worker."""
     with process(str(PROGRAM), "replay", str(recording), "--json", env=env) as running:
-        return told(running)
+        return summary_of(running)
 
 
-def test_it_gives_prices_and_signals_and_all_is_stored(plain: dict[str, Any]) -> None:
+def test_a_replay_publishes_prices_and_signals_and_stores_all(plain: dict[str, Any]) -> None:
     assert plain["equal"]
     assert plain["records"]["prices.aggregated"] > 100
     assert plain["records"]["arbitrage.signals"] > 0
@@ -85,10 +85,10 @@ def test_wrong_use_is_one_line(env: dict[str, str], recording: Path) -> None:
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
 
 
-async def test_with_two_workers_kills_and_a_rebalance_it_is_the_same(
+async def test_two_workers_kills_and_a_rebalance_give_the_same(
     settings: Settings, env: dict[str, str], recording: Path, plain: dict[str, Any]
 ) -> None:
-    """The player and a worker are killed, and a third worker comes and goes, while prices are being computed."""
+    """The player and a worker are killed, and a third worker starts and stops, while prices are being computed."""
     home = settings.home.absolute() / "replays" / f"{recording.name}-2"
     here = settings.model_copy(update={"home": home, "recording": recording})
 
@@ -112,11 +112,11 @@ async def test_with_two_workers_kills_and_a_rebalance_it_is_the_same(
         wait_for(lambda: {s.name for s in daemon.status(here) if s.name in names and s.state in up} == names, 60)
         before = stepping("streams-1")
         with process(sys.executable, "-m", "streams", "replay", env=environment.base(here)):
-            wait_for(lambda: stepping("streams-1") > before)  # the group has dealt the partitions out anew
+            wait_for(lambda: stepping("streams-1") > before)  # the group has rebalanced
             kill("streams-1")
             kill("replay")
         assert 0 < await given() < plain["records"]["prices.aggregated"], "it all came too late, or too early"
-        again = told(running)
+        again = summary_of(running)
     assert again["digests"] == plain["digests"]
     assert again["equal"]
     stored = ("market.quotes", "market.trades", "market.books", "prices.aggregated", "arbitrage.signals")

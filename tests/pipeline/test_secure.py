@@ -1,4 +1,4 @@
-"""A secure stack: trading works as before, and the broker refuses whoever has no right."""
+"""A secure stack: trading works as before, and the broker refuses clients without a right."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def write(settings: Settings, topic: Topic, record: object) -> None:
         await publisher.write(topic, record)
 
 
-def test_an_order_goes_through_from_the_program_and_the_facade(pipeline: Pipeline) -> None:
+def test_program_and_facade_can_send_orders(pipeline: Pipeline) -> None:
     wait_for(lambda: pipeline.program("order", "buy", "BTC/USD", "0.01", "--wait").returncode == 0, 60)
     with ExchangeManager(known_as(pipeline, TRADER)) as manager:
         order = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.01}
@@ -71,7 +71,7 @@ def test_an_order_goes_through_from_the_program_and_the_facade(pipeline: Pipelin
         (TRADER, JOURNAL, ENTRY),
     ],
 )
-async def test_who_has_no_right_is_refused_by_the_broker(
+async def test_a_client_without_a_right_is_refused_by_the_broker(
     pipeline: Pipeline, name: str, topic: Topic, record: object
 ) -> None:
     with pytest.raises(Forbidden, match="not allowed"):
@@ -89,8 +89,8 @@ async def test_a_reader_reads(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("name", [READER, TRADER, "market"])
 @pytest.mark.parametrize("group", ["execution", "warehouse", "neuroflux-streams"])
-async def test_nobody_else_takes_a_stages_partitions(pipeline: Pipeline, name: str, group: str) -> None:
-    """Who may join a group may also take its partitions away and say where it goes on."""
+async def test_no_other_client_takes_a_stage_s_partitions(pipeline: Pipeline, name: str, group: str) -> None:
+    """A member of a group can take its partitions and commit its offsets."""
     settings = known_as(pipeline, name)
     with pytest.raises(Forbidden, match="not allowed"):
         async with asyncio.timeout(20), Reader(settings, await load_codec(settings), (COMMANDS,), group=group):
@@ -101,7 +101,7 @@ async def test_nobody_else_takes_a_stages_partitions(pipeline: Pipeline, name: s
 async def test_a_wrong_password_is_refused(
     pipeline: Pipeline, name: str, password: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The client does not tell it apart from a broker that does not answer, but for its log."""
+    """The client reports it like a broker that does not answer, except in its log."""
     with pytest.raises(Unreachable):
         await write(known_as(pipeline, name, password), COMMANDS, COMMAND)
     assert "SaslAuthenticationFailed" in caplog.text
@@ -130,7 +130,7 @@ def test_clickhouses_reader_reads_and_writes_nothing(pipeline: Pipeline) -> None
         ("SELECT sleepEachRow(1) FROM numbers(9) SETTINGS max_execution_time = 0", "READONLY"),
     ],
 )
-def test_clickhouses_reader_can_not_take_all_of_the_machine(pipeline: Pipeline, sql: str, why: str) -> None:
+def test_clickhouses_reader_can_not_use_all_resources(pipeline: Pipeline, sql: str, why: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         ask(pipeline, sql)
     assert why in refused.value.read().decode()
@@ -148,19 +148,19 @@ def test_clickhouses_reader_can_not_take_all_of_the_machine(pipeline: Pipeline, 
         "CREATE USER somebody",
     ],
 )
-def test_clickhouses_default_user_has_no_right_that_is_worth_anything(pipeline: Pipeline, sql: str) -> None:
+def test_clickhouses_default_user_has_no_useful_right(pipeline: Pipeline, sql: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         ask(pipeline, sql, "default")
     assert "Not enough privileges" in refused.value.read().decode()
 
 
-def test_a_person_is_told_to_connect_as_trader_and_reader(pipeline: Pipeline) -> None:
+def test_the_printed_logins_are_trader_and_reader(pipeline: Pipeline) -> None:
     passwords = read_credentials(pipeline.settings.home)
-    told = json.loads(pipeline.program("status", "--connect", "--json").stdout)
-    assert (told["kafka_security_protocol"], told["kafka_sasl_mechanism"]) == ("SASL_PLAINTEXT", "SCRAM-SHA-512")
-    login = told["kafka_sasl_plain_username"], told["kafka_sasl_plain_password"]
+    answer = json.loads(pipeline.program("status", "--connect", "--json").stdout)
+    assert (answer["kafka_security_protocol"], answer["kafka_sasl_mechanism"]) == ("SASL_PLAINTEXT", "SCRAM-SHA-512")
+    login = answer["kafka_sasl_plain_username"], answer["kafka_sasl_plain_password"]
     assert login == (TRADER, passwords[TRADER])
-    assert told["clickhouse"].startswith(f"clickhouse://{READER}:{passwords[READER]}@127.0.0.1:")
+    assert answer["clickhouse"].startswith(f"clickhouse://{READER}:{passwords[READER]}@127.0.0.1:")
 
 
 def test_no_password_is_in_a_log_a_command_line_or_the_state(pipeline: Pipeline) -> None:
@@ -174,7 +174,7 @@ def test_no_password_is_in_a_log_a_command_line_or_the_state(pipeline: Pipeline)
     assert {one.stat().st_mode & 0o777 for one in private} == {0o600}
 
 
-def test_a_home_that_was_made_without_stays_without(
+def test_a_home_without_security_stays_so(
     tmp_path: Path, make_settings: Callable[[Path], Settings], pipeline: Pipeline
 ) -> None:
     made = tmp_path / "kafka"
@@ -204,7 +204,7 @@ WRITES = [
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES, ids=[f"{method} {path}" for method, path, _ in WRITES])
 @pytest.mark.parametrize("name", ["", TRADER, "execution"])
-def test_the_registry_is_read_by_all_and_written_by_nobody_else(
+def test_the_registry_is_read_by_all_and_written_only_by_setup(
     pipeline: Pipeline, name: str, method: str, path: str, body: object
 ) -> None:
     headers = {"Content-Type": "application/json"}

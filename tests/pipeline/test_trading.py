@@ -1,6 +1,6 @@
-"""``neuroflux up --live --trade``: a simulator stands for the real exchanges, and keys are handed to the running stack.
+"""``neuroflux up --live --trade``: a simulator replaces the real exchanges, and keys are passed to the running stack.
 
-The keys are given through ``initialize_exchanges`` alone, and are looked for everywhere at the end.
+The keys are passed only through ``initialize_exchanges``, and are searched for everywhere at the end.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ Config = dict[str, dict[str, Any]]
 
 
 class Trading(Struct, frozen=True):
-    """The running program, the exchanges that it takes for real, and the keys of their accounts."""
+    """The running program, the simulator in place of the real exchanges, and the keys of its accounts."""
 
     program: Pipeline
     exchanges: Pipeline
@@ -104,7 +104,7 @@ def reasons(answer: Any) -> dict[str, str]:
     return {name: one["reason"] for name, one in answer["connection_health"].items()}
 
 
-def test_without_keys_nothing_is_ready_and_it_is_said(manager: ExchangeManager) -> None:
+def test_without_keys_no_exchange_is_ready_and_the_reason_is_reported(manager: ExchangeManager) -> None:
     answer = manager.initialize_exchanges({"binance": {}, "hyperliquid": {}})
     assert (answer["status"], answer["active_connections"]) == ("failed", 0)
     assert all("no keys" in reason for reason in reasons(answer).values()), answer
@@ -118,15 +118,15 @@ def test_a_wrong_key_fails_alone(manager: ExchangeManager, trading: Trading) -> 
     )
     assert answer["status"] == "partial_success", reasons(answer)
     assert answer["initialized_exchanges"] == ["binanceusdm"]
-    told = reasons(answer)
-    assert "-2014" in told["binance"] or "-2015" in told["binance"]
-    assert "does not exist" in told["hyperliquid"]
+    reported = reasons(answer)
+    assert "-2014" in reported["binance"] or "-2015" in reported["binance"]
+    assert "does not exist" in reported["hyperliquid"]
     unable = manager.initialize_exchanges({"hyperliquid": {**agent, "secret_key": "no private key"}})
     assert "no keys of it that can sign" in reasons(unable)["hyperliquid"]
     assert manager.initialize_exchanges({"binanceusdm": {}})["status"] == "full_success", "the others go on"
 
 
-def test_the_right_keys_make_it_trade(manager: ExchangeManager, trading: Trading) -> None:
+def test_valid_keys_start_trading(manager: ExchangeManager, trading: Trading) -> None:
     answer = manager.initialize_exchanges(trading.keys)
     assert answer["status"] == "full_success", reasons(answer)
     assert {one["keys"] for one in answer["connection_health"].values()} == {"own"}
@@ -134,7 +134,7 @@ def test_the_right_keys_make_it_trade(manager: ExchangeManager, trading: Trading
     assert manager.initialize_exchanges(trading.keys)["status"] == "full_success"
     assert execution(trading) == pids, "nothing changed, so nothing was started anew"
     order = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.01}
-    routed = wait_for(lambda: (told := manager.route_order(order))["status"] == "routed" and told, 60)
+    routed = wait_for(lambda: (reported := manager.route_order(order))["status"] == "routed" and reported, 60)
     assert routed
     assert [one["state"] for one in trading.exchanges.sim("/sim/orders")] == ["filled"]
     backup = manager.setup_exchange_failover("hyperliquid", ["binance"])
@@ -143,7 +143,7 @@ def test_the_right_keys_make_it_trade(manager: ExchangeManager, trading: Trading
 
 
 def test_the_account_s_leverage_is_bounded_and_set_on_the_exchange(manager: ExchangeManager, trading: Trading) -> None:
-    """Its equity is some 53,000 USDC; the exchange itself would lend it twenty times as much."""
+    """The equity is some 53,000 USDC; the exchange itself would allow a leverage of 20."""
     price = manager.get_market_data_aggregated("BTC/USD")["aggregated_price"]
 
     def ordered(side: str, worth: float) -> Any:
@@ -152,7 +152,7 @@ def test_the_account_s_leverage_is_bounded_and_set_on_the_exchange(manager: Exch
             {"symbol": "BTC/USDC:USDC", "side": side, "quantity": quantity, "exchange": "hyperliquid"}
         )
 
-    for _ in range(2):  # its fast books have five levels, which hold no more
+    for _ in range(2):  # its fast books have only five levels
         assert (first := ordered("buy", 27_500))["status"] == "routed", first
     assert wait_for(lambda: held(trading), 30)["leverage"]["value"] == 20
     manager.initialize_exchanges({"hyperliquid": {"max_leverage": 1.1}})
@@ -170,16 +170,16 @@ def test_the_account_s_leverage_is_bounded_and_set_on_the_exchange(manager: Exch
 
 
 def held(trading: Trading) -> Any:
-    """The position on Hyperliquid, as the exchange itself tells it."""
+    """The position on Hyperliquid, as reported by the exchange."""
     asked = {"type": "clearinghouseState", "user": trading.keys["hyperliquid"]["api_key"]}
     found = trading.exchanges.sim("/hyperliquid/info", asked)["assetPositions"]
     return found[0]["position"] if found else None
 
 
-async def test_one_that_is_unreachable_does_not_hold_the_others_and_what_is_gone_is_told(
+async def test_an_unreachable_exchange_delays_no_other_and_a_removed_asset_is_0(
     manager: ExchangeManager, trading: Trading
 ) -> None:
-    """The services start anew for it; an asset of an account before is not counted for this one."""
+    """The services restart for it; an asset of the previous account is not counted for the new one."""
     settings = trading.program.settings
     async with Publisher(settings, await load_codec(settings), client_id="test") as publisher:
         zero, five = Decimal(0), Decimal(5)
@@ -192,15 +192,15 @@ async def test_one_that_is_unreachable_does_not_hold_the_others_and_what_is_gone
         assert "503" in reasons(answer)["hyperliquid"] or "500" in reasons(answer)["hyperliquid"]
     finally:
         trading.exchanges.clear_faults()
-    told = "SELECT argMax(total, _offset) FROM balances WHERE asset = 'GONE'"
-    wait_for(lambda: trading.program.query(told) == [["0"]])
+    total = "SELECT argMax(total, _offset) FROM balances WHERE asset = 'GONE'"
+    wait_for(lambda: trading.program.query(total) == [["0"]])
     assert "GONE" not in {
         name for name, one in manager.get_unified_balance()["asset_breakdown"].items() if one["total"]
     }
     wait_for(lambda: manager.initialize_exchanges(configs)["status"] == "full_success", 60)
 
 
-def test_the_limit_of_an_order_is_the_one_that_was_set(manager: ExchangeManager) -> None:
+def test_the_order_limit_of_the_settings_applies(manager: ExchangeManager) -> None:
     price = manager.get_market_data_aggregated("BTC/USD")["aggregated_price"]
     order = {"symbol": "BTC/USD", "side": "buy", "quantity": round(31_000 / price, 4)}
     refused = manager.route_order(order)
@@ -209,13 +209,13 @@ def test_the_limit_of_an_order_is_the_one_that_was_set(manager: ExchangeManager)
 
 
 def execution(trading: Trading) -> int:
-    told = trading.program.program("status", "--json")
-    (line,) = [one for one in told.stdout.splitlines() if '"execution"' in one]
+    status = trading.program.program("status", "--json")
+    (line,) = [one for one in status.stdout.splitlines() if '"execution"' in one]
     return hash(line)
 
 
 def test_trading_goes_on_under_faults(trading: Trading) -> None:
-    """What goes wrong is where errors are made, printed and logged; what follows looks for secrets in them."""
+    """Faults cause errors that are printed and logged; the next test searches them for secrets."""
     printed: list[str] = []
     for exchange, fault in FAULTS:
         trading.exchanges.sim("/sim/faults", {"exchange": exchange, **fault})
@@ -228,12 +228,12 @@ def test_trading_goes_on_under_faults(trading: Trading) -> None:
         printed.append(done.stdout + done.stderr)
     (trading.program.settings.home / "printed").write_text("\n".join(printed))
     assert any("filled" in text for text in printed)
-    told = "SELECT DISTINCT kind FROM exchange_status"
-    assert {"disconnected", "malformed"} <= {kind for (kind,) in trading.program.query(told)}
+    kinds = "SELECT DISTINCT kind FROM exchange_status"
+    assert {"disconnected", "malformed"} <= {kind for (kind,) in trading.program.query(kinds)}
 
 
 async def test_no_secret_is_anywhere(trading: Trading, capfd: pytest.CaptureFixture[str]) -> None:
-    """Neither right nor wrong ones: in no topic, table, file or command line, and not in what was printed."""
+    """Neither valid nor wrong keys: not in a topic, table, file, command line or printed text."""
     given = [WRONG, *(one for name, one in trading.keys.items() if name != "hyperliquid")]
     secrets = [value.encode() for one in given for value in one.values()]
     agent = trading.keys["hyperliquid"]["secret_key"].removeprefix("0x")

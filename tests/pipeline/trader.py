@@ -1,4 +1,4 @@
-"""A trader who does anything, drawn from a seed: each kind of order on each exchange, pairs, rebalances, cancels."""
+"""A random trader, drawn from a seed: each kind of order on each exchange, pairs, rebalances, cancels."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ FILLED_IN_PARTS: Final = ("binance", "binanceusdm", "hyperliquid")
 
 
 class Trader:
-    """``step`` does one thing. What rests is kept until it is cancelled."""
+    """``step`` makes one action. Resting orders remain until they are cancelled."""
 
     def __init__(self, manager: ExchangeManager, pipeline: Pipeline, seed: int) -> None:
         self._manager, self._pipeline, self._random = manager, pipeline, Random(seed)
         self._resting: list[str] = []
         self.done: dict[str, int] = {}
-        """How often each thing was done."""
+        """The number of times each action was made."""
 
     def step(self) -> None:
         act = self._random.choices(
@@ -52,7 +52,7 @@ class Trader:
         self._did(f"market {exchange or 'routed'} {side}")
 
     def limit(self) -> None:
-        """Resting, between one and three percent away."""
+        """A resting order, one to three percent from the market."""
         exchange, symbol, quantity = self._random.choice((*SPOT, *PERPETUALS))
         side, price = self._random.choice(("buy", "sell")), self._price(symbol)
         away = self._random.uniform(0.01, 0.03) * (-1 if side == "buy" else 1)
@@ -72,7 +72,7 @@ class Trader:
             self._did("cancelled")
 
     def in_parts(self) -> None:
-        """The next order of an exchange is filled in part."""
+        """Let the next order of an exchange be filled in part."""
         exchange = self._random.choice(FILLED_IN_PARTS)
         self._pipeline.sim("/sim/faults", {"exchange": exchange, "fault": "partial_fill", "count": 1})
         exchange, symbol, quantity = self._random.choice([one for one in EVERYTHING if one[0] == exchange])
@@ -86,7 +86,7 @@ class Trader:
             self._did("pair")
 
     def rebalance(self) -> None:
-        """A little of what there is most of into one of the others."""
+        """Move a small part of the largest holding into another asset."""
         assets = self._manager.get_unified_balance()["asset_breakdown"]
         worth = {asset: one["value_usd"] for asset, one in assets.items() if one["value_usd"] > 0}
         total = sum(worth.values())

@@ -1,4 +1,4 @@
-"""``python -m tests.torture``: many runs, a line each, and at the end what went wrong in all of them together."""
+"""``python -m tests.torture``: many runs, one line each, and a summary of all faults at the end."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.torture.drive import Run
 from tests.torture.plan import ORDERS, SECONDS, Disturbing, Killing, plan
 
 RUNS_A_STACK = 20
-"""So many runs share a stack: then accounts that were emptied by them, and what they left on the log, begin anew."""
+"""Number of runs per stack; then a new one starts, with new accounts and an empty log."""
 
 
 class Report(Struct, frozen=True):
@@ -45,7 +45,7 @@ class Report(Struct, frozen=True):
 
 
 async def torture(settings: Settings, seed: int, orders: int, seconds: float) -> tuple[Report, Left]:
-    """One run on a stack that is up."""
+    """One run on a running stack."""
     began, acts = time.monotonic(), plan(seed, orders, seconds)
     async with Connection(settings) as connection, Run(settings, connection) as run:
         await run.perform(acts)
@@ -65,13 +65,13 @@ async def torture(settings: Settings, seed: int, orders: int, seconds: float) ->
 
 
 def audited(settings: Settings) -> list[str]:
-    """Where figures differ from the exchanges' own once everything has come to rest."""
+    """Figures that differ from the exchanges' own once nothing changes any more."""
     return [readable(line) for line in lines(asyncio.run(audit(settings))) if line.kind == "differs"]
 
 
 @contextmanager
 def stack(home: Path) -> Iterator[Settings]:
-    """A pipeline in this home, that ends with this process however it ends."""
+    """A pipeline in this home, which ends with this process in any case."""
     settings = settings_in(home)
     tie, hold = os.pipe()
     try:
@@ -86,9 +86,9 @@ def stack(home: Path) -> Iterator[Settings]:
 def run_all(
     seeds: Sequence[int], orders: int, seconds: float, home: Path, differences: list[str] | None = None
 ) -> list[Report]:
-    """Every seed; one that fails leaves what was found beside the logs of its stack.
+    """Run every seed; a failed one saves its findings beside the logs of its stack.
 
-    Where ``differences`` is a list, each stack is audited at its end, and what differs is added to it.
+    If ``differences`` is a list, each stack is audited at its end, and differences are added to it.
     """
     found: list[Report] = []
     for first in range(0, len(seeds), RUNS_A_STACK):

@@ -1,4 +1,4 @@
-"""What a run left behind, side by side: the exchanges' own record, the journal, the topics, ClickHouse. Pure."""
+"""Comparison of the results of a run: the exchanges' own record, the journal, the topics, ClickHouse. Pure."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from neuroflux.engine.orders.state import Attempt, Order
 
 ZERO = Decimal(0)
 NAKED_SECONDS: Final = 30.0
-"""How long a pair may stand on one leg: what a kill, a fault of the other exchange, and a skewed clock can take."""
+"""Seconds that a pair may be unhedged: a kill, a fault of the other exchange, and a skewed clock together."""
 DUST_USD: Final = 25.0
-"""What is too small to be traded any more on some exchange."""
+"""USD that are too small to be traded on some exchange."""
 
 
 class Accepted(Struct, frozen=True):
-    """An order that an exchange accepted, as ``GET /sim/orders`` tells it."""
+    """An order that an exchange accepted, as in ``GET /sim/orders``."""
 
     exchange: str
     symbol: str
@@ -32,10 +32,10 @@ class Accepted(Struct, frozen=True):
 
 
 class Left(Struct, frozen=True):
-    """Everything of one run. ``journal`` has the last state that counts of each order, and whether it is done.
+    """The results of one run. ``journal`` has the last valid state of each order, and whether it is done.
 
-    ``stored`` are the places in the log, (topic, partition, offset), of the rows that ClickHouse has, as often as it
-    has them; ``written`` those of the records that the run left on the topics.
+    ``stored`` counts the rows in ClickHouse by log position (topic, partition, offset); ``written`` are the positions
+    of the records that the run wrote.
     """
 
     commands: Sequence[OrderCommand]
@@ -49,7 +49,7 @@ class Left(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What went wrong, by kind; each a text that names the order. All are empty after a run that went well."""
+    """Faults by kind, each a text with the order id. All are empty after a good run."""
 
     sent_twice: tuple[str, ...]
     lost: tuple[str, ...]
@@ -65,7 +65,7 @@ class Verdict(Struct, frozen=True):
 
 
 def compare(left: Left) -> Verdict:
-    """Hold everything against everything."""
+    """Compare all results with each other."""
     return Verdict(
         tuple(_sent_twice(left)),
         tuple(_lost(left)),
@@ -92,7 +92,7 @@ def _theirs(left: Left) -> dict[tuple[str, str], list[Accepted]]:
 
 
 def _sent_twice(left: Left) -> Iterator[str]:
-    """A leg is one order on its exchange, and no more of it is filled than was asked."""
+    """A leg is one order on its exchange, and is not filled by more than its quantity."""
     theirs = _theirs(left)
     legs: dict[tuple[str, int], list[Accepted]] = defaultdict(list)
     for order, attempt in _attempts(left):
@@ -113,7 +113,7 @@ def _asked(left: Left, order_id: str, leg: int) -> Decimal:
 
 
 def _lost(left: Left) -> Iterator[str]:
-    """Every command has an order, every order of an exchange a journal."""
+    """Every command has an order, and every order of an exchange has a journal entry."""
     for command in left.commands:
         known = command.order_id in left.journal or command.order_id in left.dead
         if command.kind is not CommandKind.CANCEL and not known:
@@ -125,7 +125,7 @@ def _lost(left: Left) -> Iterator[str]:
 
 
 def _unknown(left: Left) -> Iterator[str]:
-    """At the end every order is at its end, in the journal and for those who follow the events."""
+    """Every order has ended, in the journal and in its events."""
     reported: dict[str, OrderEvent] = {event.order_id: event for event in left.events if not event.client_order_id}
     for order, done in left.journal.values():
         last = reported.get(order.id)
@@ -160,7 +160,7 @@ def _content(event: OrderEvent) -> tuple[str, ...]:
 
 
 def _fills_missing(left: Left) -> Iterator[str]:
-    """Of each attempt the fills sum to what its exchange filled, and to what its last event says."""
+    """The fills of each attempt sum to what its exchange filled, and to its last event."""
     sums: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
     for fill in left.fills:
         sums[fill.exchange, fill.client_order_id] += fill.quantity
@@ -176,7 +176,7 @@ def _fills_missing(left: Left) -> Iterator[str]:
 
 
 def _exposed(left: Left) -> Iterator[str]:
-    """No pair stands on one leg for longer than its bound, or is left there with more than dust."""
+    """No pair is unhedged for longer than its bound, or ends unhedged by more than dust."""
     reported = {event.order_id: event for event in left.events if not event.client_order_id}
     for order, _ in left.journal.values():
         if order.command.kind is not CommandKind.PAIR:
@@ -195,7 +195,7 @@ def _not_stored(left: Left) -> Iterator[str]:
 
 
 def summary(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """How many faults of each kind there were."""
+    """The number of faults of each kind."""
     counts = Counter(dict.fromkeys(Verdict.__struct_fields__, 0))
     for verdict in verdicts:
         counts.update({name: len(found) for name, found in verdict.faults.items()})

@@ -1,4 +1,4 @@
-"""Does to a running pipeline what a plan says, and waits until everything has come to rest."""
+"""Executes a plan on a running pipeline, and waits until nothing changes any more."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.torture.log import RunLog
 from tests.torture.plan import Act, Cancelling, Disturbing, Killing, Pairing, Placing, Rebalancing
 
 REST_SECONDS: Final = 120.0
-"""How long everything may take to come to rest once the faults have ended."""
+"""Seconds to wait, after the faults have ended, until nothing changes any more."""
 CANCEL_EVERY: Final = 2.0
 """Seconds between two cancels of what is still open."""
 PRICED_SECONDS: Final = 30.0
@@ -46,7 +46,7 @@ class Run:
         self._pauses: set[asyncio.Task[None]] = set()
         self._before = 0
         self.skipped = 0
-        """Pairs for which there was no opportunity."""
+        """The number of pairs without an opportunity."""
 
     async def __aenter__(self) -> Run:
         self._http = await self._open.enter_async_context(aiohttp.ClientSession())
@@ -66,7 +66,7 @@ class Run:
     # ── doing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def perform(self, acts: Sequence[Act]) -> None:
-        """Every act at its time."""
+        """Perform every act at its time."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         for act in acts:
@@ -138,7 +138,7 @@ class Run:
         await self._connection.command(command)
 
     def _kill(self, service: str, pause: float) -> None:
-        """Nobody can be killed who is being started anew at this moment."""
+        """A service that is just being restarted can't be killed."""
         pid = next(one.pid for one in daemon.status(self._settings) if one.name == service)
         if not pid:
             return
@@ -150,7 +150,7 @@ class Run:
     # ── coming to rest ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def rest(self) -> Left:
-        """End the faults, cancel what is open, and wait until nothing changes any more; what is left then."""
+        """End the faults, cancel what is open, and wait until nothing changes any more; returns the results."""
         await asyncio.gather(*self._pauses)
         await self._sim("DELETE", "faults")
         with suppress(TimeoutError):
@@ -169,7 +169,7 @@ class Run:
             await self._wait(0.1)
 
     async def _ended(self) -> None:
-        """Cancel again and again: a cancel that was written while everything was down may have met nobody."""
+        """Repeat cancels: one that was written while everything was down may not have been read."""
         while open_now := self._unfinished():
             for order_id in open_now:
                 await self._cancel(order_id)
@@ -186,13 +186,13 @@ class Run:
                 await self._log.moved.wait_for(condition)
 
     async def _wait(self, seconds: float) -> None:
-        """For other news, or so long: what ClickHouse and the supervisor know is told to nobody."""
+        """Wait for a change of the log, or for the timeout: ClickHouse and the supervisor send no events."""
         await self._until(lambda: False, seconds)
 
     async def _left(self) -> Left:
         rows = (await self._sim("GET", "orders"))[self._before :]
         log = self._log
-        asked_for = {one.order_id for one in log.commands}  # orders of earlier runs may still be written to
+        asked_for = {one.order_id for one in log.commands}  # orders of earlier runs may still get records
         return Left(
             list(log.commands),
             [_accepted(row) for row in rows],
@@ -231,7 +231,7 @@ TABLES: Final = ("order_commands", "order_decisions", "order_events", "fills")
 
 
 def stored(settings: Settings, places: frozenset[tuple[str, int, int]]) -> Counter[tuple[str, int, int]]:
-    """How often ClickHouse has the record of each place."""
+    """The number of rows in ClickHouse for each log position."""
     first = {(topic, number): min(o for t, n, o in places if (t, n) == (topic, number)) for topic, number, _ in places}
     database, found = ClickHouse(settings), Counter[tuple[str, int, int]]()
     try:

@@ -1,4 +1,4 @@
-"""The log of one run as it grows: what was written to the topics of orders since the run began."""
+"""The growing log of one run: the records on the order topics since the run began."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class RunLog:
                 self.fills.append(fill)
 
     def _journalled(self, partition: int, offset: int, entry: JournalEntry) -> None:
-        """What was written under an older generation than the last claim does not count."""
+        """Whether it counts: not if written under an older generation than the last claim."""
         if entry.kind == CLAIM:
             self._claims[partition] = offset
         elif entry.generation >= self._claims.get(partition, -1):

@@ -1,4 +1,4 @@
-"""What is done to a pipeline in one run, as data: commands, faults and kills at their times, drawn from one seed."""
+"""The plan of one run, as data: commands, faults and kills with their times, drawn from one seed."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from msgspec import Struct
 from tests.faults import NEED_A_POSITION, Parameters, faults
 
 SECONDS: Final = 6.0
-"""How long a run sends commands for."""
+"""Seconds during which a run sends commands."""
 ORDERS: Final = 200
-"""Orders of a run, beside cancels, pairs and rebalances."""
+"""Orders of a run, besides cancels, pairs and rebalances."""
 
 INSTRUMENTS: Final = (
     ("binance", "BTC/USDC", "0.001"),
@@ -27,17 +27,17 @@ INSTRUMENTS: Final = (
 """Exchange (empty: routed), symbol or market, quantity."""
 
 LASTING: Final = 2.0
-"""Faults that last do so for so many seconds at most."""
+"""The longest duration of a fault, in seconds."""
 LEFT_OUT: Final = (*NEED_A_POSITION, "list")
-"""Refused by the simulator where there is no position, or for a symbol that is listed already."""
+"""Faults that the simulator may refuse: without a position, or for a symbol that is already listed."""
 DISTURBANCES: Final = tuple(one for one in faults(modes=False) if one["fault"] not in LEFT_OUT)
 SERVICES: Final = ("execution", "execution", "execution", "account", "market", "streams", "warehouse")
 
 
 class Placing(Struct, frozen=True):
-    """An order; ``away`` is how far a limit price lies from the market, as a fraction, above 0 where it rests.
+    """An order; ``away`` is the distance of a limit price from the market, as a fraction, above 0 if it rests.
 
-    ``twice``: its command is written two times.
+    ``twice``: its command is written twice.
     """
 
     at: float
@@ -53,7 +53,7 @@ class Placing(Struct, frozen=True):
 
 
 class Cancelling(Struct, frozen=True):
-    """A cancel of the order that came ``before`` so many orders ago."""
+    """A cancel of the order ``before`` orders ago."""
 
     at: float
     before: int
@@ -66,7 +66,7 @@ class Pairing(Struct, frozen=True):
 
 
 class Rebalancing(Struct, frozen=True):
-    """A little of one asset sold and of another bought."""
+    """A small amount of one asset sold and of another bought."""
 
     at: float
     sell: str
@@ -74,7 +74,7 @@ class Rebalancing(Struct, frozen=True):
 
 
 class Disturbing(Struct, frozen=True):
-    """A fault of the simulator, as ``POST /sim/faults`` takes it."""
+    """A fault of the simulator, as a body of ``POST /sim/faults``."""
 
     at: float
     fault: Parameters
@@ -92,7 +92,7 @@ Act = Placing | Cancelling | Pairing | Rebalancing | Disturbing | Killing
 
 
 def plan(seed: int, orders: int = ORDERS, seconds: float = SECONDS) -> list[Act]:
-    """The acts of a run, in the order of their times."""
+    """The acts of a run, in order of time."""
     random = Random(seed)
     acts: list[Act] = [_placing(random, seconds) for _ in range(orders)]
     acts += [Cancelling(random.uniform(0.2, seconds), random.randint(1, 12)) for _ in range(orders // 8)]
@@ -122,7 +122,7 @@ def _placing(random: Random, seconds: float) -> Placing:
 
 
 def _disturbing(random: Random, seconds: float) -> Disturbing:
-    """Any fault that the simulator knows, as often or as long as its parameters say at most."""
+    """A random fault of the simulator, within the maximum count or duration of its parameters."""
     at, fault = random.uniform(0, seconds), dict(random.choice(DISTURBANCES))
     if "count" in fault:
         fault["count"] = random.randint(1, fault["count"])

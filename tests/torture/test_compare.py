@@ -1,4 +1,4 @@
-"""The comparison finds what it is there for: each kind of fault, made by hand, is named, and a clean run has none."""
+"""The comparison finds each kind of fault, made by hand, and none in a clean run."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ CLEAN = Left(
 
 
 def pair(left: Left) -> Left:
-    """A pair of which only one side was ever bought."""
+    """A pair of which only one side was filled."""
     command = replace(COMMAND, kind=CommandKind.PAIR)
     return replace(left, journal={"o": (replace(ORDER, command=command), True)}, commands=[command])
 
@@ -101,7 +101,7 @@ def test_every_fault_of_the_simulator_is_tried_but_those_that_it_may_refuse() ->
     assert struck == set(NAMES) - set(LEFT_OUT) - set(MODES)
 
 
-def test_kills_come_over_all_services_and_pauses() -> None:
+def test_kills_cover_all_services_and_pauses() -> None:
     kills = [act for seed in range(100) for act in plan(seed, 20) if isinstance(act, Killing)]
     assert {one.service for one in kills} == {"execution", "account", "market", "streams", "warehouse"}
     assert any(one.pause for one in kills)

@@ -1,4 +1,4 @@
-"""Twenty short runs: under faults and kills no order is sent twice or lost, and everything is told and stored once."""
+"""Twenty short runs: under faults and kills no order is sent twice or lost; everything is reported and stored once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RUNS, ORDERS, SECONDS = 20, 60, 2.0
 
 @pytest.mark.stack
 @pytest.mark.timeout(900)
-def test_nothing_is_lost_and_nothing_sent_twice(tmp_path: Path) -> None:
+def test_no_order_is_lost_or_sent_twice(tmp_path: Path) -> None:
     found = run_all(range(RUNS), ORDERS, SECONDS, tmp_path)
     assert len(found) == RUNS
     assert sum(one.fills for one in found) > RUNS
