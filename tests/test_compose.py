@@ -64,8 +64,8 @@ def test_every_long_running_service_has_a_health_check(services: dict[str, Any])
 
 def test_dependencies_exist_and_have_a_health_check(services: dict[str, Any]) -> None:
     for service in services.values():
-        for name, wish in service.get("depends_on", {}).items():
-            assert wish["condition"] != "service_healthy" or "healthcheck" in services[name]
+        for name, dependency in service.get("depends_on", {}).items():
+            assert dependency["condition"] != "service_healthy" or "healthcheck" in services[name]
 
 
 def test_three_brokers_replicate(services: dict[str, Any]) -> None:
@@ -114,7 +114,7 @@ def test_make_passwords_creates_all_passwords() -> None:
     made = [line.partition("=") for line in passwords().splitlines()]
     assert asked <= {name for name, _, _ in made}
     assert len({word for _, _, word in made}) == len(made)
-    assert all(re.fullmatch(r"[\w-]{32}", word) for _, _, word in made), "goes into URLs and JAAS as it is"
+    assert all(re.fullmatch(r"[\w-]{32}", word) for _, _, word in made), "used unquoted in URLs and JAAS"
 
 
 def test_nothing_listens_beyond_this_machine(services: dict[str, Any]) -> None:

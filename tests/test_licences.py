@@ -48,7 +48,7 @@ EXCEPTIONS: Final = {
 BUNDLED: Final = {
     "libgfortran": "GPL-3.0 with the GCC Runtime Library Exception: what is linked to it may have any licence",
     "libpybind11nonlimitedapi_stubs": "of chDB itself, Apache-2.0",
-    "libquadmath": "LGPL-2.1: a shared library, which anybody can replace",
+    "libquadmath": "LGPL-2.1: a shared library, which users can replace",
     "libscipy_openblas": "OpenBLAS, BSD-3-Clause",
     "libscipy_openblas64_": "OpenBLAS, BSD-3-Clause",
 }
@@ -59,9 +59,9 @@ def installed() -> Iterator[Distribution]:
     """The packages of the lock file for this platform."""
     for line in LOCK.read_text().splitlines():
         if re.match(r"[a-z0-9]", line):
-            wanted = Requirement(line.removesuffix("\\"))
-            if wanted.marker is None or wanted.marker.evaluate():
-                yield distribution(wanted.name)
+            requirement = Requirement(line.removesuffix("\\"))
+            if requirement.marker is None or requirement.marker.evaluate():
+                yield distribution(requirement.name)
 
 
 def named(package: Distribution) -> set[str]:
@@ -70,8 +70,8 @@ def named(package: Distribution) -> set[str]:
     if "License-Expression" in metadata:
         return set(re.split(r" AND | OR ", metadata["License-Expression"]))
     classifiers = [one for one in metadata.get_all("Classifier") or () if one.startswith("License")]
-    said = [one.rpartition(" :: ")[2] for one in classifiers] or metadata.get_all("License") or [""]
-    return {SPELLINGS.get(one, one) for one in said}
+    names = [one.rpartition(" :: ")[2] for one in classifiers] or metadata.get_all("License") or [""]
+    return {SPELLINGS.get(one, one) for one in names}
 
 
 def licences(package: Distribution) -> set[str]:

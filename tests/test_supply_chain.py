@@ -47,7 +47,7 @@ def test_every_venv_gets_the_locked_pip_and_installs_by_hash() -> None:
     first, *_ = installed = [line for line in dockerfile.splitlines() if "pip install" in line and " -r " in line]
     assert "requirements-pip.lock" in first
     assert all("--require-hashes" in line for line in installed)
-    assert "uvx" not in makefile, "it resolves anew at every call"
+    assert "uvx" not in makefile, "it resolves again at every call"
 
 
 def test_java_is_downloaded_by_hash_and_size() -> None:

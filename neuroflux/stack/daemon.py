@@ -103,8 +103,8 @@ def _services(settings: Settings, order: Order) -> list[Service]:
 def _spawn(settings: Settings, order: Order, report: Report) -> None:
     log = log_path(settings, "supervisor")
     log.parent.mkdir(parents=True, exist_ok=True)
-    read_end, tell = os.pipe()
-    started_with = msgspec.structs.replace(order, tell=tell)
+    read_end, write_end = os.pipe()
+    started_with = msgspec.structs.replace(order, tell=write_end)
     with open(log, "ab", opener=_private) as output, os.fdopen(read_end) as lines:
         subprocess.run(
             (sys.executable, "-m", "neuroflux.stack.daemon", msgspec.json.encode(started_with).decode()),
@@ -112,10 +112,10 @@ def _spawn(settings: Settings, order: Order, report: Report) -> None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            pass_fds=(tell,) if order.tie < 0 else (tell, order.tie),
+            pass_fds=(write_end,) if order.tie < 0 else (write_end, order.tie),
             check=True,
         )
-        os.close(tell)
+        os.close(write_end)
         for line in lines:
             message = msgspec.json.decode(line, type=StartMessage)
             if message.ready:

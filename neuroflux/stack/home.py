@@ -120,9 +120,9 @@ def _reserve(settings: Settings) -> Path:
 def save(settings: Settings, services: Sequence[ServiceStatus], ended_by: str = "") -> None:
     """Replace the state file atomically, so that no reader sees a part of it."""
     path = _state(settings)
-    beside = path.with_suffix(".new")
-    beside.write_bytes(msgspec.json.encode(Saved(list(services), ended_by)))
-    beside.replace(path)
+    new = path.with_suffix(".new")
+    new.write_bytes(msgspec.json.encode(Saved(list(services), ended_by)))
+    new.replace(path)
 
 
 def saved(settings: Settings) -> Saved:

@@ -75,10 +75,10 @@ def test_the_examples_of_the_reference_run_unchanged(pipeline: Pipeline, tmp_pat
     assert len(examples) == 4
     program = tmp_path / "examples.py"
     program.write_text("\n".join(examples))
-    said = python(pipeline, str(program))
-    assert "Order routed to binance - ID: " in said
-    assert "Overall health: healthy" in said or "Overall health: degraded" in said
-    assert re.search("hyperliquid: (online|degraded) - Latency: ", said)
+    output = python(pipeline, str(program))
+    assert "Order routed to binance - ID: " in output
+    assert "Overall health: healthy" in output or "Overall health: degraded" in output
+    assert re.search("hyperliquid: (online|degraded) - Latency: ", output)
 
 
 def test_every_example_has_a_check() -> None:
@@ -93,8 +93,8 @@ def test_an_example_runs_as_a_script(pipeline: Pipeline, name: str) -> None:
 
 @pytest.mark.usefixtures("portfolio")
 def test_the_rebalancing_example_prints_what_was_not_traded(pipeline: Pipeline) -> None:
-    said = python(pipeline, "examples/portfolio_rebalancing.py")
-    assert said.startswith("Rebalance partial\nmove ")
+    output = python(pipeline, "examples/portfolio_rebalancing.py")
+    assert output.startswith("Rebalance partial\nmove ")
 
 
 def answered(pipeline: Pipeline, *arguments: str) -> object:

@@ -67,13 +67,13 @@ def test_a_missing_subaccount_is_a_failed_exchange(pipeline: Pipeline) -> None:
 
 def stored(pipeline: Pipeline) -> dict[str, float]:
     """The balances in ClickHouse, by asset."""
-    said: dict[str, float] = {}
+    totals: dict[str, float] = {}
     for exchange, asset, total in pipeline.query(
         "SELECT exchange, asset, argMax(total, _offset) FROM balances GROUP BY exchange, asset"
     ):
         assert exchange in IDS
-        said[asset] = said.get(asset, 0.0) + float(total)
-    return said
+        totals[asset] = totals.get(asset, 0.0) + float(total)
+    return totals
 
 
 def test_the_unified_balance_is_what_the_exchanges_hold(manager: ExchangeManager, pipeline: Pipeline) -> None:

@@ -109,9 +109,9 @@ def command(**fields: Any) -> dict[str, Any]:
 
 
 def place(foreign: Foreign, **fields: Any) -> str:
-    wanted = command(**fields)
-    foreign.write("orders.commands", wanted["order_id"], wanted)
-    return str(wanted["order_id"])
+    placed = command(**fields)
+    foreign.write("orders.commands", placed["order_id"], placed)
+    return str(placed["order_id"])
 
 
 def final(foreign: Foreign, order_id: str, state: str = "") -> dict[str, Any]:
@@ -184,12 +184,12 @@ def _native(pipeline: Pipeline, sql: str) -> list[tuple[Any, ...]]:
 
 
 def test_the_same_command_twice_is_one_order(pipeline: Pipeline, foreign: Foreign) -> None:
-    wanted = command(quantity=Decimal("0.01"))
+    placed = command(quantity=Decimal("0.01"))
     for _ in range(2):
-        foreign.write("orders.commands", wanted["order_id"], wanted)
-    end = final(foreign, wanted["order_id"])
+        foreign.write("orders.commands", placed["order_id"], placed)
+    end = final(foreign, placed["order_id"])
     final(foreign, place(foreign, quantity=Decimal("0.01")))  # sent after both: the second one was processed by now
-    legs = {row["client_order_id"] for row in _events(pipeline, wanted["order_id"])}
+    legs = {row["client_order_id"] for row in _events(pipeline, placed["order_id"])}
     accepted = [order for order in pipeline.sim("/sim/orders") if order["client_order_id"] in legs]
     assert sum(Decimal(order["filled_quantity"]) for order in accepted) == end["filled_quantity"]
     assert sum(Decimal(order["quantity"]) for order in accepted) == Decimal("0.01")

@@ -132,7 +132,7 @@ def test_valid_keys_start_trading(manager: ExchangeManager, trading: Trading) ->
     assert {one["keys"] for one in answer["connection_health"].values()} == {"own"}
     pids = execution(trading)
     assert manager.initialize_exchanges(trading.keys)["status"] == "full_success"
-    assert execution(trading) == pids, "nothing changed, so nothing was started anew"
+    assert execution(trading) == pids, "nothing changed, so nothing was restarted"
     order = {"symbol": "BTC/USD", "side": "buy", "quantity": 0.01}
     routed = wait_for(lambda: (reported := manager.route_order(order))["status"] == "routed" and reported, 60)
     assert routed

@@ -121,7 +121,7 @@ def _lost(left: Left) -> Iterator[str]:
     ours = {(o.legs[a.leg].instrument.exchange, a.client_order_id) for o, a in _attempts(left)}
     for one in left.accepted:
         if (one.exchange, one.client_order_id) not in ours:
-            yield f"{one.exchange} {one.symbol} {one.client_order_id}: nobody's order, {one.filled_quantity} filled"
+            yield f"{one.exchange} {one.symbol} {one.client_order_id}: unknown order, {one.filled_quantity} filled"
 
 
 def _unknown(left: Left) -> Iterator[str]:

@@ -176,9 +176,9 @@ class Run:
             await self._until(lambda: not self._unfinished(), CANCEL_EVERY)
 
     def _unfinished(self) -> set[str]:
-        wanted = {one.order_id for one in self._log.commands if one.kind is not CommandKind.CANCEL}
+        order_ids = {one.order_id for one in self._log.commands if one.kind is not CommandKind.CANCEL}
         done = {order_id for order_id, (_, done) in self._log.journal.items() if done}
-        return wanted - done - self._log.dead
+        return order_ids - done - self._log.dead
 
     async def _until(self, condition: Callable[[], bool], seconds: float) -> None:
         with suppress(TimeoutError):

@@ -1,1 +1,1 @@
-"""The standing audit: what the running pipeline reports beside what the exchanges themselves answer."""
+"""The audit: figures of the running pipeline, compared with the exchanges' own answers."""

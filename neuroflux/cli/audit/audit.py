@@ -120,6 +120,6 @@ def unchecked(own: Sequence[ExchangeReadings]) -> list[str]:
     return [f"{exchange} {what}: {why}" for (exchange, what), why in sorted(reasons.items())]
 
 
-def _notes(readings: Reported, own: ExchangeReadings) -> list[str]:
-    counts = open_elsewhere(readings, own.exchanges)
+def _notes(reading: Reported, own: ExchangeReadings) -> list[str]:
+    counts = open_elsewhere(reading, own.exchanges)
     return [f"{name}: {count} open orders that the pipeline did not place" for name, count in counts.items() if count]

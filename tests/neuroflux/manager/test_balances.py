@@ -44,8 +44,8 @@ def test_total_is_the_sum_over_the_exchanges(held: dict[tuple[str, str], tuple[D
         publish(view, topics.BALANCES, balance(exchange, asset, *map(str, parts)))
     answer = unified_balance(view, ALL, None, NOW)
     for asset, shown in answer["asset_breakdown"].items():
-        said = sum((sum(parts) for (_, name), parts in held.items() if name == asset), Decimal(0))
-        assert shown["total"] == float(said)
+        total = sum((sum(parts) for (_, name), parts in held.items() if name == asset), Decimal(0))
+        assert shown["total"] == float(total)
         assert shown["available"] + shown["in_positions"] + shown["in_orders"] == pytest.approx(shown["total"])
         assert answer["available_balance"][asset] + answer["locked_balance"][asset] == pytest.approx(shown["total"])
     values = sum(one["value_usd"] for one in answer["asset_breakdown"].values())

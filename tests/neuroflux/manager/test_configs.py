@@ -101,7 +101,7 @@ def test_the_settings_of_a_remote_stack_are_compared(tmp_path: Path, monkeypatch
     def fault(requested: RequestedConfig) -> str:
         return config_fault(requested, real, settings, HandoverResult())
 
-    assert not fault(RequestedConfig("binance")), "whether the services have keys is for them to say"
+    assert not fault(RequestedConfig("binance")), "the services report themselves whether they have keys"
     assert "not those of" in fault(RequestedConfig("binance", Keys("KEY", "HIDDEN")))
     monkeypatch.setenv("NEUROFLUX_BINANCE_API_KEY", "KEY")
     monkeypatch.setenv("NEUROFLUX_BINANCE_SECRET_KEY", "HIDDEN")

@@ -32,7 +32,7 @@ def test_for_some_exchanges_the_price_is_weighted_by_volume() -> None:
     answer = market_data(healthy_view(), "BTC/USD", ["binance"], NOW)
     assert answer["aggregated_price"] == pytest.approx((100 * 2 + 101 * 1) / 3)
     assert answer["total_volume"] == 3
-    assert set(answer["exchange_data"]) == {"binance", "binanceusdm"}, "the name stands for both"
+    assert set(answer["exchange_data"]) == {"binance", "binanceusdm"}, "the name covers both"
     assert answer["liquidity_score"] == pytest.approx(liquidity_score(4000, 0.002))
 
 

@@ -36,7 +36,7 @@ def test_every_function_has_its_name_its_parameters_and_its_keys(manager: type[A
         method = getattr(manager, name)
         answer = get_type_hints(method)["return"]
         assert set(keys) <= set(answer.__annotations__), name
-        wanted = [one.strip() for one in parameters.split(",") if one.strip()]
+        expected = [one.strip() for one in parameters.split(",") if one.strip()]
         given = list(inspect.signature(method).parameters.values())[1:]
         printed = [one.name if one.default is one.empty else f"{one.name}={one.default!r}" for one in given]
-        assert printed[: len(wanted)] == wanted, name
+        assert printed[: len(expected)] == expected, name

@@ -127,13 +127,13 @@ def opportunity() -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", CALLS)
 async def test_an_answer_has_the_keys_and_types(name: str, manager: AsyncExchangeManager, state: str) -> None:
-    wanted = printed()[name]
+    expected = printed()[name]
     if state == "none" and name in UNKNOWN:
         with pytest.raises(UnknownSymbol, match="BTC/USD"):
             await CALLS[name](manager)
         return
     answer = await CALLS[name](manager)
-    for key, kind in wanted.items():
+    for key, kind in expected.items():
         assert isinstance(answer[key], TYPES[kind]), (key, answer[key])
         assert not isinstance(answer[key], bool)
 

@@ -20,7 +20,7 @@ def test_stages_wait_for_topics_and_exchanges(tmp_path: Path) -> None:
     for name in ("market", "account", "streams", "execution", "warehouse"):
         assert set(services[name].needs) == {"setup", "sim"}
         assert services[name].readiness is Readiness.NOTIFIES
-    assert services["sim"].needs == (), "it starts beside Kafka"
+    assert services["sim"].needs == (), "it starts in parallel with Kafka"
 
 
 def test_stages_know_every_broker(tmp_path: Path) -> None:

@@ -99,12 +99,12 @@ async def test_hyperliquids_account_key_may_withdraw_and_an_agent_key_may_not(
     ],
 )
 async def test_an_unchecked_key_is_reported_as_such(
-    exchanges: Served, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+    exchanges: Served, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, output: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     found = (await rights())["binance"]
     assert found is not None
-    assert (found.withdraws, said in found.detail) == (None, True), found
+    assert (found.withdraws, output in found.detail) == (None, True), found
 
 
 async def test_a_malformed_answer_is_no_permission(exchanges: Served) -> None:
@@ -153,19 +153,19 @@ async def typed(text: str, home: Path, **more: str) -> tuple[int, str]:
     )
     os.close(theirs)
     os.write(ours, text.encode())
-    _, said = await running.communicate()
+    _, output = await running.communicate()
     os.close(ours)
     assert running.returncode is not None
-    return running.returncode, said.decode()
+    return running.returncode, output.decode()
 
 
 async def test_no_as_an_answer_starts_nothing(exchanges: Served, tmp_path: Path) -> None:
-    code, said = await typed("no\n", tmp_path / "home")
+    code, output = await typed("no\n", tmp_path / "home")
     assert (code, (tmp_path / "home").exists()) == (1, False)
     for shown in ("REAL EXCHANGE", exchanges.url, "100.00 USD", "not allowed", "nothing was started"):
-        assert shown in said
-    assert os.environ["NEUROFLUX_BINANCE_SECRET_KEY"] not in said
-    assert os.environ["NEUROFLUX_BINANCE_API_KEY"] not in said
+        assert shown in output
+    assert os.environ["NEUROFLUX_BINANCE_SECRET_KEY"] not in output
+    assert os.environ["NEUROFLUX_BINANCE_API_KEY"] not in output
 
 
 async def test_yes_as_an_answer_continues(exchanges: Served, tmp_path: Path) -> None:
@@ -173,5 +173,5 @@ async def test_yes_as_an_answer_continues(exchanges: Served, tmp_path: Path) -> 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", free_port()))
         taken.listen()
-        code, said = await typed("yes\n", tmp_path / "home", NEUROFLUX_KAFKA=f"127.0.0.1:{taken.getsockname()[1]}")
-    assert (code, "is taken; set NEUROFLUX_KAFKA" in said) == (1, True), said
+        code, output = await typed("yes\n", tmp_path / "home", NEUROFLUX_KAFKA=f"127.0.0.1:{taken.getsockname()[1]}")
+    assert (code, "is taken; set NEUROFLUX_KAFKA" in output) == (1, True), output

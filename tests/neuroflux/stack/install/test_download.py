@@ -60,10 +60,10 @@ async def repository() -> AsyncIterator[Repository]:
     await runner.cleanup()
 
 
-async def fetch(repository: Repository, folder: Path, *wanted: Artifact) -> int:
+async def fetch(repository: Repository, folder: Path, *artifacts: Artifact) -> int:
     """Download; returns the number of bytes reported as progress."""
     reported: list[int] = []
-    await asyncio.to_thread(fetch_all, wanted, folder, repository.address, reported.append)
+    await asyncio.to_thread(fetch_all, artifacts, folder, repository.address, reported.append)
     return sum(reported)
 
 

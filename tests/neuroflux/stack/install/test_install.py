@@ -27,12 +27,12 @@ ARCHIVE = archive_bytes()
 APP = Artifact("registry", "org.x", "app", "tar.gz", "all", "1", hashlib.sha256(ARCHIVE).hexdigest(), len(ARCHIVE))
 
 
-def pretend_to_fetch(wanted: Iterable[Artifact], folder: Path, base: str, advance: download.Advance) -> None:
-    for artifact in wanted:
+def pretend_to_fetch(artifacts: Iterable[Artifact], folder: Path, base: str, advance: download.Advance) -> None:
+    for artifact in artifacts:
         (folder / artifact.file_name).write_bytes(ARCHIVE)
 
 
-def refuse_to_fetch(wanted: Iterable[Artifact], folder: Path, base: str, advance: download.Advance) -> None:
+def refuse_to_fetch(artifacts: Iterable[Artifact], folder: Path, base: str, advance: download.Advance) -> None:
     raise AssertionError("nothing is missing")
 
 
