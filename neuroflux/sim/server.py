@@ -27,6 +27,7 @@ from neuroflux.sim.core.faults import HTTP_FAULTS
 from neuroflux.sim.core.liquidity import Liquidity
 from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.simulation import Dialect, Simulation
+from neuroflux.sim.kit.answers import json_answer
 from neuroflux.sim.paper.feed import live_liquidity
 
 
@@ -71,31 +72,27 @@ def _row(order: Order) -> OrderRow:
     )
 
 
-def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
-
-
 def _sim_routes(simulation: Simulation) -> list[web.RouteDef]:
     async def accounts(_: web.Request) -> web.Response:
-        return _json([dialect.account() for dialect in simulation.dialects.values()])
+        return json_answer([dialect.account() for dialect in simulation.dialects.values()])
 
     async def orders(_: web.Request) -> web.Response:
-        return _json([_row(order) for order in simulation.world.truth])
+        return json_answer([_row(order) for order in simulation.world.truth])
 
     async def faults(_: web.Request) -> web.Response:
-        return _json(
+        return json_answer(
             [{**msgspec.to_builtins(active.fault), "left": active.left} for active in simulation.faults.active()]
         )
 
     async def add_fault(request: web.Request) -> web.Response:
         try:
-            return _json(simulation.faults.add(await request.read()))
+            return json_answer(simulation.faults.add(await request.read()))
         except UsageError as error:
-            return _json({"error": str(error)}, 400)
+            return json_answer({"error": str(error)}, 400)
 
     async def clear_faults(_: web.Request) -> web.Response:
         simulation.faults.clear()
-        return _json([])
+        return json_answer([])
 
     return [
         web.get("/sim/accounts", accounts),

@@ -6,10 +6,11 @@ Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/us
 from __future__ import annotations
 
 from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
-from neuroflux.sim.binance.wire import ApiError, Params, json_text
+from neuroflux.sim.binance.wire import ApiError, Params
 from neuroflux.sim.core.connection import PRIVATE, Connection
 from neuroflux.sim.core.keys import secret_bytes
 from neuroflux.sim.core.simulation import Simulation
+from neuroflux.sim.kit.answers import json_text
 
 LISTEN_KEY_LIFE = 3_600_000_000
 """µs."""

@@ -12,6 +12,7 @@ from typing import TypeVar
 from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.binance.wire import ApiError, Params, integer_of
 from neuroflux.sim.core.faults import Faults
+from neuroflux.sim.kit.pages import rows_of_a_page
 
 Row = TypeVar("Row")
 DEFAULT_ROWS, MOST_ROWS = 500, 1000
@@ -44,10 +45,9 @@ class Pages:
         return found[:limit] if is_forward else found[-limit:]
 
     def limit(self, params: Params) -> int:
-        """How many rows an answer has at most; a fault makes pages small."""
+        """The rows that an answer has at most."""
         limit = max(1, min(integer_of(params, "limit", DEFAULT_ROWS), MOST_ROWS))
-        fault = self._faults.setting(self._exchange_id, "page_size")
-        return min(limit, int(fault.value)) if fault else limit
+        return rows_of_a_page(self._faults, self._exchange_id, limit)
 
     def _bounds(self, params: Params, first_name: str) -> tuple[int, int, int]:
         """First number, start and end; raises ApiError -1127 and -1128."""

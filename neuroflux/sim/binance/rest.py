@@ -12,7 +12,6 @@ from neuroflux.sim.binance.wire import (
     Limits,
     Params,
     Signer,
-    answer,
     error_answer,
     integer_of,
     read_request,
@@ -22,6 +21,7 @@ from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.orders import Reason, Rejected
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.core.world import Change
+from neuroflux.sim.kit.answers import json_answer
 from neuroflux.sim.kit.api import Asked, Endpoint
 from neuroflux.sim.kit.recent_trades import RecentTrades
 
@@ -59,7 +59,7 @@ class BinanceRules:
         return True
 
     def answer(self, endpoint: Endpoint[Params], body: object) -> web.Response:
-        return answer(body, headers=self._limits.headers(is_order=endpoint.is_order))
+        return json_answer(body, headers=self._limits.headers(is_order=endpoint.is_order))
 
     def refuse(self, error: Refused) -> web.Response:
         worded = self._refusals(error.reason) if isinstance(error, Rejected) else error

@@ -9,9 +9,9 @@ from __future__ import annotations
 from msgspec import Struct
 
 from neuroflux.sim.binance.spot_venue import BINANCE
-from neuroflux.sim.binance.wire import json_text
 from neuroflux.sim.core.connection import Connection
 from neuroflux.sim.core.simulation import Simulation
+from neuroflux.sim.kit.answers import json_text
 
 
 class Ending(Struct, frozen=True):

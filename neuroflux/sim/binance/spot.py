@@ -17,7 +17,7 @@ from neuroflux.sim.binance.spot_orders import SpotOrderApi
 from neuroflux.sim.binance.spot_venue import BINANCE, VENUE
 from neuroflux.sim.binance.streams import SECOND, Streams, names_in
 from neuroflux.sim.binance.user import UserApi
-from neuroflux.sim.binance.wire import ApiError, Limits, Params, Signer, answer, error_answer, fault_error
+from neuroflux.sim.binance.wire import ApiError, Limits, Params, Signer, error_answer, fault_error
 from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
@@ -27,6 +27,7 @@ from neuroflux.sim.core.order_checks import MAX_LOTS
 from neuroflux.sim.core.orders import Reason
 from neuroflux.sim.core.simulation import DemoAccount, Simulation
 from neuroflux.sim.core.world import Change
+from neuroflux.sim.kit.answers import json_answer
 from neuroflux.sim.kit.api import Api, Endpoint
 
 WEIGHT_A_MINUTE = 6000
@@ -215,7 +216,7 @@ def _open_orders_weight(params: Params) -> int:
 
 
 async def _no_coin_margined(_: web.Request) -> web.Response:
-    return answer({"timezone": "UTC", "serverTime": 0, "rateLimits": [], "exchangeFilters": [], "symbols": []})
+    return json_answer({"timezone": "UTC", "serverTime": 0, "rateLimits": [], "exchangeFilters": [], "symbols": []})
 
 
 def rate_limit(kind: str, interval: str, number: int, limit: int) -> dict[str, object]:

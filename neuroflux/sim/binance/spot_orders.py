@@ -1,4 +1,4 @@
-"""Binance spot's account: orders placed, queried and cancelled, balances and trades, in its own words.
+"""Binance spot's account: orders, balances and trades, as spot reads and writes them.
 
 Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import cast
 
-from neuroflux.sim.binance.pages import Pages
-from neuroflux.sim.binance.rest import MarketData
+from neuroflux.sim.binance.order_queries import OrderQueries, order_id_of, side_of, state_of
 from neuroflux.sim.binance.spot_venue import BINANCE, VENUE
 from neuroflux.sim.binance.wire import (
     ApiError,
@@ -18,15 +17,12 @@ from neuroflux.sim.binance.wire import (
     client_id_of,
     decimal_of,
     decimals_of,
-    integer_of,
     overloaded,
     required,
 )
-from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.accounts import ZERO, Balance
-from neuroflux.sim.core.matching import Side, TimeInForce
-from neuroflux.sim.core.orders import Ask, Fill, Order, Reason, Rejected
-from neuroflux.sim.core.simulation import Simulation
+from neuroflux.sim.core.matching import TimeInForce
+from neuroflux.sim.core.orders import Ask, Fill, Order
 from neuroflux.sim.kit.numbers import Numbers
 
 _MOST_PRICE, _LEAST_PRICE = Decimal(5), Decimal("0.2")
@@ -44,27 +40,10 @@ def time_in_force(order: Order) -> str:
     return "GTC" if order.ask.time_in_force == "POST" or order.kind == "market" else order.ask.time_in_force
 
 
-def side_of(params: Params) -> Side:
-    """Raises ApiError -1117."""
-    side = required(params, "side").lower()
-    if side not in ("buy", "sell"):
-        raise ApiError(-1117, "Invalid side.")
-    return cast(Side, side)
+class SpotOrderApi(OrderQueries):
+    """Answers everything about the account, over REST and the WebSocket API."""
 
-
-def order_id_of(params: Params) -> int | None:
-    return integer_of(params, "orderId") if params.get("orderId") else None
-
-
-class SpotOrderApi:
-    """Answers everything about the account, for REST and the WebSocket API alike."""
-
-    def __init__(self, simulation: Simulation, market: MarketData, frames: Frames) -> None:
-        self._simulation = simulation
-        self._market = market
-        self._frames = frames
-        self._exchange = simulation.exchange(BINANCE)
-        self._pages = Pages(simulation.faults, BINANCE)
+    nameless = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
 
     def _numbers(self, order: Order) -> Numbers:
         return self._frames.numbers[order.listing.symbol]
@@ -90,10 +69,6 @@ class SpotOrderApi:
             return ack
         result = {**ack, **self._terms(order), "workingTime": now // 1000}
         return result if style == "RESULT" else {**result, "fills": [self._part(order, fill) for fill in order.fills]}
-
-    def test(self, params: Params, now: int) -> object:
-        self._ask(params)
-        return {}
 
     def _ask(self, params: Params) -> Ask:
         symbol, side = self._market.symbol(params), side_of(params)
@@ -129,7 +104,7 @@ class SpotOrderApi:
             "executedQty": numbers.quantity_text(order.filled),
             "origQuoteOrderQty": amount(order.ask.value),
             "cummulativeQuoteQty": amount(order.value_filled),
-            "status": self._simulation.status(order),
+            "status": state_of(self._simulation, order),
             "timeInForce": time_in_force(order),
             "type": order_type(order),
             "side": order.ask.side.upper(),
@@ -164,30 +139,12 @@ class SpotOrderApi:
 
     # --- questions
 
-    def _find(self, params: Params) -> Order:
-        symbol, order_id = self._market.symbol(params), order_id_of(params)
-        client_id = params.get("origClientOrderId", "")
-        if order_id is None and not client_id:
-            raise ApiError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
-        return self._exchange.find(order_id, client_id, symbol)
-
-    def query(self, params: Params, now: int) -> object:
-        return self.written(self._find(params))
-
     def cancel(self, params: Params, now: int) -> object:
         """Raises ApiError -2011 for an order that isn't open."""
         cancel_id = params.get("newClientOrderId") or f"cancel{now}"
-        try:
-            order = self._find(params)
-            self._exchange.cancel(order, now, cancel_id)
-        except Rejected as error:
-            if error.reason is Reason.UNKNOWN_ORDER:
-                raise ApiError(-2011, "Unknown order sent.") from error
-            raise
-        self._simulation.flush(BINANCE)
-        return self._cancelled(order, cancel_id, now)
+        return self._cancellation(self._cancelled(params, now, cancel_id), cancel_id, now)
 
-    def _cancelled(self, order: Order, cancel_id: str, now: int) -> dict[str, object]:
+    def _cancellation(self, order: Order, cancel_id: str, now: int) -> dict[str, object]:
         return {
             "symbol": order.listing.symbol,
             "origClientOrderId": order.client_order_id,
@@ -198,13 +155,6 @@ class SpotOrderApi:
             **self._terms(order),
         }
 
-    def _open(self, params: Params) -> list[Order]:
-        symbol = self._market.symbol(params) if params.get("symbol") else ""
-        return [order for order in self._exchange.open_orders.values() if symbol in ("", order.listing.symbol)]
-
-    def open_orders(self, params: Params, now: int) -> object:
-        return [self.written(order) for order in self._open(params)]
-
     def cancel_all(self, params: Params, now: int) -> object:
         """Raises ApiError -2011 where nothing is open."""
         required(params, "symbol")
@@ -214,21 +164,13 @@ class SpotOrderApi:
         for order in orders:
             self._exchange.cancel(order, now, f"cancel{now}")
         self._simulation.flush(BINANCE)
-        return [self._cancelled(order, f"cancel{now}", now) for order in orders]
-
-    def all_orders(self, params: Params, now: int) -> object:
-        symbol = self._market.symbol(params)
-        orders = [order for order in self._exchange.orders.values() if order.listing.symbol == symbol]
-        page = self._pages.page(orders, params, lambda row: row.order_id, lambda row: row.created // 1000, "orderId")
-        return [self.written(order) for order in page]
+        return [self._cancellation(order, f"cancel{now}", now) for order in orders]
 
     def my_trades(self, params: Params, now: int) -> object:
-        symbol, order_id = self._market.symbol(params), order_id_of(params)
-        if order_id is not None and (params.get("startTime") or params.get("endTime")):
+        symbol = self._market.symbol(params)
+        if order_id_of(params) is not None and (params.get("startTime") or params.get("endTime")):
             raise ApiError(-1128, "Combination of optional parameters invalid.")
-        fills = [fill for fill in self._exchange.fills(symbol) if order_id in (None, fill.order_id)]
-        page = self._pages.page(fills, params, lambda fill: fill.trade_id, lambda fill: fill.time // 1000)
-        return [self._trade(fill) for fill in page]
+        return self._trades(params, symbol)
 
     def _trade(self, fill: Fill) -> dict[str, object]:
         numbers = self._frames.numbers[fill.listing.symbol]

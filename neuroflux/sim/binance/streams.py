@@ -14,11 +14,11 @@ from functools import partial
 import msgspec
 from aiohttp import web
 
-from neuroflux.sim.binance.wire import json_text
 from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.connection import Connection
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.core.world import Change
+from neuroflux.sim.kit.answers import json_text
 from neuroflux.sim.kit.streams import Channel, Hub, Unsent
 
 SECOND = 1_000_000

@@ -12,13 +12,14 @@ from aiohttp import web
 from neuroflux.sim.binance.listen_keys import ListenKeys
 from neuroflux.sim.binance.usdm_events import MAINTENANCE, UsdmEvents
 from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
-from neuroflux.sim.binance.wire import ApiError, Params, amount, json_text
+from neuroflux.sim.binance.wire import ApiError, Params, amount
 from neuroflux.sim.binance.writers import Frames
 from neuroflux.sim.core.accounts import ZERO, Leg, key_of
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.connection import PRIVATE
 from neuroflux.sim.core.orders import AccountEvent
 from neuroflux.sim.core.simulation import Simulation
+from neuroflux.sim.kit.answers import json_text
 
 
 class UsdmAccount:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from neuroflux.sim.binance.order_queries import state_of
 from neuroflux.sim.binance.usdm_orders import order_kind, time_in_force
 from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
 from neuroflux.sim.binance.wire import amount
@@ -131,7 +132,7 @@ class UsdmEvents:
             "ap": f"{order.average_price:.8f}" if order.filled else "0",
             "sp": "0",
             "x": "CALCULATED" if fill and order.forced else _HAPPENINGS[event.happening],
-            "X": self._simulation.status(order),
+            "X": state_of(self._simulation, order),
             "i": order.order_id,
             "l": numbers.quantity_text(fill.quantity if fill else ZERO),
             "z": numbers.quantity_text(order.filled),

@@ -12,6 +12,7 @@ from neuroflux.sim.binance.wire import Params, amount, integer_of
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Faults
 from neuroflux.sim.core.orders import Fill, FundingEvent, TransferEvent
+from neuroflux.sim.kit.pages import rows_of_a_page
 
 WEIGHT = 30
 DEFAULT_ROWS, MOST_ROWS = 100, 1000
@@ -41,8 +42,7 @@ class Incomes:
 
     def _limit(self, params: Params) -> int:
         limit = max(1, min(integer_of(params, "limit", DEFAULT_ROWS), MOST_ROWS))
-        fault = self._faults.setting(BINANCE_USDM, "page_size")
-        return min(limit, int(fault.value)) if fault else limit
+        return rows_of_a_page(self._faults, BINANCE_USDM, limit)
 
     def _rows(self) -> Iterator[tuple[int, Row]]:
         """With their times in ms. A transfer's is of the whole second."""

@@ -1,4 +1,4 @@
-"""Binance USDⓈ-M's account: orders, margin and positions in its own words.
+"""Binance USDⓈ-M's orders, leverage and fees, as USDⓈ-M reads and writes them.
 
 Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api
 """
@@ -10,9 +10,8 @@ from typing import cast
 
 import msgspec
 
-from neuroflux.sim.binance.pages import Pages
+from neuroflux.sim.binance.order_queries import OrderQueries, side_of, state_of
 from neuroflux.sim.binance.rest import MarketData
-from neuroflux.sim.binance.spot_orders import order_id_of, side_of
 from neuroflux.sim.binance.usdm_modes import Modes
 from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
 from neuroflux.sim.binance.wire import (
@@ -58,16 +57,14 @@ def order_kind(order: Order) -> str:
     return "MARKET" if order.kind == "market" else "LIMIT"
 
 
-class UsdmOrderApi:
+class UsdmOrderApi(OrderQueries):
     """Answers everything about orders."""
 
+    nameless = "Either orderId or origClientOrderId must be sent."
+
     def __init__(self, simulation: Simulation, market: MarketData, frames: Frames, modes: Modes) -> None:
+        super().__init__(simulation, market, frames)
         self._modes = modes
-        self._simulation = simulation
-        self._market = market
-        self._frames = frames
-        self._exchange = simulation.exchange(BINANCE_USDM)
-        self._pages = Pages(simulation.faults, BINANCE_USDM)
 
     # --- placing
 
@@ -94,17 +91,13 @@ class UsdmOrderApi:
         return self._answered(msgspec.structs.replace(order, **nothing))
 
     def _answered(self, order: Order) -> dict[str, object]:
-        """An order as placing and cancelling answer it: what it traded at is not said, only a query names it."""
+        """An order as placing and cancelling answer it: only a query has the price that it traded at."""
         return {name: value for name, value in self.written(order).items() if name not in _ONLY_IN_QUERIES}
 
     def _is_fillable(self, ask: Ask) -> bool:
         listing, book = self._exchange.listings[ask.symbol], self._exchange.books[ask.symbol]
         limit = None if ask.price is None else int(ask.price / listing.tick)
         return book.available(ask.side, limit) * listing.lot >= ask.quantity
-
-    def test(self, params: Params, now: int) -> object:
-        self._ask(params)
-        return {}
 
     def _ask(self, params: Params) -> Ask:
         symbol, side = self._market.symbol(params), side_of(params)
@@ -167,7 +160,7 @@ class UsdmOrderApi:
         return {
             "orderId": order.order_id,
             "symbol": order.listing.symbol,
-            "status": self._simulation.status(order),
+            "status": state_of(self._simulation, order),
             "clientOrderId": order.client_order_id,
             "price": numbers.price_text(order.ask.price or ZERO),
             "avgPrice": f"{average:.8f}" if average else "0.00",
@@ -194,16 +187,6 @@ class UsdmOrderApi:
 
     # --- questions
 
-    def _find(self, params: Params) -> Order:
-        symbol, order_id = self._market.symbol(params), order_id_of(params)
-        client_id = params.get("origClientOrderId", "")
-        if order_id is None and not client_id:
-            raise ApiError(-1102, "Either orderId or origClientOrderId must be sent.")
-        return self._exchange.find(order_id, client_id, symbol)
-
-    def query(self, params: Params, now: int) -> object:
-        return self.written(self._find(params))
-
     def open_order(self, params: Params, now: int) -> object:
         """Raises Rejected(UNKNOWN_ORDER) for an order that is over."""
         order = self._find(params)
@@ -213,22 +196,7 @@ class UsdmOrderApi:
 
     def cancel(self, params: Params, now: int) -> object:
         """Raises ApiError -2011 for an order that isn't open."""
-        try:
-            order = self._find(params)
-            self._exchange.cancel(order, now)
-        except Rejected as error:
-            if error.reason is Reason.UNKNOWN_ORDER:
-                raise ApiError(-2011, "Unknown order sent.") from error
-            raise
-        self._simulation.flush(BINANCE_USDM)
-        return self._answered(order)
-
-    def _open(self, params: Params) -> list[Order]:
-        symbol = self._market.symbol(params) if params.get("symbol") else ""
-        return [order for order in self._exchange.open_orders.values() if symbol in ("", order.listing.symbol)]
-
-    def open_orders(self, params: Params, now: int) -> object:
-        return [self.written(order) for order in self._open(params)]
+        return self._answered(self._cancelled(params, now))
 
     def cancel_all(self, params: Params, now: int) -> object:
         required(params, "symbol")
@@ -237,18 +205,8 @@ class UsdmOrderApi:
         self._simulation.flush(BINANCE_USDM)
         return {"code": 200, "msg": "The operation of cancel all open order is done."}
 
-    def all_orders(self, params: Params, now: int) -> object:
-        symbol = self._market.symbol(params)
-        orders = [order for order in self._exchange.orders.values() if order.listing.symbol == symbol]
-        page = self._pages.page(orders, params, lambda row: row.order_id, lambda row: row.created // 1000, "orderId")
-        return [self.written(order) for order in page]
-
     def user_trades(self, params: Params, now: int) -> object:
-        symbol = self._market.symbol(params) if params.get("symbol") else ""
-        order_id = order_id_of(params)
-        fills = [fill for fill in self._exchange.fills(symbol) if order_id in (None, fill.order_id)]
-        page = self._pages.page(fills, params, lambda fill: fill.trade_id, lambda fill: fill.time // 1000)
-        return [self._trade(fill) for fill in page]
+        return self._trades(params, self._symbol_or_all(params))
 
     def _trade(self, fill: Fill) -> dict[str, object]:
         numbers = self._frames.numbers[fill.listing.symbol]

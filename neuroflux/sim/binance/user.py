@@ -12,14 +12,16 @@ import msgspec
 from aiohttp import web
 from msgspec import Struct
 
+from neuroflux.sim.binance.order_queries import state_of
 from neuroflux.sim.binance.rest import Function, MarketData
 from neuroflux.sim.binance.spot_orders import SpotOrderApi, order_type, time_in_force
 from neuroflux.sim.binance.spot_venue import BINANCE
-from neuroflux.sim.binance.wire import ApiError, Limits, Params, Signer, amount, fault_error, integer_of, json_text
+from neuroflux.sim.binance.wire import ApiError, Limits, Params, Signer, amount, fault_error, integer_of
 from neuroflux.sim.core.connection import PRIVATE, Connection
 from neuroflux.sim.core.faults import HTTP_FAULTS
 from neuroflux.sim.core.orders import AccountEvent, OrderEvent, Reason, Rejected, TransferEvent
 from neuroflux.sim.core.simulation import Simulation
+from neuroflux.sim.kit.answers import json_text
 
 _HAPPENINGS = {"new": "NEW", "trade": "TRADE", "canceled": "CANCELED", "expired": "EXPIRED"}
 
@@ -190,7 +192,7 @@ class UserApi:
             "g": -1,
             "C": order.client_order_id if is_cancel else "",
             "x": _HAPPENINGS[event.happening],
-            "X": self._simulation.status(order),
+            "X": state_of(self._simulation, order),
             "r": "NONE",
             "i": order.order_id,
             "l": amount(fill.quantity if fill else Decimal(0)),

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from urllib.parse import parse_qsl
 
-import msgspec
 from aiohttp import web
 
 from neuroflux.errors import Refused
 from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.core.coins import Listing
+from neuroflux.sim.kit.answers import json_answer
 from neuroflux.sim.kit.limits import MINUTE, Recent, Window
 from neuroflux.sim.kit.numbers import Numbers
 
@@ -42,20 +42,10 @@ class ApiError(Refused):
         self.retry_after = retry_after
 
 
-def json_text(value: object) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json"
-    )
-
-
 def error_answer(error: ApiError, headers: Mapping[str, str] | None = None) -> web.Response:
     """The error as an HTTP answer."""
     extra = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
-    return answer({"code": error.code, "msg": error.text}, error.status, {**(headers or {}), **extra})
+    return json_answer({"code": error.code, "msg": error.text}, error.status, {**(headers or {}), **extra})
 
 
 def fault_error(exchange_id: str, status: int, now: int, retry_after: int | None = None) -> ApiError:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from neuroflux.sim.binance.candles import Candles
 from neuroflux.sim.binance.spot_venue import BINANCE
-from neuroflux.sim.binance.wire import json_text, numbers_of
+from neuroflux.sim.binance.wire import numbers_of
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Book, Match, Side
 from neuroflux.sim.core.world import World
+from neuroflux.sim.kit.answers import json_text
 
 
 class Frames:

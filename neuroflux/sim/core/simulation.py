@@ -23,8 +23,6 @@ from neuroflux.sim.core.world import Change, World
 
 LATEST_ANSWER = 0.01
 """Seconds by which the answer to an order may be delayed after the order was matched."""
-UNKNOWN_STATUS = "PENDING_REVIEW"
-"""The state that the fault ``unknown_status`` writes where it names none."""
 
 
 class DemoAccount(Struct, frozen=True):
@@ -87,11 +85,10 @@ class Simulation:
         """The exchange's own clock in µs: the wall's, with its skew."""
         return int(self._clock() * 1_000_000) + 1000 * self.faults.milliseconds(exchange_id, "skew")
 
-    def status(self, order: Order) -> str:
-        """An order's state in capitals; a fault replaces it by an unknown one."""
-        exchange_id, symbol = order.listing.exchange, order.listing.symbol
-        fault = self.faults.take(exchange_id, "unknown_status", symbol)
-        return (fault.value or UNKNOWN_STATUS) if fault else order.state.upper()
+    def status(self, order: Order, written: str, unknown: str) -> str:
+        """An order's state as the exchange writes it; a fault replaces it by its own, or by the ``unknown`` one."""
+        fault = self.faults.take(order.listing.exchange, "unknown_status", order.listing.symbol)
+        return (fault.value or unknown) if fault else written
 
     def exchange(self, exchange_id: str) -> SimExchange:
         return self.world.exchanges[exchange_id]

@@ -24,6 +24,7 @@ from neuroflux.sim.hyperliquid.limits import AddressLimit
 from neuroflux.sim.hyperliquid.signing import address_of, private_key
 from neuroflux.sim.hyperliquid.socket import Feeds
 from neuroflux.sim.hyperliquid.venue import HYPERLIQUID, VENUE
+from neuroflux.sim.kit.answers import json_answer
 from neuroflux.sim.kit.api import Api, Asked, Endpoint
 from neuroflux.sim.kit.limits import Window
 
@@ -58,7 +59,7 @@ class HyperliquidRules:
         return any("resting" in one or "filled" in one for one in response["data"]["statuses"])
 
     def answer(self, endpoint: Endpoint[Json], body: object) -> web.Response:
-        return web.Response(body=msgspec.json.encode(body), content_type="application/json")
+        return json_answer(body)
 
     def refuse(self, error: Refused) -> web.Response:
         if isinstance(error, TooManyRequests):

@@ -15,6 +15,7 @@ from neuroflux.sim.hyperliquid import account, ledger
 from neuroflux.sim.hyperliquid.account import Json, number
 from neuroflux.sim.hyperliquid.limits import AddressLimit
 from neuroflux.sim.kit.numbers import decimals as places
+from neuroflux.sim.kit.pages import rows_of_a_page
 
 DEPTH = 20
 UNKNOWN_STATUS = "reviewPending"
@@ -224,9 +225,7 @@ class Info:
         return {"status": "order", "order": {"order": account.frontend_order(order), **status}}
 
     def status(self, order: Order) -> str:
-        """An order's state; a fault writes one that nobody knows."""
-        fault = self._simulation.faults.take("hyperliquid", "unknown_status", order.listing.symbol)
-        return (fault.value or UNKNOWN_STATUS) if fault else account.status_of(order)
+        return self._simulation.status(order, account.status_of(order), UNKNOWN_STATUS)
 
     def history(self, asked: Json) -> list[Json]:
         orders = list(reversed(self._exchange.orders.values()))[: self.rows()] if self._ours(asked) else ()
@@ -257,9 +256,8 @@ class Info:
         return found[: min(self.rows(), ledger.ROWS)]
 
     def rows(self) -> int:
-        """How many an answer has at most; a fault makes pages small."""
-        fault = self._simulation.faults.setting("hyperliquid", "page_size")
-        return min(ROWS, int(fault.value)) if fault else ROWS
+        """The rows that an answer has at most."""
+        return rows_of_a_page(self._simulation.faults, "hyperliquid", ROWS)
 
     def abstraction(self) -> str:
         """How the account pools its collateral: "" where it does not."""

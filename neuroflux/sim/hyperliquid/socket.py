@@ -17,6 +17,7 @@ from neuroflux.sim.core.world import Change
 from neuroflux.sim.hyperliquid import account, ledger
 from neuroflux.sim.hyperliquid.account import Json, number
 from neuroflux.sim.hyperliquid.info import Info
+from neuroflux.sim.kit.answers import json_text
 from neuroflux.sim.kit.recent_trades import RecentTrades
 from neuroflux.sim.kit.streams import Channel, Hub
 
@@ -36,7 +37,7 @@ _OF_USER = ("userFills", "orderUpdates", "userEvents", _LEDGER, *_STATES)
 
 
 def frame(channel: str, data: Any) -> str:
-    return msgspec.json.encode({"channel": channel, "data": data}).decode()
+    return json_text({"channel": channel, "data": data})
 
 
 class Feeds:
@@ -96,7 +97,7 @@ class Feeds:
             self._refuse(connection, text)
             return
         if name in connection.streams:
-            connection.reply(frame("error", f"Already subscribed: {msgspec.json.encode(wanted).decode()}"))
+            connection.reply(frame("error", f"Already subscribed: {json_text(wanted)}"))
             return
         normal = {"nSigFigs": None, "mantissa": None, "fast": False} if wanted["type"] == "l2Book" else {}
         subscription = {
@@ -113,7 +114,7 @@ class Feeds:
     def _unsubscribe(self, connection: Connection, wanted: Any, text: str) -> None:
         name = self._name(wanted)
         if name is None or name not in connection.streams:
-            connection.reply(frame("error", f"Already unsubscribed: {msgspec.json.encode(wanted).decode()}"))
+            connection.reply(frame("error", f"Already unsubscribed: {json_text(wanted)}"))
             return
         self._hub.unfollow(connection, name)
         connection.reply(frame("subscriptionResponse", {"method": "unsubscribe", "subscription": wanted}))
