@@ -1,4 +1,4 @@
-"""Keeps what comes over the public feeds in a recording, without Kafka."""
+"""Records the public feeds in a file, without Kafka."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from neuroflux.records.sink import Sink
 from neuroflux.records.topics import Topic
 from neuroflux.runtime.settings import Settings
 from producers.market import follow_all
-from producers.normaliser import Normaliser, Want
+from producers.normaliser import Fetch, Normaliser
 from producers.recording_file import Chosen, Happened, Recording, frame, told
 
 
 class Nowhere:
-    """A sink that keeps nothing: recorded is what came, not what was made of it."""
+    """A sink that keeps nothing: the input is recorded, not the output."""
 
     def publish(self, topic: Topic, record: Any) -> None: ...
 
@@ -32,10 +32,10 @@ class Nowhere:
 
 
 class Recorded(Normaliser):
-    """Writes each thing that came down before it is taken: what a snapshot answers must be known, so all is done."""
+    """Writes each input to the recording before it is taken. Its output is needed too: it requests the snapshots."""
 
-    def __init__(self, recording: Recording, exchange: Exchange, sink: Sink, want: Want) -> None:
-        super().__init__(exchange, sink, want)
+    def __init__(self, recording: Recording, exchange: Exchange, sink: Sink, fetch: Fetch) -> None:
+        super().__init__(exchange, sink, fetch)
         self._id, self._recording = exchange.ID, recording
 
     def instruments(self, answers: Sequence[Answer], now: Microseconds) -> Sequence[Instrument]:

@@ -24,7 +24,7 @@ from neuroflux.runtime.settings import Settings
 from producers.book_schedule import INTERVAL
 from producers.conflation import Conflated
 from producers.logged import follow_listings, listings_reader, logged
-from producers.normaliser import Normaliser, Want
+from producers.normaliser import Fetch, Normaliser
 from producers.retries import LIST_RETRY_SECONDS, PAGES, ListReader, follow_each, is_set_within, patiently
 from producers.socket import Socket
 from producers.vital_signs import VitalSigns
@@ -33,7 +33,7 @@ SNAPSHOT_WORKERS = 4
 
 log = logging.getLogger(__name__)
 
-Make = Callable[[Exchange, Sink, Want], Normaliser]
+Make = Callable[[Exchange, Sink, Fetch], Normaliser]
 
 
 class ExchangeMarket:
@@ -61,7 +61,7 @@ class ExchangeMarket:
 
     def read_elsewhere(self, instrument: Instrument) -> None:
         """Another stage has read this in the exchange's list; if it differs from ours, ours is read again."""
-        if self.normaliser.is_news(instrument):
+        if self.normaliser.is_changed(instrument):
             self._relist.set()
 
     async def run(self, address: str, symbols: Sequence[str], tried: asyncio.Event) -> None:

@@ -1,7 +1,7 @@
-"""One exchange's public data, from what came to the records of the topics: reads no clock and opens no socket.
+"""One exchange's public data, from frames and answers to the records of the topics: reads no clock, opens no socket.
 
-The same calls give the same records, in the same order. So what came can be kept (producers/recording_file.py) and run
-through again (producers/replay.py).
+The same calls give the same records, in the same order. So the calls can be recorded (producers/recording_file.py) and
+replayed (producers/replay.py).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from producers.listings import Listings
 from producers.liveness import Liveness
 from producers.notices import Notices, OncePerSecond
 
-Want = Callable[[SnapshotNeeded | PageNeeded], None]
-"""Is told to fetch a snapshot or a page, whose answer goes to ``Normaliser.answer``."""
+Fetch = Callable[[SnapshotNeeded | PageNeeded], None]
+"""Called to have a snapshot or a page fetched, whose answer is passed to ``Normaliser.answer``."""
 
 
 class Normaliser:
-    """Holds the books of one exchange. A socket is known by its place among all that were followed.
+    """Holds the books of one exchange. A socket is identified by its number in the order in which they were followed.
 
-    ``on_reopen`` is called with a socket that is to be opened anew, and why; ``on_resubscribe`` with a socket, the
+    ``on_reopen`` is called with a socket that is to be opened again, and why; ``on_resubscribe`` with a socket, the
     symbol whose book is to be subscribed to again on it, and why.
     """
 
-    def __init__(self, exchange: Exchange, sink: Sink, want: Want) -> None:
-        self._exchange, self._sink, self._want = exchange, sink, want
+    def __init__(self, exchange: Exchange, sink: Sink, fetch: Fetch) -> None:
+        self._exchange, self._sink, self._fetch = exchange, sink, fetch
         self.on_reopen: Callable[[int, str], None] = lambda socket, why: None
         self.on_resubscribe: Callable[[int, str, str], None] = lambda socket, symbol, why: None
         self._listings, self._notices, self._liveness = Listings(), Notices(), Liveness(exchange.ID)
@@ -45,22 +45,22 @@ class Normaliser:
         self._feed: MarketFeed
 
     def logged(self, instruments: Iterable[Instrument]) -> None:
-        """Take what the log has of the exchange, before its first list: what that leaves out is gone."""
+        """Take the instruments in the log, before the first list: those that the list omits are no longer listed."""
         self._listings = Listings(instruments)
 
     @property
     def listed(self) -> Sequence[Instrument]:
-        """What the exchange's last list had."""
+        """The instruments of the exchange's last list."""
         return self._listings.listed
 
-    def is_news(self, instrument: Instrument) -> bool:
-        """Whether another stage read something else of the list than we; other fees are taken as said."""
+    def is_changed(self, instrument: Instrument) -> bool:
+        """Whether another stage read an instrument that differs from ours; fees that differ are taken over."""
         return self._listings.hear(instrument)
 
-    # ── what came ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── input ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def instruments(self, answers: Sequence[Answer], now: Microseconds) -> Sequence[Instrument]:
-        """Take the lists of instruments, and publish what is new in them. Nothing else may come before the first.
+        """Take the lists of instruments, and publish what is new in them. The first call must be this one.
 
         Raises what ``Exchange.listing`` raises.
         """
@@ -70,7 +70,7 @@ class Normaliser:
             self._sink.publish(INSTRUMENTS, instrument)
             self._halt_or_resume(instrument)
         for text in self._notices.faults(listing.faults):
-            self._say(MARKET, StatusKind.UNKNOWN, 0.0, f"the list of instruments: {text}", now)
+            self._report(MARKET, StatusKind.UNKNOWN, 0.0, f"the list of instruments: {text}", now)
         if self._has_feed:
             self._feed.learn(changed)
         else:
@@ -78,7 +78,7 @@ class Normaliser:
         return changed
 
     def _halt_or_resume(self, instrument: Instrument) -> None:
-        """Nobody trades on the last book of what is halted; its socket stays, for when it goes on."""
+        """The book of a halted instrument is withdrawn; its socket stays open until trading resumes."""
         if instrument.active:
             self._liveness.resume(instrument.symbol)
             return
@@ -87,7 +87,7 @@ class Normaliser:
             snapshots.withdraw(instrument.symbol)
 
     def follow(self, symbols: Sequence[str], now: Microseconds) -> Sequence[tuple[int, Subscription]]:
-        """The sockets that bring these symbols, with their numbers; in addition to those that there are."""
+        """The sockets of these symbols, with their numbers; in addition to the existing ones."""
         first, new = len(self._subscriptions), self._feed.subscriptions(symbols)
         self._subscriptions += new
         self._channels += [one.path.partition("?")[0] for one in new]
@@ -100,22 +100,22 @@ class Normaliser:
         self._take(self._feed.frame(raw, received), snapshots, raw, self._channels[socket], received, socket)
 
     def answer(self, symbol: str, answer: Answer, received: Microseconds) -> None:
-        """Take the snapshot of a book that was wanted, or a page."""
+        """Take a snapshot or a page that was fetched."""
         self._liveness.waiting.discard(symbol)
         self._take(self._feed.answer(answer, received), self._books_of[symbol], answer.body, "snapshot", received)
 
     def socket(self, socket: int, kind: StatusKind, value: float, detail: str, now: Microseconds) -> None:
-        """Take what happened to a socket; the books of a lost one are withdrawn."""
+        """Take an event of a socket; the books of a disconnected one are withdrawn."""
         if kind is StatusKind.DISCONNECTED:
             self._feed.disconnected(self._subscriptions[socket])
             self._book_schedule[socket].withdraw_all()
             self._liveness.closed(socket)
         elif kind is StatusKind.CONNECTED:
             self._liveness.opened(socket, self._subscriptions[socket].streams, now)
-        self._say(self._channels[socket], kind, value, detail, now)
+        self._report(self._channels[socket], kind, value, detail, now)
 
     def passed(self, now: Microseconds) -> None:
-        """Take that time has passed: publish the pictures that are due, and look after the streams."""
+        """Take the time: publish the snapshots that are due, and check the streams."""
         for snapshots in self._book_schedule:
             for snapshot in snapshots.due(now):
                 self._sink.publish(BOOKS, snapshot)
@@ -125,7 +125,7 @@ class Normaliser:
         for socket in silent:
             self.on_reopen(socket, "a stream of it is silent")
 
-    # ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── output ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _take(
         self,
@@ -136,39 +136,41 @@ class Normaliser:
         now: Microseconds,
         socket: int | None = None,
     ) -> None:
-        publish, came = self._sink.publish, self._liveness
+        publish, seen = self._sink.publish, self._liveness
         for event in events:
             match event:
                 case Quote():
-                    came.quotes[event.symbol] = now
+                    seen.quotes[event.symbol] = now
                     self._quote(event)
                 case BookChanged():
-                    came.books[event.symbol] = now
+                    seen.books[event.symbol] = now
                     snapshots.changed(event)
                 case Trade():
-                    came.trades[event.symbol] = now
+                    seen.trades[event.symbol] = now
                     publish(TRADES, event)
                 case Funding():
-                    came.funding[event.symbol] = now
+                    seen.funding[event.symbol] = now
                     publish(FUNDING, event)
                 case SnapshotNeeded():
                     snapshots.withdraw(event.symbol)
-                    came.waiting.add(event.symbol)
+                    seen.waiting.add(event.symbol)
                     self._books_of[event.symbol] = snapshots
-                    self._want(event)
+                    self._fetch(event)
                 case Resubscribe() if socket is not None:
                     snapshots.withdraw(event.symbol)
                     self.on_resubscribe(socket, event.symbol, event.reason)
                 case PageNeeded():
                     self._books_of.setdefault("", snapshots)
-                    self._want(event)
+                    self._fetch(event)
                 case ExchangeStatus():
-                    self._happened(event, snapshots, socket, now)
+                    self._take_status(event, snapshots, socket, now)
                 case Undecodable():
                     self._dead_letter(raw, event.reason, channel, now)
 
-    def _happened(self, status: ExchangeStatus, snapshots: BookSchedule, socket: int | None, now: Microseconds) -> None:
-        """That a socket is about to be cut the socket says itself, once it is left for a new one."""
+    def _take_status(
+        self, status: ExchangeStatus, snapshots: BookSchedule, socket: int | None, now: Microseconds
+    ) -> None:
+        """A socket that the exchange is about to close is reopened, and reports DISCONNECTED itself."""
         if status.kind is StatusKind.DISCONNECTED and socket is not None:
             self.on_reopen(socket, status.detail)
             return
@@ -178,7 +180,7 @@ class Normaliser:
             self._sink.publish(STATUS, status)
 
     def _quote(self, quote: Quote[Numeral]) -> None:
-        """A crossed or empty top is no quote."""
+        """A crossed or empty top of a book is not published."""
         if 0 < float(quote.bid_price) < float(quote.ask_price) and float(quote.bid_size) and float(quote.ask_size):
             self._sink.publish(QUOTES, quote)
             return
@@ -189,11 +191,11 @@ class Normaliser:
             self._sink.publish(STATUS, status)
 
     def _dead_letter(self, raw: bytes, reason: str, channel: str, now: Microseconds) -> None:
-        told = {"reason": reason, "exchange": self._exchange.ID, "channel": channel}
-        headers = [(name, text.encode()) for name, text in told.items()]
+        fields = {"reason": reason, "exchange": self._exchange.ID, "channel": channel}
+        headers = [(name, text.encode()) for name, text in fields.items()]
         self._sink.publish_raw(MARKET_DEAD_LETTERS, None, raw, headers)
         if self._once_per_second.passes("malformed", now):
-            self._say(channel, StatusKind.MALFORMED, 0.0, reason, now)
+            self._report(channel, StatusKind.MALFORMED, 0.0, reason, now)
 
-    def _say(self, channel: str, kind: StatusKind, value: float, detail: str, now: Microseconds) -> None:
+    def _report(self, channel: str, kind: StatusKind, value: float, detail: str, now: Microseconds) -> None:
         self._sink.publish(STATUS, ExchangeStatus(self._exchange.ID, channel, kind, value, detail, now))
