@@ -1,23 +1,23 @@
-"""market.quotes, market.trades → prices.aggregated; what is left out of a price → exchange.status."""
+"""market.quotes, market.trades, books without a side → prices.aggregated; what is left out → exchange.status."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from neuroflux.domain import AggregatedPrice, Cause, Quote, Trade
+from neuroflux.domain import AggregatedPrice, BookSnapshot, Cause, Microseconds, Quote, Trade
 from neuroflux.engine.markets.comparable import Reference
-from neuroflux.engine.markets.prices import Prices
-from neuroflux.engine.markets.soundness import flaw
+from neuroflux.engine.markets.prices import Prices, Published
+from neuroflux.engine.markets.soundness import as_received, flaw
 from neuroflux.records.dead_letters import dead_letter
 from neuroflux.records.entries import Entry
 from neuroflux.records.sink import Sink
-from neuroflux.records.topics import PRICES, QUOTES, STATUS, TRADES
+from neuroflux.records.topics import BOOKS, PRICES, QUOTES, STATUS, TRADES
 
-TOPICS = (QUOTES, TRADES)
+TOPICS = (QUOTES, TRADES, BOOKS)
 
 
 class PriceStream:
-    """Writes the dead letters of both its topics: the arbitrage, which reads quotes too, passes unsound ones over."""
+    """Writes the dead letters of quotes and trades; those of books are written by the arbitrage, which reads both."""
 
     def __init__(self, reference: Reference, sink: Sink) -> None:
         self._prices, self._sink = Prices(reference), sink
@@ -27,7 +27,9 @@ class PriceStream:
             record = entry.record
             if record is None:
                 continue
-            if wrong := flaw(record, entry.timestamp):
+            if entry.topic is BOOKS:
+                self._withdraw(record, entry.timestamp)
+            elif wrong := flaw(record, entry.timestamp):
                 dead_letter(self._sink, entry, wrong)
             else:
                 self._take(record, entry.cause)
@@ -39,5 +41,12 @@ class PriceStream:
 
     def _take(self, record: Quote[float] | Trade[float], cause: Cause) -> None:
         told = self._prices.quote(record, cause) if isinstance(record, Quote) else self._prices.trade(record, cause)
+        self._publish(told)
+
+    def _withdraw(self, book: BookSnapshot[float], written: Microseconds) -> None:
+        if not book.has_both_sides:
+            self._publish(self._prices.withdraw(as_received(book, written)))
+
+    def _publish(self, told: Sequence[Published]) -> None:
         for one in told:
             self._sink.publish(PRICES if isinstance(one, AggregatedPrice) else STATUS, one)

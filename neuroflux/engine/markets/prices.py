@@ -6,10 +6,10 @@ traded, by the USD at the top of each book. All is per unit of the base and at t
 that was older than ``WINDOW`` on arrival is ignored: Hyperliquid repeats its last trades to every new subscriber, and
 those of a quiet coin are hours old.
 
-Excluded are instruments without a fresh quote, without a rate to USD, and those further than ``OUTLIER`` from the
-median, which is weighted by the USD at the tops: this separates two assets with the same ticker, and the more liquid
-one defines the market. Such an exclusion is reported as EXCLUDED, and its end as INCLUDED. All times are when a record
-was received here, so a wrong clock of an exchange has no effect.
+Excluded are instruments without a fresh quote, or whose book lost a side after it, those without a rate to USD, and
+those further than ``OUTLIER`` from the median, which is weighted by the USD at the tops: this separates two assets with
+the same ticker, and the more liquid one defines the market. Such an exclusion is reported as EXCLUDED, and its end as
+INCLUDED. All times are when a record was received here, so a wrong clock of an exchange has no effect.
 
 The liquidity score is depth / (depth + ``DEEP``) x exp(-spread / ``WIDE``): depth is the sum of USD at the tops, spread
 the mean relative spread. It is between 0 and 1, rises with depth and falls with the spread.
@@ -23,7 +23,17 @@ from math import exp
 
 from msgspec import Struct
 
-from neuroflux.domain import AggregatedPrice, Cause, ExchangeStatus, Microseconds, PriceSource, Quote, StatusKind, Trade
+from neuroflux.domain import (
+    AggregatedPrice,
+    BookSnapshot,
+    Cause,
+    ExchangeStatus,
+    Microseconds,
+    PriceSource,
+    Quote,
+    StatusKind,
+    Trade,
+)
 from neuroflux.engine.markets.comparable import Reference
 from neuroflux.engine.markets.conversion import Name
 
@@ -32,7 +42,7 @@ BUCKET: Microseconds = 1_000_000
 """Trades are summed per second; the window is added up again each time, so that no rounding error accumulates."""
 STALE: Microseconds = 10_000_000
 EVERY: Microseconds = 200_000
-"""A market's price is published at most this often."""
+"""A market's price is published at most this often, except when a quote is withdrawn."""
 OUTLIER = 0.05
 REMIND: Microseconds = 60_000_000
 """The report that an instrument is excluded is repeated after this time."""
@@ -145,6 +155,19 @@ class Prices:
         source = market.source((quote.exchange, quote.symbol), quote.received_time)
         source.quote, source.quote_cause = quote, cause
         return self._price_due(quote.market, market)
+
+    def withdraw(self, book: BookSnapshot[float]) -> Sequence[Published]:
+        """Take a book that lost a side: the instrument's last quote no longer counts, unless it is of a later state.
+
+        The market's price without it is returned at once, also where the last one is newer than ``EVERY``.
+        """
+        market = self._market(book.market)
+        source = market.source((book.exchange, book.symbol), book.received_time)
+        quote = source.quote
+        if quote is None or (quote.sequence, quote.event_time) > (book.sequence, book.event_time):
+            return ()
+        source.quote, market.given = None, 0
+        return self._price_due(book.market, market)
 
     def _market(self, name: str) -> _Market:
         market = self._markets.get(name)

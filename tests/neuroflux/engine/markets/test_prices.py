@@ -12,10 +12,12 @@ from msgspec.structs import replace
 
 from neuroflux.domain import (
     AggregatedPrice,
+    BookSnapshot,
     Cause,
     ExchangeStatus,
     Instrument,
     InstrumentKind,
+    Level,
     Quote,
     Side,
     StatusKind,
@@ -57,11 +59,13 @@ def trade(exchange: str, price: float, quantity: float, at: int = NOW, asset: st
     return Trade(exchange, f"X/{asset}", "X/USD", "1", Side.BUY, price, quantity, at, at)
 
 
-def fold(prices: Prices, records: Iterable[Quote[float] | Trade[float]]) -> list[Published]:
+def fold(prices: Prices, records: Iterable[Quote[float] | Trade[float] | BookSnapshot[float]]) -> list[Published]:
     result: list[Published] = []
     for offset, record in enumerate(records):
         if isinstance(record, Quote):
             result += prices.quote(record, Cause("market.quotes", 0, offset))
+        elif isinstance(record, BookSnapshot):
+            result += prices.withdraw(record)
         else:
             result += prices.trade(record, Cause("market.trades", 0, offset))
     return result
@@ -177,6 +181,40 @@ def test_a_stale_quote_excludes_and_its_age_is_reported() -> None:
     assert [one.exchange for one in price.sources] == ["b"]
 
 
+def lost_a_side(exchange: str, at: int, sequence: int = 2) -> BookSnapshot[float]:
+    return BookSnapshot(exchange, "X/USDC", "X/USD", (), (Level(100.0, 1.0),), sequence, at, at)
+
+
+def test_a_book_that_lost_a_side_excludes_the_last_quote_until_there_is_another() -> None:
+    """The price without it is given at once; trades of the instrument bring no price of it back."""
+    prices = Prices(reference())
+    price = last(prices, quote("a", 100), quote("b", 101, at=NOW + EVERY))
+    assert [one.exchange for one in price.sources] == ["a", "b"]
+    (without,) = prices.withdraw(lost_a_side("a", NOW + EVERY + 1))
+    assert isinstance(without, AggregatedPrice)
+    assert ([one.exchange for one in without.sources], without.price) == (["b"], 101)
+    assert without.event_time == NOW + EVERY + 1
+    price = last(prices, trade("a", 100, 5, at=NOW + 3 * EVERY), quote("b", 101, at=NOW + 4 * EVERY))
+    assert [one.exchange for one in price.sources] == ["b"]
+    price = last(prices, replace(quote("a", 100, at=NOW + 5 * EVERY), sequence=3))
+    assert [one.exchange for one in price.sources] == ["a", "b"]
+
+
+def test_a_book_that_is_older_than_the_quote_withdraws_nothing() -> None:
+    """Books are published at most five times a second: both sides may be back before the one without is read."""
+    prices = Prices(reference())
+    fold(prices, [replace(quote("a", 100), sequence=3)])
+    assert prices.withdraw(lost_a_side("a", NOW + EVERY)) == ()
+    assert [one.exchange for one in last(prices, quote("b", 101, at=NOW + 2 * EVERY)).sources] == ["a", "b"]
+
+
+def test_what_is_withdrawn_already_gives_no_price_again_nor_does_a_market_without_any() -> None:
+    prices = Prices(reference())
+    fold(prices, [quote("a", 100), quote("b", 101)])
+    given = [len(prices.withdraw(lost_a_side(name, NOW + EVERY))) for name in ("a", "a", "c", "b")]
+    assert given == [1, 0, 0, 0]
+
+
 def test_another_asset_with_the_same_ticker_is_excluded_and_reported() -> None:
     prices = Prices(reference())
     result = fold(prices, [quote("a", 100, size=50), quote("b", 1.0, at=NOW + EVERY, size=10)])
@@ -241,21 +279,27 @@ def test_liquidity_rises_with_depth_and_tightness(depth: float, more: float, spr
     assert liquidity_score(depth + more, spread) >= score >= liquidity_score(depth, spread + wider)
 
 
+kinds = st.sampled_from(["quote", "trade", "book"])
 events = st.lists(
-    st.tuples(st.sampled_from("abc"), st.booleans(), st.floats(95, 105), st.floats(0.1, 10), st.integers(0, 10**6)),
+    st.tuples(st.sampled_from("abc"), kinds, st.floats(95, 105), st.floats(0.1, 10), st.integers(0, 10**6)),
     max_size=40,
 )
 
 
 @given(events)
 def test_the_same_records_give_the_same_prices_between_the_extremes(
-    given: list[tuple[str, bool, float, float, int]],
+    given: list[tuple[str, str, float, float, int]],
 ) -> None:
-    records: list[Quote[float] | Trade[float]] = []
+    records: list[Quote[float] | Trade[float] | BookSnapshot[float]] = []
     at = NOW
-    for exchange, quoted, price, quantity, after in given:
+    for exchange, kind, price, quantity, after in given:
         at += after
-        records.append(quote(exchange, price, at, quantity) if quoted else trade(exchange, price, quantity, at))
+        if kind == "book":
+            records.append(lost_a_side(exchange, at))
+        elif kind == "quote":
+            records.append(quote(exchange, price, at, quantity))
+        else:
+            records.append(trade(exchange, price, quantity, at))
     result = fold(Prices(reference()), records)
     assert result == fold(Prices(reference()), records)
     for one in result:
