@@ -3,12 +3,13 @@
 What an answer means for the next requests is read by the adapter's ``usage``, whatever the status:
 
 it asks us to wait       418, 429, or a refusal for rate inside a 200: nothing is sent for so long; LIMITED is published
-one order too many       no new order is sent until the shortest limit of orders has room again; everything else is
+one order too many       new orders wait until the shortest limit of orders has room; other requests do not
 share of a limit in use  is counted in the budget, since others may share the limit
 
-A 5xx, or no answer, counts as a failure of the exchange. Nothing is sent twice: only the caller knows whether a request
-may have changed something. A request without an answer raises one of two errors: ``Unsent``, it was never sent, and
-``Unanswered``, it is unknown whether it was executed.
+A 5xx, or no answer, counts as a failure of the exchange. The client sends no request twice: only the caller knows what
+it may have changed. (aiohttp itself repeats one that is no POST, once, if the exchange has closed an idle connection.)
+A request without an answer raises one of two errors: ``Unsent``, it was never sent, and ``Unanswered``, it is unknown
+whether it was executed.
 """
 
 from __future__ import annotations
