@@ -28,7 +28,7 @@ async def execute(connection: Connection, opportunity: Mapping[str, Any]) -> Arb
     with connection.track(command.order_id) as tracked:
         await connection.command(command)
         await connection.until(lambda: tracked.complete, FOLLOWED_SECONDS)
-        return answer(connection.view, command, tracked, began, connection.now())
+        return arbitrage_answer(connection.view, command, tracked, began, connection.now())
 
 
 def pair_of(opportunity: Mapping[str, Any]) -> OrderCommand:
@@ -85,7 +85,7 @@ def _time(given: Any) -> Microseconds:
         raise UsageError(f"opportunity['expires_at']: {given!r} is not a time") from None
 
 
-def answer(
+def arbitrage_answer(
     view: View, command: OrderCommand, tracked: TrackedOrder, began: Microseconds, now: Microseconds
 ) -> ArbitrageAnswer:
     """Profit and fees from the fills of both legs and their hedges, less the cost of closing what is open."""

@@ -70,7 +70,7 @@ class Connection:
         self.publisher = await self._open.enter_async_context(publisher)
         for topic, span in SINCE.items():
             await recent.seek_to_time(topic, self.now() - span)
-        self._feed(orders, self._tracker.take)
+        self._feed(orders, self._tracker.add)
         await _all(self._load(kept), self._load(recent))
 
     async def __aexit__(

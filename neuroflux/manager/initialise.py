@@ -161,7 +161,7 @@ async def initialise(
         if not reasons[one.exchange]:
             await publish_limits(connection, one)
     with connection.view.lock:
-        return answer(connection.view, simulated, requested, reasons, connection.now())
+        return initialization_answer(connection.view, simulated, requested, reasons, connection.now())
 
 
 async def _ready(
@@ -193,7 +193,7 @@ async def publish_limits(connection: Connection, requested: RequestedConfig) -> 
     await connection.until(lambda: connection.view.own_limits(requested.exchange) == limits, EXCHANGE_TIMEOUTS["read"])
 
 
-def answer(
+def initialization_answer(
     view: View, simulated: Container[str], requested: Sequence[RequestedConfig], reasons: dict[str, str], now: int
 ) -> InitializationAnswer:
     """``reasons``: why an exchange failed, "" for one that is ready."""

@@ -63,7 +63,7 @@ def has_fills(tracked: TrackedOrder) -> bool:
     return not any(one.spread > 0 for one in tracked.decision.candidates if (one.exchange, one.symbol) in chosen)
 
 
-def answer(view: View, command: OrderCommand, tracked: TrackedOrder) -> RouteOrderAnswer:
+def route_order_answer(view: View, command: OrderCommand, tracked: TrackedOrder) -> RouteOrderAnswer:
     """The answer from the decision and the events; what is not known yet is empty or ``nan``."""
     decision, last = tracked.decision, tracked.last
     chosen = decision.chosen if decision is not None else ()

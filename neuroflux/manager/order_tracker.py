@@ -41,7 +41,7 @@ class TrackedOrder:
     ) -> None:
         self._tracker.untrack(self)
 
-    def take(self, record: OrderRecord) -> None:
+    def add(self, record: OrderRecord) -> None:
         match record:
             case OrderEvent():
                 self.events.append(record)
@@ -109,8 +109,8 @@ class OrderTracker:
         """Whether the order with this key is tracked: other records are not decoded."""
         return key in self._of
 
-    def take(self, entry: Entry) -> None:
+    def add(self, entry: Entry) -> None:
         """Add a record to its tracked orders; one that could not be decoded is ignored."""
         if entry.record is not None:
             for tracked in self._of.get(entry.key, ()):
-                tracked.take(entry.record)
+                tracked.add(entry.record)

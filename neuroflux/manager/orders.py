@@ -17,7 +17,7 @@ from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.kafka.commands import new_order_id
 from neuroflux.manager.answers import RouteOrderAnswer
 from neuroflux.manager.connection import CLIENT, Connection
-from neuroflux.manager.order_answer import answer, has_fills, is_settled
+from neuroflux.manager.order_answer import has_fills, is_settled, route_order_answer
 from neuroflux.manager.view import View
 from neuroflux.runtime.clock import wall
 
@@ -44,7 +44,7 @@ async def route(connection: Connection, request: Mapping[str, Any], strategy: st
         await connection.command(command)
         if await connection.until(lambda: is_settled(command, tracked), EXCHANGE_TIMEOUTS["order"]):
             await connection.until(lambda: has_fills(tracked) and is_settled(command, tracked), FILL_WAIT)
-        return answer(connection.view, command, tracked)
+        return route_order_answer(connection.view, command, tracked)
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from neuroflux.domain import OrderCommand, Side
 from neuroflux.engine.routing.strategies import Routed
 from neuroflux.manager.answers import RouteOrderAnswer
-from neuroflux.manager.order_answer import answer
+from neuroflux.manager.order_answer import route_order_answer
 from neuroflux.manager.order_tracker import OrderTracker
 from neuroflux.manager.view import View
 from neuroflux.records import topics
@@ -28,8 +28,8 @@ def answered(command: OrderCommand, routed: Routed) -> RouteOrderAnswer:
     for candidate in routed.decision.candidates:
         publish(view, topics.INSTRUMENTS, instrument(candidate.exchange))
     with tracker.track(command.order_id) as tracked:
-        tracker.take(Entry(topics.DECISIONS, 0, 0, command.order_id, routed.decision, b"", "", NOW))
-        return answer(view, command, tracked)
+        tracker.add(Entry(topics.DECISIONS, 0, 0, command.order_id, routed.decision, b"", "", NOW))
+        return route_order_answer(view, command, tracked)
 
 
 def named(reported: RouteOrderAnswer) -> float:

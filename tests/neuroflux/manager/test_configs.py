@@ -12,7 +12,7 @@ from neuroflux.errors import UsageError
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.manager.configs import RequestedConfig, read_configs
-from neuroflux.manager.initialise import Simulated, answer, config_fault, state_fault
+from neuroflux.manager.initialise import Simulated, config_fault, initialization_answer, state_fault
 from neuroflux.manager.key_handover import HandoverResult, variables
 from neuroflux.manager.view import View
 from neuroflux.runtime.settings import Settings
@@ -169,7 +169,7 @@ def test_ready_requires_fresh_health_and_balances() -> None:
 )
 def test_the_answer_lists_failures_and_reasons(reasons: dict[str, str], status: str, active: int) -> None:
     requested = [RequestedConfig(name) for name in reasons]
-    reports = answer(healthy_view(), SIMULATED, requested, reasons, NOW)
+    reports = initialization_answer(healthy_view(), SIMULATED, requested, reasons, NOW)
     assert (reports["status"], reports["active_connections"]) == (status, active)
     assert set(reports["initialized_exchanges"]) | set(reports["failed_exchanges"]) == set(reasons)
     assert {name: one["reason"] for name, one in reports["connection_health"].items()} == reasons

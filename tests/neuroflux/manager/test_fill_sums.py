@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from neuroflux.domain import Fill, Liquidity, OrderCommand, Side
 from neuroflux.manager.answers import ArbitrageAnswer
-from neuroflux.manager.arbitrage import answer, pair_of
+from neuroflux.manager.arbitrage import arbitrage_answer, pair_of
 from neuroflux.manager.fill_sums import close_cost, legs
 from neuroflux.manager.order_tracker import OrderTracker
 from neuroflux.manager.view import View
@@ -50,8 +50,8 @@ def sum_fills(view: View, fills: Sequence[Fill]) -> ArbitrageAnswer:
     tracker = OrderTracker()
     with tracker.track(command.order_id) as tracked:
         for one in fills:
-            tracker.take(Entry(topics.FILLS, 0, 0, command.order_id, one, b"", "", NOW))
-        return answer(view, command, tracked, NOW - SECOND, NOW)
+            tracker.add(Entry(topics.FILLS, 0, 0, command.order_id, one, b"", "", NOW))
+        return arbitrage_answer(view, command, tracked, NOW - SECOND, NOW)
 
 
 def test_the_profit_of_a_pair_of_perpetuals_excludes_the_closing_cost() -> None:

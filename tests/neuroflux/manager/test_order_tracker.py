@@ -32,7 +32,7 @@ def fill(quantity: Decimal, client_order_id: str = "leg") -> Fill:
 def publish(tracker: OrderTracker, record: OrderRecord) -> None:
     topic = {OrderEvent: EVENTS, Fill: FILLS, OrderDecision: DECISIONS}[type(record)]
     if tracker.is_tracked(topic.name, record.order_id):
-        tracker.take(Entry(BY_NAME[topic.name], 0, 0, record.order_id, record, b"", "", NOW))
+        tracker.add(Entry(BY_NAME[topic.name], 0, 0, record.order_id, record, b"", "", NOW))
 
 
 RECORDS: list[OrderRecord] = [

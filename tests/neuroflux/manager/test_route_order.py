@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from neuroflux.domain import Allocation, Candidate, OrderDecision, OrderEvent, OrderState, Side
 from neuroflux.errors import UsageError
 from neuroflux.manager.answers import RouteOrderAnswer
-from neuroflux.manager.order_answer import answer, has_fills, is_settled
+from neuroflux.manager.order_answer import has_fills, is_settled, route_order_answer
 from neuroflux.manager.order_tracker import OrderTracker
 from neuroflux.manager.orders import command_of
 from neuroflux.manager.view import View
@@ -106,8 +106,8 @@ def answered(
     with tracker.track("o") as tracked:
         for record in records:
             topic = topics.DECISIONS if isinstance(record, OrderDecision) else topics.EVENTS
-            tracker.take(Entry(topic, 0, 0, "o", record, b"", "", NOW))
-        return answer(view, command, tracked), is_settled(command, tracked)
+            tracker.add(Entry(topic, 0, 0, "o", record, b"", "", NOW))
+        return route_order_answer(view, command, tracked), is_settled(command, tracked)
 
 
 def test_the_end_of_a_leg_is_not_the_end_of_the_order() -> None:
@@ -139,7 +139,7 @@ def test_a_crossing_limit_order_has_no_fills_at_its_acknowledgement(
     with tracker.track("o") as tracked:
         for record in records:
             topic = topics.DECISIONS if isinstance(record, OrderDecision) else topics.EVENTS
-            tracker.take(Entry(topic, 0, 0, "o", record, b"", "", NOW))
+            tracker.add(Entry(topic, 0, 0, "o", record, b"", "", NOW))
         assert has_fills(tracked) is done
 
 
