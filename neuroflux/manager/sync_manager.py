@@ -126,7 +126,7 @@ class ExchangeManager:
                 ``uptime_percent`` (24 hours), ``rate_limit_usage`` (percent), ``last_successful_request`` (ISO 8601,
                 UTC), ``reason`` and ``age_seconds``.
             ``connectivity_metrics``: ``average_latency_ms``, ``worst_latency_ms``, ``average_uptime_percent``,
-                ``online`` and ``total`` (numbers of exchanges).
+                ``online`` and ``total`` (exchanges with a health report).
             ``api_rate_limits``, by id: ``usage_percent``, ``usable_percent``, ``left_percent``, ``near_limit`` (bool).
             ``recommended_actions``: dicts of ``exchange``, ``condition`` (such as ``offline`` or ``slow``), ``action``
                 and ``reason``.
