@@ -1,1 +1,1 @@
-"""Exchanges that run here and speak the real dialects."""
+"""Simulated exchanges with the wire formats of the real ones."""

@@ -1,4 +1,4 @@
-"""Binance USDⓈ-M's listen keys: who may follow the private stream, and when that is over.
+"""Binance USDⓈ-M's listen keys: who may follow the private stream, and until when.
 
 Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams/Start-User-Data-Stream
 """
@@ -27,7 +27,7 @@ class ListenKeys:
         self._made = 0
 
     def create(self, _: Params, now: int) -> object:
-        """The same key again while it lives, and for another hour; raises ApiError -1001 where a fault has it so."""
+        """The same key while it is valid, for another hour; raises ApiError -1001 where a fault requests it."""
         if self._simulation.faults.take(BINANCE_USDM, "listen_key_refused"):
             raise ApiError(-1001, "Internal error; unable to process your request. Please try again.", 503)
         if now >= self._expires:
@@ -37,7 +37,7 @@ class ListenKeys:
         return self._extend(now)
 
     def keep(self, _: Params, now: int) -> object:
-        """Raises ApiError -1125 for a key that is over."""
+        """Raises ApiError -1125 for an expired key."""
         self.check_expiry(now)
         if now >= self._expires:
             raise ApiError(-1125, "This listenKey does not exist.")
@@ -52,12 +52,12 @@ class ListenKeys:
         return {}
 
     def follow(self, connection: Connection, key: str, now: int) -> None:
-        """Let a socket have the account's events; one with a key that does not live stays silent."""
+        """Send the account's events to a socket; one with an invalid key stays silent."""
         if key and key == self._key and now < self._expires:
             self.followers.add(connection)
 
     def check_expiry(self, now: int) -> None:
-        """Tell the followers that their key is over; a key that is just gone ends without a word."""
+        """Send the followers the end of an expired key; one that the fault ``listen_key_gone`` ends is not reported."""
         if not self._expires:
             return
         if self._simulation.faults.take(BINANCE_USDM, "listen_key_gone"):

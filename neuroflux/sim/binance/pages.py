@@ -22,7 +22,7 @@ _LONGEST = {True: DAY_MS, False: 7 * DAY_MS}
 
 
 class Pages:
-    """Cuts the lists of one exchange. Rows come oldest first; times in ms."""
+    """Cuts the lists of one exchange. Rows are given oldest first; times in ms."""
 
     def __init__(self, faults: Faults, exchange_id: str) -> None:
         self._faults = faults

@@ -1,4 +1,4 @@
-"""A recording of Binance's market data, served as if it happened now: its snapshot over REST, its frames by socket.
+"""A recording of Binance's market data, served as if it were live: its snapshot over REST, its frames by socket.
 
 A recording is a file of JSON lines with ``dir`` (``ws`` or ``rest``), ``raw`` (the exact text), and where known ``url``
 and ``ts_recv`` (seconds): one symbol's combined streams (``{"stream", "data"}``) around one answer to ``depth``. All

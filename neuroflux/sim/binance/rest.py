@@ -62,10 +62,10 @@ class BinanceRules:
         return json_answer(body, headers=self._limits.headers(is_order=endpoint.is_order))
 
     def refuse(self, error: Refused) -> web.Response:
-        worded = self._refusals(error.reason) if isinstance(error, Rejected) else error
-        if not isinstance(worded, ApiError):
+        error = self._refusals(error.reason) if isinstance(error, Rejected) else error
+        if not isinstance(error, ApiError):
             raise error
-        return error_answer(worded, self._limits.headers(is_order=False))
+        return error_answer(error, self._limits.headers(is_order=False))
 
 
 class MarketData:
@@ -128,7 +128,7 @@ class MarketData:
         return body if self._is_spot else {**body, "time": now // 1000}
 
     def day(self, params: Params, now: int) -> object:
-        """``ticker/24hr``: clients tell spot by its ``bidQty``."""
+        """``ticker/24hr``: clients recognise spot by its ``bidQty``."""
         if params.get("symbol"):
             return self._one_day(self.symbol(params), now)
         return [self._one_day(symbol, now) for symbol in self._symbols(params)]

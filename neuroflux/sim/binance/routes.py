@@ -1,4 +1,4 @@
-"""Which of USDⓈ-M's two market routes serves a stream: on the other one it is accepted, and nothing ever comes.
+"""Which of USDⓈ-M's two market routes serves a stream: the other one accepts the subscription and sends nothing.
 
 Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams; that ``@trade``
 is on ``/public`` alone is not documented, and was seen by public probes of 2026-08 and -09.

@@ -214,7 +214,7 @@ class BinanceUsdm:
         return [{"symbol": symbol, **limits, "fundingIntervalHours": hours} for symbol, hours in intervals.items()]
 
     def funding_rates(self, params: Params, now: int) -> object:
-        """The intervals that are over, oldest first. The simulation knows no past: each had the present rate."""
+        """The past intervals, oldest first. The simulation keeps no history: each has the present rate."""
         symbols = [self._market.symbol(params)] if params.get("symbol") else list(self._frames.numbers)
         return [row for symbol in symbols for row in self._funding_rates(symbol, params, now)]
 

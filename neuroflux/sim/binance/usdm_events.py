@@ -1,4 +1,4 @@
-"""The frames of Binance USDⓈ-M's private stream: what an event of the account looks like on the wire.
+"""The frames of Binance USDⓈ-M's private stream: the events of the account.
 
 Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams
 """
@@ -18,7 +18,7 @@ from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.orders import AccountEvent, ConfigEvent, FundingEvent, Order, OrderEvent, TransferEvent
 from neuroflux.sim.core.simulation import Simulation
 
-_HAPPENINGS = {"new": "NEW", "trade": "TRADE", "canceled": "CANCELED", "expired": "EXPIRED"}
+_KINDS = {"new": "NEW", "trade": "TRADE", "canceled": "CANCELED", "expired": "EXPIRED"}
 MAINTENANCE = 250
 """The maintenance margin is this part of the notional."""
 _LEGS: tuple[Leg, ...] = ("", "LONG", "SHORT")
@@ -42,7 +42,7 @@ class UsdmEvents:
         self._exchange = simulation.exchange(BINANCE_USDM)
 
     def frames(self, event: AccountEvent) -> Iterator[dict[str, object]]:
-        """What an event is told with, in order."""
+        """The frames of an event, in order."""
         match event:
             case FundingEvent(listing=listing):
                 yield self._account_update([listing.quote], [], "FUNDING_FEE", event.time, event.amount)
@@ -52,7 +52,7 @@ class UsdmEvents:
             case ConfigEvent():
                 yield self._config_update(event)
             case OrderEvent(order=order, fill=fill):
-                if order.forced == "liquidation" and event.happening == "new":
+                if order.forced == "liquidation" and event.kind == "new":
                     yield self._margin_call(order)
                 if fill is not None:
                     assets = dict.fromkeys((order.listing.quote, fill.fee_asset))
@@ -60,7 +60,7 @@ class UsdmEvents:
                 yield self._order_update(event)
 
     def _config_update(self, event: ConfigEvent) -> dict[str, object]:
-        """A changed position mode is not told of at all."""
+        """A changed position mode is not reported."""
         now = self._simulation.now(BINANCE_USDM) // 1000
         head: dict[str, object] = {"e": "ACCOUNT_CONFIG_UPDATE", "T": event.time // 1000, "E": now}
         if event.symbol:
@@ -131,7 +131,7 @@ class UsdmEvents:
             "p": numbers.price_text(order.ask.price or ZERO),
             "ap": f"{order.average_price:.8f}" if order.filled else "0",
             "sp": "0",
-            "x": "CALCULATED" if fill and order.forced else _HAPPENINGS[event.happening],
+            "x": "CALCULATED" if fill and order.forced else _KINDS[event.kind],
             "X": state_of(self._simulation, order),
             "i": order.order_id,
             "l": numbers.quantity_text(fill.quantity if fill else ZERO),

@@ -57,9 +57,9 @@ class Incomes:
     @staticmethod
     def _row(kind: str, event: FundingEvent | TransferEvent, asset: str, number: int, symbol: str) -> tuple[int, Row]:
         whole = 1000 if kind == "TRANSFER" else 1
-        time, words = event.time // 1000 // whole * whole, {"incomeType": kind, "info": kind}
-        told = {"symbol": symbol, **words, "income": amount(event.amount), "asset": asset, "time": time}
-        return time, {**told, "tranId": number, "tradeId": ""}
+        time, names = event.time // 1000 // whole * whole, {"incomeType": kind, "info": kind}
+        row = {"symbol": symbol, **names, "income": amount(event.amount), "asset": asset, "time": time}
+        return time, {**row, "tranId": number, "tradeId": ""}
 
     @staticmethod
     def _of_trade(fill: Fill) -> Iterator[tuple[int, Row]]:
@@ -69,5 +69,5 @@ class Incomes:
             ("COMMISSION", fill.fee_asset, -fill.fee),
         ):
             if value:
-                told = {"symbol": symbol, "incomeType": kind, "income": amount(value), "asset": asset, "info": kind}
-                yield time, {**told, "time": time, "tranId": fill.trade_id, "tradeId": str(fill.trade_id)}
+                row = {"symbol": symbol, "incomeType": kind, "income": amount(value), "asset": asset, "info": kind}
+                yield time, {**row, "time": time, "tranId": fill.trade_id, "tradeId": str(fill.trade_id)}

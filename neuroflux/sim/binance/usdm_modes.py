@@ -56,7 +56,7 @@ class Modes:
     def leg(self, params: Params) -> Leg:
         """The position that an order is for; raises ApiError -4061 where that does not fit the mode, and -1106.
 
-        In hedge mode the leg alone says whether an order reduces: reduceOnly may not be sent.
+        In hedge mode the leg alone decides whether an order reduces: reduceOnly may not be sent.
         """
         side = params.get("positionSide") or "BOTH"
         if side not in ("BOTH", "LONG", "SHORT"):

@@ -36,7 +36,7 @@ PRICE_BAND = Decimal("0.05")
 """How far through the mark price a limit order may reach."""
 
 _MOST_DECIMALS = 8
-"""Of a price. A quantity has as many as its instrument says, and zeros at the end count:
+"""Of a price. A quantity has as many as its instrument permits, and zeros at the end count:
 https://github.com/veighna-global/vnpy_binance/pull/43"""
 _CONDITIONAL = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
 _ONLY_IN_QUERIES = ("avgPrice", "cumQuote", "time")
@@ -44,7 +44,7 @@ _TIMES_IN_FORCE = {"GTC": "GTC", "IOC": "IOC", "FOK": "FOK", "GTX": "POST"}
 
 
 def time_in_force(order: Order) -> str:
-    """GTX is post-only; a market order says GTC."""
+    """GTX is post-only; a market order has GTC."""
     if order.kind == "market":
         return "GTC"
     return "GTX" if order.ask.time_in_force == "POST" else order.ask.time_in_force

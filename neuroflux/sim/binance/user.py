@@ -23,7 +23,7 @@ from neuroflux.sim.core.orders import AccountEvent, OrderEvent, Reason, Rejected
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.kit.answers import json_text
 
-_HAPPENINGS = {"new": "NEW", "trade": "TRADE", "canceled": "CANCELED", "expired": "EXPIRED"}
+_KINDS = {"new": "NEW", "trade": "TRADE", "canceled": "CANCELED", "expired": "EXPIRED"}
 
 
 class Method(Struct, frozen=True):
@@ -176,7 +176,7 @@ class UserApi:
 
     def _execution(self, event: OrderEvent) -> dict[str, object]:
         order, fill, now = event.order, event.fill, self._simulation.now(BINANCE) // 1000
-        is_cancel = event.happening == "canceled"
+        is_cancel = event.kind == "canceled"
         return {
             "e": "executionReport",
             "E": now,
@@ -191,7 +191,7 @@ class UserApi:
             "F": "0.00000000",
             "g": -1,
             "C": order.client_order_id if is_cancel else "",
-            "x": _HAPPENINGS[event.happening],
+            "x": _KINDS[event.kind],
             "X": state_of(self._simulation, order),
             "r": "NONE",
             "i": order.order_id,

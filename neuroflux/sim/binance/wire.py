@@ -32,7 +32,7 @@ TEN_SECONDS = 10_000_000
 
 
 class ApiError(Refused):
-    """An error as Binance words it; ``status`` is HTTP's."""
+    """An error of Binance; ``status`` is HTTP's."""
 
     def __init__(self, code: int, text: str, status: int = 400, retry_after: int = 0) -> None:
         super().__init__(text)
@@ -49,13 +49,13 @@ def error_answer(error: ApiError, headers: Mapping[str, str] | None = None) -> w
 
 
 def fault_error(exchange_id: str, status: int, now: int, retry_after: int | None = None) -> ApiError:
-    """A limit or an overload as Binance words it; ``now`` in µs, ``retry_after`` in seconds."""
+    """The error of a limit or an overload; ``now`` in µs, ``retry_after`` in seconds."""
     if status == 429:
         text = "Too many requests; please use WebSocket Streams for live updates to avoid polling the API."
         return ApiError(-1003, text, 429, retry_after=1 if retry_after is None else retry_after)
     if status == 418:
         seconds = 120 if retry_after is None else retry_after
-        return banned(exchange_id, now + seconds * 1_000_000, retry_after or told_wait(exchange_id, seconds))
+        return banned(exchange_id, now + seconds * 1_000_000, retry_after or stated_wait(exchange_id, seconds))
     return ApiError(-1000, "Unknown error, please check your request or try again later.", status)
 
 
@@ -68,13 +68,13 @@ def banned(exchange_id: str, until: int, retry_after: int) -> ApiError:
     return ApiError(-1003, text, 418, retry_after=retry_after)
 
 
-def told_wait(exchange_id: str, seconds: int) -> int:
-    """What ``Retry-After`` says, 0 where there is none: of the two, spot alone documents the header."""
+def stated_wait(exchange_id: str, seconds: int) -> int:
+    """The value of ``Retry-After``, 0 where there is none: of the two, spot alone documents the header."""
     return seconds if exchange_id == BINANCE else 0
 
 
 def overloaded(exchange_id: str) -> ApiError:
-    """What an overloaded exchange answers to new risk; it goes on taking what reduces risk."""
+    """The answer of an overloaded exchange to new risk; it still accepts what reduces risk."""
     if exchange_id == BINANCE:
         text = "Server is currently overloaded with other requests. Please try again in a few minutes."
     else:
@@ -132,7 +132,7 @@ def split_signature(raw: str) -> tuple[str, str]:
 
 
 class Signer:
-    """Checks who asks: the key, the time and the signature of signed requests."""
+    """Checks the key, the time and the signature of signed requests."""
 
     def __init__(self, key: str, secret: str) -> None:
         self.key = key
@@ -212,14 +212,14 @@ class Limits:
 
     def _ban(self, now: int) -> ApiError:
         seconds = (self._banned_until - now) // 1_000_000 + 1
-        return banned(self._exchange_id, self._banned_until, told_wait(self._exchange_id, seconds))
+        return banned(self._exchange_id, self._banned_until, stated_wait(self._exchange_id, seconds))
 
     def count_order(self, now: int) -> None:
         """Count a new order; raises ApiError -1015 when there were too many."""
         if not self.orders.add(now):
             text = f"Too many new orders; current limit is {self.orders.most} orders per 10 SECOND."
             seconds = self.orders.wait(now) // 1_000_000 + 1
-            raise ApiError(-1015, text, 429, told_wait(self._exchange_id, seconds))
+            raise ApiError(-1015, text, 429, stated_wait(self._exchange_id, seconds))
         self.orders_today += 1
 
     def headers(self, *, is_order: bool) -> dict[str, str]:

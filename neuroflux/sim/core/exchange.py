@@ -1,4 +1,4 @@
-"""One exchange that runs here, without its dialect: books, one demo account, orders and their settlement."""
+"""One simulated exchange without its dialect: books, one demo account, orders and their settlement."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from neuroflux.sim.core.order_checks import OrderChecks, OrderFaults
 from neuroflux.sim.core.orders import (
     AccountEvent,
     Ask,
+    EventKind,
     Fill,
     Forced,
     FundingEvent,
-    Happening,
     Order,
     OrderEvent,
     Reason,
@@ -68,7 +68,7 @@ class SimExchange:
     # --- instruments
 
     def add(self, listing: Listing, book: Book) -> None:
-        """Trade one instrument more; ``on_list`` are told of it."""
+        """Trade one instrument more, and call ``on_list``."""
         self.listings[listing.symbol], self.books[listing.symbol] = listing, book
         for listener in self.on_list:
             listener(listing)
@@ -78,7 +78,7 @@ class SimExchange:
         return self._ticks_now.get(listing.symbol, listing.tick)
 
     def set_tick(self, listing: Listing, tick: Decimal) -> None:
-        """Make the step of prices coarser; the book keeps what stands on the finer one. Raises ValueError."""
+        """Make the step of prices coarser; resting orders keep their prices. Raises ValueError."""
         if tick <= 0 or tick % listing.tick:
             raise ValueError(f"the tick must be a whole multiple of {listing.tick:f}")
         self._ticks_now[listing.symbol] = tick
@@ -118,7 +118,7 @@ class SimExchange:
         order = self._accept(listing, ask, lots * listing.lot, now)
         if listing.kind == "spot" and ask.price is not None and ask.time_in_force in ("GTC", "POST"):
             self._hold(order, order.quantity)  # before anything of the order is published: pushed balances show it
-        self._tell("new", order, now)
+        self._report("new", order, now)
         self._match(order, book, lots, ticks, now)
         self._expire_surplus(listing, now)
         return order
@@ -208,7 +208,7 @@ class SimExchange:
             del self.open_orders[order.order_id]
         if is_maker or order.reserved:
             self._hold_after(order, quantity)
-        self._tell("trade", order, now, fill)
+        self._report("trade", order, now, fill)
 
     def _hold_after(self, order: Order, quantity: Decimal) -> None:
         """Lower what is held: spot's lock was already used up by the trade itself."""
@@ -249,7 +249,7 @@ class SimExchange:
         """Make an order of the exchange's own, and settle what it met."""
         order = self._accept(self.listings[ask.symbol], ask, ask.quantity, now)
         order.forced = forced
-        self._tell("new", order, now)
+        self._report("new", order, now)
         for match in matches(order):
             self._settle(order, match, now, is_maker=False)
             self._settle_maker(match, now)
@@ -273,22 +273,20 @@ class SimExchange:
         self.books[listing.symbol].withdraw(order.ask.side, ticks, order.order_id)
         self._hold(order, ZERO)
 
-    def _finish(self, order: Order, state: Happening, now: int, cancel_id: str = "") -> None:
+    def _finish(self, order: Order, state: EventKind, now: int, cancel_id: str = "") -> None:
         if state in ("canceled", "expired"):
             order.state = state
         order.updated = now
         self.open_orders.pop(order.order_id, None)
-        self._tell(state, order, now, cancel_id=cancel_id)
+        self._report(state, order, now, cancel_id=cancel_id)
 
-    def _tell(
-        self, happening: Happening, order: Order, now: int, fill: Fill | None = None, cancel_id: str = ""
-    ) -> None:
-        self.announce(OrderEvent(happening, msgspec.structs.replace(order), fill, cancel_id, now))
+    def _report(self, kind: EventKind, order: Order, now: int, fill: Fill | None = None, cancel_id: str = "") -> None:
+        self.announce(OrderEvent(kind, msgspec.structs.replace(order), fill, cancel_id, now))
 
     # --- time
 
     def fund(self, symbol: str, rate: Decimal, now: int) -> None:
-        """Settle one symbol's funding at this rate; nothing happens where there is no position."""
+        """Settle one symbol's funding at this rate, where there is a position."""
         for listing, position in self.perpetual.held():
             if listing.symbol == symbol:
                 amount = self.perpetual.fund(listing, position, rate)
@@ -307,6 +305,6 @@ class SimExchange:
         self.announce(event)
 
     def announce(self, event: AccountEvent) -> None:
-        """Tell every listener."""
+        """Call every listener."""
         for listener in self.listeners:
             listener(event)

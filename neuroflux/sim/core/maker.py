@@ -83,7 +83,7 @@ class Maker:
 
     def _advance(self, side: Side, touch: int) -> None:
         """Stand on the rungs that the price uncovered, and at the far end, at once; where it meets users' orders, trade
-        with them first. What was bitten out by others comes back one rung a step, the deepest first."""
+        with them first. Rungs that others took are refilled one a step, the deepest first."""
         half = self.book.half(side)
         uncovered = (touch - self._last_touch) * (1 if side == "buy" else -1)
         worst = half.worst

@@ -11,7 +11,7 @@ _NAMES = ("symbol", "asset", "coin", "name")
 
 
 def spoiled(body: Any, faults: Faults, exchange_id: str, name: str) -> Any:
-    """The answer with one row spoilt where the fault strikes; ``name`` is what was asked for.
+    """The answer with one row spoilt where the fault strikes; ``name`` is the requested list.
 
     The fault's ``value`` chooses the answers by that name, its ``symbol`` the row; else it is the first row of any.
     """

@@ -1,7 +1,7 @@
-"""Price-time priority: one instrument's resting orders, and what happens when another order meets them.
+"""Price-time priority: one instrument's resting orders, and their matches with incoming orders.
 
-Prices are whole ticks, quantities whole lots. An order without an owner is the market maker's or a passer-by's; nobody
-is told about those.
+Prices are whole ticks, quantities whole lots. An order without an owner is the market maker's or a random taker's; no
+events are published for those.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TimeInForce = Literal["GTC", "IOC", "FOK", "POST"]
 
 
 class Resting(Struct):
-    """A quantity that waits at a price. ``owner`` is the id of a user's order, 0 for nobody's."""
+    """A quantity that waits at a price. ``owner`` is the id of a user's order, 0 for the liquidity's."""
 
     owner: int
     left: int

@@ -1,4 +1,4 @@
-"""Orders of users and what becomes of them: the words that the exchanges that run here share."""
+"""Orders of users, their fills and their events: the vocabulary that all simulated exchanges share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Side, TimeInForce
 
 State = Literal["new", "partially_filled", "filled", "canceled", "expired"]
-Happening = Literal["new", "trade", "canceled", "expired"]
+EventKind = Literal["new", "trade", "canceled", "expired"]
 Forced = Literal["", "liquidation", "adl"]
 
 
@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 
 class Rejected(Refused):
-    """An exchange that runs here refused an order or a cancellation."""
+    """A simulated exchange refused an order or a cancellation."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
@@ -46,8 +46,8 @@ class Rejected(Refused):
 
 
 class Ask(Struct, frozen=True):
-    """What a user asks for. ``price`` is None for a market order; one of ``quantity`` (base) and ``value`` (quote) is
-    given. ``leg`` is the position that the order is for, in hedge mode."""
+    """The order that a user requests. ``price`` is None for a market order; one of ``quantity`` (base) and ``value``
+    (quote) is given. ``leg`` is the position that the order is for, in hedge mode."""
 
     symbol: str
     side: Side
@@ -61,7 +61,7 @@ class Ask(Struct, frozen=True):
 
     @property
     def only_reduces(self) -> bool:
-        """Whether this order can do nothing but reduce a position, by its own word or by its leg."""
+        """Whether this order can only reduce a position, because it is reduce-only or by its leg."""
         return self.reduce_only or (self.leg != "" and (self.leg == "LONG") != (self.side == "buy"))
 
 
@@ -118,9 +118,9 @@ class Order(Struct):
 
 
 class OrderEvent(Struct, frozen=True):
-    """Something happened to an order; ``order`` is as it was at that moment (a copy)."""
+    """A change of an order; ``order`` is a copy of its state after the change."""
 
-    happening: Happening
+    kind: EventKind
     order: Order
     fill: Fill | None
     cancel_id: str
@@ -128,7 +128,7 @@ class OrderEvent(Struct, frozen=True):
 
 
 class TransferEvent(Struct, frozen=True):
-    """The account received (negative: sent) ``amount`` of an asset; ``is_spot`` says into which of its wallets."""
+    """The account received (negative: sent) ``amount`` of an asset; ``is_spot`` tells its wallets apart."""
 
     asset: str
     amount: Decimal

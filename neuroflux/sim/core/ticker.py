@@ -1,4 +1,4 @@
-"""What a symbol's ticker says of the trades so far."""
+"""The ticker of a symbol: a summary of its trades so far."""
 
 from __future__ import annotations
 

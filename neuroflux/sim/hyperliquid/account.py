@@ -1,4 +1,4 @@
-"""What Hyperliquid tells of an account: states, orders, fills, in its own words."""
+"""Hyperliquid's representation of an account: states, orders and fills."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from neuroflux.sim.core.orders import Fill, Order
 
 Json = dict[str, Any]
 _TOKENS = {"USDC": 0, "PURR": 1, "HYPE": 150, "UBTC": 197, "USDE": 235, "USDT0": 268, "USDH": 360}
-"""As on the mainnet: a token is told from its namesakes by its number."""
+"""As on the mainnet: tokens of the same name differ by their number."""
 
 _FIRST_OTHER = 1000
 _FORCED = {"": "", "liquidation": "Liquidated Cross {}", "adl": "Auto-Deleveraging"}
 _STATUS = {"new": "open", "partially_filled": "open", "filled": "filled", "canceled": "canceled", "expired": "canceled"}
 
 PLACES = 8
+"""The exchange writes no endless fractions: an average entry price has at most so many decimals."""
 
 STAYS: Final = Decimal("0.1")
-"""The part of what positions are worth that can't be withdrawn."""
+"""The share of the positions' value that can't be withdrawn."""
 COIN, LENT = "HYPE", Decimal("0.5")
-"""What dollars can be borrowed against in an account with portfolio margin, and the part of its worth."""
-"""The exchange writes no endless fractions: an average entry price has at most so many."""
+"""The coin that dollars can be borrowed against with portfolio margin, and the share of its value."""
 
 
 def number(value: Decimal) -> str:
@@ -57,7 +57,7 @@ def cloid_of(order: Order) -> str | None:
 
 def basic_order(order: Order) -> Json:
     """``sz`` is what is left, ``origSz`` the whole."""
-    told: Json = {
+    body: Json = {
         "coin": order.listing.symbol,
         "side": "B" if order.ask.side == "buy" else "A",
         "limitPx": number(order.ask.price or ZERO),
@@ -67,8 +67,8 @@ def basic_order(order: Order) -> Json:
         "origSz": number(order.quantity),
     }
     if cloid_of(order):
-        told["cloid"] = cloid_of(order)
-    return told
+        body["cloid"] = cloid_of(order)
+    return body
 
 
 def frontend_order(order: Order) -> Json:
@@ -83,12 +83,12 @@ def order_update(order: Order, status: str, time: int) -> Json:
 
 
 def fill(fill: Fill, order: Order, user: str) -> Json:
-    """``crossed`` says that we were the taker; ``user`` is the account."""
+    """``crossed``: the account was the taker; ``user`` is the account."""
     signed = fill.start_position
     opened = signed == 0 or (signed > 0) == (fill.side == "buy")
     word = ("Open " if opened else "Close ") + ("Long" if (fill.side == "buy") == opened else "Short")
     is_perpetual = fill.listing.kind == "perpetual"
-    told: Json = {
+    body: Json = {
         "coin": fill.listing.symbol,
         "px": number(fill.price),
         "sz": number(fill.quantity),
@@ -106,10 +106,10 @@ def fill(fill: Fill, order: Order, user: str) -> Json:
         "twapId": None,
     }
     if cloid_of(order):
-        told["cloid"] = cloid_of(order)
+        body["cloid"] = cloid_of(order)
     if order.forced == "liquidation":
-        told["liquidation"] = {"liquidatedUser": user, "markPx": number(fill.price), "method": "market"}
-    return told
+        body["liquidation"] = {"liquidatedUser": user, "markPx": number(fill.price), "method": "market"}
+    return body
 
 
 def fills(exchange: SimExchange, user: str, since: int = 0) -> list[Json]:
@@ -119,7 +119,7 @@ def fills(exchange: SimExchange, user: str, since: int = 0) -> list[Json]:
 
 
 def clearinghouse(exchange: SimExchange, now: int, *, is_unified: bool = False) -> Json:
-    """Of a unified account it knows no collateral but the margin of what is held: the rest is in the spot state."""
+    """For a unified account it has only the margin of the positions as collateral: the rest is in the spot state."""
     ledger = exchange.perpetual
     held = [symbol for symbol, position in ledger.positions.items() if position.quantity]
     value = (ledger.used("USDC") if is_unified else ledger.wallet["USDC"]) + ledger.profit("USDC")
@@ -166,18 +166,18 @@ def _position(exchange: SimExchange, symbol: str) -> Json:
 
 
 def spot_state(exchange: SimExchange, abstraction: str = "") -> Json:
-    """The balances; of a unified account (``abstraction`` says which kind) with all collateral, and margin as hold."""
+    """The balances; of a unified account (``abstraction`` is its kind) with all collateral, and margin as hold."""
     balances = _pooled(exchange) if abstraction else exchange.spot.balances
-    told: Json = {"balances": _rows(exchange, balances)}
+    body: Json = {"balances": _rows(exchange, balances)}
     if abstraction == "portfolioMargin":
-        told["balances"] = [_less_borrowable(exchange, row) for row in told["balances"]]
+        body["balances"] = [_less_borrowable(exchange, row) for row in body["balances"]]
     if abstraction:
         ledger, dollars = exchange.perpetual, balances["USDC"]
         after = dollars.free + ledger.used("USDC") / 2 + ledger.profit("USDC")
-        told["tokenToAvailableAfterMaintenance"] = [[0, number(after)]]
+        body["tokenToAvailableAfterMaintenance"] = [[0, number(after)]]
     if abstraction == "portfolioMargin":
-        told["portfolioMarginEnabled"] = True
-    return told
+        body["portfolioMarginEnabled"] = True
+    return body
 
 
 def _pooled(exchange: SimExchange) -> dict[str, Balance]:

@@ -1,4 +1,4 @@
-"""Hyperliquid's ``POST /exchange``: signed actions, checked and carried out, answered in its own words."""
+"""Hyperliquid's ``POST /exchange``: signed actions are checked, carried out and answered."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Actions:
         }
 
     def carry_out(self, body: Json) -> Json:
-        """The answer, whatever came of it."""
+        """The answer to an action, also to one that is refused."""
         try:
             self._check(body)
             return {"status": "ok", "response": self._do[body["action"]["type"]](body["action"])}
@@ -169,8 +169,8 @@ class Actions:
         for wire in action["modifies"]:
             oid = wire["oid"]
             by_number, by_cloid = (oid, "") if isinstance(oid, int) else (None, str(oid))
-            gone = self._cancel(wire["order"]["a"], by_number, by_cloid)
-            statuses.append(gone if gone != "success" else self._place(wire["order"]))
+            outcome = self._cancel(wire["order"]["a"], by_number, by_cloid)
+            statuses.append(outcome if outcome != "success" else self._place(wire["order"]))
         return {"type": "default"} if kind == "default" else _statuses("order", statuses)
 
     def _leverage(self, action: Json) -> Json:

@@ -93,7 +93,7 @@ class Hyperliquid:
         self._exchange.listeners.append(self._on_event)
 
     def _on_event(self, event: AccountEvent) -> None:
-        self._feeds.happened(event, self._user)
+        self._feeds.report(event, self._user)
 
     def account(self) -> DemoAccount:
         balances = {asset: balance.total for asset, balance in self._exchange.spot.balances.items()}
@@ -124,11 +124,11 @@ class Hyperliquid:
     async def _on_socket(self, request: web.Request) -> web.StreamResponse:
         connection = self._simulation.connection(HYPERLIQUID)
 
-        async def said(text: str) -> None:
-            await self._feeds.said(connection, text, self._post)
+        async def on_text(text: str) -> None:
+            await self._feeds.receive(connection, text, self._post)
 
         try:
-            return await connection.run(request, said)
+            return await connection.run(request, on_text)
         finally:
             self._feeds.leave(connection)
             self._simulation.leave(connection)

@@ -1,4 +1,4 @@
-"""Hyperliquid's ``POST /info``: what the exchange and an account are, by the type that is asked for."""
+"""Hyperliquid's ``POST /info``: the state of the exchange and of an account, by the requested type."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Info:
             "userAbstraction": lambda asked: (self._ours(asked) and self.abstraction()) or "default",
             "userRole": lambda asked: {"role": "user" if self._ours(asked) else "missing"},
             "userFees": lambda _: self.fees(),
-            "userRateLimit": lambda _: limit.told(),
+            "userRateLimit": lambda _: limit.usage(),
             "clearinghouseState": self.clearinghouse,
             "spotClearinghouseState": self.spot_state,
             "openOrders": lambda asked: self.orders(asked, account.basic_order),
@@ -150,10 +150,10 @@ class Info:
         return {"tokens": tokens, "universe": universe}
 
     def context(self, listing: Listing) -> Json:
-        """What ``activeAssetCtx`` tells of one coin."""
+        """The content of ``activeAssetCtx`` for one coin."""
         world = self._simulation.world
         tape = world.tapes["hyperliquid", listing.symbol]
-        told: Json = {
+        body: Json = {
             "prevDayPx": number(tape.open * listing.tick),
             "dayNtlVlm": number(tape.value * listing.unit),
             "markPx": self._text(listing, world.mark(listing)),
@@ -161,12 +161,12 @@ class Info:
             "dayBaseVlm": number(tape.volume * listing.lot),
         }
         if listing.kind == "spot":
-            return {**told, "circulatingSupply": "1000000.0", "totalSupply": "1000000.0", "coin": listing.symbol}
+            return {**body, "circulatingSupply": "1000000.0", "totalSupply": "1000000.0", "coin": listing.symbol}
         oracle = self._text(listing, Decimal(str(world.index(listing))))
         funding = f"{world.funding_rate(listing):f}"
         impact = [one for one in (self.mid(listing), self.mid(listing)) if one]
         more = {"funding": funding, "openInterest": "1000.0", "premium": "0.0", "oraclePx": oracle, "impactPxs": impact}
-        return {**told, **more}
+        return {**body, **more}
 
     def _text(self, listing: Listing, price: Decimal) -> str:
         return number(price.quantize(listing.tick))
@@ -209,8 +209,8 @@ class Info:
     def spot_state(self, asked: Json) -> Json:
         return account.spot_state(self._exchange, self.abstraction()) if self._ours(asked) else {"balances": []}
 
-    def orders(self, asked: Json, told: Callable[[Any], Json]) -> list[Json]:
-        return [told(order) for order in self._exchange.open_orders.values()] if self._ours(asked) else []
+    def orders(self, asked: Json, written: Callable[[Any], Json]) -> list[Json]:
+        return [written(order) for order in self._exchange.open_orders.values()] if self._ours(asked) else []
 
     def order_status(self, asked: Json) -> Json:
         """``oid`` is the exchange's number, or the client's id in hex."""
@@ -246,11 +246,11 @@ class Info:
         return [one for one in reversed(known) if one["time"] <= end][: self.rows()]
 
     def ledger(self, user: str) -> list[Json]:
-        """What came to the account and left it, the oldest first."""
+        """Deposits and withdrawals, the oldest first."""
         return ledger.updates(self._exchange, user) if user == self._user else []
 
     def since(self, asked: Json, rows: list[Json]) -> list[Json]:
-        """A page of what happened to the account, the oldest first."""
+        """A page of the account's ledger, the oldest rows first."""
         start, end = int(asked.get("startTime") or 0), int(asked.get("endTime") or 1 << 60)
         found = [one for one in rows if start <= one["time"] <= end] if self._ours(asked) else []
         return found[: min(self.rows(), ledger.ROWS)]

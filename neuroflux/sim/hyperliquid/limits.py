@@ -60,8 +60,8 @@ class AddressLimit:
         traded = f"cumulative volume traded ${self._volume:.2f}"
         return f"Too many cumulative requests sent ({used} > {self.cap}) for {traded}."
 
-    def told(self) -> Json:
-        """What ``userRateLimit`` answers."""
+    def usage(self) -> Json:
+        """The answer to ``userRateLimit``."""
         is_above = self._faults.setting(HYPERLIQUID, "address_limit") is not None
         used = self.cap + 101 if is_above else self._used
         return {"cumVlm": number(self._volume), "nRequestsUsed": used, "nRequestsCap": self.cap, "nRequestsSurplus": 0}

@@ -13,7 +13,7 @@ from coincurve import PrivateKey, PublicKey
 from eth_hash.auto import keccak
 
 AGENT_SOURCES = ("a", "b")
-"""Mainnet's and testnet's; clients that were told another address sign as for the testnet."""
+"""Mainnet's and testnet's; clients that use another address sign as for the testnet."""
 
 _DOMAIN = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _AGENT = keccak(b"Agent(string source,bytes32 connectionId)")

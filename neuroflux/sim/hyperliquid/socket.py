@@ -24,7 +24,7 @@ from neuroflux.sim.kit.streams import Channel, Hub
 BOOK_EVERY = 5_000_000
 FAST_BOOK_EVERY = 500_000
 FAST_DEPTH = 5
-"""An ``l2Book`` comes every 5 s, changed or not; with ``"fast": true`` as soon as it changed, but shallow."""
+"""An ``l2Book`` is sent every 5 s, changed or not; with ``"fast": true`` as soon as it changed, but shallow."""
 _FAST = "l2Book fast"
 CONTEXT_EVERY = 1_000_000
 STATE_EVERY = 5_000_000
@@ -71,7 +71,7 @@ class Feeds:
 
     # ── requests of a client ─────────────────────────────────────────────────────────────────────────────────────
 
-    async def said(self, connection: Connection, text: str, post: Callable[[Json], Any]) -> None:
+    async def receive(self, connection: Connection, text: str, post: Callable[[Json], Any]) -> None:
         try:
             asked = msgspec.json.decode(text, type=dict[str, Any])
         except msgspec.DecodeError:
@@ -138,7 +138,7 @@ class Feeds:
         self._trades.remember(changes, now)
         self._hub.publish(changes, now)
 
-    def happened(self, event: AccountEvent, user: str) -> None:
+    def report(self, event: AccountEvent, user: str) -> None:
         """An event of the account, at once."""
         if isinstance(event, OrderEvent):
             self._ordered(event, user)

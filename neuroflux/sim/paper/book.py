@@ -1,4 +1,4 @@
-"""One book of the paper exchange: what a live exchange shows stands in it, beside the orders of the paper account."""
+"""One book of a paper exchange: the levels of the live exchange, and the orders of the paper account."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Book, Match, Side
 
 LIFE: Microseconds = 10_000_000
-"""A picture is repeated every second while its book lives: one this old is of a book that was withdrawn."""
+"""A snapshot is repeated every second while its book is valid: one this old is of a book that was withdrawn."""
 
 _SIDES: tuple[Side, Side] = ("buy", "sell")
 _Levels = dict[int, int]
 
 
 class PaperBook:
-    """Keeps the house's levels of one book equal to the newest picture.
+    """Keeps the live levels of one book equal to the newest snapshot.
 
-    A level of the picture that crosses a resting paper order trades with it first. What a paper order took is back with
-    the next picture, since the live exchange never saw it; and a paper order that waits at a price of the picture is
-    filled only once the other side comes to it: how long the queue before it is, nobody knows.
+    A level of the snapshot that crosses a resting paper order trades with it first. What a paper order took is restored
+    by the next snapshot, since the live exchange never saw it. A paper order that rests at a price of the snapshot is
+    filled only when the other side reaches that price: the length of the queue before it is unknown.
     """
 
     def __init__(self, listing: Listing, book: Book) -> None:
         self.listing = listing
         self.book = book
         self.mid = 0.0
-        """Of the newest picture, in the quote asset; 0 before the first."""
+        """Of the newest snapshot, in the quote asset; 0 before the first."""
         self._received: Microseconds = 0
 
     def show(self, snapshot: BookSnapshot[float], now: Microseconds) -> list[Match]:
-        """Let the picture stand; returns what it traded with paper orders. An old or crossed one changes nothing."""
+        """Show a snapshot; returns its trades with paper orders. An old or crossed one changes nothing."""
         bids, asks = self._levels(snapshot.bids), self._levels(snapshot.asks)
         if now - snapshot.received_time > LIFE or not bids or not asks or max(bids) >= min(asks):
             return []
@@ -37,14 +37,14 @@ class PaperBook:
         self.mid = (snapshot.bids[0].price + snapshot.asks[0].price) / 2
         before = len(self.book.matches)
         for side, levels in zip(_SIDES, (bids, asks), strict=True):
-            self._leave(side, levels)  # on both sides first, so that the house never trades with itself
+            self._leave(side, levels)  # on both sides first, so that the live levels never trade with each other
         for side, levels in zip(_SIDES, (bids, asks), strict=True):
             for price, lots in levels.items():
                 self._stand(side, price, lots)
         return self.book.matches[before:]
 
     def expire(self, now: Microseconds) -> None:
-        """Empty the book when its picture is too old: nothing may be filled at prices of the past."""
+        """Empty the book when its snapshot is too old: no order may be filled at old prices."""
         if self._received and now - self._received > LIFE:
             self._received = 0
             for side in _SIDES:

@@ -71,7 +71,7 @@ async def _listings(settings: Settings, codec: Codec, patience: float) -> dict[W
         if not listings_of(known.values()):
             raise Unreachable(
                 f"no instruments of {', '.join(sorted(expected))} came within {patience:.0f} s on {INSTRUMENTS.name}: "
-                "are the exchanges reachable? The log of the market stage tells"
+                "are the exchanges reachable? The log of the market stage has the reason"
             ) from None
     return listings_of(known.values())
 

@@ -185,7 +185,7 @@ def test_events_tell_the_whole_story() -> None:
     exchange.listeners.append(told.append)
     _place(exchange, "BTCUSDT", "buy", "0.3")
     events = [event for event in told if isinstance(event, OrderEvent)]
-    assert [event.happening for event in events] == ["new"] + ["trade"] * (len(events) - 1)
+    assert [event.kind for event in events] == ["new"] + ["trade"] * (len(events) - 1)
     assert [event.order.state for event in events][-1] == "filled"
     assert sum(event.fill.quantity for event in events if event.fill) == Decimal("0.3")
 
