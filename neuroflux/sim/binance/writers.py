@@ -7,29 +7,21 @@ from collections.abc import Sequence
 from neuroflux.sim.binance.candles import Candles
 from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.binance.wire import numbers_of
-from neuroflux.sim.core.coins import Listing
-from neuroflux.sim.core.matching import Book, Match, Side
+from neuroflux.sim.core.matching import Match, Side
 from neuroflux.sim.core.world import World
 from neuroflux.sim.kit.answers import json_text
+from neuroflux.sim.kit.books import BookTexts
 
 
-class Frames:
+class Frames(BookTexts):
     """Makes the payloads of one exchange. Times are given in µs and written in ms."""
 
     def __init__(self, exchange_id: str, world: World) -> None:
         self.exchange_id = exchange_id
-        exchange = world.exchanges[exchange_id]
-        self.numbers = {symbol: numbers_of(listing) for symbol, listing in exchange.listings.items()}
-        exchange.on_list.append(self._on_list)
+        super().__init__(world.exchanges[exchange_id], numbers_of)
         self._world = world
         self.candles = Candles(self.numbers)
         self.is_spot = exchange_id == BINANCE
-
-    def _on_list(self, listing: Listing) -> None:
-        self.numbers[listing.symbol] = numbers_of(listing)
-
-    def _book(self, symbol: str) -> Book:
-        return self._world.exchanges[self.exchange_id].books[symbol]
 
     # --- books
 
@@ -37,7 +29,7 @@ class Frames:
         self, symbol: str, first: int, last: int, previous: int, changed: Sequence[tuple[Side, int]], now: int
     ) -> str:
         """A ``depthUpdate`` of the changed levels; USDⓈ-M names the update before it, too."""
-        book, numbers = self._book(symbol), self.numbers[symbol]
+        book, numbers = self.books[symbol], self.numbers[symbol]
         levels: dict[Side, list[tuple[int, int]]] = {"buy": [], "sell": []}
         for side, price in changed:
             levels[side].append((price, book.half(side).totals.get(price, 0)))
@@ -68,32 +60,20 @@ class Frames:
             return json_text({"lastUpdateId": last, "bids": bids, "asks": asks})
         return self._depth_frame(symbol, (first, last, previous), bids, asks, now)
 
-    def levels(self, symbol: str, depth: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """Bids and asks, best first."""
-        book, numbers = self._book(symbol), self.numbers[symbol]
-        return numbers.levels(book.bids.levels(depth)), numbers.levels(book.asks.levels(depth))
-
     def snapshot(self, symbol: str, depth: int, now: int) -> dict[str, object]:
         """What REST answers for a book."""
         bids, asks = self.levels(symbol, depth)
-        book = self._book(symbol)
+        book = self.books[symbol]
         if self.is_spot:
             return {"lastUpdateId": book.sequence, "bids": bids, "asks": asks}
         head = {"lastUpdateId": book.stamp(), "E": now // 1000, "T": now // 1000}
         return {**head, "bids": bids, "asks": asks}
 
-    def top(self, symbol: str) -> tuple[str, str, str, str]:
-        """Bid price, bid quantity, ask price, ask quantity; zeros where a half is empty."""
-        numbers = self.numbers[symbol]
-        bids, asks = self.levels(symbol, 1)
-        nothing = (numbers.price(0), numbers.quantity(0))
-        return (*(bids[0] if bids else nothing), *(asks[0] if asks else nothing))
-
     def book_ticker(self, symbol: str, now: int) -> str:
         """Spot's has neither a name nor a time."""
         bid, bid_quantity, ask, ask_quantity = self.top(symbol)
         body = {
-            "u": self._book(symbol).sequence,
+            "u": self.books[symbol].sequence,
             "s": symbol,
             "b": bid,
             "B": bid_quantity,
