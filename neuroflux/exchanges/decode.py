@@ -1,7 +1,8 @@
 """Raw frames in, normalised events out, as text: the adapters alone, without a network.
 
-A frame goes to the public feed and to the private one, and what says most is written. Lists of instruments name the
-symbols of what comes after them. Whatever a line is, it causes at least one line, and never an end.
+A frame is decoded by the public feed and by the private one, and the more specific result is written. Lists of
+instruments name the symbols of the lines after them. Any line of input causes at least one line of output, and none
+ends the program.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from neuroflux.exchanges.kit.interface import Feed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 
 RAISED: Final = "the adapter raised"
-"""Begins the reason where an adapter broke its promise to raise nothing: a fault of ours, not of the line."""
+"""Begins the reason where an adapter raised, which it must not: a fault of ours, not of the line."""
 
 _FAULTS: Final = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError),
@@ -32,7 +33,7 @@ _ORDER_TAGS: Final = frozenset(
     {"place", "cancel", "query", "order", "order limit", "order market", "cancelByCloid", "orderStatus"}
 )
 _SENT_TAGS: Final = frozenset({"place", "cancel"})
-"""Of an answer to one of these something is always said: the order may stand."""
+"""An answer to one of these always has an outcome: the order may be open."""
 _ORDER_PATHS: Final = ("/order", "/exchange")
 _KEYS: Final = Keys("0x" + "0" * 40, "0x" + "01" * 32)
 _LATEST: Final = 4_102_444_800_000_000
@@ -40,7 +41,7 @@ _LATEST: Final = 4_102_444_800_000_000
 
 
 class _Line(Struct, frozen=True):
-    """One line of input; ``ts_recv`` in seconds. Fields of an unfit kind stand for their defaults."""
+    """One line of input; ``ts_recv`` in seconds. Fields of a wrong type have their defaults."""
 
     raw: str
     dir: Any = "ws"
@@ -101,8 +102,8 @@ class Decoding:
         outcome = self._order_client.outcome(answer)
         chosen = self._chosen(lambda feed: feed.answer(answer, received))
         is_unread = isinstance(outcome, InDoubt) and outcome.reason.startswith(UNREADABLE_ANSWER)
-        is_said = answer.request.tag in _SENT_TAGS or any(isinstance(one, Undecodable) for one in chosen)
-        if is_unread and not is_said:
+        is_sent = answer.request.tag in _SENT_TAGS or any(isinstance(one, Undecodable) for one in chosen)
+        if is_unread and not is_sent:
             return self._written(chosen)  # an answer that only its request explains is no doubt
         return list(outcome_lines(outcome, self._exchange.ID, received))
 
@@ -115,7 +116,7 @@ class Decoding:
         return list(outcome_lines(held, self._exchange.ID, received))
 
     def _lists(self, answer: Answer, received: Microseconds) -> list[Fields]:
-        """What a list of instruments says; nothing where this is none. Later lines have the names that it gives."""
+        """The result of a list of instruments; nothing where this is none. Later lines have its symbols."""
         try:
             listing = self._exchange.listing([answer])
         except NeuroFluxError:
@@ -139,12 +140,12 @@ class Decoding:
         return [fields_of(one, self._depth) for one in useful or events]
 
     def _chosen(self, ask: Callable[[Feed], Sequence[FeedEvent]]) -> Sequence[FeedEvent]:
-        """What says most: an event; else that it can't be read, by the feed that should; else that it is not used."""
+        """The more specific result: an event, else an error of the feed that should read it, else that it is unused."""
         return min((ask(feed) for feed in self._feeds), key=_rank)
 
 
 def _rank(events: Sequence[FeedEvent]) -> int:
-    """0 says most. That a frame is malformed says less than what another feed makes of it."""
+    """0 is the most specific. A malformed frame is less specific than another feed's event."""
     return min((_rank_of(event) for event in events), default=3)
 
 

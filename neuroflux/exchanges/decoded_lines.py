@@ -1,4 +1,4 @@
-"""What ``decode`` writes: an event, or what became of an order, as one line of JSON."""
+"""What ``decode`` writes: an event, or the outcome of an order, as one line of JSON."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def fields_of(event: FeedEvent, depth: int) -> Fields:
             return is_ignored(f"waits for its snapshot by a new subscription: {event.symbol}")
         case PageNeeded():
             body = event.request.body.decode(errors="replace")
-            return is_ignored(f"the next page is asked for: {event.request.path.partition('&signature')[0]} {body}")
+            return is_ignored(f"the next page is requested: {event.request.path.partition('&signature')[0]} {body}")
         case OrderReport():
             fields = _plain(event)
             fields["order_type"] = fields.pop("type")  # the line's own type is "order"
@@ -100,7 +100,7 @@ def fields_of(event: FeedEvent, depth: int) -> Fields:
 
 
 def outcome_lines(outcome: Outcome, exchange: str, time: int) -> Iterator[Fields]:
-    """What an answer to an order says: its report and fills, or a status that names what became of it."""
+    """The outcome of an order: its report and fills, or a status."""
     match outcome:
         case Ack():
             yield fields_of(outcome.report, 0)

@@ -52,10 +52,10 @@ _USDM: Final = Decoder(_Usdm)
 
 
 def fees_requests(
-    keys: Keys, path: str, symbols: Symbols, wanted: Collection[str], now: Microseconds
+    keys: Keys, path: str, symbols: Symbols, requested: Collection[str], now: Microseconds
 ) -> Sequence[Request]:
-    """A request for each of the wanted symbols that is listed."""
-    names = [name for name, symbol in symbols.items() if symbol in wanted]
+    """A request for each of these symbols that is listed."""
+    names = [name for name, symbol in symbols.items() if symbol in requested]
     return [signed(keys, "GET", path, now, FEES_WEIGHT, "fees", symbol=name) for name in names]
 
 

@@ -1,7 +1,7 @@
 """How often USDⓈ-M's perpetuals pay funding: what the exchange lists, and what its own funding times prove.
 
 ``fundingInfo`` names the symbols whose interval was adjusted; once it was answered, all others pay every 8 hours. A
-change of it applies from a funding time on, so it is asked for again when a symbol's own time has passed or was moved.
+change of it applies from a funding time on, so it is requested again when a symbol's own time has passed or changed.
 From one funding time to the next is an interval in any case, whatever the list says meanwhile.
 """
 
@@ -19,7 +19,7 @@ STANDARD_HOURS: Final = 8
 """Of a symbol that the list does not name."""
 HOUR: Final[Microseconds] = 3_600_000_000
 UNANSWERED: Final[Microseconds] = 60_000_000
-"""After so long the list is asked for again."""
+"""After so long without an answer the list is requested again."""
 
 _ROW: Final = Decoder(FundingInterval)
 
@@ -41,7 +41,7 @@ class Intervals:
         return self._proved.get(name) or self._listed.get(name) or (STANDARD_HOURS if is_standard else None)
 
     def observed(self, name: str, now: Microseconds, following: Microseconds) -> bool:
-        """Take in when ``name`` is paid next; whether the list must be asked for now."""
+        """Record when ``name`` is paid next; returns whether the list must be requested now."""
         before = self._next.get(name)
         self._next[name] = following
         is_due = self._asked < 0 or (self._is_waiting and now - self._asked >= UNANSWERED)

@@ -39,7 +39,7 @@ DATED: Final = frozenset(
         *("CURRENT_QUARTER_DELIVERING", "NEXT_QUARTER_DELIVERING"),
     }
 )
-"""Known, and not taken: a dated future is another market than a perpetual."""
+"""Known, and left out: a dated future is another market than a perpetual."""
 _NEVER: Final = 4_133_404_800_000
 """``deliveryDate`` of a perpetual whose delisting was not announced: 2100-12-25."""
 CLOSING_MS: Final = 86_400_000
@@ -96,8 +96,8 @@ _ROW: Final = Decoder(_Listed)
 def listing(exchange: str, kind: InstrumentKind, answer: Answer) -> Listing:
     """Read ``exchangeInfo`` of an exchange that has one ``kind``; raises what ``checked`` raises, and MalformedFrame.
 
-    A row that can't be read, or whose contract type nobody knows, is not taken and named. Dated and coin-margined
-    futures are known, and not taken.
+    A row that can't be read, or whose contract type is unknown, is left out and named. Dated and coin-margined futures
+    are known, and left out.
     """
     try:
         rows = Rows(_INFO.decode(checked(answer)).symbols, _row)
@@ -116,7 +116,7 @@ def listing(exchange: str, kind: InstrumentKind, answer: Answer) -> Listing:
 
 
 def _utc(milliseconds: int) -> str:
-    """The minute; what is no time of this century as it came."""
+    """To the minute; a number that is no time of this era unchanged."""
     try:
         return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M} UTC"
     except (OverflowError, ValueError, OSError):

@@ -1,4 +1,4 @@
-"""What a key of Binance may do, spot and USDⓈ-M: both are asked about at spot's address.
+"""What a key of Binance may do, spot and USDⓈ-M: spot's address answers for both.
 
 Source: https://developers.binance.com/docs/wallet/account/api-key-permission. The testnets answer nothing of the
 wallet: https://testnet.binance.vision, "Can I use the /sapi endpoints".
@@ -49,9 +49,11 @@ def rights(answer: Answer | None) -> KeyRights:
     if answer is None:
         return KeyRights(None, "Binance's testnets do not say")
     try:
-        told = msgspec.json.decode(checked(answer), type=_Restrictions)
+        found = msgspec.json.decode(checked(answer), type=_Restrictions)
     except UNREADABLE as error:
         raise MalformedFrame(f"{answer.request.tag}: {error}") from error
-    if told.enableWithdrawals:
+    if found.enableWithdrawals:
         return KeyRights(True, 'clear "Enable Withdrawals" of this key in Binance\'s API Management')
-    return KeyRights(False, "bound to IP addresses" if told.ipRestrict else "bound to no IP address, which it could be")
+    return KeyRights(
+        False, "bound to IP addresses" if found.ipRestrict else "bound to no IP address, which it could be"
+    )

@@ -1,4 +1,4 @@
-"""Binance's public feed, spot and USDⓈ-M: quotes, the tape, funding, and what belongs to a book."""
+"""Binance's public feed, spot and USDⓈ-M: quotes, trades, funding and books."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class BinanceMarketFeed(PublicFeed):
         return (Ignored(head.e or stream or _kind(head)),)
 
     def _refused(self, error: bytes, received: Microseconds) -> FeedEvent:
-        """What was asked for on this socket does not come: people and the health see it."""
+        """A subscription on this socket was refused: a status, for people and for the health."""
         why = error.decode(errors="replace")[:500]
         return ExchangeStatus(self.exchange, "error", StatusKind.MALFORMED, 0.0, why, received)
 
@@ -172,7 +172,7 @@ class BinanceMarketFeed(PublicFeed):
         return (quote,)
 
     def _no_quote(self, wire: BookTicker, symbol: str, received: Microseconds) -> FeedEvent:
-        """Of one side there is no quote; said once, until there are two again."""
+        """One side is no quote; reported once, until there are two again."""
         if not plain(wire.b, wire.B, wire.a, wire.A):
             return Undecodable(f"bookTicker of {wire.s}: a number that is none")
         why = f"{symbol}: a side is empty: bid {wire.b} x {wire.B}, ask {wire.a} x {wire.A}"[:200]
@@ -255,7 +255,7 @@ class BinanceMarketFeed(PublicFeed):
 
 
 def closing(exchange: str, channel: str, received: Microseconds) -> ExchangeStatus:
-    """What a notice of shutdown means: this connection is cut soon, and a new one is to be opened at once."""
+    """The notice of a shutdown: this connection is closed soon, and a new one must be opened at once."""
     detail = "serverShutdown: the exchange is about to close this connection"
     return ExchangeStatus(exchange, channel, StatusKind.DISCONNECTED, 0.0, detail, received)
 

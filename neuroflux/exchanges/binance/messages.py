@@ -1,7 +1,7 @@
-"""Binance's messages, spot and USDⓈ-M, as types: only the fields that are used; unknown keys are passed over.
+"""Binance's messages, spot and USDⓈ-M, as types: only the fields that are used; unknown keys are ignored.
 
 Sources: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams and
-https://developers.binance.com/docs/derivatives/usds-margined-futures. Times are ms, or µs where that was asked for.
+https://developers.binance.com/docs/derivatives/usds-margined-futures. Times are ms, or µs where that was requested.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def microseconds(time: int) -> Microseconds:
 
 
 class Head(Struct, frozen=True):
-    """What tells messages apart. ``e`` is the kind; envelopes have ``stream`` or ``event``; replies have ``id``.
+    """The fields that identify a message. ``e`` is the kind; an envelope has ``stream`` or ``event``, a reply ``id``.
 
     ``st`` is the product of futures, since 2026-06-30: 1 USDⓈ-M, 2 COIN-M. Source:
     https://developers.binance.com/docs/derivatives/coin-margined-futures ("Architecture Integration").
@@ -86,7 +86,7 @@ W = TypeVar("W")
 
 
 class Enveloped(Struct, Generic[W], frozen=True, gc=False):
-    """A message of a combined stream, whose kind the stream's name has told."""
+    """A message of a combined stream, whose name gives its kind."""
 
     data: W
 
@@ -151,15 +151,14 @@ STATES: Final = {
     "EXPIRED_IN_MATCH": OrderState.EXPIRED,
 }
 STATELESS: Final = frozenset({"NEW_INSURANCE", "NEW_ADL"})
-"""Statuses of what USDⓈ-M closes by itself, against its insurance fund or another account: the fills say how far."""
+"""Statuses of positions that USDⓈ-M closes itself, against its insurance fund or another account; see the fills."""
 
 
 class ExecutionReport(Struct, frozen=True):
     """Spot. ``c`` is the client id, on CANCELED that of the cancel, and the order's own is ``C``. Average is Z / z.
 
     ``r`` is why it was rejected, ``eR`` why it expired, ``V`` how it is kept from trading with the account itself.
-    ``gp`` is the price at which a pegged order stands, whose ``p`` is 0. ``a`` tells allocations of SOR apart, of which
-    each has the trade id -1.
+    ``gp`` is the price of a pegged order, whose ``p`` is 0. ``a`` identifies an allocation of SOR (trade id -1).
     """
 
     s: str
@@ -218,7 +217,7 @@ class ExternalLock(Struct, frozen=True):
 
 
 class FuturesOrder(Struct, frozen=True):
-    """``x`` is what happened (CALCULATED: a liquidation's execution), ``X`` the status, ``er`` why it expired."""
+    """``x`` is the kind of event (CALCULATED: a liquidation's execution), ``X`` the status, ``er`` why it expired."""
 
     s: str
     c: str
@@ -277,7 +276,7 @@ class AccountChange(Struct, frozen=True):
 
 
 class AccountUpdate(Struct, frozen=True):
-    """``T`` is when it came about, ``E`` when it was said."""
+    """``T`` is the time of the change, ``E`` that of the message."""
 
     E: Time
     a: AccountChange

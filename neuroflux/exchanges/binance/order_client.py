@@ -36,7 +36,7 @@ _FIREWALL: Final = 403
 class OrderPaths(Struct, frozen=True):
     """Where an exchange takes orders; ``post_only`` is how it says so: a type of spot, a time in force of USDⓈ-M.
 
-    Fills are asked for ``fills_window`` ms at once, and are kept for ``fills_kept`` ms; 0 where neither is bounded.
+    Fills are requested ``fills_window`` ms at once, and are kept for ``fills_kept`` ms; 0 where neither is bounded.
     """
 
     exchange: str

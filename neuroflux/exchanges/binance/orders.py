@@ -1,4 +1,4 @@
-"""Binance's orders and fills as REST tells them, to ours."""
+"""Binance's orders and fills over REST, to ours."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class RestOrder(Struct, frozen=True):
 
     Of the turnover spot says ``cummulativeQuoteQty``, below 0 where it is not known; USDⓈ-M ``cumQuote`` and
     ``avgPrice``, which the answers to placing and cancelling leave out. ``expiryReason`` is spot's, of an order that
-    expired, or NONE. ``peggedPrice`` is where a pegged order of spot stands, whose ``price`` is 0. Source:
+    expired, or NONE. ``peggedPrice`` is the price of a pegged order of spot, whose ``price`` is 0. Source:
     https://developers.binance.com/docs/binance-spot-api-docs/enums ("Expiry Reasons").
     """
 
@@ -232,7 +232,7 @@ def order_of(body: bytes | Raw) -> RestOrder:
 
 
 def _fill(row: Raw) -> RestFill:
-    """Raises ``UNREADABLE``, also where no side is named, or nothing tells the fill from others."""
+    """Raises ``UNREADABLE``, also where no side is named, or nothing identifies the fill."""
     wire = _FILL.decode(row)
     if wire.id < 0 and wire.allocationId is None:
         raise ValueError("no id")
@@ -259,7 +259,7 @@ class Records(Struct, frozen=True):
 
 
 def records_of(exchange: str, body: bytes, symbols: Symbols) -> Records | None:
-    """Orders or fills in an answer, told by their keys; None where it has neither. Raises ``UNREADABLE``."""
+    """Orders or fills in an answer, by their keys; None where it has neither. Raises ``UNREADABLE``."""
     keys, is_list = keys_of(body)
     if {"orderId", "status", "origQty"} <= set(keys):
         orders = rows(body, order_of) if is_list else None

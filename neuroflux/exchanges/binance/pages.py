@@ -1,6 +1,6 @@
 """Binance's lists of fills, read to their end: a full page is followed by the one from the next trade id.
 
-Source: "Account Trade List" of each exchange: 500 rows if no ``limit`` was given, 1000 at most; ``fromId`` stands
+Source: "Account Trade List" of each exchange: 500 rows if no ``limit`` was given, 1000 at most; ``fromId`` must be sent
 without times. USDⓈ-M reads 7 days at most at once, so that what is older is read window by window:
 https://developers.binance.com/docs/derivatives/usds-margined-futures/trade/rest-api/Account-Trade-List
 """
@@ -20,15 +20,15 @@ from neuroflux.exchanges.kit.requests import Answer, Keys
 PAGE: Final = 1000
 _DEFAULT_PAGE: Final = 500
 LONG_WINDOW_MS: Final = 60_000
-"""The longest recvWindow there is: a further page is asked for under the time of the first."""
+"""The longest recvWindow: a further page is requested with the time of the first."""
 
 
 def next_page(
     keys: Keys, answer: Answer, found: Records, path: str, weight: int, now: Microseconds
 ) -> list[PageNeeded]:
-    """The wish for the page behind a full one, or for the next window; ``path`` is where fills are asked for.
+    """The request for the page after a full one, or for the next window; ``path`` is that of fills.
 
-    ``now`` serves where the request had no time of its own: an answer brings no clock of the exchange.
+    ``now`` is used where the request had no time of its own: an answer has no time of the exchange.
     """
     asked = query_of(answer)
     limit = asked.get("limit", "")
@@ -43,13 +43,13 @@ def next_page(
 
 
 def window(start: int, longest: int, now: Microseconds) -> dict[str, int]:
-    """The times to ask for from ``start`` (ms) on, ``longest`` ms at once; 0 where everything may be asked for."""
+    """The times to request from ``start`` (ms) on, ``longest`` ms at once; 0: everything at once."""
     is_all = not longest or now // 1000 - start <= longest
     return {"startTime": start} if is_all else {"startTime": start, "endTime": start + longest}
 
 
 def _next_window(asked: Mapping[str, str], now: Microseconds) -> dict[str, int]:
-    """Behind one that ended; its last millisecond is read twice, since nobody says whether it was in it."""
+    """After one that ended; its last millisecond is read twice: whether a window includes it is not documented."""
     start, end = asked.get("startTime", ""), asked.get("endTime", "")
     if not (_is_time(start) and _is_time(end) and int(start) < int(end)):
         return {}
@@ -66,7 +66,7 @@ def asked_for(answer: Answer) -> str:
 
 
 def query_of(answer: Answer) -> dict[str, str]:
-    """The parameters that were asked with."""
+    """The parameters of the request."""
     query = answer.request.path.partition("?")[2]
     return {name: values[0] for name, values in parse_qs(query, max_num_fields=100).items()}
 

@@ -1,4 +1,4 @@
-"""What Binance pushes of orders, spot and USDⓈ-M, to ours: reports, fills, and what of them nobody knows."""
+"""Binance's pushes about orders, spot and USDⓈ-M, to ours: reports, fills, and statuses for unknown words."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def spot_events(exchange: str, wire: ExecutionReport, symbols: Symbols, client_o
 def futures_events(exchange: str, wire: FuturesOrder, symbols: Symbols) -> Sequence[Event]:
     """Also of what the exchange closed for the account, whose client id says why.
 
-    A fill without a trade id is left out: it can't be told from itself in a list of fills.
+    A fill without a trade id is left out: it could not be recognised in a list of fills.
     """
     symbol, time = symbols.get(wire.s, wire.s), microseconds(wire.T)
     report = OrderReport(

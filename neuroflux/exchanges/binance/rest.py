@@ -1,4 +1,4 @@
-"""How Binance is asked over REST: signed queries, what an answer's headers and errors tell.
+"""Binance's REST: signed queries, and the meaning of an answer's headers and errors.
 
 Source: https://developers.binance.com/docs/binance-spot-api-docs/rest-api (request security, limits, error codes).
 """
@@ -21,17 +21,17 @@ from neuroflux.exchanges.kit.shapes import UNREADABLE
 from neuroflux.exchanges.kit.signing import hmac_hex
 
 RECV_WINDOW_MS: Final = 5_000
-"""A request that reaches the exchange later than this is not executed: what was given up for lost can't come late."""
+"""A request that reaches the exchange later is not executed: one that was given up for lost can't be executed late."""
 THROTTLED_SECONDS: Final = 60.0
-"""How long to wait where the answer does not say; the limits are by the minute."""
+"""The wait where the answer names none; the limits are by the minute."""
 LONGEST_WAIT_SECONDS: Final = 3 * 86_400.0
 """A ban lasts three days at most."""
 LEAST_WAIT_SECONDS: Final = 1.0
-"""Where the exchange says 0: it refused this very request, so one that is sent at once is refused too."""
+"""The wait where the exchange names 0: a request that is sent at once would be refused too."""
 UNREAD_LIMIT_SECONDS: Final = 10.0
 """The wait for a limit of orders whose window can't be read: the shortest window that there is."""
 ORDERS_AGAIN: Final = 1.0
-"""Seconds until an order is tried again where nothing says more; it then waits its turn by the order rates."""
+"""Seconds until an order is tried again where none are named; the order rates delay it further."""
 TOO_MANY_ORDERS: Final = -1015
 
 
@@ -50,7 +50,7 @@ def signature(keys: Keys, payload: str) -> str:
 def signed(
     keys: Keys, method: str, path: str, now: Microseconds, weight: int, tag: str, **parameters: object
 ) -> Request:
-    """A request whose parameters and signature stand in the query, for any method."""
+    """A request whose parameters and signature are in the query, for any method."""
     return signed_within(keys, method, path, now, weight, tag, RECV_WINDOW_MS, **parameters)
 
 
@@ -126,7 +126,7 @@ def _ban_left(answer: Answer) -> float:
 
 
 def _answered_at(answer: Answer) -> float:
-    """By the exchange's clock, which its answers tell to the second, else by ours; 0 where neither is known."""
+    """By the exchange's clock, to the second, else by ours; 0 where neither is known."""
     try:
         return parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except (ValueError, TypeError, OverflowError, OSError, IndexError):

@@ -1,12 +1,12 @@
 """Binance spot's private feed: reports, fills and balances over the WebSocket API.
 
 The stream is ``userDataStream.subscribe.signature``; listen keys of spot are retired. Of its two events that are a
-change and no figure, ``balanceUpdate`` is a transfer, and ``outboundAccountPosition`` follows with the balance;
-``externalLockUpdate`` is followed by nothing that the manual names, so the balances are asked for. Source:
+change and no figure, ``balanceUpdate`` is a transfer, and ``outboundAccountPosition`` follows with the balance; after
+``externalLockUpdate`` the manual names no such event, so the balances are requested. Source:
 https://developers.binance.com/docs/binance-spot-api-docs/user-data-stream
 
-No answer names transfers again: the histories of deposits and withdrawals (``/sapi/v1/capital``) leave out those
-between the wallets of one owner, have ids that the stream has not, and weigh up to 18,000. What was missed is deduced
+No answer lists transfers: the histories of deposits and withdrawals (``/sapi/v1/capital``) leave out those
+between the wallets of one owner, have ids that the stream lacks, and weigh up to 18,000. What was missed is deduced
 from the balances, which on spot only fills and their fees change besides.
 """
 
@@ -105,7 +105,7 @@ class BinanceAccountFeed(PrivateFeed):
         self._may_trade: bool | None = None
 
     def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
-        """One socket; the signature is over the parameters sorted by name. Nothing may come for hours."""
+        """One socket; the signature is over the parameters sorted by name. It may be silent for hours."""
         parameters: dict[str, object] = {"apiKey": self.keys.key, "timestamp": now // 1000}
         payload = "&".join(f"{name}={parameters[name]}" for name in sorted(parameters))
         parameters["signature"] = signature(self.keys, payload)
@@ -114,7 +114,7 @@ class BinanceAccountFeed(PrivateFeed):
         return (Subscription("/ws-api/v3", (frame,), quiet_seconds=inf),)
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        """Fills are asked for by symbol: of those that had an order here. The execution asks for its own too."""
+        """Fills are requested by symbol, for those that had an order here. The execution requests its own too."""
         keys, start = self.keys, since // 1000
         return (
             *self.figures(now),
@@ -159,7 +159,7 @@ class BinanceAccountFeed(PrivateFeed):
         return (Ignored(head.e),)
 
     def _first_id(self, wire: ExecutionReport) -> str:
-        """The client id that an order was placed with: whoever amends it gives it another, under the same ``i``.
+        """The client id that an order was placed with: an amendment gives it another, under the same ``i``.
 
         Source: https://developers.binance.com/docs/binance-spot-api-docs/faqs/order_amend_keep_priority
         """
@@ -218,7 +218,7 @@ class BinanceAccountFeed(PrivateFeed):
         return [*balances, *none, *found.statuses(EXCHANGE, "balance", received), *mode] or [Ignored("account")]
 
     def _mode(self, may_trade: bool | None, received: Microseconds) -> Sequence[ExchangeStatus]:
-        """Said when it changes, and at first only where the account may not trade."""
+        """Reported when it changes, and at first only where the account may not trade."""
         before, self._may_trade = self._may_trade is not False, may_trade
         if may_trade is None or may_trade is before:
             return ()
@@ -243,7 +243,7 @@ _REFUSED: Final = Decoder(_Refused)
 
 
 def _transfer(wire: BalanceChange) -> AccountTransfer:
-    """Named by its time and amount: it has no id."""
+    """Identified by its time and amount: it has no id."""
     number, time = f"{wire.T}:{wire.d.normalize():f}", microseconds(wire.T)
     return AccountTransfer(EXCHANGE, wire.a, wire.d, TransferKind.TRANSFER, "balanceUpdate", number, time)
 
@@ -253,7 +253,7 @@ def _ended(detail: str, received: Microseconds) -> ExchangeStatus:
 
 
 def _reply(head: Head, received: Microseconds) -> Sequence[FeedEvent]:
-    """A refused subscription brings nothing, for ever: the stream must be opened again, after a ban where there is one.
+    """A refused subscription never sends anything: the stream must be opened again, after a ban where there is one.
 
     https://developers.binance.com/docs/binance-spot-api-docs/websocket-api/rate-limits ("IP limits")
     """

@@ -1,7 +1,7 @@
 """Binance USDⓈ-M futures: its addresses, its instruments, its feeds and its order client.
 
-Public data comes over two sockets: trades beside quotes and books, mark prices on the other. ``@trade`` is in no
-manual; ``/market`` takes a subscription to it and stays silent. Sources:
+Public data is on two sockets: trades with quotes and books, mark prices on the other. ``@trade`` is in no manual;
+``/market`` accepts a subscription to it and sends nothing. Sources:
 https://developers.binance.com/docs/derivatives/usds-margined-futures and, of the testnet, its page ``general-info``
 """
 
@@ -31,7 +31,7 @@ _TRY_AGAIN: Final = "internal error; unable to process your request. please try 
 """With HTTP 503. Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info: "This is a
 failure API operation and you can resend your request if you need"."""
 
-# 7 days and 6 months are the exchange's bounds, by its clock: a little less is asked for.
+# 7 days and 6 months are the exchange's bounds, by its clock: a little less is requested.
 _ORDER_PATHS: Final = OrderPaths(
     exchange=EXCHANGE,
     order="/fapi/v1/order",

@@ -1,7 +1,7 @@
 """Binance USDⓈ-M's private feed: reports, fills, balances, positions and transfers over a listen key.
 
 Positions and assets that a complete answer omits are held no more; how balances are counted is in
-``binanceusdm_wallets``. COIN-M has the same listen key and address, and its events are dropped: its quantities are
+``usdm_wallets``. COIN-M has the same listen key and address, and its events are dropped: its quantities are
 contracts, its wallets others. Sources: the pages "User Data Streams" of both,
 https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams and
 https://developers.binance.com/docs/derivatives/coin-margined-futures/user-data-streams
@@ -84,20 +84,20 @@ class BinanceUsdmAccountFeed(PrivateFeed):
         return (self._key_request("POST"), *self._modes.requests(self.keys, now))
 
     def keep_alive(self, now: Microseconds) -> Sequence[Request]:
-        """Extends the key; the mode is asked for again, since no push says that it was changed."""
+        """Extends the key; the mode is requested again, since no push reports a change of it."""
         return (self._key_request("PUT"), *self._modes.requests(self.keys, now))
 
     def _key_request(self, method: str) -> Request:
         return Request(method, LISTEN_KEY, headers={"X-MBX-APIKEY": self.keys.key}, tag="listenKey")
 
     def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
-        """None without a listen key: what ``answer`` said of it ends the stream, and it is opened again."""
+        """None without a listen key: ``answer`` has reported the stream as ended, and it is opened again."""
         if not self._listen_key:
             return ()
         return (Subscription(f"/private/ws?listenKey={quote(self._listen_key)}", quiet_seconds=inf),)
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        """Fills are asked for by symbol: of those that had an order here. The execution asks for its own too."""
+        """Fills are requested by symbol, for those that had an order here. The execution requests its own too."""
         keys, start = self.keys, since // 1000
         return (
             *self.figures(now),
@@ -139,13 +139,13 @@ class BinanceUsdmAccountFeed(PrivateFeed):
             case "MARGIN_CALL":
                 return margin_call(EXCHANGE, _CALL.decode(raw), self.symbols)
             case "listenKeyExpired":
-                return (self._no_key("the listen key expired: a new one is asked for", received),)
+                return (self._no_key("the listen key expired: a new one is requested", received),)
             case "serverShutdown":
                 return (closing(EXCHANGE, "account", received),)
         return (Ignored(head.e or "reply"),)  # TRADE_LITE among them: it says a fill a second time
 
     def _updated(self, wire: AccountUpdate) -> Sequence[FeedEvent]:
-        """The figures; and where money came or went, the wish for what names it."""
+        """The figures; and after a transfer, the request for the history that names it."""
         figures, reason, time = self._figures.pushed(wire), wire.a.m, microseconds(wire.E)
         if reason in OF_TRADING:
             return figures
@@ -161,7 +161,7 @@ class BinanceUsdmAccountFeed(PrivateFeed):
         return [*events, self._fills_of(order.s, order.i, microseconds(wire.E))]
 
     def _fills_of(self, name: str, order_id: int, now: Microseconds) -> PageNeeded:
-        """What an order executed, where the stream did not say it as a fill that can be told from others."""
+        """The fills of an order, where the stream did not report one that can be identified."""
         asked = {"symbol": name, "orderId": order_id, "limit": PAGE}
         return PageNeeded(signed_within(self.keys, "GET", FILLS, now, FILLS_WEIGHT, "fills", LONG_WINDOW_MS, **asked))
 
@@ -196,7 +196,7 @@ class BinanceUsdmAccountFeed(PrivateFeed):
         return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received), *more]
 
     def _read(self, kind: str, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
-        """By its keys, and where it has none (an empty list, or one that can't be read) by what was asked for."""
+        """By its keys, and where it has none (an empty list, or one that can't be read) by its request."""
         keys, is_list = keys_of(answer.body)
         asked, body, figures = asked_at(answer), answer.body, self._figures
         if "listenKey" in keys:
@@ -218,7 +218,7 @@ class BinanceUsdmAccountFeed(PrivateFeed):
     # ── the listen key ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _keyed(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
-        """A key; or that there is none any more, which ends the stream.
+        """A key; or an answer that there is none any more, which ends the stream.
 
         Any other refusal to extend it changes nothing yet: it is tried again within the hour that a key lasts.
         """
@@ -229,7 +229,7 @@ class BinanceUsdmAccountFeed(PrivateFeed):
             self._listen_key = key
             return (Ignored("listenKey"),)
         if failed is not None and failed.code == BAD_LISTEN_KEY:
-            return (self._no_key(f"the listen key is gone ({said}): a new one is asked for", received),)
+            return (self._no_key(f"the listen key does not exist any more ({said}): a new one is requested", received),)
         if answer.request.method == "POST":
             return (self._no_key(f"no listen key was given ({said})", received),)
         return (

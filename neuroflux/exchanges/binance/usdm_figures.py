@@ -1,4 +1,4 @@
-"""The figures of a USDⓈ-M account: balances and positions, out of what is pushed and of complete answers.
+"""The figures of a USDⓈ-M account: balances and positions, from pushes and from complete answers.
 
 Source: https://developers.binance.com/docs/derivatives/usds-margined-futures, "Account Information V3", "Position
 Information V3" and "Event: Balance and Position Update".
@@ -95,7 +95,7 @@ _POSITION: Final = Decoder(FuturesPosition)
 
 
 class Figures:
-    """``asked`` is when an answer was asked for, by the exchange's clock (0: not known); ``received`` when it came."""
+    """``asked`` is the time of a request by the exchange's clock (0: not known); ``received`` that of its answer."""
 
     def __init__(self, exchange: str, symbols: Symbols, settles: Mapping[str, str], modes: Modes) -> None:
         self._exchange, self._symbols, self._modes = exchange, symbols, modes
@@ -147,8 +147,8 @@ class Figures:
     def account(self, body: bytes, asked: Microseconds, received: Microseconds) -> Sequence[Event]:
         """The whole account. Raises ``UNREADABLE``.
 
-        Wallets and margins are of one moment: where a push came after it, none of them is taken, and what the pushes
-        have made of them holds until the next answer.
+        Wallets and margins are of one moment: after a later push none of them is used, and the figures that follow from
+        the pushes are kept until the next answer.
         """
         wire = _ACCOUNT.decode(body)
         mode = self._modes.take(Flags(None, wire.multiAssetsMargin, wire.canTrade), received)
@@ -233,7 +233,7 @@ class Figures:
                 self._wallets.holds(one.symbol, one.positionSide, one.value, one.margin, one.profit)
 
     def _risk(self, one: Risk, received: Microseconds) -> Position | None:
-        """None where nothing says at what price it was entered: ``positionRisk`` is asked for with the account."""
+        """None where the entry price is unknown: ``positionRisk`` is requested with the account."""
         entry = one.entry
         if entry is None:
             self._positions.reported(one.symbol, is_held=True)

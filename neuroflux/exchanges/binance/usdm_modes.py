@@ -2,7 +2,7 @@
 
 In hedge mode a symbol has two positions, and every order names the one it means: refused, since a position here is a
 symbol's only one. Multi-assets mode is taken: orders are the same in it, and what is free of an asset is counted so
-that it is never too much (see ``binanceusdm_wallets``).
+that it is never too much (see ``usdm_wallets``).
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Modes:
         return (ExchangeStatus(self._exchange, "account", StatusKind.MODE, float(bool(what)), detail, time),)
 
     def hedged(self, name: str, time: Microseconds) -> ExchangeStatus:
-        """A position of ``name`` that is not 0 came by its side, which is so in hedge mode alone."""
+        """A position of ``name`` that is not 0 has a side, as in hedge mode only."""
         self.is_hedged = True
         detail = f"{name} has a position by side; {_HEDGED}"
         return ExchangeStatus(self._exchange, "account", StatusKind.MODE, 1.0, detail, time)

@@ -1,7 +1,7 @@
-"""What of USDⓈ-M was pushed last: positions hold against an answer that by its own word is older.
+"""The last pushed positions of USDⓈ-M, which an answer with an older time does not override.
 
-A row of an answer has the time of the position's last change (``updateTime``), a push that of the change it tells
-(``T``). Both are the matching engine's; ``E``, the time of the push itself, is later, so that the row of the very same
+A row of an answer has the time of the position's last change (``updateTime``), a push that of the change that it
+reports (``T``). Both are the matching engine's; ``E``, the time of the push itself, is later: the row of the same
 change would be older than it.
 """
 
@@ -16,7 +16,7 @@ from msgspec import Struct
 from neuroflux.domain import Microseconds
 
 LAGS_AT_MOST: Final[Microseconds] = 30_000_000
-"""For so long an answer may lag; what is asked for later counts whatever its time says, which nobody guarantees."""
+"""How long an answer may lag; one that is requested later counts with any time, since times are not guaranteed."""
 
 
 class PushedPosition(Struct, frozen=True):

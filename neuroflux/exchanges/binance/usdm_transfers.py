@@ -1,8 +1,8 @@
-"""What came to a USDⓈ-M wallet and left it: the history of its income, without what trading and funding made.
+"""Transfers to and from a USDⓈ-M wallet: the history of its income, without trading and funding.
 
-The stream says why a wallet changed (``m``), without the id by which the history names the same: it is when the history
-is asked for. There an id is unique within its type, so that what is told again is the same. Rows come from a start time
-on, in pages, and are kept for three months. Sources, below
+The stream says why a wallet changed (``m``), without the id that the history has, so the history is requested then. An
+id is unique within its type, so that a repeated row is recognised. The history is read from a start time on, in pages,
+and is kept for three months. Sources, below
 https://developers.binance.com/docs/derivatives/usds-margined-futures: account/rest-api/Get-Income-History and
 user-data-streams/Event-Balance-and-Position-Update
 """
@@ -27,12 +27,12 @@ from neuroflux.exchanges.kit.rows import Rows, rows, unknown
 INCOME: Final = "/fapi/v1/income"
 WEIGHT: Final = 30
 BEFORE_MS: Final = 60_000
-"""How far before a push the history is asked for: its times are not those of the stream."""
+"""How far before a push the requested history begins: its times are not those of the stream."""
 
 LONG: Final[Microseconds] = 24 * 3_600_000_000
 
 OF_TRADING: Final = frozenset({"", "ORDER", "FUNDING_FEE", "MARGIN_TRANSFER", "MARGIN_TYPE_CHANGE", "INSURANCE_CLEAR"})
-"""Reasons of the stream with which no money comes or goes but by trades, liquidations and funding."""
+"""Reasons of the stream with which a wallet changes by trades, liquidations and funding only."""
 REASONS: Final = OF_TRADING | {
     *("DEPOSIT", "WITHDRAW", "WITHDRAW_REJECT", "ADJUSTMENT", "ADMIN_DEPOSIT", "ADMIN_WITHDRAW", "ASSET_TRANSFER"),
     *("OPTIONS_PREMIUM_FEE", "OPTIONS_SETTLE_PROFIT", "AUTO_EXCHANGE", "COIN_SWAP_DEPOSIT", "COIN_SWAP_WITHDRAW"),
@@ -62,9 +62,9 @@ _INCOME: Final = Decoder(Income)
 
 
 def history(keys: Keys, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-    """What came and went from ``since`` on.
+    """Requests for the history from ``since`` on.
 
-    Of more than a day it is the transfers alone, type by type: with what was traded it may be more than can be read.
+    Of more than a day, only transfers are requested, type by type: with all trades there may be too many rows to read.
     """
     types = ("",) if now - since <= LONG else tuple(sorted(_TRANSFERS))
     span = {"startTime": since // 1000, "endTime": now // 1000, "page": 1, "limit": PAGE}
@@ -72,13 +72,13 @@ def history(keys: Keys, since: Microseconds, now: Microseconds) -> Sequence[Requ
 
 
 def pushed(keys: Keys, now: Microseconds) -> PageNeeded:
-    """The same, for what the stream says came or went now."""
+    """The same, for a transfer that the stream reports now."""
     span = {"startTime": now // 1000 - BEFORE_MS, "page": 1, "limit": PAGE}
     return PageNeeded(signed_within(keys, "GET", INCOME, now, WEIGHT, "income", LONG_WINDOW_MS, **span))
 
 
 def transfers(exchange: str, keys: Keys, answer: Answer, received: Microseconds) -> list[FeedEvent]:
-    """Read an answer, and wish for the page behind a full one. Raises ``UNREADABLE``."""
+    """Read an answer, and request the page after a full one. Raises ``UNREADABLE``."""
     found = rows(answer.body, _INCOME.decode)
     named = [_transfer(exchange, one) for one in found.good if one.incomeType not in _TRADED]
     words = sorted({one.reason for one in named if one.kind is TransferKind.UNKNOWN})
@@ -89,8 +89,8 @@ def transfers(exchange: str, keys: Keys, answer: Answer, received: Microseconds)
 def _transfer(exchange: str, one: Income) -> AccountTransfer:
     kinds = {TransferKind.TRANSFER: _TRANSFERS, TransferKind.RESULT: _RESULTS}
     kind = next((kind for kind, words in kinds.items() if one.incomeType in words), TransferKind.UNKNOWN)
-    told = (kind, one.incomeType[:80], str(one.tranId)[:80], microseconds(one.time))
-    return AccountTransfer(exchange, one.asset, one.income, *told)
+    what = (kind, one.incomeType[:80], str(one.tranId)[:80], microseconds(one.time))
+    return AccountTransfer(exchange, one.asset, one.income, *what)
 
 
 def _next_page(keys: Keys, answer: Answer, found: Rows[Income], now: Microseconds) -> list[FeedEvent]:

@@ -104,7 +104,7 @@ class Wallets:
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def answered(self, assets: Sequence[Asset], is_multi: bool | None, time: Microseconds) -> list[Balance]:
-        """Take in the account; ``is_multi`` is None where the mode is not known, and is then told by the figures."""
+        """Take in the account; ``is_multi`` is None where the mode is unknown, and is then deduced from the figures."""
         pooled = any(one.is_pooled for one in assets) if is_multi is None else is_multi
         for one in assets:
             self._wallets[one.asset] = _read(one, pooled)
@@ -158,7 +158,7 @@ class Wallets:
         time: Microseconds,
         changed_at: Microseconds = 0,
     ) -> list[Balance]:
-        """Take in an update; the balances that it changes. ``changed_at`` is when that came about, 0 if not known."""
+        """Take in an update; the balances that it changes. ``changed_at`` is the time of the change, 0 if not known."""
         self._changed |= {one.a: changed_at for one in wallets}
         changed = {one.a: self._paid(one) for one in wallets}
         for position in positions:

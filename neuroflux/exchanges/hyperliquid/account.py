@@ -1,6 +1,6 @@
 """Hyperliquid's private feed: fills, orders, positions, balances and transfers of one address.
 
-``userEvents`` is read but not subscribed: of what matters here it has only the fills, which ``userFills`` brings.
+``userEvents`` is read but not subscribed to: its only events of use are fills, which ``userFills`` has too.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from neuroflux.exchanges.kit.shapes import UNREADABLE
 QUIET_SECONDS: Final = 60.0
 """The states of the accounts are pushed about every 5 s."""
 
-NEWS: Final[Microseconds] = 600_000_000
-"""What the exchange did to the account is told of fills that are no older: each connection brings old ones again."""
+RECENT: Final[Microseconds] = 600_000_000
+"""Liquidations and the like are reported for fills that are no older: each connection sends old fills again."""
 
 _SUBSCRIBED: Final = ("userFills", "orderUpdates", "clearinghouseState", "spotState", LEDGER)
 _ASKED: Final = frozenset(
@@ -58,7 +58,7 @@ _OF_DEX: Final = "clearinghouseState of "
 """Begins the tag of a request for another dex's state: the answer does not name the dex."""
 
 _META_OF: Final = "meta of "
-"""Begins the tag of a request for what another dex settles in."""
+"""Begins the tag of a request for the settlement asset of another dex."""
 
 _LISTS: Final = frozenset({"frontendOpenOrders", "userFills", LEDGER})
 _ROLES: Final = frozenset({"user", "agent", "vault", "subAccount", "missing"})
@@ -79,10 +79,10 @@ _META: Final = Decoder(_Meta)
 
 
 class HyperliquidAccountFeed(PrivateFeed):
-    """Private data of ``keys.key``, the account's own address (never an agent's: of that there is nothing to tell)."""
+    """Private data of ``keys.key``, the account's own address. An agent's address has no data of its own."""
 
     pushes_whole = False
-    """The states of the accounts are whole, but come up to 5 s after the orders and fills that change them."""
+    """The states of the accounts are whole, but arrive up to 5 s after the orders and fills that change them."""
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
         super().__init__(ID, keys, instruments)
@@ -94,7 +94,7 @@ class HyperliquidAccountFeed(PrivateFeed):
         return (socket([subscribe_frame(kind, user=self._user) for kind in _SUBSCRIBED], QUIET_SECONDS),)
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        """The mode comes first, since the states mean different things in each; the role never changes."""
+        """The mode is requested first, since the states mean different things in each; the role never changes."""
         role = () if self._role else (info_request("userRole", user=self._user),)
         return (
             *role,
@@ -225,13 +225,13 @@ class HyperliquidAccountFeed(PrivateFeed):
         return (Ignored(kind),) if kind else (otherwise,)
 
     def _records(self, records: Records, received_time: Microseconds) -> Sequence[FeedEvent]:
-        """All that could be read; a status for each row that could not, or whose word for its state is not known."""
+        """All that could be read; a status for each row that could not, or whose state is not known."""
         if records.faults and not records.events:
             return [Undecodable("; ".join(records.faults)[:500])]
         return [
             *records.events,
             *self._odd(records, received_time),
-            *(one for one in records.acted if received_time - one.event_time < NEWS),
+            *(one for one in records.acted if received_time - one.event_time < RECENT),
             *self._wallet.traded_elsewhere(_dexes_of(records), received_time),
         ]
 

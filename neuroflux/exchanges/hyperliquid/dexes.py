@@ -1,4 +1,4 @@
-"""What the perpetuals of others (HIP-3) bind of an account with one balance for all, by the asset that they settle in.
+"""What perpetuals of other dexes (HIP-3) bind of an account with one balance for all, by their settlement asset.
 
 Each dex has a collateral token and a state of its own. In a unified account its margin is in the ``hold`` of that
 token's spot balance, and the profit of its open positions is in no sum of the main dex. Source:
@@ -22,7 +22,7 @@ class Bound(Struct, frozen=True):
 
 
 class Dexes:
-    """The states of other dexes, and what each settles in as far as that was told."""
+    """The states of other dexes, and the settlement asset of each as far as it is known."""
 
     def __init__(self) -> None:
         self._bound: dict[str, Bound] = {}

@@ -1,4 +1,4 @@
-"""Hyperliquid, perpetuals and spot: its addresses, its instruments, and its feeds and desk.
+"""Hyperliquid, perpetuals and spot: its addresses, its instruments, its feeds and its order client.
 
 Source: https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api. Perpetual exchanges that others run on it
 (HIP-3) are not listed.
@@ -115,7 +115,7 @@ class Hyperliquid:
     ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = ()
 
     def __init__(self) -> None:
-        """Executors that share a key are told apart by chance: nothing tells them of each other."""
+        """Processes that share a key do not know of each other, so each draws its nonces' rest at random."""
         self._nonces = Nonces(secrets.randbelow(NONCE_STRIDE))
 
     def instruments_requests(self) -> Sequence[Request]:
@@ -124,7 +124,7 @@ class Hyperliquid:
     def listing(self, answers: Sequence[Answer]) -> Listing:
         """Read ``meta`` and ``spotMeta``, or the longer answers that begin with them. A bad row costs itself alone.
 
-        Raises MalformedFrame for any other, and what ``checked`` raises. Where two pairs come to one symbol, ccxt
+        Raises MalformedFrame for any other, and what ``checked`` raises. Where two pairs have one symbol, ccxt
         knows the last; the others keep the exchange's name.
         """
         listings = [_listing(checked(answer)) for answer in answers]
@@ -141,7 +141,7 @@ class Hyperliquid:
         return milliseconds(checked(answer), "time", "exchangeStatus")
 
     def usage(self, answer: Answer) -> Usage:
-        """Its answers tell of no limit before it is passed."""
+        """Its answers name no limit before it is exceeded."""
         return Usage(wait=retry_after(answer) if answer.status in (418, 429) else None)
 
     def market_feed(self, instruments: Sequence[Instrument]) -> HyperliquidMarketFeed:
@@ -243,7 +243,7 @@ def _spot_listing(meta: _SpotMeta) -> Listing:
 
 
 def _spot(pair: _Pair, base: _Token, quote: _Token) -> Instrument:
-    """A token that is not known is nobody else's of that name: asset, market and symbol are its own."""
+    """A token that is not known has an asset, market and symbol of its own, whatever its name."""
     bought, paid = (asset_of(token.name, token.index) for token in (base, quote))
     return Instrument(
         exchange=ID,

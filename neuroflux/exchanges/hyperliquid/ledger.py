@@ -1,7 +1,7 @@
-"""What came to an address of Hyperliquid and left it: its ledger, off the socket or over REST, as transfers.
+"""Transfers to and from an address of Hyperliquid: its ledger, from the socket or over REST.
 
-What goes from the spot to the perpetuals account of one address stays in its balance (``hyperliquid_wallet``), and a
-liquidation is told by its fills: neither is a transfer. Whoever withdraws, or sends to another address, pays the fee
+A transfer between the spot and the perpetuals account of one address does not change its balance (``wallet``), and a
+liquidation is reported by its fills: neither is a transfer. A withdrawal, or a transfer to another address, has a fee
 beside the amount (measured: https://github.com/richkuo/go-trader/pull/969, 332 withdrawals). A row names its token
 alone, and names are not unique: one that could be several of those that are held is ``"TRUMP#?"``. Answers have 500
 rows, the oldest first. Sources, below https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api: info-endpoint
@@ -33,7 +33,7 @@ _RESULTS: Final = frozenset({"rewardsClaim", "spotGenesis", "vaultLeaderCommissi
 
 
 class Delta(Struct, frozen=True):
-    """What a row did. Amounts have no sign: it lies in the type, in who sent, or in the flags."""
+    """What a row did. Amounts have no sign: it follows from the type, the sender, or the flags."""
 
     type: str
     usdc: Number | None = None
@@ -82,7 +82,7 @@ _UPDATE: Final = Decoder(Update)
 
 
 def ledger_of(rows: Sequence[Raw], user: str, asset_named: Callable[[str], str]) -> Ledger:
-    """Read rows of ``user``; ``asset_named`` is what a token's name stands for here."""
+    """Read rows of ``user``; ``asset_named`` returns the asset of a token's name."""
     updates, faults = rows_of(rows, _UPDATE, "ledger update")
     found = list[AccountTransfer]()
     for update in updates:

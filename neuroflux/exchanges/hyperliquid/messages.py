@@ -1,4 +1,4 @@
-"""What Hyperliquid writes: a struct a message with the wire's own field names, and what kind of answer a body is.
+"""Hyperliquid's messages: one struct each, with the wire's own field names, and the kinds of answers.
 
 Numbers stay text. Unknown keys are skipped. Public frames are frequent, so the feed checks their numbers, all at once:
 a pattern here would cost 0.7 µs a number. All other numbers carry the pattern.
@@ -217,7 +217,7 @@ class SpotBalance(Struct, frozen=True):
 
 
 class SpotState(Struct, frozen=True):
-    """What stands beside the balances is said of accounts with portfolio margin alone."""
+    """The fields beside the balances are sent for accounts with portfolio margin only."""
 
     balances: list[Raw]
     portfolioMarginEnabled: Raw | UnsetType = UNSET
@@ -260,7 +260,7 @@ AccountFrame = (
 
 
 def channels_of(union: Any) -> frozenset[str]:
-    """The channels that a union of frames covers: on these an unreadable frame is an error, on others not used."""
+    """The channels of a union of frames: on these an unreadable frame is an error, on others it is ignored."""
     return frozenset(str(frame.__struct_config__.tag) for frame in get_args(union))
 
 
@@ -300,7 +300,7 @@ R = TypeVar("R")
 
 
 def rows_of(rows: Iterable[Raw], decoder: Decoder[R], what: str, first: int = 0) -> tuple[list[R], list[str]]:
-    """Each row that can be read, and of each other a text that names it and its fault: it costs itself alone.
+    """The rows that can be read, and a text for each other row that names it and its fault.
 
     Rows are counted from ``first``.
     """
@@ -317,7 +317,7 @@ _ANYTHING: Final[Decoder[Any]] = Decoder()
 
 
 def unread_coins(rows: Iterable[Raw], decoder: Decoder[Any]) -> set[str]:
-    """What the rows that can't be read say they are of; "" of one that does not say it."""
+    """The coins that the unreadable rows name; "" for a row that names none."""
     coins = set[str]()
     for row in rows:
         try:

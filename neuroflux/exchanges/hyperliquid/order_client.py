@@ -44,7 +44,7 @@ from neuroflux.exchanges.kit.shapes import UNREADABLE
 _TIFS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc", TimeInForce.POST_ONLY: "Alo"}
 _ORDER_LIFE: Final = int(EXCHANGE_TIMEOUTS["order"] * 1000)
 """Milliseconds in which an order must have reached the exchange. Without it a nonce is good for two days, and an order
-that was given up for lost could still arrive; with it, one that the exchange does not know by then never stands."""
+that was given up for lost could still arrive; with it, one that the exchange does not know by then is never placed."""
 
 
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")

@@ -1,4 +1,4 @@
-"""How Hyperliquid's orders and fills, off the socket or over REST, become ours."""
+"""Hyperliquid's orders and fills, from the socket or over REST, to ours."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class Records(Struct, frozen=True):
 
 
 def state_of(status: str, filled: Decimal) -> OrderState | None:
-    """Our state for one of Hyperliquid's, of which there are dozens; the ends of their names tell.
+    """Our state for one of Hyperliquid's, of which there are dozens; the end of the name decides.
 
     ``iocCancelRejected`` is a rejection: nothing matched. A ``…Rejected`` order that did trade has expired instead.
-    None for a status that tells nothing.
+    None for a status that says nothing of the state.
     """
     if status in _OPEN:
         return _standing(filled)
@@ -77,7 +77,7 @@ def is_known(status: str) -> bool:
 def report_of(order: WireOrder, status: str, milliseconds: int, symbols: Symbols) -> OrderReport:
     """``sz`` is what remains. What the fills cost is not said here: ``average_price`` is None once there are any.
 
-    An order whose status nobody knows still stands as far as anyone can say; ``reason`` has the exchange's word.
+    An order with an unknown status counts as open; ``reason`` has the exchange's word.
     """
     quantity = Decimal(order.origSz or order.sz)
     filled = quantity if status == "filled" else max(Decimal(0), quantity - Decimal(order.sz))
@@ -100,7 +100,7 @@ def report_of(order: WireOrder, status: str, milliseconds: int, symbols: Symbols
 
 
 def fill_of(fill: WireFill, symbols: Symbols) -> Fill:
-    """Where ``tid`` is missing or 0, the order and the position before the fill tell one fill from the next."""
+    """Where ``tid`` is missing or 0, the order and the position before the fill identify it."""
     symbol = symbols.get(fill.coin, fill.coin)
     return Fill(
         order_id="",
@@ -133,7 +133,7 @@ def updates_of(rows: Iterable[Raw], symbols: Symbols) -> Records:
 
 
 def fills_of(rows: Sequence[Raw], symbols: Symbols) -> Records:
-    """Read fills; what they repeat is told apart by their identity."""
+    """Read fills, which may repeat earlier ones."""
     fills, faults = rows_of(rows, _FILL, "fill")
     last = max((one.time for one in fills), default=None) if len(rows) >= PAGE_ROWS else None
     acted = [_acted(one, symbols) for one in fills if _ITS_OWN.search(bytes(one.dir))]

@@ -1,4 +1,4 @@
-"""What became of an order, a cancel or a question: Hyperliquid's answers, sorted into certain and not.
+"""The outcome of an order, a cancel or a query: Hyperliquid's answers, definite or in doubt.
 
 The answer to an order names little of it, so the rest is read from the request that it answers.
 """
@@ -45,15 +45,15 @@ REFUSING_STATUSES: Final = frozenset({400, 401, 403, 404, 405, 413, 415, 422})
 """HTTP statuses of requests that never reached the engine."""
 
 UNCERTAIN_WORDS: Final = ("duplicate", "already", "internal", "timeout", "timed out", "unavailable")
-"""In an error's text: the order may stand from an earlier try, or the engine itself does not know."""
+"""In an error's text: the order may be open from an earlier attempt, or the engine itself does not know."""
 
 EXPIRED: Final = "already expired"
-"""In ``Action already expired``: it came after its ``expiresAfter`` and was not accepted. Source:
+"""In ``Action already expired``: it arrived after its ``expiresAfter`` and was not accepted. Source:
 https://hyperliquid.gitbook.io/hyperliquid-docs/support/faq/trade-outcome-looks-incorrect
 """
 
 BAD_NONCE: Final = "invalid nonce"
-"""In ``Invalid nonce: duplicate nonce …``. No request is sent twice, so it is another signer's that stands. Source:
+"""In ``Invalid nonce: duplicate nonce …``. No request is sent twice, so another signer used the nonce. Source:
 https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/nonces-and-api-wallets
 """
 
@@ -156,15 +156,15 @@ _FOUND: Final = Decoder(_Found)
 def outcome_of(answer: Answer, listed: Mapping[int, Instrument], symbols: Symbols) -> Outcome:
     """Read the answer to an order, a cancel or a query; ``listed`` has the instruments by asset id.
 
-    What can't be read is ``InDoubt``. The report in the ``Ack`` of a cancel tells the state and the id alone: its
-    quantities are 0 and its side says nothing, since the exchange answers just "success"; ask what was filled.
+    What can't be read is ``InDoubt``. The report in the ``Ack`` of a cancel has the state and the id only: its
+    quantities are 0 and its side is meaningless, since the exchange answers just "success"; query what was filled.
     """
     if answer.status == 429:
-        return Throttled(retry_after(answer), _told(answer))
+        return Throttled(retry_after(answer), _said(answer))
     if answer.status in REFUSING_STATUSES:
-        return Reject(str(answer.status), _told(answer))
+        return Reject(str(answer.status), _said(answer))
     if answer.status != 200:
-        return InDoubt(_told(answer))
+        return InDoubt(_said(answer))
     try:
         return _asked(answer, symbols) if _is_question(answer) else _acted(answer, listed)
     except (*UNREADABLE, MalformedFrame) as error:
@@ -175,7 +175,7 @@ def _is_question(answer: Answer) -> bool:
     return answer.request.path == "/info" or answer.request.tag in ("orderStatus", "query")
 
 
-def _told(answer: Answer) -> str:
+def _said(answer: Answer) -> str:
     return f"HTTP {answer.status}: {answer.body[:200].decode(errors='replace')}"
 
 
@@ -253,7 +253,7 @@ def _placed(status: _Status | str, sent: _Sent, listed: Mapping[int, Instrument]
 
 
 def _filled(order: _SentOrder, filled: Decimal) -> OrderState:
-    """The rest of an immediate order is gone. No page says what became of another's, so that one may rest. Source:
+    """The rest of an immediate order has expired. No page documents the rest of another, which may be open. Source:
     https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/exchange-endpoint#place-an-order
     """
     if filled >= Decimal(order.s):
@@ -272,8 +272,8 @@ def _symbol(asset: int, listed: Mapping[int, Instrument]) -> str:
     return listed[asset].symbol if asset in listed else str(asset)
 
 
-def _report(sent: _Sent, symbol: str, cloid: str, **told: Any) -> OrderReport:
-    """The answer has no time: the nonce, the moment of asking, stands for it."""
+def _report(sent: _Sent, symbol: str, cloid: str, **known: Any) -> OrderReport:
+    """The answer has no time, so that of the request is used, its nonce."""
     unknown: dict[str, Any] = {
         "exchange_order_id": "",
         "side": Side.BUY,
@@ -285,4 +285,4 @@ def _report(sent: _Sent, symbol: str, cloid: str, **told: Any) -> OrderReport:
         "reason": "",
     }
     time = sent.nonce * 1000
-    return OrderReport(exchange=ID, symbol=symbol, client_order_id=cloid, event_time=time, **(unknown | told))
+    return OrderReport(exchange=ID, symbol=symbol, client_order_id=cloid, event_time=time, **(unknown | known))

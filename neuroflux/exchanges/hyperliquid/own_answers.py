@@ -1,7 +1,7 @@
 """Hyperliquid's own answers for the audit, of the first perpetuals exchange and of spot.
 
 Source: https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/info-endpoint. In a unified or
-portfolio-margin account the collateral stands in the spot state, and the perpetuals' account value repeats it.
+portfolio-margin account the collateral is in the spot state, and the perpetuals' account value repeats it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 
 PAGE: Final = 2000
 TOPS: Final = 12
-"""So many books are asked for in one reading."""
+"""Books that one reading requests."""
 _COLLATERAL: Final = "USDC"
 _ONE_ACCOUNT: Final = ("unifiedAccount", "portfolioMargin")
 _SIDES: Final = {"B": "buy", "A": "sell"}
 
 
 class HyperliquidOwn:
-    """Implements ``OwnAnswers``. Fills and orders come for all instruments at once."""
+    """Implements ``OwnAnswers``. Fills and orders are answered for all instruments at once."""
 
     def account_requests(self, keys: Keys, now: Microseconds) -> Sequence[Request]:
         user = account_of(keys)

@@ -1,4 +1,4 @@
-"""What Hyperliquid is asked over REST, with its weights, and what the HTTP status of an answer means."""
+"""Hyperliquid's requests over REST with their weights, and what the HTTP status of an answer means."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from neuroflux.exchanges.kit.rest import header_wait
 WEIGHT_PER_MINUTE: Final = 1200
 _JSON: Final = {"content-type": "application/json"}
 _LIGHT: Final = frozenset({"l2Book", "clearinghouseState", "spotClearinghouseState", "orderStatus", "exchangeStatus"})
-"""Kinds of info that weigh 2; ``userRole`` weighs 60. The others weigh 20, and 1 more for every 20 rows, which nobody
-knows before."""
+"""Kinds of info that weigh 2; ``userRole`` weighs 60. The others weigh 20, and 1 more for every 20 rows, whose number
+is unknown before the answer."""
 
 
 class _Asked(Struct, frozen=True):
@@ -27,7 +27,7 @@ class _Asked(Struct, frozen=True):
 _ASKED: Final = msgspec.json.Decoder(_Asked)
 
 THROTTLED_SECONDS: Final = 10.0
-"""How long to wait where the exchange does not say: an address over its limit may act once in 10 s."""
+"""The wait where the exchange names none: an address over its limit may act once in 10 s."""
 
 
 def account_of(keys: Keys) -> str:
@@ -49,17 +49,17 @@ def fills_request(user: str, start: int) -> Request:
 
 
 def ledger_request(user: str, start: int) -> Request:
-    """What came to the account and left it from ``start`` (ms) on: 500 rows at most, the oldest first."""
+    """Transfers to and from the account from ``start`` (ms) on: 500 rows at most, the oldest first."""
     return info_request("userNonFundingLedgerUpdates", user=user, startTime=start)
 
 
 def next_page(
     answer: Answer, user: str, start: int | None, build: Callable[[str, int], Request] = fills_request
 ) -> tuple[PageNeeded, ...]:
-    """The page of fills, or of what ``build`` asks for, after this answer, none where ``start`` is None.
+    """The page of fills, or of what ``build`` requests, after this answer; none where ``start`` is None.
 
-    It begins in the last row's own millisecond, where more may have happened; with the next one where a whole page
-    was of that millisecond, since the same page would come again.
+    It begins with the last row's own millisecond, which may have more rows; with the next millisecond where a whole
+    page was of that one, since the answer would be the same page.
     """
     if start is None:
         return ()

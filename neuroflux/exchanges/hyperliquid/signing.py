@@ -1,4 +1,4 @@
-"""How Hyperliquid wants an action signed: msgpack, keccak, EIP-712 with a phantom agent, secp256k1.
+"""Hyperliquid's signature of an action: msgpack, keccak, EIP-712 with a phantom agent, secp256k1.
 
 Source: https://github.com/hyperliquid-dex/hyperliquid-python-sdk, hyperliquid/utils/signing.py. The parts of the
 EIP-712 hash that never change are computed once, which is why a signature takes 0.1 ms and not ccxt's 4.7.

@@ -1,4 +1,4 @@
-"""What Hyperliquid's two feeds share: how a socket is opened and kept, and the frames on it that are no data."""
+"""What Hyperliquid's two feeds share: how a socket is opened and kept alive, and the frames without data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HEARTBEAT_SECONDS: Final = 30.0
 MARKET_QUIET_SECONDS: Final = 30.0
 
 ACCOUNT_SUBSCRIPTIONS: Final = 10
-"""Left for the private feed, which has five, and for a moment ten when its socket is opened anew."""
+"""Left for the private feed, which has five, and ten for a moment while its socket is opened again."""
 
 MARKET_SUBSCRIPTIONS: Final = 1000 - ACCOUNT_SUBSCRIPTIONS
 """An IP address may have 1,000 on all its sockets together. Source:
@@ -49,15 +49,15 @@ def market_socket(frames: Sequence[bytes]) -> Subscription:
 
 
 def socket(frames: Sequence[bytes], quiet_seconds: float) -> Subscription:
-    """The same for data that comes now and then: there the heartbeat's answer shows that the socket lives."""
+    """The same for data that is rare: there the answer to the heartbeat shows that the socket is alive."""
     return Subscription("/ws", tuple(frames), HEARTBEAT, HEARTBEAT_SECONDS, quiet_seconds)
 
 
 def error_event(text: str, received_time: Microseconds) -> FeedEvent:
     """Judge an ``error`` frame, whose only content is a sentence.
 
-    That we hold a subscription already, or no longer, changes nothing. Any other says that the exchange could not
-    read a request of ours, so that data may be missing: that is a status, which people and the health see.
+    An error about a subscription that exists already, or no longer, changes nothing. Any other means that the exchange
+    could not read a request of ours, so that data may be missing: that is a status, for people and for the health.
     """
     if text.startswith("Already "):
         return Ignored(f"error: {text[:80]}")
@@ -65,7 +65,7 @@ def error_event(text: str, received_time: Microseconds) -> FeedEvent:
 
 
 def not_a_frame(raw: bytes | str, error: Exception, channels: frozenset[str]) -> FeedEvent | None:
-    """Say what a frame is that none of the known structs fits; None for JSON that names no channel.
+    """The event for a frame that fits none of the known structs; None for JSON that names no channel.
 
     Channels that a feed does not use are ignored; on its own ``channels`` such a frame is an error.
     """

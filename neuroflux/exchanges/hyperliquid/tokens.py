@@ -1,4 +1,4 @@
-"""What Hyperliquid's spot tokens are called here: their own names are not unique, their indices are.
+"""The asset names of Hyperliquid's spot tokens: the exchange's own names are not unique, their indices are.
 
 Anybody may deploy a token of any name, a known coin's too, and ``isCanonical`` is true of the first two alone: it says
 nothing of HYPE. Sources, below https://hyperliquid.gitbook.io/hyperliquid-docs: hyperliquid-improvement-proposals-hips/
@@ -35,7 +35,7 @@ def asset_of(name: str, index: int | None) -> str:
 
 
 def fee_asset(token: str, symbol: str) -> str:
-    """The asset that a fill's fee is in. The fill tells its name alone, and it is one of the pair's.
+    """The asset of a fill's fee. The fill has only its name, and it is one of the pair's two assets.
 
     Of a pair that is not listed yet it is ``"TRUMP#?"``, unless the name is a known token's.
     """

@@ -1,14 +1,14 @@
-"""What an address of Hyperliquid holds: its spot state, its perpetuals states and its mode, put together.
+"""What an address of Hyperliquid holds: its spot state, its perpetuals states and its mode, combined.
 
 An address has a perpetuals and a spot account, and both may hold USDC. A balance is per asset, so USDC's is the sum:
-the last of either is kept, and until both have come the sum is of the one. In an account with one balance for all
-(``unifiedAccount``, ``portfolioMargin``) the collateral is in the spot state alone, with the margin inside its hold,
-and what the perpetuals state calls its value is counted already. There the profit of open positions comes on top.
+the last state of each is kept, and while one is unknown the balance is the other's. In an account with one balance for
+all (``unifiedAccount``, ``portfolioMargin``) the collateral is in the spot state alone, with the margin inside its
+hold, and the value in the perpetuals state is counted already. There the profit of open positions is added.
 
 With portfolio margin ``hold`` is less what may be borrowed. What is free of an asset is its own: what could be borrowed
 for it is counted with what it would be borrowed against.
 
-Both states come whole, so what is missing from one is 0. Source:
+Both states are complete, so what is missing from one is 0. Source:
 https://hyperliquid.gitbook.io/hyperliquid-docs/trading/account-abstraction-modes
 """
 
@@ -49,7 +49,7 @@ STAYS: Final = Decimal("0.1")
 https://hyperliquid.gitbook.io/hyperliquid-docs/trading/margining (``transfer_margin_required``)"""
 
 MOST_DEXES: Final = 20
-"""So many of others' are followed; each is asked of every minute."""
+"""Dexes of others that are followed at most; each is requested every minute."""
 
 _ZERO: Final = Decimal(0)
 _POSITION: Final = Decoder(AssetPosition)
@@ -78,7 +78,7 @@ class Wallet:
         return self._mode in UNIFIED if self._mode in MODES else self._looks_unified
 
     def asset_named(self, token: str) -> str:
-        """What a name stands for where its index is not said: one that is held or known, ``"TRUMP#?"`` if not one."""
+        """The asset of a name without an index: the only one that is held or known, else ``"TRUMP#?"``."""
         held = {asset for asset in self._spot if asset.rpartition("#")[0] == token}
         named = held | ({token} & KNOWN.keys())
         return named.pop() if len(named) == 1 else f"{token}#?"
@@ -101,13 +101,13 @@ class Wallet:
         return [*balances, *_faulty("spotState", faults, time, bool(balances))]
 
     def _take_evidence(self, is_unified: bool) -> None:
-        """What only a unified account says ends what was said of its mode before: it can be changed at any time."""
+        """A field that only unified accounts have overrides the last known mode: the mode can change at any time."""
         self._looks_unified |= is_unified
         if is_unified and self._mode in SEPARATE:
             self._mode = ""
 
     def perpetuals_changed(self, body: bytes | str, dex: str, received_time: Microseconds) -> list[FeedEvent]:
-        """Read a perpetuals state; one that is older than another tells the newer again.
+        """Read a perpetuals state; in place of one that is older than the last, the last is returned again.
 
         Raises ``UNREADABLE`` for what is none.
         """
@@ -184,7 +184,7 @@ class Wallet:
         )
 
     def _collateral(self, time: Microseconds) -> list[FeedEvent]:
-        """None in a unified account of which the spot state, where its collateral is, has not come."""
+        """None in a unified account whose spot state, which has the collateral, is not known yet."""
         if self._unified and not self._has_spot:
             return []
         return [self._balance(COLLATERAL, time)]

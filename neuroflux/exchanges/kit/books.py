@@ -16,7 +16,7 @@ from neuroflux.exchanges.kit.sequences import Levels, Rule, U, Verdict
 
 
 class Labels(dict[str, tuple[str, str]]):
-    """Symbol and market by the exchange's name; a name that no list of instruments has stands for both."""
+    """Symbol and market by the exchange's name; a name that no list of instruments has is used for both."""
 
     def __missing__(self, name: str) -> tuple[str, str]:
         return name, name
@@ -72,7 +72,7 @@ class Books(Generic[U]):
 
     def update(self, update: U, received: Microseconds) -> Sequence[FeedEvent]:
         """Take an update."""
-        numerals = [numeral for level in (*update.bids, *update.asks) for numeral in level]
+        numerals = [numeral for level in (*update.bids, *update.asks) for numeral in level[:2]]
         if numerals and not plain(*numerals):
             return (Undecodable(f"{self._channel} of {update.name}: a level without price and quantity"),)
         return self._taken(self._keepers[update.name], update, received)
@@ -90,7 +90,7 @@ class Books(Generic[U]):
     def _not_applied(self, keeper: Keeper[U], update: U, expected: int, verdict: Verdict) -> Sequence[FeedEvent]:
         if keeper.phase is Phase.UNPROVED:
             is_due = keeper.wait(update)
-            return self._repair(update.name, verdict) if is_due else (self._ignored(verdict),)
+            return self._repair(update.name, verdict) if is_due else (self._ignored(Verdict.BUFFER),)
         if verdict in NOTHING_MISSED:
             return (self._ignored(verdict),)
         keeper.miss(update)
@@ -104,7 +104,7 @@ class Books(Generic[U]):
         self, name: str, bids: Levels, asks: Levels, last: int, limit: int, received: Microseconds
     ) -> Sequence[FeedEvent]:
         """Take a snapshot by REST, then the updates buffered on top; ``limit`` levels were requested (0: not known)."""
-        numerals = [numeral for level in (*bids, *asks) for numeral in level]
+        numerals = [numeral for level in (*bids, *asks) for numeral in level[:2]]
         if numerals and not plain(*numerals):
             return (Undecodable(f"{self._channel} of {name}: a level without price and quantity"),)
         keeper = self._keepers[name]
@@ -122,7 +122,7 @@ class Books(Generic[U]):
 
     def replaced(self, whole: U, received: Microseconds) -> Sequence[FeedEvent]:
         """Take a whole book from the socket."""
-        numerals = [numeral for level in (*whole.bids, *whole.asks) for numeral in level]
+        numerals = [numeral for level in (*whole.bids, *whole.asks) for numeral in level[:2]]
         if numerals and not positive(*numerals):
             return (Undecodable(f"{self._channel} of {whole.name}: a level without price and quantity"),)
         keeper = self._keepers[whole.name]

@@ -30,10 +30,14 @@ Route = tuple[Callable[[bytes], Any], Callable[[Any, Microseconds], Sequence[Fee
 
 
 class KindAt(Struct, frozen=True):
-    """Where a frame names its kind: in one that starts with ``start``, between ``before`` and the next quote mark."""
+    """Where a frame names its kind: in one that starts with ``start``, between ``before`` and ``until``.
+
+    ``until`` is looked for after ``start``: ``{"stream":"btcusdt@trade"`` has its kind between ``@`` and ``"``.
+    """
 
     start: bytes
     before: bytes
+    until: bytes = b'"'
 
 
 class _Feed:
@@ -81,7 +85,7 @@ class PublicFeed(_Feed):
         self.instruments: dict[str, Instrument] = {}
         self.labels = Labels()
         self.routes: Mapping[bytes, Route] = {}
-        self._start, self._before = kind_at.start, kind_at.before
+        self._start, self._before, self._until = kind_at.start, kind_at.before, kind_at.until
         self._starts_at, self._skipped = len(kind_at.start), len(kind_at.before)
         self.learn(list(instruments))
 
@@ -98,7 +102,7 @@ class PublicFeed(_Feed):
         try:
             if frame.startswith(self._start):
                 at = frame.find(self._before) + self._skipped
-                route = self.routes.get(frame[at : frame.find(b'"', self._starts_at)])
+                route = self.routes.get(frame[at : frame.find(self._until, self._starts_at)])
                 if route is not None:
                     decode, on = route
                     return on(decode(frame), received_time)

@@ -47,7 +47,7 @@ is_two_sided: Final = _written_out(_POSITIVE, 4)
 
 
 def wire_number(number: Decimal) -> str:
-    """No exponent, no trailing zeros: an amount has 18 decimals where it came through Kafka, and exchanges count them.
+    """No exponent, no trailing zeros: an amount from Kafka has 18 decimals, and exchanges count them.
 
     >>> wire_number(Decimal("0.100000000000000000")), wire_number(Decimal("1E+2"))
     ('0.1', '100')

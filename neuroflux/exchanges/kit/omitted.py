@@ -26,9 +26,9 @@ class Held:
     def omitted(self, named: Collection[str], asked: Microseconds = 0) -> Iterable[str]:
         """The names that a complete answer left out, and which are held no more from here on, in order.
 
-        ``asked`` is when it was asked for: what was reported since then is younger than the answer (0: not known).
+        ``asked`` is the time of its request: what was reported since then is newer than the answer (0: not known).
         """
-        gone = sorted(name for name, since in self._since.items() if name not in named and not 0 < asked <= since)
-        for name in gone:
+        ended = sorted(name for name, since in self._since.items() if name not in named and not 0 < asked <= since)
+        for name in ended:
             del self._since[name]
-        return gone
+        return ended

@@ -1,8 +1,8 @@
-"""What an exchange itself answers about an account, read a second time for the audit.
+"""An exchange's own answers about an account, read a second time for the audit.
 
-The readers (``<exchange>_own.py``) share the signing of requests with the adapters and nothing else: a wrong signature
-is refused by the exchange and can't make two figures agree, while a parser that two sides share would hide its own
-faults. So they decode plain JSON, know none of the adapter's types, and keep the exchange's own names of instruments.
+The readers (``own_answers`` of each exchange) share the signing of requests with the adapters and nothing else: a wrong
+signature is refused by the exchange and can't make two figures agree, while a shared parser would hide its own
+faults. So they decode plain JSON, know none of the adapter's types, and keep the exchange's names of instruments.
 Money is ``Decimal``, times are microseconds, quantities are in units of the exchange's contract.
 """
 
@@ -69,7 +69,7 @@ class OwnAccount(Struct, frozen=True):
     """One reading of an account. ``orders`` by client order id, positions by name, ``fills`` by name, trade id and
     side, since a trade of the account with itself has two.
 
-    ``orders`` are those of the names that were asked for, and every open one. ``cut_short`` names the lists that filled
+    ``orders`` are those of the requested names, and every open one. ``cut_short`` names the lists that filled
     a whole page: what they leave out is not known.
     """
 
@@ -91,7 +91,7 @@ class OwnAnswers(Protocol):
     """One exchange's own answers. Reading raises MalformedFrame, or Refused for an error that the exchange names."""
 
     def account_requests(self, keys: Keys, now: Microseconds) -> Sequence[Request]:
-        """Balances and positions: what weighs little, and is asked for at every reading."""
+        """Balances and positions, which weigh little, and are requested at every reading."""
         ...
 
     def history_requests(
@@ -118,13 +118,13 @@ class OwnAnswers(Protocol):
 
 def plain(answer: Answer) -> Any:
     """The JSON of a good answer. Raises Refused for another status, MalformedFrame for no JSON."""
-    told = f"{answer.request.tag}: HTTP {answer.status}: {answer.body[:200]!r}"
+    fault = f"{answer.request.tag}: HTTP {answer.status}: {answer.body[:200]!r}"
     if answer.status != 200:
-        raise Refused(told)
+        raise Refused(fault)
     try:
         return msgspec.json.decode(answer.body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedFrame(told) from error
+        raise MalformedFrame(fault) from error
 
 
 def tagged(answers: Sequence[Answer], tag: str) -> list[Any]:

@@ -14,7 +14,7 @@ class Request(Struct, frozen=True):
     """An HTTP request, ready to be sent as it is; ``path`` begins with ``/`` and carries the query.
 
     ``weight`` is what the exchange counts against its rate limit, in the ``bucket`` of ``Exchange.BUCKETS`` that is
-    named; "" is the weight per minute. ``tag`` is handed back with the answer, so that an adapter knows what was asked
+    named; "" is the weight per minute. ``tag`` is returned with the answer, so that an adapter knows what was requested
     (the symbol of a depth snapshot, the kind of query).
     """
 
@@ -28,10 +28,10 @@ class Request(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What came back for a request: the status, the body as it was, the headers in lower case.
+    """The answer to a request: the status, the raw body, the headers in lower case.
 
     ``sent_at`` and ``received_at`` are times of our clock: when the request had been written to an open connection, and
-    when the whole answer was there. Waiting for a turn or a connection lies before them. Each is 0 where not known.
+    when the whole answer was there. Waiting for the rate limit or a connection ends before. Each is 0 where not known.
     """
 
     request: Request
@@ -43,15 +43,15 @@ class Answer(Struct, frozen=True):
 
 
 class Subscription(Struct, frozen=True):
-    """One socket: where to connect (appended to the exchange's WebSocket address) and what to say first.
+    """One socket: where to connect (appended to the exchange's WebSocket address) and the frames to send first.
 
-    ``streams`` names what it is to bring, a kind and a symbol each, so that one that stays silent is noticed though
-    the others are lively; () where that is not watched.
+    ``streams`` names what it brings, a kind and a symbol each, so that a silent one is noticed while others are active;
+    () where that is not watched.
 
-    ``heartbeat`` is sent every ``heartbeat_seconds`` where the exchange wants application pings; 0 means none.
-    ``quiet_seconds`` is how long this socket may bring no data at most before it counts as mute; one that ``is_steady``
-    brings data all the time, and counts as mute sooner, by its own pace. Frames that begin with one of ``answers`` are
-    no data: a heartbeat's, or that a subscription was taken.
+    ``heartbeat`` is sent every ``heartbeat_seconds`` where the exchange requires application pings; 0 means none.
+    ``quiet_seconds`` is how long this socket may bring no data before it counts as stalled; one that ``is_steady``
+    brings data all the time, and counts as stalled sooner, by its own gaps. Frames that begin with one of ``answers``
+    are no data: the answers to a heartbeat or a subscription.
 
     ``resubscribes`` has, by symbol, the frames that end the subscription of its book and begin it again. A symbol that
     is not in it can be subscribed to again on a new connection only.
@@ -97,11 +97,11 @@ ORDER_BUCKET: Final = "orders"
 
 
 class Usage(Struct, frozen=True):
-    """What an answer tells of the rate limits, whoever used them.
+    """The use of the rate limits, by any caller, as an answer reports it.
 
     The share of the weight, 0 to 1; the orders that count now, by the seconds of their ``OrderRate``; whether the
-    answer refuses an order as one too many; and for how many seconds nothing at all may be sent, None where the answer
-    does not ask us to wait.
+    answer refuses an order as one too many; and for how many seconds nothing may be sent, None where the answer names
+    no wait.
     """
 
     weight: float = 0.0
@@ -113,7 +113,7 @@ class Usage(Struct, frozen=True):
 class Keys(Struct, frozen=True):
     """Credentials of one account. Hyperliquid: ``key`` is the account's address, ``secret`` the agent's private key.
 
-    ``subaccount`` is what trades where that is another account than the key's (Hyperliquid: its address); ``testnet``
+    ``subaccount`` is the account that trades, where it is not the key's own (Hyperliquid: its address); ``testnet``
     says that they are of the exchange's testnet, where that has signatures of its own. ``passphrase`` is the third part
     of a key on exchanges that have one (OKX), empty elsewhere.
     """
@@ -129,7 +129,7 @@ class Keys(Struct, frozen=True):
 
 
 class KeyQuestion(Struct, frozen=True):
-    """The request by which an exchange tells what a key may do; ``at`` is the exchange whose address answers it."""
+    """The request for the rights of a key; ``at`` is the exchange whose address answers it."""
 
     at: str
     request: Request

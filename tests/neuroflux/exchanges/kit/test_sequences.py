@@ -270,6 +270,15 @@ def test_a_level_that_is_no_number_changes_nothing(rule: str, text: str) -> None
     assert kinds(books.anchored(NAME, whole.bids, (), 1, 0, 1)) == ["Undecodable"]
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_of_a_level_only_price_and_quantity_are_read(rule: str) -> None:
+    """OKX writes a 0 and the number of orders behind them."""
+    source, books = Source(rule), books_of(rule)
+    whole = replace(source.whole(), bids=(("10", "1", "0", "x"),))
+    assert "Undecodable" not in kinds(books.replaced(whole, 1))
+    assert rule == "whole" or "Undecodable" not in kinds(books.update(whole, 1))
+
+
 def test_an_unlisted_instrument_keeps_its_name() -> None:
     source, books = Source("consecutive"), Books("x", "book", RULES["consecutive"], Labels())
     (changed,) = books.replaced(source.whole(), 1)
