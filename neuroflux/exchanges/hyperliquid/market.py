@@ -130,7 +130,7 @@ class HyperliquidMarketFeed(PublicFeed):
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         super().__init__(ID, instruments, KIND_AT)
-        self.books = Books(ID, "l2Book", _RULE, self.labels)
+        self.books = Books(ID, "l2Book", _RULE, self.labels, check=positive)
         self.routes = {
             b"bbo": (Decoder(BboFrame).decode, self._top),
             b"trades": (Decoder(TradesFrame).decode, self._trades),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
 from typing import Generic
 
 from msgspec.structs import replace
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, Ignored, Resubscribe, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.kit.keeper import NOTHING_MISSED, Keeper, Phase
-from neuroflux.exchanges.kit.numerals import plain, positive
+from neuroflux.exchanges.kit.numerals import plain
 from neuroflux.exchanges.kit.requests import Request
 from neuroflux.exchanges.kit.sequences import Levels, Rule, U, Verdict
 
@@ -38,7 +39,8 @@ class Books(Generic[U]):
     """``channel`` is the exchange's word for what brings books, named in statuses.
 
     ``snapshot_request`` builds the request of a snapshot by REST, from the exchange's name of an instrument. Without
-    one, snapshots arrive by the socket, and after a gap the book is subscribed to again.
+    one, snapshots arrive by the socket, and after a gap the book is subscribed to again. ``check`` returns whether all
+    numbers of a message are good.
     """
 
     def __init__(
@@ -48,9 +50,11 @@ class Books(Generic[U]):
         rule: Rule[U],
         labels: Labels,
         snapshot_request: Callable[[str], Request] | None = None,
+        check: Callable[..., bool] = plain,
     ) -> None:
         self._exchange, self._channel, self._rule = exchange, channel, rule
         self._labels, self._snapshot_request = labels, snapshot_request
+        self._check = check
         self._keepers = _Keepers(rule)
 
     @property
@@ -72,8 +76,8 @@ class Books(Generic[U]):
 
     def update(self, update: U, received: Microseconds) -> Sequence[FeedEvent]:
         """Take an update."""
-        numerals = [numeral for level in (*update.bids, *update.asks) for numeral in level[:2]]
-        if numerals and not plain(*numerals):
+        numerals = [*chain.from_iterable(update.bids), *chain.from_iterable(update.asks)]
+        if numerals and not self._check(*numerals):
             return (Undecodable(f"{self._channel} of {update.name}: a level without price and quantity"),)
         return self._taken(self._keepers[update.name], update, received)
 
@@ -104,8 +108,8 @@ class Books(Generic[U]):
         self, name: str, bids: Levels, asks: Levels, last: int, limit: int, received: Microseconds
     ) -> Sequence[FeedEvent]:
         """Take a snapshot by REST, then the updates buffered on top; ``limit`` levels were requested (0: not known)."""
-        numerals = [numeral for level in (*bids, *asks) for numeral in level[:2]]
-        if numerals and not plain(*numerals):
+        numerals = [*chain.from_iterable(bids), *chain.from_iterable(asks)]
+        if numerals and not self._check(*numerals):
             return (Undecodable(f"{self._channel} of {name}: a level without price and quantity"),)
         keeper = self._keepers[name]
         if keeper.phase is Phase.PROVED:
@@ -122,8 +126,8 @@ class Books(Generic[U]):
 
     def replaced(self, whole: U, received: Microseconds) -> Sequence[FeedEvent]:
         """Take a whole book from the socket."""
-        numerals = [numeral for level in (*whole.bids, *whole.asks) for numeral in level[:2]]
-        if numerals and not positive(*numerals):
+        numerals = [*chain.from_iterable(whole.bids), *chain.from_iterable(whole.asks)]
+        if numerals and not self._check(*numerals):
             return (Undecodable(f"{self._channel} of {whole.name}: a level without price and quantity"),)
         keeper = self._keepers[whole.name]
         verdict = keeper.replace(whole)

@@ -23,7 +23,7 @@ from neuroflux.domain import Microseconds, Numeral
 from neuroflux.exchanges.kit.order_book import OrderBook
 
 Levels = Sequence[Sequence[Numeral]]
-"""Rows of price and absolute quantity; a quantity of 0 removes the level. Further elements are not read."""
+"""Rows of price and absolute quantity; a quantity of 0 removes the level. Further elements must be numbers too."""
 
 
 class Verdict(Enum):

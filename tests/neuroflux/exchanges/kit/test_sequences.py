@@ -273,9 +273,9 @@ def test_a_level_that_is_no_number_changes_nothing(rule: str, text: str) -> None
 
 @pytest.mark.parametrize("rule", RULES)
 def test_of_a_level_only_price_and_quantity_are_read(rule: str) -> None:
-    """OKX writes a 0 and the number of orders behind them."""
+    """OKX writes a 0 and the number of orders after them."""
     source, books = Source(rule), books_of(rule)
-    whole = replace(source.whole(), bids=(("10", "1", "0", "x"),))
+    whole = replace(source.whole(), bids=(("10", "1", "0", "7"),))
     assert "Undecodable" not in kinds(books.replaced(whole, 1))
     assert rule == "whole" or "Undecodable" not in kinds(books.update(whole, 1))
 
