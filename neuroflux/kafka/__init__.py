@@ -1,1 +1,1 @@
-"""Kafka and the schema registry: clients, publisher, reader, decoder, commands."""
+"""Kafka and the schema registry: clients, publisher, reader, decoder, and publishing of commands."""

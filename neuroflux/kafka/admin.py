@@ -1,4 +1,4 @@
-"""What is asked of Kafka itself: topics to be made, rights to be given, and what there is of each partition."""
+"""Kafka administration: create topics, grant rights, and read committed offsets and the extents of partitions."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from neuroflux.records.topics import ALL, DELETE, Topic
 from neuroflux.runtime.settings import Settings
 
 RETENTION_MS = 24 * 3600 * 1000
-"""Of topics whose clean-up is ``delete`` alone, but for those of orders, which are kept."""
+"""Of topics with the clean-up policy ``delete``, except those of orders, which are kept forever."""
 RETENTION_BYTES = 4 << 30
-"""A partition of market data, at most."""
+"""The maximum size of a partition of market data."""
 
 
 async def create_topics(settings: Settings, replication: int = 1) -> None:
-    """Create every topic that is not there yet, with its partitions and clean-up.
+    """Create every missing topic, with its partitions and clean-up policy.
 
-    For a replay they keep everything: its records are as old as the recording.
+    For a replay, topics keep everything: their records are as old as the recording.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, **security(settings))
     await or_unreachable(admin.start(), settings.kafka, admin.close)
@@ -52,7 +52,7 @@ def _new_topic(topic: Topic, replication: int, for_ever: bool) -> NewTopic:
 
 
 class Granted(Protocol):
-    """That a principal may do an operation (``READ``, ``WRITE``) on a ``TOPIC`` or ``GROUP`` of this name."""
+    """The right of a principal to an operation (``READ``, ``WRITE``) on the ``TOPIC`` or ``GROUP`` of this name."""
 
     @property
     def principal(self) -> str: ...
@@ -69,11 +69,11 @@ class Granted(Protocol):
 
 _RESOURCES, _OPERATIONS = {"TOPIC": 2, "GROUP": 3}, {"READ": 3, "WRITE": 4}
 _LITERAL, _ALLOW = 3, 3
-"""Numbers of Kafka's protocol: org.apache.kafka.common.resource.ResourceType, acl.AclOperation and their like."""
+"""Numbers of Kafka's protocol: org.apache.kafka.common.resource.ResourceType, acl.AclOperation and so on."""
 
 
 async def grant(settings: Settings, rights: Iterable[Granted]) -> None:
-    """Give rights; again does nothing. Raises Unreachable, also for who may not give any."""
+    """Grant rights; repeating it has no effect. Raises Unreachable, also if our user may not grant rights."""
     client = AIOKafkaClient(bootstrap_servers=settings.kafka, **security(settings))
     try:
         await or_unreachable(client.bootstrap(), settings.kafka, client.close)
@@ -83,23 +83,23 @@ async def grant(settings: Settings, rights: Iterable[Granted]) -> None:
             answer = await client.send(client.get_random_node(), request)
             for code, text in answer.creation_responses:
                 if code:
-                    raise Unreachable(f"a right of {one.principal} was not taken: {text or for_code(code).__name__}")
+                    raise Unreachable(f"a right of {one.principal} was refused: {text or for_code(code).__name__}")
     finally:
         await client.close()
 
 
 async def committed(settings: Settings, group: str) -> dict[TopicPartition, int]:
-    """How far a group has come, a partition."""
+    """The committed offset of a group, by partition."""
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka, **security(settings))
     await or_unreachable(admin.start(), settings.kafka, admin.close)
     try:
-        return {place: told.offset for place, told in (await admin.list_consumer_group_offsets(group)).items()}
+        return {place: found.offset for place, found in (await admin.list_consumer_group_offsets(group)).items()}
     finally:
         await admin.close()
 
 
 async def extents(settings: Settings, topics: Iterable[Topic]) -> dict[str, dict[int, Extent]]:
-    """What there is of each partition, by topic."""
+    """The extent of each partition, by topic."""
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, **security(settings))
     await or_unreachable(consumer.start(), settings.kafka, consumer.stop)
     try:

@@ -1,14 +1,13 @@
-"""Batches of records as Kafka hands them out, bounded: one that can't be read, or is too much to unpack, stops nobody.
+"""Bounds for batches of records: one that can't be read, or is too large to decompress, does not stop its consumers.
 
-A broker bounds a batch by its compressed bytes: half a megabyte of gzip may be half a gigabyte of records, which
-aiokafka unpacks as a whole. And what aiokafka raises at a batch (a compression it has no library for, a header whose
-name is not UTF-8) it raises at every try, so that nobody could go on behind it. Here such a batch ends with one record
-in its place, at its last offset, whose value is ``Unread``: what was not read is told where records that can't be read
-are.
+A broker limits the compressed size of a batch: half a megabyte of gzip may be half a gigabyte of records, which
+aiokafka decompresses as a whole. And aiokafka raises the same error for a batch at every try (a compression without a
+library, a header whose name is not UTF-8), so that no consumer could get past it. Here such a batch ends with a
+substitute record at its last offset, whose value is ``Unread``: it is reported like any other unreadable record.
 
-A broker that unpacks (``compression.type=uncompressed``) would need the memory in place of us, and is one for all.
+A broker that decompresses (``compression.type=uncompressed``) would need that memory itself, for all clients.
 
-Importing this module bounds every consumer of this process; aiokafka has no other place for it
+Importing this module bounds every consumer of this process; aiokafka has no other hook for it
 (``aiokafka.consumer.fetcher`` of 0.14, which Faust's driver uses too).
 """
 
@@ -25,11 +24,11 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.memory_records import MemoryRecords
 
 MOST_BYTES: Final = 8 << 20
-"""Of a batch, unpacked: eight times what a broker takes of one that is not packed."""
+"""Of a decompressed batch: eight times the size that a broker accepts for an uncompressed one."""
 
 _LENGTH, _OVERHEAD = struct.Struct(">8xi"), 12
 _ATTRIBUTES, _HEAD = struct.Struct(">21xh"), 61
-"""Of record batches since Kafka 0.11. Source: Kafka's manual, "Record Batch"."""
+"""The layout of record batches since Kafka 0.11. Source: Kafka's manual, "Record Batch"."""
 _CODECS: Final = {1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
 _CODEC_MASK: Final = 7
 
@@ -37,13 +36,13 @@ log = logging.getLogger(__name__)
 
 
 class Unread(bytes):
-    """The value of a record that stands for others, which were not read."""
+    """The value of a substitute for records that were not read; ``why`` is the reason."""
 
     why: str
 
 
 class _StandIn(NamedTuple):
-    """What aiokafka reads of a record."""
+    """The fields of a record that aiokafka reads."""
 
     offset: int
     timestamp: int
@@ -55,7 +54,7 @@ class _StandIn(NamedTuple):
 
 
 class BoundedRecords:
-    """What one fetch brought of a partition, in the place of aiokafka's MemoryRecords."""
+    """The records of one fetch of a partition; replaces aiokafka's MemoryRecords."""
 
     def __init__(self, fetched: bytes) -> None:
         self._records: Any = MemoryRecords(fetched)
@@ -74,7 +73,7 @@ class BoundedRecords:
 
 
 class BoundedBatch:
-    """A batch whose records can be gone through without an error; all else is as aiokafka's says."""
+    """A batch whose iteration never raises; everything else is aiokafka's."""
 
     def __init__(self, batch: Any, raw: memoryview) -> None:
         self._batch, self._raw = batch, raw
@@ -86,27 +85,27 @@ class BoundedBatch:
         try:
             _check_size(self._raw)
             yield from self._batch
-        except Exception as error:  # noqa: BLE001  # whatever is wrong with it, it would be so at every try
+        except Exception as error:  # noqa: BLE001  # any error would be raised at every try
             yield self._stand_in(error)
 
     def _stand_in(self, error: Exception) -> _StandIn:
         first, last = self._batch.base_offset, self._batch.next_offset - 1
         value = Unread()
-        value.why = f"not all of the batch at offsets {first} to {last} was read: {error!r}"
+        value.why = f"the batch at offsets {first} to {last} was not read completely: {error!r}"
         log.error(value.why)
         return _StandIn(last, self._batch.max_timestamp, self._batch.timestamp_type, value)
 
 
 def _check_size(raw: memoryview) -> None:
-    """Raises ValueError for a batch that has too much to be unpacked, or is packed otherwise than with gzip."""
+    """Raises ValueError for a batch that is too large to decompress, or is not compressed with gzip."""
     codec = _ATTRIBUTES.unpack_from(raw)[0] & _CODEC_MASK
     if not codec:
         return
     if (name := _CODECS.get(codec, str(codec))) != "gzip":
-        raise ValueError(f"it is compressed with {name}, and only gzip is read")
+        raise ValueError(f"it is compressed with {name}; only gzip is supported")
     with GzipFile(fileobj=BytesIO(raw[_HEAD:])) as unpacking:
         if len(unpacking.read(MOST_BYTES + 1)) > MOST_BYTES:
-            raise ValueError(f"it has more than {MOST_BYTES >> 20} MiB when it is unpacked")
+            raise ValueError(f"it is larger than {MOST_BYTES >> 20} MiB when decompressed")
 
 
 fetcher.MemoryRecords = BoundedRecords

@@ -1,4 +1,4 @@
-"""What the clients of Kafka have in common: how they come in, how they leave, and what their errors mean."""
+"""What all Kafka clients share: authentication, start, stop, and the meaning of their errors."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from neuroflux.errors import Forbidden, NeuroFluxError, TooLarge, Unreachable
 from neuroflux.runtime.settings import Settings
 
 CLOSE_SECONDS = 10.0
-"""How long who leaves waits for a Kafka that does not answer."""
+"""Seconds to wait, on close, for a broker that does not respond."""
 
 log = logging.getLogger(__name__)
 
 
 def security(settings: Settings) -> dict[str, Any]:
-    """What a client of Kafka needs beside the address: nothing, or SCRAM, over TLS where the settings say so."""
+    """The client options for authentication: none, or SCRAM, with TLS if the settings say so."""
     if not settings.kafka_user:
         return {}
     return {
@@ -40,7 +40,7 @@ def security(settings: Settings) -> dict[str, Any]:
 
 
 async def or_unreachable(started: Awaitable[None], address: str, stop: Callable[[], Awaitable[None]]) -> None:
-    """Start a client; one that could not be started, or was cancelled meanwhile, is stopped."""
+    """Start a client; stop it if it can't be started or is cancelled meanwhile. Raises Unreachable or Forbidden."""
     try:
         await started
     except KafkaError as error:
@@ -52,13 +52,16 @@ async def or_unreachable(started: Awaitable[None], address: str, stop: Callable[
 
 
 async def stopped(stop: Coroutine[Any, Any, None]) -> bool:
-    """Whether a client of Kafka has stopped. Of a Kafka that is gone it waits without end, or ends as if cancelled."""
+    """Stop a client, and return whether it stopped in time.
+
+    If Kafka is down, aiokafka's own stop may never end, or end as if cancelled.
+    """
     stopping = asyncio.create_task(stop)
     await asyncio.wait({stopping}, timeout=CLOSE_SECONDS)
     if stopping.done() and not stopping.cancelled():
         stopping.result()
         return True
-    log.warning("Kafka does not answer: left without a goodbye")
+    log.warning("Kafka does not respond: the client was closed without a proper shutdown")
     stopping.cancel()
     await asyncio.gather(stopping, return_exceptions=True)
     return False
@@ -73,6 +76,7 @@ _FORBIDDEN = (
 
 
 def failure(error: KafkaError, what: str) -> NeuroFluxError:
+    """Our error for one of aiokafka's; ``what`` begins its text."""
     if isinstance(error, _FORBIDDEN):
         return Forbidden(f"{what}: not allowed: {error!r}")
     if isinstance(error, MessageSizeTooLargeError):

@@ -1,4 +1,4 @@
-"""Publish a command, and follow an order to its end: what the program and the façade have in common."""
+"""Publish commands, and follow an order to its end; used by the program and the façade."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ISSUER = "cli"
 
 
 def new_order_id() -> str:
-    """A UUIDv7: unique, and sorted by the time it was made."""
+    """A UUIDv7: unique, and sortable by creation time."""
     return str(uuid7())
 
 
@@ -30,7 +30,7 @@ def now() -> int:
 
 
 async def publish_command(settings: Settings, command: OrderCommand, codec: Codec | None = None) -> None:
-    """Write one command to ``orders.commands``; returns when Kafka has it. Raises Unreachable where nobody answers."""
+    """Write one command to ``orders.commands``; returns when Kafka has it. Raises Unreachable if Kafka is down."""
     async with Publisher(settings, codec or await load_codec(settings), client_id=ISSUER) as publisher:
         await publisher.write(COMMANDS, command)
 
@@ -43,15 +43,15 @@ async def publish_control(settings: Settings, kind: ControlKind, why: str) -> No
 
 
 async def cancel(settings: Settings, order_id: str) -> None:
-    """Ask for an order to be cancelled."""
+    """Request the cancellation of an order."""
     command = OrderCommand(order_id=order_id, kind=CommandKind.CANCEL, issued_by=ISSUER, issued_at=now())
     await publish_command(settings, command)
 
 
 async def place_and_follow(settings: Settings, command: OrderCommand) -> AsyncIterator[OrderEvent]:
-    """Publish an order and give every event of it, up to the one that ends it.
+    """Publish an order and yield its events, up to the one that ends it.
 
-    The order as a whole is told by events without a ``client_order_id``; those with one are of its legs.
+    Events without a ``client_order_id`` are of the order as a whole; those with one are of its legs.
     """
     codec = await load_codec(settings)
     async with Reader(settings, codec, (EVENTS,), start="end") as reader:

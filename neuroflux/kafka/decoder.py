@@ -1,4 +1,4 @@
-"""What aiokafka fetched, decoded to entries."""
+"""Decodes messages of aiokafka to entries."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from neuroflux.runtime.settings import Settings
 
 
 class Decoder:
-    """What aiokafka fetched to entries.
+    """Decodes messages of aiokafka to entries.
 
-    A schema that somebody else wrote with is asked of the registry, once a topic: it counts for records of the topic
-    under whose subject it is registered, and for no others.
+    An unknown schema is looked up in the registry, once per topic. It is valid only for records of the topic under
+    whose subject it is registered.
     """
 
     def __init__(self, settings: Settings, codec: Codec) -> None:
@@ -29,16 +29,16 @@ class Decoder:
 
     async def entries(self, fetched: Sequence[Any]) -> list[Entry]:
         decoded = self._entries(fetched)
-        asked = {one for entry in decoded if entry.error and (one := self._new(entry))}
-        if not asked:
+        new = {one for entry in decoded if entry.error and (one := self._new(entry))}
+        if not new:
             return decoded
-        for topic in {topic for topic, _ in asked}:
+        for topic in {topic for topic, _ in new}:
             await self._learning.learn(topic)
-        self._unknown |= {(topic.name, number) for topic, number in asked if not self._codec.knows(topic, number)}
+        self._unknown |= {(topic.name, number) for topic, number in new if not self._codec.knows(topic, number)}
         return self._entries(fetched)
 
     def entry(self, message: Any) -> Entry:
-        """By the schemas that are known."""
+        """Decode one message, with the known schemas only."""
         return self._entries((message,))[0]
 
     def _entries(self, fetched: Sequence[Any]) -> list[Entry]:
@@ -67,7 +67,7 @@ class Decoder:
             return None, str(malformed)
 
     def _new(self, entry: Entry) -> tuple[Topic, int] | None:
-        """The schema this record was written with, where it was never asked for."""
+        """The schema of this record, if it is unknown and was never looked up."""
         try:
             number = self._codec.schema_id(entry.raw)
         except MalformedFrame:

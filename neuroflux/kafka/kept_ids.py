@@ -1,7 +1,7 @@
-"""The ids of schemas as a home keeps them, so that who trades, and who stops trading, needs no registry for it.
+"""Schema ids stored in the home, so that trading, and stopping it, do not depend on the registry.
 
-An id counts for the text of the schema that it was given for, and for the registry that gave it. The same schema has
-another id after the registry was emptied: then the new one is written with, and records with the old one stay readable.
+An id is valid for the exact text of its schema, and for the registry that assigned it. After the registry was emptied,
+the same schema has a new id: records are written with the new one, and records with the old one stay readable.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from neuroflux.runtime.settings import Settings
 
 NAME = "schema-ids.json"
 MOST_IDS = 16
-"""Of one schema."""
+"""Maximum number of ids of one schema."""
 
 log = logging.getLogger(__name__)
 
 
 class KeptIds(Struct, frozen=True):
-    """``by_schema``: by the SHA-256 of topic and text, the ids, the newest first."""
+    """The stored ids; ``by_schema`` holds them newest first, by the SHA-256 of topic and schema text."""
 
     registry: str
     by_schema: dict[str, list[int]] = {}
@@ -36,9 +36,9 @@ class KeptIds(Struct, frozen=True):
     def ids(self, topic: Topic) -> list[int]:
         return self.by_schema.get(_called(topic), [])
 
-    def with_ids(self, told: Mapping[Topic, int]) -> KeptIds:
-        """The same with ids that the registry tells now."""
-        new = {_called(topic): [number, *self._others(topic, number)][:MOST_IDS] for topic, number in told.items()}
+    def with_ids(self, current: Mapping[Topic, int]) -> KeptIds:
+        """A copy with the registry's current ids."""
+        new = {_called(topic): [number, *self._others(topic, number)][:MOST_IDS] for topic, number in current.items()}
         return KeptIds(self.registry, self.by_schema | new)
 
     def _others(self, topic: Topic, number: int) -> list[int]:
@@ -50,7 +50,7 @@ def _called(topic: Topic) -> str:
 
 
 def kept_ids(settings: Settings) -> KeptIds:
-    """What this home keeps of this registry; nothing where there is no such file, or none that can be read."""
+    """The ids of this registry that are stored in this home; none if the file is missing or can't be read."""
     with suppress(OSError, msgspec.MsgspecError):
         kept = msgspec.json.decode(_path(settings).read_bytes(), type=KeptIds)
         if kept.registry == settings.registry and all(kept.by_schema.values()):
@@ -58,15 +58,15 @@ def kept_ids(settings: Settings) -> KeptIds:
     return KeptIds(settings.registry)
 
 
-def keep(settings: Settings, told: Mapping[Topic, int]) -> KeptIds:
-    """Add what the registry told, and give what is kept then. A home is not made for it, and none is needed."""
+def keep(settings: Settings, current: Mapping[Topic, int]) -> KeptIds:
+    """Store the registry's current ids, and return all stored ids. Without a home nothing is stored."""
     before = kept_ids(settings)
-    kept = before.with_ids(told)
+    kept = before.with_ids(current)
     if kept != before and settings.home.is_dir():
         try:
             write_private(_path(settings), msgspec.json.encode(kept))
         except OSError as error:
-            log.warning("the ids of the schemas are not kept: %s", error)
+            log.warning("the schema ids can't be stored: %s", error)
     return kept
 
 

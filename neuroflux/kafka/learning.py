@@ -1,4 +1,4 @@
-"""Schemas that others write a topic with, as they are registered under its subject."""
+"""Looks up the schemas that other programs use for a topic, as registered under its subject."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from neuroflux.runtime.settings import Settings
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 2.0
-"""Seconds that records wait for a registry which does not answer."""
+"""Seconds that records wait for a registry that does not respond."""
 PAUSE_SECONDS = 30.0
-"""Seconds for which it is not asked again then."""
+"""Seconds without another request after that."""
 MOST_VERSIONS = 100
-"""Of a subject. Ours have as many as their schemas have been changed."""
+"""Maximum number of versions read of a subject. Ours have one per change of their schema."""
 
 
 class Learning:
-    """Asks for what it has not seen of a subject: a thousand unknown ids cost one question, not a thousand."""
+    """Reads the new versions of a subject: a thousand unknown ids cost one lookup, not a thousand."""
 
     def __init__(self, settings: Settings, codec: Codec) -> None:
         self._address, self._codec = settings.registry, codec
@@ -31,7 +31,7 @@ class Learning:
         self._not_before = 0.0
 
     async def learn(self, topic: Topic) -> None:
-        """Let the codec know what is registered for a topic; what can't be had or used is logged, and passed over."""
+        """Add a topic's registered schemas to the codec; one that can't be read or used is logged and skipped."""
         if time.monotonic() < self._not_before:
             return
         try:
@@ -39,7 +39,7 @@ class Learning:
                 for version in await self._new_versions(registry, topic):
                     await self._learn(registry, topic, version)
         except NeuroFluxError as error:
-            log.warning("schemas of %s are not known: %s", topic.name, error)
+            log.warning("the schemas of %s can't be looked up: %s", topic.name, error)
             if isinstance(error, Unreachable):
                 self._not_before = time.monotonic() + PAUSE_SECONDS
 
@@ -54,4 +54,4 @@ class Learning:
         try:
             self._codec.learn(topic, number, text)
         except ValueError as error:
-            log.warning("records of %s written with schema %d are not read: %s", topic.name, number, error)
+            log.warning("records of %s with schema %d can't be read: %s", topic.name, number, error)

@@ -1,4 +1,4 @@
-"""Writes records to Kafka, and never waits for one: what comes while a batch is under way makes the next."""
+"""Writes records to Kafka without waiting for each: records published while a batch is in flight form the next one."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ BUFFER_RECORDS = 100_000
 
 @lru_cache(maxsize=16_384)
 def partition_of(key: bytes, partitions: int) -> int:
-    """Kafka's own: murmur2, as the Java client and aiokafka choose it."""
+    """The partition of a key by murmur2, as in the Java client and aiokafka."""
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 class _Lane:
-    """What waits for one partition: builders that are full, and the one that is being filled.
+    """The queue of one partition: full builders, and the one that is being filled.
 
-    One batch is in flight at a time, and what comes meanwhile makes the next: when it is quiet nothing waits, under
-    load batches grow by themselves.
+    One batch is in flight at a time, and records published meanwhile form the next: at low load nothing waits, at high
+    load batches grow automatically.
     """
 
     def __init__(self, publisher: Publisher, topic: str, partition: int) -> None:
@@ -84,10 +84,10 @@ class _Lane:
 
 
 class Publisher:
-    """Writes records; an async context manager that flushes when it is left without an error.
+    """Writes records; an async context manager that flushes on exit without an error.
 
     ``publish`` buffers and returns at once. A delivery that failed for good is raised by the next call of any method,
-    as Unreachable: nothing is lost in silence.
+    as Unreachable, so that no loss goes unnoticed.
     """
 
     def __init__(self, settings: Settings, codec: Codec, client_id: str = "neuroflux") -> None:
@@ -129,7 +129,7 @@ class Publisher:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.flush()
         except TimeoutError:
-            raise Unreachable(f"Kafka at {self._settings.kafka} did not take {self._pending} records") from None
+            raise Unreachable(f"Kafka at {self._settings.kafka} did not accept {self._pending} records") from None
 
     def publish(self, topic: Topic, record: Any, *, partition: int | None = None) -> None:
         """Buffer one record; call ``drain`` between frames."""
@@ -145,7 +145,7 @@ class Publisher:
         partition: int | None = None,
         at: int | None = None,
     ) -> None:
-        """Buffer bytes as they are: a dead letter. ``at`` is the record's timestamp in milliseconds, if not now."""
+        """Buffer bytes unchanged, such as a dead letter; ``at`` is the timestamp in milliseconds, if not now."""
         self._raise_failure()
         if partition is None:
             partition = partition_of(key or b"", topic.partitions)
@@ -156,20 +156,20 @@ class Publisher:
         lane.append(at, key, value, list(headers))
 
     async def write(self, topic: Topic, record: Any, *, partition: int | None = None) -> Place:
-        """Write one record and wait until every replica in sync has it; written once even when it had to be resent."""
+        """Write one record and wait until every in-sync replica has it; it is written once even if it is resent."""
         self._raise_failure()
         key = topic.key(record).encode()
         if partition is None:
             partition = partition_of(key, topic.partitions)
         value = self.codec.encode(topic, record)
         try:
-            told = await self.producer.send_and_wait(topic.name, value, key=key, partition=partition)
+            stored = await self.producer.send_and_wait(topic.name, value, key=key, partition=partition)
         except KafkaError as error:
-            raise failure(error, f"Kafka did not take a record of {topic.name}") from error
-        return Place(told.partition, told.offset)
+            raise failure(error, f"Kafka did not accept a record of {topic.name}") from error
+        return Place(stored.partition, stored.offset)
 
     async def write_all(self, records: Sequence[tuple[Topic, Any]]) -> None:
-        """Write several as ``write`` does, without waiting for one before the next; their order is kept."""
+        """Write several records like ``write``, without waiting between them; their order is kept."""
         self._raise_failure()
         encoded = [(topic, topic.key(one).encode(), self.codec.encode(topic, one)) for topic, one in records]
         try:
@@ -180,28 +180,28 @@ class Publisher:
             for one in sent:
                 await one
         except KafkaError as error:
-            raise failure(error, "Kafka did not take a record") from error
+            raise failure(error, "Kafka did not accept a record") from error
 
     @property
     def waiting(self) -> int:
-        """Records that were published and are not acknowledged."""
+        """The number of records that were published and are not acknowledged yet."""
         return self._pending
 
     async def drain(self) -> None:
-        """Return at once while little waits to be sent, else when less does."""
+        """Return when at most ``BUFFER_RECORDS`` records are waiting."""
         self._raise_failure()
         while self._pending > BUFFER_RECORDS:
             await self._taken()
 
     async def flush(self) -> None:
-        """Return when Kafka has everything that was published so far; what comes meanwhile is not waited for."""
+        """Return when Kafka has everything published before this call; later records are not waited for."""
         self._raise_failure()
         ends = [(lane, lane.published) for lane in self._lanes.values() if lane.delivered < lane.published]
         while any(lane.delivered < end for lane, end in ends):
             await self._taken()
 
     async def _taken(self) -> None:
-        """Return when Kafka has taken something more."""
+        """Return when Kafka has accepted another batch."""
         self._progress.clear()
         await self._progress.wait()
         self._raise_failure()

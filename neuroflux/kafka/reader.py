@@ -1,4 +1,4 @@
-"""Reads topics of Kafka in batches, in a group or alone."""
+"""Reads Kafka topics in batches, with or without a consumer group."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGE_FETCH_BYTES = 1 << 20
 
 Start = Literal["beginning", "end", "committed"]
 KeyFilter = Callable[[str, str], bool]
-"""Whether a record of this topic and key is to be decoded at all."""
+"""Whether a record with this topic and key is to be decoded."""
 Fetched = Mapping[TopicPartition, Sequence[Any]]
 Assigned = Callable[["Reader", set[TopicPartition]], Awaitable[None]]
 
@@ -62,7 +62,7 @@ class Reader:
         large_fetches: bool = False,
     ) -> None:
         if (group is None) == (start == "committed"):
-            raise UsageError("a reader goes on where its group committed, or starts at the beginning or the end")
+            raise UsageError("a reader resumes at its group's committed offsets, or starts at the beginning or the end")
         self._settings, self._topics, self._group, self._start = settings, topics, group, start
         self._decoder = Decoder(settings, codec)
         self._rebalance = _Rebalance(self, on_assign, on_revoke)
@@ -108,7 +108,7 @@ class Reader:
             await self.consumer._client.close()
 
     async def batches(self, max_records: int = 2000, timeout: float = 0.2) -> AsyncGenerator[list[Entry], None]:
-        """What has come, in the order of each partition; an empty list when nothing came for ``timeout`` seconds."""
+        """Batches in the order of each partition; an empty list if nothing arrived for ``timeout`` seconds."""
         while True:
             fetched = await self.fetch(max_records, timeout)
             yield await self._decoder.entries(
@@ -116,7 +116,7 @@ class Reader:
             )
 
     async def fetch(self, max_records: int = 2000, timeout: float = 0.2) -> Fetched:
-        """The same as aiokafka has it, neither decoded nor chosen."""
+        """The next batch as aiokafka returns it, neither decoded nor filtered."""
         fetched: Fetched = await self.consumer.getmany(timeout_ms=int(timeout * 1000), max_records=max_records)
         return fetched
 
@@ -124,7 +124,7 @@ class Reader:
         return self._key_filter is None or self._key_filter(message.topic, key_of(message))
 
     async def up_to(self, ends: Mapping[TopicPartition, int]) -> list[Entry]:
-        """Wait for every record before these offsets, a partition; what lies behind them stays to be read."""
+        """Wait for every record before these offsets, by partition; later records are read next."""
         found: list[Entry] = []
         while behind := [place for place, end in ends.items() if await self.consumer.position(place) < end]:
             fetched = await self.consumer.getmany(*behind, timeout_ms=200)
@@ -135,23 +135,25 @@ class Reader:
         return found
 
     async def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Tell the group where to go on: the offset of the next record to read, a partition."""
+        """Commit the group's position: the offset of the next record to read, by partition."""
         if not offsets:
-            return  # aiokafka takes it for a mistake
+            return  # aiokafka treats it as an error
         try:
             await self.consumer.commit(dict(offsets))
         except KafkaError as error:
-            raise Unreachable(f"Kafka did not take the offsets of {self._group}: {error!r}") from error
+            raise Unreachable(f"Kafka did not accept the offsets of {self._group}: {error!r}") from error
 
     async def seek_to_time(self, topic: Topic, time: int) -> None:
-        """Go on at what was written to a topic since then (µs), or at its end where nothing was. Without a group."""
+        """Continue with the records written to a topic since ``time`` (µs), or at its end if there are none. Only
+        without a group.
+        """
         places = [TopicPartition(topic.name, number) for number in range(topic.partitions)]
         found = await self.consumer.offsets_for_times(dict.fromkeys(places, max(time, 0) // 1000))
         for place in places:
             self.consumer.seek(place, self._ends[place] if found[place] is None else found[place].offset)
 
     async def caught_up(self) -> bool:
-        """Whether everything that was in the log when this reader started has been handed out."""
+        """Whether every record that existed when this reader started has been returned."""
         for partition, end in self._ends.items():
             if await self.consumer.position(partition) < end:
                 return False

@@ -1,4 +1,4 @@
-"""The schema registry over its Confluent API: register, look up, read what others registered."""
+"""The schema registry through its Confluent API: register schemas, and look them up."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from neuroflux.runtime.credentials import read_credentials
 from neuroflux.runtime.settings import Settings
 
 RETRY_SECONDS = 10.0
-"""Seconds that a registry which does not answer is asked again."""
+"""Seconds for which requests to a registry that does not respond are repeated."""
 KNOWN_IDS_SECONDS = 2.0
-"""Seconds that it may take where this home knows the ids: who stops trading waits for it."""
+"""The same if this home has all ids: a command that stops trading waits for it."""
 
 MOST_BYTES = 1 << 20
-"""Of one answer."""
+"""Maximum size of one answer."""
 MOST_WHY = 300
-"""Bytes of a refusal that are told."""
+"""Maximum bytes of a refusal that are quoted in our error."""
 
 _RECORDED = tuple(topic for topic in ALL if topic.record is not bytes)
 
 
 class Registry:
-    """One session with the registry; an async context manager. Raises Unreachable, and Refused for its own no.
+    """One session with the registry; an async context manager. Raises Unreachable, and Refused if it refuses a request.
 
-    ``retry_seconds``: seconds for which one that does not answer is asked again. ``login``: as whom to come, if any.
+    Requests are repeated for ``retry_seconds`` while it does not respond. ``login`` is the authentication, if any.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Registry:
         await self._session.close()
 
     async def register(self, topic: Topic) -> int:
-        """Register the topic's schema, BACKWARD from then on; the same schema again gives the same id."""
+        """Register the topic's schema, with BACKWARD compatibility from then on; the same schema has the same id."""
         subject = topic.subject
         body = {"schema": schema_text(topic), "schemaType": "AVRO"}
         answer = await self._request("POST", f"/subjects/{subject}/versions", body)
@@ -61,17 +61,17 @@ class Registry:
         return _id_in(answer)
 
     async def schema_id(self, topic: Topic) -> int:
-        """The id under which the topic's schema, as we have it, is registered."""
+        """The id under which our schema of the topic is registered."""
         body = {"schema": schema_text(topic), "schemaType": "AVRO"}
         return _id_in(await self._request("POST", f"/subjects/{topic.subject}", body))
 
     async def versions(self, topic: Topic) -> list[int]:
-        """The versions of a topic's subject, whoever registered them."""
+        """All versions of a topic's subject, including those of other programs."""
         answer = await self._request("GET", f"/subjects/{topic.subject}/versions")
         return [one for one in answer if isinstance(one, int)] if isinstance(answer, list) else []
 
     async def version(self, topic: Topic, version: int) -> tuple[int, str]:
-        """The id and the text of one of them."""
+        """The id and the text of one version."""
         answer = await self._request("GET", f"/subjects/{topic.subject}/versions/{version}")
         return _id_in(answer), str(answer.get("schema"))
 
@@ -98,7 +98,7 @@ class Registry:
                     raise Refused(f"the registry refused {method} {path}: {answer.status} {why}")
                 return json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise Refused(f"the registry at {self._address} answered {method} {path} with no JSON") from error
+            raise Refused(f"the registry at {self._address} answered {method} {path} without JSON") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Unreachable(
                 f"the registry at {self._address} does not answer: {error or type(error).__name__}"
@@ -108,7 +108,7 @@ class Registry:
 def _id_in(answer: object) -> int:
     number = answer.get("id") if isinstance(answer, dict) else None
     if not isinstance(number, int) or not 0 <= number < 1 << 32:
-        raise Refused("the registry answered with no id of a schema")
+        raise Refused("the registry answered without a schema id")
     return number
 
 
@@ -122,30 +122,31 @@ async def _bounded(answer: aiohttp.ClientResponse) -> bytes:
 
 
 async def register_schemas(settings: Settings) -> None:
-    """Register the schema of every topic; again does nothing. Raises Refused for one that breaks compatibility."""
+    """Register the schema of every topic; repeating it has no effect. Raises Refused for an incompatible schema."""
     async with Registry(settings.registry, login=_login(settings)) as registry:
         ids = await asyncio.gather(*(registry.register(topic) for topic in _RECORDED))
     keep(settings, dict(zip(_RECORDED, ids, strict=True)))
 
 
 def _login(settings: Settings) -> aiohttp.BasicAuth | None:
-    """The registry of a secure local stack is written to by one principal alone; any other asks nobody who he is."""
+    """The login for the registry of a secure local stack, where one principal may write; others need no login."""
     if not settings.kafka_user or not read_credentials(settings.home):
         return None
     return aiohttp.BasicAuth(settings.kafka_user, settings.kafka_password.get_secret_value())
 
 
 async def load_codec(settings: Settings) -> Codec:
-    """A codec with the registry's ids; what it does not tell is as this home has it, and then it is not waited for.
+    """A codec with the registry's ids, or those stored in this home where the registry gives none.
 
-    Asked once: a registry that goes later stops nobody. Raises Unreachable, or Refused, where neither knows an id.
+    The registry is queried once: a later outage has no effect. If the home has all ids, the wait is short. Raises
+    Unreachable or Refused if neither knows an id.
     """
     kept = kept_ids(settings)
     retry_seconds = KNOWN_IDS_SECONDS if all(map(kept.ids, _RECORDED)) else RETRY_SECONDS
     async with Registry(settings.registry, retry_seconds) as registry:
         answers = await asyncio.gather(*(_answer(registry, topic, retry_seconds) for topic in _RECORDED))
-    told = {topic: answer for topic, answer in zip(_RECORDED, answers, strict=True) if isinstance(answer, int)}
-    kept = keep(settings, told)
+    current = {topic: answer for topic, answer in zip(_RECORDED, answers, strict=True) if isinstance(answer, int)}
+    kept = keep(settings, current)
     for topic, answer in zip(_RECORDED, answers, strict=True):
         if not kept.ids(topic) and isinstance(answer, NeuroFluxError):
             raise answer
@@ -153,11 +154,11 @@ async def load_codec(settings: Settings) -> Codec:
 
 
 async def _answer(registry: Registry, topic: Topic, retry_seconds: float) -> int | NeuroFluxError:
-    """The id of a topic's schema, or why there is none."""
+    """The id of a topic's schema, or the error."""
     try:
         async with asyncio.timeout(retry_seconds):
             return await registry.schema_id(topic)
     except TimeoutError:
-        return Unreachable(f"the registry has not answered in {retry_seconds:.0f} s")
+        return Unreachable(f"the registry did not respond within {retry_seconds:.0f} s")
     except NeuroFluxError as error:
         return error

@@ -1,4 +1,4 @@
-"""Publishes what a run gives that can be made again, from where an earlier one was cut off."""
+"""Publishes the output of a reproducible run, continuing where an interrupted run ended."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from neuroflux.records.topics import Topic
 
 
 class Resumed:
-    """A run that always gives the same records in the same order passes over those that are ``existing`` already.
+    """A sink for a run that always publishes the same records in the same order: it skips the ``existing`` ones.
 
-    Set ``now`` to the time of what is taken: it is the time of the records that it causes, in the log too.
+    Set ``now`` to the time of the input that is being processed: it becomes the timestamp of its output in Kafka.
     """
 
     def __init__(self, publisher: Publisher, existing: Mapping[str, Mapping[int, Extent]]) -> None:
@@ -39,5 +39,5 @@ class Resumed:
         return published[partition] > self._existing[topic.name][partition].end
 
     def ends(self, topic: Topic) -> tuple[int, ...]:
-        """What each partition of a topic has, or will have, of what was given so far."""
+        """The number of records of each partition of a topic that were published so far, skipped ones included."""
         return tuple(self._published[topic.name][partition] for partition in range(topic.partitions))

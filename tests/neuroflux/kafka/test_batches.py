@@ -1,4 +1,4 @@
-"""Batches that are too much to unpack, or can't be read: what is behind them is, and what was not is told."""
+"""Batches that are too large to decompress or can't be read are reported, and records after them are read."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ GOOD: Record = (b"key", b"good", [("name", None)])
 
 
 def at(raw: bytearray, offset: int) -> bytes:
-    """The same batch where a broker has put it."""
+    """The same batch at the offset that a broker gave it."""
     return offset.to_bytes(8, "big") + raw[8:]
 
 
 def read(*batches: bytes) -> list[Any]:
-    """As aiokafka does, from the first to the last."""
+    """Iterate over all records, as aiokafka does."""
     records = BoundedRecords(b"".join(batches))
     return list(fetcher.PartitionRecords(PLACE, records, [], 0, None, None, True, fetcher.READ_UNCOMMITTED))
 
 
-def told(read: Sequence[Any]) -> list[tuple[int, bytes]]:
+def result(read: Sequence[Any]) -> list[tuple[int, bytes]]:
     return [(one.offset, one.value) for one in read]
 
 
@@ -39,15 +39,15 @@ def test_every_consumer_of_this_process_is_bounded() -> None:
 @pytest.mark.parametrize("codec", [0, GZIP])
 def test_normal_batches_are_unchanged(codec: int) -> None:
     found = read(at(batch([GOOD, (None, None, [])], codec), 0), at(batch([GOOD], codec), 2))
-    assert told(found) == [(0, b"good"), (1, None), (2, b"good")]
+    assert result(found) == [(0, b"good"), (1, None), (2, b"good")]
     assert (found[0].key, found[0].headers, found[1].key) == (b"key", (("name", None),), None)
 
 
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
-        (bomb(MOST_BYTES + 1), "more than 8 MiB"),
-        (bomb(500 << 20), "more than 8 MiB"),
+        (bomb(MOST_BYTES + 1), "larger than 8 MiB"),
+        (bomb(500 << 20), "larger than 8 MiB"),
         (sealed(batch([GOOD]), 4), "compressed with zstd"),
         (sealed(batch([GOOD]), 3), "compressed with lz4"),
         (sealed(batch([GOOD]), 2), "compressed with snappy"),
@@ -59,7 +59,7 @@ def test_normal_batches_are_unchanged(codec: int) -> None:
 )
 def test_a_batch_that_can_not_be_decompressed_is_reported_and_skipped(raw: bytearray, why: str) -> None:
     before, bad, behind = read(at(batch([GOOD]), 0), at(raw, 1), at(batch([GOOD]), 2))
-    assert told([before, behind]) == [(0, b"good"), (2, b"good")]
+    assert result([before, behind]) == [(0, b"good"), (2, b"good")]
     assert (bad.offset, bad.key, bad.value, bad.headers) == (1, None, b"", ())
     assert isinstance(bad.value, Unread)
     assert "offsets 1 to 1" in bad.value.why
@@ -83,6 +83,6 @@ def test_a_batch_of_exactly_the_bound_is_read() -> None:
 
 def test_records_before_an_unreadable_one_are_read() -> None:
     first, bad, behind = read(at(with_bad_header(GOOD), 0), at(batch([GOOD]), 2))
-    assert told([first, behind]) == [(0, b"good"), (2, b"good")]
+    assert result([first, behind]) == [(0, b"good"), (2, b"good")]
     assert bad.offset == 1
     assert "UnicodeDecodeError" in bad.value.why

@@ -1,4 +1,4 @@
-"""A process that is killed while it reads a record, as by a fault in C: what the next of its name does."""
+"""A process that is killed while it reads a record, as by a fault in C, and what its successor does."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ FIRST, DEADLY, OTHER = 1, 2, 3
 FETCHED = [ConsumerRecord(COMMANDS.name, 0, n, 0, 0, None, bytes([n]), None, 0, 1, ()) for n in (FIRST, DEADLY, OTHER)]
 KILLED = signal.SIGKILL
 READ = dict.fromkeys((FIRST, DEADLY, OTHER), "not in Confluent framing")
-PASSED_OVER = "it was not read: the process died at it 2 times"
+PASSED_OVER = "not decoded: it crashed the process 2 times"
 
 
 class _Dying(Codec):
-    """Takes its process with it at some records."""
+    """A codec that kills its process at some records."""
 
     def __init__(self, deadly: Collection[int]) -> None:
         super().__init__({COMMANDS.name: 1})
@@ -38,24 +38,24 @@ class _Dying(Codec):
 
 
 def run(home: Path, *deadly: int, name: str = "execution", later: bool = False) -> tuple[int, dict[int, str]]:
-    """By which signal a process ended that read all, and what it has told of each record."""
-    told = home / "told"
-    told.write_text("")
+    """The signal that ended a process which read all records, and what it reported of each."""
+    result = home / "told"
+    result.write_text("")
     if not (child := os.fork()):
         try:
-            _read_all(Settings(home=home, instance=name), deadly, told)
+            _read_all(Settings(home=home, instance=name), deadly, result)
             if later:
                 os.kill(os.getpid(), KILLED)
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
-    lines = (line.partition(" ") for line in told.read_text().splitlines())
+    lines = (line.partition(" ") for line in result.read_text().splitlines())
     return os.WTERMSIG(status), {int(offset): error for offset, _, error in lines}
 
 
-def _read_all(settings: Settings, deadly: Collection[int], told: Path) -> None:
+def _read_all(settings: Settings, deadly: Collection[int], result: Path) -> None:
     entries = asyncio.run(Decoder(settings, _Dying(deadly)).entries(FETCHED))
-    told.write_text("\n".join(f"{entry.offset} {entry.error}" for entry in entries))
+    result.write_text("\n".join(f"{entry.offset} {entry.error}" for entry in entries))
 
 
 def test_a_record_that_crashed_the_process_twice_is_reported_and_skipped_for_good(tmp_path: Path) -> None:

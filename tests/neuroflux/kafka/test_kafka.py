@@ -1,4 +1,4 @@
-"""Publisher and Reader on a real Kafka: places, partitions, order, groups, schemas of others, topics as declared."""
+"""Publisher and Reader on a real Kafka: places, partitions, order, groups, foreign schemas, declared topics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.conftest import RunningStack
 
 pytestmark = pytest.mark.stack
 
-RETRY_SECONDS = 30
+TIMEOUT_SECONDS = 30
 NOBODYS_SCHEMA = 2_000_000_000
 FEW_SECONDS = 3.0
 
@@ -48,7 +48,7 @@ async def codec(settings: Settings) -> Codec:
 
 @pytest.fixture
 def own() -> str:
-    """What this test's records are known by."""
+    """The key of this test's records."""
     return f"T{uuid.uuid4().hex}"
 
 
@@ -61,9 +61,9 @@ def status(exchange: str, number: int) -> ExchangeStatus:
 
 
 async def until(reader: Reader, mine: Callable[[Entry], bool], count: int) -> list[Entry]:
-    """The first records of this test, so many."""
+    """The first ``count`` records of this test."""
     found: list[Entry] = []
-    async with asyncio.timeout(RETRY_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         async for batch in reader.batches():
             found += filter(mine, batch)
             if len(found) >= count:
@@ -100,7 +100,7 @@ async def test_a_flush_waits_for_nothing_that_comes_after_it(settings: Settings,
     async with Publisher(settings, codec) as publisher:
         publisher.publish(QUOTES, quote(f"{own}/USD"))
         others = asyncio.create_task(go_on(publisher))
-        async with asyncio.timeout(RETRY_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await publisher.flush()
         assert publisher.waiting, "something was on its way all the time"
         others.cancel()
@@ -126,16 +126,16 @@ async def test_a_key_has_the_same_partition_as_with_other_clients(settings: Sett
 
 def _partitions_by_librdkafka(settings: Settings, codec: Codec, markets: list[str]) -> dict[str, int]:
     producer = Producer({"bootstrap.servers": settings.kafka, "partitioner": "murmur2_random"})
-    told: dict[str, int] = {}
+    outcome: dict[str, int] = {}
 
     def delivered(error: Any, message: Any) -> None:
         assert error is None
-        told[message.key().decode()] = message.partition()
+        outcome[message.key().decode()] = message.partition()
 
     for market in markets:
         producer.produce(QUOTES.name, codec.encode(QUOTES, quote(market)), key=market.encode(), on_delivery=delivered)
-    assert producer.flush(RETRY_SECONDS) == 0
-    return told
+    assert producer.flush(TIMEOUT_SECONDS) == 0
+    return outcome
 
 
 async def test_bytes_that_are_not_a_record_are_read_with_the_reason(settings: Settings, codec: Codec, own: str) -> None:
@@ -186,7 +186,7 @@ async def test_a_thousand_unknown_schemas_cost_one_lookup(settings: Settings, co
 
 
 def newer_quotes(field: str) -> str:
-    """The schema of quotes with a text behind it."""
+    """The schema of quotes with an additional text field."""
     newer = json.loads(schema_text(QUOTES))
     newer["fields"].append({"name": field, "type": "string", "default": ""})
     return json.dumps(newer)
@@ -226,7 +226,7 @@ async def test_from_the_beginning_until_caught_up(settings: Settings, codec: Cod
         for number in range(20):
             publisher.publish(STATUS, status(own, number))
     read: list[float] = []
-    async with Reader(settings, codec, (STATUS,), start="beginning") as reader, asyncio.timeout(RETRY_SECONDS):
+    async with Reader(settings, codec, (STATUS,), start="beginning") as reader, asyncio.timeout(TIMEOUT_SECONDS):
         assert not await reader.caught_up()
         async for batch in reader.batches(max_records=7):
             read += [entry.record.value for entry in batch if entry.key == own]
@@ -249,7 +249,7 @@ async def test_records_rejected_by_the_key_filter_are_skipped(settings: Settings
 
 async def test_large_fetches_return_records_together_and_soon(settings: Settings, codec: Codec, own: str) -> None:
     reader = Reader(settings, codec, (QUOTES,), start="end", large_fetches=True)
-    async with Publisher(settings, codec) as publisher, reader, asyncio.timeout(RETRY_SECONDS):
+    async with Publisher(settings, codec) as publisher, reader, asyncio.timeout(TIMEOUT_SECONDS):
         trickling = asyncio.create_task(trickle(publisher, own, 100))
         sizes: list[int] = []
         async for batch in reader.batches():
@@ -263,7 +263,7 @@ async def test_large_fetches_return_records_together_and_soon(settings: Settings
 
 
 async def trickle(publisher: Publisher, market: str, count: int) -> float:
-    """Write quotes one after another; how many seconds that took."""
+    """Write quotes one after another; returns the seconds that took."""
     began = time.monotonic()
     for sequence in range(count):
         await publisher.write(QUOTES, quote(market, sequence))
@@ -289,11 +289,13 @@ async def test_topics_are_made_once_and_as_declared(settings: Settings) -> None:
 
 def _declared(settings: Settings) -> tuple[dict[str, int], dict[str, set[str]]]:
     admin = AdminClient({"bootstrap.servers": settings.kafka})
-    topics = admin.list_topics(timeout=RETRY_SECONDS).topics
+    topics = admin.list_topics(timeout=TIMEOUT_SECONDS).topics
     asked = admin.describe_configs([ConfigResource("topic", topic.name) for topic in ALL])
-    told = {resource.name: future.result(RETRY_SECONDS)["cleanup.policy"].value for resource, future in asked.items()}
+    outcome = {
+        resource.name: future.result(TIMEOUT_SECONDS)["cleanup.policy"].value for resource, future in asked.items()
+    }
     partitions = {topic.name: len(topics[topic.name].partitions) for topic in ALL}
-    return partitions, {name: set(policy.split(",")) for name, policy in told.items()}
+    return partitions, {name: set(policy.split(",")) for name, policy in outcome.items()}
 
 
 async def test_a_kafka_that_is_down_is_unreachable(settings: Settings, codec: Codec) -> None:
@@ -311,7 +313,7 @@ async def test_a_kafka_that_is_down_is_unreachable(settings: Settings, codec: Co
 async def test_a_reader_whose_opening_is_cancelled_leaves_nothing_open(settings: Settings, codec: Codec) -> None:
     reader = Reader(settings, codec, (QUOTES,), start="end")
     opening = asyncio.create_task(reader.__aenter__())
-    async with asyncio.timeout(RETRY_SECONDS):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while not hasattr(reader, "consumer") or not reader.consumer.assignment():  # noqa: ASYNC110  # aiokafka tells nobody
             await asyncio.sleep(0)
     opening.cancel()

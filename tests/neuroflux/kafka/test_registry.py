@@ -1,4 +1,4 @@
-"""Where the ids of schemas come from: the registry, and where it says nothing of use, what the home keeps."""
+"""The source of schema ids: the registry, or the ids stored in the home if the registry gives none."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def answering(settings: Settings, answer: Answer) -> AsyncIterator[None]:
-    """A registry that answers everything with this."""
+    """A registry that answers every request with this."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app, handler_cancellation=True)
@@ -199,7 +199,7 @@ def test_no_home_is_created_for_the_ids(settings: Settings) -> None:
 @pytest.mark.parametrize("answer", USELESS.values(), ids=USELESS)
 async def test_an_invalid_answer_about_versions_raises_our_error(settings: Settings, answer: Answer) -> None:
     async with answering(settings, answer), Registry(settings.registry, 0.3) as registry:
-        told: Any = []
+        result: Any = []
         with suppress(NeuroFluxError):
-            told = await registry.versions(QUOTES)
-        assert told == []
+            result = await registry.versions(QUOTES)
+        assert result == []
