@@ -1,4 +1,4 @@
-"""The wall clock, for the shells; the core is given the time."""
+"""The wall clock, for code that does I/O; pure code gets the time as an argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The passwords of a secure local stack: one file in its home, made once, that only its owner can read."""
+"""The passwords of a secure local stack: one file in its home, created once, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def credentials_path(home: Path) -> Path:
 
 
 def check_private(path: Path) -> None:
-    """Raise UsageError where others than its owner may do anything with a file."""
+    """Raise UsageError if anyone but the owner has access to a file."""
     if path.stat().st_mode & OTHERS:
         raise UsageError(f"{path} holds secrets and is open to others: chmod 600 {path}")
 
@@ -36,7 +36,7 @@ def read_credentials(home: Path) -> Mapping[str, str]:
 
 
 def make_credentials(home: Path, principals: Iterable[str]) -> Mapping[str, str]:
-    """Those that are there, with new ones for who has none."""
+    """The existing passwords, with new ones for principals without one."""
     known = dict(read_credentials(home))
     missing = {name: secrets.token_urlsafe(24) for name in principals if name not in known}
     if missing:
@@ -45,7 +45,7 @@ def make_credentials(home: Path, principals: Iterable[str]) -> Mapping[str, str]
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that its owner alone may read: as a whole, whoever else writes it at the same time."""
+    """Write a file that only its owner may read, atomically, even with several writers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:

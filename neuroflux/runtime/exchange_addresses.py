@@ -1,4 +1,4 @@
-"""What is wrong with where an exchange is to be reached: in clear, or at a testnet and at the real one at once."""
+"""Checks of the exchanges' addresses: not unencrypted, and not of the real exchange and the testnet at once."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from neuroflux.runtime.hosts import LOOPBACK
 YES: Final = frozenset({"1", "true", "yes", "on", "y", "t"})
 NO: Final = frozenset({"0", "false", "no", "off", "n", "f", ""})
 _PLAIN: Final = {"REST_URL": "http", "WS_URL": "ws"}
-"""The scheme that says all in clear, by what is set; the other is the same with an ``s``."""
+"""The unencrypted scheme by setting; the encrypted one is the same with an ``s``."""
 
 
 def is_yes(variable: str, text: str) -> bool:
-    """Read a yes or no; raises UsageError for what is neither: a no that was meant as a yes would cost money."""
+    """Read a yes or no; raises UsageError for anything else, as a misread yes could cost money."""
     word = text.strip().lower()
     if word not in YES | NO:
-        raise UsageError(f"{variable}: {text!r} is no yes or no; 1, true, yes and on are yes, 0, false, no and off no")
+        raise UsageError(f"{variable}: {text!r} is neither yes (1, true, yes, on) nor no (0, false, no, off)")
     return word in YES
 
 
 def address_fault(exchange_id: str, is_testnet: bool, given: Mapping[str, str], sim: str) -> str:
-    """What is wrong with the addresses that are set, by ``REST_URL`` and ``WS_URL``; "" where nothing is.
+    """The fault of the addresses that are set, by ``REST_URL`` and ``WS_URL``, or "".
 
-    ``sim`` is where the exchanges that run here are: theirs may be in clear in any network.
+    ``sim`` is the simulator's address, which may be unencrypted in any network.
     """
     for name, address in given.items():
         if fault := _fault(exchange_id, is_testnet, name, address, urlsplit(sim).netloc):
@@ -38,9 +38,9 @@ def address_fault(exchange_id: str, is_testnet: bool, given: Mapping[str, str], 
 def _fault(exchange_id: str, is_testnet: bool, name: str, address: str, sim: str) -> str:
     parts, plain = urlsplit(address), _PLAIN[name]
     if parts.scheme not in (plain, f"{plain}s") or not parts.hostname:
-        return f"{address!r} is no address that begins with {plain}s://"
+        return f"{address!r} is not an address that begins with {plain}s://"
     if parts.scheme == plain and parts.hostname not in LOOPBACK and parts.netloc != sim:
-        return f"{address!r} is in clear: orders and keys need {plain}s://"
+        return f"{address!r} is not encrypted: orders and keys need {plain}s://"
     on, testnet = exchange(exchange_id), f"NEUROFLUX_{exchange_id.upper()}_TESTNET"
     others = (on.REST_URL, on.WS_URL, on.PRIVATE_WS_URL) if is_testnet else on.TESTNET
     if parts.hostname not in {urlsplit(one).hostname for one in others}:

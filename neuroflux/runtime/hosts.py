@@ -1,4 +1,4 @@
-"""What this machine is called by those that run on it."""
+"""The names and addresses of this machine's loopback interface."""
 
 from typing import Final
 

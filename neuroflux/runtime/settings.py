@@ -1,4 +1,4 @@
-"""What a user can set: environment variables, or a ``.env`` file, all beginning with ``NEUROFLUX_``."""
+"""The settings: environment variables, or a ``.env`` file, all beginning with ``NEUROFLUX_``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from neuroflux.runtime.exchange_addresses import address_fault, is_yes
 
 ENV_FILE = ".env"
 TRADER, READER = "trader", "reader"
-"""As whom a person comes to Kafka and to ClickHouse of a secure local stack."""
+"""The users with which a person logs in to Kafka and to ClickHouse of a secure local stack."""
 _SECRET = ("_SECRET_KEY", "_PASSPHRASE", "_PASSWORD")
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -29,7 +29,7 @@ Names = Annotated[tuple[str, ...], NoDecode]
 
 _EMPTY_IS_NONE = BeforeValidator(lambda given: None if given == "" else given)
 UsdLimit = Annotated[float | None, Field(gt=0, allow_inf_nan=False), _EMPTY_IS_NONE]
-"""A limit that somebody sets; None, or an empty variable, leaves the one that holds anyway."""
+"""A limit set by the user; None, or an empty variable, keeps the default."""
 
 
 class Settings(BaseSettings):
@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     registry: str = "http://127.0.0.1:8081/apis/ccompat/v7"
     clickhouse: str = "clickhouse://127.0.0.1:9000/neuroflux"
     clickhouse_http: str = Field(default_factory=lambda given: _http_beside(given["clickhouse"]))
-    """Where ClickHouse is asked over HTTP; if nothing else is said, the usual port of the same host."""
+    """ClickHouse's HTTP address; by default the usual port of the same host."""
     sim: str = "http://127.0.0.1:8900"
     exchanges: Names = EXCHANGE_IDS
     markets: Names = ()
@@ -52,14 +52,14 @@ class Settings(BaseSettings):
     kafka_tls: bool = False
     max_notional_usd: UsdLimit = None
     max_daily_loss_usd: UsdLimit = None
-    """In place of those of ``ORDER_LIMITS`` and, where orders go to a real exchange, of ``LIVE_ORDER_LIMITS``."""
+    """These replace those of ``ORDER_LIMITS`` and, for orders on a real exchange, of ``LIVE_ORDER_LIMITS``."""
     recording: Path | None = None
-    """What ``record`` writes, and ``replay`` runs through again."""
+    """The file that ``record`` writes and ``replay`` reads."""
     replay_speed: float = Field(default=0.0, ge=0)
-    """1 is as fast as it came, 2 twice as fast, 0 as fast as it goes."""
+    """1 is the original speed, 2 twice as fast, 0 as fast as possible."""
     instance: str = ""
-    """What a stage is called among those that share its work, the same after each restart: its group then gives it its
-    partitions back at once, instead of waiting until it counts as dead. No two that run may have one name."""
+    """The name of this process among those that share a stage's work, constant over restarts: its group then returns
+    its partitions at once, instead of waiting until it is considered dead. No two running processes may share one."""
 
     @field_validator("exchanges", "markets", mode="before")
     @classmethod
@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         return Keys(key, secret, subaccount, self.testnet(exchange_id), passphrase)
 
     def testnet(self, exchange_id: str) -> bool:
-        """Whether the exchange's testnet is meant: its addresses, unless others are set, and its signatures."""
+        """Whether the exchange's testnet is used: its addresses, unless others are set, and its signatures."""
         return is_yes(f"NEUROFLUX_{exchange_id.upper()}_TESTNET", _exchange_variable(exchange_id, "TESTNET"))
 
     def rest_url(self, exchange_id: str) -> str:
@@ -97,11 +97,11 @@ class Settings(BaseSettings):
         return _exchange_variable(exchange_id, "WS_URL") or self._addresses(exchange_id)[2]
 
     def is_simulated(self, exchange_id: str) -> bool:
-        """Whether its address is that of the exchanges that run here."""
+        """Whether its address is that of the simulator."""
         return f"{self.rest_url(exchange_id)}/".startswith(f"{self.sim.rstrip('/')}/")
 
     def order_limits(self, *, live: bool) -> dict[str, float]:
-        """``ORDER_LIMITS`` with what is set; ``live`` where an order goes to a real exchange."""
+        """``ORDER_LIMITS`` with the user's own limits; ``live`` if orders are sent to a real exchange."""
         chosen = {"max_notional_usd": self.max_notional_usd, "max_daily_loss_usd": self.max_daily_loss_usd}
         own = {name: limit for name, limit in chosen.items() if limit is not None}
         return (LIVE_ORDER_LIMITS if live else ORDER_LIMITS) | own
@@ -125,12 +125,12 @@ def _exchange_variable(exchange_id: str, name: str) -> str:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the settings; raises UsageError that names the variable that makes no sense, or a file that is too open.
+    """Read the settings; raises UsageError that names an invalid variable, or a file with too open permissions.
 
-    Of the exchanges that are followed no address may be in clear, or of the testnet beside the real one.
+    No address of a followed exchange may be unencrypted, or mix the testnet with the real exchange.
 
-    Who names no user of Kafka, and can read the credentials of the local stack in its home, is its trader, and reads
-    its ClickHouse.
+    Without a Kafka user in the settings, and with a secure local stack in the home, the stack's trader and reader are
+    used for Kafka and ClickHouse.
     """
     _check_env_file()
     try:
@@ -150,7 +150,7 @@ def _person(settings: Settings, passwords: Mapping[str, str]) -> dict[str, objec
 
 
 def with_user(url: str, user: str, password: str) -> str:
-    """The same address for who comes under this name; whoever else it names is left out."""
+    """The same address with this user and password, in place of any it contains."""
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
     return parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{place}").geturl()
@@ -165,14 +165,14 @@ def _check_addresses(settings: Settings) -> None:
 
 
 def _check_env_file() -> None:
-    """A file with secrets is its owner's alone."""
+    """A file with secrets must be accessible to its owner only."""
     file = Path(ENV_FILE)
     if any(value and name.endswith(_SECRET) for name, value in dotenv_values(file).items()):
         check_private(file)
 
 
 def port_of(address: str) -> int:
-    """The port of ``host:port`` or of a URL; raises UsageError where it has none."""
+    """The port of ``host:port`` or of a URL; raises UsageError if it has none."""
     port = urlsplit(address if "//" in address else f"//{address}").port
     if port is None:
         raise UsageError(f"{address!r} names no port")

@@ -1,4 +1,4 @@
-"""How a stage runs as a process: by name, on uvloop, until SIGTERM or SIGINT, with one clear line when it can't."""
+"""Runs a stage as a process: by name, on uvloop, until SIGTERM or SIGINT, with a one-line message on failure."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from neuroflux.errors import NeuroFluxError, UsageError
 from neuroflux.runtime.settings import Settings, load_settings
 
 COLLECTED_AT = 250_000
-"""Objects that may hold others, made and not gone, at which cycles are looked for: more than the warehouse gathers.
-Python's own is 700.
+"""The number of live container objects that starts a garbage collection: more than the warehouse accumulates. Python's
+default is 700.
 """
 
 Main = Callable[[Settings], Awaitable[None]]
@@ -36,7 +36,7 @@ def run_stage(package: str, stages: Mapping[str, Main]) -> None:
 
 
 def _chosen(package: str, stages: Mapping[str, Main]) -> Main:
-    """A package of one stage names it "": then the command line has no word."""
+    """The stage named on the command line; the only stage of a package has the name "" and no argument."""
     name = " ".join(sys.argv[1:])
     if name not in stages:
         raise UsageError(f"python -m {package} {'|'.join(stages)}")
@@ -44,9 +44,9 @@ def _chosen(package: str, stages: Mapping[str, Main]) -> Main:
 
 
 def spare_collector() -> None:
-    """Look for cycles seldom, and not among what was imported: that stays, and takes 10 to 20 ms to look through.
+    """Collect garbage rarely, and not among imported objects: these are permanent, and scanning them takes 10 to 20 ms.
 
-    Ticks come by the thousand, hold no cycles, and are gone when they are counted.
+    Ticks arrive by the thousand, contain no cycles, and are freed by reference counting.
     """
     gc.freeze()
     gc.set_threshold(COLLECTED_AT)
