@@ -1,1 +1,1 @@
-"""Topics to topics, with Faust."""
+"""Stream processors from topics to topics, with Faust."""

@@ -1,4 +1,4 @@
-"""``python -m streams [replay]``: one worker of all stream processors, until it is told to stop."""
+"""``python -m streams [replay]``: one worker of all stream processors, until it is stopped."""
 
 from __future__ import annotations
 

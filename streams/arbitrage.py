@@ -16,7 +16,7 @@ TOPICS = (QUOTES, BOOKS)
 
 
 class ArbitrageStream:
-    """Writes the dead letters of books; those of quotes are written by the prices, which read them too."""
+    """Publishes arbitrage signals, and dead letters of books; those of quotes are published by ``PriceStream``."""
 
     def __init__(self, reference: Reference, sink: Sink) -> None:
         self._arbitrage, self._sink = Arbitrage(reference, thresholds_of(ARBITRAGE_THRESHOLDS)), sink

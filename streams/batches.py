@@ -1,18 +1,18 @@
-"""A Faust transport whose messages are batches: what one fetch brought of one topic.
+"""A Faust transport whose messages are batches: the records of one topic that one fetch returned.
 
-The cost of Faust is a message's, in its conductor, stream and acknowledgement; so a message carries many records, of
-every partition that the fetch brought.
+Faust's overhead is per message, in its conductor, stream and acknowledgement; so a message carries many records, of all
+partitions in the fetch.
 
-Offsets. Faust commits by runs of acknowledged offsets. What lies between two messages it takes for a gap that was
-never sent, and fills the gap up to and with the message behind it, processed or not (``Consumer._add_gap``,
-``_new_offset``); and after a rebalance it drops what lies before the last message it read, committed or not
-(``_drain_messages``). With batches neither may happen, so the books are kept here: the batches with records of a
-partition wait in the order in which they were handed out, and what may be committed is the end of the last one before
-the first that is not done. Nothing is a gap, nothing is dropped, and what is read again is processed again.
+Offsets. Faust commits consecutive acknowledged offsets. It takes offsets between two messages for a gap that was never
+sent, and fills the gap up to and including the next message, processed or not (``Consumer._add_gap``, ``_new_offset``).
+After a rebalance it drops messages before the last one that it read, committed or not (``_drain_messages``). Neither is
+correct for batches, so the bookkeeping is done here: for each partition, the batches with its records are queued in the
+order of their delivery, and the offset to commit is the end of the last batch before the first unacknowledged one.
+There are no gaps, nothing is dropped, and records that are read again are processed again.
 
-A batch is of one generation of the group. After a rebalance each partition is read anew from what was committed, so
-a batch of an older generation is not processed, and its acknowledgement changes nothing. The generation is noted in
-the thread that fetches, where a rebalance can't come between the records and the note.
+A batch belongs to one generation of the group. After a rebalance each partition is read again from its committed
+offset, so a batch of an older generation is not processed, and its acknowledgement has no effect. The generation is
+read in the fetching thread, where no rebalance can occur between the fetch and that.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from faust.types.tuples import ack_lock
 
 SCHEME = "batches"
 FETCH_WAIT_MS = 50
-"""How long a fetch that finds nothing waits for something."""
+"""How long the broker may hold a fetch while there are no records."""
 
 
 class Payload:
-    """The records of a batch as they came, and what the first to decode them made of them."""
+    """The raw records of a batch, and their entries once the first agent has decoded them."""
 
     __slots__ = ("entries", "records")
 
@@ -41,8 +41,11 @@ class Payload:
 
 
 class Batch(NamedTuple):
-    """What Faust reads of a Kafka record, holding many. Its place is the last one's of the first of its partitions;
-    ``ends`` has the last of each.
+    """A message that carries many records, with the fields that Faust reads of a Kafka record.
+
+    Its partition and offset are those of the last record of its first partition; ``ends`` holds the last offset of each
+    partition. A batch with the offsets 5 to 7 of partition 0 and 3 to 9 of partition 1 has partition 0, offset 7 and
+    ends 7 and 9.
     """
 
     topic: str
@@ -61,7 +64,7 @@ class Batch(NamedTuple):
 
 
 def packed(fetched: Mapping[Any, list[Any]], generation: int) -> Batch:
-    """What was fetched of one topic, by partition."""
+    """The batch of the records fetched of one topic, by partition."""
     records = [record for few in fetched.values() for record in few]
     ends = {tp: few[-1].offset for tp, few in fetched.items()}
     tp, few = next(iter(fetched.items()))
@@ -72,18 +75,21 @@ def packed(fetched: Mapping[Any, list[Any]], generation: int) -> Batch:
 
 
 class _Nothing(dict[Any, Any]):
-    """Faust's memory of what it read last, which makes it see gaps and drop messages: it never remembers."""
+    """Replaces Faust's memory of the last read offsets, by which it detects gaps and drops messages; always empty."""
 
     def __getitem__(self, _: Any) -> None:
         return None
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):
-    """Fetches, and packs what a fetch brought of each topic."""
+    """Fetches records, and packs those of each topic into a batch."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
-        """Faust lets a fetch wait for 1.5 s; it is of the partitions whose records have all been handed out, and one
-        that is handed out meanwhile has to wait for it."""
+        """A consumer with a short fetch wait.
+
+        Faust's default is 1.5 s. A fetch covers the partitions whose records were all delivered, and a partition that
+        is delivered meanwhile has to wait for it.
+        """
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
@@ -99,7 +105,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
 
 class BatchConsumer(driver.Consumer):
-    """Hands out batches, and commits them in their order."""
+    """Delivers batches, and commits them in order."""
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -110,7 +116,7 @@ class BatchConsumer(driver.Consumer):
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
 
     def _to_message(self, tp: Any, record: Batch) -> Any:
-        """Faust asks for the message just before it hands it out."""
+        """Faust calls this just before it delivers the message."""
         message = super()._to_message(tp, record)
         message.generation_id = record.generation
         if record.generation == self.app.consumer_generation_id:
@@ -119,7 +125,7 @@ class BatchConsumer(driver.Consumer):
         return message
 
     def ack(self, message: Any) -> bool:
-        """Every agent that got the batch is done with it."""
+        """Acknowledge a batch; called when every agent that received it has processed it."""
         with ack_lock:
             first, message.acked = not message.acked, True
             self._unacked_messages.discard(message)
@@ -129,7 +135,7 @@ class BatchConsumer(driver.Consumer):
         return (tp for tp in self._handed if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: Any) -> int | None:
-        """The offset behind the last batch before the first that is not done; None where the first is not."""
+        """The offset after the last batch before the first unacknowledged one; None if that is the first."""
         handed, new = self._handed[tp], None
         while handed and handed[0][0].acked:
             new = handed.popleft()[1] + 1
@@ -137,7 +143,7 @@ class BatchConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
         await super().on_partitions_revoked(revoked)
-        self._handed.clear()  # all are revoked, and each that comes back is read anew
+        self._handed.clear()  # all are revoked, and each one that is assigned again is read from its committed offset
 
 
 class Transport(driver.Transport):

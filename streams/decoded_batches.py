@@ -1,4 +1,4 @@
-"""Batches as entries, decoded once for all agents that read them."""
+"""Decodes batches to entries, once for all agents that read them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from streams.batches import Payload
 
 
 class Decoded(faust.Schema[Any, Any]):
-    """What an agent gets of a batch: a list of entries."""
+    """A Faust schema by which an agent receives a batch as a list of entries."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """exchange.status, orders.events → exchange.health: on every change, and every few seconds.
 
-What happened to the exchanges has one partition, so one worker at a time tells their health. It makes its state by
-reading what happened in the last 24 hours from the log, which gives back the channels and the uptime exactly, and
-reads on from there. What became of orders is spread over partitions, so every worker follows it without a group.
+``exchange.status`` has one partition, so one worker at a time publishes health. It builds its state from the records of
+the last 24 hours, which restores the channels and the uptime exactly, and continues from there. ``orders.events`` has
+several partitions, so every worker reads all of them without a group.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PLACE = TopicPartition(STATUS.name, 0)
 
 
 class HealthStream:
-    """Tells health while this worker ``holds`` what happened to the exchanges."""
+    """Publishes health while this worker ``holds`` the partition of ``exchange.status``."""
 
     def __init__(
         self, settings: Settings, codec: Codec, publisher: Publisher, holds: Callable[[], bool], now: Callable[[], int]
@@ -41,24 +41,24 @@ class HealthStream:
         self._reading = asyncio.Lock()
 
     async def take(self, batch: list[Entry]) -> None:
-        """Take in what happened; where records are missing in between, another worker had them: read them."""
+        """Take status records; records missing before them were another worker's, and are read first."""
         async with self._reading:
             if self._next < 0 or batch[0].offset > self._next:
                 await self._read()
             for entry in batch:
                 if entry.offset >= self._next:
                     self._next = entry.offset + 1
-                    self._publish(self._happened(entry))
+                    self._publish(self._taken(entry))
 
     def order_changed(self, entry: Entry) -> None:
-        """Take in what became of an order; not while the past is being read, whose time lies before it."""
+        """Take an event of an order; ignored while older status records are being read."""
         if isinstance(entry.record, OrderEvent) and not self._reading.locked():
-            told = self._health.order_changed(entry.record, entry.timestamp)
+            changed = self._health.order_changed(entry.record, entry.timestamp)
             if self._holds():
-                self._publish(told)
+                self._publish(changed)
 
     async def tick(self) -> None:
-        """Until cancelled: tell what time alone changed."""
+        """Publish changes by time alone, until cancelled."""
         while True:
             await asyncio.sleep(TICK_SECONDS)
             if not self._holds():
@@ -68,24 +68,24 @@ class HealthStream:
                     await self._read()
                 self._publish(self._health.tick(self._now()))
 
-    def _happened(self, entry: Entry) -> Iterable[ExchangeHealth]:
+    def _taken(self, entry: Entry) -> Iterable[ExchangeHealth]:
         if not isinstance(entry.record, ExchangeStatus):
             return ()
         return self._health.status_changed(entry.record, entry.timestamp)
 
-    def _publish(self, told: Iterable[ExchangeHealth]) -> None:
-        for one in told:
+    def _publish(self, changed: Iterable[ExchangeHealth]) -> None:
+        for one in changed:
             self._publisher.publish(HEALTH, one)
 
     async def _read(self) -> None:
-        """Make the state anew from the log, up to its end."""
+        """Rebuild the state from Kafka, up to the end of the log."""
         self._health = Health()
         async with Reader(self._settings, self._codec, TOPICS, start="beginning") as reader:
             await reader.seek_to_time(STATUS, self._now() - DAY)
             async with aclosing(reader.batches()) as batches:
                 async for batch in batches:
                     for entry in batch:
-                        self._happened(entry)
+                        self._taken(entry)
                     if await reader.caught_up():
                         break
             self._next = await reader.consumer.position(PLACE)

@@ -16,15 +16,15 @@ class Prices(Protocol):
 
 
 class Markets:
-    """Both in one agent, since Faust costs by the agent and a burst comes in many small batches; the arbitrage first,
-    since signals are waited for.
+    """Arbitrage and prices in one agent, since Faust's overhead is per agent and a burst arrives in many small batches.
+    Arbitrage comes first, since the latency of signals matters most.
     """
 
     def __init__(self, arbitrage: ArbitrageStream, prices: Prices) -> None:
         self._arbitrage, self._prices = arbitrage, prices
 
     async def take(self, batch: list[Entry]) -> None:
-        """A batch is of one topic."""
+        """Process a batch, which is of one topic."""
         topic = batch[0].topic
         if topic in arbitrage.TOPICS:
             await self._arbitrage.take(batch)

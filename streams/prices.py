@@ -1,4 +1,4 @@
-"""market.quotes, market.trades, books without a side → prices.aggregated; what is left out → exchange.status."""
+"""market.quotes, market.trades, books without a side → prices.aggregated; exclusions → exchange.status."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOPICS = (QUOTES, TRADES, BOOKS)
 
 
 class PriceStream:
-    """Writes the dead letters of quotes and trades; those of books are written by the arbitrage, which reads both."""
+    """Publishes prices, and dead letters of quotes and trades; those of books are published by ``ArbitrageStream``."""
 
     def __init__(self, reference: Reference, sink: Sink) -> None:
         self._prices, self._sink = Prices(reference), sink
@@ -35,18 +35,18 @@ class PriceStream:
                 self._take(record, entry.cause)
 
     def recall(self, tape: Sequence[Entry]) -> None:
-        """Begin with what was traded before the records that come next."""
+        """Restore the trades before the next records."""
         sound = [one for one in tape if isinstance(one.record, Trade) and not flaw(one.record, one.timestamp)]
         self._prices.recall([(one.record, one.cause) for one in sound])
 
     def _take(self, record: Quote[float] | Trade[float], cause: Cause) -> None:
-        told = self._prices.quote(record, cause) if isinstance(record, Quote) else self._prices.trade(record, cause)
-        self._publish(told)
+        found = self._prices.quote(record, cause) if isinstance(record, Quote) else self._prices.trade(record, cause)
+        self._publish(found)
 
     def _withdraw(self, book: BookSnapshot[float], written: Microseconds) -> None:
         if not book.has_both_sides:
             self._publish(self._prices.withdraw(as_received(book, written)))
 
-    def _publish(self, told: Sequence[Published]) -> None:
-        for one in told:
+    def _publish(self, found: Sequence[Published]) -> None:
+        for one in found:
             self._sink.publish(PRICES if isinstance(one, AggregatedPrice) else STATUS, one)

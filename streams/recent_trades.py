@@ -1,8 +1,8 @@
-"""The tape of the last minute for a worker that comes to a partition: prices go on where another left them.
+"""The trades of the last minute for a worker that is newly assigned a partition, so that prices continue seamlessly.
 
-A worker that begins, is given a partition back, or reads records again after a kill, would else weigh a market by what
-was traded since, or count trades twice. Where records are missing before those that come, the minute before them is
-read from the log; those that were taken before are passed over.
+A worker that starts, is assigned a partition again, or reads records again after a kill, would otherwise weight a
+market by the trades since then only, or count trades twice. If records are missing before a batch, the minute before it
+is read from Kafka; records that were processed before are skipped.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from streams.prices import PriceStream
 _partition = attrgetter("partition")
 
 
-class TapedPrices:
-    """Steps a price stream. A batch is of one topic, and each of its partitions stands in one piece."""
+class RestoredPrices:
+    """Runs a price stream. A batch is of one topic, and the records of each partition in it are contiguous."""
 
     def __init__(self, settings: Settings, codec: Codec, prices: PriceStream) -> None:
         self._settings, self._codec, self._prices = settings, codec, prices
@@ -37,7 +37,7 @@ class TapedPrices:
         await self._prices.take(batch)
 
     async def _new(self, few: Sequence[Entry]) -> Sequence[Entry]:
-        """Those of one partition that were not taken before; where some are missing before them, the tape is read."""
+        """The records of one partition that were not processed before; earlier missing trades are read first."""
         first, last = few[0], few[-1]
         following = self._next.get(first.partition, -1)
         if following < 0 or first.offset > following:

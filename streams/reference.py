@@ -1,7 +1,7 @@
-"""What every worker must know whatever partitions it has: instruments, and the rates between quotes.
+"""The reference data that every worker needs, whatever its partitions: instruments, and rates of the quote assets.
 
-Read without a group, so that any number of workers can share the partitions of the markets and each knows them all.
-One reader loads and follows, so nothing falls between the two.
+It is read without a group: workers share the partitions of the markets, but each reads all reference data. One reader
+loads and follows, so that nothing is missed in between.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from neuroflux.runtime.settings import Settings
 
 
 def take(reference: Reference, entry: Entry) -> None:
+    """Add an instrument or a quote, unless it is invalid."""
     match entry.record:
         case Instrument() as instrument if not flaw_of_instrument(instrument):
             reference.list(instrument)
@@ -37,10 +38,10 @@ async def follow(
     now: Microseconds,
     loaded: asyncio.Event,
 ) -> None:
-    """Keep it current until cancelled; ``loaded`` is set when everything up to now is known.
+    """Keep the reference current until cancelled; ``loaded`` is set when everything written until now was read.
 
-    Instruments are read from the beginning, quotes since they count (``MAX_AGE``), and only those of conversion
-    markets are decoded; what becomes of orders is handed on.
+    Instruments are read from the beginning, quotes since ``MAX_AGE``, and only those of conversion markets are decoded.
+    Events of orders are passed to ``on_order``.
     """
     topics = (INSTRUMENTS, QUOTES, EVENTS)
     async with Reader(settings, codec, topics, start="beginning", key_filter=is_followed, large_fetches=True) as reader:
@@ -58,4 +59,5 @@ async def follow(
 
 
 def is_followed(topic: str, key: str) -> bool:
+    """Whether a record with this key is needed: of quotes, only those of conversion markets."""
     return topic != QUOTES.name or is_conversion_market(key)

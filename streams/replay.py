@@ -1,10 +1,10 @@
-"""Prices and signals of a replay, in the order of its time: a worker that gives the same whatever happens to it.
+"""Prices and signals of a replay, computed in the order of recorded time: the output is always the same.
 
-Live, a worker takes what comes as it comes, and no two runs see two topics in one order. Here it waits for a mark of
-the replay, reads every topic as far as the mark says, and steps through that by time: what it computes is a function of
-the recording. It computes every partition, and publishes those that its group has given to it; after a rebalance or a
-death it begins anew and passes over what is in the log already. So two replays are equal to the byte, with any number
-of workers, killed or not.
+A live worker processes records in the order of arrival, which differs between runs for two topics. Here the worker
+waits for a mark of the replay, reads every topic up to the mark, and processes the records sorted by time, so that its
+output is a function of the recording. It computes all partitions, and publishes those that its group assigned to it.
+After a rebalance or a crash it begins again, and skips the output that is already in Kafka. So two replays are equal to
+the byte, with any number of workers, killed or not.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from streams.markets import Markets
 from streams.prices import PriceStream
 
 STEPPED = (INSTRUMENTS, QUOTES, TRADES, BOOKS)
-"""In the order in which records of one millisecond are taken."""
+"""In the order in which records of the same millisecond are processed."""
 PUBLISHED = (PRICES, SIGNALS)
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ Ends = Mapping[TopicPartition, int]
 
 
 class Share:
-    """Lets prices and signals of some partitions through to Kafka. What else is said is the live worker's to say."""
+    """Publishes the prices and signals of some partitions. All other records are published by the live worker only."""
 
     def __init__(self, sink: Resumed, partitions: Collection[int]) -> None:
         self._sink, self._partitions = sink, partitions
@@ -55,11 +55,11 @@ class Share:
             self._sink.publish(topic, record)
 
     def publish_raw(self, topic: Topic, key: bytes | None, value: bytes, headers: Any) -> None:
-        """A record that is unsound was named when it was recorded."""
+        """Ignored: an invalid record was reported when it was recorded."""
 
 
 class Steps:
-    """What a worker knows, and the streams that it steps; ``sink.now`` is the time of the record that is taken."""
+    """The reference and the streams of a worker; ``sink.now`` is the time of the record being processed."""
 
     def __init__(self, sink: Resumed, share: Share) -> None:
         self._sink = sink
@@ -67,7 +67,7 @@ class Steps:
         self._markets = Markets(ArbitrageStream(self._known, share), PriceStream(self._known, share))
 
     async def take(self, entries: Collection[Entry]) -> None:
-        """Step through records, by time."""
+        """Process records sorted by time."""
         for entry in sorted(entries, key=_when):
             self._sink.now = entry.timestamp
             if entry.topic is INSTRUMENTS or reference.is_followed(entry.topic.name, entry.key):
@@ -81,7 +81,7 @@ def _when(entry: Entry) -> tuple[int, int, int, int]:
 
 
 class Worker:
-    """Steps while it is a member of the group; ``commit_progress`` it between two reads."""
+    """Processes the replay while it is a member of the group; call ``commit_progress`` between two reads."""
 
     def __init__(self, settings: Settings, codec: Codec, publisher: Publisher) -> None:
         self._settings, self._codec, self._publisher = settings, codec, publisher
@@ -93,7 +93,7 @@ class Worker:
         self._run = asyncio.create_task(self._steps({one.partition for one in places}))
 
     async def revoked(self, _: Reader, places: set[TopicPartition]) -> None:
-        """Stop, with everything that was published in Kafka: whoever comes next counts it."""
+        """Stop, and flush everything published: the next worker counts what is in Kafka."""
         if self._run is not None:
             self._run.cancel()
             await asyncio.gather(self._run, return_exceptions=True)
@@ -101,7 +101,7 @@ class Worker:
         await self._publisher.flush()
 
     async def commit_progress(self, reader: Reader) -> None:
-        """Tell the group how far it came; raises what ended the steps."""
+        """Commit the progress to the group; raises the error that ended the processing, if any."""
         if self._run is not None and self._run.done():
             self._run.result()
         reached = self._reached
@@ -110,11 +110,11 @@ class Worker:
                 await reader.commit(reached)
                 self._committed = reached
             except Unreachable as error:
-                log.info("a rebalance is on its way, will commit later: %s", error)
+                log.info("the group is rebalancing, will commit later: %s", error)
 
     async def _steps(self, partitions: set[int]) -> None:
-        """From the beginning of the log to the last mark."""
-        log.info("stepping for partitions %s", sorted(partitions))
+        """Process the log from its beginning to the last mark."""
+        log.info("replaying partitions %s", sorted(partitions))
         sink = Resumed(self._publisher, await extents(self._settings, PUBLISHED))
         steps = Steps(sink, Share(sink, partitions))
         async with (
@@ -138,7 +138,7 @@ def _progress(mark: ReplayMark, partitions: Collection[int]) -> Ends:
 
 
 async def main(settings: Settings) -> None:
-    """One worker, until cancelled. Its group deals out the partitions of the quotes; the others go with them."""
+    """Run one worker until cancelled. Its group assigns the partitions of the quotes; those of other topics follow."""
     codec = await load_codec(settings)
     async with Publisher(settings, codec, client_id=REPLAY_GROUP) as publisher:
         worker = Worker(settings, codec, publisher)

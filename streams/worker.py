@@ -1,8 +1,8 @@
-"""The Faust worker: one process computes prices, arbitrage and health of the partitions it is given.
+"""The Faust worker: one process computes prices, arbitrage and health of the partitions assigned to it.
 
-Agents hold no logic and Faust no tables. What the engines keep of the markets is a window of seconds, which is made
-again by reading on; health is made again from the log. Faust's tables would write their state to Kafka with every
-record, and lose updates under load (faust#333, faust#432).
+Agents contain no logic, and Faust's tables are not used. The engines' market state is a window of seconds, which is
+rebuilt by reading on; health is rebuilt from Kafka. Faust's tables would write their state to Kafka with every record,
+and lose updates under load (faust#333, faust#432).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from streams.decoded_batches import Decoded
 from streams.health import HealthStream
 from streams.markets import Markets
 from streams.prices import PriceStream
-from streams.recent_trades import TapedPrices
+from streams.recent_trades import RestoredPrices
 
 NAME = "neuroflux-streams"
 STOP_SECONDS = 10.0
@@ -68,8 +68,8 @@ class Worker:
             broker_heartbeat_interval=1,
             stream_buffer_maxsize=32,
             stream_wait_empty=False,
-            # Makes Faust use its own assignor, with or without tables: it gives the same partitions of the topics of a
-            # market to one worker, where aiokafka's, which it else uses, deals them out one by one.
+            # Makes Faust use its own assignor even without tables. It assigns the same partition number of all market
+            # topics to one worker; aiokafka's assignor, the default otherwise, distributes them individually.
             table_standby_replicas=1,
         )
         self.app.on_partitions_assigned.connect(self._on_assigned, weak=False)
@@ -77,8 +77,8 @@ class Worker:
     def add(self, name: str, topics: Iterable[Topic], step: Step) -> None:
         """Run ``step`` on each batch of these topics.
 
-        A batch is acknowledged when what it caused is in Kafka: so a commit never passes an output that was not sent.
-        The next batch does not wait for that.
+        A batch is acknowledged when its output is in Kafka, so that no commit passes an output that was not sent. The
+        next batch does not wait for that.
         """
         channel = self.app.topic(*(topic.name for topic in topics), schema=Decoded(self._decoder))
 
@@ -96,7 +96,7 @@ class Worker:
         self.app.agent(channel, name=name)(agent)
 
     async def _acknowledge(self) -> None:
-        """Batches, once everything that was published is in Kafka; if it never is, they stay unacknowledged."""
+        """Acknowledge batches once everything published is in Kafka; until then they stay unacknowledged."""
         while True:
             await self._has_stepped.wait()
             self._has_stepped.clear()
@@ -106,19 +106,19 @@ class Worker:
                 event.ack()
 
     def holds(self, place: Any) -> bool:
-        """Whether this worker was given that partition."""
+        """Whether this partition is assigned to this worker."""
         return self._assigned.is_set() and place in self.app.consumer.assignment()
 
     def beside(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this while the worker runs; what it fails with ends the worker."""
+        """Run a task beside the worker; if it fails, the worker ends with its error."""
         task = asyncio.create_task(work)
         task.add_done_callback(self._done)
         self._beside.append(task)
 
     async def run(self, loaded: asyncio.Event, assigned: Callable[[], None]) -> None:
-        """Read from when ``loaded`` is set until cancelled; ``assigned`` is called once partitions were given.
+        """Read from when ``loaded`` is set until cancelled; ``assigned`` is called once partitions are assigned.
 
-        Raises what an agent or the work beside failed with, and StackError when Faust ended.
+        Raises the error of a failed agent or task, and StackError if Faust ended.
         """
         self.beside(self._acknowledge())
         try:
@@ -150,7 +150,7 @@ class Worker:
             async with asyncio.timeout(STOP_SECONDS):
                 await self.app.stop()
         except TimeoutError:
-            log.warning("Faust did not stop within %.0f s; what it had not committed is read again", STOP_SECONDS)
+            log.warning("Faust did not stop within %.0f s; uncommitted records will be read again", STOP_SECONDS)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
@@ -165,7 +165,7 @@ class Worker:
 
 
 def _credentials(settings: Settings) -> faust.SASLCredentials | None:
-    """Who this worker is to a secure Kafka; as neuroflux/kafka/reader.py has it."""
+    """The authentication at a secure Kafka; the same as in neuroflux/kafka/clients.py."""
     if not settings.kafka_user:
         return None
     given = security(settings)
@@ -184,8 +184,8 @@ async def main(settings: Settings) -> None:
     async with Publisher(settings, codec, client_id=NAME) as publisher:
         worker = Worker(settings, publisher, Decoder(settings, codec))
         monitor = HealthStream(settings, codec, publisher, lambda: worker.holds(health.PLACE), wall)
-        taped = TapedPrices(settings, codec, PriceStream(known, publisher))
-        worker.add("markets", markets.TOPICS, Markets(ArbitrageStream(known, publisher), taped).take)
+        restored = RestoredPrices(settings, codec, PriceStream(known, publisher))
+        worker.add("markets", markets.TOPICS, Markets(ArbitrageStream(known, publisher), restored).take)
         worker.add("health", health.TOPICS, monitor.take)
         worker.beside(reference.follow(settings, codec, known, monitor.order_changed, wall(), loaded))
         worker.beside(monitor.tick())

@@ -94,7 +94,7 @@ async def test_two_workers_kills_and_a_rebalance_give_the_same(
 
     def stepping(name: str) -> int:
         log = log_path(here, name)
-        return log.read_text().count("stepping for") if log.exists() else 0
+        return log.read_text().count("replaying partitions") if log.exists() else 0
 
     def kill(name: str) -> None:
         (one,) = (one for one in daemon.status(here) if one.name == name)

@@ -1,4 +1,4 @@
-"""A worker for tests: two agents on the market's quotes write down which offsets they processed, and nothing else."""
+"""A worker for tests: two agents on the market's quotes record which offsets they processed, and do nothing else."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from streams.worker import Step, Worker
 
 
 def recorder(publisher: Publisher, into: Topic, agent: str, seconds: float) -> Step:
-    """``seconds`` is what a batch takes, so that batches are under way when the worker is killed."""
+    """``seconds`` is the duration of a batch, so that batches are in progress when the worker is killed."""
 
     async def take(batch: list[Entry]) -> None:
         await asyncio.sleep(seconds)

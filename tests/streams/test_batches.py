@@ -1,4 +1,4 @@
-"""What may be committed, by the book-keeping alone: no Kafka."""
+"""Which offsets may be committed, by the bookkeeping alone, without Kafka."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def fetched(*offsets: int) -> list[Any]:
 
 
 def handed(books: BatchConsumer, first: int, last: int, *, agents: int = 1, generation: int | None = None) -> Any:
-    """A batch of these offsets as Faust hands it out to so many agents."""
+    """A batch of these offsets as Faust delivers it to this many agents."""
     known = books.app.consumer_generation_id if generation is None else generation
     return handed_out(books, packed({PLACE: fetched(first, last)}, known), agents)
 
@@ -110,7 +110,7 @@ async def test_an_acknowledgement_after_a_rebalance_changes_nothing() -> None:
 
 
 async def test_a_batch_of_an_older_generation_is_not_counted_as_handed_out() -> None:
-    """It was fetched before the rebalance and arrives after it; what is committed lies before it, and is read again."""
+    """It was fetched before the rebalance and arrives after it; its records are not committed and are read again."""
     books = await consumer()
     books.app.consumer_generation_id = 5
     stale = handed(books, 100, 199, generation=4)
@@ -123,7 +123,7 @@ async def test_a_batch_of_an_older_generation_is_not_counted_as_handed_out() -> 
 
 
 async def test_what_is_read_again_is_not_dropped() -> None:
-    """Faust drops a message before the last one it read, whether that was committed or not."""
+    """Faust drops a message before the last one that it read, even if that was not committed."""
     books = await consumer()
     books._read_offset[PLACE] = 199
     assert books._read_offset[PLACE] is None

@@ -1,4 +1,4 @@
-"""Workers that are killed, and join and leave, under load: no record is passed over, no commit runs ahead."""
+"""Workers that are killed, join and leave under load: no record is skipped, and no commit is ahead of processing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Offsets = Mapping[int, int]
 
 
 class Recorders:
-    """Workers of one group, and what they wrote down."""
+    """Workers of one group, and what they recorded."""
 
     def __init__(self, settings: Settings) -> None:
         self.name = f"recorded-{uuid4()}"
@@ -67,7 +67,7 @@ class Recorders:
         assert await process.stdout.readline() == b"assigned\n"
 
     async def end(self, how: signal.Signals) -> int:
-        """End the worker that runs longest."""
+        """Stop the longest running worker."""
         process = self._running.pop(0)
         process.send_signal(how)
         return await process.wait()
@@ -93,9 +93,9 @@ class Recorders:
     async def committed(self) -> Offsets:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.kafka)
         await admin.start()
-        told = await admin.list_consumer_group_offsets(self.name)
+        result = await admin.list_consumer_group_offsets(self.name)
         await admin.close()
-        return {place.partition: one.offset for place, one in told.items() if one.offset >= 0}
+        return {place.partition: one.offset for place, one in result.items() if one.offset >= 0}
 
 
 async def produce(publisher: Publisher) -> None:
@@ -120,7 +120,7 @@ async def _ends(settings: Settings) -> Offsets:
 
 
 async def _everything_was_processed(recorders: Recorders, starts: Offsets, ends: Offsets) -> None:
-    """Wait until it is committed; then look at each single offset."""
+    """Wait until everything is committed, then check every offset."""
     while (committed := await recorders.committed()) != ends:
         assert all(offset <= ends[partition] for partition, offset in committed.items())
         await asyncio.sleep(0.2)

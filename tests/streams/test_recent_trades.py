@@ -1,4 +1,4 @@
-"""A worker that comes to a partition prices as one that was always there, also when it reads records again."""
+"""A worker that is newly assigned a partition computes the same prices as one that had it all along."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from neuroflux.records.topics import QUOTES, TRADES
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
 from streams.prices import PriceStream
-from streams.recent_trades import TapedPrices
+from streams.recent_trades import RestoredPrices
 
 pytestmark = pytest.mark.stack
 TRADED = 6
@@ -37,7 +37,7 @@ class Kept:
 
 
 async def traded(settings: Settings, market: str, now: int) -> list[Entry]:
-    """So many trades in the log, as they are read."""
+    """``TRADED`` trades in Kafka, as they are read."""
     codec = await load_codec(settings)
     async with Reader(settings, codec, (TRADES,), start="end") as reader:
         async with Publisher(settings, codec) as publisher:
@@ -53,7 +53,7 @@ async def traded(settings: Settings, market: str, now: int) -> list[Entry]:
 
 
 async def priced(settings: Settings, market: str, batches: Sequence[list[Entry]], now: int) -> AggregatedPrice:
-    """What a worker that takes these batches says last."""
+    """The last price that a worker publishes after these batches."""
     base, quote = market.split("/")
     listed = Instrument(
         exchange="a",
@@ -65,7 +65,7 @@ async def priced(settings: Settings, market: str, batches: Sequence[list[Entry]]
         kind=InstrumentKind.SPOT,
     )
     kept = Kept()
-    prices = TapedPrices(settings, await load_codec(settings), PriceStream(Reference([listed]), kept))
+    prices = RestoredPrices(settings, await load_codec(settings), PriceStream(Reference([listed]), kept))
     for batch in batches:
         await prices.take(batch)
     top = Quote("a", market, market, 99.0, 1.0, 101.0, 1.0, 9, now, now + 1_000_000)

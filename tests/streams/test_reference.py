@@ -1,4 +1,4 @@
-"""What the workers know of instruments: those by whose rules something can be computed."""
+"""The workers' reference data: only instruments with valid rules are used."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ LISTED = instrument("a")
     ("given", "taken"), [({"active": False}, True), ({"multiplier": 0}, False), ({"taker_fee": Decimal(-5)}, False)]
 )
 def test_an_instrument_with_invalid_rules_replaces_nothing(given: dict[str, Any], taken: bool) -> None:
-    reference, told = Reference([LISTED]), replace(LISTED, **given)
-    take(reference, Entry(INSTRUMENTS, 0, 0, INSTRUMENTS.key(told), told, b"", "", 0))
-    assert reference.instrument(("a", LISTED.symbol)) is (told if taken else LISTED)
+    reference, result = Reference([LISTED]), replace(LISTED, **given)
+    take(reference, Entry(INSTRUMENTS, 0, 0, INSTRUMENTS.key(result), result, b"", "", 0))
+    assert reference.instrument(("a", LISTED.symbol)) is (result if taken else LISTED)
 
 
 def test_a_rate_names_the_quote_it_is_based_on() -> None:

@@ -1,4 +1,4 @@
-"""A worker of a replay tells its group how far it came, and nothing before it came anywhere."""
+"""A worker of a replay commits its progress, and nothing before it has made any."""
 
 from __future__ import annotations
 

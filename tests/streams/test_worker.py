@@ -1,4 +1,4 @@
-"""The worker without Kafka: what goes to which worker, and what ends it."""
+"""The worker without Kafka: which partitions it is assigned, and what ends it."""
 
 from __future__ import annotations
 
