@@ -15,8 +15,9 @@ from consumers.execution.journal import Journal
 from consumers.execution.view import Views, complete
 from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand
 from neuroflux.engine.health.failover import CONDITIONS, moved, unable
+from neuroflux.engine.orders.inputs import Hedged, Rerouted
 from neuroflux.engine.orders.rerouting import REDUNDANT, failed, rest, untaken
-from neuroflux.engine.orders.state import Hedged, Order, Phase, Rerouted
+from neuroflux.engine.orders.state import Order, Phase
 from neuroflux.engine.orders.table import SECOND
 from neuroflux.engine.risk.limits import Limits, age_fault, command_fault
 from neuroflux.engine.risk.naked import naked_fault

@@ -34,24 +34,21 @@ from neuroflux.domain import (
     OrderReport,
     OrderState,
 )
+from neuroflux.engine.orders.effects import Effect, Publish
 from neuroflux.engine.orders.events import order_event
 from neuroflux.engine.orders.exposure import DUST_USD, exposure
-from neuroflux.engine.orders.machine import received, step
-from neuroflux.engine.orders.state import (
+from neuroflux.engine.orders.inputs import (
     Abandoned,
-    Attempt,
     CancelRequested,
     Decided,
-    Effect,
     FillSeen,
     Hedged,
-    Leg,
-    Order,
     OrderInput,
-    Publish,
     Reported,
     Rerouted,
 )
+from neuroflux.engine.orders.machine import received, step
+from neuroflux.engine.orders.state import Attempt, Leg, Order
 from neuroflux.engine.risk.command_bounds import MAX_WHY, order_id_fault, size_fault
 from neuroflux.engine.risk.limits import EVERYWHERE, RESERVED_FOR
 from neuroflux.engine.routing.strategies import refused

@@ -33,19 +33,9 @@ from neuroflux.domain import (
 )
 from neuroflux.engine.health.state import ORDERS
 from neuroflux.engine.orders.attempts import find
-from neuroflux.engine.orders.machine import step, wake_at
-from neuroflux.engine.orders.state import (
-    Answered,
+from neuroflux.engine.orders.effects import (
     Cancel,
-    CancelRequested,
-    Decided,
     Effect,
-    GivenUp,
-    Hedged,
-    Operation,
-    Order,
-    OrderInput,
-    Phase,
     Publish,
     QueryFills,
     QueryOrder,
@@ -53,13 +43,24 @@ from neuroflux.engine.orders.state import (
     RequestHedge,
     RequestReroute,
     RequestSend,
-    Rerouted,
-    Restored,
     Send,
-    Sending,
-    Ticked,
     WriteJournal,
 )
+from neuroflux.engine.orders.inputs import (
+    Answered,
+    CancelRequested,
+    Decided,
+    GivenUp,
+    Hedged,
+    Operation,
+    OrderInput,
+    Rerouted,
+    Restored,
+    Sending,
+    Ticked,
+)
+from neuroflux.engine.orders.machine import step, wake_at
+from neuroflux.engine.orders.state import Order, Phase
 from neuroflux.errors import NeuroFluxError, Refused, Unreachable
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.interface import OrderClient

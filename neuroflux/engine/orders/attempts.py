@@ -7,20 +7,10 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from neuroflux.domain import Ack, Fill, InDoubt, Microseconds, NotThere, OrderReport, Reject, Throttled, TimeInForce
+from neuroflux.engine.orders.effects import Effect, Publish, QueryFills, QueryOrder, RequestSend
 from neuroflux.engine.orders.events import fault
-from neuroflux.engine.orders.state import (
-    ZERO,
-    Answered,
-    Attempt,
-    Effect,
-    Operation,
-    Order,
-    Phase,
-    Publish,
-    QueryFills,
-    QueryOrder,
-    RequestSend,
-)
+from neuroflux.engine.orders.inputs import Answered, Operation
+from neuroflux.engine.orders.state import ZERO, Attempt, Order, Phase
 from neuroflux.engine.orders.table import (
     BACK_OFF,
     CANCEL_AGAIN,

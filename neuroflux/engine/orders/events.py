@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from neuroflux.domain import CommandKind, Fee, Microseconds, OrderEvent, OrderState
+from neuroflux.engine.orders.effects import Publish
 from neuroflux.engine.orders.exposure import exposure
-from neuroflux.engine.orders.state import ZERO, Attempt, Order, Phase, Publish, fees_of
+from neuroflux.engine.orders.state import ZERO, Attempt, Order, Phase, fees_of
 
 
 def events(before: Order, after: Order, now: Microseconds) -> Iterator[OrderEvent]:

@@ -54,36 +54,35 @@ from neuroflux.engine.orders.attempts import (
     unanswered,
     with_fresh_queries,
 )
-from neuroflux.engine.orders.events import events, order_event
-from neuroflux.engine.orders.rerouting import abandoned, is_short, rerouted
-from neuroflux.engine.orders.state import (
-    Abandoned,
-    Answered,
-    Attempt,
+from neuroflux.engine.orders.effects import (
     Cancel,
-    CancelRequested,
-    Decided,
     Effect,
-    FillSeen,
-    GivenUp,
-    Hedged,
-    Leg,
-    Order,
-    OrderInput,
-    Phase,
     Publish,
-    Reported,
     RequestDecision,
     RequestHedge,
     RequestReroute,
     RequestSend,
-    Rerouted,
-    Restored,
     Send,
-    Sending,
-    Ticked,
     WriteJournal,
 )
+from neuroflux.engine.orders.events import events, order_event
+from neuroflux.engine.orders.inputs import (
+    Abandoned,
+    Answered,
+    CancelRequested,
+    Decided,
+    FillSeen,
+    GivenUp,
+    Hedged,
+    OrderInput,
+    Reported,
+    Rerouted,
+    Restored,
+    Sending,
+    Ticked,
+)
+from neuroflux.engine.orders.rerouting import abandoned, is_short, rerouted
+from neuroflux.engine.orders.state import Attempt, Leg, Order, Phase
 from neuroflux.engine.orders.table import (
     ANSWER_WITHIN,
     CANCEL_AGAIN,

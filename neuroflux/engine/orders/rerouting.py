@@ -8,7 +8,9 @@ from msgspec.structs import replace
 
 from neuroflux.domain import CommandKind, Microseconds
 from neuroflux.engine.orders.attempts import Handled
-from neuroflux.engine.orders.state import Attempt, Effect, Order, Phase, Publish, Rerouted
+from neuroflux.engine.orders.effects import Effect, Publish
+from neuroflux.engine.orders.inputs import Rerouted
+from neuroflux.engine.orders.state import Attempt, Order, Phase
 from neuroflux.engine.orders.table import MAX_REROUTES, SEND_WITHIN
 
 REDUNDANT = "redundant"

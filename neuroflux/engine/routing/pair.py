@@ -30,7 +30,8 @@ from neuroflux.engine.markets.crossing import Leg as Crossed
 from neuroflux.engine.markets.crossing import Taken, cross
 from neuroflux.engine.markets.rounding import round_price, round_quantity, violation
 from neuroflux.engine.markets.walk import walk
-from neuroflux.engine.orders.state import Hedged, Leg, Order, Phase
+from neuroflux.engine.orders.inputs import Hedged
+from neuroflux.engine.orders.state import Leg, Order, Phase
 from neuroflux.engine.risk.limits import Limits, spent_amount, spent_asset
 from neuroflux.engine.routing.allocation import affordable
 from neuroflux.engine.routing.candidates import (

@@ -24,7 +24,7 @@ from neuroflux.domain import (
     Requirements,
     Side,
 )
-from neuroflux.engine.orders.state import CancelRequested, Ticked
+from neuroflux.engine.orders.inputs import CancelRequested, Ticked
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request

@@ -34,7 +34,8 @@ from neuroflux.domain import (
     Side,
     Throttled,
 )
-from neuroflux.engine.orders.state import Hedged, Leg, Order
+from neuroflux.engine.orders.inputs import Hedged
+from neuroflux.engine.orders.state import Leg, Order
 from neuroflux.engine.routing.strategies import Routed
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.http.budget import Urgency

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from consumers.execution.executor import happening, unidentified
 from consumers.execution.unmatched import KEPT_FOR, Strays
 from neuroflux.domain import Ack, InDoubt, OrderState
+from neuroflux.engine.orders.inputs import Answered, FillSeen, Operation, Sending
 from neuroflux.engine.orders.machine import step
-from neuroflux.engine.orders.state import Answered, FillSeen, Operation, Sending
 from tests.neuroflux.engine.orders.test_machine import LEG, NOW, OTHER, begin, fill, name, report, sent
 
 LATER = NOW + KEPT_FOR

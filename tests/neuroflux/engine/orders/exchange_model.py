@@ -28,7 +28,7 @@ from neuroflux.domain import (
     Throttled,
     TimeInForce,
 )
-from neuroflux.engine.orders.state import Answered, FillSeen, Operation, OrderInput, Reported
+from neuroflux.engine.orders.inputs import Answered, FillSeen, Operation, OrderInput, Reported
 from neuroflux.engine.orders.table import SECOND
 
 ACCEPTED_FOR = 5 * SECOND

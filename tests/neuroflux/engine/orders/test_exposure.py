@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from neuroflux.domain import OrderReport, OrderState, OrderType, Side
 from neuroflux.engine.orders.exposure import DUST_USD, exposure
+from neuroflux.engine.orders.inputs import FillSeen, Reported
 from neuroflux.engine.orders.machine import step
-from neuroflux.engine.orders.state import FillSeen, Order, Reported
+from neuroflux.engine.orders.state import Order
 from neuroflux.engine.orders.table import SECOND
 from neuroflux.engine.risk.limits import Limits
 from neuroflux.engine.risk.naked import naked_fault

@@ -33,36 +33,34 @@ from neuroflux.domain import (
     Throttled,
     TimeInForce,
 )
-from neuroflux.engine.orders.machine import Step, decode, encode, received, step, wake_at
-from neuroflux.engine.orders.rerouting import failed
-from neuroflux.engine.orders.state import (
-    SETTLED_AFTER,
-    Answered,
-    Attempt,
+from neuroflux.engine.orders.effects import (
     Cancel,
-    CancelRequested,
-    Decided,
     Effect,
-    FillSeen,
-    Leg,
-    Operation,
-    Order,
-    OrderInput,
-    Phase,
     Publish,
     QueryFills,
     QueryOrder,
-    Reported,
     RequestDecision,
     RequestReroute,
     RequestSend,
-    Rerouted,
-    Restored,
     Send,
-    Sending,
-    Ticked,
     WriteJournal,
 )
+from neuroflux.engine.orders.inputs import (
+    Answered,
+    CancelRequested,
+    Decided,
+    FillSeen,
+    Operation,
+    OrderInput,
+    Reported,
+    Rerouted,
+    Restored,
+    Sending,
+    Ticked,
+)
+from neuroflux.engine.orders.machine import Step, decode, encode, received, step, wake_at
+from neuroflux.engine.orders.rerouting import failed
+from neuroflux.engine.orders.state import SETTLED_AFTER, Attempt, Leg, Order, Phase
 from neuroflux.engine.orders.table import (
     FILLS_WITHIN,
     FRESH_FOR,

@@ -29,28 +29,30 @@ from neuroflux.domain import (
     OrderType,
     Placement,
 )
-from neuroflux.engine.orders.machine import decode, encode, received, step, wake_at
-from neuroflux.engine.orders.state import (
-    Answered,
+from neuroflux.engine.orders.effects import (
     Cancel,
+    Effect,
+    QueryFills,
+    QueryOrder,
+    RequestReroute,
+    RequestSend,
+    Send,
+    WriteJournal,
+)
+from neuroflux.engine.orders.inputs import (
+    Answered,
     CancelRequested,
     Decided,
-    Effect,
     FillSeen,
     Operation,
     OrderInput,
-    QueryFills,
-    QueryOrder,
     Reported,
-    RequestReroute,
-    RequestSend,
     Rerouted,
     Restored,
-    Send,
     Sending,
     Ticked,
-    WriteJournal,
 )
+from neuroflux.engine.orders.machine import decode, encode, received, step, wake_at
 from neuroflux.engine.orders.table import SECOND
 from tests.neuroflux.engine.orders.test_machine import NOW, OTHER, RESTING, fill
 from tests.neuroflux.engine.orders.test_rerouting import decision

@@ -30,32 +30,34 @@ from neuroflux.domain import (
     Side,
     Throttled,
 )
-from neuroflux.engine.orders.machine import decode, encode, received, step, wake_at
-from neuroflux.engine.orders.rerouting import rest
-from neuroflux.engine.orders.state import (
-    Abandoned,
-    Answered,
+from neuroflux.engine.orders.effects import (
     Cancel,
-    CancelRequested,
-    Decided,
     Effect,
-    GivenUp,
-    Hedged,
-    Leg,
-    Operation,
-    OrderInput,
     QueryFills,
     QueryOrder,
     RequestHedge,
     RequestReroute,
     RequestSend,
-    Rerouted,
-    Restored,
     Send,
-    Sending,
-    Ticked,
     WriteJournal,
 )
+from neuroflux.engine.orders.inputs import (
+    Abandoned,
+    Answered,
+    CancelRequested,
+    Decided,
+    GivenUp,
+    Hedged,
+    Operation,
+    OrderInput,
+    Rerouted,
+    Restored,
+    Sending,
+    Ticked,
+)
+from neuroflux.engine.orders.machine import decode, encode, received, step, wake_at
+from neuroflux.engine.orders.rerouting import rest
+from neuroflux.engine.orders.state import Leg
 from neuroflux.engine.orders.table import SECOND
 from neuroflux.engine.routing.pair import needed
 from tests.neuroflux.engine.orders.exchange_model import OUTCOMES, InFlight, ModelExchange, arrives, unanswered

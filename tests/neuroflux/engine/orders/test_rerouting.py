@@ -20,29 +20,24 @@ from neuroflux.domain import (
     Side,
     TimeInForce,
 )
-from neuroflux.engine.orders.machine import received, step
-from neuroflux.engine.orders.rerouting import rest
-from neuroflux.engine.orders.state import (
-    SETTLED_AFTER,
+from neuroflux.engine.orders.effects import Cancel, RequestReroute, RequestSend, Send
+from neuroflux.engine.orders.inputs import (
     Abandoned,
     Answered,
-    Cancel,
     CancelRequested,
     Decided,
     FillSeen,
     GivenUp,
     Hedged,
-    Leg,
     Operation,
-    Order,
     Reported,
-    RequestReroute,
-    RequestSend,
     Rerouted,
     Restored,
-    Send,
     Sending,
 )
+from neuroflux.engine.orders.machine import received, step
+from neuroflux.engine.orders.rerouting import rest
+from neuroflux.engine.orders.state import SETTLED_AFTER, Leg, Order
 from neuroflux.engine.orders.table import MAX_ATTEMPTS, MAX_REROUTES, SEND_WITHIN
 from tests.neuroflux.engine.orders.test_machine import (
     LEG,

@@ -25,8 +25,9 @@ from neuroflux.domain import (
     Side,
     TimeInForce,
 )
+from neuroflux.engine.orders.inputs import Decided, Reported, Sending
 from neuroflux.engine.orders.machine import received, step
-from neuroflux.engine.orders.state import Decided, Leg, Order, Reported, Sending
+from neuroflux.engine.orders.state import Leg, Order
 from neuroflux.engine.risk.limits import (
     MARGIN,
     RESERVED_FOR,

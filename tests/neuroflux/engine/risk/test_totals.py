@@ -9,8 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from neuroflux.domain import Fill, Instrument, InstrumentKind, OrderReport, OrderState, OrderType, Side
+from neuroflux.engine.orders.inputs import Reported
 from neuroflux.engine.orders.machine import step
-from neuroflux.engine.orders.state import Leg, Reported
+from neuroflux.engine.orders.state import Leg
 from neuroflux.engine.risk.daily_loss import DAY, DailyProfit, Holding
 from neuroflux.engine.risk.limits import Limits, Seen
 from neuroflux.engine.risk.totals import Totals, position_fault, totals_fault

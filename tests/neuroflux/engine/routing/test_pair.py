@@ -29,23 +29,19 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.markets.conversion import Rate
-from neuroflux.engine.orders.machine import Step, decode, encode, received, step, wake_at
-from neuroflux.engine.orders.state import (
+from neuroflux.engine.orders.effects import Effect, Publish, RequestHedge, RequestSend, Send
+from neuroflux.engine.orders.inputs import (
     Answered,
     CancelRequested,
     Decided,
-    Effect,
     FillSeen,
     Hedged,
     Operation,
-    Order,
-    Publish,
     Reported,
-    RequestHedge,
-    RequestSend,
-    Send,
     Sending,
 )
+from neuroflux.engine.orders.machine import Step, decode, encode, received, step, wake_at
+from neuroflux.engine.orders.state import Order
 from neuroflux.engine.orders.table import HEDGE_AGAIN, MAX_HEDGES, SECOND
 from neuroflux.engine.risk.limits import MARGIN, Limits
 from neuroflux.engine.routing.candidates import Prospect
