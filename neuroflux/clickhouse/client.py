@@ -1,4 +1,4 @@
-"""ClickHouse as the stages use it: make the tables, insert records, ask what is there. Blocking; use from a thread."""
+"""The ClickHouse client of the stages: create tables, insert records, query. Blocking; call it from a thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from neuroflux.runtime.settings import Settings
 
 
 class ClickHouse:
-    """One connection; not for several threads at once. Raises Unreachable, and Refused for an error of the query."""
+    """One connection; not thread-safe. Raises Unreachable, and Refused for an error of the query."""
 
     def __init__(self, settings: Settings) -> None:
         self._address = _without_password(settings.clickhouse)
@@ -40,7 +40,7 @@ class ClickHouse:
             raise refusal(getattr(error, "code", 0), str(error) or repr(error), self._address) from error
 
     def migrate(self) -> None:
-        """Make what is missing: tables, columns, views. Again does nothing."""
+        """Create missing tables, columns and views. Repeating it has no effect."""
         present: dict[str, dict[str, str]] = {}
         stored = self.execute("SELECT table, name, type FROM system.columns WHERE database = currentDatabase()")
         for table, column, kept_as in stored:
@@ -52,17 +52,17 @@ class ClickHouse:
             self.execute(view)
 
     def insert(self, topic: Topic, rows: Sequence[Row]) -> None:
-        """Insert records as one block, which is there whole or not at all; Refused where one can't be read."""
+        """Insert records as one block, completely or not at all; raises Refused if one can't be read."""
         mark = secrets.token_bytes(MARK_BYTES)
         self._inserts.insert(insert_avro(topic, mark), avro_file(topic, rows, mark))
 
     def newest(self, topic: Topic) -> dict[int, int]:
-        """The greatest offset that is stored, by partition."""
+        """The largest stored offset, by partition."""
         rows = self.execute(f"SELECT _partition, max(_offset) FROM {topic.table} GROUP BY _partition")
         return {int(partition): int(offset) for partition, offset in rows}
 
     def rows(self, topic: Topic, extents: Mapping[int, Extent]) -> int:
-        """How many records of these stretches of the log are stored, each counted once."""
+        """The number of distinct stored records within these extents."""
         clauses = [
             f"(_partition = {partition} AND _offset >= {extent.start} AND _offset < {extent.end})"
             for partition, extent in extents.items()

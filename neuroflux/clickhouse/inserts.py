@@ -1,4 +1,4 @@
-"""Inserts by ClickHouse's HTTP interface, which reads formats that its native protocol leaves to the client.
+"""Inserts through ClickHouse's HTTP interface, which parses formats that the native protocol leaves to the client.
 
 Source: ClickHouse's manual, "HTTP Interface".
 """
@@ -15,11 +15,11 @@ from neuroflux.errors import Unreachable
 from neuroflux.runtime.settings import Settings
 
 SECONDS = 300.0
-"""How long an insert may take; the same as clickhouse-driver's."""
+"""The timeout of an insert; the same as clickhouse-driver's."""
 
 
 class Inserts:
-    """As whom and into which database NEUROFLUX_CLICKHOUSE says. A connection each: an idle one is soon closed."""
+    """Inserts with the user and database of NEUROFLUX_CLICKHOUSE. One connection each, as idle ones are soon closed."""
 
     def __init__(self, settings: Settings) -> None:
         who, where = urlsplit(with_login(settings)), urlsplit(settings.clickhouse_http)
@@ -34,9 +34,9 @@ class Inserts:
         }
 
     def insert(self, sql: str, pieces: Iterator[bytes]) -> None:
-        """Nothing is inserted before the last piece has come.
+        """Insert a body given in pieces; nothing is inserted before the last piece has arrived.
 
-        Raises Unreachable where nobody knows whether it arrived, and Refused where ClickHouse said no.
+        Raises Unreachable if it is unknown whether the insert succeeded, and Refused if ClickHouse refused it.
         """
         connection = self._connect(self._host, self._port, timeout=SECONDS)
         try:

@@ -1,7 +1,7 @@
-"""Authentication of our programs at the local ClickHouse: a login that the stack generates and keeps in its home.
+"""Authentication of our programs at the local ClickHouse: a login that the stack generates and stores in its home.
 
-A secure stack has a password for each (credentials.py); here one serves all. It is in no environment and on no command
-line: whoever may read the home reads it when it connects.
+A secure stack has a password for each program (credentials.py); here all programs share one. It is in no environment
+variable and on no command line: programs read it from the home when they connect.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ NAME, USER = "clickhouse.url", "neuroflux"
 
 
 def with_login(settings: Settings) -> str:
-    """NEUROFLUX_CLICKHOUSE, with the home's login where it names no user and the login is for that address.
+    """NEUROFLUX_CLICKHOUSE, with the home's login if it names no user and the login is for that address.
 
-    Raises UsageError where others than its owner may read the login.
+    Raises UsageError if anyone but the owner may read the login.
     """
     kept = _kept(settings.home)
     if _names_a_user(settings) or kept is None or _place(kept) != _place(urlsplit(settings.clickhouse)):
@@ -28,7 +28,7 @@ def with_login(settings: Settings) -> str:
 
 
 def make_login(settings: Settings) -> None:
-    """A login for this address, with the password that there was, or a new one; none where the setting has a user."""
+    """Store a login for this address, with the existing password or a new one; none if the setting names a user."""
     if _names_a_user(settings):
         return
     kept = _kept(settings.home)
@@ -41,7 +41,7 @@ def login_path(home: Path) -> Path:
 
 
 def _names_a_user(settings: Settings) -> bool:
-    """``default`` is nobody: the engine works as it, and it may do nothing."""
+    """``default`` does not count: it is the engine's internal user, without any rights."""
     return urlsplit(settings.clickhouse).username not in (None, "default")
 
 

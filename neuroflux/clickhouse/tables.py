@@ -1,4 +1,4 @@
-"""ClickHouse's tables, made from the schemas: one a topic, the columns of the schema and where the record stood."""
+"""ClickHouse's tables, derived from the schemas: one per topic, with the schema's columns and the record's position."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _FREE_TEXT = frozenset(
         "why",
     }
 )
-"""Strings of many values; every other one repeats, and is kept as LowCardinality."""
+"""Strings with many distinct values; all others repeat, and are stored as LowCardinality."""
 _SORTED_BY = ("market", "exchange", "symbol", "asset", "account", "order_id")
 _TIMES = ("event_time", "issued_at")
 LARGEST_INSERT = 1 << 20
-"""More rows than one insert has."""
+"""More rows than any insert has."""
 KEPT_DAYS = 30
-"""How long market data is kept; what concerns orders and accounts is kept for good."""
+"""How long market data is kept; data of orders and accounts is kept forever."""
 
 
 class Column(Struct, frozen=True):
-    """``type`` is what a value is read as; those that repeat are kept once."""
+    """``type`` is the type of a value as it is read; columns whose values repeat are stored as LowCardinality."""
 
     name: str
     type: str
@@ -97,9 +97,9 @@ def _type(avro: Any, named: dict[str, Any]) -> str:
 
 
 def create_table(topic: Topic) -> str:
-    """The table of a topic. Not split by time, so that one insert makes one part, and is there whole or not at all.
+    """The table of a topic. It is not partitioned, so that one insert creates one part, completely or not at all.
 
-    ReplacingMergeTree by the record's place is the second net: the warehouse writes no record twice.
+    ReplacingMergeTree by the record's position is a second safeguard: the warehouse writes no record twice.
     """
     names = [column.name for column in columns(topic)]
     order = [name for name in _SORTED_BY if name in names] + [name for name in _TIMES if name in names]
@@ -111,10 +111,10 @@ def create_table(topic: Topic) -> str:
 
 
 def insert_avro(topic: Topic, mark: bytes) -> str:
-    """The insert of an ``avro_file``. A record that does not end where its bytes do is an error of the whole insert.
+    """The insert statement for an ``avro_file``. A record that does not end where its bytes do fails the whole insert.
 
-    It must be one block: so it is read in one piece, and by one thread. What repeats is read as it is, and looked for
-    among the values of its column afterwards, all at once: that takes half as long.
+    It must be one block, so it is read in one piece by one thread. LowCardinality columns are read as plain strings and
+    converted afterwards, all at once, which takes half the time.
     """
     names = ", ".join(f"`{column.name}`" for column in columns(topic))
     found = ", ".join(f"`{column.name}`" for column in fields(topic))
@@ -129,9 +129,9 @@ def insert_avro(topic: Topic, mark: bytes) -> str:
 
 
 def upgrade(topic: Topic, present: Mapping[str, str]) -> list[str]:
-    """What brings an older table, with these types by column, up to the schema of today; nothing where it is new.
+    """The statements that upgrade an existing table, with these types by column, to the current schema.
 
-    A column is added, or becomes one that may be NULL; no other type changes.
+    Columns are added, or made nullable; no other type changes.
     """
     if not present:
         return []
@@ -147,6 +147,6 @@ STORED = tuple(topic for topic in ALL if topic.table)
 
 
 def texts(values: Iterable[str]) -> str:
-    """These texts as a list of SQL, each once: names of instruments are chosen by anybody, and may hold a quote."""
+    """These texts as an SQL list, escaped and without duplicates: instrument names may contain a quote character."""
     escaped = (value.replace("\\", "\\\\").replace("'", "\\'") for value in sorted(set(values)))
     return ", ".join(f"'{value}'" for value in escaped)

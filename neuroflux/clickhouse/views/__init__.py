@@ -1,4 +1,4 @@
-"""ClickHouse's views, as statements: what is asked of the tables again and again, each figure defined once."""
+"""ClickHouse's views, as statements: the common queries, with each figure defined once."""
 
 from neuroflux.clickhouse.views.arbitrage import ARBITRAGE_BY_HOUR
 from neuroflux.clickhouse.views.equity import EQUITY
@@ -6,4 +6,4 @@ from neuroflux.clickhouse.views.order_costs import ORDER_COSTS
 from neuroflux.clickhouse.views.uptime import EXCHANGE_UPTIME
 
 VIEWS = (ORDER_COSTS, ARBITRAGE_BY_HOUR, EXCHANGE_UPTIME, EQUITY)
-"""In the order in which they are made."""
+"""In the order of their creation."""

@@ -1,17 +1,17 @@
-"""``arbitrage_by_hour``: dislocations and what they would have paid, each counted once.
+"""``arbitrage_by_hour``: dislocations and their possible profit, each counted once.
 
-A dislocation is one stretch in which a route (kind, what is bought where, what is sold where) kept paying: its signal
-is repeated while it lasts, and one that comes before the last has expired belongs to it. It counts in the hour in
-which it began.
+A dislocation is an interval in which a route (kind, what is bought where, what is sold where) kept paying. Its signal
+is repeated while it lasts: a signal before the previous one has expired belongs to the same dislocation. It counts in
+the hour in which it began.
 
 hour, market, kind, buy_exchange, sell_exchange
-signals            records, repetitions among them
-dislocations       stretches
-total_seconds      how long they lasted together, each from its first signal to its last
-total_profit       USD, net: of each stretch the best of its signals, and none of a stretch in which a better one of the
-                   same hour needed one of its books: what rests in a book is taken once, whatever routes lead to it
+signals            the number of records, including repetitions
+dislocations       the number of dislocations
+total_seconds      their total duration, each from its first signal to its last
+total_profit       USD, net: the best signal of each dislocation, but 0 if a better one of the same hour used one of its
+                   books at the same time: an order in a book can be taken only once, whatever the route
 best_profit        USD, net: the best signal
-average_quantity   of the best signals of the stretches, in units of the base
+average_quantity   of the best signals of the dislocations, in units of the base
 """
 
 _ROUTE = "market, kind, buy_exchange, buy_symbol, sell_exchange, sell_symbol"

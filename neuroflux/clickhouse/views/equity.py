@@ -1,21 +1,21 @@
-"""``equity``: what each account was worth, minute by minute.
+"""``equity``: the value of each account, minute by minute.
 
-A row for every minute, exchange and asset, from its first balance on to the newest minute that anything is known of:
-what was not reported in a minute is as it was. Records of one asset are ordered as the log orders them, since several
-of one event have one ``event_time``, and an exchange's answers and its stream two clocks; one that is dated before its
-predecessor counts from that one's time on.
+A row for every minute, exchange and asset, from its first balance to the newest minute with any record: a balance
+without a report in a minute is unchanged. Records of one asset are ordered by their offset in Kafka, since several
+records of one event have the same ``event_time``, and an exchange's answers and its stream have two clocks; a record
+that is dated before its predecessor counts from the predecessor's time on.
 
 minute, exchange, asset
-total                what the wallet holds, in units of the asset, without unrealised profit
-price                USD a unit: the minute's last, or one of the ten minutes before; NULL where nobody knew it
-value_usd            total x price; NULL without a price, unless there is nothing to be valued
+total                the wallet's balance, in units of the asset, without unrealised profit
+price                USD per unit: the last of the minute, or of the ten minutes before; NULL if unknown
+value_usd            total x price; NULL without a price, unless the total is 0
 unrealised_pnl       profit of the open positions that settle in the asset, in units of it: at the minute's last mark
-                     price, or as it was last reported where there was no mark price
+                     price, or as last reported if there was no mark price
 unrealised_pnl_usd   the same in USD; NULL without a price
 told                 when the exchange last reported the balance
 
-The account is ``sum(value_usd + unrealised_pnl_usd)`` over the rows of one minute. A NULL in it is no 0: such a sum is
-of the other assets alone.
+The account's equity is ``sum(value_usd + unrealised_pnl_usd)`` over the rows of one minute. A NULL is not 0: such a sum
+includes the other assets only.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from neuroflux.clickhouse.views.usd import INSTRUMENTS, usd, usd_prices
 
 
 def _times(names: str) -> str:
-    """The time that a record counts from; one without any counts with its predecessor."""
+    """The time from which a record counts; one without a time counts from its predecessor's."""
     return f"max(event_time) OVER (PARTITION BY {names} ORDER BY _partition, _offset ROWS UNBOUNDED PRECEDING)"
 
 
 def _until(names: str) -> str:
-    """Where the next row of these names begins, in seconds; behind the newest minute for the last."""
+    """The beginning of the next row of these names, in seconds; for the last row, the end of the newest minute."""
     later = f"PARTITION BY {names} ORDER BY minute ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING"
     return f"leadInFrame(toUnixTimestamp(minute), 1, newest) OVER ({later})"
 
@@ -39,7 +39,7 @@ _MINUTES = "toDateTime(arrayJoin(range(toUnixTimestamp(minute), toUInt32(until),
 _NEWEST = """toUInt32(toUnixTimestamp(toStartOfMinute(least(now(), toDateTime(assumeNotNull(greatest(
     (SELECT max(event_time) FROM balances), (SELECT max(event_time) FROM positions),
     (SELECT max(event_time) FROM aggregated_prices))))))) + 60)"""
-"""The end of the newest minute, in seconds; what is dated ahead of today does not stretch it."""
+"""The end of the newest minute, in seconds; records dated in the future do not extend it."""
 
 _WALLETS = f"""
     SELECT exchange, asset, {_MINUTES} AS minute_of, total, told FROM (

@@ -1,23 +1,23 @@
-"""``order_costs``: what each order that was filled did cost.
+"""``order_costs``: the costs of each filled order.
 
-A row for each order of kind ``place``; for a pair or a rebalance one for each instrument and side of its legs. Amounts
-of money are USD, quantities are units of the market's base and prices USD per unit of it, also where the exchange
-counts thousands of it or quotes USDT. What nobody knows is NULL: without a mid, a rate, or the time of the command.
+A row for each order of kind ``place``; for a pair or a rebalance, one for each instrument and side of its legs. Money
+is in USD, quantities are in units of the market's base and prices in USD per unit of it, even if the exchange counts
+thousands of it or quotes USDT. An unknown figure is NULL: without a mid, a rate, or the time of the command.
 
 order_id, kind, strategy
-market, exchange, symbol, side   of the place order, or the leg; exchange and symbol are empty where there were several
+market, exchange, symbol, side   of the place order, or the leg; exchange and symbol are empty if there were several
 filled_quantity, average_price   of the fills
-arrival_price                    the mid of the instruments that filled it when the command came
-slippage                         how much worse than that it was filled, as a fraction of it; negative: better
-fees                             less rebates; a fee in the base at the price of its fill, in any third asset at the
-                                 price of that asset in that minute
-implementation_shortfall         what was paid beyond the mid at arrival, with the fees (Perold, 1988)
-mark_out_1s, _10s, _60s          how far the mid had moved in our favour so long after each fill, as a fraction of the
-                                 price; of those fills for which so much time has passed
+arrival_price                    the mid of the instruments that filled it, at the arrival of the command
+slippage                         how much worse the fills were than that, as a fraction of it; negative: better
+fees                             less rebates; a fee in the base is valued at the price of its fill, one in a third
+                                 asset at the price of that asset in that minute
+implementation_shortfall         the amount paid beyond the mid at arrival, with the fees (Perold, 1988)
+mark_out_1s, _10s, _60s          how far the mid had moved in our favour this long after each fill, as a fraction of the
+                                 price; of those fills for which that time has passed
 
-The command came at ``issued_at`` where its sender gave it and the execution received it within a minute from then;
-else when the execution received it. That is a time of ours, so the mid is that of the quote that we had received by
-then. Mark-outs compare two times of one exchange.
+The command arrived at ``issued_at`` if its sender gave it and the execution received it within a minute of that; else
+when the execution received it. That is a time by our clock, so the mid is that of the newest quote received by then.
+Mark-outs compare two times of one exchange.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from __future__ import annotations
 from neuroflux.clickhouse.views.usd import INSTRUMENTS, PRICE_HOLDS_SECONDS, usd, usd_prices
 
 MID_HOLDS_SECONDS = 60
-"""A quote that is older is no mid."""
+"""A mid of an older quote is not used."""
 ISSUED_WITHIN_SECONDS = 60
 _NEVER = "toDateTime64(0, 6, 'UTC')"
 
@@ -33,7 +33,7 @@ _ORDERS = """
     SELECT order_id, kind, market, side, strategy, issued_at AS issued FROM order_commands WHERE kind != 'cancel'
     ORDER BY _partition, _offset LIMIT 1 BY order_id
 """
-"""The first command of each id: what a second one wants was refused."""
+"""The first command of each id: a second one was refused."""
 _RECEIVED = f"""
     SELECT order_id, min(event_time) AS received FROM order_events WHERE event_time > {_NEVER} GROUP BY order_id
 """
@@ -62,14 +62,15 @@ _FILLED = f"""
     LEFT JOIN ({_RECEIVED}) AS heard ON f.order_id = heard.order_id
     LEFT JOIN ({INSTRUMENTS}) AS listed ON f.exchange = listed.exchange AND f.symbol = listed.symbol
 """
-"""Each fill with its order, per unit of the base and in its own quote; what is not known is NULL."""
+"""Each fill with its order, per unit of the base and in its own quote; unknown values are NULL."""
 
 _TIMED = f"""
     SELECT *, arrayJoin([0, 1, 10, 60]) AS after, toUInt8(after > 0) AS by_exchange,
            if(after = 0, arrived, time + toIntervalSecond(after)) AS at
     FROM ({_FILLED})
 """
-"""Each fill four times: at the time of the command, by our clock, and so long after it, by its exchange's clock."""
+"""Each fill four times: at the arrival of the command, by our clock, and 1, 10 and 60 s after the fill, by its
+exchange's clock."""
 
 _MINUTES_BEFORE = f"arrayMap(n -> toStartOfMinute(event_time) - 60 * n, range({PRICE_HOLDS_SECONDS // 60 + 1}))"
 _RATES = usd_prices(f"SELECT arrayJoin({_MINUTES_BEFORE}) FROM fills")
@@ -98,7 +99,7 @@ _MIDS = f"""
         OR (exchange, symbol, toStartOfMinute(event_time)) IN ({_ASKED})
     )
 """
-"""Of the minutes that are asked for alone: there are many more quotes than fills."""
+"""Only of the minutes that are needed, since there are many more quotes than fills."""
 
 _MEASURED = f"""
     SELECT priced.order_id AS order_id, priced.exchange AS exchange, priced.symbol AS symbol,
@@ -120,13 +121,13 @@ _KNOWN = f"""
            ifNull(in_usd, nan) AS usd, ifNull(fee_usd, nan) AS fee
     FROM ({_MEASURED})
 """
-"""What is not known is nan here, so that no sum leaves it out: a sum without it would be of another order."""
+"""Unknown values are nan here, so that no sum silently omits them."""
 
 _AFTER = (1, 10, 60)
 
 
 def _gained(seconds: int) -> str:
-    """Of a fill whose mark-out is known: what it gained, and what it cost, in the quote and in USD."""
+    """The gain and the cost of the fills whose mark-out is known, in the quote and in USD."""
     known = f"after = {seconds} AND is_past AND isFinite(fair)"
     return f"""
        sumIf(sign * (fair - paid), {known}) AS gained_{seconds}, sumIf(paid, {known}) AS cost_{seconds},
@@ -150,12 +151,12 @@ _SUMS = f"""
 
 
 def _figure(value: str, name: str) -> str:
-    """NULL for what is not known, and for a ratio to nothing."""
+    """The figure, or NULL if it is unknown or a ratio to 0."""
     return f"if(isFinite({value} AS finite_{name}), finite_{name}, NULL) AS {name}"
 
 
 def _fraction(name: str, part: str, whole: str, own: str) -> str:
-    """In the quote where that is one, so that no rate is needed; else in USD."""
+    """A fraction computed in the quote if there is only one, so that no rate is needed; else in USD."""
     return _figure(f"if(quotes = 1, {part} / {own}, {part}_usd / {whole}_usd)", name)
 
 

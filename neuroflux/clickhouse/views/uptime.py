@@ -1,11 +1,11 @@
-"""``exchange_uptime``: the share of the observed time that an exchange was up, by day, from its reported health.
+"""``exchange_uptime``: the share of the observed time in which an exchange was up, by day, from its published health.
 
 exchange, day
 uptime_percent     0 to 100
-seconds_observed   each report holds until the next, and at most ``HOLDS``; without one for longer, nobody observed it
+seconds_observed   each record is valid until the next, and at most for ``HOLDS``; later time is not observed
 
-An exchange is up while it is online or degraded. It is the definition of engine/health/uptime.py, which health's own
-``uptime_percent`` of 24 hours comes from.
+An exchange is up while it is online or degraded. This is the definition of engine/health/uptime.py, which computes the
+health records' own ``uptime_percent`` of 24 hours.
 """
 
 from neuroflux.engine.health.uptime import HOLDS

@@ -1,6 +1,6 @@
-"""What a unit of an asset was worth in USD, minute by minute, and what an instrument's unit is.
+"""SQL for the USD price of an asset, minute by minute, and for the newest rules of each instrument.
 
-The unit of account is USDC, as in engine/markets/conversion.py: USDT and the like convert at the quotes of ``USDC/…``.
+The unit of account is USDC, as in engine/markets/conversion.py: USDT and others convert at the quotes of ``USDC/…``.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from neuroflux.engine.markets.conversion import AT_PAR
 
 _AT_PAR = ", ".join(f"'{asset}'" for asset in sorted(AT_PAR))
 PRICE_HOLDS_SECONDS = 600
-"""A price that is older values nothing: the value is NULL."""
+"""An older price is not used: the value is NULL."""
 
 
 def usd_prices(minutes: str = "") -> str:
-    """USD a unit: the last price of each minute, or of those alone. USDC has none here: it is 1 at all times."""
+    """USD per unit: the last price of each minute, or of ``minutes`` only. USDC has no row: it is always 1."""
     among = f"AND toStartOfMinute(event_time) IN ({minutes})" if minutes else ""
     return f"""
     SELECT splitByChar('/', market)[1] AS asset, toStartOfMinute(event_time) AS minute,
@@ -29,7 +29,7 @@ def usd_prices(minutes: str = "") -> str:
 
 
 def usd(asset: str, minute: str, joined: str) -> str:
-    """USD a unit of ``asset`` in ``minute``, of the ASOF-joined relation ``joined``; NULL where nobody knew it."""
+    """USD per unit of ``asset`` in ``minute``, from the ASOF-joined relation ``joined``; NULL if unknown."""
     fresh = f"{joined}.usd > 0 AND dateDiff('second', {joined}.minute, {minute}) <= {PRICE_HOLDS_SECONDS}"
     return f"multiIf({asset} IN ({_AT_PAR}), 1., {fresh}, {joined}.usd, NULL)"
 

@@ -1,4 +1,4 @@
-"""Records are stored as they were, whatever they hold; an insert is there whole or not at all."""
+"""Records are stored unchanged, whatever their values; an insert is stored completely or not at all."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def own(stack: RunningStack) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def database(own: Settings) -> Iterator[ClickHouse]:
-    """Nothing is merged in it: times are of any year, and what is old would be dropped."""
+    """A table without merges: times may be of any year, and old rows would be dropped."""
     opened = ClickHouse(own)
     for topic in STORED:
         opened.execute(f"SYSTEM STOP MERGES {topic.table}")
@@ -70,7 +70,7 @@ def selected(column: Column) -> str:
 
 
 def shown(value: Any) -> Any:
-    """As the driver gives it."""
+    """The value as clickhouse-driver returns it."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
@@ -114,7 +114,7 @@ def test_errors_tell_whether_a_retry_helps(stack: RunningStack) -> None:
 
 
 def as_if_two(value: bytes) -> bytes:
-    """A record with another of its kind behind it, as whoever writes records could make it, without the mark."""
+    """A record with another one appended to it, as any writer of records could make it, without the mark."""
     return value + b"\x00" * (MARK_BYTES + 1 + OFFSET_BYTES) + value
 
 
@@ -140,5 +140,5 @@ def test_one_bad_record_refuses_a_large_insert_wherever_it_is(database: ClickHou
 
 @pytest.mark.parametrize("name", ["TRUMP#12/USDC", "a'b", "a\\", "\\'", "') OR 1=1 --", "'; DROP TABLE fills"])
 def test_a_name_with_a_quote_character_stays_a_text(database: ClickHouse, name: str) -> None:
-    """Anybody may deploy a token, and call it what he likes."""
+    """Anyone can deploy a token with any name."""
     assert database.execute(f"SELECT arrayJoin([{texts([name, name])}])") == [(name,)]

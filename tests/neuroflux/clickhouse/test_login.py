@@ -1,4 +1,4 @@
-"""Authentication at ClickHouse: the setting's user, else the login that the stack made in its home for that address."""
+"""Authentication at ClickHouse: the setting's user, else the login stored in the home for that address."""
 
 from pathlib import Path
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""A database of one's own: what other tests stored would be in the sums."""
+"""A separate database for each test: records of other tests would change the sums."""
 
 from __future__ import annotations
 

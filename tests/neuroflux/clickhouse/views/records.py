@@ -1,4 +1,4 @@
-"""Records that a view is asked about, with what a test does not care about filled in."""
+"""Records for the tests of views, with defaults for irrelevant fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START = time.time_ns() // 1000 // MINUTE * MINUTE - 120 * MINUTE
 
 
 def insert(database: ClickHouse, topic: Topic, *records: Any) -> None:
-    """Each at a place of its own, and all of them twice: a record is one row wherever it is counted."""
+    """Store each record at its own position, and all of them twice: every view must count a record once."""
     database.insert(topic, rows(topic, records))
     database.insert(topic, rows(topic, records))
 

@@ -1,4 +1,4 @@
-"""``arbitrage_by_hour`` counts dislocations and no repetitions; against a second reckoning of random signals."""
+"""``arbitrage_by_hour`` counts dislocations, not repetitions; compared with an independent calculation."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_repeated_signals_are_one_dislocation_at_its_best(database: ClickHouse) 
 
 
 def test_a_book_pays_once_whatever_routes_lead_to_it(database: ClickHouse) -> None:
-    """Binance's asks are sold to two others at once; a minute later the lesser stands alone."""
+    """Binance's asks can be sold on two other exchanges at once; a minute later only on the worse one."""
     insert(
         database,
         SIGNALS,
@@ -64,11 +64,11 @@ def test_a_book_pays_once_whatever_routes_lead_to_it(database: ClickHouse) -> No
     }
 
 
-def reckoned(told: Iterable[ArbitrageSignal]) -> dict[tuple[int, str, str], tuple[int, int, float, float]]:
+def calculated(result: Iterable[ArbitrageSignal]) -> dict[tuple[int, str, str], tuple[int, int, float, float]]:
     """By hour and route: signals, dislocations, seconds and profit."""
     stretches = list[list[ArbitrageSignal]]()
     last = dict[tuple[str, str], list[ArbitrageSignal]]()
-    for one in told:
+    for one in result:
         route = one.buy_exchange, one.sell_exchange
         if route in last and one.event_time <= last[route][-1].expires_at:
             last[route].append(one)
@@ -96,14 +96,14 @@ def reckoned(told: Iterable[ArbitrageSignal]) -> dict[tuple[int, str, str], tupl
 @pytest.mark.parametrize("seed", range(3))
 def test_random_signals_agree_with_an_independent_calculation(database: ClickHouse, seed: int) -> None:
     drawn, at = random.Random(seed), 0.0
-    told = list[ArbitrageSignal]()
+    result = list[ArbitrageSignal]()
     while at < 3 * 3600:
         buy, sell = drawn.sample(["binance", "hyperliquid", "kraken"], 2)
-        told.append(signal(at, drawn.random(), buy, sell))
+        result.append(signal(at, drawn.random(), buy, sell))
         at += drawn.choice([0.1, 0.5, 1, 5, 30])
-    insert(database, SIGNALS, *told)
+    insert(database, SIGNALS, *result)
     found = {(row[0], row[2], row[3]): row[4:8] for row in by_hour(database)}
-    again = reckoned(told)
+    again = calculated(result)
     assert found.keys() == again.keys()
     for key, figures in again.items():
         assert found[key] == pytest.approx(figures), key

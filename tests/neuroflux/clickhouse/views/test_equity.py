@@ -1,4 +1,4 @@
-"""``equity``: a row for every minute, exchange and asset, that sum to the account; against a second reckoning."""
+"""``equity``: rows for every minute, exchange and asset, which sum to the account; with an independent calculation."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_record_dated_ahead_does_not_stretch_the_history(database: ClickHouse)
 
 
 def test_unrealised_profit_has_its_own_column_on_every_exchange(database: ClickHouse) -> None:
-    """Hyperliquid's total holds it, Binance's does not: the same position is worth the same on both."""
+    """Hyperliquid's total includes it, Binance's does not: the same position has the same value on both."""
     insert(
         database,
         BALANCES,
@@ -134,7 +134,7 @@ def test_profit_in_an_asset_without_a_rate_is_not_known(database: ClickHouse) ->
     assert [row[3:] for row in equity(database)] == [(0, None, 0, None)]
 
 
-# ── a second reckoning ───────────────────────────────────────────────────────────────────────────────────────────
+# ── independent calculation ──────────────────────────────────────────────────────────────────────────────────────────
 
 NAMES = [("binance", "BTC"), ("binance", "USDT"), (USDM, "USDT"), ("hyperliquid", "USDC")]
 SYMBOLS = [(USDM, "BTC/USDT:USDT"), (USDM, "ETH/USDT:USDT"), ("hyperliquid", "kPEPE/USDC:USDC")]
@@ -144,8 +144,8 @@ Happened = Balance | Position | AggregatedPrice | Funding[float] | Quote[float]
 
 
 def story(seed: int) -> list[Happened]:
-    """Half an hour in the order of the log; every third record has the time of the one before it."""
-    drawn, at, told = random.Random(seed), START, list[Happened]()
+    """Half an hour of records in the order of Kafka; every third one has the time of its predecessor."""
+    drawn, at, result = random.Random(seed), START, list[Happened]()
     while at < START + LENGTH:
         amount = f"{drawn.uniform(0, 100):.4f}"
         name, symbol = drawn.choice(NAMES), drawn.choice(SYMBOLS)
@@ -157,15 +157,15 @@ def story(seed: int) -> list[Happened]:
             mark(symbol[1], drawn.uniform(90, 110), at, symbol[0]),
             quote(at, drawn.uniform(0.97, 1), drawn.uniform(1.01, 1.02), "USDC/USDT"),
         ]
-        told.append(drawn.choice(any_of_them))
+        result.append(drawn.choice(any_of_them))
         at += drawn.choice([0, 7, 13]) * SECOND
-    return [price(100, START), quote(START, 0.99, 1.01, "USDC/USDT"), *told]
+    return [price(100, START), quote(START, 0.99, 1.01, "USDC/USDT"), *result]
 
 
-def account(told: Sequence[Happened], end: int) -> float:
-    """What everything is worth at a time, from the last of each thing; USD."""
+def account(result: Sequence[Happened], end: int) -> float:
+    """The value of everything at a time, from the newest record of each; USD."""
     wallets, open_, marks, usd = {}, {}, dict[tuple[str, str], tuple[float, int]](), {"USDC": 1.0}
-    for one in told:
+    for one in result:
         match one:
             case Balance() if one.event_time < end:
                 wallets[(one.exchange, one.asset)] = float(one.total) - float(one.unrealised_pnl)
@@ -188,11 +188,11 @@ def account(told: Sequence[Happened], end: int) -> float:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_sum_of_a_minute_is_the_account(database: ClickHouse, seed: int) -> None:
-    told = story(seed)
+    result = story(seed)
     for topic, kind in ((BALANCES, Balance), (POSITIONS, Position), (PRICES, AggregatedPrice)):
-        insert(database, topic, *(one for one in told if isinstance(one, kind)))
-    insert(database, FUNDING, *(one for one in told if isinstance(one, Funding)))
-    insert(database, QUOTES, *(one for one in told if isinstance(one, Quote)))
+        insert(database, topic, *(one for one in result if isinstance(one, kind)))
+    insert(database, FUNDING, *(one for one in result if isinstance(one, Funding)))
+    insert(database, QUOTES, *(one for one in result if isinstance(one, Quote)))
     insert(database, INSTRUMENTS, *(instrument(*name) for name in SYMBOLS))
     sums = database.execute(
         "SELECT toUnixTimestamp(minute), sum(value_usd + unrealised_pnl_usd) FROM equity"
@@ -200,4 +200,4 @@ def test_the_sum_of_a_minute_is_the_account(database: ClickHouse, seed: int) -> 
     )
     assert len(sums) == LENGTH // MINUTE
     for seconds, total in sums:
-        assert total == pytest.approx(account(told, seconds * SECOND + MINUTE)), (seconds * SECOND - START) / MINUTE
+        assert total == pytest.approx(account(result, seconds * SECOND + MINUTE)), (seconds * SECOND - START) / MINUTE

@@ -1,4 +1,4 @@
-"""``exchange_uptime`` by hand, and against health's own figure of the same hour."""
+"""``exchange_uptime`` calculated by hand, and compared with health's own figure of the same hour."""
 
 from __future__ import annotations
 
@@ -50,27 +50,27 @@ def test_our_own_downtime_is_not_observed(database: ClickHouse) -> None:
 
 
 def hour() -> list[ExchangeHealth]:
-    """Health's reports of an hour, ticked each second, in which each exchange answers each 5 s, except: ``a`` says
-    that it is disconnected for two minutes; then it says nothing for two; and then nothing of ours runs for three.
+    """The health records of an hour, with a tick every second. Each exchange answers every 5 s, except that ``a`` is
+    disconnected for two minutes, then silent for two, and then our own programs are down for three.
     """
-    engine, told = Health(), list[ExchangeHealth]()
+    engine, result = Health(), list[ExchangeHealth]()
     for second in range(3600):
         now = NOON + second * SECOND
         if 2000 < second < 2180:
             continue
         if second % 5 == 0:
-            told += engine.status_changed(ExchangeStatus("b", "rest", StatusKind.LATENCY, 9.0, "", now), now)
+            result += engine.status_changed(ExchangeStatus("b", "rest", StatusKind.LATENCY, 9.0, "", now), now)
             kind = StatusKind.DISCONNECTED if 500 <= second < 620 else StatusKind.LATENCY
             if not 1000 <= second < 1120:
-                told += engine.status_changed(ExchangeStatus("a", "rest", kind, 9.0, "", now), now)
-        told += engine.tick(now)
-    return told
+                result += engine.status_changed(ExchangeStatus("a", "rest", kind, 9.0, "", now), now)
+        result += engine.tick(now)
+    return result
 
 
 def test_health_and_the_view_have_one_definition(database: ClickHouse) -> None:
-    told = hour()
-    insert(database, HEALTH, *told)
-    ours = {one.exchange: one.uptime_percent for one in told}
+    result = hour()
+    insert(database, HEALTH, *result)
+    ours = {one.exchange: one.uptime_percent for one in result}
     (_, a, observed), (_, b, _) = uptime(database)
     assert (a, b) == (pytest.approx(ours["a"], abs=0.1), pytest.approx(ours["b"], abs=0.1))
     down = 120 + 120 - 25  # 30 s of silence, the last answer of which was 5 s before

@@ -1,4 +1,4 @@
-"""``order_costs`` by hand, and against a second reckoning of random orders in several units and currencies."""
+"""``order_costs`` calculated by hand, and independently for random orders in several units and currencies."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def costs(database: ClickHouse, order: str) -> list[Any]:
 
 
 DOLLAR = [quote(ISSUED, 0.99, 1.01, "USDC/USDT")]
-"""A USDT is a dollar."""
+"""One USDT is one dollar."""
 PATH = [
     quote(ISSUED - 60 * SECOND, 10, 20),
     quote(ISSUED - SECOND, 99, 101),
@@ -117,7 +117,7 @@ def test_a_fee_without_a_price_is_unknown(traded: ClickHouse) -> None:
 
 
 def test_amounts_are_of_the_base_and_in_dollars(database: ClickHouse) -> None:
-    """50 lots of a thousand PEPE, at 9.5 USDT a lot, with 0.8 USD for a USDT."""
+    """50 lots of a thousand PEPE, at 9.5 USDT per lot, with 0.8 USD per USDT."""
     name: dict[str, Any] = {"exchange": "binanceusdm", "symbol": "1000PEPE/USDT:USDT"}
     listed = instrument("binanceusdm", "1000PEPE/USDT:USDT", market="PEPE/USD", base="PEPE", multiplier=1000)
     insert(database, INSTRUMENTS, listed)
@@ -169,8 +169,8 @@ def test_the_arrival_price_is_by_received_time_and_not_by_the_exchanges_time(
 ) -> None:
     """Its clock is eight seconds ahead of ours."""
     ahead = 8 * SECOND
-    told = [quote(one.event_time + ahead, one.bid_price, one.ask_price, received=one.event_time) for one in PATH]
-    insert(database, QUOTES, *told, *DOLLAR)
+    result = [quote(one.event_time + ahead, one.bid_price, one.ask_price, received=one.event_time) for one in PATH]
+    insert(database, QUOTES, *result, *DOLLAR)
     insert(database, FILLS, fill("buy", Side.BUY, ("101", "1"), at=ISSUED + ahead + SECOND // 2))
     insert(database, COMMANDS, command("buy"))
     found = costs(database, "buy")
@@ -220,7 +220,7 @@ def test_of_two_commands_with_one_id_the_first_counts(traded: ClickHouse) -> Non
     assert traded.execute("SELECT side, market, strategy FROM order_costs") == [("buy", "BTC/USD", "fastest")]
 
 
-# ── a second reckoning ───────────────────────────────────────────────────────────────────────────────────────────
+# ── independent calculation ──────────────────────────────────────────────────────────────────────────────────────────
 
 PLACES = {("binance", "BTC/USDT"): 1, ("hyperliquid", "kBTC/USDC:USDC"): 1000}
 
@@ -269,16 +269,16 @@ def test_random_orders_agree_with_an_independent_calculation(database: ClickHous
     found = {row[0]: list(row[1:]) for row in database.execute(f"SELECT order_id, {COSTS} FROM order_costs")}
     assert found.keys() == commands.keys()
     for order, one in commands.items():
-        again = reckoned([x for x in filled if x.order_id == order], one, quotes, rates)
-        for told, expected in zip(found[order], again, strict=True):
-            assert (told is None) == (expected is None)
-            assert expected is None or isclose(told, expected, rel_tol=1e-9, abs_tol=1e-12), order
+        again = calculated([x for x in filled if x.order_id == order], one, quotes, rates)
+        for result, expected in zip(found[order], again, strict=True):
+            assert (result is None) == (expected is None)
+            assert expected is None or isclose(result, expected, rel_tol=1e-9, abs_tol=1e-12), order
 
 
-def reckoned(
+def calculated(
     filled: Sequence[Fill], ordered: OrderCommand, quotes: Sequence[Quote[float]], rates: Sequence[Quote[float]]
 ) -> list[float | None]:
-    """The columns of ``COSTS``; markets move in the quote, sums are in USD."""
+    """The columns of ``COSTS``; price moves are in the quote, sums are in USD."""
     sign = 1 if ordered.side is Side.BUY else -1
     rows = []
     for one in filled:

@@ -1,4 +1,4 @@
-"""What ``track_portfolio_performance`` asks of ClickHouse: of a trade whose fill is missing, and then stored."""
+"""The queries of ``track_portfolio_performance``: for a trade whose fill is missing, and then stored."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ from tests.neuroflux.clickhouse.views.records import (
 
 pytestmark = pytest.mark.stack
 AT = START + 2 * MINUTE + SECOND
-"""When two bitcoins are bought."""
+"""The time at which two bitcoins are bought."""
 FILL = Fill(
     "o",
     "binance",
@@ -86,11 +86,11 @@ def named(exchange: str, symbol: str) -> Instrument:
 
 
 def answer(database: ClickHouse, known: Sequence[str] = ("binance",)) -> PerformanceAnswer:
-    """As the façade computes it."""
-    asked = (SELECT_UNFILLED, SELECT_STORED, SELECT_HOLDINGS, SELECT_FILLS, SELECT_POSITIONS, SELECT_TRANSFERS)
-    unfilled, stored, rows, filled, opened, told = [database.execute(one) for one in asked]
+    """The performance as the façade computes it."""
+    queries = (SELECT_UNFILLED, SELECT_STORED, SELECT_HOLDINGS, SELECT_FILLS, SELECT_POSITIONS, SELECT_TRANSFERS)
+    unfilled, stored, rows, filled, opened, named_flows = [database.execute(one) for one in queries]
     held = settled(holdings(rows, known), settled_until(stored, unfilled, known))
-    flowed, earned = flows_and_income(told)
+    flowed, earned = flows_and_income(named_flows)
     return performance(held, {}, [*movements_of(filled, named), *earned], exposures(opened, named), flowed)
 
 
@@ -106,7 +106,7 @@ def event(client_order_id: str) -> OrderEvent:
 
 @pytest.fixture
 def bought(database: ClickHouse) -> ClickHouse:
-    """Everything of the purchase but its fill, and prices for long after."""
+    """All records of the purchase except its fill, and later prices."""
     start = [balance("USDC", "1000", START), balance("BTC", "1", START)]
     insert(database, BALANCES, *start, balance("USDC", "799", AT), balance("BTC", "3", AT))
     insert(database, PRICES, *(price(100 + minute, START + minute * MINUTE) for minute in range(4)))
@@ -122,14 +122,14 @@ def test_a_trade_whose_fill_is_not_stored_yet_is_no_flow(bought: ClickHouse) -> 
 
 def test_a_trade_whose_fill_is_stored_is_profit_of_what_was_traded(bought: ClickHouse) -> None:
     insert(bought, FILLS, FILL)
-    told = answer(bought)
-    figures = told["performance_metrics"]
+    result = answer(bought)
+    figures = result["performance_metrics"]
     assert (figures["flows_usd"], figures["profit_usd"]) == (0, pytest.approx(1 + 1 + 3 + 2 * 2 - 1))
-    assert told["attribution_analysis"]["by_asset"] == {"BTC": pytest.approx(8), "USDC": pytest.approx(0)}
+    assert result["attribution_analysis"]["by_asset"] == {"BTC": pytest.approx(8), "USDC": pytest.approx(0)}
 
 
 def test_a_transfer_reported_twice_counts_once(database: ClickHouse) -> None:
-    """50 came from outside and 10 were earned, and both are told twice."""
+    """50 were deposited and 10 were earned, and both are reported twice."""
     insert(database, BALANCES, balance("USDC", "1000", START), balance("USDC", "1060", AT))
     insert(database, PRICES, *(price(100, START + minute * MINUTE) for minute in range(4)))
     came = AccountTransfer("binance", "USDC", Decimal(50), TransferKind.TRANSFER, "TRANSFER", "1", AT - SECOND)
@@ -152,7 +152,7 @@ def test_of_positions_with_one_time_the_offset_decides_which_is_open(database: C
 
 
 def test_equity_is_the_views(bought: ClickHouse) -> None:
-    """Of the newest minute, with an asset that converts at a quote."""
+    """The newest minute, with an asset that converts at a quote."""
     insert(bought, BALANCES, replace(balance("USDT", "100", START), exchange="binance"))
     insert(bought, QUOTES, *(quote(START + minute * MINUTE, 1.24, 1.26, "USDC/USDT") for minute in range(4)))
     insert(bought, FILLS, FILL)

@@ -271,7 +271,7 @@ def test_profit_is_what_prices_made_whatever_was_traded_and_moved(moves: list[tu
     assert len(returns(snapshots)) == len(moves)
 
 
-# ── what each asset gained ───────────────────────────────────────────────────────────────────────────────────────
+# ── what each asset gained ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_purchase_is_neither_a_gain_of_the_bought_asset_nor_a_loss_of_the_spent_one() -> None:

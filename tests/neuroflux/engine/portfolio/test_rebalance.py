@@ -82,7 +82,7 @@ BTC_A, ETH_A, SOL_A = (trades_at("a", base) for base in ("BTC", "ETH", "SOL"))
 BTC_B, ETH_B = (trades_at("b", base, fee="0.0001") for base in ("BTC", "ETH"))
 
 
-# ── targets ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── targets ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_three_thirds_sum_to_one() -> None:
     assert not found.partial
 
 
-# ── simple cases, by hand ────────────────────────────────────────────────────────────────────────────────────────
+# ── simple cases, by hand ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_cash_buys_the_target_assets() -> None:
@@ -213,7 +213,7 @@ def test_money_that_the_target_keeps_is_named_as_the_reason() -> None:
     assert reason.startswith("funds: the target keeps the stablecoins where it is traded (10,000.00 USDC on a)")
 
 
-# ── what can't be traded ─────────────────────────────────────────────────────────────────────────────────────────
+# ── what can't be traded ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_transfer_of_money_from_elsewhere_is_proposed() -> None:
@@ -343,7 +343,7 @@ def test_an_empty_portfolio_has_nothing_to_trade() -> None:
     assert (found.trades, found.total_usd, found.current_allocation) == ((), 0.0, {})
 
 
-# ── stablecoins ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── stablecoins ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_another_stablecoin_is_exchanged_for_the_one_that_is_named() -> None:

@@ -166,7 +166,7 @@ def test_a_halt_of_all_accounts_halts_each() -> None:
     assert halt_fault({"*": "too hot"}) == "halted: too hot"
 
 
-# ── funds ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── funds ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def routed(instrument: Instrument, side: Side = Side.BUY) -> Order:
@@ -259,7 +259,7 @@ def test_a_fill_stays_reserved_until_the_balance_shows_it_and_a_rejected_order_r
     assert reserved([heard(routed(SPOT), OrderState.REJECTED, 0)], "binance", "USDT", seen(NOW - 1), NOW, {}) == 0
 
 
-# ── what a balance shows ─────────────────────────────────────────────────────────────────────────────────────────
+# ── what a balance shows ─────────────────────────────────────────────────────────────────────────────────────────────
 
 MS = 1_000
 

@@ -85,7 +85,7 @@ def advised(
     return optimise(command, prospects, FAIR, limits, urgency, volume, errors, NOW)
 
 
-# ── where ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── where ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_costs_by_hand() -> None:
@@ -195,7 +195,7 @@ def brute_cost(side: Side, exchanges: list[tuple[Levels, str, float]], tenths: S
     return total
 
 
-# ── when ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── when ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("urgency", "count"), [("low", 8), ("normal", 4), ("high", 2), ("critical", 1)])
@@ -265,7 +265,7 @@ def test_no_slice_is_larger_than_one_order_may_be(quantity: Decimal, share: floa
     assert max(slices["quantity"], slices["last_quantity"]) <= Decimal(most) + Decimal("1e-8")
 
 
-# ── confidence────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── confidence ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 fractions = st.floats(0, 1)
 money = st.floats(1, 1e9)
@@ -301,7 +301,7 @@ def test_confidence_by_hand_and_from_the_books() -> None:
     assert confidence(0.0, 0.0, 1.0, []) == 0.0
 
 
-# ── impossible orders───────────────────────────────────────────────────────────────────────────────────────────────
+# ── impossible orders ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_unknown_urgency_is_refused_by_name() -> None:

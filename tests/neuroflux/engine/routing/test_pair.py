@@ -137,7 +137,7 @@ def hedge(order: Order, *prospects: Prospect) -> Hedged:
     return decide_hedge(order, prospects or (CHEAP, DEAR), LIMITS, NOW)
 
 
-# ── the decision ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the decision ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_both_legs_are_sent_at_once_with_bounds_that_prevent_a_loss() -> None:
@@ -233,7 +233,7 @@ def test_with_a_thin_book_the_harder_leg_is_sent_first_and_alone() -> None:
     assert [leg.side for leg in order.legs] == [Side.SELL]
 
 
-# ── execution ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── execution ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_filled_pair_ends_and_reports_how_long_it_was_one_sided() -> None:
@@ -373,7 +373,7 @@ def test_a_pair_always_ends_hedged_or_reports_what_is_open(
     assert len(order.legs) <= 2 + MAX_HEDGES
 
 
-# ── rebalances ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── rebalances ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_rebalance_sells_first_and_buys_when_that_has_ended() -> None:

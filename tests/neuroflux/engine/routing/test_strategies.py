@@ -102,7 +102,7 @@ def reasons(routed: Routed) -> dict[str, str]:
     return {one.exchange: one.reason.partition(":")[0] for one in routed.decision.candidates}
 
 
-# ── which instruments ────────────────────────────────────────────────────────────────────────────────────────────
+# ── which instruments ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_market_means_spot_and_a_symbol_means_itself() -> None:
@@ -123,7 +123,7 @@ def test_an_unknown_symbol_is_refused() -> None:
     assert routed.decision.reason == "symbol: nothing trades 'XYZ/USD'"
 
 
-# ── optimal ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── optimal ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_fee_decides_where_prices_are_alike() -> None:
@@ -204,7 +204,7 @@ def cost_of(side: Side, exchanges: list[tuple[Levels, str, float]], tenths: Sequ
     return total
 
 
-# ── the other strategies ─────────────────────────────────────────────────────────────────────────────────────────
+# ── the other strategies ─────────────────────────────────────────────────────────────────────────────────────────────
 
 FAST = prospect(instrument("fast", fee="0.002"), [(100.5, 5.0)], latency=1.0)
 CHEAP = prospect(instrument("cheap", fee="0"), [(100.4, 5.0)], latency=200.0)
@@ -243,7 +243,7 @@ def test_redundant_splits_and_never_multiplies() -> None:
     assert alone.decision.reason.startswith("redundant: only one exchange")
 
 
-# ── exclusions ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── exclusions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_excluded_candidates_name_the_rule() -> None:
@@ -353,7 +353,7 @@ def test_a_multiplied_contract_is_compared_and_sent_in_its_own_units() -> None:
     assert routed.decision.candidates[0].price == pytest.approx(0.02)
 
 
-# ── limit orders ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── limit orders ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def limit(price: str, **how: object) -> OrderCommand:
