@@ -110,7 +110,7 @@ class BatchConsumer(driver.Consumer):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._read_offset = _Nothing()
-        self._handed: dict[Any, deque[tuple[Any, int]]] = defaultdict(deque)
+        self._delivered: dict[Any, deque[tuple[Any, int]]] = defaultdict(deque)
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
@@ -121,7 +121,7 @@ class BatchConsumer(driver.Consumer):
         message.generation_id = record.generation
         if record.generation == self.app.consumer_generation_id:
             for place, end in record.ends.items():
-                self._handed[place].append((message, end))
+                self._delivered[place].append((message, end))
         return message
 
     def ack(self, message: Any) -> bool:
@@ -132,18 +132,18 @@ class BatchConsumer(driver.Consumer):
             return first
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[Any]:
-        return (tp for tp in self._handed if topics is None or tp in topics or tp.topic in topics)
+        return (tp for tp in self._delivered if topics is None or tp in topics or tp.topic in topics)
 
     def _new_offset(self, tp: Any) -> int | None:
         """The offset after the last batch before the first unacknowledged one; None if that is the first."""
-        handed, new = self._handed[tp], None
-        while handed and handed[0][0].acked:
-            new = handed.popleft()[1] + 1
+        delivered, new = self._delivered[tp], None
+        while delivered and delivered[0][0].acked:
+            new = delivered.popleft()[1] + 1
         return new
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
         await super().on_partitions_revoked(revoked)
-        self._handed.clear()  # all are revoked, and each one that is assigned again is read from its committed offset
+        self._delivered.clear()  # all are revoked, and read again from their committed offsets
 
 
 class Transport(driver.Transport):

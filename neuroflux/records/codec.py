@@ -62,11 +62,11 @@ _DECIMAL_BYTES = 16
 _READ_DECIMAL: Callable[..., Any] = LOGICAL_READERS["bytes-decimal"]
 
 
-def _read_decimal(raw: bytes, written: Any = None, wanted: Any = None) -> Any:
+def _read_decimal(raw: bytes, written: Any = None, expected: Any = None) -> Any:
     """fastavro's reader with a size limit: it would take minutes for a number of a megabyte."""
     if len(raw) > _DECIMAL_BYTES:
         raise ValueError(f"a decimal of {len(raw)} bytes")
-    return _READ_DECIMAL(raw, written, wanted)
+    return _READ_DECIMAL(raw, written, expected)
 
 
 LOGICAL_READERS["bytes-decimal"] = LOGICAL_READERS["fixed-decimal"] = _read_decimal

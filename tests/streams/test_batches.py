@@ -31,13 +31,13 @@ def fetched(*offsets: int) -> list[Any]:
     return [SimpleNamespace(offset=offset, timestamp=0, timestamp_type=0) for offset in offsets]
 
 
-def handed(books: BatchConsumer, first: int, last: int, *, agents: int = 1, generation: int | None = None) -> Any:
+def delivered(books: BatchConsumer, first: int, last: int, *, agents: int = 1, generation: int | None = None) -> Any:
     """A batch of these offsets as Faust delivers it to this many agents."""
     known = books.app.consumer_generation_id if generation is None else generation
-    return handed_out(books, packed({PLACE: fetched(first, last)}, known), agents)
+    return delivered_batches(books, packed({PLACE: fetched(first, last)}, known), agents)
 
 
-def handed_out(books: BatchConsumer, batch: Batch, agents: int = 1) -> Any:
+def delivered_batches(books: BatchConsumer, batch: Batch, agents: int = 1) -> Any:
     message = books._to_message(TP(batch.topic, batch.partition), batch)
     message.incref(agents)
     return message
@@ -49,7 +49,7 @@ def committable(books: BatchConsumer) -> dict[TP, int]:
 
 async def test_nothing_is_committed_before_it_is_processed() -> None:
     books = await consumer()
-    batch = handed(books, 0, 99)
+    batch = delivered(books, 0, 99)
     assert committable(books) == {}
     batch.ack(books)
     assert committable(books) == {PLACE: 100}
@@ -58,7 +58,7 @@ async def test_nothing_is_committed_before_it_is_processed() -> None:
 
 async def test_a_batch_is_done_when_every_agent_is() -> None:
     books = await consumer()
-    batch = handed(books, 0, 99, agents=2)
+    batch = delivered(books, 0, 99, agents=2)
     batch.ack(books)
     assert committable(books) == {}
     batch.ack(books)
@@ -67,7 +67,7 @@ async def test_a_batch_is_done_when_every_agent_is() -> None:
 
 async def test_a_later_batch_waits_for_an_earlier_one() -> None:
     books = await consumer()
-    first, second, third = handed(books, 0, 99), handed(books, 100, 149), handed(books, 150, 150)
+    first, second, third = delivered(books, 0, 99), delivered(books, 100, 149), delivered(books, 150, 150)
     second.ack(books)
     assert committable(books) == {}
     first.ack(books)
@@ -78,9 +78,9 @@ async def test_a_later_batch_waits_for_an_earlier_one() -> None:
 
 async def test_a_batch_holds_each_of_its_partitions() -> None:
     books = await consumer()
-    first = handed(books, 0, 99)
-    both = handed_out(books, packed({PLACE: fetched(100, 149), OTHER: fetched(7)}, first.generation_id))
-    last = handed_out(books, packed({OTHER: fetched(8, 9)}, first.generation_id))
+    first = delivered(books, 0, 99)
+    both = delivered_batches(books, packed({PLACE: fetched(100, 149), OTHER: fetched(7)}, first.generation_id))
+    last = delivered_batches(books, packed({OTHER: fetched(8, 9)}, first.generation_id))
     last.ack(books)
     assert committable(books) == {}
     both.ack(books)
@@ -92,17 +92,17 @@ async def test_a_batch_holds_each_of_its_partitions() -> None:
 async def test_missing_offsets_do_not_delay_a_commit() -> None:
     """A compacted topic has holes, also before its first record."""
     books = await consumer()
-    for batch in (handed(books, 7, 20), handed(books, 1_000, 1_000)):
+    for batch in (delivered(books, 7, 20), delivered(books, 1_000, 1_000)):
         batch.ack(books)
     assert committable(books) == {PLACE: 1_001}
 
 
 async def test_an_acknowledgement_after_a_rebalance_changes_nothing() -> None:
     books = await consumer()
-    late = handed(books, 100, 199)
+    late = delivered(books, 100, 199)
     await books.on_partitions_revoked({PLACE})
     books.app.consumer_generation_id += 1
-    again = handed(books, 100, 199)
+    again = delivered(books, 100, 199)
     late.ack(books)
     assert committable(books) == {}
     again.ack(books)
@@ -113,9 +113,9 @@ async def test_a_batch_of_an_older_generation_is_not_counted_as_handed_out() -> 
     """It was fetched before the rebalance and arrives after it; its records are not committed and are read again."""
     books = await consumer()
     books.app.consumer_generation_id = 5
-    stale = handed(books, 100, 199, generation=4)
+    stale = delivered(books, 100, 199, generation=4)
     assert stale.generation_id == 4  # which is what makes the stream pass it over
-    fresh = handed(books, 50, 120)
+    fresh = delivered(books, 50, 120)
     stale.ack(books)
     assert committable(books) == {}
     fresh.ack(books)
@@ -140,7 +140,7 @@ async def test_a_commit_never_passes_the_first_unprocessed_batch(
     books = await consumer()
     batches, at = [], 0
     for size in sizes:
-        batches.append(handed(books, at, at + size - 1, agents=agents))
+        batches.append(delivered(books, at, at + size - 1, agents=agents))
         at += size
     committed, done = 0, Counter[int]()
     for number in data.draw(st.permutations(list(range(len(batches))) * agents)):

@@ -103,7 +103,7 @@ async def produce(publisher: Publisher) -> None:
         publisher.publish(QUOTES, QUOTE, partition=number % MARKET_PARTITIONS)
         if number % 500 == 0:
             await publisher.flush()
-            await asyncio.sleep(0.02)  # so that it goes on while workers come and go
+            await asyncio.sleep(0.02)  # so that it continues while workers start and stop
     await publisher.flush()
 
 

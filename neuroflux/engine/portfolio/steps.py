@@ -116,28 +116,34 @@ def coin_drifts(left: Left, goal: Goal) -> dict[str, Decimal]:
 # ── the three kinds ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _sale(scene: _Scene, way: Way, wanted: Decimal) -> Iterator[Step]:
-    """Sell up to ``wanted`` USD, as far as account and book allow."""
+def _sale(scene: _Scene, way: Way, target: Decimal) -> Iterator[Step]:
+    """Sell up to ``target`` USD, as far as account and book allow."""
     taken = scene.taken(way)
-    total = _fit(way, taken + min(wanted / way.price, way.depth - taken, scene.purse(way)))
-    gone = (total - taken) * way.price
-    if gone > scene.goal.dust:
-        got = (way.flow(total) - way.flow(taken)) * way.rate
-        strays = bool(scene.goal.coins) and way.instrument.quote not in scene.goal.coins
-        yield _step(scene, {way.key: total}, (wanted, gone, gone - got), [way], strays)
+    total = _fit(way, taken + min(target / way.price, way.depth - taken, scene.purse(way)))
+    sold_value = (total - taken) * way.price
+    if sold_value > scene.goal.dust:
+        proceeds = (way.flow(total) - way.flow(taken)) * way.rate
+        off_target = bool(scene.goal.coins) and way.instrument.quote not in scene.goal.coins
+        yield _step(scene, {way.key: total}, (target, sold_value, sold_value - proceeds), [way], off_target)
 
 
-def _purchase(scene: _Scene, way: Way, wanted: Decimal, budget: Decimal) -> Iterator[Step]:
-    """Buy up to ``wanted`` USD for at most ``budget``, as far as account and book allow."""
+def _purchase(scene: _Scene, way: Way, target: Decimal, budget: Decimal) -> Iterator[Step]:
+    """Buy up to ``target`` USD for at most ``budget``, as far as account and book allow."""
     taken = scene.taken(way)
     held, spent = way.hold(taken), way.flow(taken)
     most = min(way.holding(held + scene.purse(way)), way.flowing(spent + budget / way.rate))
-    total = _fit(way, min(taken + wanted / way.price, most))
-    came = (total - taken) * way.price
-    if came > scene.goal.dust:
+    total = _fit(way, min(taken + target / way.price, most))
+    bought_value = (total - taken) * way.price
+    if bought_value > scene.goal.dust:
         paid = (way.flow(total) - spent) * way.rate
-        strays = way.instrument.quote in scene.goal.coins
-        yield _step(scene, {way.key: total}, (min(wanted, budget), max(came, paid), paid - came), [way], strays)
+        off_target = way.instrument.quote in scene.goal.coins
+        yield _step(
+            scene,
+            {way.key: total},
+            (min(target, budget), max(bought_value, paid), paid - bought_value),
+            [way],
+            off_target,
+        )
 
 
 def _swap(scene: _Scene, sale: Way, surplus: Decimal, buy: Way, shortage: Decimal) -> Iterator[Step]:
@@ -146,11 +152,11 @@ def _swap(scene: _Scene, sale: Way, surplus: Decimal, buy: Way, shortage: Decima
     most = sold + min(surplus / sale.price, sale.depth - sold, scene.purse(sale))
     needed = buy.flow(min(bought + shortage / buy.price, _bought_with(scene, sale, most, buy))) - buy.flow(bought)
     total = _fit(sale, min(most, sale.flowing(sale.flow(sold) + needed) if needed > 0 else sold))
-    gone = (total - sold) * sale.price
+    sold_value = (total - sold) * sale.price
     whole = _fit(buy, min(bought + shortage / buy.price, _bought_with(scene, sale, total, buy)))
-    came = (whole - bought) * buy.price
-    if min(gone, came) > scene.goal.dust:
-        figures = (min(surplus, shortage), gone, gone - came)
+    bought_value = (whole - bought) * buy.price
+    if min(sold_value, bought_value) > scene.goal.dust:
+        figures = (min(surplus, shortage), sold_value, sold_value - bought_value)
         yield _step(scene, {sale.key: total, buy.key: whole}, figures, [sale, buy], False)
 
 
@@ -164,9 +170,9 @@ def _bridge(scene: _Scene, sale: Way, surplus: Decimal, buy: Way, shortage: Deci
     whole = _fit(buy, min(bought + shortage / buy.price, reach))
     needed = (buy.flow(whole) - spent) * buy.rate / sale.rate
     total = _fit(sale, min(most, sale.flowing(sale.flow(sold) + needed))) if needed > 0 else sold
-    gone, came = (total - sold) * sale.price, (whole - bought) * buy.price
-    if min(gone, came) > scene.goal.dust:
-        figures = (min(surplus, shortage), gone, gone - came)
+    sold_value, bought_value = (total - sold) * sale.price, (whole - bought) * buy.price
+    if min(sold_value, bought_value) > scene.goal.dust:
+        figures = (min(surplus, shortage), sold_value, sold_value - bought_value)
         yield _step(scene, {sale.key: total, buy.key: whole}, figures, [sale, buy], False)
 
 
@@ -187,17 +193,17 @@ def _step(
     quantities: Quantities,
     figures: tuple[Decimal, Decimal, Decimal],
     ways: list[Way],
-    strays: bool,
+    off_target: bool,
 ) -> Step:
     """``figures`` are in USD: the value to move, the value moved, and its cost."""
-    wanted, moved, cost = figures
+    target, moved, cost = figures
     grain = sum((way.instrument.quantity_step * way.price for way in ways), scene.goal.dust)
     rank = (
         scene.preference.swaps_first and len(ways) == 1,
         sum(key not in scene.quantities for key in quantities),
         bool(scene.preference.exchange) and scene.preference.exchange != ways[0].instrument.exchange,
-        (wanted - moved) / wanted if wanted - moved > grain else ZERO,
-        strays,
+        (target - moved) / target if target - moved > grain else ZERO,
+        off_target,
         cost / moved,
         tuple(quantities),
     )

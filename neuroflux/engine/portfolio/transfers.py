@@ -23,23 +23,23 @@ class _Moves:
         self._cash = outcome.draft.left.cash - outcome.market.goal.cash
         self.found: list[Transfer] = []
 
-    def bring_money(self) -> None:
+    def propose_money(self) -> None:
         """Propose spare stablecoins for exchanges where a shortage can be bought."""
         for asset in [asset for asset, drift in self._drifts.items() if drift < 0]:
             for way in self._outcome.ways(asset, Side.BUY):
-                wanted = min(-self._drifts[asset], self._outcome.room(way), self._cash)
+                needed = min(-self._drifts[asset], self._outcome.room(way), self._cash)
                 why = f"{asset} is to be bought on {way.instrument.exchange}"
-                moved = self._bring(way.instrument.quote, way.instrument.exchange, way.rate, wanted, why)
+                moved = self._collect(way.instrument.quote, way.instrument.exchange, way.rate, needed, why)
                 self._drifts[asset] += moved
                 self._cash -= moved
 
-    def bring_assets(self) -> None:
+    def propose_assets(self) -> None:
         """Propose excess assets for exchanges where they can be sold, for cash or for a shortage there."""
         for asset in [asset for asset, drift in self._drifts.items() if drift > 0]:
             for way in self._outcome.ways(asset, Side.SELL):
-                wanted = min(self._drifts[asset], self._outcome.room(way), self._use(way))
+                needed = min(self._drifts[asset], self._outcome.room(way), self._use(way))
                 why = f"{asset} can be sold on {way.instrument.exchange} for what is short"
-                self._drifts[asset] -= self._bring(asset, way.instrument.exchange, way.price, wanted, why)
+                self._drifts[asset] -= self._collect(asset, way.instrument.exchange, way.price, needed, why)
 
     def _use(self, sale: Way) -> Decimal:
         """The USD that the proceeds of a sale could be used for on its exchange."""
@@ -52,13 +52,13 @@ class _Moves:
         short = {asset: max(-self._drifts[asset], ZERO) for asset, way in buys if self._outcome.room(way) > 0}
         return sum(short.values(), max(-self._cash, ZERO))
 
-    def _bring(self, asset: str, destination: str, price: Decimal, wanted: Decimal, why: str) -> Decimal:
+    def _collect(self, asset: str, destination: str, price: Decimal, needed: Decimal, why: str) -> Decimal:
         """Take it from the other exchanges; returns the amount found, in USD."""
         moved = ZERO
         for exchange in sorted(
             exchange for exchange, name in self._purses if name == asset and exchange != destination
         ):
-            there = min(self._purses[exchange, asset], (wanted - moved) / price)
+            there = min(self._purses[exchange, asset], (needed - moved) / price)
             amount = there.quantize(_PLACES, ROUND_FLOOR)
             if amount * price > self._outcome.tolerance:
                 self._purses[exchange, asset] -= amount
@@ -70,6 +70,6 @@ class _Moves:
 def transfers_of(outcome: Outcome) -> tuple[Transfer, ...]:
     """Money first: what it pays for needs no transfer of an asset."""
     moves = _Moves(outcome)
-    moves.bring_money()
-    moves.bring_assets()
+    moves.propose_money()
+    moves.propose_assets()
     return tuple(moves.found)

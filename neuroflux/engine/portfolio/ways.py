@@ -156,9 +156,9 @@ def ways_of(
 
 def _fault(prospect: Prospect, prices: Mapping[str, Decimal], limits: Limits, now: Microseconds) -> str:
     """Why an instrument can't be used at all; free funds are those of the balances, not of the prospect."""
-    asked = OrderCommand(order_id="", kind=CommandKind.PLACE, quantity=Decimal(1))
+    probe = OrderCommand(order_id="", kind=CommandKind.PLACE, quantity=Decimal(1))
     unbound = replace(limits, max_notional_usd=float("inf"), price_collar=1.0)
-    weighed = weigh(asked, replace(prospect, free=Decimal(1)), 0.0, unbound, now)
+    weighed = weigh(probe, replace(prospect, free=Decimal(1)), 0.0, unbound, now)
     if isinstance(weighed, Candidate):
         return weighed.reason
     unpriced = [one for one in (prospect.instrument.base, prospect.instrument.quote) if one not in prices]

@@ -136,8 +136,8 @@ def _inventories(traded: Mapping[Instrument, _Traded], rate: Rate, mid: Mid, hel
         ways = _ways({one: each for one, each in traded.items() if one.base == base})
         old = [way.old(held) for way in ways]
         left = _not_made_up(ways, old) if len(ways) > 1 and any(old) else ONE
-        for way, gone in zip(ways, old, strict=True):
-            yield way.usd(gone * left, rate, mid)
+        for way, sold in zip(ways, old, strict=True):
+            yield way.usd(sold * left, rate, mid)
 
 
 def _ways(traded: Mapping[Instrument, _Traded]) -> list[_Way]:
@@ -148,9 +148,9 @@ def _ways(traded: Mapping[Instrument, _Traded]) -> list[_Way]:
 
 def _not_made_up(ways: Sequence[_Way], old: Sequence[Decimal]) -> Decimal:
     """The share of ``old``, the sold part of the holdings, that was not bought back in another group."""
-    gone = sum((one * way.unit for way, one in zip(ways, old, strict=True)), ZERO)
+    sold = sum((one * way.unit for way, one in zip(ways, old, strict=True)), ZERO)
     new = sum(((way.moved - one) * way.unit for way, one in zip(ways, old, strict=True)), ZERO)
-    return max(ZERO, 1 - abs(new / gone)) if gone * new < 0 else ONE
+    return max(ZERO, 1 - abs(new / sold)) if sold * new < 0 else ONE
 
 
 def _other_fees(traded: Mapping[Instrument, _Traded], rate: Rate) -> float:

@@ -86,7 +86,7 @@ def position_fault(legs: Iterable[Leg], totals: Totals, orders: Iterable[Order],
 
 
 def _under_way(
-    orders: Iterable[Order], wanted: Collection[Holding], seen: Callable[[Instrument], Seen]
+    orders: Iterable[Order], holdings: Collection[Holding], seen: Callable[[Instrument], Seen]
 ) -> defaultdict[tuple[Holding, Side], Decimal]:
     """The quantity that orders may still fill, or that is filled and not reported yet, by holding and side, in units of
     the asset.
@@ -94,7 +94,7 @@ def _under_way(
     found: defaultdict[tuple[Holding, Side], Decimal] = defaultdict(Decimal)
     for order in orders:
         for number, leg in enumerate(order.legs):
-            if (holding := _holding(leg)) in wanted:
+            if (holding := _holding(leg)) in holdings:
                 quantity = outstanding(order, number, seen(leg.instrument))
                 found[holding, leg.side] += quantity * leg.instrument.multiplier
     return found

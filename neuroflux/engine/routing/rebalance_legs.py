@@ -148,14 +148,14 @@ def _leg(requested: CommandLeg, offer: Offer, purses: _Purses, stage: int, now: 
     """The leg, as large as the book within the bounds and the funds allow, and which funds are missing, if any."""
     instrument, reducible = offer.prospect.instrument, offer.prospect.reducible
     there = sum((Decimal(str(level.quantity)) for level in offer.levels), ZERO)
-    wanted = min(requested.quantity / instrument.multiplier, there)
+    target = min(requested.quantity / instrument.multiplier, there)
     sign = 1 if requested.side is Side.BUY else -1
     bounds = [Decimal(str(offer.bound)), *([requested.price] if requested.price else [])]
     price = round_price(instrument, sign * min(sign * each for each in bounds), requested.side, aggressive=False)
     left, unit = purses.left(offer, requested.side), spent_amount(instrument, requested.side, Decimal(1), price)
-    funded = left / unit + reducible if unit > 0 else wanted
-    wire = round_quantity(instrument, min(wanted, funded), OrderType.LIMIT)
-    short = f"funds: {left:,.8g} {spent_asset(instrument, requested.side)} for {wanted:,.8g}" if funded < wanted else ""
+    funded = left / unit + reducible if unit > 0 else target
+    wire = round_quantity(instrument, min(target, funded), OrderType.LIMIT)
+    short = f"funds: {left:,.8g} {spent_asset(instrument, requested.side)} for {target:,.8g}" if funded < target else ""
     reducing = min(wire, reducible)
     return Leg(instrument, requested.side, wire, price, TimeInForce.IOC, offer.rate.mid, now, stage, reducing), short
 

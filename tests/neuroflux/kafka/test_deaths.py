@@ -39,7 +39,7 @@ class _Dying(Codec):
 
 def run(home: Path, *deadly: int, name: str = "execution", later: bool = False) -> tuple[int, dict[int, str]]:
     """The signal that ended a process which read all records, and what it reported of each."""
-    result = home / "told"
+    result = home / "reported"
     result.write_text("")
     if not (child := os.fork()):
         try:

@@ -32,7 +32,7 @@ from tests.conftest import RunningStack
 pytestmark = pytest.mark.stack
 
 TIMEOUT_SECONDS = 30
-NOBODYS_SCHEMA = 2_000_000_000
+UNKNOWN_SCHEMA = 2_000_000_000
 FEW_SECONDS = 3.0
 
 
@@ -139,18 +139,18 @@ def _partitions_by_librdkafka(settings: Settings, codec: Codec, markets: list[st
 
 
 async def test_bytes_that_are_not_a_record_are_read_with_the_reason(settings: Settings, codec: Codec, own: str) -> None:
-    nobodys = struct.pack(">bI", 0, NOBODYS_SCHEMA) + b"body"
+    unregistered = struct.pack(">bI", 0, UNKNOWN_SCHEMA) + b"body"
     async with Publisher(settings, codec) as publisher, Reader(settings, codec, (QUOTES,), start="end") as reader:
-        for raw in (b"rubbish", nobodys, b"", nobodys):
+        for raw in (b"rubbish", unregistered, b"", unregistered):
             publisher.publish_raw(QUOTES, own.encode(), raw)
         publisher.publish(QUOTES, quote(own))
         found = await until(reader, lambda entry: entry.key == own, 5)
     *unreadable, good = found
-    assert [entry.raw for entry in unreadable] == [b"rubbish", nobodys, b"", nobodys]
+    assert [entry.raw for entry in unreadable] == [b"rubbish", unregistered, b"", unregistered]
     assert [entry.record for entry in unreadable] == [None] * 4
     assert "framing" in unreadable[0].error
-    assert str(NOBODYS_SCHEMA) in unreadable[1].error
-    assert str(NOBODYS_SCHEMA) in unreadable[3].error
+    assert str(UNKNOWN_SCHEMA) in unreadable[1].error
+    assert str(UNKNOWN_SCHEMA) in unreadable[3].error
     assert (good.error, good.record.market) == ("", own)
 
 
@@ -177,7 +177,7 @@ async def test_a_schema_of_another_subject_is_not_looked_up(settings: Settings, 
 async def test_a_thousand_unknown_schemas_cost_one_lookup(settings: Settings, codec: Codec, own: str) -> None:
     async with Publisher(settings, codec) as publisher, Reader(settings, codec, (QUOTES,), start="end") as reader:
         for number in range(1_000):
-            publisher.publish_raw(QUOTES, own.encode(), struct.pack(">bI", 0, NOBODYS_SCHEMA + number))
+            publisher.publish_raw(QUOTES, own.encode(), struct.pack(">bI", 0, UNKNOWN_SCHEMA + number))
         await publisher.flush()
         began = time.monotonic()
         found = await until(reader, lambda entry: entry.key == own, 1_000)
@@ -314,7 +314,7 @@ async def test_a_reader_whose_opening_is_cancelled_leaves_nothing_open(settings:
     reader = Reader(settings, codec, (QUOTES,), start="end")
     opening = asyncio.create_task(reader.__aenter__())
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        while not hasattr(reader, "consumer") or not reader.consumer.assignment():  # noqa: ASYNC110  # aiokafka tells nobody
+        while not hasattr(reader, "consumer") or not reader.consumer.assignment():  # noqa: ASYNC110  # aiokafka has no event for it
             await asyncio.sleep(0)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -23,7 +23,7 @@ from neuroflux.runtime.settings import Settings
 from tests.ports import free_port
 
 RECORDED = [topic for topic in ALL if topic.record is not bytes]
-A_HURRY = 0.4
+SHORT_SECONDS = 0.4
 IDS = {topic: number for number, topic in enumerate(RECORDED, 10)}
 HALT = ControlCommand(kind=ControlKind.HALT, issued_by="t", issued_at=1)
 
@@ -36,8 +36,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neuroflux.kafka.registry.KNOWN_IDS_SECONDS", A_HURRY)
+def _short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neuroflux.kafka.registry.KNOWN_IDS_SECONDS", SHORT_SECONDS)
 
 
 @asynccontextmanager
@@ -64,7 +64,7 @@ def ids_from(start: int) -> Answer:
     return answer
 
 
-async def gone(_: web.Request) -> web.Response:
+async def not_found(_: web.Request) -> web.Response:
     return web.json_response({"error_code": 40401, "message": "Subject not found."}, status=404)
 
 
@@ -81,7 +81,7 @@ async def dripping(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.1)
 
 
-def saying(body: bytes, status: int = 200, **headers: str) -> Answer:
+def with_body(body: bytes, status: int = 200, **headers: str) -> Answer:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(body=body, status=status, headers=headers)
 
@@ -89,18 +89,18 @@ def saying(body: bytes, status: int = 200, **headers: str) -> Answer:
 
 
 USELESS = {
-    "gone": gone,
+    "not found": not_found,
     "hanging": hanging,
     "dripping": dripping,
-    "broken": saying(b"", 503),
-    "no JSON": saying(b"<html>"),
-    "deep JSON": saying(b"[" * 100_000),
-    "no id": saying(b"{}"),
-    "a text": saying(b'{"id": "7"}'),
-    "too large an id": saying(b'{"id": 4294967296}'),
-    "too long": saying(b" " * (2 << 20)),
-    "elsewhere": saying(b"", 307, Location="http://192.0.2.1/"),
-    "no text": saying(b"\xff\xfe", 400),
+    "broken": with_body(b"", 503),
+    "not JSON": with_body(b"<html>"),
+    "deep JSON": with_body(b"[" * 100_000),
+    "no id": with_body(b"{}"),
+    "a text": with_body(b'{"id": "7"}'),
+    "too large an id": with_body(b'{"id": 4294967296}'),
+    "too long": with_body(b" " * (2 << 20)),
+    "elsewhere": with_body(b"", 307, Location="http://192.0.2.1/"),
+    "no text": with_body(b"\xff\xfe", 400),
 }
 
 
@@ -123,7 +123,7 @@ async def test_a_useless_answer_of_the_registry_falls_back_to_stored_ids(setting
     began = time.monotonic()
     async with answering(settings, answer):
         codec = await load_codec(settings)
-        assert time.monotonic() - began < A_HURRY + 1
+        assert time.monotonic() - began < SHORT_SECONDS + 1
     assert header(codec) == IDS[CONTROL]
     assert kept_ids(settings).ids(CONTROL) == [IDS[CONTROL]]
 
@@ -138,7 +138,7 @@ async def test_a_missing_subject_falls_back_to_its_stored_id(settings: Settings)
     others = ids_from(200)
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        return await (gone if CONTROL.subject in request.path else others)(request)
+        return await (not_found if CONTROL.subject in request.path else others)(request)
 
     async with answering(settings, answer):
         codec = await load_codec(settings)
@@ -160,7 +160,7 @@ async def test_new_ids_of_an_emptied_registry_are_written_and_old_ones_still_rea
     assert later.decode(CONTROL, before) == HALT
 
 
-@pytest.mark.parametrize(("answer", "error"), [(gone, Refused), (saying(b"", 307, Location="/"), Refused)])
+@pytest.mark.parametrize(("answer", "error"), [(not_found, Refused), (with_body(b"", 307, Location="/"), Refused)])
 async def test_an_unknown_id_raises_the_registrys_error(
     settings: Settings, answer: Answer, error: type[Exception]
 ) -> None:

@@ -90,7 +90,7 @@ def test_a_buy(traded: ClickHouse) -> None:
     beyond = 1 * 1 + 3 * 2
     gained_1, gained_10 = 1 * 3 + 3 * 2, 1 * 9 + 3 * 8
     known = [4, paid / 4, 100, beyond / 400, fees, beyond + fees, gained_1 / paid, gained_10 / paid]
-    assert costs(traded, "buy") == [*map(pytest.approx, known), None]  # nobody knows yet
+    assert costs(traded, "buy") == [*map(pytest.approx, known), None]  # not known yet
     assert traded.execute("SELECT order_id, kind, market, exchange, symbol, side, strategy FROM order_costs") == [
         ("buy", "place", "BTC/USD", "binance", "BTC/USDT", "buy", "optimal")
     ]

@@ -132,9 +132,9 @@ def test_a_transfer_reported_twice_counts_once(database: ClickHouse) -> None:
     """50 were deposited and 10 were earned, and both are reported twice."""
     insert(database, BALANCES, balance("USDC", "1000", START), balance("USDC", "1060", AT))
     insert(database, PRICES, *(price(100, START + minute * MINUTE) for minute in range(4)))
-    came = AccountTransfer("binance", "USDC", Decimal(50), TransferKind.TRANSFER, "TRANSFER", "1", AT - SECOND)
-    earned = replace(came, quantity=Decimal(10), kind=TransferKind.RESULT, reason="API_REBATE")
-    insert(database, TRANSFERS, came, earned, came, earned)
+    deposit = AccountTransfer("binance", "USDC", Decimal(50), TransferKind.TRANSFER, "TRANSFER", "1", AT - SECOND)
+    earned = replace(deposit, quantity=Decimal(10), kind=TransferKind.RESULT, reason="API_REBATE")
+    insert(database, TRANSFERS, deposit, earned, deposit, earned)
     figures = answer(database)["performance_metrics"]
     assert (figures["flows_usd"], figures["profit_usd"]) == (pytest.approx(50), pytest.approx(10))
 

@@ -39,8 +39,8 @@ def test_a_condition_of_zero_is_disabled() -> None:
 
 
 def test_an_order_goes_to_the_first_backup_that_is_able() -> None:
-    sick = {"binance": "offline: rest", "hyperliquid": "latency: 9999 ms"}
-    result, why = moved(ORDER, FAILOVER, lambda name: sick.get(name, ""))
+    reasons = {"binance": "offline: rest", "hyperliquid": "latency: 9999 ms"}
+    result, why = moved(ORDER, FAILOVER, lambda name: reasons.get(name, ""))
     assert result.exchange == "kraken"
     assert why == "failover: binance is unable (offline: rest)"
 
@@ -49,4 +49,4 @@ def test_an_order_keeps_its_exchange_while_that_is_able() -> None:
     assert moved(ORDER, FAILOVER, lambda name: "") == (ORDER, "")
     assert moved(ORDER, None, lambda name: "offline") == (ORDER, "")
     assert moved(ORDER, replace(FAILOVER, active=False), lambda name: "offline") == (ORDER, "")
-    assert moved(ORDER, FAILOVER, lambda name: "offline") == (ORDER, "")  # nobody is better
+    assert moved(ORDER, FAILOVER, lambda name: "offline") == (ORDER, "")  # no backup is able

@@ -226,7 +226,7 @@ events = st.lists(
 
 @given(events, st.integers(0, 29))
 def test_the_same_records_give_the_same_health(given: list[tuple[StatusKind, str, str, int]], cut: int) -> None:
-    """A worker that told health all along, and one that reads the log only now, say the same."""
+    """A worker that published health all along, and one that reads Kafka only now, have the same result."""
     result, read, at = Health(), Health(), NOW
     for number, (kind, channel, exchange, later) in enumerate(given):
         at += later

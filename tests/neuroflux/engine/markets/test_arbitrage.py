@@ -216,7 +216,7 @@ def test_a_stale_book_is_not_used() -> None:
     assert Log().take(cheap(), dear(at=NOW + BOUNDS.max_age + 1)) == []
     log = Log()
     log.take(dear(at=NOW + BOUNDS.max_age + 1))
-    assert log.take(cheap()) == []  # what comes late is as old as it is
+    assert log.take(cheap()) == []  # a late record keeps its own age
 
 
 def test_a_book_with_an_empty_side_is_not_used() -> None:

@@ -12,7 +12,7 @@ from neuroflux.engine.markets.crossing import Leg, Taken, cross
 from neuroflux.engine.markets.walk import walk
 
 PAR = Rate(1.0, 1.0, 0)
-MUCH = 1e12
+NO_BOUND = 1e12
 
 
 def leg(
@@ -22,7 +22,7 @@ def leg(
 
 
 def test_takes_only_what_pays() -> None:
-    taken = cross(leg((100, 1), (101, 2), (103, 5)), leg((102, 2), (101.5, 5), (100, 9)), MUCH)
+    taken = cross(leg((100, 1), (101, 2), (103, 5)), leg((102, 2), (101.5, 5), (100, 9)), NO_BOUND)
     assert taken is not None
     assert taken.quantity == 3  # 1 at 100, 2 at 101; against 2 at 102, 1 at 101.5
     assert taken.gross == pytest.approx(2 * 102 + 101.5 - 100 - 2 * 101)
@@ -31,20 +31,20 @@ def test_takes_only_what_pays() -> None:
 
 
 def test_books_that_do_not_cross_give_nothing() -> None:
-    assert cross(leg((100, 1)), leg((100, 1)), MUCH) is None
-    assert cross(leg(), leg((100, 1)), MUCH) is None
+    assert cross(leg((100, 1)), leg((100, 1)), NO_BOUND) is None
+    assert cross(leg(), leg((100, 1)), NO_BOUND) is None
 
 
 def test_a_cross_below_the_fees_gives_nothing() -> None:
-    assert cross(leg((100, 1), fee=0.001), leg((100.15, 1), fee=0.001), MUCH) is None
-    assert cross(leg((100, 1), fee=0.0005), leg((100.15, 1), fee=0.0005), MUCH) is not None
+    assert cross(leg((100, 1), fee=0.001), leg((100.15, 1), fee=0.001), NO_BOUND) is None
+    assert cross(leg((100, 1), fee=0.0005), leg((100.15, 1), fee=0.0005), NO_BOUND) is not None
 
 
 def test_a_cross_below_the_conversion_cost_gives_nothing() -> None:
     wide = Rate(0.99, 1.01, 0)
-    assert cross(leg((100, 1), quote="USDT", rate=wide), leg((100.9, 1)), MUCH) is None
-    assert cross(leg((100, 1)), leg((100.9, 1), quote="USDT", rate=wide), MUCH) is None
-    taken = cross(leg((100, 1), quote="USDT", rate=wide), leg((100.9, 1), quote="USDT", rate=wide), MUCH)
+    assert cross(leg((100, 1), quote="USDT", rate=wide), leg((100.9, 1)), NO_BOUND) is None
+    assert cross(leg((100, 1)), leg((100.9, 1), quote="USDT", rate=wide), NO_BOUND) is None
+    taken = cross(leg((100, 1), quote="USDT", rate=wide), leg((100.9, 1), quote="USDT", rate=wide), NO_BOUND)
     assert taken is not None
     assert taken.conversion == 0  # what is sold for USDT pays for the next buy in USDT
 
@@ -60,7 +60,7 @@ def test_the_bound_in_usd_holds() -> None:
 def test_multipliers_are_normalised() -> None:
     per_coin = leg((0.00001, 5000.0))
     per_thousand = leg((0.011, 3.0), multiplier=1000)
-    taken = cross(per_coin, per_thousand, MUCH)
+    taken = cross(per_coin, per_thousand, NO_BOUND)
     assert taken is not None
     assert taken.quantity == 3000
     assert taken.gross == pytest.approx(3000 * (0.000011 - 0.00001))
@@ -96,7 +96,7 @@ def test_no_other_quantity_brings_more(buy: Leg, sell: Leg, shares: list[float])
     if buy.quote == sell.quote:
         sell = Leg(sell.levels, sell.quote, buy.rate, sell.fee, sell.multiplier)
     there = min(sum(one.quantity for one in leg.levels) * leg.multiplier for leg in (buy, sell))
-    taken = cross(buy, sell, MUCH)
+    taken = cross(buy, sell, NO_BOUND)
     best = taken.net if taken is not None else 0.0
     for share in shares:
         assert money(buy, sell, share * there) <= best + 1e-6

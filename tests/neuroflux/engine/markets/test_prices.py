@@ -225,7 +225,7 @@ def test_another_asset_with_the_same_ticker_is_excluded_and_reported() -> None:
     assert "100" in status.detail
     assert isinstance(price, AggregatedPrice)
     assert [one.exchange for one in price.sources] == ["a"]
-    assert len(fold(prices, [quote("b", 1.0, at=NOW + 2 * EVERY)])) == 1  # not said with every price
+    assert len(fold(prices, [quote("b", 1.0, at=NOW + 2 * EVERY)])) == 1  # not published with every price
     assert len(fold(prices, [quote("a", 100, at=NOW + REMIND), quote("b", 1.0, at=NOW + REMIND + EVERY)])) == 3
 
 

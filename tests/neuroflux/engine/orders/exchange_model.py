@@ -33,7 +33,7 @@ from neuroflux.engine.orders.table import SECOND
 
 ACCEPTED_FOR = 5 * SECOND
 OUTCOMES = ("taken", "taken", "taken", "rejected", "throttled", "failed")
-"""The outcomes of a placement that arrives in time; a failed one was not accepted, but its answer does not tell."""
+"""The outcomes of a placement that arrives in time; a failed one was not accepted, but its answer does not show it."""
 
 
 class StoredOrder(Struct):

@@ -87,7 +87,7 @@ NOW = 1_000 * SECOND
 LEG = Leg(BTC, Side.BUY, Decimal(3), Decimal(100), TimeInForce.IOC, 1.0, NOW)
 RESTING = replace(LEG, time_in_force=TimeInForce.GTC)
 OTHER = replace(LEG, instrument=replace(BTC, exchange="hyperliquid", symbol="BTC/USDC", quote="USDC"))
-NOWHERE = Rerouted(OrderDecision("o", "optimal", (), "nobody else", (), (), NOW), ())
+NOWHERE = Rerouted(OrderDecision("o", "optimal", (), "no other exchange", (), (), NOW), ())
 T = TypeVar("T")
 
 
@@ -476,7 +476,7 @@ def test_an_impossible_step_is_published_as_a_fault_and_changes_nothing() -> Non
     odd = step(working, answer(Reject("-1", "no")), NOW)
     assert odd.order == working
     assert events(odd.effects)[0].reason.startswith("fault: refused does not follow working")
-    unknown = step(working, FillSeen("nobody's", fill(1)), NOW)
+    unknown = step(working, FillSeen("unknown", fill(1)), NOW)
     assert unknown.order == working
     assert events(unknown.effects)[0].reason.startswith("fault")
 
@@ -665,7 +665,7 @@ def test_an_order_that_waited_over_a_restart_is_decided_again_and_sent_at_the_ne
 def test_an_order_that_is_refused_when_decided_again_ends() -> None:
     queried = step(begin(LEG), Sending(0, name()), LATER)
     end = step(queried.order, Decided(NOWHERE.decision, ()), LATER).order
-    assert (end.state, end.reason, wake_at(end)) == (OrderState.REFUSED, "nobody else", None)
+    assert (end.state, end.reason, wake_at(end)) == (OrderState.REFUSED, "no other exchange", None)
 
 
 def test_a_decision_after_a_send_or_a_cancel_changes_nothing() -> None:
@@ -739,12 +739,12 @@ def test_an_order_whose_state_stays_unknown_is_handed_to_a_person(cancelled: boo
 def test_an_order_that_stays_open_after_every_cancel_is_handed_to_a_person() -> None:
     order = run(sent(RESTING), [Reported(name(), report(OrderState.WORKING)), CancelRequested("me")]).order
 
-    def stands(effect: QueryOrder | Cancel) -> OrderInput:
+    def still_open(effect: QueryOrder | Cancel) -> OrderInput:
         if isinstance(effect, Cancel):
             return Answered(effect.client_order_id, Operation.CANCEL, InDoubt("no"), NOW)
         return Answered(effect.client_order_id, Operation.QUERY, Ack(report(OrderState.WORKING)), NOW)
 
-    order, effects = two_hours(order, stands)
+    order, effects = two_hours(order, still_open)
     assert len([e for e in effects if isinstance(e, Cancel)]) == 59, "and the first"
     assert len(faults(effects)) == 1
     again = step(order, CancelRequested("once more"), NOW + 7_300 * SECOND)
@@ -791,13 +791,13 @@ def test_a_fill_counts_once_with_or_without_its_instruments_name() -> None:
 
 def test_an_order_amended_by_another_client_continues_under_its_new_id() -> None:
     """Hyperliquid's ``modify`` reports ``open`` for the new order, then ``canceled`` for the old; both have one id."""
-    stands = run(sent(RESTING), [reported(OrderState.ACKNOWLEDGED)])
+    still_open = run(sent(RESTING), [reported(OrderState.ACKNOWLEDGED)])
     renamed = replace(report(OrderState.ACKNOWLEDGED), exchange_order_id="78")
-    gone = run(stands.order, [Reported(name(), renamed), reported(OrderState.CANCELLED)])
-    (attempt,) = gone.order.attempts
+    replaced = run(still_open.order, [Reported(name(), renamed), reported(OrderState.CANCELLED)])
+    (attempt,) = replaced.order.attempts
     assert (attempt.phase, attempt.exchange_order_id) == (Phase.ACKNOWLEDGED, "78")
-    assert of(Cancel, step(gone.order, CancelRequested("halt"), NOW).effects)
-    queried = step(gone.order, Ticked(), wake_at(gone.order) or 0)
+    assert of(Cancel, step(replaced.order, CancelRequested("halt"), NOW).effects)
+    queried = step(replaced.order, Ticked(), wake_at(replaced.order) or 0)
     assert [one.client_order_id for one in of(QueryOrder, queried.effects)] == [name()]
     ended = step(queried.order, Reported(name(), replace(renamed, state=OrderState.CANCELLED)), NOW)
     assert ended.order.state is OrderState.CANCELLED

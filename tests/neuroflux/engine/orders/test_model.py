@@ -124,7 +124,7 @@ class UnreliableExchange(RuleBasedStateMachine):
                     self.book[name].cancelled = True
                 self.inputs.append(Answered(name, Operation.CANCEL, InDoubt("?"), self.now))
             case RequestReroute():
-                self.inputs.append(Rerouted(decision("nobody else"), ()))
+                self.inputs.append(Rerouted(decision("no other exchange"), ()))
 
     # ── the exchange ─────────────────────────────────────────────────────────────────────────────────────────────
 

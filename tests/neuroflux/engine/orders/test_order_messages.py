@@ -193,7 +193,7 @@ class World:
         self.any_of(self.inputs)
 
     def input_is_repeated(self) -> None:
-        """Except for the answer to a throttled placement: it ends its request, and comes once."""
+        """Except for the answer to a throttled placement: it ends its request, and is delivered once."""
         one = self.random.choice(self.inputs)
         if not (isinstance(one, Answered) and isinstance(one.outcome, Throttled)):
             self.inputs.append(one)

@@ -148,7 +148,7 @@ def test_after_a_crash_the_reroute_is_requested_again() -> None:
 
 # ── absent attempts that are reported after their reroute ────────────────────────────────────────────────────────
 
-GONE = InDoubt("no answer")
+NO_ANSWER = InDoubt("no answer")
 PAIR = (LEG, replace(OTHER, side=Side.SELL))
 
 
@@ -156,7 +156,7 @@ def absent(order: Order, leg: int = 0) -> Order:
     """The order with all attempts of a leg sent, and each absent when it was queried."""
     for number in range(MAX_ATTEMPTS):
         named = name(leg, number)
-        queried = [about(GONE, named), Answered(named, Operation.QUERY, NotThere("?"), NOW + SETTLED_AFTER)]
+        queried = [about(NO_ANSWER, named), Answered(named, Operation.QUERY, NotThere("?"), NOW + SETTLED_AFTER)]
         order = run(order, [Sending(leg, named), *queried]).order
     return order
 
@@ -172,8 +172,8 @@ def turned_up(filled: int) -> Reported:
 
 def moved_away() -> Order:
     """It was absent on the first exchange, so it is open on the second."""
-    gone = absent(begin(RESTING))
-    moved = run(gone, [Rerouted(decision(), (replace(OTHER, time_in_force=TimeInForce.GTC),)), Sending(1, name(1))])
+    lost = absent(begin(RESTING))
+    moved = run(lost, [Rerouted(decision(), (replace(OTHER, time_in_force=TimeInForce.GTC),)), Sending(1, name(1))])
     return run(moved.order, [elsewhere(OrderState.WORKING, 0)]).order
 
 

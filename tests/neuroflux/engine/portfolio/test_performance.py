@@ -57,8 +57,8 @@ def test_an_asset_without_any_price_is_named_and_in_no_figure() -> None:
 
 
 def test_an_asset_without_a_current_price_is_valued_by_its_last_with_a_note() -> None:
-    gone = [*rows(100.0, 110.0), Holding(NOW + 2 * MINUTE, "binance", "BTC", 2.0, None)]
-    result = performance(gone, {})
+    unpriced_now = [*rows(100.0, 110.0), Holding(NOW + 2 * MINUTE, "binance", "BTC", 2.0, None)]
+    result = performance(unpriced_now, {})
     assert result["performance_metrics"]["equity_usd"] == pytest.approx(220.0)
     assert any("BTC: no current price is known" in note for note in result["notes"])
     assert not any("BTC" in note for note in performance(rows(100.0, 110.0), {})["notes"])

@@ -175,7 +175,7 @@ def routed(instrument: Instrument, side: Side = Side.BUY) -> Order:
     return step(first.order, Decided(OrderDecision("o", "optimal", (), "", (), (), NOW), (leg,)), NOW).order
 
 
-def heard(order: Order, state: OrderState, filled: int, at: int = NOW, time: int = NOW) -> Order:
+def reported(order: Order, state: OrderState, filled: int, at: int = NOW, time: int = NOW) -> Order:
     report = OrderReport(
         "binance",
         "BTC/USDT",
@@ -218,7 +218,7 @@ def test_an_open_order_reserves_what_it_may_spend(
 
 
 def test_what_the_balance_already_shows_is_not_reserved_again() -> None:
-    working = heard(routed(SPOT), OrderState.WORKING, 0)
+    working = reported(routed(SPOT), OrderState.WORKING, 0)
     assert reserved([working], "binance", "USDT", seen(NOW - 1), NOW, {}) == 200
     assert reserved([working], "binance", "USDT", seen(NOW), NOW, {}) == 0
     assert reserved([working], "binance", "USDT", seen(NOW - 1), NOW + RESERVED_FOR, {}) == 0
@@ -240,7 +240,7 @@ def test_the_margin_of_an_order_is_planned_with_once_at_whatever_leverage(
 
 
 def test_funds_that_balances_show_are_not_reserved() -> None:
-    filled, under_way = heard(routed(SPOT), OrderState.FILLED, 2), routed(SPOT)
+    filled, under_way = reported(routed(SPOT), OrderState.FILLED, 2), routed(SPOT)
     asked: list[tuple[str, str]] = []
 
     def before(exchange: str, asset: str) -> Seen:
@@ -255,8 +255,8 @@ def test_funds_that_balances_show_are_not_reserved() -> None:
 
 
 def test_a_fill_stays_reserved_until_the_balance_shows_it_and_a_rejected_order_reserves_nothing() -> None:
-    assert reserved([heard(routed(SPOT), OrderState.FILLED, 2)], "binance", "USDT", seen(NOW - 1), NOW, {}) == 200
-    assert reserved([heard(routed(SPOT), OrderState.REJECTED, 0)], "binance", "USDT", seen(NOW - 1), NOW, {}) == 0
+    assert reserved([reported(routed(SPOT), OrderState.FILLED, 2)], "binance", "USDT", seen(NOW - 1), NOW, {}) == 200
+    assert reserved([reported(routed(SPOT), OrderState.REJECTED, 0)], "binance", "USDT", seen(NOW - 1), NOW, {}) == 0
 
 
 # ── what a balance shows ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -270,7 +270,7 @@ def held(order: Order, balance: Seen, now: int = NOW + 10_000 * MS) -> Decimal:
 
 def test_a_push_before_the_answer_shows_the_fill() -> None:
     """The order is sent at 0 ms, filled at 2, the balance is written at 5 and the answer received at 9."""
-    order = heard(routed(SPOT), OrderState.FILLED, 2, at=NOW + 9 * MS, time=NOW + 2 * MS)
+    order = reported(routed(SPOT), OrderState.FILLED, 2, at=NOW + 9 * MS, time=NOW + 2 * MS)
     assert held(order, Seen(NOW + 5 * MS, NOW + 2 * MS)) == 0
     assert held(order, Seen(NOW + 5 * MS, NOW + 1 * MS)) == 200, "one from before the fill does not"
     assert held(order, Seen(NOW - 5 * MS, NOW + 900 * MS)) == 200, "nor one from before the order, with a clock ahead"
@@ -278,22 +278,22 @@ def test_a_push_before_the_answer_shows_the_fill() -> None:
 
 
 def test_a_resting_order_that_is_queried_repeatedly_is_reserved_once() -> None:
-    order = heard(routed(SPOT), OrderState.WORKING, 0)
+    order = reported(routed(SPOT), OrderState.WORKING, 0)
     balance = seen(NOW + MS)
     assert held(order, balance) == 0
     for poll in range(1, 5):
-        order = heard(order, OrderState.WORKING, 0, at=NOW + poll * 30_000 * MS)
+        order = reported(order, OrderState.WORKING, 0, at=NOW + poll * 30_000 * MS)
         assert held(order, balance, NOW + poll * 30_000 * MS) == 0
 
 
 def test_a_fill_of_reserved_funds_reserves_nothing_more() -> None:
-    order = heard(routed(SPOT), OrderState.WORKING, 0)
-    order = heard(order, OrderState.WORKING, 1, at=NOW + 60_000 * MS, time=NOW + 60_000 * MS)
+    order = reported(routed(SPOT), OrderState.WORKING, 0)
+    order = reported(order, OrderState.WORKING, 1, at=NOW + 60_000 * MS, time=NOW + 60_000 * MS)
     assert held(order, seen(NOW + MS), NOW + 60_001 * MS) == 0
 
 
 def test_an_ended_order_reserves_only_its_fills() -> None:
-    assert held(heard(routed(SPOT), OrderState.CANCELLED, 1), seen(NOW - 1), NOW) == 100
+    assert held(reported(routed(SPOT), OrderState.CANCELLED, 1), seen(NOW - 1), NOW) == 100
 
 
 def test_a_reducing_order_reserves_nothing() -> None:
@@ -315,13 +315,13 @@ def test_a_reducing_order_reserves_nothing() -> None:
 def test_funds_are_neither_reserved_twice_past_the_next_balance_nor_released_early(
     to_exchange: int, back: int, push: int, skew: int, others: list[int]
 ) -> None:
-    """One order of 200 USDT is filled at once; every balance says truly what was free when the exchange wrote it.
+    """One order of 200 USDT is filled at once; every balance is the true free amount when the exchange wrote it.
 
     In milliseconds: the way to the exchange and back, the way of a push, the exchange's clock less ours, and when the
     exchange writes further balances.
     """
     filled_at = to_exchange
-    order = heard(routed(SPOT), OrderState.FILLED, 2, NOW + (filled_at + back) * MS, NOW + (filled_at + skew) * MS)
+    order = reported(routed(SPOT), OrderState.FILLED, 2, NOW + (filled_at + back) * MS, NOW + (filled_at + skew) * MS)
     for written in sorted([filled_at, *others]):
         balance = Seen(NOW + (written + push) * MS, NOW + (written + skew) * MS)
         taken = 200 if written >= filled_at else 0

@@ -67,7 +67,7 @@ def test_open_orders_count_towards_a_position_on_the_same_exchange_only() -> Non
 @pytest.mark.parametrize(
     ("result", "state", "left"),
     [(NOW - 1, OrderState.FILLED, 2), (NOW, OrderState.FILLED, 10), (NOW - 1, OrderState.REJECTED, 10)],
-    ids=["filled, not told", "filled and told", "rejected"],
+    ids=["filled, not reported", "filled and reported", "rejected"],
 )
 def test_a_fill_counts_until_the_position_reports_it(result: int, state: OrderState, left: int) -> None:
     """8 units at 100 USD, of 10 that are allowed."""

@@ -184,8 +184,8 @@ def brute_cost(side: Side, exchanges: list[tuple[Levels, str, float]], tenths: S
     """The USD cost beyond 100 per unit of so many tenths on each exchange; infinite beyond its book."""
     sign = 1 if side is Side.BUY else -1
     total = -sign * 100.0 * sum(tenths) / 10
-    for (levels, fee, rate), wanted in zip(exchanges, tenths, strict=True):
-        left = wanted
+    for (levels, fee, rate), requested in zip(exchanges, tenths, strict=True):
+        left = requested
         for price, quantity in levels:
             part = min(left, round(quantity * 10))
             left -= part
@@ -289,15 +289,15 @@ def test_confidence_moves_the_right_way(
 
 def test_confidence_by_hand_and_from_the_books() -> None:
     """A book twice as deep as the order, and no earlier estimate: a half of a half."""
-    asked = order("25")
-    assert advised(asked, prospect("a", [(100.0, 25.0)]))["confidence_score"] == pytest.approx(0.25)
-    fresh = advised(asked, prospect("a"))["confidence_score"]
+    command = order("25")
+    assert advised(command, prospect("a", [(100.0, 25.0)]))["confidence_score"] == pytest.approx(0.25)
+    fresh = advised(command, prospect("a"))["confidence_score"]
     assert fresh == pytest.approx(0.5 * 50 / 75)
-    assert advised(asked, prospect("a", age=1.0))["confidence_score"] < fresh
+    assert advised(command, prospect("a", age=1.0))["confidence_score"] < fresh
     both = advised(order("75"), prospect("a"), prospect("b", age=5.0))["confidence_score"]
     assert both == pytest.approx(0.5 * 100 / 175 * exp(-1), rel=1e-3), "the older of two counts"
-    assert advised(asked, prospect("a"), errors=[0.0] * 5)["confidence_score"] > fresh
-    assert advised(asked, prospect("a"), errors=[0.01] * 5)["confidence_score"] < fresh
+    assert advised(command, prospect("a"), errors=[0.0] * 5)["confidence_score"] > fresh
+    assert advised(command, prospect("a"), errors=[0.01] * 5)["confidence_score"] < fresh
     assert confidence(0.0, 0.0, 1.0, []) == 0.0
 
 

@@ -400,10 +400,10 @@ def test_an_impossible_trade_is_left_out_and_named() -> None:
     assert none.legs == ()
 
 
-def trades(*asked: tuple[Prospect, Side, str], limits: Limits = LIMITS) -> Routed:
-    legs = tuple(CommandLeg(p.instrument.exchange, p.instrument.symbol, side, Decimal(q)) for p, side, q in asked)
+def trades(*specs: tuple[Prospect, Side, str], limits: Limits = LIMITS) -> Routed:
+    legs = tuple(CommandLeg(p.instrument.exchange, p.instrument.symbol, side, Decimal(q)) for p, side, q in specs)
     command = replace(PAIR, kind=CommandKind.REBALANCE, legs=legs)
-    return decide_rebalance(command, [one for one, _, _ in asked], limits, NOW)
+    return decide_rebalance(command, [one for one, _, _ in specs], limits, NOW)
 
 
 def coin(base: str, free: int, kind: InstrumentKind = InstrumentKind.SPOT) -> Prospect:
@@ -466,10 +466,10 @@ def test_all_purchases_of_a_rebalance_are_worth_no_more_than_one_order_may_be() 
     ),
     st.integers(0, 3_000),
 )
-def test_no_account_spends_more_than_its_funds_and_proceeds(asked: list[tuple[str, Side, int]], free: int) -> None:
+def test_no_account_spends_more_than_its_funds_and_proceeds(specs: list[tuple[str, Side, int]], free: int) -> None:
     held = dict.fromkeys("ABCD", 20)
     routed = trades(
-        *((coin(base, held[base] if side is Side.SELL else free), side, str(much)) for base, side, much in asked)
+        *((coin(base, held[base] if side is Side.SELL else free), side, str(much)) for base, side, much in specs)
     )
     sold = [leg for leg in routed.legs if leg.side is Side.SELL]
     bought = [leg for leg in routed.legs if leg.side is Side.BUY]

@@ -192,8 +192,8 @@ def test_optimal_is_what_brute_force_finds(given: tuple[Side, list[tuple[Levels,
 def cost_of(side: Side, exchanges: list[tuple[Levels, str, float]], tenths: Sequence[int]) -> float:
     """USD paid (negative: received) for so many tenths on each exchange; infinite beyond its book."""
     total = 0.0
-    for (levels, fee, rate), wanted in zip(exchanges, tenths, strict=True):
-        left = wanted
+    for (levels, fee, rate), requested in zip(exchanges, tenths, strict=True):
+        left = requested
         for price, quantity in levels:
             part = min(left, round(quantity * 10))
             left -= part
@@ -261,12 +261,12 @@ def test_excluded_candidates_name_the_rule() -> None:
         "fee": replace(good, instrument=replace(good.instrument, taker_fee=Decimal("0.01"))),
         "liquidity": prospect(instrument("good"), [(100.0, 2.0)]),
     }
-    wanted = Requirements(max_fee=0.002, min_liquidity=300)
+    requested = Requirements(max_fee=0.002, min_liquidity=300)
     named = [replace(one, instrument=replace(one.instrument, exchange=rule)) for rule, one in left_out.items()]
-    routed = choose(order(requirements=wanted), good, *named)
+    routed = choose(order(requirements=requested), good, *named)
     assert reasons(routed) == {"good": ""} | {rule: rule for rule in left_out}
     assert parts(routed) == {"good": Decimal(1)}
-    none = choose(order(requirements=wanted), *named)
+    none = choose(order(requirements=requested), *named)
     assert not none.legs
     assert all(f"{rule}:" in none.decision.reason for rule in left_out)
 
@@ -405,20 +405,20 @@ def test_an_immediate_limit_order_is_sent_for_the_whole_quantity() -> None:
 @pytest.mark.parametrize("there", [50.0, 4.0])
 @pytest.mark.parametrize("when", [TimeInForce.IOC, TimeInForce.GTC])
 def test_no_limit_order_exceeds_the_funds(when: TimeInForce, there: float, free: str, sent: str) -> None:
-    wanted = order("10", type=OrderType.LIMIT, price=Decimal(100), time_in_force=when)
-    routed = choose(wanted, prospect(instrument("a"), [(100.0, there)], free=free))
+    requested = order("10", type=OrderType.LIMIT, price=Decimal(100), time_in_force=when)
+    routed = choose(requested, prospect(instrument("a"), [(100.0, there)], free=free))
     assert parts(routed) == ({"a": Decimal(sent)} if sent else {})
     assert sent or routed.decision.reason.startswith("funds: ")
 
 
 def test_the_quantity_beyond_the_books_is_sent_where_it_can_be_paid_for() -> None:
-    wanted = order("10", type=OrderType.LIMIT, price=Decimal(100), time_in_force=TimeInForce.IOC)
+    requested = order("10", type=OrderType.LIMIT, price=Decimal(100), time_in_force=TimeInForce.IOC)
     thin = [prospect(instrument(name), [(100.0, 2.0)], free=free) for name, free in (("a", "300"), ("b", "900"))]
-    assert parts(choose(wanted, *thin)) == {"a": Decimal(3), "b": Decimal(7)}
-    half = choose(replace(wanted, strategy="redundant"), *thin)
+    assert parts(choose(requested, *thin)) == {"a": Decimal(3), "b": Decimal(7)}
+    half = choose(replace(requested, strategy="redundant"), *thin)
     assert not half.legs, "half of it can't be paid for at a"
     rich = [prospect(instrument(name), [(100.0, 2.0)]) for name in "ab"]
-    assert parts(choose(replace(wanted, strategy="redundant"), *rich)) == {"a": Decimal(5), "b": Decimal(5)}
+    assert parts(choose(replace(requested, strategy="redundant"), *rich)) == {"a": Decimal(5), "b": Decimal(5)}
 
 
 @given(markets(), st.sampled_from(["optimal", "fastest", "cheapest", "balanced", "redundant"]))
@@ -429,11 +429,11 @@ def test_every_choice_obeys_the_rules(given: tuple[Side, list[tuple[Levels, str,
         one = instrument(f"x{number}", f"Q{number}", fee, min_notional=Decimal(15), quantity_step=Decimal("0.02"))
         asks, bids = (levels, [(98.0, 1.0)]) if side is Side.BUY else ([(102.0, 1.0)], levels)
         offered.append(prospect(one, asks, bids, rate=rate, free="60" if side is Side.BUY else "0.6"))
-    wanted = order(str(tenths / 10), side=side, strategy=strategy)
-    routed = choose(wanted, *offered)
-    assert routed == choose(wanted, *offered)
+    requested = order(str(tenths / 10), side=side, strategy=strategy)
+    routed = choose(requested, *offered)
+    assert routed == choose(requested, *offered)
     assert bool(routed.legs) == bool(routed.decision.chosen)
     assert routed.decision.reason
-    assert sum(leg.quantity for leg in routed.legs) <= wanted.quantity
+    assert sum(leg.quantity for leg in routed.legs) <= requested.quantity
     for leg in routed.legs:
         assert not violation(leg.instrument, leg.quantity, leg.price, OrderType.LIMIT)
