@@ -140,7 +140,7 @@ class Candidate(Struct, frozen=True):
     The figures are for ``quantity`` units of the market's base: the part that it takes if it was chosen, else the whole
     order. ``price`` is the average price of the walked book per unit of the base; ``fee``, ``spread``, ``slippage``,
     ``conversion`` and their sum ``total`` are costs against the mid price of its book (engine/markets/costs.py).
-    ``liquidity`` is the value of the book within the bounds. All money is in USD, and ``nan`` where unknown.
+    ``liquidity`` is the value of that side of its book. All money is in USD, and ``nan`` where unknown.
     ``reason`` is why it could not take the whole order, or empty.
     """
 

@@ -1,1 +1,1 @@
-"""What is computed: prices, arbitrage, health, routing, orders. Pure: no clock, no I/O."""
+"""All computations: prices, arbitrage, health, orders, risk, routing, portfolio. Pure: no clock, no I/O."""

@@ -1,1 +1,1 @@
-"""What is written to Kafka: topics, the encoding of their records, and positions of records."""
+"""Records in Kafka: topics, the encoding of their records, and their positions."""

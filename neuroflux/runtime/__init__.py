@@ -1,1 +1,1 @@
-"""What every process needs: settings, credentials, the clock, and how a stage runs."""
+"""Shared by every process: settings, credentials, the clock, and running a stage."""

@@ -57,7 +57,7 @@ class Pools:
 
 
 def amount_in(asset: str, amounts: Mapping[str, Decimal], price: Price) -> Decimal | None:
-    """The sum of amounts by asset, in units of ``asset``; None if it has no lower bound for want of a price."""
+    """The sum of amounts by asset, in units of ``asset``; None if that, or a negative amount, has no price."""
     unit = price(asset)
     prices = {name: price(name) for name, amount in amounts.items() if amount}
     if unit is None or any(prices[name] is None and amounts[name] < 0 for name in prices):

@@ -12,7 +12,7 @@ a larger size that is needed at once is split into several orders without a paus
 Confidence: ``confidence = freshness x cover x record``, each from 0 to 1:
 
 - freshness = exp(-age / the age at which a book is stale), of the oldest book that is used;
-- cover = depth / (depth + slice), both in USD, with the depth of all able books within the bounds;
+- cover = depth / (depth + slice), both in USD, with the depth of all books that could take it within their bounds;
 - record = (``PRIOR`` x ``PRIOR_WEIGHT`` + sum of exp(-error / ``TYPICAL_ERROR``)) / (``PRIOR_WEIGHT`` + their number),
   over the errors of past estimates: ``PRIOR`` without any, and lower for larger errors.
 """

@@ -77,7 +77,7 @@ def take(
         purse, exchange = _purse(command, offer), offer.prospect.instrument.exchange
         multiplier = offer.prospect.instrument.multiplier
         unit = spent_amount(offer.prospect.instrument, command.side, Decimal(1), spend_price(offer, one.price))
-        # The whole leg is sent at its worst price, so that is what it holds of the account.
+        # The whole leg is sent at its worst price, so funds are reserved at that price.
         held = opening(offer, before / multiplier) * amounts.unit.get(one.offer, ZERO)
         funded = ((purses[purse] + held) / unit + offer.prospect.reducible) * multiplier - before
         part = min(left, one.quantity * multiplier, funded, shares[exchange])
@@ -111,7 +111,7 @@ def asks_for_more(command: OrderCommand) -> bool:
 
 
 def _beyond_the_books(command: OrderCommand, offers: Sequence[Offer], slices: Sequence[Slice]) -> list[Slice]:
-    """The quantity beyond the books, as a slice of each offer, sorted like its last level."""
+    """The quantity beyond the books, as one slice per offer, in the order of the offers' first slices."""
     lacking = command.quantity - there(offers, slices) if asks_for_more(command) else ZERO
     if lacking <= 0:
         return []
