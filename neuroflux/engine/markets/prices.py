@@ -157,9 +157,9 @@ class Prices:
         return self._price_due(quote.market, market)
 
     def withdraw(self, book: BookSnapshot[float]) -> Sequence[Published]:
-        """Take a book that lost a side: the instrument's last quote no longer counts, unless it is of a later state.
+        """Take a book with an empty side: the instrument's last quote is withdrawn, unless it is newer than the book.
 
-        The market's price without it is returned at once, also where the last one is newer than ``EVERY``.
+        The market's price without it is returned at once, even if the last one was published less than ``EVERY`` ago.
         """
         market = self._market(book.market)
         source = market.source((book.exchange, book.symbol), book.received_time)

@@ -43,7 +43,7 @@ class Known(KnownAccounts):
         super().__init__()
         self.health: dict[str, ExchangeHealth] = {}
         self.failovers: dict[str, Failover] = {}
-        """Where the orders of an exchange go while it can't take them, by exchange."""
+        """By exchange: where its orders are sent while it can't take them."""
         self._exchanges = exchanges
         self._halts: dict[str, str] = {}
         self._modes: dict[str, ExchangeStatus] = {}
@@ -108,11 +108,11 @@ class Known(KnownAccounts):
         return ""
 
     def halt_of(self, exchange: str) -> str:
-        """Why nothing new may go to an exchange, else ""."""
+        """Why no new order may be sent to an exchange, or ""."""
         return halt_of(self._halts, exchange)
 
     def mode_of(self, exchange: str) -> str:
-        """Why the account can't be traded in as it is set up on the exchange, with what to change; else ""."""
+        """Why orders can't be placed in the account's mode, with what to change on the exchange; or ""."""
         mode = self._modes.get(exchange)
         return f"mode: {mode.detail}" if mode is not None and mode.value else ""
 
@@ -142,7 +142,7 @@ class Known(KnownAccounts):
         )
 
     def quoted(self, market: str, now: Microseconds) -> Iterator[Prospect]:
-        """The instruments of a market with their books and rates alone: what says where the market is."""
+        """The instruments of a market with their books and rates only, for the reference price."""
         for one in self.called(market):
             book, cause = self.books.get((one.exchange, one.symbol), (None, None))
             yield Prospect(one, book, cause, self.rate(one.quote, now))

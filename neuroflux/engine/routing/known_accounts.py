@@ -82,7 +82,7 @@ class KnownAccounts(KnownMarkets):
         return reported.seen if reported is not None else Seen(now, now)
 
     def reducible(self, instrument: Instrument, side: Side, orders: Sequence[Order] = ()) -> Decimal:
-        """How much of an order, in wire units, only makes a position smaller, beside what other orders take of it."""
+        """How much of an order, in wire units, only reduces a position, less what other orders reduce of it."""
         position = self.positions.get((instrument.exchange, instrument.symbol))
         return reducible(instrument, side, position, orders, self.seen(instrument))
 
@@ -108,7 +108,7 @@ class KnownAccounts(KnownMarkets):
     def _free_of_pool(
         self, instrument: Instrument, side: Side, now: Microseconds, orders: Sequence[Order]
     ) -> Decimal | None:
-        """The same of an account whose assets are margin together; None also where a price that it needs is missing."""
+        """The same for an account with pooled assets; None also if a needed price is missing."""
         exchange, asset, price = instrument.exchange, instrument.settle, self._price_at(now)
         spent = {spent_asset(leg.instrument, leg.side) for one in orders for leg in one.legs}
         under_way = amount_in(asset, {name: self._reserved(exchange, name, now, orders) for name in spent}, price)
@@ -121,7 +121,7 @@ class KnownAccounts(KnownMarkets):
         return free_for(instrument, side, self.limits(exchange), balance, positions, under_way)
 
     def _reserved(self, exchange: str, asset: str, now: Microseconds, orders: Sequence[Order]) -> Decimal:
-        """What orders hold of an asset and its balance can't show yet."""
+        """The amount of an asset that orders use and its balance can't include yet."""
         return reserved(orders, exchange, asset, self.balance_seen(exchange, asset, now), now, self.limits(exchange))
 
     def _price_at(self, now: Microseconds) -> Price:
