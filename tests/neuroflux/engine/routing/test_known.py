@@ -154,7 +154,7 @@ def test_a_book_that_lost_a_side_withdraws_the_previous_one() -> None:
         (CROSSED, "crossed"),
         (replace(PRICE, price=nan), "a price is out of range"),
         (replace(PRICE, event_time=NOW + AHEAD + 1), "event_time"),
-        (replace(HEALTH, latency_ms=nan), "a figure is no number"),
+        (replace(HEALTH, latency_ms=nan), "a figure is not a finite number"),
         (replace(HEALTH, event_time=NOW + AHEAD + 1), "event_time"),
         (replace(SPOT, multiplier=0), "multiplier"),
         (control(ControlKind.HALT, "binanceusdm"), "account"),
