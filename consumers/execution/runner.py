@@ -8,31 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from consumers.execution.gateway import Gateway
 from consumers.execution.journal import Journal, Published, saved
+from consumers.execution.requests import Requests
 from neuroflux.domain import (
     ExchangeStatus,
     Fill,
-    InDoubt,
     Instrument,
-    NotThere,
     OrderDecision,
     OrderEvent,
-    OrderReport,
-    Outcome,
-    Placement,
-    Reject,
     StatusKind,
-    Throttled,
 )
 from neuroflux.engine.health.state import ORDERS
-from neuroflux.engine.orders.attempts import find
 from neuroflux.engine.orders.effects import (
     Cancel,
     Effect,
@@ -47,12 +38,10 @@ from neuroflux.engine.orders.effects import (
     WriteJournal,
 )
 from neuroflux.engine.orders.inputs import (
-    Answered,
     CancelRequested,
     Decided,
     GivenUp,
     Hedged,
-    Operation,
     OrderInput,
     Rerouted,
     Restored,
@@ -61,12 +50,8 @@ from neuroflux.engine.orders.inputs import (
 )
 from neuroflux.engine.orders.machine import step, wake_at
 from neuroflux.engine.orders.state import Order, Phase
-from neuroflux.errors import NeuroFluxError, Refused, Unreachable
-from neuroflux.exchanges.kit.events import PageNeeded
-from neuroflux.exchanges.kit.interface import OrderClient
-from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.errors import NeuroFluxError
 from neuroflux.http.budget import Urgency
-from neuroflux.http.client import Unsent
 from neuroflux.kafka.publisher import Publisher
 from neuroflux.records.topics import DECISIONS, EVENTS, FILLS, STATUS, Topic
 from neuroflux.runtime.clock import wall
@@ -75,14 +60,6 @@ log = logging.getLogger(__name__)
 
 INBOX = 1_000
 """What may wait for one order."""
-SIGNED_FOR = 2.0
-"""Seconds within which a signed request is sent; a later one is signed again, long before its exchange refuses it."""
-CLOCK_OFF = 500_000
-"""Microseconds by which a clock must have been off for a request that was refused for its time to be sent again."""
-MAX_PAGES = 100
-"""Of a list of fills; what lies behind them is asked for again."""
-UNSENT_RETRY = 1.0
-"""Seconds until a request is tried again that never left."""
 
 
 class Shell(Protocol):
@@ -135,7 +112,8 @@ class Runner:
         self._inbox: asyncio.Queue[tuple[OrderInput, asyncio.Event]] = asyncio.Queue(INBOX)
         self._effects = effects
         self._unpublished: list[Published] = []
-        self._requests: set[asyncio.Task[object]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._requests = Requests(shell.gateway, self, shell.told)
         self._turns: dict[int, asyncio.Task[None]] = {}
         self._performing: list[asyncio.Event] = []
         self._leaving = False
@@ -174,7 +152,7 @@ class Runner:
 
     async def _try_cancel(self, instrument: Instrument, client_order_id: str) -> None:
         try:
-            outcome = await self._cancelled(instrument, client_order_id)
+            outcome = await self._requests.cancelled(instrument, client_order_id)
         except NeuroFluxError as error:
             log.warning("order %s: %s was not cancelled: %s", self.order.id, client_order_id, error)
             return
@@ -196,15 +174,15 @@ class Runner:
 
     async def at_rest(self) -> None:
         """Wait until the requests under way have been answered, and the answers are in the journal."""
-        while self._requests:
-            await asyncio.wait(set(self._requests))
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
         if not self.closed:
             await self.settle(Ticked())
 
     @property
     def idle(self) -> bool:
         """Whether nothing is under way that only we could learn the end of."""
-        return not self._requests and self._inbox.empty()
+        return not self._tasks and self._inbox.empty()
 
     async def run(self) -> None:
         """Until the order has ended and everything of it is published. Raises Fenced, or Unreachable without Kafka."""
@@ -222,7 +200,7 @@ class Runner:
                 self.closed = self._inbox.empty()
         finally:
             self.closed = True
-            for request in (*self._requests, *self._turns.values()):
+            for request in (*self._tasks, *self._turns.values()):
                 request.cancel()
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,7 +228,7 @@ class Runner:
     async def _perform(self, effects: tuple[Effect, ...]) -> None:
         """Sign, write the journal, and only then send and publish."""
         effects = self._take_turns(effects)
-        sends = [self._signed(one.placement) for one in effects if isinstance(one, Send)]
+        sends = [self._requests.signed(one.placement) for one in effects if isinstance(one, Send)]
         self._unpublished += [one.record for one in effects if isinstance(one, Publish)]
         if any(isinstance(one, WriteJournal) for one in effects):
             kept = saved(self.order, self._unpublished, wall())
@@ -322,7 +300,7 @@ class Runner:
         finally:
             del self._turns[leg]
         if leg < len(self.order.legs) and any(self.order.of_leg(leg)):  # else it was decided again, without it
-            await self._put(self._sending(leg))
+            await self.put(self._sending(leg))
 
     async def _note_published(self) -> None:
         """In a quiet moment: so that whoever takes over need not look whether the last records were published."""
@@ -330,7 +308,7 @@ class Runner:
             await self._shell.journal.write(self.order.source.partition, saved(self.order, [], wall()))
             self._outbox_journalled = False
 
-    async def _put(self, happening: OrderInput) -> None:
+    async def put(self, happening: OrderInput) -> None:
         await self._inbox.put((happening, asyncio.Event()))
 
     async def _publish(self) -> None:
@@ -362,11 +340,11 @@ class Runner:
 
     def _start(self, request: Coroutine[Any, Any, object]) -> None:
         task = asyncio.create_task(request)
-        self._requests.add(task)
+        self._tasks.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[object]) -> None:
-        self._requests.discard(task)
+        self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("order %s: a request failed", self.order.id, exc_info=task.exception())
         if self.order.state.final and self.idle:
@@ -375,9 +353,9 @@ class Runner:
     def _begin(self, effect: Effect) -> None:
         match effect:
             case QueryOrder(instrument, client_order_id):
-                self._start(self._ask(instrument, client_order_id))
+                self._start(self._requests.query(instrument, client_order_id))
             case QueryFills(instrument, since):
-                self._start(self._ask_fills(instrument, since))
+                self._start(self._requests.query_fills(instrument, since))
             case RequestDecision():
                 self._start(self._redecide())
             case RequestHedge():
@@ -385,141 +363,10 @@ class Runner:
             case RequestReroute():
                 self.tell(self._shell.reroute(self.order))
             case Cancel(instrument, client_order_id):
-                self._start(self._cancel(instrument, client_order_id))
-
-    def _signed(self, placement: Placement) -> Callable[[], Coroutine[Any, Any, None]]:
-        """Sign now, before the journal is written: the exchange itself then refuses what is sent too long after."""
-        exchange, named = placement.instrument.exchange, placement.client_order_id
-        gateway = self._shell.gateway
-        try:
-            request = gateway.order_client(exchange).place(placement, gateway.now(exchange))
-        except Refused as error:
-            refusal, at = Reject("", str(error)), wall()
-            return lambda: self._answered(named, Operation.PLACE, refusal, at)
-        until, offset = time.monotonic() + SIGNED_FOR, gateway.offset(exchange)
-        return lambda: self._send(exchange, request, named, until, offset)
-
-    async def _send(self, exchange: str, request: Request, client_order_id: str, until: float, offset: int) -> None:
-        """Send what was signed when the exchange's clock seemed to be off by ``offset``."""
-        outcome: Outcome
-        asked_at = wall()
-        if time.monotonic() > until:
-            outcome = Throttled(0.0, "it took too long to write the journal")
-        else:
-            outcome = await self._placed(exchange, request)
-        moved = abs(self._shell.gateway.offset(exchange) - offset)
-        if isinstance(outcome, Reject) and outcome.is_untimely and moved > CLOCK_OFF:
-            outcome = Throttled(0.0, f"{outcome.reason} (signed with a clock that was {moved / 1e6:.1f} s off)")
-        await self._answered(client_order_id, Operation.PLACE, outcome, asked_at)
-
-    async def _placed(self, exchange: str, request: Request) -> Outcome:
-        gateway, asked = self._shell.gateway, time.monotonic()
-        try:
-            answer = await gateway.place(exchange, request)
-        except Unsent as error:
-            return Throttled(UNSENT_RETRY, str(error))
-        except Unreachable as error:
-            return InDoubt(str(error))
-        return await self._read(exchange, answer, asked)
-
-    async def _read(self, exchange: str, answer: Answer, asked: float) -> Outcome:
-        gateway = self._shell.gateway
-        outcome = gateway.order_client(exchange).outcome(answer)
-        match outcome:
-            case Throttled(retry_after, reason, risk_only=True):
-                gateway.hold_risk(exchange, retry_after, reason)
-            case Throttled(retry_after, reason, orders_only=False):
-                gateway.hold(exchange, retry_after, reason)
-            case Reject(is_untimely=untimely):  # a clock that has gone astray is one reason
-                await gateway.measure(exchange, asked if untimely else None)
-        return outcome
-
-    async def _ask(self, instrument: Instrument, client_order_id: str) -> None:
-        asked_at = wall()
-        outcome = await self._by_either_id(
-            instrument, client_order_id, lambda d, now, known: d.query(instrument, client_order_id, now, known)
-        )
-        if isinstance(outcome, NotThere):
-            outcome = await self._without_fills(instrument, client_order_id, outcome, asked_at)
-        await self._answered(client_order_id, Operation.QUERY, outcome, asked_at)
-
-    async def _without_fills(
-        self, instrument: Instrument, client_order_id: str, outcome: NotThere, asked_at: int
-    ) -> Outcome:
-        """An exchange may have forgotten an order that was filled: before it counts as absent its fills are asked for.
-
-        They come into the inbox before this answer, and prove that the order was there.
-        """
-        attempt = find(self.order, client_order_id)
-        if attempt is None or not attempt.can_be_absent(asked_at):
-            return outcome
-        if await self._ask_fills(instrument, attempt.sent_at):
-            return outcome
-        return InDoubt(f"{outcome.reason}; its fills could not be read")
+                self._start(self._requests.cancel(instrument, client_order_id))
 
     async def _redecide(self) -> None:
-        await self._put(await self._shell.redecide(self.order))
-
-    async def _cancel(self, instrument: Instrument, client_order_id: str) -> None:
-        asked_at = wall()
-        outcome = await self._cancelled(instrument, client_order_id)
-        await self._answered(client_order_id, Operation.CANCEL, outcome, asked_at)
-
-    async def _cancelled(self, instrument: Instrument, client_order_id: str) -> Outcome:
-        return await self._by_either_id(
-            instrument, client_order_id, lambda d, now, known: d.cancel(instrument, client_order_id, now, known)
-        )
-
-    async def _by_either_id(
-        self, instrument: Instrument, client_order_id: str, build: Callable[[OrderClient, int, str], Request]
-    ) -> Outcome:
-        """By the client id; where the exchange does not know it any more, by its own: others can amend an order."""
-        outcome = await self._outcome(instrument, lambda d, now: build(d, now, ""))
-        attempt = find(self.order, client_order_id)
-        known = attempt.exchange_order_id if attempt is not None else ""
-        if not isinstance(outcome, NotThere) or not known:
-            return outcome
-        return await self._outcome(instrument, lambda d, now: build(d, now, known))
-
-    async def _outcome(self, instrument: Instrument, build: Callable[[OrderClient, int], Request]) -> Outcome:
-        asked = time.monotonic()
-        try:
-            answer = await self._shell.gateway.call(instrument.exchange, build)
-        except Unreachable as error:
-            return InDoubt(str(error))
-        return await self._read(instrument.exchange, answer, asked)
-
-    async def _answered(self, client_order_id: str, operation: Operation, outcome: Outcome, asked_at: int) -> None:
-        await self._put(Answered(client_order_id, operation, outcome, asked_at))
-
-    async def _ask_fills(self, instrument: Instrument, since: int) -> bool:
-        """Whether all of them were read."""
-        gateway, exchange = self._shell.gateway, instrument.exchange
-        skew = 60_000_000  # the exchange's clock may differ, and fills that are known already do no harm
-        try:
-            build: Callable[[OrderClient, int], Request] = lambda d, now: d.fills_since(instrument, since - skew, now)  # noqa: E731
-            for _ in range(MAX_PAGES):
-                answer = await gateway.call(exchange, build)
-                following = self._take_page(gateway.order_client(exchange).reports(answer))
-                if following is None:
-                    return True
-                build = partial(_as_it_is, following.request)
-        except NeuroFluxError as error:
-            log.warning("order %s: fills of %s: %s", self.order.id, instrument.symbol, error)
-            return False
-        log.warning("order %s: fills of %s go on after %d pages", self.order.id, instrument.symbol, MAX_PAGES)
-        return False
-
-    def _take_page(self, found: Sequence[OrderReport | Fill | PageNeeded]) -> PageNeeded | None:
-        """Hand on the fills; where the list goes on, what to ask for next."""
-        for one in found:
-            if isinstance(one, Fill):
-                self._shell.told(one)
-        return next((one for one in found if isinstance(one, PageNeeded)), None)
-
-
-def _as_it_is(request: Request, _: OrderClient, __: int) -> Request:
-    return request
+        await self.put(await self._shell.redecide(self.order))
 
 
 def _topic(record: Published) -> Topic:

@@ -16,11 +16,12 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import ModuleType
 
 import pytest
 from aiohttp import web
 
-from consumers.execution import runner as runner_module
+from consumers.execution import requests, runner
 from neuroflux.domain import CommandKind, OrderCommand, OrderState, OrderType
 from tests.consumers.execution.points import ROOT
 from tests.consumers.execution.test_execution import World, executor, until, world
@@ -119,6 +120,7 @@ async def test_killed_at_each_step_nothing_is_lost_or_sent_twice(world: World, t
     assert {one.partition(":")[0] for one in points} >= {
         "consumers.execution.executor",
         "consumers.execution.runner",
+        "consumers.execution.requests",
         "consumers.execution.gateway",
     }
     day = Random(datetime.now(UTC).date().isoformat())
@@ -138,17 +140,17 @@ async def test_killed_at_each_step_nothing_is_lost_or_sent_twice(world: World, t
     assert killed >= len(chosen) * 3 // 4
 
 
-JOURNALLED = "await self._shell.journal.write(self.order.source.partition, kept)"
-SENDING = "outcome = await self._placed(exchange, request)"
+JOURNALLED = (runner, "await self._shell.journal.write(self.order.source.partition, kept)")
+SENDING = (requests, "outcome = await self._placed(exchange, request)")
 
 
-@pytest.mark.parametrize(("point", "requests"), [((JOURNALLED, "after"), 1), ((SENDING, "before"), 2)])
+@pytest.mark.parametrize(("point", "sent_in_all"), [((*JOURNALLED, "after"), 1), ((*SENDING, "before"), 2)])
 async def test_one_that_was_stopped_before_it_sent_does_nothing_after_the_hand_over(
-    world: World, tmp_path: Path, point: tuple[str, str], requests: int
+    world: World, tmp_path: Path, point: tuple[ModuleType, str, str], sent_in_all: int
 ) -> None:
     """It looks at the clock before it sends; stopped even behind that look, its request is too old for the exchange."""
-    text, where = point
-    at = f"consumers.execution.runner:{line_of(text)} {where}"
+    module, text, where = point
+    at = f"{module.__name__}:{line_of(module, text)} {where}"
     async with pointed(world, tmp_path / "points", at, "SIGSTOP") as stopped:
         order_id = await world.order()
         await until(lambda: is_stopped(stopped.pid), 40)
@@ -159,14 +161,14 @@ async def test_one_that_was_stopped_before_it_sent_does_nothing_after_the_hand_o
             os.kill(stopped.pid, signal.SIGCONT)
             async with asyncio.timeout(40):
                 await stopped.wait()
-            assert len(world.exchange.placed) == requests
+            assert len(world.exchange.placed) == sent_in_all
             assert list(world.exchange.orders) == [sent]
             assert len(await until(lambda: world.fills(order_id))) == 1
 
 
-def line_of(text: str) -> int:
-    """Where this stands in the runner's source, once."""
-    lines = Path(runner_module.__file__).read_text().splitlines()
+def line_of(module: ModuleType, text: str) -> int:
+    """The only line of the module's source that contains this."""
+    lines = Path(str(module.__file__)).read_text().splitlines()
     (line,) = (number for number, one in enumerate(lines, 1) if text in one)
     return line
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from consumers.execution import runner
+from consumers.execution import requests
 from neuroflux.domain import Ack, Fill, Liquidity, OrderReport, OrderState, Outcome, Side
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.interface import OrderClient
@@ -59,7 +59,7 @@ def without_fills(named: str) -> Outcome:
 
 @pytest.mark.parametrize(("order_client", "asked"), [(Paged(), PAGES), (Endless(), 10)])
 async def test_every_page_is_read(order_client: Paged, asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "MAX_PAGES", 10)
+    monkeypatch.setattr(requests, "MAX_PAGES", 10)
     gate = Gate()
     gate._order_client, gate.answers["POST"] = order_client, without_fills
     async with bench(gate=gate) as stage:
@@ -84,7 +84,7 @@ async def test_an_order_is_done_when_its_last_request_brings_nothing() -> None:
         await stage.take(place("o"))
         (runner,) = stage.executor._runners.values()
         async with asyncio.timeout(10):
-            while not any("_ask_fills" in repr(one) for one in runner._requests):  # noqa: ASYNC110
+            while not any("query_fills" in repr(one) for one in runner._tasks):  # noqa: ASYNC110
                 await asyncio.sleep(0)
             for number in range(PAGES):
                 stage.executor.told(execution("o/0/0", number))

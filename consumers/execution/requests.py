@@ -1,0 +1,180 @@
+"""The requests about one order: each is sent to the exchange of its leg, and its outcome becomes an input."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from consumers.execution.gateway import Gateway
+from neuroflux.domain import Fill, InDoubt, Instrument, NotThere, OrderReport, Outcome, Placement, Reject, Throttled
+from neuroflux.engine.orders.attempts import find
+from neuroflux.engine.orders.inputs import Answered, Operation, OrderInput
+from neuroflux.engine.orders.state import Order
+from neuroflux.errors import NeuroFluxError, Refused, Unreachable
+from neuroflux.exchanges.kit.events import PageNeeded
+from neuroflux.exchanges.kit.interface import OrderClient
+from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.http.client import Unsent
+from neuroflux.runtime.clock import wall
+
+log = logging.getLogger(__name__)
+
+SIGNED_FOR = 2.0
+"""Seconds within which a signed request is sent; a later one is signed again, long before its exchange refuses it."""
+CLOCK_OFF = 500_000
+"""Microseconds by which a clock must have been off for a request that was refused for its time to be sent again."""
+MAX_PAGES = 100
+"""Of a list of fills; those after them are queried again later."""
+UNSENT_RETRY = 1.0
+"""Seconds until a request that was never sent is tried again."""
+
+
+class Recipient(Protocol):
+    """Whose order the requests are about: it is read as it is now, and receives their outcomes."""
+
+    order: Order
+
+    async def put(self, given: OrderInput) -> None:
+        """Append an input of the order."""
+        ...
+
+
+class Requests:
+    """``take_fill`` is called with every fill that a list of the exchange contains, of whatever order."""
+
+    def __init__(self, gateway: Gateway, recipient: Recipient, take_fill: Callable[[Fill], None]) -> None:
+        self._gateway, self._recipient, self._take_fill = gateway, recipient, take_fill
+
+    def signed(self, placement: Placement) -> Callable[[], Coroutine[Any, Any, None]]:
+        """Sign before the journal is written: the exchange itself then refuses a request that is sent too late."""
+        exchange, named = placement.instrument.exchange, placement.client_order_id
+        gateway = self._gateway
+        try:
+            request = gateway.order_client(exchange).place(placement, gateway.now(exchange))
+        except Refused as error:
+            refusal, at = Reject("", str(error)), wall()
+            return lambda: self._answered(named, Operation.PLACE, refusal, at)
+        until, offset = time.monotonic() + SIGNED_FOR, gateway.offset(exchange)
+        return lambda: self._send(exchange, request, named, until, offset)
+
+    async def query(self, instrument: Instrument, client_order_id: str) -> None:
+        requested_at = wall()
+        outcome = await self._by_either_id(
+            instrument, client_order_id, lambda d, now, known: d.query(instrument, client_order_id, now, known)
+        )
+        if isinstance(outcome, NotThere):
+            outcome = await self._without_fills(instrument, client_order_id, outcome, requested_at)
+        await self._answered(client_order_id, Operation.QUERY, outcome, requested_at)
+
+    async def cancel(self, instrument: Instrument, client_order_id: str) -> None:
+        requested_at = wall()
+        outcome = await self.cancelled(instrument, client_order_id)
+        await self._answered(client_order_id, Operation.CANCEL, outcome, requested_at)
+
+    async def query_fills(self, instrument: Instrument, since: int) -> bool:
+        """Read the account's fills page by page; returns whether all of them were read."""
+        gateway, exchange, order_id = self._gateway, instrument.exchange, self._recipient.order.id
+        skew = 60_000_000  # the exchange's clock may differ, and fills that are known already do no harm
+        try:
+            build: Callable[[OrderClient, int], Request] = lambda d, now: d.fills_since(instrument, since - skew, now)  # noqa: E731
+            for _ in range(MAX_PAGES):
+                answer = await gateway.call(exchange, build)
+                following = self._take_page(gateway.order_client(exchange).reports(answer))
+                if following is None:
+                    return True
+                build = partial(_as_it_is, following.request)
+        except NeuroFluxError as error:
+            log.warning("order %s: fills of %s: %s", order_id, instrument.symbol, error)
+            return False
+        log.warning("order %s: fills of %s go on after %d pages", order_id, instrument.symbol, MAX_PAGES)
+        return False
+
+    async def cancelled(self, instrument: Instrument, client_order_id: str) -> Outcome:
+        return await self._by_either_id(
+            instrument, client_order_id, lambda d, now, known: d.cancel(instrument, client_order_id, now, known)
+        )
+
+    async def _send(self, exchange: str, request: Request, client_order_id: str, until: float, offset: int) -> None:
+        """Send what was signed when the exchange's clock was estimated to be off by ``offset``."""
+        outcome: Outcome
+        requested_at = wall()
+        if time.monotonic() > until:
+            outcome = Throttled(0.0, "it took too long to write the journal")
+        else:
+            outcome = await self._placed(exchange, request)
+        moved = abs(self._gateway.offset(exchange) - offset)
+        if isinstance(outcome, Reject) and outcome.is_untimely and moved > CLOCK_OFF:
+            outcome = Throttled(0.0, f"{outcome.reason} (signed with a clock that was {moved / 1e6:.1f} s off)")
+        await self._answered(client_order_id, Operation.PLACE, outcome, requested_at)
+
+    async def _placed(self, exchange: str, request: Request) -> Outcome:
+        gateway, asked = self._gateway, time.monotonic()
+        try:
+            answer = await gateway.place(exchange, request)
+        except Unsent as error:
+            return Throttled(UNSENT_RETRY, str(error))
+        except Unreachable as error:
+            return InDoubt(str(error))
+        return await self._read(exchange, answer, asked)
+
+    async def _without_fills(
+        self, instrument: Instrument, client_order_id: str, outcome: NotThere, requested_at: int
+    ) -> Outcome:
+        """Query the fills of an order before it counts as absent: an exchange may have forgotten a filled one.
+
+        They are put into the inbox before this answer, and prove that the exchange had the order.
+        """
+        attempt = find(self._recipient.order, client_order_id)
+        if attempt is None or not attempt.can_be_absent(requested_at):
+            return outcome
+        if await self.query_fills(instrument, attempt.sent_at):
+            return outcome
+        return InDoubt(f"{outcome.reason}; its fills could not be read")
+
+    async def _by_either_id(
+        self, instrument: Instrument, client_order_id: str, build: Callable[[OrderClient, int, str], Request]
+    ) -> Outcome:
+        """By the client id, and by the exchange's own id if that is unknown there: others can amend an order."""
+        outcome = await self._outcome(instrument, lambda d, now: build(d, now, ""))
+        attempt = find(self._recipient.order, client_order_id)
+        known = attempt.exchange_order_id if attempt is not None else ""
+        if not isinstance(outcome, NotThere) or not known:
+            return outcome
+        return await self._outcome(instrument, lambda d, now: build(d, now, known))
+
+    async def _outcome(self, instrument: Instrument, build: Callable[[OrderClient, int], Request]) -> Outcome:
+        asked = time.monotonic()
+        try:
+            answer = await self._gateway.call(instrument.exchange, build)
+        except Unreachable as error:
+            return InDoubt(str(error))
+        return await self._read(instrument.exchange, answer, asked)
+
+    async def _read(self, exchange: str, answer: Answer, asked: float) -> Outcome:
+        gateway = self._gateway
+        outcome = gateway.order_client(exchange).outcome(answer)
+        match outcome:
+            case Throttled(retry_after, reason, risk_only=True):
+                gateway.hold_risk(exchange, retry_after, reason)
+            case Throttled(retry_after, reason, orders_only=False):
+                gateway.hold(exchange, retry_after, reason)
+            case Reject(is_untimely=untimely):  # a clock that is off is one reason
+                await gateway.measure(exchange, asked if untimely else None)
+        return outcome
+
+    async def _answered(self, client_order_id: str, operation: Operation, outcome: Outcome, requested_at: int) -> None:
+        await self._recipient.put(Answered(client_order_id, operation, outcome, requested_at))
+
+    def _take_page(self, found: Sequence[OrderReport | Fill | PageNeeded]) -> PageNeeded | None:
+        """Pass on the fills; returns the next page to request, if any."""
+        for one in found:
+            if isinstance(one, Fill):
+                self._take_fill(one)
+        return next((one for one in found if isinstance(one, PageNeeded)), None)
+
+
+def _as_it_is(request: Request, _: OrderClient, __: int) -> Request:
+    return request
