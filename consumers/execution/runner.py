@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any
 
+from msgspec import Struct
+
+from consumers.execution.decisions import Decisions
 from consumers.execution.gateway import Gateway
 from consumers.execution.journal import Journal, Published, saved
 from consumers.execution.requests import Requests
@@ -39,11 +42,8 @@ from neuroflux.engine.orders.effects import (
 )
 from neuroflux.engine.orders.inputs import (
     CancelRequested,
-    Decided,
     GivenUp,
-    Hedged,
     OrderInput,
-    Rerouted,
     Restored,
     Sending,
     Ticked,
@@ -62,36 +62,14 @@ INBOX = 1_000
 """What may wait for one order."""
 
 
-class Shell(Protocol):
-    """What a runner needs of the executor."""
+class Shell(Struct, frozen=True, kw_only=True):
+    """What every runner works with; ``take_fill`` is called with each fill that an answer contains, of any order."""
 
     journal: Journal
     gateway: Gateway
     publisher: Publisher
-
-    def hedge(self, order: Order) -> Hedged:
-        """What evens a pair out, by the books of this moment."""
-        ...
-
-    async def redecide(self, order: Order) -> Decided:
-        """Where an order of which nothing was sent goes now, by the books of this moment."""
-        ...
-
-    def reroute(self, order: Order) -> Rerouted:
-        """Where what was not taken goes now, by the books of this moment."""
-        ...
-
-    def halt_of(self, order: Order) -> str:
-        """Why nothing of an order may be sent: an exchange of its legs, or everything, is halted; "" for neither."""
-        ...
-
-    def given_up(self, order: Order, leg: int) -> str:
-        """Why a leg that waits is not to be sent where it was routed; "" where it is."""
-        ...
-
-    def told(self, told: Fill) -> None:
-        """Hand a fill of some order, that an answer brought, to its runner."""
-        ...
+    decisions: Decisions
+    take_fill: Callable[[Fill], None]
 
 
 class Runner:
@@ -113,7 +91,7 @@ class Runner:
         self._effects = effects
         self._unpublished: list[Published] = []
         self._tasks: set[asyncio.Task[object]] = set()
-        self._requests = Requests(shell.gateway, self, shell.told)
+        self._requests = Requests(shell.gateway, self, shell.take_fill)
         self._turns: dict[int, asyncio.Task[None]] = {}
         self._performing: list[asyncio.Event] = []
         self._leaving = False
@@ -167,7 +145,7 @@ class Runner:
     def reconsider(self) -> None:
         """Look again whether the legs that wait, for their turn or to be sent again, go where they were routed."""
         for leg in {attempt.leg for attempt in self.order.attempts if attempt.phase is Phase.ROUTED}:
-            if why := self._shell.given_up(self.order, leg):
+            if why := self._shell.decisions.given_up(self.order, leg):
                 if turn := self._turns.get(leg):
                     turn.cancel()
                 self.tell(GivenUp(leg, why))
@@ -256,7 +234,7 @@ class Runner:
             exchange = self.order.legs[effect.leg].instrument.exchange
             if not self._waits(effect.leg):
                 continue
-            if why := self._shell.given_up(self.order, effect.leg):
+            if why := self._shell.decisions.given_up(self.order, effect.leg):
                 performed += self._advance([GivenUp(effect.leg, why)])
             elif not self._risk_held(effect.leg) and self._shell.gateway.try_order(exchange, self._urgency(effect.leg)):
                 performed += self._advance([self._sending(effect.leg)])
@@ -266,7 +244,7 @@ class Runner:
 
     def _halted(self) -> list[OrderInput]:
         """The cancel of an order that was not yet known to trade there when its exchange was halted."""
-        halt = "" if self.order.cancel_asked else self._shell.halt_of(self.order)
+        halt = "" if self.order.cancel_asked else self._shell.decisions.halt_of(self.order)
         return [CancelRequested(halt)] if halt else []
 
     def _waits(self, leg: int) -> bool:
@@ -359,14 +337,14 @@ class Runner:
             case RequestDecision():
                 self._start(self._redecide())
             case RequestHedge():
-                self.tell(self._shell.hedge(self.order))
+                self.tell(self._shell.decisions.hedge(self.order))
             case RequestReroute():
-                self.tell(self._shell.reroute(self.order))
+                self.tell(self._shell.decisions.reroute(self.order))
             case Cancel(instrument, client_order_id):
                 self._start(self._requests.cancel(instrument, client_order_id))
 
     async def _redecide(self) -> None:
-        await self.put(await self._shell.redecide(self.order))
+        await self.put(await self._shell.decisions.redecide(self.order))
 
 
 def _topic(record: Published) -> Topic:

@@ -11,7 +11,7 @@ from typing import Any
 from consumers.execution.accounts import accounts_of
 from consumers.execution.alarms import Alarms
 from consumers.execution.decider import Decider
-from consumers.execution.executor import Executor
+from consumers.execution.executor import Executor, Parts
 from consumers.execution.gateway import Gateway
 from consumers.execution.journal import Journal
 from consumers.execution.leverage import Leverages
@@ -22,6 +22,7 @@ from neuroflux.engine.risk.limits import EVERYWHERE, limits_of
 from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
+from neuroflux.records.codec import Codec
 from neuroflux.records.topics import COMMANDS, FILLS, JOURNAL, STATUS
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.readiness import ready
@@ -40,9 +41,10 @@ Danger = asyncio.Future[None]
 async def main(settings: Settings) -> None:
     """Run until cancelled; then what is under way ends, offsets are committed, and the group is left."""
     async with AsyncExitStack() as opened:
-        executor, followers = await _open(settings, opened)
+        codec = await load_codec(settings)
+        executor, followers = await _open(settings, codec, opened)
         reader = Reader(
-            settings, executor.codec, (COMMANDS,), group=GROUP, on_assign=executor.assigned, on_revoke=executor.revoked
+            settings, codec, (COMMANDS,), group=GROUP, on_assign=executor.assigned, on_revoke=executor.revoked
         )
         async with reader, AsyncExitStack() as beside:
             followers.append(_follower(beside, _tend(reader, executor)))
@@ -55,9 +57,8 @@ async def main(settings: Settings) -> None:
                 await executor.close()
 
 
-async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, list[Danger]]:
+async def _open(settings: Settings, codec: Codec, opened: AsyncExitStack) -> tuple[Executor, list[Danger]]:
     """Everything that must be known before the first command: journal, accounts, instruments, halts, books."""
-    codec = await load_codec(settings)
     publisher = await opened.enter_async_context(Publisher(settings, codec, client_id=GROUP))
     history = await opened.enter_async_context(Reader(settings, codec, (JOURNAL,), start="beginning"))
     kept = await opened.enter_async_context(Reader(settings, codec, KEPT, start="beginning"))
@@ -67,26 +68,35 @@ async def _open(settings: Settings, opened: AsyncExitStack) -> tuple[Executor, l
     await status.seek_to_time(STATUS, wall() - MODES_WITHIN)
     filled = await opened.enter_async_context(Reader(settings, codec, (FILLS,), start="end"))
     await filled.seek_to_time(FILLS, midnight(wall()))
-    executor = Executor(settings, codec, publisher, Journal(publisher, history))
-    views, journal_read = executor.views, asyncio.Event()
-    views_read, modes_read = asyncio.Event(), asyncio.Event()
+    views, journal = Views(), Journal(publisher, history)
+    journal_read, views_read, modes_read = asyncio.Event(), asyncio.Event(), asyncio.Event()
     followers = [
-        _follower(opened, executor.journal.follow(journal_read)),
+        _follower(opened, journal.follow(journal_read)),
         _follower(opened, follow(kept, views, views_read)),
         _follower(opened, follow(status, views, modes_read)),
         _follower(opened, follow(market, views)),
-        _follower(opened, follow(account, views)),
         _follower(opened, follow(filled, views, views.fills_read)),
     ]
     await _unless_failed(_all_set(journal_read, views_read, modes_read), *followers)
     accounts = accounts_of(settings, views.listed)
-    executor.gateway = await opened.enter_async_context(Gateway(accounts, partial(publisher.publish, STATUS)))
-    views.on_limits = partial(bound, executor.gateway, views)
+    gateway = await opened.enter_async_context(Gateway(accounts, partial(publisher.publish, STATUS)))
+    views.on_limits = partial(bound, gateway, views)
     views.on_limits(EVERYWHERE)
     limits = limits_of(settings.order_limits(live=not all(map(settings.is_simulated, accounts))))
-    executor.decider = Decider(views, executor.gateway, executor.journal, limits)
-    executor.alarms = Alarms(limits)
-    executor.leverages = Leverages(executor.gateway, views)
+    executor = Executor(
+        Parts(
+            settings=settings,
+            codec=codec,
+            publisher=publisher,
+            journal=journal,
+            views=views,
+            gateway=gateway,
+            decider=Decider(views, gateway, journal, limits),
+            leverages=Leverages(gateway, views),
+            alarms=Alarms(limits),
+        )
+    )
+    followers.append(_follower(opened, follow(account, views)))  # from its place above: the executor takes what it has
     return executor, followers
 
 
@@ -104,7 +114,7 @@ async def _take_commands(reader: Reader, executor: Executor) -> None:
             if executor.at_work:
                 ready()
             for entry in batch:
-                await executor.take(entry)
+                await executor.commands.take(entry)
 
 
 async def _tend(reader: Reader, executor: Executor) -> None:

@@ -17,10 +17,11 @@ from aiokafka import TopicPartition
 
 from consumers.execution.alarms import Alarms
 from consumers.execution.decider import Decider
-from consumers.execution.executor import Executor
+from consumers.execution.executor import Executor, Parts
 from consumers.execution.gateway import Gateway
 from consumers.execution.journal import Journal
 from consumers.execution.leverage import Leverages
+from consumers.execution.view import Views
 from neuroflux.domain import (
     Ack,
     Balance,
@@ -249,13 +250,25 @@ class Bench:
 
     def __init__(self, log: Log, gate: Gate) -> None:
         self.log, self.gate = log, gate
-        self.executor = Executor(cast(Settings, None), log.codec, cast(Publisher, log), log.follow())
-        views, gateway, limits = self.executor.views, cast(Gateway, gate), limits_of(ORDER_LIMITS)
-        self.executor.gateway = gateway
-        self.executor.decider = Decider(views, gateway, self.executor.journal, limits)
-        self.executor.decider._warm_until = 0
-        views.fills_read.set()
-        self.executor.alarms, self.executor.leverages = Alarms(limits), Leverages(gateway, views)
+        self.views, self.journal = Views(), log.follow()
+        gateway, limits = cast(Gateway, gate), limits_of(ORDER_LIMITS)
+        self.decider = Decider(self.views, gateway, self.journal, limits)
+        self.decider._warm_until = 0
+        self.views.fills_read.set()
+        self.leverages = Leverages(gateway, self.views)
+        self.executor = Executor(
+            Parts(
+                settings=cast(Settings, None),
+                codec=log.codec,
+                publisher=cast(Publisher, log),
+                journal=self.journal,
+                views=self.views,
+                gateway=gateway,
+                decider=self.decider,
+                leverages=self.leverages,
+                alarms=Alarms(limits),
+            )
+        )
         self.offset = 0
         self.show(INSTRUMENTS, SPOT)
         for asset in ("USDC", "NFX"):
@@ -266,7 +279,7 @@ class Bench:
     def show(self, topic: Topic, record: Any, at: int | None = None) -> None:
         """Let the views take in a record that was written now, or at ``at``."""
         at = now() if at is None else at
-        self.executor.views.take(Entry(topic, 0, 0, topic.key(record), record, b"", "", at))
+        self.views.take(Entry(topic, 0, 0, topic.key(record), record, b"", "", at))
 
     def book(self, bid: float = 99.9, ask: float = 100.0) -> None:
         at = now()
@@ -277,14 +290,14 @@ class Bench:
         """Hand a command in and wait until it is taken."""
         await self.begin(command)
         async with asyncio.timeout(10):
-            while self.executor.offsets.waiting:  # noqa: ASYNC110
+            while self.executor.commands.offsets.waiting:  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
     async def begin(self, command: OrderCommand) -> None:
         raw = self.log.codec.encode(COMMANDS, command)
         entry = Entry(COMMANDS, 0, self.offset, command.order_id, command, raw, "", now())
         self.offset += 1
-        await self.executor.take(entry)
+        await self.executor.commands.take(entry)
 
     async def ends(self, order_id: str) -> OrderEvent:
         """The last event of an order, once it has ended."""

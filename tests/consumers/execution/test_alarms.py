@@ -37,11 +37,11 @@ async def test_an_even_pair_counts_until_the_balances_show_it_and_one_on_one_leg
     naked = one_legged()
     even = named("even", answer(naked, 1, "1", NOW, price=1010).order)
     async with bench() as stage:
-        stage.executor._ended = [(now(), even), (now(), naked)]
-        monkeypatch.setattr(stage.executor.views, "shows", lambda *_: False)
-        assert stage.executor._ours_now() == [even, naked]
-        monkeypatch.setattr(stage.executor.views, "shows", lambda *_: True)
-        assert stage.executor._ours_now() == [naked]
+        stage.executor.orders.ended = [(now(), even), (now(), naked)]
+        monkeypatch.setattr(stage.views, "shows", lambda *_: False)
+        assert stage.executor.orders.current() == [even, naked]
+        monkeypatch.setattr(stage.views, "shows", lambda *_: True)
+        assert stage.executor.orders.current() == [naked]
 
 
 def named(order_id: str, order: Order) -> Order:
@@ -56,21 +56,21 @@ async def test_a_pair_left_on_one_leg_counts_until_somebody_resumes_and_dust_doe
     naked, dust = one_legged(), named("dust", one_legged("0.01"))
     long_ago = now() - 3_600 * SECOND
     async with bench() as stage:
-        stage.executor._ended = [(long_ago, naked), (long_ago, dust)]
-        assert stage.executor._ours_now() == [naked]
-        assert stage.executor.decider.decide(PAIR, [naked]).decision.reason.startswith("naked: 1,000.00 USD")
-        stage.executor.views.take(resume(long_ago - SECOND))
-        assert stage.executor._ours_now() == [naked]
-        stage.executor.views.take(resume(long_ago + SECOND))
-        assert stage.executor._ours_now() == []
+        stage.executor.orders.ended = [(long_ago, naked), (long_ago, dust)]
+        assert stage.executor.orders.current() == [naked]
+        assert stage.decider.decide(PAIR, [naked]).decision.reason.startswith("naked: 1,000.00 USD")
+        stage.views.take(resume(long_ago - SECOND))
+        assert stage.executor.orders.current() == [naked]
+        stage.views.take(resume(long_ago + SECOND))
+        assert stage.executor.orders.current() == []
 
 
 async def test_a_pair_that_is_evened_out_after_its_end_counts_as_it_is_now() -> None:
     naked = one_legged()
     even = answer(naked, 1, "1", NOW, price=1010).order
     async with bench() as stage:
-        stage.executor._ended = [(now(), naked), (now(), even)]
-        assert naked not in stage.executor._ours_now()
+        stage.executor.orders.ended = [(now(), naked), (now(), even)]
+        assert naked not in stage.executor.orders.current()
 
 
 async def test_a_restart_does_not_forget_a_pair_left_on_one_leg() -> None:
@@ -80,4 +80,4 @@ async def test_a_restart_does_not_forget_a_pair_left_on_one_leg() -> None:
         body = msgspec.msgpack.encode(saved(order, [], at))
         await log.write(JOURNAL, JournalEntry(order.id, DONE, 0, body, at))
     async with bench(log) as stage:
-        assert [one.id for one in stage.executor._ours_now()] == [naked.id]
+        assert [one.id for one in stage.executor.orders.current()] == [naked.id]

@@ -99,7 +99,7 @@ async def test_an_order_under_way_leaves_what_it_does_not_hold_at_whatever_lever
         futures(stage, "0", free="100")
         limits = {"leverage": leverage, bound: leverage}
         stage.show(CONTROL, ControlCommand(kind=ControlKind.LIMITS, account="binance", limits=limits))
-        stage.executor.leverages._asked[("binance", PERPETUAL.symbol)] = int(leverage)
+        stage.leverages._asked[("binance", PERPETUAL.symbol)] = int(leverage)
         stage.gate.answers["POST"] = stage.gate.answers["GET"] = working
         resting = {"type": OrderType.LIMIT, "price": Decimal(100)}
         await stage.take(order(Side.BUY, str(leverage - 0.1), **resting))
@@ -147,7 +147,7 @@ async def test_dust_can_be_closed_and_not_opened() -> None:
 async def test_no_limit_keeps_a_position_from_being_closed(limit: str) -> None:
     async with bench() as stage:
         futures(stage, "3", free="1000")
-        decider = stage.executor.decider
+        decider = stage.decider
         decider._limits = replace(decider._limits, **{limit: -1.0})
         await stage.take(replace(order(Side.BUY, "1"), order_id="more"))
         assert (await stage.ends("more")).state is OrderState.REFUSED
@@ -170,10 +170,10 @@ async def test_what_was_bought_counts_to_the_position_before_anybody_tells_it(ki
         futures(stage, "0", free="10000")
         tell("0")
         if not known:
-            stage.executor.views.balances.pop(("binance", "NFX"))
-            stage.executor.views.positions.clear()
-            stage.executor.views._positions_seen.clear()
-        decider = stage.executor.decider
+            stage.views.balances.pop(("binance", "NFX"))
+            stage.views.positions.clear()
+            stage.views._positions_seen.clear()
+        decider = stage.decider
         decider._limits = replace(decider._limits, max_position_usd=150.0)
         market = PERPETUAL.symbol if kind == "perpetual" else SPOT.symbol
         await stage.take(place("first", market=market))
@@ -190,7 +190,7 @@ async def test_balances_that_nobody_told_lately_stop_what_is_new_alone() -> None
     async with bench() as stage:
         futures(stage, "1", free="1000")
         old = now() - BALANCES_LIFE - 1_000_000
-        stage.executor.views.balances_written.clear()
+        stage.views.balances_written.clear()
         margin(stage, "1000", old)
         await stage.take(replace(order(Side.BUY, "1"), order_id="more"))
         assert (await stage.ends("more")).reason.endswith("funds: the balances of binance are not known")
@@ -238,10 +238,10 @@ async def test_an_exchange_that_takes_no_new_risk_takes_what_reduces() -> None:
 )
 async def test_an_unsound_book_is_not_traded_on(bid: float, ask: float, ahead: int) -> None:
     async with bench() as stage:
-        before = stage.executor.views.books[("binance", "NFX/USDC")]
+        before = stage.views.books[("binance", "NFX/USDC")]
         at, sides = now(), ((Level(bid, 1.0),), (Level(ask, 1.0),))
         stage.show(BOOKS, BookSnapshot("binance", "NFX/USDC", "NFX/USD", *sides, at, at + ahead, at + ahead))
-        assert stage.executor.views.books[("binance", "NFX/USDC")] == before
+        assert stage.views.books[("binance", "NFX/USDC")] == before
 
 
 async def test_a_book_that_is_dated_ahead_and_written_ahead_becomes_stale_all_the_same() -> None:
@@ -249,13 +249,13 @@ async def test_a_book_that_is_dated_ahead_and_written_ahead_becomes_stale_all_th
         at, sides = now(), ((Level(99.9, 1.0),), (Level(100.0, 1.0),))
         ahead = at + 40_000_000
         stage.show(BOOKS, BookSnapshot("binance", "NFX/USDC", "NFX/USD", *sides, at, ahead, ahead), at=at + DAY)
-        book, _ = stage.executor.views.books[("binance", "NFX/USDC")]
+        book, _ = stage.views.books[("binance", "NFX/USDC")]
         assert at <= book.received_time <= now()
 
 
 async def test_a_price_and_a_health_that_are_none_are_not_taken() -> None:
     async with bench() as stage:
-        views, nan = stage.executor.views, float("nan")
+        views, nan = stage.views, float("nan")
         for price, at in ((nan, now()), (0.0, now()), (100.0, now() + DAY)):
             stage.show(PRICES, AggregatedPrice("NFX/USD", price, 99.0, 101.0, 1.0, 1.0, (), (), at))
             assert views.prices.get("NFX/USD") is None
@@ -362,7 +362,7 @@ async def test_what_only_closes_takes_from_each_exchange_no_more_than_its_positi
         stage.show(BOOKS, BookSnapshot(OTHER.exchange, OTHER.symbol, OTHER.market, *sides, at, at, at))
         stage.show(POSITIONS, Position(OTHER.exchange, OTHER.symbol, Decimal(1), Decimal(100), zero, at))
         margin(stage, "1000")
-        decider = stage.executor.decider
+        decider = stage.decider
         decider._limits = replace(decider._limits, max_daily_loss_usd=-1.0)
         await stage.take(order(Side.SELL, "2"))
         sent = [(one.instrument.exchange, one.quantity, one.reduce_only) for one in stage.gate.placed]
@@ -404,8 +404,8 @@ async def test_what_closes_and_waits_or_rests_stays_where_the_position_is() -> N
         await stage.take(replace(order(Side.BUY, "1", price=Decimal(90), **how), order_id="open"))
         failing_over(stage)
         stage.gate.failing = lambda exchange: "no answer" if exchange == "binance" else ""  # type: ignore[method-assign]
-        decider = stage.executor.decider
-        closes, opens = (stage.executor._runners[name].order for name in ("o", "open"))
+        decider = stage.decider
+        closes, opens = (stage.executor.orders.runners[name].order for name in ("o", "open"))
         assert (decider.abandons(closes), decider.abandons(opens)) == ("", "binance")
         assert (decider.given_up(closes, 0, []), decider.given_up(opens, 0, [])) == ("", "no answer")
 

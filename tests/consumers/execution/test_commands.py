@@ -143,11 +143,11 @@ async def test_an_order_that_raises_on_its_way_is_cancelled_and_said_and_the_oth
         stage.gate.answers |= {"POST": working, "DELETE": working, "GET": working}
         await stage.take(place("odd", type=OrderType.LIMIT, price=Decimal(90)))
         await until(lambda: any(r.path == "odd/0/0" for r in stage.gate.asked))
-        runner = stage.executor._runners["odd"]
+        runner = stage.executor.orders.runners["odd"]
         with monkeypatch.context() as patch:
             patch.setattr("consumers.execution.runner.step", raising(UsageError("no room")))
             await runner.settle(CancelRequested("now"))
-        await until(lambda: "odd" not in stage.executor._runners)
+        await until(lambda: "odd" not in stage.executor.orders.runners)
         assert [r.method for r in stage.gate.asked if r.path == "odd/0/0"][-1] == "DELETE"
         assert stage.log.events("odd")[-1].reason.startswith("fault: UsageError")
         assert len(stage.log.letters) == 1
@@ -180,7 +180,7 @@ async def set_aside(
     gate = Slow()
     async with bench(gate=gate) as stage:
         await stage.take(place("odd", type=OrderType.LIMIT, price=Decimal(90)))
-        runner = stage.executor._runners["odd"]
+        runner = stage.executor.orders.runners["odd"]
         await until(lambda: runner.order.attempts[0].exchange_order_id)
         with monkeypatch.context() as patch:
             patch.setattr("consumers.execution.runner.step", raising(UsageError("no room")))
@@ -199,11 +199,11 @@ async def test_a_cancel_of_an_order_that_is_being_set_aside_waits_for_that_and_e
         for _ in range(2):
             await stage.begin(cancel("odd"))
         await asyncio.sleep(0.01)
-        assert stage.executor._runners["odd"] is first, "an order has one runner"
+        assert stage.executor.orders.runners["odd"] is first, "an order has one runner"
         stage.gate.answers["GET"] = cancelled
         cast(Slow, stage.gate).may_answer.set()
         assert (await stage.ends("odd")).state is OrderState.CANCELLED
-        await until(lambda: "odd" not in stage.executor._runners)
+        await until(lambda: "odd" not in stage.executor.orders.runners)
         assert len(stage.log.letters) == 1
 
 
@@ -218,7 +218,7 @@ async def test_a_cancel_with_which_an_order_raises_is_done_when_the_order_was_se
 
 async def test_a_fill_of_an_order_that_is_being_set_aside_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     async with set_aside(monkeypatch) as (stage, _):
-        stage.executor.told(fill_of("odd/0/0"))
+        stage.executor.matching.take(fill_of("odd/0/0"))
         cast(Slow, stage.gate).may_answer.set()
         assert (await stage.ends("odd")).state is OrderState.FILLED
 

@@ -101,7 +101,7 @@ def hold(stage: Bench, one: Instrument, quantity: str) -> None:
 
 
 def limited(stage: Bench, **limits: float) -> None:
-    stage.executor.decider._limits = replace(stage.executor.decider._limits, **limits)
+    stage.decider._limits = replace(stage.decider._limits, **limits)
 
 
 @pytest.mark.parametrize("limit", ["max_daily_loss_usd", "max_open_orders"])
@@ -162,7 +162,7 @@ async def test_an_order_that_is_decided_again_is_not_another_order() -> None:
         gate.order_turn = never  # type: ignore[attr-defined]
         limited(stage, max_open_orders=1.0)
         await stage.take(place("o"))
-        decided = await stage.executor.redecide(stage.executor._runners["o"].order)
+        decided = await stage.executor.decisions.redecide(stage.executor.orders.runners["o"].order)
         assert decided.legs, decided.decision.reason
 
 
@@ -227,13 +227,13 @@ async def test_of_a_pair_whose_other_leg_must_wait_none_is_sent() -> None:
     """hyperliquid takes no new risk from the decision on: the first leg is given up, and the second goes nowhere."""
     gate = TwoExchanges()
     async with bench(gate=gate) as stage:
-        ensure = stage.executor.leverages.ensure
+        ensure = stage.leverages.ensure
 
         async def meanwhile(legs: Iterable[Leg]) -> None:
             gate.risk_held_at["hyperliquid"] = 10.0
             await ensure(legs)
 
-        stage.executor.leverages.ensure = meanwhile  # type: ignore[method-assign]
+        stage.leverages.ensure = meanwhile  # type: ignore[method-assign]
         await take_thrown_back(stage)
         await stage.ends("p")
         assert gate.sent == []
@@ -271,15 +271,15 @@ async def test_a_hedge_that_opens_waits_where_no_new_risk_is_taken() -> None:
     """Nowhere else can it be had: it is not sent in vain."""
     gate = TwoExchanges(hyperliquid=OVERLOADED)
     async with bench(gate=gate) as stage:
-        hedge, one = stage.executor.hedge, PERPETUAL
+        hedge, one = stage.executor.decisions.hedge, PERPETUAL
 
         def without_the_other_book(order: Order) -> Hedged:
             stage.show(BOOKS, BookSnapshot(one.exchange, one.symbol, one.market, (), (), 1, now(), now()))
             return hedge(order)
 
-        stage.executor.hedge = without_the_other_book  # type: ignore[method-assign]
+        stage.executor.decisions.hedge = without_the_other_book  # type: ignore[method-assign]
         await take_thrown_back(stage)
-        runner = stage.executor._runners["p"]
+        runner = stage.executor.orders.runners["p"]
         await until(lambda: runner.order.hedges == 1 and runner._turns)
         assert len(gate.sent) == 2
 
@@ -287,7 +287,7 @@ async def test_a_hedge_that_opens_waits_where_no_new_risk_is_taken() -> None:
 async def test_a_report_of_health_that_may_be_old_leaves_no_pair_open() -> None:
     gate = TwoExchanges(hyperliquid=REFUSAL)
     async with bench(gate=gate) as stage:
-        decide = stage.executor.decider.decide
+        decide = stage.decider.decide
 
         def then_offline(command: OrderCommand, ours: Sequence[Order]) -> Routed:
             routed, at = decide(command, ours), now()
@@ -295,7 +295,7 @@ async def test_a_report_of_health_that_may_be_old_leaves_no_pair_open() -> None:
                 stage.show(HEALTH, ExchangeHealth(exchange, HealthStatus.OFFLINE, 1.0, 0.0, 0.0, at, "", at))
             return routed
 
-        stage.executor.decider.decide = then_offline  # type: ignore[method-assign]
+        stage.decider.decide = then_offline  # type: ignore[method-assign]
         for one, bid in ((PERPETUAL, 99.9), (THERE[PERPETUAL], 103.0)):
             show(stage, one, bid)
         await stage.take(pair((PERPETUAL, Side.BUY), (THERE[PERPETUAL], Side.SELL)))

@@ -119,6 +119,7 @@ async def test_killed_at_each_step_nothing_is_lost_or_sent_twice(world: World, t
     assert len(points) > 50
     assert {one.partition(":")[0] for one in points} >= {
         "consumers.execution.executor",
+        "consumers.execution.commands",
         "consumers.execution.runner",
         "consumers.execution.requests",
         "consumers.execution.gateway",

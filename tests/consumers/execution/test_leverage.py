@@ -115,12 +115,12 @@ async def test_an_order_that_is_decided_again_does_not_ask_again() -> None:
         levered(stage)
         await stage.take(order())
         await stage.ends("o")
-        again = await stage.executor.redecide(last(stage, "o"))
+        again = await stage.executor.decisions.redecide(last(stage, "o"))
         assert [leg.instrument for leg in again.legs] == [PERPETUAL]
         assert len(gate.asks) == 1
 
 
 def last(stage: Bench, order_id: str) -> Order:
-    kept = stage.executor.journal.last(order_id)
+    kept = stage.journal.last(order_id)
     assert kept is not None
     return kept.order

@@ -82,14 +82,14 @@ async def test_an_order_is_done_when_its_last_request_brings_nothing() -> None:
     gate.call = late  # type: ignore[method-assign]
     async with bench(gate=gate) as stage:
         await stage.take(place("o"))
-        (runner,) = stage.executor._runners.values()
+        (runner,) = stage.executor.orders.runners.values()
         async with asyncio.timeout(10):
             while not any("query_fills" in repr(one) for one in runner._tasks):  # noqa: ASYNC110
                 await asyncio.sleep(0)
             for number in range(PAGES):
-                stage.executor.told(execution("o/0/0", number))
+                stage.executor.matching.take(execution("o/0/0", number))
             await stage.ends("o")
             release.set()
-            while stage.executor._runners:  # noqa: ASYNC110
+            while stage.executor.orders.runners:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         assert not list(stage.log.readers[0].open())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from consumers.execution.executor import happening, unidentified
+from consumers.execution.matching import input_of, unidentified
 from consumers.execution.unmatched import KEPT_FOR, Strays
 from neuroflux.domain import Ack, InDoubt, OrderState
 from neuroflux.engine.orders.inputs import Answered, FillSeen, Operation, Sending
@@ -49,7 +49,7 @@ def test_what_names_no_client_id_is_not_put_to_an_attempt_that_has_none_yet() ->
         Answered(name(), Operation.PLACE, Ack(report(OrderState.WORKING, 1), ()), NOW),
         NOW,
     ).order
-    told = happening(order, replace(fill(1), client_order_id=""))
+    told = input_of(order, replace(fill(1), client_order_id=""))
     assert isinstance(told, FillSeen)
     assert told.client_order_id == name()
 
@@ -66,6 +66,6 @@ def test_a_fill_of_what_is_not_listed_here_is_one_by_the_exchanges_own_name() ->
 def test_a_fill_that_has_no_client_id_finds_its_attempt_by_the_exchanges_own_name() -> None:
     ack = Answered(name(), Operation.PLACE, Ack(report(OrderState.WORKING), ()), NOW)
     order = step(sent(), ack, NOW).order
-    told = happening(order, replace(fill(1), client_order_id="", symbol="BTCUSDT", name="BTCUSDT"))
+    told = input_of(order, replace(fill(1), client_order_id="", symbol="BTCUSDT", name="BTCUSDT"))
     assert isinstance(told, FillSeen)
     assert told.client_order_id == name()
