@@ -91,7 +91,7 @@ async def test_hyperliquids_account_key_may_withdraw_and_an_agent_key_may_not(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "detail"),
     [
         ("NEUROFLUX_BINANCE_REST_URL", "http://127.0.0.1:1", "could not be checked: http://127.0.0.1:1: Client"),
         ("NEUROFLUX_BINANCE_SECRET_KEY", "wrong", "could not be checked: /sapi/v1/account/apiRestrictions: HTTP 400"),
@@ -99,12 +99,12 @@ async def test_hyperliquids_account_key_may_withdraw_and_an_agent_key_may_not(
     ],
 )
 async def test_an_unchecked_key_is_reported_as_such(
-    exchanges: Served, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, output: str
+    exchanges: Served, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, detail: str
 ) -> None:
     monkeypatch.setenv(variable, value)
     found = (await rights())["binance"]
     assert found is not None
-    assert (found.withdraws, output in found.detail) == (None, True), found
+    assert (found.withdraws, detail in found.detail) == (None, True), found
 
 
 async def test_a_malformed_answer_is_no_permission(exchanges: Served) -> None:
