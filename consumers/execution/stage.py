@@ -78,26 +78,31 @@ async def _open(settings: Settings, codec: Codec, opened: AsyncExitStack) -> tup
         _follower(opened, follow(filled, views, views.fills_read)),
     ]
     await _unless_failed(_all_set(journal_read, views_read, modes_read), *followers)
-    accounts = accounts_of(settings, views.listed)
-    gateway = await opened.enter_async_context(Gateway(accounts, partial(publisher.publish, STATUS)))
+    gateway = await opened.enter_async_context(
+        Gateway(accounts_of(settings, views.listed), partial(publisher.publish, STATUS))
+    )
     views.on_limits = partial(bound, gateway, views)
     views.on_limits(EVERYWHERE)
-    limits = limits_of(settings.order_limits(live=not all(map(settings.is_simulated, accounts))))
-    executor = Executor(
-        Parts(
-            settings=settings,
-            codec=codec,
-            publisher=publisher,
-            journal=journal,
-            views=views,
-            gateway=gateway,
-            decider=Decider(views, gateway, journal, limits),
-            leverages=Leverages(gateway, views),
-            alarms=Alarms(limits),
-        )
-    )
-    followers.append(_follower(opened, follow(account, views)))  # from its place above: the executor takes what it has
+    executor = Executor(_parts(settings, codec, publisher, journal, views, gateway))
+    followers.append(_follower(opened, follow(account, views)))  # reads from where its reader was opened
     return executor, followers
+
+
+def _parts(
+    settings: Settings, codec: Codec, publisher: Publisher, journal: Journal, views: Views, gateway: Gateway
+) -> Parts:
+    limits = limits_of(settings.order_limits(live=not all(map(settings.is_simulated, gateway.exchanges))))
+    return Parts(
+        settings=settings,
+        codec=codec,
+        publisher=publisher,
+        journal=journal,
+        views=views,
+        gateway=gateway,
+        decider=Decider(views, gateway, journal, limits),
+        leverages=Leverages(gateway, views),
+        alarms=Alarms(limits),
+    )
 
 
 def bound(gateway: Gateway, views: Views, account: str) -> None:
