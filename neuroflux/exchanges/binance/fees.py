@@ -59,6 +59,14 @@ def fees_requests(
     return [signed(keys, "GET", path, now, FEES_WEIGHT, "fees", symbol=name) for name in names]
 
 
+def is_spot(keys: Collection[str]) -> bool:
+    return "standardCommission" in keys and "symbol" in keys
+
+
+def is_usdm(keys: Collection[str]) -> bool:
+    return "takerCommissionRate" in keys
+
+
 def spot_rates(body: bytes, symbols: Symbols) -> FeeRates:
     """The sum of all parts, with the dearer of the sides. Raises ``UNREADABLE``."""
     wire = sane(_SPOT.decode(body))

@@ -22,8 +22,7 @@ from neuroflux.domain import (
     to_scale,
 )
 from neuroflux.exchanges.binance.messages import STATELESS, STATES, Long, Time, microseconds
-from neuroflux.exchanges.kit.rows import Rows, malformed, rows, sane
-from neuroflux.exchanges.kit.shapes import Shapes, kind_of
+from neuroflux.exchanges.kit.rows import Rows, keys_of, malformed, rows, sane
 
 ZERO: Final = Decimal(0)
 Symbols = Mapping[str, str]
@@ -96,10 +95,6 @@ class RestFill(Struct, frozen=True):
 _ORDER: Final = Decoder(RestOrder)
 _PART: Final = Decoder(PartFill)
 _FILL: Final = Decoder(RestFill)
-_ORDER_KEYS: Final = "orderId status origQty"
-_RECORDS: Final = Shapes(
-    objects=((_ORDER_KEYS, "order"),), rows=((_ORDER_KEYS, "orders"), ("orderId commission qty", "fills"))
-)
 
 
 def order_type(wire: str, price: Decimal) -> OrderType:
@@ -265,19 +260,17 @@ class Records(Struct, frozen=True):
 
 def records_of(exchange: str, body: bytes, symbols: Symbols) -> Records | None:
     """Orders or fills in an answer, by their keys; None where it has neither. Raises ``UNREADABLE``."""
-    match kind_of(body, _RECORDS):
-        case "order":
-            return Records(_order_records(exchange, order_of(body), symbols))
-        case "orders":
-            orders = rows(body, order_of)
-            return Records(
-                [record for one in orders.good for record in _order_records(exchange, one, symbols)], orders.faults
-            )
-        case "fills":
-            fills = rows(body, _fill)
-            name, last = max(((one.symbol, one.id) for one in fills.good), key=itemgetter(1), default=("", -1))
-            count = len(fills.good) + len(fills.faults)
-            return Records([fill_of(exchange, one, symbols) for one in fills.good], fills.faults, name, last, count)
+    keys, is_list = keys_of(body)
+    if {"orderId", "status", "origQty"} <= set(keys):
+        orders = rows(body, order_of) if is_list else None
+        good = orders.good if orders is not None else [order_of(body)]
+        faults = orders.faults if orders is not None else ()
+        return Records([record for one in good for record in _order_records(exchange, one, symbols)], faults)
+    if {"orderId", "commission", "qty"} <= set(keys) and is_list:
+        fills = rows(body, _fill)
+        name, last = max(((one.symbol, one.id) for one in fills.good), key=itemgetter(1), default=("", -1))
+        count = len(fills.good) + len(fills.faults)
+        return Records([fill_of(exchange, one, symbols) for one in fills.good], fills.faults, name, last, count)
     return None
 
 

@@ -31,7 +31,7 @@ from neuroflux.domain import (
     TransferKind,
 )
 from neuroflux.exchanges.binance.codes import THROTTLED
-from neuroflux.exchanges.binance.fees import SPOT_FEES, fees_requests, spot_rates
+from neuroflux.exchanges.binance.fees import SPOT_FEES, fees_requests, is_spot, spot_rates
 from neuroflux.exchanges.binance.market import closing
 from neuroflux.exchanges.binance.messages import (
     AccountPosition,
@@ -59,8 +59,8 @@ from neuroflux.exchanges.kit.events import FeedEvent, Hold, Ignored, PageNeeded,
 from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.omitted import Held
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
-from neuroflux.exchanges.kit.rows import Rows, sane
-from neuroflux.exchanges.kit.shapes import UNREADABLE, Shapes, kind_of
+from neuroflux.exchanges.kit.rows import Rows, keys_of, sane
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 EXCHANGE: Final = "binance"
 FILLS: Final = "/api/v3/myTrades"
@@ -71,7 +71,6 @@ ACCOUNT_WEIGHT: Final = 20
 _HELD: Final = {"omitZeroBalances": "true"}
 _REPORT: Final = Decoder(ExecutionReport)
 _POSITION: Final = Decoder(AccountPosition)
-_ANSWERS: Final = Shapes(objects=(("standardCommission symbol", "fees"),), rows=())
 _CHANGED: Final = Decoder(AssetBalance)
 _MOVED: Final = Decoder(BalanceChange)
 _LOCK: Final = Decoder(ExternalLock)
@@ -198,7 +197,7 @@ class BinanceAccountFeed(PrivateFeed):
         return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received), *more]
 
     def _figures(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
-        if kind_of(answer.body, _ANSWERS) == "fees":
+        if is_spot(keys_of(answer.body)[0]):
             return (spot_rates(answer.body, self.symbols),)
         return self._account(answer, received)
 

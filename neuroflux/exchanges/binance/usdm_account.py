@@ -20,7 +20,7 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import ExchangeStatus, Fill, Instrument, Microseconds, StatusKind
 from neuroflux.exchanges.binance.codes import BAD_LISTEN_KEY
-from neuroflux.exchanges.binance.fees import USDM_FEES, fees_requests, usdm_rates
+from neuroflux.exchanges.binance.fees import USDM_FEES, fees_requests, is_usdm, usdm_rates
 from neuroflux.exchanges.binance.market import closing
 from neuroflux.exchanges.binance.messages import (
     AccountUpdate,
@@ -41,8 +41,8 @@ from neuroflux.exchanges.binance.usdm_transfers import OF_TRADING, REASONS, hist
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
-from neuroflux.exchanges.kit.rows import sane, unknown
-from neuroflux.exchanges.kit.shapes import UNREADABLE, Shapes, kind_of
+from neuroflux.exchanges.kit.rows import keys_of, sane, unknown
+from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 EXCHANGE: Final = "binanceusdm"
 LISTEN_KEY: Final = "/fapi/v1/listenKey"
@@ -55,20 +55,7 @@ _CONFIG: Final = Decoder(ConfigUpdate)
 _CALL: Final = Decoder(MarginCall)
 _FLAGS: Final = Decoder(Flags)
 _OF_A_PRODUCT: Final = frozenset({"ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "ACCOUNT_CONFIG_UPDATE", "MARGIN_CALL"})
-_ANSWERS: Final = Shapes(
-    objects=(
-        ("listenKey", "listenKey"),
-        ("assets", "account"),
-        ("takerCommissionRate", "fees"),
-        *((name, "mode") for name in Flags.__struct_fields__),
-    ),
-    rows=(
-        ("incomeType income", "income"),
-        ("positionAmt symbol", "positionRisk"),
-        ("asset balance", "balance"),
-        ("symbol leverage marginType", "leverages"),
-    ),
-)
+_FLAG_NAMES: Final = frozenset(Flags.__struct_fields__)
 
 
 class _ListenKey(Struct, frozen=True):
@@ -209,27 +196,24 @@ class BinanceUsdmAccountFeed(PrivateFeed):
         return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received), *more]
 
     def _read(self, kind: str, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
-        """By its keys, and of a list without known ones (it is empty, or can't be read) by its request."""
-        body, asked, figures = answer.body, asked_at(answer), self._figures
-        is_list = body.lstrip().startswith(b"[")
-        match kind_of(body, _ANSWERS) or (kind if is_list else ""):
-            case "listenKey":
-                return self._keyed(answer, received)
-            case "account":
-                return figures.account(body, asked, received)
-            case "fees":
-                return (usdm_rates(body, self.symbols),)
-            case "mode":
-                return self._modes.take(_FLAGS.decode(body), received)
-            case "income":
-                return transfers(EXCHANGE, self.keys, answer, received)
-            case "positionRisk":
-                return figures.risks(body, "symbol" not in query_of(answer), asked, received)
-            case "balance":
-                return figures.funds(body, asked, received)
-            case "leverages":
-                return figures.leverages(body, received)
-        return ()
+        """By its keys, and where it has none (an empty list, or one that can't be read) by its request."""
+        keys, is_list = keys_of(answer.body)
+        asked, body, figures = asked_at(answer), answer.body, self._figures
+        if "listenKey" in keys:
+            return self._keyed(answer, received)
+        if "assets" in keys:
+            return figures.account(body, asked, received)
+        if not is_list and is_usdm(keys):
+            return (usdm_rates(body, self.symbols),)
+        if not is_list:
+            return self._modes.take(_FLAGS.decode(body), received) if _FLAG_NAMES & set(keys) else ()
+        if kind == "income" or {"incomeType", "income"} <= set(keys):
+            return transfers(EXCHANGE, self.keys, answer, received)
+        if kind == "positionRisk" or {"positionAmt", "symbol"} <= set(keys):
+            return figures.risks(body, "symbol" not in query_of(answer), asked, received)
+        if kind == "balance" or {"asset", "balance"} <= set(keys):
+            return figures.funds(body, asked, received)
+        return figures.leverages(body, received) if {"symbol", "leverage", "marginType"} <= set(keys) else ()
 
     # ── the listen key ───────────────────────────────────────────────────────────────────────────────────────────
 

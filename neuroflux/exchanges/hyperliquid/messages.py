@@ -292,7 +292,7 @@ _SHAPES: Final = Shapes(
 
 
 def kind_of(body: bytes | str) -> str:
-    """The request that this body answers: ``meta``, ``l2Book`` …; "" for any other JSON. Raises ``UNREADABLE``."""
+    """The request that this body answers: ``meta``, ``l2Book`` …; "" for any other. Raises ``UNREADABLE``."""
     return shapes.kind_of(body, _SHAPES)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
@@ -84,3 +84,13 @@ def malformed(exchange: str, detail: str, time: Microseconds) -> ExchangeStatus:
 
 def unknown(exchange: str, detail: str, time: Microseconds) -> ExchangeStatus:
     return ExchangeStatus(exchange, "account", StatusKind.UNKNOWN, 0.0, detail, time)
+
+
+def keys_of(body: bytes) -> tuple[Collection[str], bool]:
+    """The keys of an object, or those of all objects in a list, and whether it was a list.
+
+    Raises ``UNREADABLE`` for no JSON.
+    """
+    shape = _ANYTHING.decode(body)
+    is_list = isinstance(shape, list)
+    return {key for row in (shape if is_list else [shape]) if isinstance(row, dict) for key in row}, is_list

@@ -29,7 +29,7 @@ class Shapes(Struct, frozen=True):
 
 
 def kind_of(body: bytes | str, shapes: Shapes) -> str:
-    """The kind of a body; "" for any other JSON. Raises ``UNREADABLE`` for what is no JSON."""
+    """The kind of a body; "" for any other. Raises ``UNREADABLE`` for an object or a list that is no JSON."""
     try:
         shape = _SHAPE.decode(body)
     except msgspec.ValidationError:
