@@ -96,8 +96,12 @@ class _SentOrder(Struct, frozen=True):
 
 
 class _SentCancel(Struct, frozen=True):
-    asset: int
-    cloid: str
+    """By the client order id (``asset``, ``cloid``), or by the exchange's (``a``, ``o``)."""
+
+    asset: int = -1
+    cloid: str = ""
+    a: int = -1
+    o: int = 0
 
 
 class _SentAction(Struct, frozen=True):
@@ -265,7 +269,9 @@ def _cancelled(status: _Status | str, sent: _Sent, listed: Mapping[int, Instrume
     if status != "success":
         return InDoubt(f"unknown status of a cancel: {status!r}"[:200])
     cancel = sent.action.cancels[0]
-    return Ack(_report(sent, _symbol(cancel.asset, listed), cancel.cloid, state=OrderState.CANCELLED))
+    asset, number = (cancel.asset, "") if cancel.cloid else (cancel.a, str(cancel.o))
+    symbol = _symbol(asset, listed)
+    return Ack(_report(sent, symbol, cancel.cloid, exchange_order_id=number, state=OrderState.CANCELLED))
 
 
 def _symbol(asset: int, listed: Mapping[int, Instrument]) -> str:

@@ -345,6 +345,12 @@ def test_cancels(client: HyperliquidOrderClient) -> None:
     assert isinstance(cancelled(ok({"resting": {"oid": 1}}, "cancel")), InDoubt)
 
 
+def test_a_cancel_by_the_exchanges_id_is_definite(client: HyperliquidOrderClient) -> None:
+    request = client.cancel(BTC, CLOID, NOW, exchange_order_id="9")
+    found = report(client.outcome(Answer(request, 200, ok("success", "cancel"))))
+    assert (found.state, found.exchange_order_id, found.symbol) == (OrderState.CANCELLED, "9", "BTC/USDC:USDC")
+
+
 def test_queries(client: HyperliquidOrderClient) -> None:
     def queried(body: Any, status: int = 200) -> Outcome:
         return client.outcome(Answer(client.query(BTC, CLOID, NOW), status, json.dumps(body).encode()))
