@@ -1,4 +1,4 @@
-"""Binance's books by the exchange's own numbered steps, spot and USDⓈ-M, over frames that get lost or come late."""
+"""Binance's books by the exchange's own numbered steps, spot and USDⓈ-M, over frames that are lost or late."""
 
 import json
 
@@ -35,13 +35,13 @@ def source(request: pytest.FixtureRequest) -> Source:
     return Source(request.param, "X")
 
 
-def test_the_first_change_asks_for_a_snapshot_once(source: Source) -> None:
+def test_the_first_change_requests_a_snapshot_once(source: Source) -> None:
     feed = feed_of(source.exchange)
     assert kinds(frame(feed, source.change("b", 11, 1))) == ["SnapshotNeeded"]
     assert kinds(frame(feed, source.change("b", 12, 1))) == ["Ignored"]
 
 
-def test_nothing_is_shown_before_an_event_stands_on_the_snapshot(source: Source) -> None:
+def test_no_book_is_published_before_an_event_continues_the_snapshot(source: Source) -> None:
     feed = feed_of(source.exchange)
     frame(feed, source.change("b", 11, 1))
     first = list(feed.answer(source.snapshot(), 1))
@@ -51,7 +51,7 @@ def test_nothing_is_shown_before_an_event_stands_on_the_snapshot(source: Source)
     assert changed.snapshot(1).bids[0].price == "12"
 
 
-def test_what_was_buffered_comes_after_the_snapshot_one_by_one(source: Source) -> None:
+def test_buffered_changes_are_applied_after_the_snapshot_one_by_one(source: Source) -> None:
     feed = feed_of(source.exchange)
     frame(feed, source.change("b", 11, 1))
     snapshot = source.snapshot()
@@ -61,7 +61,7 @@ def test_what_was_buffered_comes_after_the_snapshot_one_by_one(source: Source) -
     assert [change.snapshot(1).bids[0].price for change in changes][-2:] == ["12", "13"]
 
 
-def test_a_snapshot_older_than_the_stream_is_asked_for_again(source: Source) -> None:
+def test_a_snapshot_older_than_the_stream_is_requested_again(source: Source) -> None:
     feed, old = feed_of(source.exchange), source.snapshot()
     source.change("b", 11, 1)
     frame(feed, source.change("b", 12, 1))
@@ -124,13 +124,13 @@ def test_ids_that_start_below_the_books_are_a_gap(source: Source) -> None:
 
 
 @pytest.mark.parametrize("is_proved", [True, False])
-def test_where_nothing_but_old_events_come_a_new_snapshot_is_asked_for(source: Source, is_proved: bool) -> None:
+def test_when_only_old_events_arrive_a_new_snapshot_is_requested(source: Source, is_proved: bool) -> None:
     feed = proved(source) if is_proved else feed_of(source.exchange)
     feed.answer(source.snapshot(), 1)
     restarted(source)
     old = source.change("b", 12, 1)
-    told = [kinds(frame(feed, old)) for _ in range(PATIENCE + 1)]
-    assert told == [*([["Ignored"]] * PATIENCE), [StatusKind.GAP, "SnapshotNeeded"]]
+    reported = [kinds(frame(feed, old)) for _ in range(PATIENCE + 1)]
+    assert reported == [*([["Ignored"]] * PATIENCE), [StatusKind.GAP, "SnapshotNeeded"]]
 
 
 def test_repetitions_are_no_restart(source: Source) -> None:
@@ -140,7 +140,7 @@ def test_repetitions_are_no_restart(source: Source) -> None:
     assert {kind for raw in again for kind in kinds(frame(feed, raw))} == {"Ignored"}
 
 
-def test_a_crossed_book_is_wrong(source: Source) -> None:
+def test_a_crossed_book_is_invalid(source: Source) -> None:
     feed = proved(source)
     assert kinds(frame(feed, source.change("b", 30, 1))) == [StatusKind.GAP, "SnapshotNeeded"]
 
@@ -168,7 +168,7 @@ def test_a_partial_depth_is_no_change() -> None:
 
 
 @pytest.mark.parametrize("text", ["nan", "-1", "1e5", "1_0", "", "x", "Infinity"])
-def test_a_level_that_is_none_is_no_change(source: Source, text: str) -> None:
+def test_an_invalid_level_is_no_change(source: Source, text: str) -> None:
     raw = json.loads(source.change("b", 11, 1))
     raw["b"] = [[text, "1"]]
     (event,) = frame(feed_of(source.exchange), json.dumps(raw))

@@ -1,4 +1,4 @@
-"""The cases of ../shared/cases that are Binance's, through ``decode``: inputs that others made, with what is right."""
+"""The cases of ../shared/cases that are Binance's, through ``decode``: made by others, with the correct output."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="../shared/cases is n
 def decoded(case: str) -> list[dict[str, Any]]:
     exchange = "binance" if case.startswith("spot_") else "binanceusdm"
     lines = (CASES / f"{case}.jsonl").read_text().splitlines()
-    told = [json.loads(line) for line in decode_lines(exchange, lines)]
-    assert {one["line"] for one in told} == set(range(1, len(lines) + 1))
-    return told
+    events = [json.loads(line) for line in decode_lines(exchange, lines)]
+    assert {one["line"] for one in events} == set(range(1, len(lines) + 1))
+    return events
 
 
-def of(told: list[dict[str, Any]], kind: str, *fields: str) -> list[tuple[Any, ...]]:
-    return [tuple(one[field] for field in fields) for one in told if one["type"] == kind]
+def of(events: list[dict[str, Any]], kind: str, *fields: str) -> list[tuple[Any, ...]]:
+    return [tuple(one[field] for field in fields) for one in events if one["type"] == kind]
 
 
 def outcomes(case: str) -> list[Outcome]:
@@ -40,7 +40,7 @@ def outcomes(case: str) -> list[Outcome]:
     ]
 
 
-def test_what_was_closed_or_sold_while_away() -> None:
+def test_what_was_closed_or_sold_while_disconnected() -> None:
     closed = decoded("usdm_position_closed_while_away")
     assert of(closed, "position", "symbol", "quantity") == [("SOLUSDT", "10"), ("SOLUSDT", "0")]
     sold = of(decoded("spot_asset_sold_while_away"), "balance", "line", "asset", "total")
@@ -53,10 +53,10 @@ def test_average_price_is_unknown() -> None:
 
 
 def test_codes() -> None:
-    told = outcomes("usdm_definite_codes_in_doubt")
-    assert all(isinstance(one, Reject) for one in told)
-    assert [one.code for one in told if isinstance(one, Reject) and one.is_untimely] == ["-5028"]
-    assert not any(isinstance(one, InDoubt) for one in told)
+    results = outcomes("usdm_definite_codes_in_doubt")
+    assert all(isinstance(one, Reject) for one in results)
+    assert [one.code for one in results if isinstance(one, Reject) and one.is_untimely] == ["-5028"]
+    assert not any(isinstance(one, InDoubt) for one in results)
     (overload,) = outcomes("usdm_1008_holds_everything")
     assert isinstance(overload, Throttled)
     assert overload.risk_only
@@ -74,8 +74,8 @@ def test_contract_types() -> None:
 
 
 def test_funding_intervals() -> None:
-    told = of(decoded("usdm_funding_interval_stale"), "funding", "symbol", "interval_hours")
-    assert told == [("AAAUSDT", None), ("BBBUSDT", 8), ("AAAUSDT", 4), ("AAAUSDT", 1), ("AAAUSDT", 1)]
+    events = of(decoded("usdm_funding_interval_stale"), "funding", "symbol", "interval_hours")
+    assert events == [("AAAUSDT", None), ("BBBUSDT", 8), ("AAAUSDT", 4), ("AAAUSDT", 1), ("AAAUSDT", 1)]
 
 
 def test_free_funds() -> None:
@@ -87,20 +87,20 @@ def test_free_funds() -> None:
 
 
 def test_credits() -> None:
-    told = of(decoded("usdm_bnfcr_wallet"), "balance", "asset", "total")
-    assert told == [("BNFCR", "-12.4"), ("USDC", "500"), ("BNFCR", "-13.1")]
+    events = of(decoded("usdm_bnfcr_wallet"), "balance", "asset", "total")
+    assert events == [("BNFCR", "-12.4"), ("USDC", "500"), ("BNFCR", "-13.1")]
 
 
 def test_hedge_mode_is_refused() -> None:
-    told = decoded("usdm_hedge_mode_positions")
-    assert of(told, "status", "kind", "value") == [("mode", 1.0)]
-    assert of(told, "position", "symbol") == []
+    events = decoded("usdm_hedge_mode_positions")
+    assert of(events, "status", "kind", "value") == [("mode", 1.0)]
+    assert of(events, "position", "symbol") == []
 
 
 def test_liquidation() -> None:
-    told = decoded("usdm_liquidation_calculated")
-    assert of(told, "order", "state", "reason") == [("filled", "liquidation")]
-    assert of(told, "fill", "quantity", "price", "fee", "trade_id") == [("10", "141.2", "0.7", "88001")]
+    events = decoded("usdm_liquidation_calculated")
+    assert of(events, "order", "state", "reason") == [("filled", "liquidation")]
+    assert of(events, "fill", "quantity", "price", "fee", "trade_id") == [("10", "141.2", "0.7", "88001")]
 
 
 def test_expire_reason() -> None:
@@ -108,7 +108,7 @@ def test_expire_reason() -> None:
     assert reason.startswith("expire reason 8: ")
 
 
-def test_trades_come_over_the_public_route() -> None:
+def test_trades_arrive_on_the_public_route() -> None:
     assert of(decoded("usdm_trade_route"), "trade", "symbol", "price") == [("SOLUSDT", "150.1")]
     with_trades = [one for one in _paths() if "@trade" in one]
     assert with_trades
@@ -125,14 +125,14 @@ def _paths() -> list[str]:
 
 def test_shutdown_and_empty_side() -> None:
     assert of(decoded("spot_server_shutdown"), "status", "kind") == [("disconnected",)] * 2
-    told = decoded("spot_bookticker_empty_side")
-    assert of(told, "quote") == []
-    assert of(told, "status", "kind", "symbol") == [("excluded", "ABCUSDT")]
+    events = decoded("spot_bookticker_empty_side")
+    assert of(events, "quote") == []
+    assert of(events, "status", "kind", "symbol") == [("excluded", "ABCUSDT")]
 
 
 def test_a_fill_before_its_listing_has_the_exchanges_own_identity() -> None:
-    told = decoded("spot_new_listing_counted_twice")
-    assert set(of(told, "fill", "exchange", "name", "trade_id")) == {("binance", "NEWXUSDT", "900")}
+    events = decoded("spot_new_listing_counted_twice")
+    assert set(of(events, "fill", "exchange", "name", "trade_id")) == {("binance", "NEWXUSDT", "900")}
 
 
 def test_spot_refusals() -> None:

@@ -1,4 +1,4 @@
-"""Binance's refusals, each by its code: nothing stands, to be sent again, or nobody knows."""
+"""Binance's refusals, each by its code: there is no order, it may be sent again, or its state is unknown."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from neuroflux.exchanges.binance.usdm import BinanceUsdm
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 
 KEYS = Keys("k", "s")
-DESKS = {"binance": Binance().order_client(KEYS, []), "binanceusdm": BinanceUsdm().order_client(KEYS, [])}
+CLIENTS = {"binance": Binance().order_client(KEYS, []), "binanceusdm": BinanceUsdm().order_client(KEYS, [])}
 
 
 def outcome(code: int, status: int = 400, text: str = "no", tag: str = PLACE, exchange: str = "binanceusdm") -> Outcome:
     body = json.dumps({"code": code, "msg": text}).encode()
-    return DESKS[exchange].outcome(Answer(Request("POST", "/x", tag=tag), status, body))
+    return CLIENTS[exchange].outcome(Answer(Request("POST", "/x", tag=tag), status, body))
 
 
-@pytest.mark.parametrize("exchange", DESKS)
+@pytest.mark.parametrize("exchange", CLIENTS)
 @pytest.mark.parametrize(
     "code",
     [
@@ -32,42 +32,42 @@ def outcome(code: int, status: int = 400, text: str = "no", tag: str = PLACE, ex
         *(-4400, -4401, -4402, -4411, -5021, -5022, -5024, -5029, -5037, -5041),
     ],
 )
-def test_after_a_listed_code_nothing_stands(exchange: str, code: int) -> None:
-    told = outcome(code, exchange=exchange)
-    assert isinstance(told, Reject)
-    assert (told.code, told.is_untimely) == (str(code), False)
+def test_after_a_listed_code_there_is_no_order(exchange: str, code: int) -> None:
+    result = outcome(code, exchange=exchange)
+    assert isinstance(result, Reject)
+    assert (result.code, result.is_untimely) == (str(code), False)
 
 
 @pytest.mark.parametrize("code", [-1021, -5028])
-def test_what_came_too_late_is_untimely(code: int) -> None:
-    told = outcome(code)
-    assert isinstance(told, Reject)
-    assert told.is_untimely
+def test_what_arrived_too_late_is_untimely(code: int) -> None:
+    result = outcome(code)
+    assert isinstance(result, Reject)
+    assert result.is_untimely
 
 
 @pytest.mark.parametrize("code", [-1000, -1001, -1006, -1007, -3999, -4999, -5030, -5999, -9999, 7])
 def test_any_other_code_leaves_it_in_doubt_and_is_named(code: int) -> None:
-    told = outcome(code, text="what")
-    assert isinstance(told, InDoubt)
-    assert f"{code} what" in told.reason
+    result = outcome(code, text="what")
+    assert isinstance(result, InDoubt)
+    assert f"{code} what" in result.reason
 
 
 @pytest.mark.parametrize("status", [400, 429, 418, 500, 503])
-@pytest.mark.parametrize("exchange", DESKS)
-def test_an_overload_holds_new_risk_alone(exchange: str, status: int) -> None:
-    told = outcome(-1008, status, exchange=exchange)
-    assert isinstance(told, Throttled)
-    assert told.risk_only
-    assert not told.orders_only
-    assert told.retry_after < 60
+@pytest.mark.parametrize("exchange", CLIENTS)
+def test_an_overload_pauses_new_risk_only(exchange: str, status: int) -> None:
+    result = outcome(-1008, status, exchange=exchange)
+    assert isinstance(result, Throttled)
+    assert result.risk_only
+    assert not result.orders_only
+    assert result.retry_after < 60
 
 
 @pytest.mark.parametrize("status", [400, 429, 418])
-def test_a_rate_that_was_passed_holds_everything(status: int) -> None:
-    told = outcome(-1003, status)
-    assert isinstance(told, Throttled)
-    assert not told.risk_only
-    assert not told.orders_only
+def test_an_exceeded_rate_limit_pauses_everything(status: int) -> None:
+    result = outcome(-1003, status)
+    assert isinstance(result, Throttled)
+    assert not result.risk_only
+    assert not result.orders_only
 
 
 @pytest.mark.parametrize(
@@ -78,22 +78,22 @@ def test_a_rate_that_was_passed_holds_everything(status: int) -> None:
         ("Internal error; unable to process your request. Please try again.", Throttled),
     ],
 )
-def test_what_http_503_says_was_done_is_in_its_text(text: str, kind: type) -> None:
+def test_the_text_of_http_503_decides_the_outcome(text: str, kind: type) -> None:
     assert type(outcome(-1001, 503, text)) is kind
 
 
-def test_on_spot_an_internal_error_leaves_open_what_was_done() -> None:
+def test_on_spot_an_internal_error_leaves_the_order_in_doubt() -> None:
     body = b'{"code":-1001,"msg":"Internal error; unable to process your request. Please try again."}'
-    assert isinstance(DESKS["binance"].outcome(Answer(Request("POST", "/x", tag=PLACE), 503, body)), InDoubt)
+    assert isinstance(CLIENTS["binance"].outcome(Answer(Request("POST", "/x", tag=PLACE), 503, body)), InDoubt)
 
 
 def test_a_firewall_answers_before_the_exchange_does() -> None:
-    told = DESKS["binance"].outcome(Answer(Request("POST", "/x", tag=PLACE), 403, b"<html>403 Forbidden</html>"))
-    assert isinstance(told, Throttled)
+    result = CLIENTS["binance"].outcome(Answer(Request("POST", "/x", tag=PLACE), 403, b"<html>403 Forbidden</html>"))
+    assert isinstance(result, Throttled)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(408, InDoubt), (500, InDoubt), (502, InDoubt)])
-def test_a_timeout_leaves_open_what_was_done(status: int, kind: type) -> None:
+def test_a_timeout_leaves_the_order_in_doubt(status: int, kind: type) -> None:
     assert type(outcome(-2010, status)) is kind
 
 
@@ -121,14 +121,14 @@ def test_no_such_order(tag: str, code: int) -> None:
         "",
     ],
 )
-def test_a_cancel_that_is_refused_says_nothing_of_the_order(text: str) -> None:
+def test_a_refused_cancel_does_not_decide_the_state_of_the_order(text: str) -> None:
     assert isinstance(outcome(-2011, text=text, tag=CANCEL), Reject)
 
 
-def test_a_wait_is_never_a_number_that_is_none() -> None:
-    for told in ("nan", "-5", "inf", "soon", "1e99"):
-        refused = Answer(Request("POST", "/x", tag=PLACE), 429, b"{}", {"retry-after": told})
-        held = DESKS["binance"].outcome(refused)
+def test_a_wait_is_always_a_valid_number() -> None:
+    for text in ("nan", "-5", "inf", "soon", "1e99"):
+        refused = Answer(Request("POST", "/x", tag=PLACE), 429, b"{}", {"retry-after": text})
+        held = CLIENTS["binance"].outcome(refused)
         assert isinstance(held, Throttled)
         assert 0 < held.retry_after <= 3 * 86_400
 
@@ -163,16 +163,16 @@ def test_the_end_of_a_ban_is_in_its_text(
 ) -> None:
     body = json.dumps({"code": -1003, "msg": text}).encode()
     answer = Answer(Request("GET", "/x", tag=QUERY), 418, body, headers, received_at=received)
-    told = exchange.order_client(KEYS, []).outcome(answer)
-    assert isinstance(told, Throttled)
-    assert (told.retry_after, exchange.usage(answer).wait) == (wait, wait)
+    result = exchange.order_client(KEYS, []).outcome(answer)
+    assert isinstance(result, Throttled)
+    assert (result.retry_after, exchange.usage(answer).wait) == (wait, wait)
     with pytest.raises(RateLimited) as refused:
         exchange.server_time(answer)
     assert refused.value.retry_after == wait
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (400, -1003), (503, -1008), (429, -1015)])
-def test_what_asks_for_no_wait_of_everything(status: int, code: int) -> None:
+def test_answers_that_do_not_pause_everything(status: int, code: int) -> None:
     body = json.dumps({"code": code, "msg": BANNED}).encode()
     assert BinanceUsdm().usage(Answer(Request("GET", "/x"), status, body)).wait is None
 
@@ -193,9 +193,9 @@ ORDER = {
 
 def ack(**changed: Any) -> Ack:
     body = json.dumps({**ORDER, **changed}).encode()
-    told = DESKS["binanceusdm"].outcome(Answer(Request("POST", "/x", tag=PLACE), 200, body))
-    assert isinstance(told, Ack)
-    return told
+    result = CLIENTS["binanceusdm"].outcome(Answer(Request("POST", "/x", tag=PLACE), 200, body))
+    assert isinstance(result, Ack)
+    return result
 
 
 @pytest.mark.parametrize(
@@ -210,13 +210,13 @@ def ack(**changed: Any) -> Ack:
         ({"executedQty": "0", "status": "NEW"}, "0"),
     ],
 )
-def test_an_average_price_that_was_not_said_is_unknown(changed: dict[str, Any], average: str | None) -> None:
-    told = ack(**changed).report.average_price
-    assert (told if told is None else f"{told.normalize():f}") == average
+def test_an_average_price_that_was_not_reported_is_unknown(changed: dict[str, Any], average: str | None) -> None:
+    result = ack(**changed).report.average_price
+    assert (result if result is None else f"{result.normalize():f}") == average
 
 
 @pytest.mark.parametrize(
-    ("word", "filled", "state"),
+    ("status", "filled", "state"),
     [
         ("INTERNAL_CANCEL", "4", "cancelled"),
         ("RISK_REJECTED", "0", "rejected"),
@@ -226,13 +226,13 @@ def test_an_average_price_that_was_not_said_is_unknown(changed: dict[str, Any], 
         ("SOMETHING_NEW", "0", "acknowledged"),
     ],
 )
-def test_a_status_that_nobody_knows_is_read_as_far_as_it_goes(word: str, filled: str, state: str) -> None:
-    report = ack(status=word, executedQty=filled).report
-    assert (report.state.value, report.reason) == (state, f"unknown status {word!r}")
+def test_an_order_with_an_unknown_status_is_read_as_far_as_possible(status: str, filled: str, state: str) -> None:
+    report = ack(status=status, executedQty=filled).report
+    assert (report.state.value, report.reason) == (state, f"unknown status {status!r}")
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "reason"),
+    ("status", "why", "reason"),
     [
         ("EXPIRED", "INSUFFICIENT_LIQUIDITY", "INSUFFICIENT_LIQUIDITY"),
         ("EXPIRED_IN_MATCH", "INSUFFICIENT_LIQUIDITY", "INSUFFICIENT_LIQUIDITY"),
@@ -244,12 +244,12 @@ def test_a_status_that_nobody_knows_is_read_as_far_as_it_goes(word: str, filled:
         ("EXPIRED_BY_SOMETHING", "INSUFFICIENT_LIQUIDITY", "unknown status 'EXPIRED_BY_SOMETHING'"),
     ],
 )
-def test_spot_says_why_an_order_expired(status: str, said: str | None, reason: str) -> None:
-    order_client, row = DESKS["binance"], {**ORDER, "status": status, "executedQty": "0", "expiryReason": said}
+def test_spot_reports_why_an_order_expired(status: str, why: str | None, reason: str) -> None:
+    order_client, row = CLIENTS["binance"], {**ORDER, "status": status, "executedQty": "0", "expiryReason": why}
     for tag in (PLACE, QUERY):
-        told = order_client.outcome(Answer(Request("GET", "/x", tag=tag), 200, json.dumps(row).encode()))
-        assert isinstance(told, Ack)
-        assert told.report.reason == reason
+        result = order_client.outcome(Answer(Request("GET", "/x", tag=tag), 200, json.dumps(row).encode()))
+        assert isinstance(result, Ack)
+        assert result.report.reason == reason
     (listed,) = order_client.reports(Answer(Request("GET", "/x", tag="openOrders"), 200, json.dumps([row]).encode()))
     assert isinstance(listed, OrderReport)
     assert listed.reason == reason
@@ -262,8 +262,8 @@ def test_an_expiry_reason_keeps_the_exchanges_number() -> None:
 
 
 @pytest.mark.parametrize(("code", "is_known"), [(-4400, True), (-2019, True), (-9999, False), (200, False)])
-def test_a_refusal_under_http_200_is_what_its_code_says(code: int, is_known: bool) -> None:
+def test_a_refusal_under_http_200_follows_its_code(code: int, is_known: bool) -> None:
     body = json.dumps({"code": code, "msg": "only"}).encode()
-    outcome = DESKS["binanceusdm"].outcome(Answer(Request("POST", "/x", tag=PLACE), 200, body))
+    outcome = CLIENTS["binanceusdm"].outcome(Answer(Request("POST", "/x", tag=PLACE), 200, body))
     assert isinstance(outcome, Reject if is_known else InDoubt)
     assert isinstance(outcome, Reject) or str(code) in outcome.reason

@@ -1,4 +1,4 @@
-"""Funding intervals: unknown before anything says them, then the list's, or what the exchange's own times prove."""
+"""Funding intervals: unknown at first, then the list's, or what the exchange's own times prove."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def feed() -> BinanceMarketFeed:
 
 
 def marked(at: BinanceMarketFeed, now: int, following: int, name: str = "AUSDT") -> tuple[int | None, bool]:
-    """The interval that is reported, in hours, and whether the list was asked for; times in ms."""
+    """The interval that is reported, in hours, and whether the list was requested; times in ms."""
     mark = {"e": "markPriceUpdate", "E": now, "s": name, "p": "1", "i": "1", "r": "-0.001", "T": following}
-    funding, *wishes = at.frame(json.dumps({"stream": f"{name.lower()}@markPrice@1s", "data": mark}), 0)
+    funding, *requests = at.frame(json.dumps({"stream": f"{name.lower()}@markPrice@1s", "data": mark}), 0)
     assert isinstance(funding, Funding)
-    assert all(isinstance(one, SnapshotNeeded) and one.request.path == "/fapi/v1/fundingInfo" for one in wishes)
-    return funding.interval_hours, bool(wishes)
+    assert all(isinstance(one, SnapshotNeeded) and one.request.path == "/fapi/v1/fundingInfo" for one in requests)
+    return funding.interval_hours, bool(requests)
 
 
 def answered(at: BinanceMarketFeed, rows: Any, status: int = 200) -> FeedEvent:
@@ -63,7 +63,7 @@ def test_from_one_funding_time_to_the_next_is_an_interval(hours: int) -> None:
     assert marked(at, now, START + HOUR + hours * HOUR) == (hours, True)
 
 
-def test_a_list_is_asked_for_once_when_many_are_paid_at_the_same_time() -> None:
+def test_a_list_is_requested_once_when_many_are_paid_at_the_same_time() -> None:
     at = feed()
     names = ("AUSDT", "BUSDT", "CUSDT")
     assert [marked(at, START, START + HOUR, name)[1] for name in names] == [True, False, False]
@@ -71,7 +71,7 @@ def test_a_list_is_asked_for_once_when_many_are_paid_at_the_same_time() -> None:
     assert [marked(at, START + HOUR + 5, START + 9 * HOUR, name)[1] for name in names] == [True, False, False]
 
 
-def test_another_symbols_later_time_does_not_keep_one_from_being_asked_for() -> None:
+def test_another_symbols_later_time_does_not_prevent_a_request() -> None:
     at = feed()
     marked(at, START, START + 8 * HOUR, "BUSDT")
     answered(at, [])
@@ -79,14 +79,14 @@ def test_another_symbols_later_time_does_not_keep_one_from_being_asked_for() -> 
     assert marked(at, START + HOUR + 1, START + 2 * HOUR) == (1, True)
 
 
-def test_nothing_is_proved_by_times_between_which_there_was_an_absence() -> None:
+def test_times_before_and_after_an_outage_prove_nothing() -> None:
     at = feed()
     marked(at, START, START + HOUR)
     answered(at, [{"symbol": "AUSDT", "fundingIntervalHours": 4}])
     assert marked(at, START + 6 * HOUR, START + 9 * HOUR) == (4, True)
 
 
-def test_a_time_that_is_moved_before_it_came_is_a_change_and_no_proof() -> None:
+def test_a_time_that_is_moved_before_it_was_reached_is_a_change_and_no_proof() -> None:
     at = feed()
     marked(at, START, START + HOUR)
     answered(at, [])
@@ -97,7 +97,7 @@ def test_a_time_that_is_moved_before_it_came_is_a_change_and_no_proof() -> None:
     assert marked(at, START + 2 * HOUR + 1, START + 5 * HOUR) == (4, False)
 
 
-def test_a_list_that_does_not_come_is_asked_for_again_and_not_all_the_time() -> None:
+def test_a_list_that_does_not_arrive_is_requested_again_and_not_all_the_time() -> None:
     at = feed()
     marked(at, START, START + HOUR)
     assert marked(at, START + 1_000, START + HOUR) == (None, False)
@@ -105,7 +105,7 @@ def test_a_list_that_does_not_come_is_asked_for_again_and_not_all_the_time() -> 
     assert marked(at, START + 61_000, START + HOUR) == (None, True)
 
 
-def test_a_bad_row_of_the_list_costs_itself() -> None:
+def test_only_a_bad_row_of_the_list_is_skipped() -> None:
     at = feed()
     marked(at, START, START + HOUR)
     rows = [{"symbol": "AUSDT", "fundingIntervalHours": "x"}, {"symbol": "BUSDT", "fundingIntervalHours": 4}]
@@ -115,7 +115,7 @@ def test_a_bad_row_of_the_list_costs_itself() -> None:
     assert marked(at, START + 1, START + HOUR, "BUSDT")[0] == 4
 
 
-def test_what_a_bad_row_would_have_said_is_unknown_or_as_before() -> None:
+def test_what_a_bad_row_would_have_contained_is_unknown_or_as_before() -> None:
     at, bad = feed(), [{"symbol": "AUSDT", "fundingIntervalHours": None}]
     marked(at, START, START + HOUR)
     answered(at, bad)
@@ -134,7 +134,7 @@ def test_a_row_without_a_name_may_be_of_any_symbol_that_is_not_named() -> None:
     assert [marked(at, START + 1, START + HOUR, name)[0] for name in ("AUSDT", "BUSDT")] == [None, 4]
 
 
-def test_today_streams_are_asked_for_where_they_are_served() -> None:
+def test_streams_are_requested_where_they_are_served() -> None:
     listed = {
         "symbol": "AUSDT",
         "contractType": "PERPETUAL",
@@ -157,7 +157,7 @@ TICKER = {"u": 7, "s": "AUSDT", "b": "1.1", "B": "5", "a": "1.2", "A": "5"}
 
 
 @pytest.mark.parametrize("changed", [{"b": "0.00", "B": "0.0"}, {"A": "0"}, {"a": "0", "A": "0"}])
-def test_of_one_side_there_is_no_quote_and_it_is_said_once(changed: dict[str, str]) -> None:
+def test_one_side_gives_no_quote_and_one_status(changed: dict[str, str]) -> None:
     at = feed()
     (event,) = at.frame(json.dumps({**TICKER, **changed}), 9)
     assert isinstance(event, ExchangeStatus)
@@ -177,17 +177,17 @@ def test_of_one_side_there_is_no_quote_and_it_is_said_once(changed: dict[str, st
         '{"code":3,"msg":"Invalid request"}',
     ],
 )
-def test_a_refused_subscription_is_said(raw: str) -> None:
-    (told,) = feed().frame(raw, 9)
-    assert isinstance(told, ExchangeStatus)
-    assert (told.kind, told.channel) == (StatusKind.MALFORMED, "error")
-    assert "Invalid request" in told.detail
+def test_a_refused_subscription_is_reported(raw: str) -> None:
+    (refused,) = feed().frame(raw, 9)
+    assert isinstance(refused, ExchangeStatus)
+    assert (refused.kind, refused.channel) == (StatusKind.MALFORMED, "error")
+    assert "Invalid request" in refused.detail
 
 
 @pytest.mark.parametrize(
     "raw", ['{"e":"serverShutdown","E":1}', '{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}']
 )
-def test_a_shutdown_is_told_before_the_cut(raw: str) -> None:
+def test_a_shutdown_is_reported_before_the_disconnect(raw: str) -> None:
     for at in (feed(), BinanceUsdm().account_feed(KEYS, []), Binance().account_feed(KEYS, [])):
         (event,) = at.frame(raw, 9)
         assert isinstance(event, ExchangeStatus)

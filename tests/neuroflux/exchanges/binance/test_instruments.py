@@ -1,4 +1,4 @@
-"""What Binance lists: a row that can't be read, or of a kind that nobody knows, costs itself alone and is named."""
+"""What Binance lists: only a row that is undecodable or of an unknown kind is skipped, and it is named."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def changed(**fields: Any) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("exchange", [Binance(), BinanceUsdm()])
-def test_a_bad_row_costs_itself_and_is_named(exchange: Binance | BinanceUsdm, row: Any) -> None:
+def test_only_a_bad_row_is_skipped_and_it_is_named(exchange: Binance | BinanceUsdm, row: Any) -> None:
     found = listed(exchange, row, GOOD)
     assert [one.name for one in found.instruments] == ["ABCUSDT"]
     assert len(found.faults) == 1
@@ -69,7 +69,7 @@ def test_a_row_that_is_no_object_is_named_by_its_number() -> None:
 
 
 @pytest.mark.parametrize("kind", ["PERPETUAL", "TRADIFI_PERPETUAL"])
-def test_perpetuals_of_either_kind_are_taken(kind: str) -> None:
+def test_perpetuals_of_either_kind_are_listed(kind: str) -> None:
     (one,) = listed(BinanceUsdm(), changed(contractType=kind, baseAsset="TSLA")).instruments
     assert (one.kind, one.symbol, one.settle) == (InstrumentKind.PERPETUAL, "TSLA/USDT:USDT", "USDT")
 
@@ -92,7 +92,7 @@ def test_a_perpetual_that_is_being_settled_is_listed_and_not_active() -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "PERPETUAL_NEXT", "perpetual"])
-def test_a_contract_type_that_nobody_knows_is_never_spot_and_is_named(kind: str) -> None:
+def test_an_unknown_contract_type_is_never_spot_and_is_named(kind: str) -> None:
     found = listed(BinanceUsdm(), changed(contractType=kind), GOOD)
     assert [one.name for one in found.instruments] == ["ABCUSDT"]
     assert found.faults == (f"XUSDT: unknown contract type {kind!r}, not taken",)
@@ -119,7 +119,9 @@ def test_a_coin_margined_future_is_another_product_and_no_fault(row: Any) -> Non
 
 
 @pytest.mark.parametrize(("exchange", "row"), [(Binance(), SPOT), (BinanceUsdm(), GOOD)])
-def test_a_status_that_nobody_knows_is_not_traded_and_named(exchange: Binance | BinanceUsdm, row: Any) -> None:
+def test_an_instrument_with_an_unknown_status_is_not_traded_and_named(
+    exchange: Binance | BinanceUsdm, row: Any
+) -> None:
     found = listed(exchange, {**row, "status": "MOON_PHASE"})
     assert [one.active for one in found.instruments] == [False]
     assert found.faults == ("ABCUSDT: unknown status 'MOON_PHASE'",)

@@ -1,4 +1,4 @@
-"""Binance's requests are signed as it wants them, and its answers are told apart: stands, refused, nobody knows."""
+"""Binance's requests are signed as it requires, and its answers are distinguished: open, refused, unknown."""
 
 import json
 from decimal import Decimal
@@ -75,7 +75,7 @@ def test_an_order_is_sent_as_it_was_signed() -> None:
     assert "the-secret" not in request.path
 
 
-def test_a_market_order_goes_out_with_its_bound() -> None:
+def test_a_market_order_is_sent_with_its_bound() -> None:
     asked = query_of(order_client().place(placement(type=OrderType.MARKET), NOW))
     assert (asked["type"], asked["timeInForce"], asked["price"]) == ("LIMIT", "IOC", "100.1")
 
@@ -85,17 +85,17 @@ def test_a_market_order_goes_out_with_its_bound() -> None:
 )
 @pytest.mark.parametrize("exchange", [Binance(), BinanceUsdm()])
 def test_no_zeros_are_sent_that_binance_would_count(exchange: Binance | BinanceUsdm, number: str, text: str) -> None:
-    """Amounts have 18 decimals where they came through Kafka; -1111 refuses more than an asset has, zeros too."""
+    """Amounts have 18 decimals after they passed through Kafka; -1111 refuses more than an asset has, zeros too."""
     sent = placement(quantity=Decimal(number), price=Decimal(number))
     asked = query_of(exchange.order_client(Keys("the-key", "the-secret"), [INSTRUMENT]).place(sent, NOW))
     assert (asked["quantity"], asked["price"]) == (text, text)
 
 
 def test_post_only_is_a_type_of_spot_and_a_time_in_force_of_futures() -> None:
-    wanted = placement(time_in_force=TimeInForce.POST_ONLY)
-    assert query_of(order_client().place(wanted, NOW))["type"] == "LIMIT_MAKER"
+    placed = placement(time_in_force=TimeInForce.POST_ONLY)
+    assert query_of(order_client().place(placed, NOW))["type"] == "LIMIT_MAKER"
     futures = BinanceUsdm().order_client(Keys("k", "s"), [])
-    assert query_of(futures.place(wanted, NOW))["timeInForce"] == "GTX"
+    assert query_of(futures.place(placed, NOW))["timeInForce"] == "GTX"
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_an_order_that_only_reduces_is_sent_as_such(
     exchange: Binance | BinanceUsdm, reduces: bool, sent: str | None
 ) -> None:
     """Without it futures refuse what is smaller than their minimum, and a close may open the other side."""
-    wanted = placement(reduce_only=reduces)
-    asked = query_of(exchange.order_client(Keys("k", "s"), [INSTRUMENT]).place(wanted, NOW))
+    placed = placement(reduce_only=reduces)
+    asked = query_of(exchange.order_client(Keys("k", "s"), [INSTRUMENT]).place(placed, NOW))
     assert asked.get("reduceOnly") == sent
 
 
@@ -125,14 +125,14 @@ def test_an_order_that_may_not_be_cancelled_is_there(text: str) -> None:
 
 
 @pytest.mark.parametrize(("code", "text"), [(-2010, "Duplicate order sent."), (-4116, "ClientOrderId is duplicated.")])
-def test_a_duplicate_means_that_an_order_stands(code: int, text: str) -> None:
+def test_a_duplicate_means_that_an_order_exists(code: int, text: str) -> None:
     assert isinstance(order_client().outcome(answer(PLACE, 400, {"code": code, "msg": text})), InDoubt)
 
 
 def test_a_wait_is_obeyed() -> None:
-    told = order_client().outcome(answer(PLACE, 429, {"code": -1003, "msg": ""}, **{"retry-after": "7"}))
-    assert isinstance(told, Throttled)
-    assert told.retry_after == 7.0
+    result = order_client().outcome(answer(PLACE, 429, {"code": -1003, "msg": ""}, **{"retry-after": "7"}))
+    assert isinstance(result, Throttled)
+    assert result.retry_after == 7.0
 
 
 AT = "Sat, 28 Nov 2026 23:59:48 GMT"
@@ -153,24 +153,24 @@ AT = "Sat, 28 Nov 2026 23:59:48 GMT"
         ("Too many new orders.", {}, 1.0),
     ],
 )
-def test_after_an_order_too_many_the_wait_is_what_was_said(text: str, headers: dict[str, str], seconds: float) -> None:
-    told = order_client().outcome(answer(PLACE, 429, {"code": -1015, "msg": text}, **headers))
-    assert isinstance(told, Throttled)
-    assert (told.retry_after, told.orders_only) == (seconds, True)
+def test_after_too_many_orders_the_wait_is_the_reported_one(text: str, headers: dict[str, str], seconds: float) -> None:
+    result = order_client().outcome(answer(PLACE, 429, {"code": -1015, "msg": text}, **headers))
+    assert isinstance(result, Throttled)
+    assert (result.retry_after, result.orders_only) == (seconds, True)
 
 
 @pytest.mark.parametrize("body", [{"code": 0, "msg": "Service unavailable from a restricted location"}, b"<html>"])
-def test_what_is_not_served_in_this_country_stands_nowhere(body: Any) -> None:
-    told = order_client().outcome(answer(PLACE, 451, body))
-    assert isinstance(told, Reject)
-    assert (told.code, "location" in told.reason) == ("451", True)
+def test_an_order_refused_for_this_country_does_not_exist(body: Any) -> None:
+    result = order_client().outcome(answer(PLACE, 451, body))
+    assert isinstance(result, Reject)
+    assert (result.code, "location" in result.reason) == ("451", True)
 
 
 DAY = 86_400_000_000
 
 
-def asked_for(since: int) -> list[dict[str, str]]:
-    """What a desk of USDⓈ-M asks for while nothing is found, one after the other."""
+def requested(since: int) -> list[dict[str, str]]:
+    """What an order client of USDⓈ-M requests while nothing is found, one after the other."""
     futures, asked = BinanceUsdm().order_client(Keys("the-key", "the-secret"), []), []
     requests = [futures.fills_since(INSTRUMENT, since, NOW)]
     for request in requests:
@@ -185,8 +185,8 @@ def asked_for(since: int) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("age", "windows"), [(60_000_000, 1), (6 * DAY, 1), (7 * DAY, 2), (8 * DAY, 2), (30 * DAY, 5), (900 * DAY, 30)]
 )
-def test_older_fills_of_futures_are_asked_for_window_by_window(age: int, windows: int) -> None:
-    asked = asked_for(NOW - age)
+def test_older_fills_of_futures_are_requested_window_by_window(age: int, windows: int) -> None:
+    asked = requested(NOW - age)
     starts, ends = [int(one["startTime"]) for one in asked], [int(one["endTime"]) for one in asked if "endTime" in one]
     assert len(asked) == windows
     assert starts[0] == (NOW - min(age, 180 * DAY)) // 1000
@@ -194,7 +194,7 @@ def test_older_fills_of_futures_are_asked_for_window_by_window(age: int, windows
     assert all(end - start < 7 * DAY // 1000 for start, end in zip(starts, [*ends, NOW // 1000], strict=True))
 
 
-def test_a_full_page_of_a_window_goes_on_by_trade_ids() -> None:
+def test_a_full_page_of_a_window_continues_by_trade_ids() -> None:
     futures = BinanceUsdm().order_client(Keys("k", "s"), [])
     row = {
         "symbol": "BTCUSDT",
@@ -214,12 +214,12 @@ def test_a_full_page_of_a_window_goes_on_by_trade_ids() -> None:
     assert (asked["fromId"], asked.get("startTime"), asked.get("endTime")) == ("1000", None, None)
 
 
-def test_fills_of_spot_are_asked_for_at_once() -> None:
+def test_fills_of_spot_are_requested_at_once() -> None:
     asked = query_of(order_client().fills_since(INSTRUMENT, NOW - 900 * DAY, NOW))
     assert (asked["startTime"], asked.get("endTime")) == (str((NOW - 900 * DAY) // 1000), None)
 
 
-def test_an_accepted_order_brings_its_fills() -> None:
+def test_an_accepted_order_contains_its_fills() -> None:
     body = {
         "symbol": "BTCUSDT",
         "orderId": 28,
@@ -234,21 +234,23 @@ def test_an_accepted_order_brings_its_fills() -> None:
         "side": "SELL",
         "fills": [{"price": "100", "qty": "10", "commission": "1", "commissionAsset": "USDT", "tradeId": 56}],
     }
-    told = order_client().outcome(answer(PLACE, 200, body))
-    assert isinstance(told, Ack)
-    assert (told.report.symbol, told.report.state, told.report.average_price) == (
+    result = order_client().outcome(answer(PLACE, 200, body))
+    assert isinstance(result, Ack)
+    assert (result.report.symbol, result.report.state, result.report.average_price) == (
         "BTC/USDT",
         OrderState.FILLED,
         Decimal(100),
     )
-    assert [(fill.trade_id, fill.quantity, fill.client_order_id) for fill in told.fills] == [("56", Decimal(10), "nf1")]
+    assert [(fill.trade_id, fill.quantity, fill.client_order_id) for fill in result.fills] == [
+        ("56", Decimal(10), "nf1")
+    ]
 
 
 @given(st.binary(max_size=100), st.integers(0, 599), st.sampled_from([PLACE, CANCEL, QUERY]))
 def test_what_can_not_be_read_is_in_doubt(body: bytes, status: int, tag: str) -> None:
-    told = order_client().outcome(answer(tag, status, body))
-    assert isinstance(told, InDoubt | Throttled | Reject)
-    assert isinstance(told, Reject) == (status == 451)
+    result = order_client().outcome(answer(tag, status, body))
+    assert isinstance(result, InDoubt | Throttled | Reject)
+    assert isinstance(result, Reject) == (status == 451)
 
 
 def test_the_exchanges_own_signing_vectors() -> None:
@@ -267,9 +269,9 @@ def test_a_probe_reads_the_account_and_a_leverage_is_the_futures_own() -> None:
     assert (probe.method, urlsplit(probe.path).path) == ("GET", "/api/v3/account")
     assert "signature" in query_of(probe)
     assert order_client().refusal(Answer(probe, 200, b"{}")) == ""
-    told = order_client().refusal(Answer(probe, 401, b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions."}'))
-    assert "-2015" in told
-    assert "the-key" not in told
+    result = order_client().refusal(Answer(probe, 401, b'{"code":-2015,"msg":"Invalid API-key, IP, or permissions."}'))
+    assert "-2015" in result
+    assert "the-key" not in result
     set_ = BinanceUsdm().order_client(Keys("the-key", "the-secret"), [INSTRUMENT]).leverage(INSTRUMENT, 5, NOW)
     assert (set_.method, urlsplit(set_.path).path, query_of(set_)["leverage"]) == ("POST", "/fapi/v1/leverage", "5")
 
@@ -283,10 +285,10 @@ def test_the_testnet_of_futures_is_one_site() -> None:
     ]
 
 
-def test_what_the_headers_tell_of_the_limits() -> None:
+def test_what_the_headers_report_of_the_limits() -> None:
     headers = {"x-mbx-used-weight-1m": "600", "x-mbx-order-count-10s": "7", "x-mbx-order-count-1d": "9"}
-    told = Binance().usage(Answer(Request("POST", "/api/v3/order"), 200, b"{}", headers))
-    assert told == Usage(0.1, {10: 7, 86_400: 9})
+    result = Binance().usage(Answer(Request("POST", "/api/v3/order"), 200, b"{}", headers))
+    assert result == Usage(0.1, {10: 7, 86_400: 9})
     refused = Answer(Request("POST", "/api/v3/order"), 429, b'{"code": -1015, "msg": "Too many new orders"}')
     assert Binance().usage(refused).is_full
     outcome = order_client().outcome(refused)

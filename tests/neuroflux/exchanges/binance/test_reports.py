@@ -1,4 +1,4 @@
-"""Orders and fills of Binance, pushed and answered: liquidations, reasons, unknown words, bad rows, further pages."""
+"""Orders and fills of Binance, pushed and answered: liquidations, reasons, unknown values, bad rows, further pages."""
 
 from __future__ import annotations
 
@@ -125,24 +125,24 @@ def test_what_the_exchange_closes_is_an_order_and_a_fill(client_order_id: str, r
     assert report_in(events).reason == reason
 
 
-def test_an_execution_without_a_trade_id_is_asked_for() -> None:
+def test_an_execution_without_a_trade_id_is_requested() -> None:
     events = futures(x="CALCULATED", t=0)
     assert fills_in(events) == []
-    (wish,) = [one for one in events if isinstance(one, PageNeeded)]
-    asked = parse_qs(urlsplit(wish.request.path).query)
+    (page_needed,) = [one for one in events if isinstance(one, PageNeeded)]
+    asked = parse_qs(urlsplit(page_needed.request.path).query)
     assert (asked["symbol"], asked["orderId"], asked["timestamp"]) == (["SOLUSDT"], ["5551"], [str(NOW // 1000)])
 
 
-@pytest.mark.parametrize(("word", "is_known"), [("AMENDMENT", True), ("EXPIRED", True), ("SOMETHING_NEW", False)])
-def test_an_execution_type_that_nobody_knows_is_reported(word: str, is_known: bool) -> None:
-    events = futures(x=word, X="NEW", l="0", z="0", ap="0")
+@pytest.mark.parametrize(("kind", "is_known"), [("AMENDMENT", True), ("EXPIRED", True), ("SOMETHING_NEW", False)])
+def test_an_unknown_execution_type_is_reported(kind: str, is_known: bool) -> None:
+    events = futures(x=kind, X="NEW", l="0", z="0", ap="0")
     assert report_in(events).state.value == "acknowledged"
     assert bool(unknowns_in(events)) is not is_known
     assert fills_in(events) == []
 
 
 @pytest.mark.parametrize("push", [futures, spot])
-def test_a_status_that_nobody_knows_is_reported_as_far_as_it_goes(push: Any) -> None:
+def test_an_order_with_an_unknown_status_is_reported_as_far_as_possible(push: Any) -> None:
     events = push(X="HELD_FOR_REVIEW", x="NEW", l="0", z="0")
     assert report_in(events).reason == "unknown status 'HELD_FOR_REVIEW'"
     assert len(unknowns_in(events)) == 1
@@ -152,14 +152,14 @@ def test_a_status_that_nobody_knows_is_reported_as_far_as_it_goes(push: Any) -> 
 
 @pytest.mark.parametrize("status", ["NEW_ADL", "NEW_INSURANCE"])
 @pytest.mark.parametrize(("filled", "state"), [("10", "filled"), ("4", "working")])
-def test_how_far_the_exchanges_own_orders_are_is_said_by_their_fills(status: str, filled: str, state: str) -> None:
+def test_the_state_of_the_exchanges_own_orders_follows_their_fills(status: str, filled: str, state: str) -> None:
     events = futures(c="adl_autoclose", x="CALCULATED", X=status, l=filled, z=filled)
     report = report_in(events)
     assert (report.state.value, report.reason, unknowns_in(events)) == (state, "auto-deleveraging", [])
     assert [str(one.quantity) for one in fills_in(events)] == [filled]
 
 
-def test_an_order_that_somebody_amends_keeps_its_client_id() -> None:
+def test_an_amended_order_keeps_its_client_id() -> None:
     """Source: the page "Order Amend Keep Priority" of spot: the order gets a new, random client id."""
     at = feed("binance")
 
@@ -189,7 +189,7 @@ def test_an_order_is_of_the_type_that_it_trades_as(exchange: Any, kind: str, pri
     assert report_in(exchange(o=kind, p=price)).type == shown
 
 
-def test_allocations_are_told_apart() -> None:
+def test_allocations_are_distinguished() -> None:
     """Of an order that the exchange routes itself (SOR) each has the trade id -1."""
     ids = [one.trade_id for number in (0, 1) for one in fills_in(spot(t=-1, a=number, b="ONE_PARTY_TRADE_REPORT"))]
     assert ids == ["a0", "a1"]
@@ -199,21 +199,21 @@ def test_allocations_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("price", "pegged", "shown"), [("0.00", "149.9", "149.9"), ("100", None, "100"), ("0", None, "0")]
 )
-def test_a_pegged_order_stands_at_its_pegged_price(price: str, pegged: str | None, shown: str) -> None:
+def test_a_pegged_order_is_at_its_pegged_price(price: str, pegged: str | None, shown: str) -> None:
     assert str(report_in(spot(p=price, gp=pegged)).price) == shown
     body = {**ORDER, "price": price, "peggedPrice": pegged}
-    told = order_client("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
-    assert isinstance(told, Ack)
-    assert str(told.report.price) == shown
+    result = order_client("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
+    assert isinstance(result, Ack)
+    assert str(result.report.price) == shown
 
 
-def test_a_future_order_that_met_its_own_account_says_so() -> None:
+def test_a_future_order_reports_self_trade_prevention() -> None:
     assert report_in(futures(x="EXPIRED", X="EXPIRED_IN_MATCH", er="0", l="0", z="0")).reason == "self-trade prevention"
 
 
 def test_why_a_future_order_expired() -> None:
-    for said in ("2", 2):
-        assert report_in(futures(x="EXPIRED", X="EXPIRED", l="0", z="0", er=said)).reason.startswith("expire reason 2:")
+    for code in ("2", 2):
+        assert report_in(futures(x="EXPIRED", X="EXPIRED", l="0", z="0", er=code)).reason.startswith("expire reason 2:")
     assert report_in(futures(er="0")).reason == ""
 
 
@@ -267,15 +267,15 @@ def test_a_full_page_is_followed_by_the_next(exchange: str, asked: str, rows: in
     page = answered(path, [trade(number) for number in range(rows, 0, -1)])
     for events in (feed(exchange).answer(page, NOW), order_client(exchange).reports(page)):
         assert len(fills_in(events)) == rows
-        wishes = [one for one in events if isinstance(one, PageNeeded)]
-        assert len(wishes) == has_more
-        for wish in wishes:
-            query = parse_qs(urlsplit(wish.request.path).query)
-            assert urlsplit(wish.request.path).path == FILLS[exchange]
+        pages_needed = [one for one in events if isinstance(one, PageNeeded)]
+        assert len(pages_needed) == has_more
+        for page_needed in pages_needed:
+            query = parse_qs(urlsplit(page_needed.request.path).query)
+            assert urlsplit(page_needed.request.path).path == FILLS[exchange]
             assert (query["symbol"], query["fromId"], query["limit"]) == (["SOLUSDT"], [str(rows + 1)], ["1000"])
             assert (query["timestamp"], query["recvWindow"]) == (["1700000000123"], ["60000"])
             assert "startTime" not in query
-            assert wish.request.tag == "fills"
+            assert page_needed.request.tag == "fills"
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
@@ -292,7 +292,7 @@ def test_pages_are_read_to_the_end(exchange: str) -> None:
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
-def test_a_bad_row_among_fills_costs_itself(exchange: str) -> None:
+def test_only_a_bad_row_among_fills_is_skipped(exchange: str) -> None:
     page = answered(FILLS[exchange], [trade(1), trade(2, price=None), trade(3, isBuyer=None, side="UP"), trade(4)])
     events = feed(exchange).answer(page, NOW)
     assert [one.identity for one in fills_in(events)] == [(exchange, "SOLUSDT", number, Side.BUY) for number in "14"]
@@ -300,18 +300,18 @@ def test_a_bad_row_among_fills_costs_itself(exchange: str) -> None:
     assert len(fills_in(order_client(exchange).reports(page))) == 2
 
 
-def test_allocations_are_told_apart_in_answers() -> None:
+def test_allocations_are_distinguished_in_answers() -> None:
     part = {"price": "100", "qty": "1", "commission": "0", "commissionAsset": "SOL", "tradeId": -1}
     body = {**ORDER, "fills": [{**part, "allocId": number} for number in (0, 1)]}
-    told = order_client("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
-    assert isinstance(told, Ack)
-    assert [one.trade_id for one in told.fills] == ["a0", "a1"]
+    result = order_client("binance").outcome(Answer(Request("POST", "/x", tag="place"), 200, json.dumps(body).encode()))
+    assert isinstance(result, Ack)
+    assert [one.trade_id for one in result.fills] == ["a0", "a1"]
     rows = [nameless(allocationId=number) for number in (0, 1)]
     assert [one.trade_id for one in fills_in(feed("binance").answer(answered("/x", rows), NOW))] == ["a0", "a1"]
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
-def test_a_row_that_nothing_tells_from_others_is_no_fill(exchange: str) -> None:
+def test_a_row_without_an_id_is_no_fill(exchange: str) -> None:
     events = feed(exchange).answer(answered(FILLS[exchange], [nameless(), trade(2)]), NOW)
     assert [one.trade_id for one in fills_in(events)] == ["2"]
     assert [one.kind for one in events if isinstance(one, ExchangeStatus)] == [StatusKind.MALFORMED]
@@ -323,7 +323,7 @@ def test_a_list_of_which_no_row_can_be_read_is_no_empty_list(exchange: str) -> N
         order_client(exchange).reports(answered(FILLS[exchange], [trade(1, price="x")]))
 
 
-def test_a_bad_row_among_open_orders_costs_itself() -> None:
+def test_only_a_bad_row_among_open_orders_is_skipped() -> None:
     order = {"symbol": "SOLUSDT", "orderId": 1, "clientOrderId": "a", "price": "1", "origQty": "1", "executedQty": "0"}
     rows = [{**order, "status": "NEW", "type": "LIMIT", "side": "BUY"}, {**order, "status": "NEW", "type": 7}]
     events = feed("binance").answer(answered("/api/v3/openOrders", rows, "openOrders"), NOW)
@@ -345,7 +345,7 @@ def totals(events: Any) -> dict[str, str]:
     return {one.asset: str(one.total) for one in events if isinstance(one, Balance)}
 
 
-def test_an_asset_that_the_next_answer_omits_is_none() -> None:
+def test_an_asset_that_the_next_answer_omits_is_zero() -> None:
     at = feed("binance")
     balances(at, held("USDT", "100"), held("SOL", "10"))
     assert totals(balances(at, held("USDT", "1600"))) == {"USDT": "1600", "SOL": "0"}
@@ -353,7 +353,7 @@ def test_an_asset_that_the_next_answer_omits_is_none() -> None:
     assert balances(at) == [Ignored("account")]
 
 
-def test_a_pushed_asset_that_an_answer_omits_is_none_if_it_is_older() -> None:
+def test_a_pushed_asset_that_an_answer_omits_is_zero_if_it_is_older() -> None:
     at = feed("binance")
     pushed = {"e": "outboundAccountPosition", "E": 1, "u": NOW // 1000, "B": [{"a": "SOL", "f": "1", "l": "0"}]}
     at.frame(json.dumps(pushed), NOW)
@@ -361,7 +361,7 @@ def test_a_pushed_asset_that_an_answer_omits_is_none_if_it_is_older() -> None:
     assert totals(balances(at, path=f"/api/v3/account?timestamp={NOW // 1000 + 9}")) == {"SOL": "0"}
 
 
-def test_a_bad_balance_costs_itself_and_is_not_taken_for_gone() -> None:
+def test_only_a_bad_balance_is_skipped_and_it_is_not_taken_for_zero() -> None:
     at = feed("binance")
     balances(at, held("USDT", "100"), held("SOL", "10"))
     events = balances(at, held("USDT", "5"), held("SOL", "NaN"))

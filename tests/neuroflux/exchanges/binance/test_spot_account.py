@@ -1,4 +1,4 @@
-"""What Binance says of an account, spot and USDⓈ-M, becomes reports, fills, balances and positions."""
+"""What Binance reports of an account, spot and USDⓈ-M, becomes reports, fills, balances and positions."""
 
 import json
 from decimal import Decimal
@@ -84,7 +84,7 @@ def test_a_trade_is_a_report_and_a_fill() -> None:
     assert (fill.side, fill.liquidity, fill.event_time) == (Side.BUY, Liquidity.MAKER, NOW)
 
 
-def test_a_cancelled_order_is_told_by_its_own_id_not_the_cancels() -> None:
+def test_a_cancelled_order_is_reported_by_its_own_id_not_the_cancels() -> None:
     (report,) = spot().frame(execution(x="CANCELED", X="CANCELED", c="the-cancel", C="mine"), NOW)
     assert isinstance(report, OrderReport)
     assert (report.client_order_id, report.state) == ("mine", OrderState.CANCELLED)
@@ -98,15 +98,15 @@ def test_balances_are_absolute_and_a_delta_is_not_added() -> None:
     assert isinstance(event, AccountTransfer)
 
 
-def test_after_an_external_lock_the_balances_are_asked_for() -> None:
+def test_after_an_external_lock_the_balances_are_requested() -> None:
     feed, lock = spot(), {"e": "externalLockUpdate", "E": 1700000000123, "a": "NEO", "d": "10.00000000", "T": 1}
-    (wanted,) = feed.frame(json.dumps({"subscriptionId": 0, "event": lock}), NOW)
-    assert isinstance(wanted, PageNeeded)
-    asked = parse_qs(urlsplit(wanted.request.path).query)
-    assert (wanted.request.method, urlsplit(wanted.request.path).path) == ("GET", "/api/v3/account")
+    (needed,) = feed.frame(json.dumps({"subscriptionId": 0, "event": lock}), NOW)
+    assert isinstance(needed, PageNeeded)
+    asked = parse_qs(urlsplit(needed.request.path).query)
+    assert (needed.request.method, urlsplit(needed.request.path).path) == ("GET", "/api/v3/account")
     assert (asked["timestamp"], asked["recvWindow"]) == (["1700000000123"], ["60000"]), "the exchange's own time"
     held = {"balances": [{"asset": "NEO", "free": "5", "locked": "10"}]}
-    (balance,) = feed.answer(Answer(wanted.request, 200, json.dumps(held).encode()), NOW)
+    (balance,) = feed.answer(Answer(needed.request, 200, json.dumps(held).encode()), NOW)
     assert balance == Balance("binance", "NEO", D(5), D(10), D(0), D(15), NOW)
     (unread,) = feed.frame('{"e":"externalLockUpdate","E":"soon"}', NOW)
     assert isinstance(unread, Undecodable)
@@ -123,7 +123,7 @@ def test_after_an_external_lock_the_balances_are_asked_for() -> None:
         (usdm(), '{"e":"listenKeyExpired","E":1}'),
     ],
 )
-def test_the_end_of_a_stream_is_told(feed: AccountFeed, raw: str) -> None:
+def test_the_end_of_a_stream_is_reported(feed: AccountFeed, raw: str) -> None:
     (event,) = feed.frame(raw, NOW)
     assert isinstance(event, ExchangeStatus)
     assert event.kind == "disconnected"
@@ -134,7 +134,7 @@ def test_the_end_of_a_stream_is_told(feed: AccountFeed, raw: str) -> None:
     [(-1003, 600_000, 600.0), (-1003, -5, 60.0), (-1003, 10**12, 259_200.0), (-1003, None, 60.0), (-1022, 9, None)],
 )
 @pytest.mark.parametrize("skew", [0, -2_000, 130_000])
-def test_a_ban_on_the_stream_holds_everything(code: int, again: int | None, held: float | None, skew: int) -> None:
+def test_a_ban_on_the_stream_pauses_everything(code: int, again: int | None, held: float | None, skew: int) -> None:
     """By the exchange's clock alone, however far ours is off it."""
     its = NOW // 1000 + skew
     data = {} if again is None else {"data": {"serverTime": its, "retryAfter": its + again}}
@@ -158,7 +158,7 @@ def test_a_listen_key_opens_the_stream() -> None:
     assert feed.subscriptions(NOW)[0].path == "/private/ws?listenKey=abc"
 
 
-def test_a_future_order_is_told_and_its_short_form_is_not_counted_twice() -> None:
+def test_a_future_order_is_reported_and_its_short_form_is_not_counted_twice() -> None:
     order = {
         "s": "BTCUSDT",
         "c": "mine",
@@ -223,7 +223,7 @@ COIN_M: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("event", COIN_M, ids=lambda one: str(one["e"]))
-def test_what_is_of_coin_m_is_dropped(event: dict[str, Any]) -> None:
+def test_events_of_coin_m_are_dropped(event: dict[str, Any]) -> None:
     times = {"E": 1_790_000_000_000, "T": 1_790_000_000_000}
     assert usdm().frame(json.dumps({**event, **times, "st": 2}), NOW) == (Ignored(f"{event['e']} of COIN-M"),)
     ours = usdm().frame(json.dumps({**event, **times, "st": 1}), NOW)

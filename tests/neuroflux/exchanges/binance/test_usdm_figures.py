@@ -1,4 +1,4 @@
-"""USDⓈ-M's balances and positions: what is free is never too much, and what is not named any more is gone."""
+"""USDⓈ-M's balances and positions: what is free is never too much, and what is no longer named is zero."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def feed() -> AccountFeed:
     return BinanceUsdm().account_feed(Keys("k", "s"), [])
 
 
-def told(at: AccountFeed, path: str, body: Any, status: int = 200, method: str = "GET") -> list[FeedEvent]:
+def events_of(at: AccountFeed, path: str, body: Any, status: int = 200, method: str = "GET") -> list[FeedEvent]:
     return list(at.answer(Answer(Request(method, path), status, json.dumps(body).encode()), NOW))
 
 
@@ -61,25 +61,25 @@ def statuses(events: list[FeedEvent]) -> list[tuple[StatusKind, float]]:
 # ── what is omitted ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_position_that_the_next_answer_omits_is_none() -> None:
+def test_a_position_that_the_next_answer_omits_is_zero() -> None:
     at = feed()
-    assert positions(told(at, RISK, [row(), row("BTCUSDT", "-1")])) == {"SOLUSDT": D(10), "BTCUSDT": D(-1)}
-    assert positions(told(at, RISK, [row("BTCUSDT", "-1")])) == {"BTCUSDT": D(-1), "SOLUSDT": D(0)}
-    assert positions(told(at, RISK, [])) == {"BTCUSDT": D(0)}
-    assert told(at, RISK, []) == [Ignored("positionRisk")]
+    assert positions(events_of(at, RISK, [row(), row("BTCUSDT", "-1")])) == {"SOLUSDT": D(10), "BTCUSDT": D(-1)}
+    assert positions(events_of(at, RISK, [row("BTCUSDT", "-1")])) == {"BTCUSDT": D(-1), "SOLUSDT": D(0)}
+    assert positions(events_of(at, RISK, [])) == {"BTCUSDT": D(0)}
+    assert events_of(at, RISK, []) == [Ignored("positionRisk")]
 
 
-def test_a_pushed_position_that_an_answer_omits_is_none() -> None:
-    at = feed()
-    at.frame(update([], [moved()]), NOW)
-    assert positions(told(at, RISK, [])) == {"SOLUSDT": D(0)}
-
-
-def test_a_position_that_was_pushed_after_the_question_stays() -> None:
+def test_a_pushed_position_that_an_answer_omits_is_zero() -> None:
     at = feed()
     at.frame(update([], [moved()]), NOW)
-    assert told(at, f"{RISK}?timestamp={NOW // 1000 - 5}", []) == [Ignored("positionRisk")]
-    assert positions(told(at, f"{RISK}?timestamp={NOW // 1000 + 5}", [])) == {"SOLUSDT": D(0)}
+    assert positions(events_of(at, RISK, [])) == {"SOLUSDT": D(0)}
+
+
+def test_a_position_that_was_pushed_after_the_request_stays() -> None:
+    at = feed()
+    at.frame(update([], [moved()]), NOW)
+    assert events_of(at, f"{RISK}?timestamp={NOW // 1000 - 5}", []) == [Ignored("positionRisk")]
+    assert positions(events_of(at, f"{RISK}?timestamp={NOW // 1000 + 5}", [])) == {"SOLUSDT": D(0)}
 
 
 MS = NOW // 1000
@@ -98,80 +98,80 @@ LATER = f"timestamp={MS + 3_000}"
         (MS - 1, "", False),
     ],
 )
-def test_an_answer_that_is_older_by_its_own_word_does_not_undo_a_push(
+def test_an_answer_that_is_older_by_its_own_time_does_not_undo_a_push(
     pushed: str, updated: int, asked: str, is_older: bool
 ) -> None:
     at, rows = feed(), [row(amount="10", updateTime=updated)]
     at.frame(update([], [moved(amount=pushed)], time=MS), NOW)
     for path, body in ((RISK, rows), (ACCOUNT, {"assets": [], "positions": rows})):
-        events = told(at, f"{path}?{asked}", body)
+        events = events_of(at, f"{path}?{asked}", body)
         assert positions(events) == {"SOLUSDT": D(pushed if is_older else 10)}
 
 
 def test_the_row_of_the_change_that_was_pushed_is_not_older() -> None:
-    """The push itself is said some ms later than what it tells."""
+    """The push itself is dated some ms later than the change."""
     at = feed()
     event = json.loads(update([], [moved(amount="25")], time=MS + 8))
     at.frame(json.dumps({**event, "T": MS}), NOW)
-    assert positions(told(at, f"{RISK}?{LATER}", [row(amount="10", updateTime=MS)])) == {"SOLUSDT": D(10)}
+    assert positions(events_of(at, f"{RISK}?{LATER}", [row(amount="10", updateTime=MS)])) == {"SOLUSDT": D(10)}
     at.frame(json.dumps({name: value for name, value in event.items() if name != "T"}), NOW)
-    assert positions(told(at, f"{RISK}?{LATER}", [row(amount="10", updateTime=5)])) == {"SOLUSDT": D(10)}
+    assert positions(events_of(at, f"{RISK}?{LATER}", [row(amount="10", updateTime=5)])) == {"SOLUSDT": D(10)}
 
 
-def test_an_answer_of_the_same_amount_is_taken_whatever_its_time_says() -> None:
+def test_an_answer_of_the_same_amount_is_used_whatever_its_time() -> None:
     at = feed()
     at.frame(update([], [moved(amount="10", profit="1")]), NOW)
-    (event,) = told(at, f"{RISK}?{LATER}", [row(amount="10", updateTime=5, unRealizedProfit="7")])
+    (event,) = events_of(at, f"{RISK}?{LATER}", [row(amount="10", updateTime=5, unRealizedProfit="7")])
     assert isinstance(event, Position)
     assert event.unrealised_pnl == D(7)
 
 
-def test_an_answer_for_one_symbol_says_nothing_of_others() -> None:
+def test_an_answer_for_one_symbol_does_not_change_others() -> None:
     at = feed()
-    told(at, RISK, [row()])
-    assert positions(told(at, f"{RISK}?symbol=BTCUSDT", [])) == {}
+    events_of(at, RISK, [row()])
+    assert positions(events_of(at, f"{RISK}?symbol=BTCUSDT", [])) == {}
 
 
 def test_the_account_omits_assets_and_positions() -> None:
     at = feed()
     held = row(notional="1600", unrealizedProfit="100", entryPrice=None)
-    first = told(at, ACCOUNT, {"assets": [asset(), asset("BNB", "2")], "positions": [held]})
+    first = events_of(at, ACCOUNT, {"assets": [asset(), asset("BNB", "2")], "positions": [held]})
     assert positions(first) == {"SOLUSDT": D(10)}
     assert [one.entry_price for one in first if isinstance(one, Position)] == [D(150)]
-    then = told(at, ACCOUNT, {"assets": [asset()], "positions": []})
+    then = events_of(at, ACCOUNT, {"assets": [asset()], "positions": []})
     assert positions(then) == {"SOLUSDT": D(0)}
     assert (balances(then)["BNB"].total, balances(then)["USDT"].total) == (D(0), D(1000))
 
 
-def test_an_account_without_positions_says_nothing_of_them() -> None:
+def test_an_account_without_positions_does_not_change_them() -> None:
     at = feed()
-    told(at, RISK, [row()])
-    assert positions(told(at, ACCOUNT, {"assets": []})) == {}
+    events_of(at, RISK, [row()])
+    assert positions(events_of(at, ACCOUNT, {"assets": []})) == {}
 
 
-def test_wallets_that_a_list_of_balances_omits_are_none() -> None:
+def test_wallets_that_a_list_of_balances_omits_are_zero() -> None:
     at = feed()
     rows = [{"asset": name, "balance": "5", "availableBalance": "4"} for name in ("USDT", "BNB")]
-    assert {name: one.free for name, one in balances(told(at, "/fapi/v3/balance", rows)).items()} == {
+    assert {name: one.free for name, one in balances(events_of(at, "/fapi/v3/balance", rows)).items()} == {
         "USDT": D(4),
         "BNB": D(4),
     }
-    assert balances(told(at, "/fapi/v3/balance", rows[:1]))["BNB"].total == 0
-    assert balances(told(at, "/fapi/v3/balance", []))["USDT"].total == 0
+    assert balances(events_of(at, "/fapi/v3/balance", rows[:1]))["BNB"].total == 0
+    assert balances(events_of(at, "/fapi/v3/balance", []))["USDT"].total == 0
 
 
-def test_a_row_that_can_not_be_read_is_named_and_not_taken_for_gone() -> None:
+def test_an_undecodable_row_is_named_and_not_taken_for_zero() -> None:
     at = feed()
-    told(at, RISK, [row(), row("BTCUSDT", "1")])
-    events = told(at, RISK, [row(amount="much"), row("BTCUSDT", "3")])
+    events_of(at, RISK, [row(), row("BTCUSDT", "1")])
+    events = events_of(at, RISK, [row(amount="much"), row("BTCUSDT", "3")])
     assert positions(events) == {"BTCUSDT": D(3)}
     assert statuses(events) == [(StatusKind.MALFORMED, 0.0)]
     assert any("SOLUSDT" in one.detail for one in events if isinstance(one, ExchangeStatus))
-    assert positions(told(at, RISK, [None])) == {}  # it may be either's
-    assert positions(told(at, RISK, [])) == {"BTCUSDT": D(0), "SOLUSDT": D(0)}
+    assert positions(events_of(at, RISK, [None])) == {}  # it may be either's
+    assert positions(events_of(at, RISK, [])) == {"BTCUSDT": D(0), "SOLUSDT": D(0)}
 
 
-def test_a_bad_row_of_a_push_costs_itself() -> None:
+def test_only_a_bad_row_of_a_push_is_skipped() -> None:
     events = list(feed().frame(update([{"a": "USDT"}, {"a": "BNB", "wb": "2"}], [moved(pa=None), moved("X")]), NOW))
     assert {name: one.total for name, one in balances(events).items()} == {"BNB": D(2)}
     assert positions(events) == {"X": D(20)}
@@ -179,8 +179,8 @@ def test_a_bad_row_of_a_push_costs_itself() -> None:
 
 
 @pytest.mark.parametrize("amount", ["NaN", "Infinity", "1e30", "0.0000000000000000000000001", ""])
-def test_an_amount_that_no_record_has_room_for_costs_its_row(amount: str) -> None:
-    events = told(feed(), ACCOUNT, {"assets": [asset(wallet=amount), asset("BNB", "2")]})
+def test_a_row_with_an_amount_too_large_for_a_record_is_skipped(amount: str) -> None:
+    events = events_of(feed(), ACCOUNT, {"assets": [asset(wallet=amount), asset("BNB", "2")]})
     assert list(balances(events)) == ["BNB"]
     assert statuses(events) == [(StatusKind.MALFORMED, 0.0)]
 
@@ -198,8 +198,8 @@ def test_an_amount_that_no_record_has_room_for_costs_its_row(amount: str) -> Non
         ({"availableBalance": "690", "openOrderInitialMargin": "310"}, "690", "0"),
     ],
 )
-def test_free_is_what_the_exchange_says(fields: dict[str, str], free: str, in_positions: str) -> None:
-    one = balances(told(feed(), ACCOUNT, {"assets": [asset(**fields)], "positions": []}))["USDT"]
+def test_free_is_what_the_exchange_reports(fields: dict[str, str], free: str, in_positions: str) -> None:
+    one = balances(events_of(feed(), ACCOUNT, {"assets": [asset(**fields)], "positions": []}))["USDT"]
     assert (one.free, one.in_positions, one.total) == (D(free), D(in_positions), D(1000))
 
 
@@ -208,7 +208,7 @@ def opened() -> AccountFeed:
     at = feed()
     held = row(notional="1500", positionInitialMargin="75", unRealizedProfit="0")
     wallet = asset(availableBalance="925", positionInitialMargin="75")
-    told(at, ACCOUNT, {"assets": [wallet], "positions": [held]})
+    events_of(at, ACCOUNT, {"assets": [wallet], "positions": [held]})
     return at
 
 
@@ -228,14 +228,14 @@ def test_after_a_push_free_is_less_the_margin_by_the_leverage(position: dict[str
 
 def test_where_no_leverage_is_known_the_whole_value_counts() -> None:
     at = feed()
-    told(at, ACCOUNT, {"assets": [asset(availableBalance="1000")], "positions": []})
+    events_of(at, ACCOUNT, {"assets": [asset(availableBalance="1000")], "positions": []})
     events = list(at.frame(update([{"a": "USDT", "wb": "999"}], [moved(amount="2", profit="-10")]), NOW))
     assert balances(events)["USDT"].free == 999 - 10 - 290
 
 
 def test_a_leverage_that_was_pushed_counts() -> None:
     at = feed()
-    told(at, ACCOUNT, {"assets": [asset(availableBalance="1000")], "positions": []})
+    events_of(at, ACCOUNT, {"assets": [asset(availableBalance="1000")], "positions": []})
     changed = {"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, "ac": {"s": "SOLUSDT", "l": 10}}
     assert at.frame(json.dumps(changed), NOW) == (Ignored("ACCOUNT_CONFIG_UPDATE"),)
     events = list(at.frame(update([{"a": "USDT", "wb": "999"}], [moved(amount="2")]), NOW))
@@ -254,7 +254,7 @@ def test_a_margin_in_one_asset_binds_nothing_of_another() -> None:
 
 def test_a_margin_that_was_not_known_is_not_given_back() -> None:
     at = feed()
-    told(
+    events_of(
         at,
         ACCOUNT,
         {"assets": [asset(availableBalance="850", positionInitialMargin="150")], "positions": [row("SOLUSDT", "20")]},
@@ -265,7 +265,7 @@ def test_a_margin_that_was_not_known_is_not_given_back() -> None:
 
 def test_an_isolated_position_binds_its_own_wallet() -> None:
     at = feed()
-    told(at, ACCOUNT, {"assets": [asset(availableBalance="1000")], "positions": []})
+    events_of(at, ACCOUNT, {"assets": [asset(availableBalance="1000")], "positions": []})
     position = moved(amount="2", profit="90", mt="isolated", iw="40")
     events = list(at.frame(update([{"a": "USDT", "wb": "1000"}], [position]), NOW))
     assert balances(events)["USDT"].free == 960
@@ -279,28 +279,28 @@ def test_pushes_in_a_row_end_where_the_answer_does() -> None:
 
 
 def test_in_multi_assets_mode_what_all_have_is_not_counted_for_each() -> None:
-    """Of 20 + 100 of wallets the exchange says 120 available twice."""
+    """Of 20 + 100 of wallets the exchange reports 120 available twice."""
     at = feed()
     rows = [asset("USDT", "20", availableBalance="120"), asset("USDC", "100", availableBalance="120")]
-    found = balances(told(at, ACCOUNT, {"assets": rows, "positions": []}))
+    found = balances(events_of(at, ACCOUNT, {"assets": rows, "positions": []}))
     assert sum(one.free for one in found.values()) == 120
 
 
 def test_in_multi_assets_mode_no_asset_has_more_free_than_the_account() -> None:
     at = feed()
-    told(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": True})
+    events_of(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": True})
     rows = [
         asset("USDT", "-80", availableBalance="20", crossUnPnl="0"),
         asset("USDC", "100", availableBalance="20", crossUnPnl="0"),
     ]
-    found = balances(told(at, ACCOUNT, {"assets": rows, "positions": []}))
+    found = balances(events_of(at, ACCOUNT, {"assets": rows, "positions": []}))
     assert (found["USDC"].free, found["USDT"].free) == (D(20), D(-80))
 
 
 def test_credits_may_be_owed_and_the_sum_is_what_the_account_has() -> None:
     at = feed()
     rows = [asset("BNFCR", "-12.4", positionInitialMargin="50"), asset("USDC", "500")]
-    found = balances(told(at, ACCOUNT, {"assets": rows, "positions": []}))
+    found = balances(events_of(at, ACCOUNT, {"assets": rows, "positions": []}))
     assert (found["BNFCR"].total, sum(one.free for one in found.values())) == (D("-12.4"), D("437.6"))
     events = list(at.frame(update([{"a": "BNFCR", "wb": "-13.1"}], []), NOW))
     assert (balances(events)["BNFCR"].total, balances(events)["BNFCR"].free) == (D("-13.1"), D("-63.1"))
@@ -310,39 +310,41 @@ def test_credits_may_be_owed_and_the_sum_is_what_the_account_has() -> None:
 def test_an_asset_that_is_no_margin_is_not_in_the_pool_and_of_one_asset_mode_none_is() -> None:
     at = feed()
     rows = [asset("USDC", "100", availableBalance="100"), asset("XYZ", "5", marginAvailable=False)]
-    told(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": True})
-    found = balances(told(at, ACCOUNT, {"assets": rows, "positions": []}))
+    events_of(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": True})
+    found = balances(events_of(at, ACCOUNT, {"assets": rows, "positions": []}))
     assert (found["USDC"].pooled, found["XYZ"].pooled) == (True, False)
-    told(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": False})
-    assert not balances(told(at, ACCOUNT, {"assets": rows, "positions": []}))["USDC"].pooled
+    events_of(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": False})
+    assert not balances(events_of(at, ACCOUNT, {"assets": rows, "positions": []}))["USDC"].pooled
 
 
 # ── modes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_hedge_mode_is_refused_and_the_answer_says_what_to_change() -> None:
+def test_hedge_mode_is_refused_and_the_status_names_what_to_change() -> None:
     at = feed()
-    (event,) = told(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": True})
+    (event,) = events_of(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": True})
     assert isinstance(event, ExchangeStatus)
     assert (event.kind, event.value, event.channel) == (StatusKind.MODE, 1.0, "account")
     assert "one-way mode" in event.detail
-    (event,) = told(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": False})
+    (event,) = events_of(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": False})
     assert statuses([event]) == [(StatusKind.MODE, 0.0)]
 
 
-def test_multi_assets_mode_is_taken() -> None:
+def test_multi_assets_mode_is_accepted() -> None:
     at = feed()
-    assert told(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": True}) == [Ignored("multiAssetsMargin")]
-    assert statuses(told(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": False})) == [(StatusKind.MODE, 0.0)]
+    assert events_of(at, "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": True}) == [Ignored("multiAssetsMargin")]
+    assert statuses(events_of(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": False})) == [
+        (StatusKind.MODE, 0.0)
+    ]
     pushed = {"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, "ai": {"j": False}}
     assert statuses(list(at.frame(json.dumps(pushed), NOW))) == [(StatusKind.MODE, 0.0)]
 
 
 def test_an_account_that_may_not_trade_is_refused() -> None:
     config = {"feeTier": 0, "canTrade": False, "dualSidePosition": False, "multiAssetsMargin": False}
-    assert statuses(told(feed(), "/fapi/v1/accountConfig", config)) == [(StatusKind.MODE, 1.0)]
+    assert statuses(events_of(feed(), "/fapi/v1/accountConfig", config)) == [(StatusKind.MODE, 1.0)]
     account = {"assets": [asset()], "positions": [], "canTrade": False}
-    assert statuses(told(feed(), ACCOUNT, account)) == [(StatusKind.MODE, 1.0)]
+    assert statuses(events_of(feed(), ACCOUNT, account)) == [(StatusKind.MODE, 1.0)]
 
 
 def test_positions_by_side_never_overwrite_each_other() -> None:
@@ -350,7 +352,7 @@ def test_positions_by_side_never_overwrite_each_other() -> None:
     events = list(feed().frame(update([], rows), NOW))
     assert positions(events) == {"X": D(3)}
     assert statuses(events) == [(StatusKind.MODE, 1.0)]
-    answered = told(feed(), RISK, [row(positionSide="LONG"), row(amount="-3", positionSide="SHORT")])
+    answered = events_of(feed(), RISK, [row(positionSide="LONG"), row(amount="-3", positionSide="SHORT")])
     assert positions(answered) == {}
     assert statuses(answered) == [(StatusKind.MODE, 1.0)]
 
@@ -358,13 +360,13 @@ def test_positions_by_side_never_overwrite_each_other() -> None:
 NONE_BY_SIDE = [moved(amount="0", ps=side) for side in ("LONG", "SHORT")]
 
 
-@pytest.mark.parametrize("is_said", [True, False])
+@pytest.mark.parametrize("is_known", [True, False])
 @pytest.mark.parametrize("rows", [[moved(amount="10"), *NONE_BY_SIDE], [*NONE_BY_SIDE, moved(amount="10")]])
-def test_rows_by_side_of_nothing_do_not_hide_the_one_position(is_said: bool, rows: list[dict[str, Any]]) -> None:
+def test_empty_rows_by_side_do_not_hide_the_one_position(is_known: bool, rows: list[dict[str, Any]]) -> None:
     """A one-way account that was in hedge mode before has them in every push."""
     at = feed()
-    if is_said:
-        told(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": False})
+    if is_known:
+        events_of(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": False})
     events = list(at.frame(update([], rows), NOW))
     assert (positions(events), statuses(events)) == ({"SOLUSDT": D(10)}, [])
     events = list(at.frame(update([], [moved(amount="0"), *NONE_BY_SIDE]), NOW))
@@ -373,25 +375,25 @@ def test_rows_by_side_of_nothing_do_not_hide_the_one_position(is_said: bool, row
     assert (positions(events), statuses(events)) == ({}, [(StatusKind.MODE, 1.0)])
 
 
-def test_in_hedge_mode_a_row_of_one_side_says_nothing_of_the_other() -> None:
+def test_in_hedge_mode_a_row_of_one_side_does_not_change_the_other() -> None:
     at = feed()
-    told(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": True})
+    events_of(at, "/fapi/v1/positionSide/dual", {"dualSidePosition": True})
     events = list(at.frame(update([], [moved(amount="0", ps="LONG"), moved(amount="0")]), NOW))
     assert (positions(events), statuses(events)) == ({}, [(StatusKind.MODE, 1.0)])
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_answered_rows_by_side_of_nothing_do_not_hide_the_one_position(order: int) -> None:
+def test_empty_answered_rows_by_side_do_not_hide_the_one_position(order: int) -> None:
     at = feed()
     free = asset(availableBalance="925", positionInitialMargin="75")
     rows = [row(notional="1500", positionInitialMargin="75"), row(amount="0", positionSide="LONG")][::order]
-    events = told(at, ACCOUNT, {"assets": [free], "positions": rows})
+    events = events_of(at, ACCOUNT, {"assets": [free], "positions": rows})
     assert (positions(events), statuses(events)) == ({"SOLUSDT": D(10)}, [])
     closed = list(at.frame(update([{"a": "USDT", "wb": "1000"}], [moved(amount="0")]), NOW))
     assert balances(closed)["USDT"].free == 1000, "the margin of the position is given back"
 
 
-def test_the_mode_is_asked_for_at_the_start_and_later() -> None:
+def test_the_mode_is_requested_at_the_start_and_later() -> None:
     at = feed()
     for asked in (at.opening(NOW), at.keep_alive(NOW)):
         assert [one.path.partition("?")[0] for one in asked] == [
@@ -411,7 +413,7 @@ def called(*rows: Any, **fields: Any) -> list[FeedEvent]:
     return list(feed().frame(json.dumps(event), NOW))
 
 
-def test_a_margin_call_is_said_with_what_it_names() -> None:
+def test_a_margin_call_is_reported_with_what_it_names() -> None:
     one, other = called({**CALLED, "mm": "1.614445"}, {**CALLED, "s": "BTCUSDT", "mm": "2", "ps": "LONG"})
     assert isinstance(one, ExchangeStatus)
     assert (one.kind, one.channel, one.symbol, one.event_time) == (StatusKind.MARGIN, "account", "SOLUSDT", NOW)
@@ -420,7 +422,7 @@ def test_a_margin_call_is_said_with_what_it_names() -> None:
     assert "BTCUSDT LONG" in other.detail
 
 
-def test_a_margin_call_is_never_passed_over() -> None:
+def test_a_margin_call_is_never_ignored() -> None:
     assert statuses(called()) == [(StatusKind.MARGIN, 0.0)]
     assert statuses(called(CALLED)) == [(StatusKind.MALFORMED, 0.0)]
     assert called({**CALLED, "mm": "1"}, st=2) == [Ignored("MARGIN_CALL of COIN-M")]
@@ -429,15 +431,15 @@ def test_a_margin_call_is_never_passed_over() -> None:
 # ── the listen key ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 KEY = "/fapi/v1/listenKey"
-GONE = {"code": -1125, "msg": "This listenKey does not exist."}
+NO_SUCH_KEY = {"code": -1125, "msg": "This listenKey does not exist."}
 
 
 @pytest.mark.parametrize(("method", "status"), [("PUT", 400), ("GET", 200), ("POST", 400)])
-def test_a_listen_key_that_is_gone_ends_the_stream(method: str, status: int) -> None:
+def test_a_listen_key_that_does_not_exist_ends_the_stream(method: str, status: int) -> None:
     at = feed()
-    told(at, KEY, {"listenKey": "abc"}, method="POST")
+    events_of(at, KEY, {"listenKey": "abc"}, method="POST")
     assert at.subscriptions(NOW)
-    (event,) = told(at, KEY, GONE, status, method)
+    (event,) = events_of(at, KEY, NO_SUCH_KEY, status, method)
     assert statuses([event]) == [(StatusKind.DISCONNECTED, 0.0)]
     assert at.subscriptions(NOW) == ()
 
@@ -448,30 +450,30 @@ def test_a_listen_key_that_is_gone_ends_the_stream(method: str, status: int) -> 
 )
 def test_without_a_key_no_socket_is_opened(status: int, body: Any) -> None:
     at = feed()
-    (event,) = told(at, KEY, body, status, "POST")
+    (event,) = events_of(at, KEY, body, status, "POST")
     assert statuses([event]) == [(StatusKind.DISCONNECTED, 0.0)]
     assert at.subscriptions(NOW) == ()
 
 
 def test_a_key_that_could_not_be_extended_for_once_is_kept() -> None:
     at = feed()
-    told(at, KEY, {"listenKey": "a/b"}, method="POST")
-    (event,) = told(at, KEY, {"code": -1007, "msg": "timeout"}, 408, "PUT")
+    events_of(at, KEY, {"listenKey": "a/b"}, method="POST")
+    (event,) = events_of(at, KEY, {"code": -1007, "msg": "timeout"}, 408, "PUT")
     assert isinstance(event, Undecodable)
-    assert told(at, KEY, {}, method="PUT") == [Ignored("listenKey")]
+    assert events_of(at, KEY, {}, method="PUT") == [Ignored("listenKey")]
     assert [one.path for one in at.subscriptions(NOW)] == ["/private/ws?listenKey=a/b"]
 
 
 def test_an_expired_key_ends_the_stream() -> None:
     at = feed()
-    told(at, KEY, {"listenKey": "abc"}, method="POST")
+    events_of(at, KEY, {"listenKey": "abc"}, method="POST")
     (event,) = at.frame('{"e":"listenKeyExpired","E":1,"listenKey":"abc"}', NOW)
     assert statuses([event]) == [(StatusKind.DISCONNECTED, 0.0)]
     assert at.subscriptions(NOW) == ()
 
 
-def test_a_refusal_is_never_passed_over() -> None:
-    (event,) = told(feed(), ACCOUNT, {"code": -2015, "msg": "Invalid API-key"})
+def test_a_refusal_is_never_ignored() -> None:
+    (event,) = events_of(feed(), ACCOUNT, {"code": -2015, "msg": "Invalid API-key"})
     assert isinstance(event, Undecodable)
     assert "-2015" in event.reason
 
@@ -484,22 +486,22 @@ def test_a_refusal_is_never_passed_over() -> None:
 def test_an_account_that_was_answered_before_the_last_fill_gives_back_no_margin(fee: str, named: bool) -> None:
     """It is asked for after the first of three fills, and answered after the second (or before the first)."""
     at, ms = feed(), NOW // 1000
-    told(at, ACCOUNT, {"assets": [asset(availableBalance="1000", updateTime=ms)], "positions": []})
+    events_of(at, ACCOUNT, {"assets": [asset(availableBalance="1000", updateTime=ms)], "positions": []})
     at.frame(json.dumps({"e": "ACCOUNT_CONFIG_UPDATE", "E": ms, "T": ms, "ac": {"s": "SOLUSDT", "l": 10}}), NOW)
     at.frame(update([{"a": "USDT", "wb": "1000"}], [moved(amount="20")], ms + 40), NOW)
     wallet = str(1000 - int(fee))
     at.frame(update([{"a": "USDT", "wb": wallet}], [moved(amount="40")], ms + 60), NOW)
     old = asset(availableBalance="700" if named else "1000", positionInitialMargin="300", updateTime=ms + 40)
     rows = [row("SOLUSDT", "20", notional="3000", initialMargin="300", updateTime=ms + 40)] if named else []
-    found = told(at, f"{ACCOUNT}?timestamp={ms + 45}", {"assets": [old], "positions": rows})
+    found = events_of(at, f"{ACCOUNT}?timestamp={ms + 45}", {"assets": [old], "positions": rows})
     assert balances(found)["USDT"].free == 400 - int(fee)
     events = list(at.frame(update([{"a": "USDT", "wb": wallet}], [moved(amount="41")], ms + 300), NOW))
     assert balances(events)["USDT"].free == 385 - int(fee)
 
 
-def test_an_account_that_was_asked_for_later_counts_whatever_its_rows_say() -> None:
+def test_an_account_that_was_requested_later_counts_whatever_its_rows_contain() -> None:
     at, ms = feed(), NOW // 1000
     at.frame(update([{"a": "USDT", "wb": "1000"}], [moved(amount="20")], ms), NOW)
     rows = [asset(wallet="900", availableBalance="800", updateTime=ms - 5)]
-    found = told(at, f"{ACCOUNT}?timestamp={ms + 31_000}", {"assets": rows, "positions": []})
+    found = events_of(at, f"{ACCOUNT}?timestamp={ms + 31_000}", {"assets": rows, "positions": []})
     assert (balances(found)["USDT"].total, balances(found)["USDT"].free) == (D(900), D(800))
