@@ -16,12 +16,12 @@ class Alarms:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._told: set[str] = set()
+        self._published: set[str] = set()
 
     def new(self, orders: Iterable[Order], now: Microseconds) -> Iterator[OrderEvent]:
         """Of the orders that there are, those that have come beyond the bound since the last time."""
         beyond = {one.id: (one, why) for one in orders if (why := naked_fault((one,), self._limits, now))}
-        for name in beyond.keys() - self._told:
+        for name in beyond.keys() - self._published:
             order, why = beyond[name]
             yield order_event(order, now, f"alarm: {why}")
-        self._told = set(beyond)
+        self._published = set(beyond)

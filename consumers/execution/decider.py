@@ -156,8 +156,8 @@ class Decider:
     def _decide_legs(self, command: OrderCommand, prospects: Sequence[Prospect], limits: Limits) -> Routed:
         if len(prospects) < len(command.legs):
             known = {(one.instrument.exchange, one.instrument.symbol) for one in prospects}
-            gone = [one for one in command.legs if (one.exchange, one.symbol) not in known]
-            return refused(command, f"symbol: nothing trades {gone[0].symbol!r} on {gone[0].exchange}", wall())
+            unlisted = [one for one in command.legs if (one.exchange, one.symbol) not in known]
+            return refused(command, f"symbol: nothing trades {unlisted[0].symbol!r} on {unlisted[0].exchange}", wall())
         if command.kind is CommandKind.REBALANCE:
             return decide_rebalance(command, prospects, limits, wall())
         return decide_pair(command, prospects, self._references(prospects), limits, wall())

@@ -99,7 +99,7 @@ class Executor:
     def _restore(self, kept: Saved, missing: list[Published]) -> None:
         runner = self._runners.restore(kept.order, missing)
         if halt := self.decisions.halt_of(kept.order):
-            runner.tell(CancelRequested(halt))
+            runner.enqueue(CancelRequested(halt))
 
     async def revoked(self, reader: Reader, partitions: set[TopicPartition]) -> None:
         """Let pending requests end, commit, and forget the partitions."""

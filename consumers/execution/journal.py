@@ -169,10 +169,10 @@ class Journal:
         """Where an order is kept; None for one that nobody has taken."""
         return self._partitions.get(order_id)
 
-    def order_of(self, told: OrderReport | Fill) -> str:
+    def order_of(self, report: OrderReport | Fill) -> str:
         """Our id of the order that a report or a fill is about; "" where it is nobody's."""
-        ours = self._by_id.get((told.exchange, told.client_order_id))
-        theirs = (self._by_id.get((told.exchange, name, told.exchange_order_id)) for name in names_of(told))
+        ours = self._by_id.get((report.exchange, report.client_order_id))
+        theirs = (self._by_id.get((report.exchange, name, report.exchange_order_id)) for name in names_of(report))
         return ours or next(filter(None, theirs), "")
 
     def last(self, order_id: str) -> Saved | None:
@@ -206,23 +206,23 @@ class Journal:
         place = await self._publisher.write(JOURNAL, entry, partition=partition)
         self._ours[partition] = place.offset
         await self._read_past(partition, place.offset)
-        self._look(partition)
+        self._check_claim(partition)
 
     def release(self, partition: int) -> None:
         self._ours.pop(partition, None)
 
     async def write(self, partition: int, kept: Saved, *, done: bool = False) -> None:
         """Write a step, and look: when this returns, the step is in the log and counts. Raises Fenced."""
-        self._look(partition)
+        self._check_claim(partition)
         await self._append(partition, kept.order.id, DONE if done else OPEN, encoded(kept))
-        self._look(partition)
+        self._check_claim(partition)
 
     async def forestall(self, partition: int, order_id: str, why: str) -> None:
         """Remember a cancel that came before its order, at once and across restarts. Raises Fenced."""
-        self._look(partition)
+        self._check_claim(partition)
         self._remember(order_id, wall(), why)
         await self._append(partition, order_id, FORESTALLED, why.encode())
-        self._look(partition)
+        self._check_claim(partition)
 
     async def _append(self, partition: int, order_id: str, kind: str, body: bytes) -> None:
         generation = self._ours.get(partition, -1)
@@ -238,16 +238,16 @@ class Journal:
             self._moved[partition].clear()
             await self._moved[partition].wait()
 
-    def _look(self, partition: int) -> None:
+    def _check_claim(self, partition: int) -> None:
         ours = self._ours.get(partition)
         if ours is None or self._claims.get(partition) != ours:
             raise Fenced(f"partition {partition} of {JOURNAL.name} is another executor's")
 
 
-def names_of(told: OrderReport | Fill) -> tuple[str, ...]:
+def names_of(report: OrderReport | Fill) -> tuple[str, ...]:
     """What its instrument is called: our symbol, and the exchange's own name, which is all that an unlisted one has."""
-    own = (told.name,) if isinstance(told, Fill) and told.name else ()
-    return (told.symbol, *own)
+    own = (report.name,) if isinstance(report, Fill) and report.name else ()
+    return (report.symbol, *own)
 
 
 def encoded(kept: Saved) -> bytes:

@@ -23,35 +23,35 @@ class Leverages:
 
     def __init__(self, gateway: Gateway, views: Views) -> None:
         self._gateway, self._views = gateway, views
-        self._asked: dict[tuple[str, str], int] = {}
-        self._asking: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._set: dict[tuple[str, str], int] = {}
+        self._pending: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def ensure(self, legs: Iterable[Leg]) -> None:
         """Called before an order is sent, for the legs that open a position. Returns after ``WITHIN`` at most: a later
         answer counts for the next order. A leverage that the exchange does not offer is logged: its maximum is lower.
         """
         opened = {(leg.instrument.exchange, leg.instrument.symbol): leg.instrument for leg in legs if not leg.reduces}
-        asking = [self._ask_once(one, leverage) for one in opened.values() if (leverage := self._missing(one))]
-        if asking:  # without requests there must be no await between an order's decision and its journal
-            done, _ = await asyncio.wait(asking, timeout=WITHIN)
+        pending = [self._request_once(one, leverage) for one in opened.values() if (leverage := self._missing(one))]
+        if pending:  # without requests there must be no await between an order's decision and its journal
+            done, _ = await asyncio.wait(pending, timeout=WITHIN)
             for one in done:
                 one.result()
 
     def _missing(self, instrument: Instrument) -> int:
         """The leverage that is configured and was not set yet; 0 for none."""
         leverage = int(self._views.limits(instrument.exchange).get("leverage", 0.0))
-        is_set = self._asked.get((instrument.exchange, instrument.symbol)) == leverage
+        is_set = self._set.get((instrument.exchange, instrument.symbol)) == leverage
         return 0 if is_set or instrument.kind is not InstrumentKind.PERPETUAL else leverage
 
-    def _ask_once(self, instrument: Instrument, leverage: int) -> asyncio.Task[None]:
+    def _request_once(self, instrument: Instrument, leverage: int) -> asyncio.Task[None]:
         """The pending request for an instrument: that of another order, or a new one."""
         name = (instrument.exchange, instrument.symbol)
-        if name not in self._asking:
-            task = self._asking[name] = asyncio.create_task(self._ask(instrument, leverage))
-            task.add_done_callback(lambda _: self._asking.pop(name))
-        return self._asking[name]
+        if name not in self._pending:
+            task = self._pending[name] = asyncio.create_task(self._request(instrument, leverage))
+            task.add_done_callback(lambda _: self._pending.pop(name))
+        return self._pending[name]
 
-    async def _ask(self, instrument: Instrument, leverage: int) -> None:
+    async def _request(self, instrument: Instrument, leverage: int) -> None:
         name = (instrument.exchange, instrument.symbol)
         try:
             answer = await self._gateway.call(
@@ -60,6 +60,6 @@ class Leverages:
         except NeuroFluxError as error:  # requested again with the next order
             log.warning("%s %s: leverage %d was not set: %s", *name, leverage, error)
             return
-        self._asked[name] = leverage
+        self._set[name] = leverage
         if why := self._gateway.order_client(instrument.exchange).refusal(answer):
             log.warning("%s %s: leverage %d was refused: %s", *name, leverage, why)

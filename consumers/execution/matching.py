@@ -8,7 +8,7 @@ from consumers.execution.journal import Journal, names_of
 from consumers.execution.orders import Orders
 from consumers.execution.partitions import Partitions, Tasks
 from consumers.execution.runners import Runners
-from consumers.execution.unmatched import Strays
+from consumers.execution.unmatched import Unmatched
 from neuroflux.domain import Fill, OrderReport
 from neuroflux.engine.orders.inputs import FillSeen, OrderInput, Reported
 from neuroflux.engine.orders.machine import step
@@ -26,15 +26,15 @@ class Matching:
     ) -> None:
         self._journal, self._partitions, self._tasks = journal, partitions, tasks
         self._orders, self._runners = orders, runners
-        self._strays = Strays(self._match, self._may_be_ours)
+        self._unmatched = Unmatched(self._match, self._may_be_ours)
 
     def take(self, report: OrderReport | Fill) -> None:
         """Deliver a report or a fill; one that matches no order is tried again for a while."""
-        self._strays.take(report, wall())
+        self._unmatched.take(report, wall())
 
     def others(self) -> list[Fill]:
         """Fills that belong to none of our orders, each once."""
-        return self._strays.others(wall())
+        return self._unmatched.others(wall())
 
     def _match(self, report: OrderReport | Fill) -> bool:
         order_id = self._journal.order_of(report)
@@ -54,7 +54,7 @@ class Matching:
         elif runner.closed:
             self._tasks.spawn(self._deliver_later(order_id, report), runner.order.source.partition)
         else:
-            runner.tell(input_of(runner.order, report))
+            runner.enqueue(input_of(runner.order, report))
 
     async def _deliver_later(self, order_id: str, report: OrderReport | Fill) -> None:
         """Deliver once the order has been set aside."""
@@ -75,7 +75,7 @@ class Matching:
         if changes:
             revived = self._runners.follow(last.order)
             revived.is_journalled = True
-            revived.tell(late)
+            revived.enqueue(late)
 
 
 def unidentified(order: Order) -> set[tuple[str, str]]:

@@ -20,13 +20,13 @@ def is_due(control: ControlCommand) -> bool:
     return wall() - control.issued_at < LIFE
 
 
-async def probe(gateway: Gateway, control: ControlCommand, tell: Callable[[ExchangeStatus], None]) -> None:
+async def probe(gateway: Gateway, control: ControlCommand, publish: Callable[[ExchangeStatus], None]) -> None:
     """Make the call; ``detail`` of what is told is the request's id, and behind it why it failed, if it did."""
     started = time.monotonic()
     why = await _fault(gateway, control.account)
     milliseconds = (time.monotonic() - started) * 1e3
     detail = f"{control.why} {why}".strip()
-    tell(ExchangeStatus(control.account, CHANNEL, StatusKind.PROBED, milliseconds, detail, wall()))
+    publish(ExchangeStatus(control.account, CHANNEL, StatusKind.PROBED, milliseconds, detail, wall()))
 
 
 async def _fault(gateway: Gateway, exchange: str) -> str:

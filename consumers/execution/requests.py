@@ -111,14 +111,14 @@ class Requests:
         await self._answered(client_order_id, Operation.PLACE, outcome, requested_at)
 
     async def _placed(self, exchange: str, request: Request) -> Outcome:
-        gateway, asked = self._gateway, time.monotonic()
+        gateway, started = self._gateway, time.monotonic()
         try:
             answer = await gateway.place(exchange, request)
         except Unsent as error:
             return Throttled(UNSENT_RETRY, str(error))
         except Unreachable as error:
             return InDoubt(str(error))
-        return await self._read(exchange, answer, asked)
+        return await self._read(exchange, answer, started)
 
     async def _without_fills(
         self, instrument: Instrument, client_order_id: str, outcome: NotThere, requested_at: int
@@ -146,14 +146,14 @@ class Requests:
         return await self._outcome(instrument, lambda d, now: build(d, now, known))
 
     async def _outcome(self, instrument: Instrument, build: Callable[[OrderClient, int], Request]) -> Outcome:
-        asked = time.monotonic()
+        started = time.monotonic()
         try:
             answer = await self._gateway.call(instrument.exchange, build)
         except Unreachable as error:
             return InDoubt(str(error))
-        return await self._read(instrument.exchange, answer, asked)
+        return await self._read(instrument.exchange, answer, started)
 
-    async def _read(self, exchange: str, answer: Answer, asked: float) -> Outcome:
+    async def _read(self, exchange: str, answer: Answer, started: float) -> Outcome:
         gateway = self._gateway
         outcome = gateway.order_client(exchange).outcome(answer)
         match outcome:
@@ -162,7 +162,7 @@ class Requests:
             case Throttled(retry_after, reason, orders_only=False):
                 gateway.hold(exchange, retry_after, reason)
             case Reject(is_untimely=untimely):  # a clock that is off is one reason
-                await gateway.measure(exchange, asked if untimely else None)
+                await gateway.measure(exchange, started if untimely else None)
         return outcome
 
     async def _answered(self, client_order_id: str, operation: Operation, outcome: Outcome, requested_at: int) -> None:

@@ -85,7 +85,7 @@ class Runner:
         self._shell = shell
         self.closed = False
         """Set when nothing that is told is taken any more."""
-        self.gone = asyncio.Event()
+        self.stopped = asyncio.Event()
         """Set when nobody follows the order any more: ended, or set aside."""
         self._inbox: asyncio.Queue[tuple[OrderInput, asyncio.Event]] = asyncio.Queue(INBOX)
         self._effects = effects
@@ -99,17 +99,17 @@ class Runner:
 
     # ── from outside ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def tell(self, happening: OrderInput) -> None:
+    def enqueue(self, given: OrderInput) -> None:
         """Bring news. When too much waits already it is passed over: what an exchange knows is asked for again."""
         try:
-            self._inbox.put_nowait((happening, asyncio.Event()))
+            self._inbox.put_nowait((given, asyncio.Event()))
         except asyncio.QueueFull:
             log.warning("order %s: too much at once, will ask again", self.order.id)
 
-    async def settle(self, happening: OrderInput) -> bool:
+    async def settle(self, given: OrderInput) -> bool:
         """Bring a wish, and return when it is in the journal and done; False where the order was set aside first."""
         performed = asyncio.Event()
-        await self._inbox.put((happening, performed))
+        await self._inbox.put((given, performed))
         if self.failure is None:
             await performed.wait()
         return self.failure is None
@@ -148,7 +148,7 @@ class Runner:
             if why := self._shell.decisions.given_up(self.order, leg):
                 if turn := self._turns.get(leg):
                     turn.cancel()
-                self.tell(GivenUp(leg, why))
+                self.enqueue(GivenUp(leg, why))
 
     async def at_rest(self) -> None:
         """Wait until the requests under way have been answered, and the answers are in the journal."""
@@ -168,8 +168,8 @@ class Runner:
             await self._perform(self._effects)
             while not self.closed:
                 while not (self.order.state.final and self.idle):
-                    news, self._performing = await self._news()
-                    await self._perform(self._advance(news))
+                    inputs, self._performing = await self._next_inputs()
+                    await self._perform(self._advance(inputs))
                     if not self._performing:
                         await self._note_published()
                     for each in self._performing:
@@ -183,22 +183,22 @@ class Runner:
 
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _news(self) -> tuple[list[OrderInput], list[asyncio.Event]]:
+    async def _next_inputs(self) -> tuple[list[OrderInput], list[asyncio.Event]]:
         """What has come; or that time has passed."""
         wake = wake_at(self.order)
         try:
             async with asyncio.timeout(None if wake is None else max(0.0, (wake - wall()) / 1e6)):
-                news = [await self._inbox.get()]
+                inputs = [await self._inbox.get()]
         except TimeoutError:
             return [Ticked()], []
         while not self._inbox.empty():
-            news.append(self._inbox.get_nowait())
-        return [happening for happening, _ in news], [performed for _, performed in news]
+            inputs.append(self._inbox.get_nowait())
+        return [given for given, _ in inputs], [performed for _, performed in inputs]
 
-    def _advance(self, news: list[OrderInput]) -> tuple[Effect, ...]:
+    def _advance(self, inputs: list[OrderInput]) -> tuple[Effect, ...]:
         effects: list[Effect] = []
-        for happening in news:
-            taken = step(self.order, happening, wall())
+        for given in inputs:
+            taken = step(self.order, given, wall())
             self.order = taken.order
             effects += taken.effects
         return tuple(effects)
@@ -232,7 +232,7 @@ class Runner:
                 continue
             performed += self._advance(self._halted())
             exchange = self.order.legs[effect.leg].instrument.exchange
-            if not self._waits(effect.leg):
+            if not self._is_unsent(effect.leg):
                 continue
             if why := self._shell.decisions.given_up(self.order, effect.leg):
                 performed += self._advance([GivenUp(effect.leg, why)])
@@ -247,7 +247,7 @@ class Runner:
         halt = "" if self.order.cancel_asked else self._shell.decisions.halt_of(self.order)
         return [CancelRequested(halt)] if halt else []
 
-    def _waits(self, leg: int) -> bool:
+    def _is_unsent(self, leg: int) -> bool:
         """Whether a leg is still to be sent."""
         last = self.order.last_of(leg)
         return last is not None and last.phase is Phase.ROUTED
@@ -286,18 +286,18 @@ class Runner:
             await self._shell.journal.write(self.order.source.partition, saved(self.order, [], wall()))
             self._outbox_journalled = False
 
-    async def put(self, happening: OrderInput) -> None:
-        await self._inbox.put((happening, asyncio.Event()))
+    async def put(self, given: OrderInput) -> None:
+        await self._inbox.put((given, asyncio.Event()))
 
     async def _publish(self) -> None:
         """Publish in order, all acknowledged, so that the next entry of the journal need not hold them any more."""
         if self._unpublished:
             await self._shell.publisher.write_all([(_topic(one), one) for one in self._unpublished])
             for one in self._unpublished:
-                self._sound(one)
+                self._publish_fault(one)
             self._unpublished = []
 
-    def _sound(self, record: Published) -> None:
+    def _publish_fault(self, record: Published) -> None:
         """What a person has to look at on an exchange is a status of that exchange too."""
         if isinstance(record, OrderEvent) and record.exchange and record.reason.startswith("fault: "):
             text = f"order {record.order_id}: {record.reason}"
@@ -308,7 +308,7 @@ class Runner:
         """Take up an order from the journal; ``missing`` are records that were never published before the crash."""
         self._unpublished = missing
         self._was_journalled()
-        self.tell(Restored())
+        self.enqueue(Restored())
 
     def _was_journalled(self) -> None:
         self.is_journalled = True
@@ -326,7 +326,7 @@ class Runner:
         if not task.cancelled() and task.exception() is not None:
             log.error("order %s: a request failed", self.order.id, exc_info=task.exception())
         if self.order.state.final and self.idle:
-            self.tell(Ticked())  # it was waited for, and brought no news
+            self.enqueue(Ticked())  # it was waited for, and brought no news
 
     def _begin(self, effect: Effect) -> None:
         match effect:
@@ -337,9 +337,9 @@ class Runner:
             case RequestDecision():
                 self._start(self._redecide())
             case RequestHedge():
-                self.tell(self._shell.decisions.hedge(self.order))
+                self.enqueue(self._shell.decisions.hedge(self.order))
             case RequestReroute():
-                self.tell(self._shell.decisions.reroute(self.order))
+                self.enqueue(self._shell.decisions.reroute(self.order))
             case Cancel(instrument, client_order_id):
                 self._start(self._requests.cancel(instrument, client_order_id))
 

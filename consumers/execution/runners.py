@@ -50,7 +50,7 @@ class Runners:
     async def follower(self, order_id: str) -> Runner | None:
         """The runner of an order, None if it has none; waits while the order is being set aside."""
         while (runner := self._orders.runners.get(order_id)) is not None and runner.closed:
-            await runner.gone.wait()
+            await runner.stopped.wait()
         return runner
 
     async def _until_ended(self, runner: Runner) -> None:
@@ -63,7 +63,7 @@ class Runners:
             await self._set_aside(runner, error)
         finally:
             del self._orders.runners[runner.order.id]
-            runner.gone.set()
+            runner.stopped.set()
             if runner.is_journalled:
                 self._orders.ended.append((wall(), runner.order))
 
@@ -100,7 +100,7 @@ class Runners:
             try:
                 runner.reconsider()
                 if abandoned := self._shell.decisions.abandoned(runner.order):
-                    runner.tell(abandoned)
+                    runner.enqueue(abandoned)
             except Exception:  # concerns this order alone
                 log.exception("order %s can't be looked after", runner.order.id)
 

@@ -35,7 +35,7 @@ COMMIT_SECONDS = 0.5
 MODES_WITHIN: Microseconds = 3_600_000_000
 """How far back an account's mode is looked for: the account stage says it at its start and as it reconciles."""
 
-Danger = asyncio.Future[None]
+Background = asyncio.Future[None]
 
 
 async def main(settings: Settings) -> None:
@@ -57,7 +57,7 @@ async def main(settings: Settings) -> None:
                 await executor.close()
 
 
-async def _open(settings: Settings, codec: Codec, opened: AsyncExitStack) -> tuple[Executor, list[Danger]]:
+async def _open(settings: Settings, codec: Codec, opened: AsyncExitStack) -> tuple[Executor, list[Background]]:
     """Everything that must be known before the first command: journal, accounts, instruments, halts, books."""
     publisher = await opened.enter_async_context(Publisher(settings, codec, client_id=GROUP))
     history = await opened.enter_async_context(Reader(settings, codec, (JOURNAL,), start="beginning"))
@@ -130,7 +130,7 @@ async def _tend(reader: Reader, executor: Executor) -> None:
         await executor.tend()
 
 
-def _follower(opened: AsyncExitStack, work: Coroutine[Any, Any, None]) -> Danger:
+def _follower(opened: AsyncExitStack, work: Coroutine[Any, Any, None]) -> Background:
     """Run beside everything else until the stage is left."""
     task = asyncio.create_task(work)
 
@@ -142,12 +142,12 @@ def _follower(opened: AsyncExitStack, work: Coroutine[Any, Any, None]) -> Danger
     return task
 
 
-async def _unless_failed(work: Coroutine[Any, Any, None], *dangers: Danger) -> None:
+async def _unless_failed(work: Coroutine[Any, Any, None], *background: Background) -> None:
     """Do the work; raises what any of the others fails with, as soon as it does."""
     task = asyncio.create_task(work)
     try:
-        await asyncio.wait({task, *dangers}, return_when=asyncio.FIRST_COMPLETED)
-        for one in (*dangers, task):
+        await asyncio.wait({task, *background}, return_when=asyncio.FIRST_COMPLETED)
+        for one in (*background, task):
             if one.done():
                 one.result()
     finally:

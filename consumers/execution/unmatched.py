@@ -1,4 +1,4 @@
-"""News of orders that no journal knows: kept for a moment, because ours may come first, then told as another's."""
+"""Reports and fills that match no order yet: kept for a while, since ours may arrive early, then counted as others'."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ KEPT = 10_000
 REMEMBERED = 100_000
 
 
-class Strays:
-    """``match`` hands news to the order it belongs to, and says whether there is one.
+class Unmatched:
+    """``match`` delivers a report to its order, and returns whether there is one.
 
-    ``awaited`` says whether it may yet be ours: an order is there of which the exchange's own id is not known, because
-    its answer was lost and it is still asked after.
+    ``may_be_ours`` returns whether a report may still be ours: the exchange's id of one of our orders is unknown, since
+    its answer was lost and it is still being queried.
     """
 
     def __init__(
-        self, match: Callable[[OrderReport | Fill], bool], awaited: Callable[[OrderReport | Fill], bool]
+        self, match: Callable[[OrderReport | Fill], bool], may_be_ours: Callable[[OrderReport | Fill], bool]
     ) -> None:
-        self._match, self._awaited = match, awaited
+        self._match, self._may_be_ours = match, may_be_ours
         self._waiting: deque[tuple[Microseconds, OrderReport | Fill]] = deque(maxlen=KEPT)
-        self._told: OrderedDict[tuple[str, str, str, Side], None] = OrderedDict()
+        self._returned: OrderedDict[tuple[str, str, str, Side], None] = OrderedDict()
 
-    def take(self, told: OrderReport | Fill, now: Microseconds) -> None:
-        if not self._match(told):
-            self._waiting.append((now, told))
+    def take(self, report: OrderReport | Fill, now: Microseconds) -> None:
+        if not self._match(report):
+            self._waiting.append((now, report))
 
     def others(self, now: Microseconds) -> list[Fill]:
-        """Fills that are nobody's of ours, each once."""
+        """Fills that belong to none of our orders, each once."""
         found: list[Fill] = []
         for _ in range(len(self._waiting)):
-            since, told = self._waiting.popleft()
-            if self._match(told):
+            since, report = self._waiting.popleft()
+            if self._match(report):
                 continue
-            if now - since < KEPT_FOR or self._awaited(told):
-                self._waiting.append((since, told))
-            elif isinstance(told, Fill) and self._first_time(told):
-                found.append(told)
+            if now - since < KEPT_FOR or self._may_be_ours(report):
+                self._waiting.append((since, report))
+            elif isinstance(report, Fill) and self._first_time(report):
+                found.append(report)
         return found
 
     def _first_time(self, fill: Fill) -> bool:
-        if fill.identity in self._told:
+        if fill.identity in self._returned:
             return False
-        self._told[fill.identity] = None
-        if len(self._told) > REMEMBERED:
-            self._told.popitem(last=False)
+        self._returned[fill.identity] = None
+        if len(self._returned) > REMEMBERED:
+            self._returned.popitem(last=False)
         return True

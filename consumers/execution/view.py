@@ -89,7 +89,7 @@ class Views(Known):
         elif fault:
             self._ignored(entry, fault)
         elif entry.topic is CONTROL:
-            self._obey(entry.record, entry.timestamp)
+            self._pass_on(entry.record, entry.timestamp)
 
     def _take_own(self, entry: Entry) -> None:
         match entry.record:
@@ -112,7 +112,7 @@ class Views(Known):
         if entry.topic is CONTROL or (entry.topic is FAILOVER and not entry.error):
             self.on_malformed(entry, reason)
 
-    def _obey(self, control: ControlCommand, timestamp: Microseconds) -> None:
+    def _pass_on(self, control: ControlCommand, timestamp: Microseconds) -> None:
         """Pass on a valid command that the state already contains."""
         if control.kind is ControlKind.HALT:
             self.on_halt(control.account, control.why[:MAX_WHY])

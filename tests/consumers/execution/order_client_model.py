@@ -165,7 +165,7 @@ class FakeGateway:
 
     def __init__(self) -> None:
         self.placed: list[Placement] = []
-        self.asked: list[Request] = []
+        self.requests: list[Request] = []
         self.answers: dict[str, Callable[[str], Outcome]] = {}
         self._order_client = FakeOrderClient()
         self.outcomes: dict[int, Outcome] = {}
@@ -186,11 +186,11 @@ class FakeGateway:
 
     async def call(self, exchange: str, build: Callable[[OrderClient, int], Request]) -> Answer:
         request = build(cast(OrderClient, self._order_client), 0)
-        self.asked.append(request)
+        self.requests.append(request)
         return Answer(request, 200, b"")
 
     async def place(self, exchange: str, request: Request) -> Answer:
-        self.asked.append(request)
+        self.requests.append(request)
         return Answer(request, 200, b"")
 
     def now(self, exchange: str) -> int:

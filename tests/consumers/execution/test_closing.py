@@ -99,7 +99,7 @@ async def test_an_order_under_way_leaves_what_it_does_not_hold_at_whatever_lever
         futures(stage, "0", free="100")
         limits = {"leverage": leverage, bound: leverage}
         stage.show(CONTROL, ControlCommand(kind=ControlKind.LIMITS, account="binance", limits=limits))
-        stage.leverages._asked[("binance", PERPETUAL.symbol)] = int(leverage)
+        stage.leverages._set[("binance", PERPETUAL.symbol)] = int(leverage)
         stage.gate.answers["POST"] = stage.gate.answers["GET"] = working
         resting = {"type": OrderType.LIMIT, "price": Decimal(100)}
         await stage.take(order(Side.BUY, str(leverage - 0.1), **resting))
@@ -161,14 +161,14 @@ async def test_no_limit_keeps_a_position_from_being_closed(limit: str) -> None:
 async def test_what_was_bought_counts_to_the_position_before_anybody_tells_it(kind: str, known: bool) -> None:
     """Each order is worth some 100 USD, and the position may be worth 150."""
 
-    def tell(quantity: str) -> None:
+    def show_quantity(quantity: str) -> None:
         spot, zero = Decimal(quantity if kind == "spot" else 0), Decimal(0)
         stage.show(BALANCES, Balance("binance", "NFX", spot, zero, zero, spot, now()))
         hold(stage, quantity if kind == "perpetual" else "0")
 
     async with bench() as stage:
         futures(stage, "0", free="10000")
-        tell("0")
+        show_quantity("0")
         if not known:
             stage.views.balances.pop(("binance", "NFX"))
             stage.views.positions.clear()
@@ -181,7 +181,7 @@ async def test_what_was_bought_counts_to_the_position_before_anybody_tells_it(ki
         margin(stage, "9900", now() + 1_000_000)
         await stage.take(place("second", market=market))
         assert (await stage.ends("second")).reason.startswith("position: it would reach 2")
-        tell("0")
+        show_quantity("0")
         await stage.take(place("third", market=market))
         assert (await stage.ends("third")).state is OrderState.FILLED
 

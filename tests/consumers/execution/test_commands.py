@@ -92,9 +92,9 @@ def cancelled(named: str) -> Outcome:
 
 def fill_of(named: str) -> Fill:
     """All of a unit."""
-    told = filled(named)
-    assert isinstance(told, Ack)
-    return told.fills[0]
+    outcome = filled(named)
+    assert isinstance(outcome, Ack)
+    return outcome.fills[0]
 
 
 def raising(error: Exception) -> Any:
@@ -130,7 +130,7 @@ async def test_a_command_whose_records_kafka_does_not_take() -> None:
         await stage.take(place("odd"))
         assert (await stage.ends("odd")).reason.startswith("fault: TooLarge")
         assert len(stage.log.letters) == 1
-        assert not stage.gate.asked
+        assert not stage.gate.requests
         stage.log.most_in_journal = 1_000_000
         await stage.take(place("good"))
         assert (await stage.ends("good")).state is OrderState.FILLED
@@ -142,13 +142,13 @@ async def test_an_order_that_raises_on_its_way_is_cancelled_and_said_and_the_oth
     async with bench() as stage:
         stage.gate.answers |= {"POST": working, "DELETE": working, "GET": working}
         await stage.take(place("odd", type=OrderType.LIMIT, price=Decimal(90)))
-        await until(lambda: any(r.path == "odd/0/0" for r in stage.gate.asked))
+        await until(lambda: any(r.path == "odd/0/0" for r in stage.gate.requests))
         runner = stage.executor.orders.runners["odd"]
         with monkeypatch.context() as patch:
             patch.setattr("consumers.execution.runner.step", raising(UsageError("no room")))
             await runner.settle(CancelRequested("now"))
         await until(lambda: "odd" not in stage.executor.orders.runners)
-        assert [r.method for r in stage.gate.asked if r.path == "odd/0/0"][-1] == "DELETE"
+        assert [r.method for r in stage.gate.requests if r.path == "odd/0/0"][-1] == "DELETE"
         assert stage.log.events("odd")[-1].reason.startswith("fault: UsageError")
         assert len(stage.log.letters) == 1
         stage.gate.answers["POST"] = filled
@@ -157,7 +157,7 @@ async def test_an_order_that_raises_on_its_way_is_cancelled_and_said_and_the_oth
 
 
 class Slow(Gate):
-    """Answers a cancel when it may; until then ``asked`` says that one is under way."""
+    """Answers a cancel when it may; until then ``requests`` says that one is under way."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -187,7 +187,7 @@ async def set_aside(
             if by_a_cancel:
                 await stage.begin(cancel("odd"))
             else:
-                runner.tell(Ticked())
+                runner.enqueue(Ticked())
             await gate.cancelling.wait()
         yield stage, runner
 

@@ -81,10 +81,10 @@ def all_of(one: Placement) -> Outcome:
     named, where = one.client_order_id, (one.instrument.exchange, one.instrument.symbol)
     ids, amounts = (named, f"x{named}"), (one.price, one.quantity)
     fill = Fill("", *where, *ids, f"t{named}", one.side, *amounts, Decimal(0), "USDC", Liquidity.TAKER, now())
-    told = OrderReport(
+    reported = OrderReport(
         *where, *ids, one.side, OrderType.LIMIT, *amounts, one.quantity, one.price, OrderState.FILLED, "", now()
     )
-    return Ack(told, (fill,))
+    return Ack(reported, (fill,))
 
 
 def show(stage: Bench, one: Instrument, bid: float = 99.9, free: str = "10000") -> None:

@@ -93,10 +93,10 @@ class FakeBinance:
     def __init__(self) -> None:
         self.orders: dict[str, dict[str, Any]] = {}
         self.placed: list[str] = []
-        self.asked: list[str] = []
+        self.queried: list[str] = []
         self.rests: Callable[[dict[str, str]], bool] = lambda given: self.resting
         self.resting = False
-        self.tells_fills = True
+        self.reports_fills = True
         self.before: Callable[[str], Any] = lambda name: None
         self.after: Callable[[str], Any] = lambda name: None
 
@@ -141,7 +141,7 @@ class FakeBinance:
         late: web.StreamResponse | None = await _awaited(self.after(name))
         if late is not None:
             return late
-        return web.json_response({**order, "fills": self._fills(order) if self.tells_fills else []})
+        return web.json_response({**order, "fills": self._fills(order) if self.reports_fills else []})
 
     def _fills(self, order: dict[str, Any]) -> list[dict[str, Any]]:
         if order["executedQty"] == "0":
@@ -151,7 +151,7 @@ class FakeBinance:
 
     async def query(self, request: web.Request) -> web.Response:
         name = request.query["origClientOrderId"]
-        self.asked.append(name)
+        self.queried.append(name)
         if name not in self.orders:
             return web.json_response({"code": -2013, "msg": "Order does not exist."}, status=400)
         return web.json_response(self.orders[name])
@@ -315,8 +315,8 @@ async def test_a_market_order_is_filled_and_everything_is_told(world: World) -> 
     assert (end.state, end.filled_quantity, end.average_price) == (OrderState.FILLED, Decimal(1), Decimal(100))
     assert (end.exchange, end.symbol) == ("binance", "NFX/USDC")
     assert [fee.amount for fee in end.fees] == [Decimal("0.1")]
-    told = [event.state.value for event in world.events(order_id)]
-    assert told == ["received", "routed", "sending", "filled", "filled"]
+    states = [event.state.value for event in world.events(order_id)]
+    assert states == ["received", "routed", "sending", "filled", "filled"]
     (fill,) = await until(lambda: world.fills(order_id))
     assert (fill.order_id, fill.quantity) == (order_id, Decimal(1))
     (sent,) = world.exchange.orders.values()
@@ -414,9 +414,9 @@ async def test_a_command_that_nobody_took_for_an_hour_is_not_carried_out(world: 
     world.publisher.publish_raw(COMMANDS, old.order_id.encode(), raw, at=an_hour_ago)
     await world.send(fresh)
     async with executor(world):
-        told = re.match(r"late: it was sent (3,6\d\d\.\d) s ago", (await world.end(old.order_id)).reason)
-        assert told
-        assert 3_600 <= float(told[1].replace(",", "")) <= time.time() - an_hour_ago / 1_000 + 0.1, "rounded"
+        late = re.match(r"late: it was sent (3,6\d\d\.\d) s ago", (await world.end(old.order_id)).reason)
+        assert late
+        assert 3_600 <= float(late[1].replace(",", "")) <= time.time() - an_hour_ago / 1_000 + 0.1, "rounded"
         assert (await world.end(fresh.order_id)).state is OrderState.FILLED
     assert len(world.exchange.placed) == 1
 
@@ -496,7 +496,7 @@ async def test_a_halt_reaches_every_executor_also_one_that_comes_later(
 
 def dealt_out(messages: Sequence[str], *, among: int) -> bool:
     """Whether so many executors have claimed all partitions between them; claims before a rebalance may stand ahead."""
-    claims = [re.findall(r"\d+", told.partition("with")[0]) for told in messages if told.startswith("claimed")][-among:]
+    claims = [re.findall(r"\d+", text.partition("with")[0]) for text in messages if text.startswith("claimed")][-among:]
     every = [str(partition) for partition in range(COMMANDS.partitions)]
     return len(claims) == among and all(claims) and sorted(chain.from_iterable(claims)) == every
 
@@ -508,7 +508,7 @@ async def until_true(attempt: Callable[[], Any], seconds: float = 20) -> None:
 
 
 async def test_fills_come_from_the_private_stream_or_are_asked_for(world: World) -> None:
-    world.exchange.tells_fills = False
+    world.exchange.reports_fills = False
     async with executor(world):
         order_id = await world.order()
         end = await world.end(order_id)
@@ -539,7 +539,7 @@ async def test_an_order_whose_answer_never_comes_is_asked_after_and_not_sent_aga
         end = await world.end(order_id, 30)
     assert end.state is OrderState.FILLED
     assert len(world.exchange.placed) == 1
-    assert world.exchange.asked == world.exchange.placed
+    assert world.exchange.queried == world.exchange.placed
     assert OrderState.IN_DOUBT in {event.state for event in world.events(order_id)}
     assert len(await until(lambda: world.fills(order_id))) == 1
 
@@ -587,7 +587,7 @@ async def test_killed_between_intent_and_send(world: World) -> None:
     async with executor(world):
         end = await world.end(order_id, 60)
     assert end.state is OrderState.FILLED
-    assert world.exchange.asked[0] not in world.exchange.orders, "asked first, and then sent under another id"
+    assert world.exchange.queried[0] not in world.exchange.orders, "queried first, and then sent under another id"
     assert len(world.exchange.placed) == len(world.exchange.orders) == 1
     assert len(await until(lambda: world.fills(order_id))) == 1
 
@@ -624,6 +624,6 @@ async def test_killed_again_and_again_nothing_is_lost_or_sent_twice(world: World
         await until(partial(world.fills, order_id))  # another topic: it may be read a moment later
     for order_id in orders:
         assert len(world.fills(order_id)) == 1
-        told = [(e.state, e.client_order_id, e.event_time) for e in world.events(order_id)]
-        assert len(told) == len(set(told))
+        events = [(e.state, e.client_order_id, e.event_time) for e in world.events(order_id)]
+        assert len(events) == len(set(events))
         assert [e.state for e in world.events(order_id)].count(OrderState.RECEIVED) == 1

@@ -75,11 +75,15 @@ async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_asked_for_by
         cancelled.append(named)
         return unknown(named) if named == "nobody" else Ack(report("o/0/0", OrderState.CANCELLED))
 
-    def asked(named: str) -> Outcome:
+    def answered(named: str) -> Outcome:
         return unknown(named) if named == "nobody" else Ack(report("o/0/0", OrderState.CANCELLED))
 
     gate._order_client = Amended()
-    gate.answers = {"POST": lambda named: Ack(report(named, OrderState.ACKNOWLEDGED)), "DELETE": cancels, "GET": asked}
+    gate.answers = {
+        "POST": lambda named: Ack(report(named, OrderState.ACKNOWLEDGED)),
+        "DELETE": cancels,
+        "GET": answered,
+    }
     async with bench(gate=gate) as stage:
         await stage.take(place("o", type=OrderType.LIMIT, price=Decimal(90)))
         await stage.take(cancel("o"))

@@ -196,9 +196,9 @@ async def test_a_refusal_is_no_sign_that_requests_succeed(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("consumers.execution.gateway.SAMPLE_SECONDS", 0.0)
     async with gateway(limited) as (opened, statuses):
-        asked = kinds(statuses).count(StatusKind.LATENCY)
+        before = kinds(statuses).count(StatusKind.LATENCY)
         await opened.send("x", PLACE, 1.0)
-        assert kinds(statuses).count(StatusKind.LATENCY) == asked
+        assert kinds(statuses).count(StatusKind.LATENCY) == before
 
 
 async def test_usage_is_published_and_bounds_what_is_left() -> None:

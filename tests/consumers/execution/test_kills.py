@@ -105,8 +105,8 @@ async def check(world: World, orders: list[str], before: int) -> None:
     for order_id, fills in zip(orders, (1, 1, 0), strict=True):
         await until(partial(has_fills, world, order_id, fills))
         assert len(world.fills(order_id)) == fills
-        told = [(e.state, e.client_order_id, e.filled_quantity, e.event_time) for e in world.events(order_id)]
-        assert len(told) == len(set(told))
+        events = [(e.state, e.client_order_id, e.filled_quantity, e.event_time) for e in world.events(order_id)]
+        assert len(events) == len(set(events))
 
 
 async def test_killed_at_each_step_nothing_is_lost_or_sent_twice(world: World, tmp_path: Path) -> None:

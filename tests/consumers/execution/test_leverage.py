@@ -18,7 +18,7 @@ from tests.consumers.execution.order_client_model import Bench, FakeOrderClient,
 from tests.consumers.execution.test_closing import PERPETUAL, futures
 
 
-class Levered(FakeOrderClient):
+class LeverageClient(FakeOrderClient):
     def leverage(self, instrument: Instrument, leverage: int, now: int) -> Request:
         return Request("PUT", f"{instrument.symbol}/{leverage}")
 
@@ -26,17 +26,17 @@ class Levered(FakeOrderClient):
         return ""
 
 
-class Asked(Gate):
+class SlowLeverage(Gate):
     """Answers about the leverage when it may, or fails then."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._order_client = Levered()
+        self._order_client = LeverageClient()
         self.may_answer, self.fails = asyncio.Event(), False
 
     @property
-    def asks(self) -> list[str]:
-        return [one.path for one in self.asked if one.method == "PUT"]
+    def leverage_requests(self) -> list[str]:
+        return [one.path for one in self.requests if one.method == "PUT"]
 
     async def call(self, exchange: str, build: Callable[[OrderClient, int], Request]) -> Answer:
         answer = await super().call(exchange, build)
@@ -59,11 +59,11 @@ def order(order_id: str = "o", side: Side = Side.BUY) -> OrderCommand:
 
 @pytest.mark.parametrize("account", ["*", "binance"])
 async def test_what_is_halted_while_the_leverage_is_set_is_not_sent(account: str) -> None:
-    gate = Asked()
+    gate = SlowLeverage()
     async with bench(gate=gate) as stage:
         levered(stage)
         await stage.begin(order())
-        await until(lambda: gate.asks)
+        await until(lambda: gate.leverage_requests)
         stage.show(CONTROL, ControlCommand(account=account, kind=ControlKind.HALT, why="stop"))
         gate.may_answer.set()
         end = await stage.ends("o")
@@ -72,43 +72,43 @@ async def test_what_is_halted_while_the_leverage_is_set_is_not_sent(account: str
 
 @pytest.mark.parametrize("held", ["1", "3"])
 async def test_what_makes_a_position_smaller_does_not_wait_for_the_leverage(held: str) -> None:
-    gate = Asked()
+    gate = SlowLeverage()
     async with bench(gate=gate) as stage:
         levered(stage, held)
         await stage.take(order(side=Side.SELL))
-        assert (len(gate.placed), gate.asks) == (1, [])
+        assert (len(gate.placed), gate.leverage_requests) == (1, [])
 
 
 async def test_an_order_waits_for_the_leverage_for_a_bounded_time_and_the_request_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("consumers.execution.leverage.WITHIN", 0.01)
-    gate = Asked()
+    gate = SlowLeverage()
     async with bench(gate=gate) as stage:
         levered(stage)
         for number in range(3):
             await stage.take(order(f"o{number}"))
         assert len(gate.placed) == 3
-        assert gate.asks == ["NFX/USDC:USDC/10"], "one request serves all that wait for it"
+        assert gate.leverage_requests == ["NFX/USDC:USDC/10"], "one request serves all that wait for it"
         gate.may_answer.set()
         await asyncio.sleep(0)
         await stage.take(order("later"))
-        assert len(gate.asks) == 1
+        assert len(gate.leverage_requests) == 1
 
 
 async def test_a_leverage_that_was_not_set_is_asked_for_with_the_next_order() -> None:
-    gate = Asked()
+    gate = SlowLeverage()
     gate.fails = True
     gate.may_answer.set()
     async with bench(gate=gate) as stage:
         levered(stage)
         for number in range(2):
             await stage.take(order(f"o{number}"))
-        assert (len(gate.placed), len(gate.asks)) == (2, 2)
+        assert (len(gate.placed), len(gate.leverage_requests)) == (2, 2)
 
 
 async def test_an_order_that_is_decided_again_does_not_ask_again() -> None:
-    gate = Asked()
+    gate = SlowLeverage()
     gate.fails = True
     gate.may_answer.set()
     async with bench(gate=gate) as stage:
@@ -117,7 +117,7 @@ async def test_an_order_that_is_decided_again_does_not_ask_again() -> None:
         await stage.ends("o")
         again = await stage.executor.decisions.redecide(last(stage, "o"))
         assert [leg.instrument for leg in again.legs] == [PERPETUAL]
-        assert len(gate.asks) == 1
+        assert len(gate.leverage_requests) == 1
 
 
 def last(stage: Bench, order_id: str) -> Order:

@@ -30,13 +30,13 @@ def taken(views: Views, topic: Topic, record: Any, error: str = "") -> list[str]
     "limits", [{"leverage": NAN}, {"max_leverage": float("inf")}, {"leverage": -1.0}, {"weather": 1.0}, {HUGE: 1.0}]
 )
 def test_limits_that_are_none_change_nothing_and_are_named(limits: dict[str, float]) -> None:
-    views, told = Views(), list[Any]()
-    views.on_limits = told.append
+    views, accounts = Views(), list[Any]()
+    views.on_limits = accounts.append
     control = ControlCommand(kind=ControlKind.LIMITS, account="binance", limits=limits)
     (reason,) = taken(views, CONTROL, control)
     assert reason.startswith("limits: ")
     assert len(reason) < 200
-    assert (views.limits("binance"), told) == ({}, [])
+    assert (views.limits("binance"), accounts) == ({}, [])
 
 
 class Lines:

@@ -57,8 +57,8 @@ def without_fills(named: str) -> Outcome:
     return Ack(report(named, OrderState.FILLED, "1"))
 
 
-@pytest.mark.parametrize(("order_client", "asked"), [(Paged(), PAGES), (Endless(), 10)])
-async def test_every_page_is_read(order_client: Paged, asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("order_client", "most"), [(Paged(), PAGES), (Endless(), 10)])
+async def test_every_page_is_read(order_client: Paged, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "MAX_PAGES", 10)
     gate = Gate()
     gate._order_client, gate.answers["POST"] = order_client, without_fills
@@ -66,7 +66,7 @@ async def test_every_page_is_read(order_client: Paged, asked: int, monkeypatch: 
         await stage.take(place("o"))
         end = await stage.ends("o")
         assert (end.state, end.filled_quantity) == (OrderState.FILLED, Decimal(1))
-    assert len([one for one in gate.asked if one.path.startswith("/fills")]) <= asked
+    assert len([one for one in gate.requests if one.path.startswith("/fills")]) <= most
 
 
 async def test_an_order_is_done_when_its_last_request_brings_nothing() -> None:

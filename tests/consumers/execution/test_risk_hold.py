@@ -27,18 +27,18 @@ async def test_a_hold_of_new_risk_is_no_hold_and_a_cancel_is_sent_at_once() -> N
         received.append(f"{request.method} {request.raw_path}")
         return web.Response()
 
-    async with gateway(cancelled) as (opened, told):
+    async with gateway(cancelled) as (opened, statuses):
         opened.hold_risk("x", 30.0, "-1008: only what reduces")
         assert opened.held("x") == 0
         assert opened.risk_held("x") == pytest.approx(30.0, abs=1.0)
         async with asyncio.timeout(5):
             await opened.call("x", lambda client, now: CANCEL)
     assert received == [f"{CANCEL.method} {CANCEL.path}"]
-    limited = [(one.channel, one.detail) for one in told if one.kind is StatusKind.LIMITED]
+    limited = [(one.channel, one.detail) for one in statuses if one.kind is StatusKind.LIMITED]
     assert limited == [("orders", "-1008: only what reduces")]
 
 
-class Obedient(Gate):
+class Held(Gate):
     """Sends nothing while it is held; an order rests until its cancel is sent."""
 
     async def call(self, exchange: str, build: Callable[[OrderClient, int], Request]) -> Answer:
@@ -46,14 +46,14 @@ class Obedient(Gate):
         return await super().call(exchange, build)
 
     def until_cancelled(self, named: str) -> Outcome:
-        was_cancelled = "DELETE" in [one.method for one in self.asked if one.path == named]
+        was_cancelled = "DELETE" in [one.method for one in self.requests if one.path == named]
         return Ack(report(named, OrderState.CANCELLED if was_cancelled else OrderState.ACKNOWLEDGED))
 
 
 async def test_too_many_new_orders_hold_no_cancel_of_another_order() -> None:
     """The address limit of Hyperliquid counts new orders, and cancels by themselves: they waited with the orders."""
     refused = Throttled(30.0, "Too many cumulative requests sent", orders_only=True)
-    gate = Obedient()
+    gate = Held()
     async with bench(gate=gate) as stage:
         gate.answers["POST"] = lambda named: refused if named.startswith("late") else working(named)
         for method in ("DELETE", "GET"):
@@ -62,7 +62,7 @@ async def test_too_many_new_orders_hold_no_cancel_of_another_order() -> None:
         events = stage.log.records
         await until(lambda: OrderState.ACKNOWLEDGED in [one.state for topic, one in events if topic is EVENTS])
         await stage.take(place("late"))
-        await until(lambda: "late/0/0" in [one.path for one in gate.asked])
+        await until(lambda: "late/0/0" in [one.path for one in gate.requests])
         assert gate.hold_seconds == 0
         await stage.take(cancel("rests"))
         assert (await stage.ends("rests")).state is OrderState.CANCELLED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from consumers.execution.matching import input_of, unidentified
-from consumers.execution.unmatched import KEPT_FOR, Strays
+from consumers.execution.unmatched import KEPT_FOR, Unmatched
 from neuroflux.domain import Ack, InDoubt, OrderState
 from neuroflux.engine.orders.inputs import Answered, FillSeen, Operation, Sending
 from neuroflux.engine.orders.machine import step
@@ -15,22 +15,22 @@ LATER = NOW + KEPT_FOR
 
 
 def test_what_is_nobodys_is_told_after_a_while_and_once() -> None:
-    strays = Strays(lambda told: False, lambda told: False)
-    strays.take(fill(1), NOW)
-    assert strays.others(LATER - 1) == []
-    assert strays.others(LATER) == [fill(1)]
-    strays.take(fill(1), LATER)
-    assert strays.others(LATER + KEPT_FOR) == []
+    unmatched = Unmatched(lambda given: False, lambda given: False)
+    unmatched.take(fill(1), NOW)
+    assert unmatched.others(LATER - 1) == []
+    assert unmatched.others(LATER) == [fill(1)]
+    unmatched.take(fill(1), LATER)
+    assert unmatched.others(LATER + KEPT_FOR) == []
 
 
 def test_what_may_be_of_an_order_in_doubt_waits_for_as_long_as_that_is() -> None:
     ours, known = [True], list[object]()
-    strays = Strays(lambda told: bool(known), lambda told: ours[0])
-    strays.take(fill(1), NOW)
-    assert strays.others(LATER + KEPT_FOR) == []
+    unmatched = Unmatched(lambda given: bool(known), lambda given: ours[0])
+    unmatched.take(fill(1), NOW)
+    assert unmatched.others(LATER + KEPT_FOR) == []
     known.append(1)
     ours[0] = False
-    assert strays.others(LATER + KEPT_FOR) == [], "it was ours"
+    assert unmatched.others(LATER + KEPT_FOR) == [], "it was ours"
 
 
 def test_an_order_in_doubt_is_one_whose_id_there_is_not_known() -> None:
@@ -49,23 +49,23 @@ def test_what_names_no_client_id_is_not_put_to_an_attempt_that_has_none_yet() ->
         Answered(name(), Operation.PLACE, Ack(report(OrderState.WORKING, 1), ()), NOW),
         NOW,
     ).order
-    told = input_of(order, replace(fill(1), client_order_id=""))
-    assert isinstance(told, FillSeen)
-    assert told.client_order_id == name()
+    given = input_of(order, replace(fill(1), client_order_id=""))
+    assert isinstance(given, FillSeen)
+    assert given.client_order_id == name()
 
 
 def test_a_fill_of_what_is_not_listed_here_is_one_by_the_exchanges_own_name() -> None:
-    strays = Strays(lambda told: False, lambda told: False)
+    unmatched = Unmatched(lambda given: False, lambda given: False)
     unlisted = replace(fill(1), symbol="NEWXUSDT", name="NEWXUSDT")
     listed = replace(fill(1), symbol="NEWX/USDT", name="NEWXUSDT")
-    for told in (unlisted, listed):
-        strays.take(told, NOW)
-    assert strays.others(LATER) == [unlisted]
+    for given in (unlisted, listed):
+        unmatched.take(given, NOW)
+    assert unmatched.others(LATER) == [unlisted]
 
 
 def test_a_fill_that_has_no_client_id_finds_its_attempt_by_the_exchanges_own_name() -> None:
     ack = Answered(name(), Operation.PLACE, Ack(report(OrderState.WORKING), ()), NOW)
     order = step(sent(), ack, NOW).order
-    told = input_of(order, replace(fill(1), client_order_id="", symbol="BTCUSDT", name="BTCUSDT"))
-    assert isinstance(told, FillSeen)
-    assert told.client_order_id == name()
+    given = input_of(order, replace(fill(1), client_order_id="", symbol="BTCUSDT", name="BTCUSDT"))
+    assert isinstance(given, FillSeen)
+    assert given.client_order_id == name()
