@@ -56,7 +56,7 @@ OVERLAP: Microseconds = 60_000_000
 """Fills are requested from so long before the last ones that were seen; their ids show which are known."""
 FURTHEST: Microseconds = 24 * 3_600_000_000
 """They are requested from at most so long ago, if reading has failed for longer."""
-NAMED_FURTHEST: Microseconds = 80 * 24 * 3_600_000_000
+TRANSFERS_FURTHEST: Microseconds = 80 * 24 * 3_600_000_000
 """The same for transfers: an exchange may keep their names for three months."""
 
 log = logging.getLogger(__name__)
@@ -83,11 +83,11 @@ class ExchangeAccount:
         self._list = ListReader(client, exchange.listing, partial(self._report, StatusKind.MALFORMED, 0.0))
         self._listings, self._notices = Listings(), Notices()
         before = list(before)
-        self._named = min(max((one.event_time for one in before), default=wall()), wall())
+        self._transfers_read = min(max((one.event_time for one in before), default=wall()), wall())
         self._figures = Figures(before, self._publish_figure, self._publish_status, self._listings.name_of)
         self._fees = AccountFees(self._listings, self._request_fees, publisher, markets)
-        self._due, self._hurry = Due(time.monotonic()), asyncio.Event()
-        self._seen = wall()
+        self._due, self._wake = Due(time.monotonic()), asyncio.Event()
+        self._fills_read = wall()
         self._ended, self._relist = asyncio.Event(), asyncio.Event()
         self._looked_for: set[str] = set()
         self._pages: asyncio.Queue[Request] = asyncio.Queue()
@@ -165,8 +165,8 @@ class ExchangeAccount:
         while True:
             wait = self._due.wait(time.monotonic())
             if wait > 0:
-                self._hurry.clear()
-                await is_set_within(self._hurry, wait)
+                self._wake.clear()
+                await is_set_within(self._wake, wait)
                 continue
             what = self._due.begin(time.monotonic())
             is_whole = await self._reconcile(what)
@@ -181,24 +181,24 @@ class ExchangeAccount:
         answers = await self._request(self._feed.figures if what is What.FIGURES else self._resync)
         self._take_answers(answers, is_whole=self._has_all_figures(answers))
         if what is What.EVERYTHING and not answers.partial:
-            self._seen = began
+            self._fills_read = began
         if what is What.EVERYTHING:
             await self._read_transfers(began)
         return not answers.partial
 
     async def _read_transfers(self, began: Microseconds) -> None:
         """In a round of their own: a key without the right to read them can still read everything else."""
-        since = max(self._named - OVERLAP, began - NAMED_FURTHEST) + self._client.offset
+        since = max(self._transfers_read - OVERLAP, began - TRANSFERS_FURTHEST) + self._client.offset
         answers = await self._request(lambda now: self._feed.transfers(since, now))
         self._take(answers.events)
         if not answers.partial:
-            self._named = began
+            self._transfers_read = began
 
     async def _request(self, build: Build) -> Answers:
         return await AccountRound(self._client, self._feed).all(build)
 
     def _resync(self, now: Microseconds) -> Sequence[Request]:
-        since = max(self._seen - OVERLAP, wall() - FURTHEST)
+        since = max(self._fills_read - OVERLAP, wall() - FURTHEST)
         return self._feed.resync(since + self._client.offset, now)
 
     def _has_all_figures(self, answers: Answers) -> bool:
@@ -211,9 +211,9 @@ class ExchangeAccount:
 
     def _take_figures(self, answers: Answers, *, is_whole: bool) -> None:
         figures = last_of_each(one for one in answers.events if isinstance(one, Balance | Position))
-        if self._figures.read(Reading(figures, answers.asked, answers.received, is_whole, answers.unread)):
+        if self._figures.read(Reading(figures, answers.requested_at, answers.received, is_whole, answers.unread)):
             self._due.unsettled(time.monotonic())
-            self._hurry.set()
+            self._wake.set()
         for figure in figures:
             if isinstance(figure, Position):
                 self._note_symbol(figure.symbol)
@@ -238,7 +238,7 @@ class ExchangeAccount:
             return
         self._feed.learn(self._listings.learn(unknown))
         self._due.everything(time.monotonic())  # figures under the exchange's own name have another symbol now
-        self._hurry.set()
+        self._wake.set()
 
     async def _read_list_again(self) -> None:
         """Regularly, and when private data names a symbol that the list did not have."""
@@ -273,7 +273,7 @@ class ExchangeAccount:
         """Request what happened while the socket was disconnected."""
         self._figures.connected(wall())
         self._due.everything(time.monotonic())
-        self._hurry.set()
+        self._wake.set()
 
     async def drained(self) -> None:
         await self._publisher.drain()
@@ -282,7 +282,7 @@ class ExchangeAccount:
         events = self._feed.frame(raw, received + self._client.offset)
         if not self._feed.pushes_whole and any(map(self._changes, events)):
             self._due.changed(time.monotonic())
-            self._hurry.set()
+            self._wake.set()
         self._take(events)
 
     def status(self, kind: StatusKind, value: float, detail: str) -> None:
@@ -325,7 +325,7 @@ class ExchangeAccount:
     def _pushed(self, figure: Figure) -> None:
         if self._figures.pushed(figure, wall(), self._client.offset):
             self._due.unsettled(time.monotonic())
-            self._hurry.set()
+            self._wake.set()
         if isinstance(figure, Position):
             self._note_symbol(figure.symbol)
 

@@ -34,7 +34,7 @@ class FeesDue:
     """Which symbols to request, and when. Times are monotonic seconds, given."""
 
     def __init__(self) -> None:
-        self._asked: dict[str, float] = {}
+        self._requested: dict[str, float] = {}
         self._due = -inf
 
     def wait(self, now: float) -> float:
@@ -42,10 +42,10 @@ class FeesDue:
 
     def begin(self, symbols: Iterable[str], now: float) -> Sequence[str]:
         """Those that were requested longest ago."""
-        oldest = sorted(symbols, key=lambda symbol: self._asked.get(symbol, -inf))
+        oldest = sorted(symbols, key=lambda symbol: self._requested.get(symbol, -inf))
         chosen, others = oldest[:AT_ONCE], oldest[AT_ONCE:]
-        self._asked |= dict.fromkeys(chosen, now)
-        self._due = now + (SECONDS if all(symbol in self._asked for symbol in others) else AGAIN_SECONDS)
+        self._requested |= dict.fromkeys(chosen, now)
+        self._due = now + (SECONDS if all(symbol in self._requested for symbol in others) else AGAIN_SECONDS)
         return chosen
 
     def failed(self, now: float) -> None:
@@ -54,8 +54,8 @@ class FeesDue:
 
     def changed(self, symbol: str, now: float) -> None:
         """This one is requested soon, before the others."""
-        self._due = min(self._due, max(now, self._asked.get(symbol, -inf) + AGAIN_SECONDS))
-        self._asked[symbol] = -inf
+        self._due = min(self._due, max(now, self._requested.get(symbol, -inf) + AGAIN_SECONDS))
+        self._requested[symbol] = -inf
 
 
 class AccountFees:
@@ -70,13 +70,13 @@ class AccountFees:
     ) -> None:
         self._listings, self._request, self._sink, self._markets = listings, request, sink, markets
         self._rates: dict[str, FeeRates] = {}
-        self._due, self._hurry = FeesDue(), asyncio.Event()
+        self._due, self._wake = FeesDue(), asyncio.Event()
 
     async def keep(self) -> None:
         """Request them when they are due, until cancelled."""
         while True:
-            self._hurry.clear()
-            if not await is_set_within(self._hurry, self._due.wait(time.monotonic())):
+            self._wake.clear()
+            if not await is_set_within(self._wake, self._due.wait(time.monotonic())):
                 await self._read()
 
     async def _read(self) -> None:
@@ -110,7 +110,7 @@ class AccountFees:
         rate = known.maker if fill.liquidity is Liquidity.MAKER else known.taker
         if abs(paid - rate) > max(LEAST, abs(rate) * UNEQUAL):
             self._due.changed(fill.symbol, time.monotonic())
-            self._hurry.set()
+            self._wake.set()
 
 
 def _rate_of(fill: Fill, instrument: Instrument) -> Decimal | None:

@@ -44,14 +44,14 @@ def _weights(requests: Sequence[Request]) -> Counter[str]:
 
 
 class Answers(Struct, frozen=True):
-    """The answers of one round. ``asked`` and ``received`` are our times of the first request and the last answer.
+    """The answers of one round. ``requested_at`` and ``received`` are our times of the first request and last answer.
 
     ``partial`` are the requests that were not answered, refused, or not read to their end; ``unread`` the texts of what
     could not be read in the others; ``refusals`` the texts of what was refused or not answered.
     """
 
     events: list[FeedEvent]
-    asked: Microseconds
+    requested_at: Microseconds
     received: Microseconds
     partial: set[Subject]
     unread: list[str]
@@ -66,7 +66,7 @@ class AccountRound:
         self._events: list[FeedEvent] = []
         self._refusals: list[str] = []
         self._partial: set[Subject] = set()
-        self._asked: Microseconds = 0
+        self._requested_at: Microseconds = 0
 
     async def all(self, build: Build) -> Answers:
         """Send all that ``build`` builds; it is called again once the weight may be spent, since signatures expire."""
@@ -74,7 +74,7 @@ class AccountRound:
             for bucket, weight in _weights(requests).items():
                 await self._client.turn(weight, Urgency.READ, bucket)
             await self._each(build)
-        return Answers(self._events, self._asked, wall(), self._partial, self._unread(), self._refusals)
+        return Answers(self._events, self._requested_at, wall(), self._partial, self._unread(), self._refusals)
 
     async def _each(self, build: Build) -> None:
         requests, built = build(self._client.now()), time.monotonic()
@@ -107,7 +107,7 @@ class AccountRound:
 
     def _take(self, request: Request, answer: Answer) -> list[Request]:
         """Record one answer; return the requests for its next pages."""
-        self._asked = self._asked or answer.sent_at
+        self._requested_at = self._requested_at or answer.sent_at
         events = self._feed.answer(answer, self._client.now())
         self._events += [one for one in events if not isinstance(one, PageNeeded)]
         unread = [one for one in events if isinstance(one, Undecodable)]

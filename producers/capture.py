@@ -16,10 +16,10 @@ from neuroflux.records.topics import Topic
 from neuroflux.runtime.settings import Settings
 from producers.market import follow_all
 from producers.normaliser import Fetch, Normaliser
-from producers.recording_file import Chosen, Happened, Recording, frame, told
+from producers.recording_file import Recording, SocketStatus, SymbolsFollowed, frame, rest_answer
 
 
-class Nowhere:
+class NullSink:
     """A sink that keeps nothing: the input is recorded, not the output."""
 
     def publish(self, topic: Topic, record: Any) -> None: ...
@@ -40,11 +40,11 @@ class Recorded(Normaliser):
 
     def instruments(self, answers: Sequence[Answer], now: Microseconds) -> Sequence[Instrument]:
         for answer in answers:
-            self._recording.write(told(self._id, answer, now, of=len(answers)))
+            self._recording.write(rest_answer(self._id, answer, now, of=len(answers)))
         return super().instruments(answers, now)
 
     def follow(self, symbols: Sequence[str], now: Microseconds) -> Sequence[tuple[int, Subscription]]:
-        self._recording.write(Chosen(self._id, now / 1e6, list(symbols)))
+        self._recording.write(SymbolsFollowed(self._id, now / 1e6, list(symbols)))
         return super().follow(symbols, now)
 
     def frame(self, socket: int, raw: bytes, received: Microseconds) -> None:
@@ -52,11 +52,11 @@ class Recorded(Normaliser):
         super().frame(socket, raw, received)
 
     def answer(self, symbol: str, answer: Answer, received: Microseconds) -> None:
-        self._recording.write(told(self._id, answer, received, symbol))
+        self._recording.write(rest_answer(self._id, answer, received, symbol))
         super().answer(symbol, answer, received)
 
     def socket(self, socket: int, kind: StatusKind, value: float, detail: str, now: Microseconds) -> None:
-        self._recording.write(Happened(self._id, now / 1e6, socket, kind, value, detail))
+        self._recording.write(SocketStatus(self._id, now / 1e6, socket, kind, value, detail))
         super().socket(socket, kind, value, detail, now)
 
 
@@ -66,6 +66,6 @@ async def main(settings: Settings) -> None:
         raise UsageError("NEUROFLUX_RECORDING: the file to write is needed")
     recording = Recording(Path(settings.recording))
     try:
-        await follow_all(settings, Nowhere(), partial(Recorded, recording))
+        await follow_all(settings, NullSink(), partial(Recorded, recording))
     finally:
         recording.close()

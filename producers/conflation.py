@@ -16,14 +16,14 @@ from neuroflux.records.sink import Drained
 from neuroflux.records.topics import BOOKS, QUOTES, STATUS, Topic
 from neuroflux.runtime.clock import wall
 
-MUCH = BUFFER_RECORDS // 2
+CONFLATE_ABOVE = BUFFER_RECORDS // 2
 """Records that wait for Kafka, beyond which pictures are conflated; half a second at full speed."""
 
 Key = tuple[str, str, str]
 """Exchange, symbol, topic."""
 
 
-class Filling(Drained, Protocol):
+class BufferedSink(Drained, Protocol):
     """One that says how full it is."""
 
     @property
@@ -33,14 +33,14 @@ class Filling(Drained, Protocol):
 class Conflated:
     """Passes records on to ``sink``. What was overtaken is counted, and told as CONFLATED once there is room again."""
 
-    def __init__(self, sink: Filling) -> None:
+    def __init__(self, sink: BufferedSink) -> None:
         self._sink = sink
         self._kept: dict[Key, tuple[Topic, Any]] = {}
-        self._overtaken: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
 
     def publish(self, topic: Topic, record: Any) -> None:
         if topic is QUOTES or topic is BOOKS:
-            if self._sink.waiting > MUCH:
+            if self._sink.waiting > CONFLATE_ABOVE:
                 self._keep(topic, record)
                 return
             if self._kept:
@@ -54,7 +54,7 @@ class Conflated:
 
     async def drain(self) -> None:
         """Publish what was kept when there is room for it; return when there is room for more."""
-        if self._kept and self._sink.waiting <= MUCH:
+        if self._kept and self._sink.waiting <= CONFLATE_ABOVE:
             self._release()
         await self._sink.drain()
 
@@ -65,7 +65,7 @@ class Conflated:
 
     def _forget(self, key: Key) -> None:
         if self._kept.pop(key, None) is not None:
-            self._overtaken[key[0]] += 1
+            self._dropped[key[0]] += 1
 
     def _withdraw(self, status: ExchangeStatus) -> None:
         """What was kept of a lost book, or of a lost socket, no longer holds."""
@@ -79,7 +79,7 @@ class Conflated:
         kept, self._kept = self._kept, {}
         for topic, record in kept.values():
             self._sink.publish(topic, record)
-        overtaken, self._overtaken = self._overtaken, Counter()
-        for exchange, count in overtaken.items():
+        dropped, self._dropped = self._dropped, Counter()
+        for exchange, count in dropped.items():
             why = "quotes and pictures of books were overtaken by newer ones while Kafka was slow"
             self._sink.publish(STATUS, ExchangeStatus(exchange, "market", StatusKind.CONFLATED, count, why, wall()))

@@ -27,27 +27,27 @@ Key = tuple[str, str]
 
 
 class Reading(Struct, frozen=True):
-    """What was asked for. ``asked`` is our time of the first request, ``received`` of the last answer.
+    """What was asked for. ``requested_at`` is our time of the first request, ``received`` of the last answer.
 
     ``is_whole``: every answer came and is complete. ``unread`` has the texts of what could not be read in them: a
     figure that one of them names is not left out.
     """
 
     figures: Sequence[Figure]
-    asked: Microseconds
+    requested_at: Microseconds
     received: Microseconds
     is_whole: bool
     unread: Sequence[str] = ()
 
 
 class _Kept(Struct):
-    """``pushed`` and ``asked`` are our times of the last push, and of the last answer that was taken."""
+    """``pushed`` and ``requested_at`` are our times of the last push, and of the last answer that was taken."""
 
     figure: Figure
     published: Microseconds
-    heard: Microseconds
+    updated_at: Microseconds
     pushed: Microseconds = 0
-    asked: Microseconds = 0
+    requested_at: Microseconds = 0
 
 
 class Figures:
@@ -60,10 +60,10 @@ class Figures:
         self,
         before: Iterable[Figure],
         publish: Callable[[Figure], None],
-        tell: Callable[[ExchangeStatus], None],
+        publish_status: Callable[[ExchangeStatus], None],
         name_of: Callable[[str], str] = str,
     ) -> None:
-        self._publish, self._tell, self._name_of = publish, tell, name_of
+        self._publish, self._publish_status, self._name_of = publish, publish_status, name_of
         self._kept = {key_of(one): _Kept(one, 0, 0) for one in before}
         self._streamed_since: Microseconds | float = inf
         self._difference: ExchangeStatus | None = None
@@ -77,9 +77,13 @@ class Figures:
         self._streamed_since = inf
 
     def pushed(self, figure: Figure, now: Microseconds, offset: Microseconds) -> bool:
-        """Take what the stream says; whether the figure must be asked for: it was older than what is known."""
+        """Take a push; returns whether to request the figure, because the push was older than what is known."""
         known = self._kept.get(key_of(figure))
-        if known is not None and figure.event_time - offset < known.asked and self._disagree(known.figure, figure):
+        if (
+            known is not None
+            and figure.event_time - offset < known.requested_at
+            and self._disagree(known.figure, figure)
+        ):
             return True
         self._keep(figure, now).pushed = now
         return False
@@ -92,9 +96,9 @@ class Figures:
     def read(self, reading: Reading) -> bool:
         """Take what was asked for; whether to ask again, since the stream changed some of it just before."""
         named = {key_of(one): one for one in reading.figures}
-        gone = self._left_out(named, reading) if reading.is_whole else []
+        absent = self._left_out(named, reading) if reading.is_whole else []
         before, self._difference = self._difference, None
-        moving = [self._answered(one, reading) for one in (*named.values(), *gone)]
+        moving = [self._answered(one, reading) for one in (*named.values(), *absent)]
         if before is not None and self._difference is None:
             self._compared_again(before, reading, is_sure=reading.is_whole and not any(moving))
         return any(moving)
@@ -112,12 +116,12 @@ class Figures:
 
     def _answered(self, figure: Figure, reading: Reading) -> bool:
         known = self._kept.get(key_of(figure))
-        if known is not None and known.pushed > reading.asked - SETTLED and self._disagree(known.figure, figure):
+        if known is not None and known.pushed > reading.requested_at - SETTLED and self._disagree(known.figure, figure):
             return True
-        if known is not None and known.heard >= self._streamed_since and _is_other(known.figure, figure):
+        if known is not None and known.updated_at >= self._streamed_since and _is_other(known.figure, figure):
             self._differ(known.figure, figure, reading.received)
         kept = self._keep(figure, reading.received)
-        kept.asked = kept.heard = reading.asked
+        kept.requested_at = kept.updated_at = reading.requested_at
         return False
 
     def _disagree(self, known: Figure, figure: Figure) -> bool:
@@ -129,7 +133,7 @@ class Figures:
         known = self._kept.get(key_of(figure))
         if known is None:
             known = self._kept[key_of(figure)] = _Kept(figure, 0, now)
-        known.heard = now
+        known.updated_at = now
         if now - known.published >= REPEAT or _is_changed(known.figure, figure):
             known.published = now
             self._publish(figure)
@@ -140,7 +144,7 @@ class Figures:
         """A difference holds until a whole answer has none any more, which is said with the value 0."""
         if is_sure:
             detail = "the stream and the exchange agree again"
-            self._tell(replace(before, value=0.0, detail=detail, event_time=reading.received))
+            self._publish_status(replace(before, value=0.0, detail=detail, event_time=reading.received))
         else:
             self._difference = before
 
@@ -150,7 +154,7 @@ class Figures:
         detail = f"{key_of(after)[1]}: the stream said {old}, the exchange says {new}"
         kind, value = StatusKind.DIFFERENCE, float(new - old)
         self._difference = ExchangeStatus(after.exchange, "account", kind, value, detail, now)
-        self._tell(self._difference)
+        self._publish_status(self._difference)
 
 
 def last_of_each(figures: Iterable[Figure]) -> list[Figure]:

@@ -48,20 +48,20 @@ class Listings:
         listed = [self._with_fees(one) for one in listing.instruments]
         changed = [one for one in listed if not self._was_read or self._known.get(one.symbol) != one]
         named = {one.symbol for one in listed}
-        gone = [
+        delisted = [
             replace(one, active=False)
             for one in self._known.values()
             if one.active and one.symbol not in named and not mentions(listing.faults, one.name)
         ]
         self._was_read, self.listed = True, listed
-        return self.learn([*changed, *gone])
+        return self.learn([*changed, *delisted])
 
     def learn(self, instruments: Sequence[Instrument]) -> Sequence[Instrument]:
         """Take what somebody else read; returns it."""
         self._known |= {one.symbol: one for one in instruments}
         return instruments
 
-    def hear(self, instrument: Instrument) -> bool:
+    def update(self, instrument: Instrument) -> bool:
         """Take what the log has now of what is known; whether it is news, other fees aside, and the list to be read."""
         before = self._known.get(instrument.symbol)
         if before is None:

@@ -25,7 +25,7 @@ FACTOR = 5
 """Times the longest silence that ended by itself: so long a stream may be silent beside others."""
 GRACE: Microseconds = 5_000_000
 """So long it may lag behind what shows that it should have come."""
-SAID_AGAIN: Microseconds = 5_000_000
+REPEATED: Microseconds = 5_000_000
 """A stream that is stale is said to be so again, so that whoever starts later knows it too."""
 REOPENED: Microseconds = 30_000_000
 """So long after it became stale its socket is opened anew; while that does not help, each time twice as late."""
@@ -65,7 +65,7 @@ class Liveness:
         self.quotes, self.trades, self.books, self.funding = Times(), Times(), Times(), Times()
         self.waiting: set[str] = set()
         self._paused: set[str] = set()
-        self._came = {
+        self._last_seen = {
             StreamKind.QUOTE: self.quotes,
             StreamKind.TRADE: self.trades,
             StreamKind.BOOK: self.books,
@@ -74,7 +74,7 @@ class Liveness:
         self._streams: dict[Key, _Stream] = {}
         self._open: set[int] = set()
         self._checked: Microseconds = 0
-        self._said: dict[StreamKind, Microseconds] = {}
+        self._published: dict[StreamKind, Microseconds] = {}
 
     def opened(self, socket: int, streams: Iterable[tuple[StreamKind, str]], now: Microseconds) -> None:
         """These are asked for, perhaps again: what they were like before is kept."""
@@ -115,16 +115,16 @@ class Liveness:
         return [*statuses, *self._repeated(now)], sorted(reopen)
 
     def _judge(self, stream: _Stream, newest_funding: Microseconds, now: Microseconds) -> Sequence[ExchangeStatus]:
-        came = self._came[stream.kind]
-        if self._paused.issuperset(stream.symbols) or self._waits(stream):
+        seen = self._last_seen[stream.kind]
+        if self._paused.issuperset(stream.symbols) or self._is_waiting(stream):
             stream.since, stream.suspected, stream.stale = now, 0, 0
             return ()
-        last = max((came.get(symbol, 0) for symbol in stream.symbols), default=0)
+        last = max((seen.get(symbol, 0) for symbol in stream.symbols), default=0)
         if last > stream.last:
-            return self._came_again(stream, last, now)
+            return self._recovered(stream, last, now)
         last = max(last, stream.since)
-        witness = self._witness(stream, newest_funding)
-        if witness - last < max(LEAST, FACTOR * stream.longest):
+        evidence = self._evidence(stream, newest_funding)
+        if evidence - last < max(LEAST, FACTOR * stream.longest):
             stream.suspected = 0
         elif not stream.suspected:
             stream.suspected = now
@@ -134,10 +134,10 @@ class Liveness:
             return [self._stale(stream.kind, now)]
         return ()
 
-    def _waits(self, stream: _Stream) -> bool:
+    def _is_waiting(self, stream: _Stream) -> bool:
         return stream.kind is StreamKind.BOOK and stream.symbols[0] in self.waiting
 
-    def _came_again(self, stream: _Stream, last: Microseconds, now: Microseconds) -> Sequence[ExchangeStatus]:
+    def _recovered(self, stream: _Stream, last: Microseconds, now: Microseconds) -> Sequence[ExchangeStatus]:
         """A silence that ended by itself is one that is usual."""
         if stream.last and not stream.stale and last - max(stream.last, stream.since) > stream.longest:
             stream.longest = last - max(stream.last, stream.since)
@@ -147,7 +147,7 @@ class Liveness:
         detail = f"{_named(stream.symbols)} after {(now - was_stale) / 1e6:.0f} s"
         return [ExchangeStatus(self._exchange, stream.kind, StatusKind.RESYNCED, 0.0, detail, now)]
 
-    def _witness(self, stream: _Stream, newest_funding: Microseconds) -> Microseconds:
+    def _evidence(self, stream: _Stream, newest_funding: Microseconds) -> Microseconds:
         symbol = stream.symbols[0]
         match stream.kind:
             case StreamKind.QUOTE:
@@ -169,11 +169,11 @@ class Liveness:
 
     def _repeated(self, now: Microseconds) -> Sequence[ExchangeStatus]:
         stale = {one.kind for one in self._streams.values() if one.stale and one.socket in self._open}
-        return [self._stale(kind, now) for kind in sorted(stale) if now - self._said.get(kind, 0) >= SAID_AGAIN]
+        return [self._stale(kind, now) for kind in sorted(stale) if now - self._published.get(kind, 0) >= REPEATED]
 
     def _stale(self, kind: StreamKind, now: Microseconds) -> ExchangeStatus:
         """One for all that are stale of a kind; ``value`` is the longest silence in seconds."""
-        self._said[kind] = now
+        self._published[kind] = now
         stale = [one for one in self._streams.values() if one.kind is kind and one.stale and one.socket in self._open]
         symbols = [symbol for one in stale for symbol in one.symbols]
         silent = (now - min(max(one.last, one.since) for one in stale)) / 1e6

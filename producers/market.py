@@ -25,7 +25,7 @@ from producers.book_schedule import INTERVAL
 from producers.conflation import Conflated
 from producers.logged import follow_listings, listings_reader, logged
 from producers.normaliser import Fetch, Normaliser
-from producers.retries import LIST_RETRY_SECONDS, PAGES, ListReader, follow_each, is_set_within, patiently
+from producers.retries import LIST_RETRY_SECONDS, PAGES, ListReader, ask_until_answered, follow_each, is_set_within
 from producers.socket import Socket
 from producers.vital_signs import VitalSigns
 
@@ -43,7 +43,7 @@ class ExchangeMarket:
         self._exchange, self._sink, self._client = exchange, sink, client
         self._list = ListReader(client, self._parse, self._malformed)
         self._needed: asyncio.Queue[SnapshotNeeded | PageNeeded] = asyncio.Queue()
-        self._asked: set[str] = set()
+        self._requested: set[str] = set()
         self._pages = 0
         self._markets: Sequence[str] = ()
         self._followed: dict[str, set[int]] = {}
@@ -86,7 +86,7 @@ class ExchangeMarket:
         for symbol in symbols:
             self._followed[symbol] = set()
         for number, subscription in self.normaliser.follow(symbols, wall()):
-            socket = Socket(address, subscription, Followed(self, number))
+            socket = Socket(address, subscription, SocketListener(self, number))
             self._sockets[number] = socket, subscription, tasks.create_task(socket.run())
             for _, symbol in subscription.streams:
                 self._followed[symbol].add(number)
@@ -151,8 +151,8 @@ class ExchangeMarket:
     def _request(self, needed: SnapshotNeeded | PageNeeded) -> None:
         if isinstance(needed, PageNeeded):
             self._request_page(needed)
-        elif needed.symbol not in self._asked:
-            self._asked.add(needed.symbol)
+        elif needed.symbol not in self._requested:
+            self._requested.add(needed.symbol)
             self._needed.put_nowait(needed)
 
     def _request_page(self, needed: PageNeeded) -> None:
@@ -167,8 +167,8 @@ class ExchangeMarket:
         while True:
             needed = await self._needed.get()
             symbol = needed.symbol if isinstance(needed, SnapshotNeeded) else ""
-            answer = await patiently(self._client, needed.request)
-            self._asked.discard(symbol)
+            answer = await ask_until_answered(self._client, needed.request)
+            self._requested.discard(symbol)
             pages = self._pages
             self.normaliser.answer(symbol, answer, wall())
             if isinstance(needed, PageNeeded) and self._pages == pages:
@@ -189,7 +189,7 @@ def _beside(symbols: set[str], followed: Mapping[str, Collection[int]]) -> list[
         found |= more
 
 
-class Followed:
+class SocketListener:
     """One socket of an exchange. Implements ``Listener``."""
 
     def __init__(self, market: ExchangeMarket, number: int) -> None:

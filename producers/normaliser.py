@@ -55,7 +55,7 @@ class Normaliser:
 
     def is_changed(self, instrument: Instrument) -> bool:
         """Whether another stage read an instrument that differs from ours; fees that differ are taken over."""
-        return self._listings.hear(instrument)
+        return self._listings.update(instrument)
 
     # ── input ────────────────────────────────────────────────────────────────────────────────────────────────────
 

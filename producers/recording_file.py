@@ -30,7 +30,7 @@ GZIP = 31
 log = logging.getLogger(__name__)
 
 
-class Came(Struct, frozen=True, tag_field="dir"):
+class BaseLine(Struct, frozen=True, tag_field="dir"):
     """What every line has. ``ts_recv`` is in seconds, exact to the microsecond."""
 
     exchange: str
@@ -41,7 +41,7 @@ class Came(Struct, frozen=True, tag_field="dir"):
         return round(self.ts_recv * 1e6)
 
 
-class Frame(Came, frozen=True, tag="ws"):
+class Frame(BaseLine, frozen=True, tag="ws"):
     """``socket`` is the place among the subscriptions. What is not UTF-8, as it must be, is kept in ``octets``."""
 
     socket: int
@@ -53,7 +53,7 @@ class Frame(Came, frozen=True, tag="ws"):
         return self.octets or self.raw.encode()
 
 
-class Told(Came, frozen=True, tag="rest"):
+class RestAnswer(BaseLine, frozen=True, tag="rest"):
     """A REST answer: the snapshot of ``symbol``, or, where that is empty, one of ``of`` lists of instruments."""
 
     method: str
@@ -72,13 +72,13 @@ class Told(Came, frozen=True, tag="rest"):
         return Answer(request, self.status, self.raw.encode(), self.headers)
 
 
-class Chosen(Came, frozen=True, tag="follow"):
+class SymbolsFollowed(BaseLine, frozen=True, tag="follow"):
     """Which symbols were followed from then on."""
 
     symbols: list[str]
 
 
-class Happened(Came, frozen=True, tag="socket"):
+class SocketStatus(BaseLine, frozen=True, tag="socket"):
     """What happened to a socket."""
 
     socket: int
@@ -87,7 +87,7 @@ class Happened(Came, frozen=True, tag="socket"):
     detail: str
 
 
-Line = Frame | Told | Chosen | Happened
+Line = Frame | RestAnswer | SymbolsFollowed | SocketStatus
 
 _DECODER = msgspec.json.Decoder(Line)
 
@@ -99,10 +99,10 @@ def frame(exchange: str, socket: int, raw: bytes, received: Microseconds) -> Fra
         return Frame(exchange, received / 1e6, socket, octets=raw)
 
 
-def told(exchange: str, answer: Answer, received: Microseconds, symbol: str = "", of: int = 0) -> Told:
-    asked, body = answer.request, answer.body.decode(errors="replace")
-    place = asked.method, asked.path, asked.body.decode(), asked.tag
-    return Told(exchange, received / 1e6, *place, answer.status, body, answer.headers, symbol, of)
+def rest_answer(exchange: str, answer: Answer, received: Microseconds, symbol: str = "", of: int = 0) -> RestAnswer:
+    request, body = answer.request, answer.body.decode(errors="replace")
+    place = request.method, request.path, request.body.decode(), request.tag
+    return RestAnswer(exchange, received / 1e6, *place, answer.status, body, answer.headers, symbol, of)
 
 
 class Recording:

@@ -27,7 +27,7 @@ from neuroflux.runtime.readiness import ready
 from neuroflux.runtime.settings import Settings
 from producers.book_schedule import INTERVAL
 from producers.normaliser import Normaliser
-from producers.recording_file import Chosen, Frame, Happened, Line, Told, read
+from producers.recording_file import Frame, Line, RestAnswer, SocketStatus, SymbolsFollowed, read
 
 MARK: Microseconds = 200_000
 TICK: Microseconds = INTERVAL // 4
@@ -49,20 +49,20 @@ class Player:
         match line:
             case Frame():
                 self._of[line.exchange].frame(line.socket, line.content, line.time)
-            case Told(of=0):
+            case RestAnswer(of=0):
                 self._of[line.exchange].answer(line.symbol, line.answer, line.time)
-            case Told():
+            case RestAnswer():
                 self._list(line)
-            case Chosen():
+            case SymbolsFollowed():
                 self._of[line.exchange].follow(line.symbols, line.time)
-            case Happened():
+            case SocketStatus():
                 self._of[line.exchange].socket(line.socket, line.kind, line.value, line.detail, line.time)
 
     def passed(self, now: Microseconds) -> None:
         for normaliser in self._of.values():
             normaliser.passed(now)
 
-    def _list(self, line: Told) -> None:
+    def _list(self, line: RestAnswer) -> None:
         """The instruments of an exchange, once every list of them is there."""
         lists = self._lists[line.exchange]
         lists.append(line.answer)
@@ -79,7 +79,7 @@ def _recorded(_: SnapshotNeeded | PageNeeded) -> None:
     """Its answer is in the recording."""
 
 
-class Pace:
+class PlaybackClock:
     """Holds a recording's time back to so many times the clock's; 0 holds nothing back."""
 
     def __init__(self, speed: float) -> None:
@@ -95,7 +95,7 @@ class Pace:
         await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
 
 
-async def play(lines: Iterable[Line], sink: Resumed, publisher: Publisher, pace: Pace) -> None:
+async def play(lines: Iterable[Line], sink: Resumed, publisher: Publisher, clock: PlaybackClock) -> None:
     """Publish what the lines give, and a mark after each ``MARK`` of their time and at the end."""
     player, tick = Player(sink), 0
     for line in lines:
@@ -104,7 +104,7 @@ async def play(lines: Iterable[Line], sink: Resumed, publisher: Publisher, pace:
             sink.now = tick
             player.passed(tick)
             if tick % MARK == 0:
-                await pace.until(tick)
+                await clock.until(tick)
                 await _mark(sink, publisher, last=False)
             tick += TICK
         sink.now = max(sink.now, line.time)
@@ -126,6 +126,6 @@ async def main(settings: Settings) -> None:
     async with Publisher(settings, await load_codec(settings), client_id="replay") as publisher:
         sink = Resumed(publisher, await extents(settings, ALL))
         ready()
-        await play(read(settings.recording), sink, publisher, Pace(settings.replay_speed))
+        await play(read(settings.recording), sink, publisher, PlaybackClock(settings.replay_speed))
         await publisher.flush()
         await asyncio.Event().wait()

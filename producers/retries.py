@@ -27,7 +27,7 @@ Listed = TypeVar("Listed")
 log = logging.getLogger(__name__)
 
 
-async def patiently(client: Client, request: Request) -> Answer:
+async def ask_until_answered(client: Client, request: Request) -> Answer:
     """Send a request that changes nothing until it is answered, with longer and longer pauses."""
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(Transient),
@@ -58,7 +58,7 @@ class ListReader(Generic[Listed]):
         """Read it once; None, with a report, for a list that cannot be parsed."""
         requests = self._client.exchange.instruments_requests()
         try:
-            return self._parse([await patiently(self._client, request) for request in requests])
+            return self._parse([await ask_until_answered(self._client, request) for request in requests])
         except NeuroFluxError as error:
             self._report(f"the list of instruments: {error}")
             return None

@@ -9,7 +9,7 @@ FACTOR = 5.0
 LEAST = 5.0
 
 
-class Pace:
+class Silence:
     """Times are monotonic seconds. Until it knows a ``WINDOW``, or where a socket brings only what happens (not
     ``is_steady``), ``most`` seconds are allowed.
     """
@@ -24,7 +24,7 @@ class Pace:
         self._last = now
         self._turned = self._turned or now
 
-    def came(self, now: float) -> None:
+    def data_received(self, now: float) -> None:
         gap = now - self._last
         self._last = now
         if gap > self._longest:

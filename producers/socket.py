@@ -17,7 +17,7 @@ from neuroflux.domain import Microseconds, StatusKind
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
 from neuroflux.exchanges.kit.requests import Subscription
 from neuroflux.runtime.clock import wall
-from producers.silence import LEAST, Pace
+from producers.silence import LEAST, Silence
 
 SHORT_LIVED_SECONDS = 5.0
 """A connection that ends sooner counts as one that failed: the next waits longer."""
@@ -52,9 +52,9 @@ class Socket:
 
     def __init__(self, address: str, subscription: Subscription, listener: Listener) -> None:
         self._address, self._subscription, self._listener = address, subscription, listener
-        self._pace = Pace(subscription.quiet_seconds, is_steady=subscription.is_steady)
+        self._silence = Silence(subscription.quiet_seconds, is_steady=subscription.is_steady)
         self._is_held = False
-        self._mute = ""
+        self._stalled = ""
         self._reopening, self._why = asyncio.Event(), ""
         self._resubscribing: asyncio.Queue[str] = asyncio.Queue()
         self._queued: set[str] = set()
@@ -90,7 +90,7 @@ class Socket:
             finally:
                 await self._close(connection)
         except ConnectionClosed:
-            reason = self._mute or "closed"
+            reason = self._stalled or "closed"
         except LOST as error:
             reason = str(error) or type(error).__name__
         finally:
@@ -134,8 +134,8 @@ class Socket:
         self._resubscribing, self._queued = asyncio.Queue(), set()  # a new connection brings every snapshot
         for frame in self._subscription.frames:
             await connection.send(frame, text=True)
-        self._pace.opened(time.monotonic())
-        if not self._mute:
+        self._silence.opened(time.monotonic())
+        if not self._stalled:
             self._listener.status(StatusKind.CONNECTED, 0.0, "")
         self.tried.set()
         tasks = [asyncio.create_task(work) for work in self._work(connection)]
@@ -163,21 +163,21 @@ class Socket:
         raise ConnectionResetError(self._why)
 
     async def _pump(self, connection: ClientConnection) -> None:
-        frame, drained, came = self._listener.frame, self._listener.drained, self._pace.came
+        frame, drained, data_received = self._listener.frame, self._listener.drained, self._silence.data_received
         answers = self._subscription.answers
         while True:
             raw: Any = await connection.recv(decode=False)  # bytes, since nothing is decoded
             if not raw.startswith(answers):
-                came(time.monotonic())
-                if self._mute:
-                    self._speaks()
+                data_received(time.monotonic())
+                if self._stalled:
+                    self._data_resumed()
             frame(raw, wall())
             self._is_held = True
             await drained()
             self._is_held = False
 
-    def _speaks(self) -> None:
-        self._mute = ""
+    def _data_resumed(self) -> None:
+        self._stalled = ""
         self._listener.status(StatusKind.CONNECTED, 0.0, "")
 
     async def _watch(self, connection: ClientConnection) -> None:
@@ -190,15 +190,15 @@ class Socket:
             if left <= 0:
                 break
             await asyncio.sleep(min(left, LEAST))
-        silent = self._pace.silent(time.monotonic())
-        self._mute = f"no data for {silent:.0f} s"
-        self._listener.status(StatusKind.STALE, silent, self._mute)
+        silent = self._silence.silent(time.monotonic())
+        self._stalled = f"no data for {silent:.0f} s"
+        self._listener.status(StatusKind.STALE, silent, self._stalled)
         await connection.close()
 
     def _left(self, now: float) -> float:
         """Seconds for which it may still be silent."""
-        allowed = self._pace.allowed(now)
-        return allowed if self._is_held else allowed - self._pace.silent(now)
+        allowed = self._silence.allowed(now)
+        return allowed if self._is_held else allowed - self._silence.silent(now)
 
     async def _beat(self, connection: ClientConnection) -> None:
         while True:

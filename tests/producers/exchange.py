@@ -103,14 +103,14 @@ class Feed:
                 return (Undecodable(f"HTTP {answer.status}"),)
             self.key = ""
             return (ExchangeStatus(ID, "account", StatusKind.DISCONNECTED, 0.0, "the key is gone", received_time),)
-        told = json.loads(answer.body)
-        if isinstance(told, dict):
-            self.key = told["key"]
+        body = json.loads(answer.body)
+        if isinstance(body, dict):
+            self.key = body["key"]
             return ()
-        return [self._event(one, received_time) for one in told]
+        return [self._event(one, received_time) for one in body]
 
-    def _event(self, said: dict[str, Any], now: Microseconds) -> FeedEvent:
-        ((kind, of),) = said.items()
+    def _event(self, message: dict[str, Any], now: Microseconds) -> FeedEvent:
+        ((kind, of),) = message.items()
         zero = Decimal(0)
         if kind == "balance":
             total = Decimal(of[1])
@@ -168,14 +168,14 @@ class Kept:
 
     def __init__(self) -> None:
         self.published: list[tuple[Topic, Any]] = []
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def publish(self, topic: Topic, record: Any) -> None:
         self.published.append((topic, record))
-        self.stir()
+        self.notify()
 
-    def stir(self) -> None:
-        self._news.set()
+    def notify(self) -> None:
+        self._changed.set()
 
     async def drain(self) -> None: ...
 
@@ -188,17 +188,17 @@ class Kept:
     async def until(self, there: Callable[[], Any]) -> Any:
         async with asyncio.timeout(PATIENCE):
             while not (found := there()):
-                self._news.clear()
-                await self._news.wait()
+                self._changed.clear()
+                await self._changed.wait()
             return found
 
 
 class Venue:
-    """The server: ``figures`` and ``orders`` are answered as they stand; ``asked`` counts what came."""
+    """The server: ``figures`` and ``orders`` are answered as they stand; ``requests`` counts what came."""
 
     def __init__(self, kept: Kept) -> None:
         self._kept = kept
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.figures: list[dict[str, Any]] = []
         self.pages: dict[str, list[dict[str, Any]]] = {}
         self.orders: list[dict[str, Any]] = []
@@ -220,8 +220,8 @@ class Venue:
         route("GET", "/ws", self._stream)
 
     def _count(self, what: str) -> None:
-        self.asked[what] += 1
-        self._kept.stir()
+        self.requests[what] += 1
+        self._kept.notify()
 
     async def _list(self, _: web.Request) -> web.Response:
         self._count("list")
@@ -232,7 +232,7 @@ class Venue:
         status = self.key_status if request.method == "POST" else self.keep_status
         if status != 200:
             return web.json_response({"code": -1125, "msg": "This listenKey does not exist."}, status=status)
-        return web.json_response({"key": f"key{self.asked['POST']}"})
+        return web.json_response({"key": f"key{self.requests['POST']}"})
 
     async def _figures(self, request: web.Request) -> web.Response:
         self._count("figures")
@@ -257,13 +257,13 @@ class Venue:
         await socket.prepare(request)
         self.keys.append(request.query["key"])
         self.sockets.append(socket)
-        self._kept.stir()
+        self._kept.notify()
         async for message in socket:
             assert message.type is not WSMsgType.ERROR
         return socket
 
-    async def push(self, **said: Any) -> None:
-        await self.sockets[-1].send_str(json.dumps(said))
+    async def push(self, **message: Any) -> None:
+        await self.sockets[-1].send_str(json.dumps(message))
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ async def test_instruments_are_published_with_what_this_account_pays(kept: Kept,
 async def test_fees_that_are_the_lists_own_are_not_published_again(kept: Kept, venue: Venue) -> None:
     venue.fees = [{"fees": ["BTCUSDT", "0", "0"]}]
     async with followed(Exchange(), venue, kept) as account:
-        await kept.until(lambda: venue.asked["fees"])
+        await kept.until(lambda: venue.requests["fees"])
         await account.drained()
         account.learn([BTC])
     assert kept.of(INSTRUMENTS) == []
@@ -65,8 +65,8 @@ async def test_a_fill_as_expected_or_paid_in_a_third_asset_asks_for_nothing(
         await kept.until(lambda: kept.of(INSTRUMENTS) and venue.sockets)
         await venue.push(fill=["BTCUSDT", fee, asset])
         await venue.push(fill=["BTCUSDT", "0.06", "USDT"])  # this one does, and comes behind it
-        await kept.until(lambda: venue.asked["fees"] > 1)
-    assert venue.asked["fees"] == 2
+        await kept.until(lambda: venue.requests["fees"] > 1)
+    assert venue.requests["fees"] == 2
 
 
 async def test_a_refused_answer_is_asked_for_again_and_changes_nothing(
@@ -75,7 +75,7 @@ async def test_a_refused_answer_is_asked_for_again_and_changes_nothing(
     monkeypatch.setattr(producers.account_fees, "AGAIN_SECONDS", 0.05)
     venue.fees_status = 400
     async with followed(Exchange(), venue, kept):
-        await kept.until(lambda: venue.asked["fees"] > 1)
+        await kept.until(lambda: venue.requests["fees"] > 1)
         assert kept.of(INSTRUMENTS) == []
         venue.fees, venue.fees_status = [OWN_FEES], 200
         assert await kept.until(lambda: kept.of(INSTRUMENTS)) == [OWN]

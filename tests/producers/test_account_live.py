@@ -89,8 +89,8 @@ async def test_a_difference_to_what_the_stream_said_is_told(monkeypatch: pytest.
         await kept.until(lambda: [one.asset for one in kept.of(BALANCES)[opened:]].count(asset) == 2)
         (before,) = {one.total for one in kept.of(BALANCES) if one.asset == asset}
         assets.of(asset).free -= Decimal(1)
-        told = await kept.until(lambda: [one for one in kept.of(STATUS) if one.kind is StatusKind.DIFFERENCE])
-        assert (told[0].value, told[0].detail.partition(":")[0]) == (-1.0, asset)
+        found = await kept.until(lambda: [one for one in kept.of(STATUS) if one.kind is StatusKind.DIFFERENCE])
+        assert (found[0].value, found[0].detail.partition(":")[0]) == (-1.0, asset)
         newest = await kept.until(lambda: [o for o in kept.of(BALANCES) if o.asset == asset and o.total != before])
         assert newest[-1].total == before - 1
 

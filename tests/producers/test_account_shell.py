@@ -43,11 +43,11 @@ async def test_a_stream_that_is_refused_is_told_and_tried_again_and_figures_go_o
 ) -> None:
     venue.key_status, venue.figures = 403, [{"balance": ["USDT", "5"]}]
     async with followed(exchange, venue, kept):
-        told = await kept.until(lambda: [one.detail for one in kept.statuses(StatusKind.DISCONNECTED)][1:])
-        assert "can't be opened: HTTP 403" in told[0]
+        found = await kept.until(lambda: [one.detail for one in kept.statuses(StatusKind.DISCONNECTED)][1:])
+        assert "can't be opened: HTTP 403" in found[0]
         await kept.until(lambda: kept.of(BALANCES))
         assert venue.sockets == [], "no socket with an empty key"
-        await kept.until(lambda: venue.asked["POST"] >= 2)
+        await kept.until(lambda: venue.requests["POST"] >= 2)
         venue.key_status = 200
         await kept.until(lambda: kept.statuses(StatusKind.CONNECTED))
     assert all(key.startswith("key") for key in venue.keys)
@@ -68,7 +68,7 @@ async def test_tries_that_are_refused_come_later_and_later(
     monkeypatch.setattr(asyncio, "sleep", noted)
     venue.key_status = 401
     async with followed(exchange, venue, kept):
-        await kept.until(lambda: venue.asked["POST"] >= 9)
+        await kept.until(lambda: venue.requests["POST"] >= 9)
     doubled = [wait for wait in waits if wait >= 1]
     assert doubled[:7] == [1, 3, 7, 15, 31, 60, 60]
 
@@ -117,8 +117,8 @@ async def test_what_the_log_had_is_gone_though_another_list_can_not_be_read(
     """As the fills of a symbol that was delisted: refused for ever. The figures were read to their end."""
     venue.orders_status = 400
     async with followed(exchange, venue, kept, balance("SOL", 10)):
-        (told,) = await kept.until(lambda: kept.of(BALANCES))
-    assert (told.asset, told.total) == ("SOL", 0)
+        (found,) = await kept.until(lambda: kept.of(BALANCES))
+    assert (found.asset, found.total) == ("SOL", 0)
 
 
 async def test_a_list_in_pages_is_read_to_its_end(kept: Kept, venue: Venue, exchange: Exchange) -> None:
@@ -135,10 +135,10 @@ async def test_a_list_without_an_end_is_not_read_for_ever_and_takes_nothing_away
     monkeypatch.setattr(producers.account_round, "PAGES", 5)
     venue.figures = venue.pages["1"] = [{"balance": ["A", "1"]}, {"page": "1"}]
     async with followed(exchange, venue, kept, balance("D", 9)):
-        told = await kept.until(lambda: kept.statuses(StatusKind.MALFORMED))
+        found = await kept.until(lambda: kept.statuses(StatusKind.MALFORMED))
         await kept.until(lambda: kept.of(BALANCES))
-        assert venue.asked["figures"] % 6 == 0
-    assert "not read beyond 5 pages" in told[0].detail
+        assert venue.requests["figures"] % 6 == 0
+    assert "not read beyond 5 pages" in found[0].detail
     assert {one.asset for one in kept.of(BALANCES)} == {"A"}
 
 
@@ -147,13 +147,13 @@ async def test_after_a_push_that_leaves_parts_out_the_figures_alone_are_asked_fo
 ) -> None:
     exchange.pushes_whole = False
     async with followed(exchange, venue, kept):
-        await kept.until(lambda: venue.asked["orders"] == 2)  # at the start, and when the socket was open
-        before = venue.asked["figures"]
+        await kept.until(lambda: venue.requests["orders"] == 2)  # at the start, and when the socket was open
+        before = venue.requests["figures"]
         venue.figures = [{"balance": ["USDT", "4"]}]
         for _ in range(5):
             await venue.push(balance=["USDT", "4"])
-        await kept.until(lambda: venue.asked["figures"] > before)
-        assert venue.asked["orders"] == 2
+        await kept.until(lambda: venue.requests["figures"] > before)
+        assert venue.requests["orders"] == 2
 
 
 @pytest.mark.parametrize("pushed", [{"report": ["BTCUSDT"]}, {"fill": ["BTCUSDT", "0.1", "USDT"]}])
@@ -164,16 +164,16 @@ async def test_after_a_report_without_a_balance_the_figures_alone_are_asked_for(
     monkeypatch.setattr(producers.due, "FIGURES_SECONDS", 1000.0)
     exchange.pushes_whole = False
     async with followed(exchange, venue, kept):
-        await kept.until(lambda: venue.asked["orders"] == 2)  # at the start, and when the socket was open
-        before = venue.asked["figures"]
+        await kept.until(lambda: venue.requests["orders"] == 2)  # at the start, and when the socket was open
+        before = venue.requests["figures"]
         await venue.push(**pushed)
-        await kept.until(lambda: venue.asked["figures"] > before)
-        assert venue.asked["orders"] == 2
+        await kept.until(lambda: venue.requests["figures"] > before)
+        assert venue.requests["orders"] == 2
 
 
 async def test_where_pushes_are_whole_nothing_is_asked_for(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     async with followed(exchange, venue, kept) as account:
-        await kept.until(lambda: venue.asked["orders"] == 2)
+        await kept.until(lambda: venue.requests["orders"] == 2)
         await venue.push(balance=["USDT", "4"])
         await kept.until(lambda: kept.of(BALANCES))
         assert account._due.wait(0.0) > producers.due.AGAIN
@@ -184,8 +184,8 @@ async def test_figures_are_asked_for_again_also_while_nothing_is_pushed(
 ) -> None:
     monkeypatch.setattr(producers.due, "FIGURES_SECONDS", 1.0)
     async with followed(exchange, venue, kept):
-        await kept.until(lambda: venue.asked["figures"] >= 4)
-        assert venue.asked["orders"] == 2
+        await kept.until(lambda: venue.requests["figures"] >= 4)
+        assert venue.requests["orders"] == 2
 
 
 async def test_what_is_signed_is_signed_when_its_turn_has_come(
@@ -193,7 +193,7 @@ async def test_what_is_signed_is_signed_when_its_turn_has_come(
 ) -> None:
     signed: list[tuple[int, int]] = []
     async with followed(exchange, venue, kept) as account:
-        await kept.until(lambda: venue.asked["orders"] == 2)
+        await kept.until(lambda: venue.requests["orders"] == 2)
         turn, read = account._client.turn, account._client.read
 
         async def late(weight: int, *of: Any) -> None:
@@ -208,7 +208,7 @@ async def test_what_is_signed_is_signed_when_its_turn_has_come(
         monkeypatch.setattr(account._client, "turn", late)
         monkeypatch.setattr(account._client, "read", noted)
         await account.opened()
-        await kept.until(lambda: venue.asked["orders"] == 3)
+        await kept.until(lambda: venue.requests["orders"] == 3)
         assert max(sent - at for at, sent in signed) < 500_000
 
 
@@ -219,7 +219,7 @@ async def test_a_symbol_nobody_knows_has_the_list_read_again_and_published(
     kept: Kept, venue: Venue, exchange: Exchange
 ) -> None:
     async with followed(exchange, venue, kept):
-        await kept.until(lambda: venue.asked["orders"] == 2)
+        await kept.until(lambda: venue.requests["orders"] == 2)
         exchange.listing_now = Listing((BTC, NEW))
         venue.figures = [{"position": ["NEWUSDT", "4"]}]
         await venue.push(position=["NEWUSDT", "4"])
@@ -231,7 +231,7 @@ async def test_a_symbol_nobody_knows_has_the_list_read_again_and_published(
 async def test_what_another_stage_read_is_learnt(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     venue.figures = [{"position": ["NEWUSDT", "4"]}]
     async with followed(exchange, venue, kept) as account:
-        await kept.until(lambda: positions(kept) == {"NEWUSDT": 4} and venue.asked["list"] == 2)
+        await kept.until(lambda: positions(kept) == {"NEWUSDT": 4} and venue.requests["list"] == 2)
         account.learn((NEW, BTC))
         await kept.until(lambda: positions(kept) == {"NEWUSDT": 0, NEW.symbol: 4})
     assert kept.of(INSTRUMENTS) == [], "it came from the topic"
@@ -243,10 +243,10 @@ async def test_a_symbol_that_stays_unknown_is_asked_for_once(kept: Kept, venue: 
         for quantity in range(20):
             await venue.push(position=["ODD", str(quantity)])
         await kept.until(lambda: positions(kept).get("ODD") == 19)
-        await kept.until(lambda: venue.asked["list"] == 2)
+        await kept.until(lambda: venue.requests["list"] == 2)
         await venue.push(position=["ODD", "99"])
         await kept.until(lambda: positions(kept).get("ODD") == 99)
-        assert venue.asked["list"] == 2
+        assert venue.requests["list"] == 2
 
 
 async def test_what_the_list_did_not_take_is_told_once(kept: Kept, venue: Venue, exchange: Exchange) -> None:
@@ -254,7 +254,7 @@ async def test_what_the_list_did_not_take_is_told_once(kept: Kept, venue: Venue,
     async with followed(exchange, venue, kept):
         await kept.until(lambda: venue.sockets)
         await venue.push(position=["ELSE", "1"])
-        await kept.until(lambda: venue.asked["list"] == 2 and venue.asked["orders"] >= 2)
+        await kept.until(lambda: venue.requests["list"] == 2 and venue.requests["orders"] >= 2)
     assert ["ODDUSDT" in one.detail for one in kept.of(STATUS) if one.kind is StatusKind.UNKNOWN] == [True]
 
 
@@ -262,7 +262,7 @@ async def test_a_mode_is_told_when_it_changes(kept: Kept, venue: Venue, exchange
     barred, free = {"status": ["mode", 1.0, "switch to one-way mode"]}, {"status": ["mode", 0.0, ""]}
     venue.figures = [barred]
     async with followed(exchange, venue, kept):
-        await kept.until(lambda: venue.asked["orders"] == 2)
+        await kept.until(lambda: venue.requests["orders"] == 2)
         await venue.push(**barred)
         await venue.push(**free)
         await kept.until(lambda: len(kept.statuses(StatusKind.MODE)) == 2)
@@ -273,7 +273,7 @@ async def test_what_a_push_leaves_open_is_asked_for(kept: Kept, venue: Venue, ex
     """As the fills of an order that the stream did not say as fills."""
     venue.pages = {"7": [{"balance": ["A", "7"]}, {"page": "8"}], "8": [{"balance": ["B", "8"]}]}
     async with followed(exchange, venue, kept):
-        await kept.until(lambda: venue.asked["orders"] == 2)
+        await kept.until(lambda: venue.requests["orders"] == 2)
         await venue.push(page="7")
         await kept.until(lambda: {one.asset for one in kept.of(BALANCES)} == {"A", "B"})
 
@@ -282,11 +282,11 @@ async def test_figures_that_a_push_left_open_do_not_undo_a_push(kept: Kept, venu
     """The answer may be older than what was pushed just before: then it is asked for again."""
     venue.pages = {"7": [{"balance": ["A", "1"]}]}
     async with followed(exchange, venue, kept, balance("B", 3)):
-        await kept.until(lambda: venue.asked["orders"] == 2)
-        venue.figures, before = [{"balance": ["A", "9"]}], venue.asked["figures"]
+        await kept.until(lambda: venue.requests["orders"] == 2)
+        venue.figures, before = [{"balance": ["A", "9"]}], venue.requests["figures"]
         await venue.push(balance=["A", "9"])
         await venue.push(page="7")
-        await kept.until(lambda: venue.asked["figures"] == before + 2)
+        await kept.until(lambda: venue.requests["figures"] == before + 2)
     assert [int(one.total) for one in kept.of(BALANCES) if one.asset == "A"] == [9]
 
 
@@ -304,7 +304,7 @@ async def test_what_got_no_answer_is_kept_alive_again_soon(
     monkeypatch.setattr(producers.account, "KEEP_ALIVE_AGAIN_SECONDS", 0.2)
     venue.keep_status = 503
     async with followed(exchange, venue, kept):
-        await kept.until(lambda: venue.asked["PUT"] == 3)
+        await kept.until(lambda: venue.requests["PUT"] == 3)
         assert venue.keys == ["key1"]
 
 
@@ -315,9 +315,9 @@ async def test_what_came_and_went_is_named_also_of_the_time_that_nothing_ran(
     venue.transfers = [{"transfer": ["USDT", "500"]}]
     old = replace(balance("USDT", 1), event_time=wall() - 3 * 86_400_000_000)
     async with followed(exchange, venue, kept, old):
-        await kept.until(lambda: venue.asked["transfers"] == 2)  # at the start, and when the socket was open
-        (told, *_) = await kept.until(lambda: kept.of(TRANSFERS))
-    assert (told.asset, told.quantity) == ("USDT", 500)
+        await kept.until(lambda: venue.requests["transfers"] == 2)  # at the start, and when the socket was open
+        (found, *_) = await kept.until(lambda: kept.of(TRANSFERS))
+    assert (found.asset, found.quantity) == ("USDT", 500)
     assert venue.since[0] == old.event_time - producers.account.OVERLAP
     assert venue.since[1] > wall() - 2 * producers.account.OVERLAP
 
@@ -330,9 +330,9 @@ async def test_an_account_that_may_not_ask_what_came_and_went_has_all_else(
     monkeypatch.setattr(producers.due, "APART", 0)
     venue.transfers_status = 403
     async with followed(exchange, venue, kept):
-        await kept.until(lambda: venue.asked["transfers"] == 2)
-        before = venue.asked["figures"]
-        await kept.until(lambda: venue.asked["figures"] > before + 3)
-        assert venue.asked["transfers"] == 2
+        await kept.until(lambda: venue.requests["transfers"] == 2)
+        before = venue.requests["figures"]
+        await kept.until(lambda: venue.requests["figures"] > before + 3)
+        assert venue.requests["transfers"] == 2
     assert venue.since[0] == venue.since[1]
     assert kept.statuses(StatusKind.MALFORMED)

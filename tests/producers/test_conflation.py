@@ -15,7 +15,7 @@ from neuroflux.kafka.publisher import BUFFER_RECORDS, Publisher
 from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
 from neuroflux.records.topics import BOOKS, QUOTES, STATUS, TRADES, Topic
-from producers.conflation import MUCH, Conflated
+from producers.conflation import CONFLATE_ABOVE, Conflated
 from tests.conftest import RunningStack, stopped
 
 SYMBOLS = ("A/USD", "B/USD", "C/USD")
@@ -59,7 +59,7 @@ def status(kind: StatusKind, symbol: str = "") -> ExchangeStatus:
 async def test_the_newest_of_each_symbol_is_published_when_there_is_room_again() -> None:
     kafka = Kafka()
     conflated = Conflated(kafka)
-    kafka.waiting = MUCH + 1
+    kafka.waiting = CONFLATE_ABOVE + 1
     for sequence in range(3):
         for symbol in SYMBOLS:
             conflated.publish(QUOTES, quote(symbol, sequence))
@@ -67,17 +67,17 @@ async def test_the_newest_of_each_symbol_is_published_when_there_is_room_again()
     await conflated.drain()
     assert len(kafka.of(TRADES)) == 9
     assert not kafka.of(QUOTES)
-    kafka.waiting = MUCH
+    kafka.waiting = CONFLATE_ABOVE
     await conflated.drain()
     assert [(one.symbol, one.sequence) for one in kafka.of(QUOTES)] == [(symbol, 2) for symbol in SYMBOLS]
-    told = kafka.of(STATUS)
-    assert [(one.exchange, one.kind, one.value) for one in told] == [("x", StatusKind.CONFLATED, 6)]
+    statuses = kafka.of(STATUS)
+    assert [(one.exchange, one.kind, one.value) for one in statuses] == [("x", StatusKind.CONFLATED, 6)]
 
 
 def test_what_waits_is_not_published_after_a_newer_one() -> None:
     kafka = Kafka()
     conflated = Conflated(kafka)
-    kafka.waiting = MUCH + 1
+    kafka.waiting = CONFLATE_ABOVE + 1
     conflated.publish(QUOTES, quote("A/USD", 1))
     kafka.waiting = 0
     conflated.publish(QUOTES, quote("A/USD", 2))
@@ -96,7 +96,7 @@ def test_what_waits_is_not_published_after_a_newer_one() -> None:
 async def test_a_withdrawn_book_is_not_published_later(what: ExchangeStatus, left: list[str]) -> None:
     kafka = Kafka()
     conflated = Conflated(kafka)
-    kafka.waiting = MUCH + 1
+    kafka.waiting = CONFLATE_ABOVE + 1
     for symbol in ("A/USD", "B/USD"):
         conflated.publish(BOOKS, snapshot(symbol, 1))
     conflated.publish(STATUS, what)
@@ -125,12 +125,12 @@ def test_trades_all_pass_and_quotes_pass_or_are_counted(acts: list[tuple[str, st
         elif act == "drain":
             asyncio.run(conflated.drain())
         else:
-            kafka.waiting = MUCH + 1 if act == "full" else 0
+            kafka.waiting = CONFLATE_ABOVE + 1 if act == "full" else 0
     kafka.waiting = 0
     for symbol in SYMBOLS:  # so that whatever is kept is published, or overtaken
         given_quotes.append(quote(symbol, len(acts)))
         conflated.publish(QUOTES, given_quotes[-1])
-    kafka.waiting = MUCH + 1
+    kafka.waiting = CONFLATE_ABOVE + 1
     conflated.publish(QUOTES, quote("last", 0))
     kafka.waiting = 0
     asyncio.run(conflated.drain())
@@ -162,7 +162,7 @@ async def test_a_kafka_that_stands_still_costs_neither_a_trade_nor_memory(stack:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await conflated.drain()
-        while publisher.waiting > MUCH:
+        while publisher.waiting > CONFLATE_ABOVE:
             await conflated.drain()
             await asyncio.sleep(0.05)  # as the pictures' clock does
         await conflated.drain()

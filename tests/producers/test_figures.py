@@ -28,9 +28,9 @@ class Account:
 
     def __init__(self, *before: Figure, whole: bool = False, offset: int = 0) -> None:
         self.out: list[Figure] = []
-        self.told: list[ExchangeStatus] = []
+        self.statuses: list[ExchangeStatus] = []
         names = {"NEW/USDT:USDT": "NEWUSDT", "BTC/USDT:USDT": "BTCUSDT"}
-        self.figures = Figures(before, self.out.append, self.told.append, lambda symbol: names.get(symbol, symbol))
+        self.figures = Figures(before, self.out.append, self.statuses.append, lambda symbol: names.get(symbol, symbol))
         self.figures.pushes_whole = whole
         self.offset = offset
         self.figures.connected(NOW - 100 * SECOND)
@@ -64,7 +64,7 @@ def test_what_the_log_had_and_the_account_has_not_is_none(figure: Figure) -> Non
     account = Account(figure)
     account.read(balance("5"), at=NOW)
     assert set(account.newest().values()) == {Decimal(5), Decimal(0)}
-    assert account.told == []
+    assert account.statuses == []
 
 
 def test_a_first_reading_that_was_partial_takes_nothing_away_and_the_next_does() -> None:
@@ -122,7 +122,7 @@ def test_an_answer_that_lags_behind_a_push_does_not_overwrite_it() -> None:
     assert account.read(balance("100"), position("0"), at=NOW + SECOND // 10)
     assert account.newest() == {"USDT": Decimal(90), "BTC/USDT:USDT": Decimal(1)}
     assert not account.read(balance("90"), position("1"), at=NOW + 3 * SECOND)
-    assert account.told == []
+    assert account.statuses == []
 
 
 def test_a_push_that_is_older_than_an_answer_does_not_overwrite_it() -> None:
@@ -174,7 +174,7 @@ def test_profit_that_moves_with_the_market_is_no_difference() -> None:
     account.read(balance("1000", profit="0"), position("1"), at=NOW)
     account.read(balance("1050", profit="50"), position("1", profit="50"), at=NOW + 60 * SECOND)
     account.read(balance("1010", profit="10"), position("1", profit="10"), at=NOW + 120 * SECOND)
-    assert account.told == []
+    assert account.statuses == []
     assert account.newest()["USDT"] == 1010
 
 
@@ -182,18 +182,18 @@ def test_a_wallet_that_changed_without_the_stream_is_a_difference() -> None:
     account = Account()
     account.read(balance("1000", profit="0"), at=NOW)
     account.read(balance("1049", profit="50"), at=NOW + 60 * SECOND)
-    (told,) = account.told
-    assert (told.kind, told.value) == (StatusKind.DIFFERENCE, -1.0)
-    assert told.detail == "USDT: the stream said 1000, the exchange says 999"
+    (status,) = account.statuses
+    assert (status.kind, status.value) == (StatusKind.DIFFERENCE, -1.0)
+    assert status.detail == "USDT: the stream said 1000, the exchange says 999"
 
 
 def test_a_difference_seen_while_the_figure_was_moving_is_told_when_it_is_still_there() -> None:
     account = Account()
     account.push(balance("1000", at=NOW), NOW)
     assert account.read(balance("999"), at=NOW + SECOND)
-    assert account.told == []
+    assert account.statuses == []
     assert not account.read(balance("999"), at=NOW + SETTLED + SECOND)
-    assert [one.value for one in account.told] == [-1.0]
+    assert [one.value for one in account.statuses] == [-1.0]
 
 
 def test_the_first_whole_answer_without_a_difference_ends_it() -> None:
@@ -202,17 +202,17 @@ def test_the_first_whole_answer_without_a_difference_ends_it() -> None:
     account.read(balance("999"), at=NOW + 60 * SECOND)
     account.push(balance("998", at=NOW + 119 * SECOND), NOW + 119 * SECOND)
     assert account.read(balance("999"), at=NOW + 120 * SECOND)
-    assert [one.value for one in account.told] == [-1.0]
+    assert [one.value for one in account.statuses] == [-1.0]
     account.read(balance("998"), at=NOW + 180 * SECOND)
     account.read(balance("998"), at=NOW + 240 * SECOND)
-    assert [(one.kind, one.value) for one in account.told[1:]] == [(StatusKind.DIFFERENCE, 0.0)]
+    assert [(one.kind, one.value) for one in account.statuses[1:]] == [(StatusKind.DIFFERENCE, 0.0)]
 
 
 def test_a_figure_that_is_left_out_is_a_difference_where_the_stream_was_there() -> None:
     account = Account()
     account.read(position("3"), balance("1"), at=NOW)
     account.read(balance("1"), at=NOW + 60 * SECOND)
-    assert [(one.kind, one.value) for one in account.told] == [(StatusKind.DIFFERENCE, -3.0)]
+    assert [(one.kind, one.value) for one in account.statuses] == [(StatusKind.DIFFERENCE, -3.0)]
 
 
 def test_what_changed_while_the_stream_was_away_is_no_difference() -> None:
@@ -222,9 +222,9 @@ def test_what_changed_while_the_stream_was_away_is_no_difference() -> None:
     account.read(balance("900"), at=NOW + 10 * SECOND)
     account.figures.connected(NOW + 20 * SECOND)
     account.read(balance("800"), at=NOW + 21 * SECOND)
-    assert account.told == []
+    assert account.statuses == []
     account.read(balance("799"), at=NOW + 81 * SECOND)
-    assert [one.value for one in account.told] == [-1.0]
+    assert [one.value for one in account.statuses] == [-1.0]
 
 
 def test_an_unchanged_figure_is_published_again_but_seldom() -> None:

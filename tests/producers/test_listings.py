@@ -51,7 +51,7 @@ def test_an_empty_list_takes_nothing_away() -> None:
 def test_fees_of_an_account_stand_in_the_log_and_a_list_does_not_take_them_back() -> None:
     listings, own = Listings((replace(BTC, taker_fee=Decimal("0.1")),)), replace(BTC, taker_fee=Decimal("0.0003"))
     assert listings.read(Listing((BTC, ETH))) == [BTC, ETH]  # of another account, perhaps
-    assert not listings.hear(own)
+    assert not listings.update(own)
     assert listings.read(Listing((BTC, ETH))) == []
     finer = replace(BTC, tick_size=BTC.tick_size / 10)
     assert listings.read(Listing((finer, ETH))) == [replace(finer, taker_fee=own.taker_fee)]
@@ -61,13 +61,13 @@ def test_fees_of_an_account_stand_in_the_log_and_a_list_does_not_take_them_back(
 def test_what_another_stage_published_over_a_newer_list_is_published_again() -> None:
     listings, halted = Listings(), replace(BTC, active=False)
     listings.read(Listing((halted, ETH)))
-    assert listings.hear(BTC)
+    assert listings.update(BTC)
     assert listings.read(Listing((halted, ETH))) == [halted]
-    assert not listings.hear(halted)
+    assert not listings.update(halted)
 
 
 def test_what_is_new_to_the_log_is_news_until_the_list_has_it() -> None:
     listings = Listings()
     listings.read(Listing((BTC, ETH)))
-    assert listings.hear(NEW)
+    assert listings.update(NEW)
     assert listings.read(Listing((BTC, ETH, NEW))) == [NEW]

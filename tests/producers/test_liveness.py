@@ -22,7 +22,7 @@ class Exchange:
     def __init__(self, *sockets: tuple[tuple[StreamKind, str], ...]) -> None:
         self.liveness = Liveness("x")
         self.now = START
-        self.told: list[ExchangeStatus] = []
+        self.published: list[ExchangeStatus] = []
         self.reopened: list[tuple[int, int]] = []
         self.sockets = sockets
         for number, streams in enumerate(sockets):
@@ -41,7 +41,7 @@ class Exchange:
             for kind, symbol in comes(passed):
                 times[kind][symbol] = self.now
             statuses, reopen = self.liveness.check(self.now)
-            self.told += statuses
+            self.published += statuses
             for number in reopen:
                 self.reopened.append((number, passed))
                 self.liveness.closed(number)
@@ -49,8 +49,8 @@ class Exchange:
 
     def kinds(self) -> list[tuple[StatusKind, str]]:
         """Each once, where it is repeated."""
-        said = [(one.kind, one.channel) for one in self.told]
-        return [one for number, one in enumerate(said) if not number or said[number - 1] != one]
+        found = [(one.kind, one.channel) for one in self.published]
+        return [one for number, one in enumerate(found) if not number or found[number - 1] != one]
 
 
 def every(kinds: list[tuple[StreamKind, str]]) -> Callable[[int], list[tuple[StreamKind, str]]]:
@@ -65,10 +65,10 @@ def test_trades_asked_for_on_the_wrong_route_are_noticed_though_the_socket_is_li
     public, market = ((QUOTE, BTC), (BOOK, BTC)), ((TRADE, BTC), (FUNDING, BTC))
     exchange = Exchange(public, market)
     exchange.run(LATEST, every([(QUOTE, BTC), (BOOK, BTC), (FUNDING, BTC)]))
-    (told, *_) = exchange.told
-    assert (told.kind, told.channel, told.symbol) == (StatusKind.STALE, "trade", BTC)
-    assert LEAST / SECOND <= told.value <= LATEST
-    assert BTC in told.detail
+    (status, *_) = exchange.published
+    assert (status.kind, status.channel, status.symbol) == (StatusKind.STALE, "trade", BTC)
+    assert LEAST / SECOND <= status.value <= LATEST
+    assert BTC in status.detail
     exchange.run(3, every([(QUOTE, BTC), (BOOK, BTC), (FUNDING, BTC), (TRADE, BTC)]))
     assert exchange.kinds() == [(StatusKind.STALE, "trade"), (StatusKind.RESYNCED, "trade")]
 
@@ -90,14 +90,14 @@ def test_one_silent_symbol_among_lively_ones_is_named(silent: StreamKind, beside
     exchange = Exchange(streams)
     alive = [(kind, BTC) for kind in (QUOTE, TRADE, BOOK, FUNDING)]
     exchange.run(LATEST, every([*alive, (beside, ETH)]))
-    assert (StatusKind.STALE, silent.value, ETH) in [(one.kind, one.channel, one.symbol) for one in exchange.told]
-    assert BTC not in {one.symbol for one in exchange.told}
+    assert (StatusKind.STALE, silent.value, ETH) in [(one.kind, one.channel, one.symbol) for one in exchange.published]
+    assert BTC not in {one.symbol for one in exchange.published}
 
 
 def test_the_funding_of_one_is_missed_beside_that_of_others() -> None:
     exchange = Exchange(((FUNDING, BTC), (FUNDING, ETH)))
     exchange.run(LATEST, every([(FUNDING, BTC)]))
-    assert [(one.channel, one.symbol) for one in exchange.told] == [("funding", ETH)]
+    assert [(one.channel, one.symbol) for one in exchange.published] == [("funding", ETH)]
 
 
 def test_a_quiet_market_is_no_fault() -> None:
@@ -110,14 +110,14 @@ def test_a_quiet_market_is_no_fault() -> None:
         return clock + ([(QUOTE, BTC), (TRADE, BTC), (BOOK, BTC)] if second % 20 == 0 else [])
 
     exchange.run(3_600, comes)
-    assert exchange.told == []
+    assert exchange.published == []
     assert exchange.reopened == []
 
 
 def test_a_quiet_symbol_on_a_busy_socket_may_go_without_trades() -> None:
     exchange = Exchange(((TRADE, BTC), (TRADE, ETH), (QUOTE, BTC), (QUOTE, ETH)))
     exchange.run(3_600, every([(QUOTE, BTC), (QUOTE, ETH), (TRADE, BTC)]))
-    assert exchange.told == []
+    assert exchange.published == []
 
 
 def test_what_is_rare_by_its_nature_learns_how_rare() -> None:
@@ -125,7 +125,7 @@ def test_what_is_rare_by_its_nature_learns_how_rare() -> None:
     exchange = Exchange(((QUOTE, BTC), (TRADE, BTC)))
     exchange.run(1_000, lambda second: [(QUOTE, BTC), *([(TRADE, BTC)] if second % 25 == 0 else [])])
     exchange.run(100, every([(QUOTE, BTC)]))
-    assert exchange.told == []
+    assert exchange.published == []
     exchange.run(60, every([(QUOTE, BTC)]))
     assert exchange.kinds() == [(StatusKind.STALE, "trade")]
 
@@ -137,7 +137,7 @@ def test_a_trade_just_before_its_quote_is_no_fault() -> None:
         return [(TRADE, BTC)] if second % 100 == 50 else [(QUOTE, BTC)] if second % 100 == 52 else []
 
     exchange.run(1_000, comes)
-    assert exchange.told == []
+    assert exchange.published == []
 
 
 def test_nothing_is_said_while_its_socket_is_lost_or_its_symbol_is_halted() -> None:
@@ -145,26 +145,26 @@ def test_nothing_is_said_while_its_socket_is_lost_or_its_symbol_is_halted() -> N
     exchange.liveness.closed(0)
     exchange.liveness.pause(ETH)
     exchange.run(100, every([(QUOTE, BTC), (QUOTE, ETH)]))
-    assert exchange.told == []
+    assert exchange.published == []
     exchange.liveness.opened(0, exchange.sockets[0], exchange.now)
     exchange.liveness.resume(ETH)
     exchange.run(LATEST, every([(QUOTE, BTC)]))
     assert exchange.kinds() == [(StatusKind.STALE, "trade")]
-    assert (BTC in exchange.told[0].detail, ETH in exchange.told[0].detail) == (True, False)
+    assert (BTC in exchange.published[0].detail, ETH in exchange.published[0].detail) == (True, False)
 
 
 def test_it_is_said_again_while_it_lasts() -> None:
     exchange = Exchange(((QUOTE, BTC), (TRADE, BTC)))
     exchange.run(LATEST + 20, every([(QUOTE, BTC)]))
-    assert len(exchange.told) in (4, 5)
-    assert [one.value for one in exchange.told] == sorted(one.value for one in exchange.told)
+    assert len(exchange.published) in (4, 5)
+    assert [one.value for one in exchange.published] == sorted(one.value for one in exchange.published)
 
 
 def test_a_book_that_waits_for_its_snapshot_is_not_silent() -> None:
     exchange = Exchange(((QUOTE, BTC), (BOOK, BTC)))
     exchange.liveness.waiting.add(BTC)
     exchange.run(200, every([(QUOTE, BTC)]))
-    assert exchange.told == []
+    assert exchange.published == []
     exchange.liveness.waiting.discard(BTC)
     exchange.run(LATEST, every([(QUOTE, BTC)]))
     assert exchange.kinds() == [(StatusKind.STALE, "book")]

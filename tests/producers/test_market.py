@@ -39,19 +39,19 @@ class Recorder:
         self.published: list[tuple[Topic, Any]] = []
         self.letters: list[tuple[Topic, bytes, dict[str, bytes]]] = []
         self.drains = 0
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     def publish(self, topic: Topic, record: Any) -> None:
         self.published.append((topic, record))
-        self._news.set()
+        self._changed.set()
 
     def publish_raw(self, topic: Topic, key: bytes | None, value: bytes, headers: Any = ()) -> None:
         self.letters.append((topic, value, dict(headers)))
-        self._news.set()
+        self._changed.set()
 
     async def drain(self) -> None:
         self.drains += 1
-        self._news.set()
+        self._changed.set()
 
     def of(self, topic: Topic) -> list[Any]:
         return [record for where, record in self.published if where is topic]
@@ -63,8 +63,8 @@ class Recorder:
     async def until(self, there: Callable[[], Any]) -> None:
         async with asyncio.timeout(PATIENCE):
             while not there():
-                self._news.clear()
-                await self._news.wait()
+                self._changed.clear()
+                await self._changed.wait()
 
     async def rounds(self, count: int) -> None:
         """Until pictures were looked through so many times, while the socket brings nothing."""
@@ -82,7 +82,7 @@ class Venue:
         self.last_update = 100
         self.answering = asyncio.Event()
         self.answering.set()
-        self._say: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._frames: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.app = web.Application()
         self.app.add_routes(
             [
@@ -93,23 +93,23 @@ class Venue:
             ]
         )
 
-    def say(self, **message: Any) -> None:
-        self._say.put_nowait(json.dumps({"stream": "btcusdt@x", "data": message}).encode())
+    def push(self, **message: Any) -> None:
+        self._frames.put_nowait(json.dumps({"stream": "btcusdt@x", "data": message}).encode())
 
-    def say_raw(self, raw: bytes) -> None:
-        self._say.put_nowait(raw)
+    def push_raw(self, raw: bytes) -> None:
+        self._frames.put_nowait(raw)
 
     def depth(self, first: int, last: int, bid: str = "99", quantity: str = "1") -> None:
-        self.say(e="depthUpdate", E=1_700_000_000_000, s="BTCUSDT", U=first, u=last, b=[[bid, quantity]], a=[])
+        self.push(e="depthUpdate", E=1_700_000_000_000, s="BTCUSDT", U=first, u=last, b=[[bid, quantity]], a=[])
 
     def quote(self, bid: str, ask: str, update: int = 5, size: str = "1") -> None:
-        self.say(u=update, s="BTCUSDT", b=bid, B=size, a=ask, A="2")
+        self.push(u=update, s="BTCUSDT", b=bid, B=size, a=ask, A="2")
 
     def trade(self, number: int) -> None:
-        self.say(e="trade", E=1, s="BTCUSDT", t=number, p="100.50", q="0.10", T=1_700_000_000_001, m=True, M=True)
+        self.push(e="trade", E=1, s="BTCUSDT", t=number, p="100.50", q="0.10", T=1_700_000_000_001, m=True, M=True)
 
-    def hang_up(self) -> None:
-        self._say.put_nowait(None)
+    def disconnect(self) -> None:
+        self._frames.put_nowait(None)
 
     async def _list(self, _: web.Request) -> web.Response:
         def one(base: str, status: str = "TRADING") -> dict[str, Any]:
@@ -139,7 +139,7 @@ class Venue:
         await socket.prepare(request)
         reading = asyncio.create_task(self._read(socket))
         try:
-            await self._talk(socket, reading)
+            await self._send_frames(socket, reading)
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
@@ -149,17 +149,17 @@ class Venue:
         async for message in socket:
             assert message.type is not WSMsgType.ERROR
 
-    async def _talk(self, socket: web.WebSocketResponse, reading: asyncio.Task[None]) -> None:
+    async def _send_frames(self, socket: web.WebSocketResponse, reading: asyncio.Task[None]) -> None:
         while True:
-            saying = asyncio.create_task(self._say.get())
-            await asyncio.wait({saying, reading}, return_when=asyncio.FIRST_COMPLETED)
-            if not saying.done():
-                saying.cancel()
+            pushing = asyncio.create_task(self._frames.get())
+            await asyncio.wait({pushing, reading}, return_when=asyncio.FIRST_COMPLETED)
+            if not pushing.done():
+                pushing.cancel()
                 return
-            said = saying.result()
-            if said is None:
+            frame = pushing.result()
+            if frame is None:
                 return
-            await socket.send_str(said.decode())
+            await socket.send_str(frame.decode())
 
 
 @pytest.fixture
@@ -168,19 +168,19 @@ def venue() -> Venue:
 
 
 @pytest.fixture
-def told() -> Recorder:
+def sink() -> Recorder:
     return Recorder()
 
 
 @pytest.fixture
-async def market(venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ExchangeMarket]:
+async def market(venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ExchangeMarket]:
     """Followed: pictures are looked through every 5 ms, and repeated whenever the socket brought anything."""
     monkeypatch.setattr(producers.market, "INTERVAL", 20_000)
     monkeypatch.setattr(producers.book_schedule, "INTERVAL", 1)
     monkeypatch.setattr(producers.book_schedule, "REPEAT", 1)
-    server, exchange, publisher = TestServer(venue.app), Binance(), told
+    server, exchange, publisher = TestServer(venue.app), Binance(), sink
     await server.start_server()
-    async with Client(exchange, str(server.make_url("/")), MARKET_REQUESTS, partial(told.publish, STATUS)) as client:
+    async with Client(exchange, str(server.make_url("/")), MARKET_REQUESTS, partial(sink.publish, STATUS)) as client:
         market = ExchangeMarket(exchange, publisher, client)
         assert await market.load([MARKET]) == [SYMBOL]
         address, tried = f"ws://127.0.0.1:{server.port}", asyncio.Event()
@@ -195,23 +195,23 @@ async def market(venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("market")
-async def test_every_instrument_is_published_and_the_chosen_are_followed(told: Recorder) -> None:
-    assert [(one.symbol, one.active) for one in told.of(INSTRUMENTS)] == [
+async def test_every_instrument_is_published_and_the_chosen_are_followed(sink: Recorder) -> None:
+    assert [(one.symbol, one.active) for one in sink.of(INSTRUMENTS)] == [
         ("BTC/USDT", True),
         ("ETH/USDT", True),
         ("LUNA/USDT", False),
     ]
-    assert told.kinds() == [StatusKind.CONNECTED]
-    await told.until(lambda: {StatusKind.LATENCY, StatusKind.SKEW} <= {one.kind for one in told.of(STATUS)})
+    assert sink.kinds() == [StatusKind.CONNECTED]
+    await sink.until(lambda: {StatusKind.LATENCY, StatusKind.SKEW} <= {one.kind for one in sink.of(STATUS)})
 
 
 @pytest.mark.usefixtures("market")
-async def test_quotes_and_trades_carry_the_numbers_as_written(venue: Venue, told: Recorder) -> None:
+async def test_quotes_and_trades_carry_the_numbers_as_written(venue: Venue, sink: Recorder) -> None:
     before = wall()
     venue.quote("99.90", "100.10", update=7)
     venue.trade(12)
-    await told.until(lambda: told.of(TRADES))
-    (quote,), (trade,) = told.of(QUOTES), told.of(TRADES)
+    await sink.until(lambda: sink.of(TRADES))
+    (quote,), (trade,) = sink.of(QUOTES), sink.of(TRADES)
     received = quote.received_time
     assert before <= received <= wall()
     assert quote == Quote("binance", SYMBOL, MARKET, "99.90", "1", "100.10", "2", 7, received, received)
@@ -221,40 +221,40 @@ async def test_quotes_and_trades_carry_the_numbers_as_written(venue: Venue, told
 
 @pytest.mark.usefixtures("market")
 @pytest.mark.parametrize(("bid", "ask", "size"), [("101", "100", "1"), ("100", "100", "1"), ("99", "100", "0")])
-async def test_a_crossed_or_empty_top_is_no_quote(venue: Venue, told: Recorder, bid: str, ask: str, size: str) -> None:
+async def test_a_crossed_or_empty_top_is_no_quote(venue: Venue, sink: Recorder, bid: str, ask: str, size: str) -> None:
     venue.quote(bid, ask, size=size)
     venue.quote(bid, ask, size=size)
     venue.quote("99", "100", update=8)
-    await told.until(lambda: told.of(QUOTES))
-    assert [quote.sequence for quote in told.of(QUOTES)] == [8]
-    (excluded,) = [one for one in told.of(STATUS) if one.kind is StatusKind.EXCLUDED]  # once a second, not each
+    await sink.until(lambda: sink.of(QUOTES))
+    assert [quote.sequence for quote in sink.of(QUOTES)] == [8]
+    (excluded,) = [one for one in sink.of(STATUS) if one.kind is StatusKind.EXCLUDED]  # once a second, not each
     assert (excluded.exchange, excluded.symbol) == ("binance", SYMBOL)
     assert excluded.detail, "why"
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_frame_that_is_none_is_kept_and_told(venue: Venue, told: Recorder) -> None:
-    venue.say_raw(b'{"e": "trade", oops')
+async def test_a_frame_that_is_none_is_kept_and_told(venue: Venue, sink: Recorder) -> None:
+    venue.push_raw(b'{"e": "trade", oops')
     venue.trade(13)
-    await told.until(lambda: told.of(TRADES))
-    ((topic, raw, headers),) = told.letters
+    await sink.until(lambda: sink.of(TRADES))
+    ((topic, raw, headers),) = sink.letters
     assert topic is MARKET_DEAD_LETTERS
     assert raw == b'{"e": "trade", oops'
     assert (headers["exchange"], headers["channel"]) == (b"binance", b"/stream")
     assert headers["reason"]
-    assert told.kinds() == [StatusKind.CONNECTED, StatusKind.MALFORMED]
+    assert sink.kinds() == [StatusKind.CONNECTED, StatusKind.MALFORMED]
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_book_is_pictured_when_it_is_proved(venue: Venue, told: Recorder) -> None:
+async def test_a_book_is_pictured_when_it_is_proved(venue: Venue, sink: Recorder) -> None:
     venue.answering.clear()
     venue.depth(100, 101)
-    await told.until(lambda: venue.snapshots)
-    await told.rounds(5)
-    assert told.of(BOOKS) == []
+    await sink.until(lambda: venue.snapshots)
+    await sink.rounds(5)
+    assert sink.of(BOOKS) == []
     venue.answering.set()
-    await told.until(lambda: told.of(BOOKS))
-    snapshot = told.of(BOOKS)[0]
+    await sink.until(lambda: sink.of(BOOKS))
+    snapshot = sink.of(BOOKS)[0]
     assert isinstance(snapshot, BookSnapshot)
     assert (snapshot.exchange, snapshot.symbol, snapshot.market, snapshot.sequence) == ("binance", SYMBOL, MARKET, 101)
     assert snapshot.bids == (Level("99", "1"), Level("98", "3"))
@@ -263,75 +263,75 @@ async def test_a_book_is_pictured_when_it_is_proved(venue: Venue, told: Recorder
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_book_that_loses_a_side_is_pictured_without_it(venue: Venue, told: Recorder) -> None:
+async def test_a_book_that_loses_a_side_is_pictured_without_it(venue: Venue, sink: Recorder) -> None:
     venue.depth(100, 101)
-    await told.until(lambda: told.of(BOOKS))
+    await sink.until(lambda: sink.of(BOOKS))
     for update, bid in enumerate(("99", "98"), 102):
         venue.depth(update, update, bid, "0")
-    await told.until(lambda: told.of(BOOKS)[-1].sequence == 103)
-    assert (told.of(BOOKS)[-1].bids, told.of(BOOKS)[-1].asks) == ((), (Level("101", "2"),))
+    await sink.until(lambda: sink.of(BOOKS)[-1].sequence == 103)
+    assert (sink.of(BOOKS)[-1].bids, sink.of(BOOKS)[-1].asks) == ((), (Level("101", "2"),))
 
 
 @pytest.mark.usefixtures("market")
-async def test_after_a_gap_there_is_no_picture_until_the_book_is_proved_again(venue: Venue, told: Recorder) -> None:
+async def test_after_a_gap_there_is_no_picture_until_the_book_is_proved_again(venue: Venue, sink: Recorder) -> None:
     venue.depth(100, 101)
-    await told.until(lambda: told.of(BOOKS))
+    await sink.until(lambda: sink.of(BOOKS))
     venue.answering.clear()
     venue.last_update = 106
     venue.depth(105, 105)  # 102 to 104 are missing
-    await told.until(lambda: venue.snapshots == 2)
+    await sink.until(lambda: venue.snapshots == 2)
     venue.depth(106, 106)
     venue.depth(107, 107, bid="97")
     venue.trade(1)
-    await told.until(lambda: told.of(TRADES))
-    await told.rounds(10)
+    await sink.until(lambda: sink.of(TRADES))
+    await sink.rounds(10)
     venue.answering.set()
-    await told.until(lambda: told.of(BOOKS)[-1].sequence == 107)
+    await sink.until(lambda: sink.of(BOOKS)[-1].sequence == 107)
     story = [
         (record.kind, record.symbol) if isinstance(record, ExchangeStatus) else record.sequence
-        for topic, record in told.published
+        for topic, record in sink.published
         if topic is BOOKS or (topic is STATUS and record.kind in (StatusKind.GAP, StatusKind.RESYNCED))
     ]
     gap = story.index((StatusKind.GAP, SYMBOL))
     assert set(story[:gap]) == {101}
     assert story[gap + 1] == (StatusKind.RESYNCED, SYMBOL)
     assert set(story[gap + 2 :]) == {107}
-    assert told.of(BOOKS)[-1].bids == (Level("98", "3"), Level("97", "1"))
+    assert sink.of(BOOKS)[-1].bids == (Level("98", "3"), Level("97", "1"))
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_lost_socket_withdraws_its_books(venue: Venue, told: Recorder) -> None:
+async def test_a_lost_socket_withdraws_its_books(venue: Venue, sink: Recorder) -> None:
     venue.depth(100, 101)
-    await told.until(lambda: told.of(BOOKS))
+    await sink.until(lambda: sink.of(BOOKS))
     venue.answering.clear()
-    venue.hang_up()
-    await told.until(lambda: told.kinds().count(StatusKind.CONNECTED) == 2)
-    shown = len(told.of(BOOKS))
+    venue.disconnect()
+    await sink.until(lambda: sink.kinds().count(StatusKind.CONNECTED) == 2)
+    shown = len(sink.of(BOOKS))
     venue.trade(1)  # the new socket is alive; its books are not
-    await told.until(lambda: told.of(TRADES))
-    await told.rounds(10)
-    assert len(told.of(BOOKS)) == shown
+    await sink.until(lambda: sink.of(TRADES))
+    await sink.rounds(10)
+    assert len(sink.of(BOOKS)) == shown
     venue.last_update = 200
     venue.depth(200, 201)
-    await told.until(lambda: venue.snapshots == 2)
-    await told.rounds(10)
-    assert len(told.of(BOOKS)) == shown
+    await sink.until(lambda: venue.snapshots == 2)
+    await sink.rounds(10)
+    assert len(sink.of(BOOKS)) == shown
     venue.answering.set()
-    await told.until(lambda: told.of(BOOKS)[-1].sequence == 201)
+    await sink.until(lambda: sink.of(BOOKS)[-1].sequence == 201)
     kinds = [StatusKind.CONNECTED, StatusKind.DISCONNECTED, StatusKind.CONNECTED, StatusKind.RESYNCED]
-    assert told.kinds() == kinds
+    assert sink.kinds() == kinds
 
 
 @pytest.mark.usefixtures("market")
-async def test_an_unchanged_book_is_as_fresh_as_its_socket(venue: Venue, told: Recorder) -> None:
+async def test_an_unchanged_book_is_as_fresh_as_its_socket(venue: Venue, sink: Recorder) -> None:
     venue.depth(100, 101)
-    await told.until(lambda: told.of(BOOKS))
-    shown = len(told.of(BOOKS))
+    await sink.until(lambda: sink.of(BOOKS))
+    shown = len(sink.of(BOOKS))
     venue.trade(1)
-    await told.until(lambda: told.of(TRADES) and len(told.of(BOOKS)) > shown)
-    last = told.of(BOOKS)[-1]
+    await sink.until(lambda: sink.of(TRADES) and len(sink.of(BOOKS)) > shown)
+    last = sink.of(BOOKS)[-1]
     assert last.sequence == 101
-    assert last.received_time >= told.of(TRADES)[0].received_time
+    assert last.received_time >= sink.of(TRADES)[0].received_time
 
 
 # ── what changes at run time ─────────────────────────────────────────────────────────────────────────────────────
@@ -343,91 +343,91 @@ def listed_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(producers.market, "INSTRUMENTS_SECONDS", 0.2)
 
 
-def changes(told: Recorder) -> list[tuple[str, bool]]:
+def changes(sink: Recorder) -> list[tuple[str, bool]]:
     """What was published of instruments after the first list."""
-    return [(one.symbol, one.active) for one in told.of(INSTRUMENTS)[3:]]
+    return [(one.symbol, one.active) for one in sink.of(INSTRUMENTS)[3:]]
 
 
 @pytest.mark.usefixtures("listed_often", "market")
-async def test_a_new_listing_is_published_and_followed_and_books_beside_it_stay(venue: Venue, told: Recorder) -> None:
+async def test_a_new_listing_is_published_and_followed_and_books_beside_it_stay(venue: Venue, sink: Recorder) -> None:
     venue.depth(100, 101)
-    await told.until(lambda: told.of(BOOKS))
+    await sink.until(lambda: sink.of(BOOKS))
     venue.listed.append(("BTC2", "TRADING"))  # another market
-    await told.until(lambda: changes(told) == [("BTC2/USDT", True)])
+    await sink.until(lambda: changes(sink) == [("BTC2/USDT", True)])
     assert len(venue.streams) == 1
     venue.listed.remove(("BTC2", "TRADING"))
-    await told.until(lambda: changes(told)[-1] == ("BTC2/USDT", False))
+    await sink.until(lambda: changes(sink)[-1] == ("BTC2/USDT", False))
     assert venue.snapshots == 1
 
 
 async def test_a_new_symbol_of_a_market_that_is_followed_gets_a_socket(
-    venue: Venue, told: Recorder, listed_often: None, market: ExchangeMarket
+    venue: Venue, sink: Recorder, listed_often: None, market: ExchangeMarket
 ) -> None:
     market._markets = [MARKET, "NEW/USD"]
     venue.listed.append(("NEW", "TRADING"))
-    await told.until(lambda: len(venue.streams) == 2 and told.kinds().count(StatusKind.CONNECTED) == 2)
+    await sink.until(lambda: len(venue.streams) == 2 and sink.kinds().count(StatusKind.CONNECTED) == 2)
     assert set(venue.streams[1].split("/")) == {f"newusdt@{kind}" for kind in ("bookTicker", "trade", "depth@100ms")}
-    assert StatusKind.DISCONNECTED not in told.kinds()
+    assert StatusKind.DISCONNECTED not in sink.kinds()
 
 
 @pytest.mark.usefixtures("listed_often")
 async def test_what_is_not_listed_any_more_is_not_followed_and_what_shared_its_socket_is(
-    venue: Venue, told: Recorder, market: ExchangeMarket
+    venue: Venue, sink: Recorder, market: ExchangeMarket
 ) -> None:
     market._markets = [MARKET, "NEW/USD", "OLD/USD"]
     venue.listed += [("NEW", "TRADING"), ("OLD", "TRADING")]
-    await told.until(lambda: told.kinds().count(StatusKind.CONNECTED) == 2)
+    await sink.until(lambda: sink.kinds().count(StatusKind.CONNECTED) == 2)
     assert {"newusdt@trade", "oldusdt@trade"} <= set(venue.streams[1].split("/"))
     venue.listed.remove(("OLD", "TRADING"))
-    await told.until(lambda: told.kinds().count(StatusKind.CONNECTED) == 3)
-    assert ("OLD/USDT", False) in changes(told)
+    await sink.until(lambda: sink.kinds().count(StatusKind.CONNECTED) == 3)
+    assert ("OLD/USDT", False) in changes(sink)
     assert {one.partition("@")[0] for one in venue.streams[2].split("/")} == {"newusdt"}
     assert len(market._sockets) == 2
 
 
 @pytest.mark.usefixtures("listed_often", "market")
-async def test_the_book_of_what_is_halted_is_withdrawn_and_its_socket_stays(venue: Venue, told: Recorder) -> None:
+async def test_the_book_of_what_is_halted_is_withdrawn_and_its_socket_stays(venue: Venue, sink: Recorder) -> None:
     venue.depth(100, 101)
-    await told.until(lambda: told.of(BOOKS))
+    await sink.until(lambda: sink.of(BOOKS))
     venue.listed[0] = ("BTC", "BREAK")
-    await told.until(lambda: changes(told) == [(SYMBOL, False)])
-    shown = len(told.of(BOOKS))
+    await sink.until(lambda: changes(sink) == [(SYMBOL, False)])
+    shown = len(sink.of(BOOKS))
     venue.trade(1)  # the socket is lively with others
-    await told.until(lambda: told.of(TRADES))
-    await told.rounds(5)
-    assert len(told.of(BOOKS)) == shown
+    await sink.until(lambda: sink.of(TRADES))
+    await sink.rounds(5)
+    assert len(sink.of(BOOKS)) == shown
     venue.listed[0] = ("BTC", "TRADING")
-    await told.until(lambda: changes(told)[-1] == (SYMBOL, True))
+    await sink.until(lambda: changes(sink)[-1] == (SYMBOL, True))
     venue.depth(102, 102)
-    await told.until(lambda: len(told.of(BOOKS)) > shown)
-    assert told.of(BOOKS)[-1].sequence == 102
+    await sink.until(lambda: len(sink.of(BOOKS)) > shown)
+    assert sink.of(BOOKS)[-1].sequence == 102
     assert (len(venue.streams), venue.snapshots) == (1, 1)
 
 
 async def test_what_another_stage_read_has_the_list_read_again(
-    venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
+    venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
     monkeypatch.setattr(producers.market, "LIST_RETRY_SECONDS", 0.0)
     venue.listed.append(("NEW", "TRADING"))
-    btc = told.of(INSTRUMENTS)[0]
+    btc = sink.of(INSTRUMENTS)[0]
     market.read_elsewhere(btc)
     assert not market._relist.is_set(), "that is no news"
     market.read_elsewhere(replace(btc, symbol="NEW/USDT", name="NEWUSDT"))
     assert market._relist.is_set()
 
 
-def test_what_the_log_had_and_the_first_list_leaves_out_is_gone(told: Recorder) -> None:
-    normaliser = Normaliser(Binance(), told, lambda wish: None)
+def test_what_the_log_had_and_the_first_list_leaves_out_is_gone(sink: Recorder) -> None:
+    normaliser = Normaliser(Binance(), sink, lambda needed: None)
     row = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT", "filters": []}
     answer = Answer(Request("GET", "/api/v3/exchangeInfo"), 200, json.dumps({"symbols": [row]}).encode())
     (btc,) = Binance().listing([answer]).instruments
     normaliser.logged([replace(btc, symbol="OLD/USDT", name="OLDUSDT")])
     normaliser.instruments([answer], wall())
-    assert [(one.symbol, one.active) for one in told.of(INSTRUMENTS)] == [(SYMBOL, True), ("OLD/USDT", False)]
+    assert [(one.symbol, one.active) for one in sink.of(INSTRUMENTS)] == [(SYMBOL, True), ("OLD/USDT", False)]
 
 
 async def test_a_notice_that_a_socket_will_be_cut_opens_it_anew_before_that(
-    venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
+    venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
     feed = market.normaliser._feed
     frame = feed.frame
@@ -438,71 +438,71 @@ async def test_a_notice_that_a_socket_will_be_cut_opens_it_anew_before_that(
         return frame(raw, received, channel)
 
     monkeypatch.setattr(feed, "frame", noticed)
-    venue.say(e="serverShutdown")
-    await told.until(lambda: told.kinds().count(StatusKind.CONNECTED) == 2)
-    assert told.kinds() == [StatusKind.CONNECTED, StatusKind.DISCONNECTED, StatusKind.CONNECTED]
-    (lost,) = [one for one in told.of(STATUS) if one.kind is StatusKind.DISCONNECTED]
+    venue.push(e="serverShutdown")
+    await sink.until(lambda: sink.kinds().count(StatusKind.CONNECTED) == 2)
+    assert sink.kinds() == [StatusKind.CONNECTED, StatusKind.DISCONNECTED, StatusKind.CONNECTED]
+    (lost,) = [one for one in sink.of(STATUS) if one.kind is StatusKind.DISCONNECTED]
     assert (lost.channel, lost.detail) == ("/stream", "server shutdown"), "said by the socket: it says when it is back"
 
 
 async def test_a_book_whose_snapshot_comes_by_subscription_only_is_subscribed_to_again(
-    venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
+    venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
     """Here on a new connection: the subscription names no frames for it."""
     gap = ExchangeStatus("binance", "depth", StatusKind.GAP, 0.0, f"{SYMBOL}: something was missed", 1, SYMBOL)
     events = (gap, Resubscribe(SYMBOL, "something was missed"))
     monkeypatch.setattr(market.normaliser._feed, "frame", lambda raw, received, channel="": events)
     venue.trade(1)
-    await told.until(lambda: told.kinds().count(StatusKind.CONNECTED) == 2)
-    assert told.kinds() == [StatusKind.CONNECTED, StatusKind.GAP, StatusKind.DISCONNECTED, StatusKind.CONNECTED]
+    await sink.until(lambda: sink.kinds().count(StatusKind.CONNECTED) == 2)
+    assert sink.kinds() == [StatusKind.CONNECTED, StatusKind.GAP, StatusKind.DISCONNECTED, StatusKind.CONNECTED]
 
 
 async def test_a_stream_that_stays_silent_on_a_lively_socket_is_stale_and_its_socket_opened_anew(
-    venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
+    venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
     for name in ("LEAST", "GRACE", "REOPENED", "EVERY"):
         monkeypatch.setattr(producers.liveness, name, 20_000)
 
     async with every_10_ms(lambda: venue.quote("99", "100")):
-        await told.until(lambda: [one for one in told.of(STATUS) if one.channel == "trade"])
-        await told.until(lambda: len(venue.streams) >= 2)
-    stale = next(one for one in told.of(STATUS) if one.channel == "trade")
+        await sink.until(lambda: [one for one in sink.of(STATUS) if one.channel == "trade"])
+        await sink.until(lambda: len(venue.streams) >= 2)
+    stale = next(one for one in sink.of(STATUS) if one.channel == "trade")
     assert (stale.kind, stale.symbol) == (StatusKind.STALE, SYMBOL)
     async with every_10_ms(lambda: venue.trade(1)):
-        await told.until(lambda: [one for one in told.of(STATUS) if one.kind is StatusKind.RESYNCED])
+        await sink.until(lambda: [one for one in sink.of(STATUS) if one.kind is StatusKind.RESYNCED])
 
 
 @asynccontextmanager
-async def every_10_ms(say: Callable[[], None]) -> AsyncIterator[None]:
+async def every_10_ms(push: Callable[[], None]) -> AsyncIterator[None]:
     async def again_and_again() -> None:
         while True:
-            say()
+            push()
             await asyncio.sleep(0.01)
 
-    saying = asyncio.create_task(again_and_again())
+    pushing = asyncio.create_task(again_and_again())
     try:
         yield
     finally:
-        saying.cancel()
-        await asyncio.gather(saying, return_exceptions=True)
+        pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
 
 
 async def test_a_list_in_pages_is_asked_for_to_its_end_but_not_for_ever(
-    venue: Venue, told: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
+    venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
     monkeypatch.setattr(producers.market, "PAGES", 5)
-    page, left, asked = PageNeeded(Request("GET", "/api/v3/time")), [3], [0]
+    page, left, pages = PageNeeded(Request("GET", "/api/v3/time")), [3], [0]
 
     def answered(answer: Answer, received: int) -> Any:
-        asked[0] += 1
+        pages[0] += 1
         left[0] -= 1
         return (page,) if left[0] > 0 else ()
 
     monkeypatch.setattr(market.normaliser._feed, "answer", answered)
     market.normaliser._take([page], market.normaliser._book_schedule[0], b"", "/stream", wall())
-    await told.until(lambda: not left[0])
-    assert asked == [3]
+    await sink.until(lambda: not left[0])
+    assert pages == [3]
     left[0] = 1_000_000
     market.normaliser._take([page], market.normaliser._book_schedule[0], b"", "/stream", wall())
-    await told.until(lambda: [one for one in told.of(STATUS) if one.kind is StatusKind.MALFORMED])
-    assert asked == [8]
+    await sink.until(lambda: [one for one in sink.of(STATUS) if one.kind is StatusKind.MALFORMED])
+    assert pages == [8]

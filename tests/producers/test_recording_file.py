@@ -12,7 +12,7 @@ import pytest
 from neuroflux.domain import StatusKind
 from neuroflux.errors import MalformedFrame, UsageError
 from neuroflux.exchanges.kit.requests import Answer, Request
-from producers.recording_file import Chosen, Happened, Line, Recording, frame, read, told
+from producers.recording_file import Line, Recording, SocketStatus, SymbolsFollowed, frame, read, rest_answer
 
 START = 1_795_723_497_537_843
 REQUEST = Request("POST", "/info", b'{"type":"l2Book"}', tag="book:BTC")
@@ -22,12 +22,12 @@ ANSWER = Answer(REQUEST, 200, b'{"levels":[]}', {"date": "now"})
 def lines(count: int) -> list[Line]:
     """A second between two."""
     first: list[Line] = [
-        told("binance", ANSWER, START, of=1),
-        Chosen("binance", START / 1e6, ["BTC/USDT"]),
-        Happened("binance", START / 1e6, 0, StatusKind.CONNECTED, 0.0, ""),
+        rest_answer("binance", ANSWER, START, of=1),
+        SymbolsFollowed("binance", START / 1e6, ["BTC/USDT"]),
+        SocketStatus("binance", START / 1e6, 0, StatusKind.CONNECTED, 0.0, ""),
         frame("binance", 0, b'{"s":"\\u00e9"}', START + 1),
         frame("binance", 1, b"\xff\xfe", START + 2),
-        told("binance", ANSWER, START + 3, "BTC/USDT"),
+        rest_answer("binance", ANSWER, START + 3, "BTC/USDT"),
     ]
     return first + [frame("binance", 0, b"%d" % number, START + number * 1_000_000) for number in range(1, count)]
 

@@ -12,7 +12,7 @@ import producers.retries
 from neuroflux.errors import MalformedFrame, Unreachable
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.http.client import Client
-from producers.retries import ListReader, follow_each, is_set_within, patiently
+from producers.retries import ListReader, ask_until_answered, follow_each, is_set_within
 
 REQUEST = Request("GET", "/list")
 
@@ -39,7 +39,7 @@ class FakeClient:
 
 async def test_a_request_is_sent_until_it_is_answered() -> None:
     client = FakeClient(2)
-    assert (await patiently(cast(Client, client), REQUEST)).body == b"3"
+    assert (await ask_until_answered(cast(Client, client), REQUEST)).body == b"3"
 
 
 async def test_a_list_that_cannot_be_read_is_reported_and_read_again(monkeypatch: pytest.MonkeyPatch) -> None:

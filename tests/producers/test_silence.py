@@ -6,19 +6,19 @@ from math import inf
 
 import pytest
 
-from producers.silence import LEAST, WINDOW, Pace
+from producers.silence import LEAST, WINDOW, Silence
 
 
-def paced(gap: float, seconds: float, *, most: float = 30.0, is_steady: bool = True) -> tuple[Pace, float]:
+def observed(gap: float, seconds: float, *, most: float = 30.0, is_steady: bool = True) -> tuple[Silence, float]:
     """One that brought something every ``gap`` seconds, watched as its socket watches it; and the time then."""
-    pace, now = Pace(most, is_steady=is_steady), 1_000.0
-    pace.opened(now)
+    silence, now = Silence(most, is_steady=is_steady), 1_000.0
+    silence.opened(now)
     until = now + seconds
     while now < until:
         now += gap
-        pace.came(now)
-        pace.allowed(now)
-    return pace, now
+        silence.data_received(now)
+        silence.allowed(now)
+    return silence, now
 
 
 @pytest.mark.parametrize(
@@ -26,40 +26,40 @@ def paced(gap: float, seconds: float, *, most: float = 30.0, is_steady: bool = T
     [(0.01, LEAST), (0.9, LEAST), (2.0, 10.0), (5.0, 25.0), (9.0, 30.0)],
 )
 def test_it_allows_five_times_its_longest_gap(gap: float, allowed: float) -> None:
-    pace, now = paced(gap, 2 * WINDOW)
-    assert pace.allowed(now) == pytest.approx(allowed)
+    silence, now = observed(gap, 2 * WINDOW)
+    assert silence.allowed(now) == pytest.approx(allowed)
 
 
 def test_it_learns_for_a_window_first() -> None:
-    pace, now = paced(0.01, WINDOW - 1)
-    assert pace.allowed(now) == 30.0
+    silence, now = observed(0.01, WINDOW - 1)
+    assert silence.allowed(now) == 30.0
 
 
 def test_what_happens_now_and_then_has_no_pace() -> None:
-    pace, now = paced(0.01, 2 * WINDOW, most=inf, is_steady=False)
-    assert pace.allowed(now) == inf
+    silence, now = observed(0.01, 2 * WINDOW, most=inf, is_steady=False)
+    assert silence.allowed(now) == inf
 
 
 def test_a_market_that_becomes_quiet_in_steps_is_not_mute() -> None:
-    pace, now = paced(0.5, 2 * WINDOW)
+    silence, now = observed(0.5, 2 * WINDOW)
     for gap in (2.0, 4.0, 8.0, 16.0, 25.0):
         now += gap
-        assert pace.silent(now) < pace.allowed(now)
-        pace.came(now)
+        assert silence.silent(now) < silence.allowed(now)
+        silence.data_received(now)
 
 
 def test_time_without_a_connection_is_no_gap() -> None:
-    pace, now = paced(0.5, 2 * WINDOW)
-    pace.opened(now + 25)
-    assert pace.silent(now + 26) == 1
-    assert pace.allowed(now + 26) == LEAST
+    silence, now = observed(0.5, 2 * WINDOW)
+    silence.opened(now + 25)
+    assert silence.silent(now + 26) == 1
+    assert silence.allowed(now + 26) == LEAST
 
 
 def test_what_is_long_ago_is_forgotten() -> None:
-    pace, now = paced(4.0, WINDOW + 4)
-    assert pace.allowed(now) == pytest.approx(20.0)
+    silence, now = observed(4.0, WINDOW + 4)
+    assert silence.allowed(now) == pytest.approx(20.0)
     for _ in range(int(2 * WINDOW / 0.5) + 1):
         now += 0.5
-        pace.came(now)
-        pace.allowed(now)
-    assert pace.allowed(now) == LEAST
+        silence.data_received(now)
+        silence.allowed(now)
+    assert silence.allowed(now) == LEAST

@@ -29,36 +29,36 @@ class Recorder:
     """Implements ``Listener``: what was told, in order, and a way to wait for it."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.recorded: list[str] = []
         self.received: list[int] = []
         self.details: dict[StatusKind, tuple[float, str]] = {}
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self.free = asyncio.Event()
         self.free.set()
 
     async def opened(self) -> None:
-        self._tell("opened")
+        self._record("opened")
 
     async def drained(self) -> None:
         await self.free.wait()
 
     def frame(self, raw: bytes, received: int) -> None:
         self.received.append(received)
-        self._tell(bytes(raw).decode())
+        self._record(bytes(raw).decode())
 
     def status(self, kind: StatusKind, value: float, detail: str) -> None:
         self.details[kind] = value, detail
-        self._tell(kind.value)
+        self._record(kind.value)
 
-    def _tell(self, what: str) -> None:
-        self.told.append(what)
-        self._news.set()
+    def _record(self, what: str) -> None:
+        self.recorded.append(what)
+        self._changed.set()
 
     async def until(self, what: str, times: int = 1) -> None:
         async with asyncio.timeout(PATIENCE):
-            while self.told.count(what) < times:
-                self._news.clear()
-                await self._news.wait()
+            while self.recorded.count(what) < times:
+                self._changed.clear()
+                await self._changed.wait()
 
 
 @asynccontextmanager
@@ -83,12 +83,12 @@ async def running(address: str, subscription: Subscription, listener: Recorder) 
 
 
 async def test_it_connects_says_what_it_wants_and_hands_frames_on() -> None:
-    heard: list[str] = []
+    messages: list[str] = []
 
     async def exchange(connection: ServerConnection) -> None:
         assert connection.request is not None
-        heard.append(connection.request.path)
-        heard.extend([str(await connection.recv()), str(await connection.recv())])
+        messages.append(connection.request.path)
+        messages.extend([str(await connection.recv()), str(await connection.recv())])
         for frame in ("one", "two"):
             await connection.send(frame)
         await connection.wait_closed()
@@ -98,10 +98,10 @@ async def test_it_connects_says_what_it_wants_and_hands_frames_on() -> None:
     async with serving(exchange) as address, running(address, subscription, recorder) as one:
         await recorder.until("two")
         assert one.tried.is_set()
-    assert heard == ["/stream?streams=a@trade/b@trade", "first", "second"]
-    assert recorder.told[0] == "connected"
-    assert [what for what in recorder.told if what in ("one", "two")] == ["one", "two"]
-    assert recorder.told.count("opened") == 1
+    assert messages == ["/stream?streams=a@trade/b@trade", "first", "second"]
+    assert recorder.recorded[0] == "connected"
+    assert [what for what in recorder.recorded if what in ("one", "two")] == ["one", "two"]
+    assert recorder.recorded.count("opened") == 1
     assert before <= recorder.received[0] <= recorder.received[1] <= wall()
 
 
@@ -118,8 +118,8 @@ async def test_it_comes_back_after_a_close() -> None:
     recorder = Recorder()
     async with serving(exchange) as address, running(address, Subscription("/"), recorder):
         await recorder.until("frame 2")
-        told = [what for what in recorder.told if what != "opened"]
-    assert told == ["connected", "frame 1", "disconnected", "connected", "frame 2"]
+        recorded = [what for what in recorder.recorded if what != "opened"]
+    assert recorded == ["connected", "frame 1", "disconnected", "connected", "frame 2"]
 
 
 async def test_a_silent_socket_is_stale_and_opened_anew() -> None:
@@ -135,33 +135,33 @@ async def test_a_silent_socket_is_stale_and_opened_anew() -> None:
     recorder = Recorder()
     async with serving(exchange) as address, running(address, Subscription("/", quiet_seconds=0.2), recorder):
         await recorder.until("data")
-        told = [what for what in recorder.told if what != "opened"]
+        recorded = [what for what in recorder.recorded if what != "opened"]
         _, why = recorder.details[StatusKind.DISCONNECTED]
-    assert told == ["connected", "stale", "disconnected", "connected", "data"]
+    assert recorded == ["connected", "stale", "disconnected", "connected", "data"]
     assert 0.2 <= recorder.details[StatusKind.STALE][0] < PATIENCE
     assert why == "no data for 0 s"
 
 
 async def test_a_mute_socket_is_connected_again_when_it_brings_data_and_not_before() -> None:
-    connections, speak = 0, asyncio.Event()
+    connections, resume = 0, asyncio.Event()
 
     async def exchange(connection: ServerConnection) -> None:
         nonlocal connections
         connections += 1
         await connection.send("taken: prices")
         if connections > 2:
-            await speak.wait()
+            await resume.wait()
             await connection.send("data")
         await connection.wait_closed()
 
     recorder, subscription = Recorder(), Subscription("/", quiet_seconds=0.2, answers=(b"taken",))
     async with serving(exchange) as address, running(address, subscription, recorder):
         await recorder.until("stale", 2)
-        assert recorder.told.count("connected") == 1, "opened again, and as mute as before"
-        speak.set()
+        assert recorder.recorded.count("connected") == 1, "opened again, and as mute as before"
+        resume.set()
         await recorder.until("data")
-        told = [what for what in recorder.told if what != "opened"]
-    assert told[-2:] == ["connected", "data"]
+        recorded = [what for what in recorder.recorded if what != "opened"]
+    assert recorded[-2:] == ["connected", "data"]
 
 
 async def test_a_socket_that_is_not_read_for_want_of_room_is_not_mute() -> None:
@@ -175,7 +175,7 @@ async def test_a_socket_that_is_not_read_for_want_of_room_is_not_mute() -> None:
     async with serving(exchange) as address, running(address, Subscription("/", quiet_seconds=0.2), recorder):
         await recorder.until("one")
         await asyncio.sleep(0.5)  # time itself is what is tested
-        assert "stale" not in recorder.told
+        assert "stale" not in recorder.recorded
         recorder.free.set()
         await recorder.until("two")
 
@@ -191,8 +191,8 @@ async def test_the_heartbeat_is_sent_again_and_again() -> None:
     subscription = Subscription("/", heartbeat=b'{"method":"ping"}', heartbeat_seconds=0.05)
     async with serving(exchange) as address, running(address, subscription, recorder):
         async with asyncio.timeout(PATIENCE):
-            heard = [await beats.get() for _ in range(3)]
-    assert heard == ['{"method":"ping"}'] * 3
+            messages = [await beats.get() for _ in range(3)]
+    assert messages == ['{"method":"ping"}'] * 3
 
 
 async def test_frames_wait_while_what_came_can_not_go_on() -> None:
@@ -207,7 +207,7 @@ async def test_frames_wait_while_what_came_can_not_go_on() -> None:
     async with serving(exchange) as address, running(address, subscription, recorder):
         await recorder.until("one")
         await recorder.until("opened")
-        assert "two" not in recorder.told
+        assert "two" not in recorder.recorded
         recorder.free.set()
         await recorder.until("two")
 
@@ -219,7 +219,7 @@ async def test_an_address_where_nobody_listens_is_tried_again() -> None:
     async with running(f"ws://127.0.0.1:{port}", Subscription("/"), recorder) as one:
         await recorder.until("disconnected", times=2)
         assert one.tried.is_set()
-        assert set(recorder.told) == {"disconnected"}
+        assert set(recorder.recorded) == {"disconnected"}
         assert recorder.details[StatusKind.DISCONNECTED][1]
 
         async def exchange(connection: ServerConnection) -> None:
@@ -232,12 +232,12 @@ async def test_an_address_where_nobody_listens_is_tried_again() -> None:
 
 @pytest.mark.parametrize("status", [404, 503])
 async def test_an_exchange_that_refuses_the_handshake_is_tried_again(status: int) -> None:
-    asked = 0
+    handshakes = 0
 
     def refuse_once(connection: ServerConnection, _: object) -> object:
-        nonlocal asked
-        asked += 1
-        return connection.respond(status, "not now\n") if asked == 1 else None
+        nonlocal handshakes
+        handshakes += 1
+        return connection.respond(status, "not now\n") if handshakes == 1 else None
 
     async def exchange(connection: ServerConnection) -> None:
         await connection.send("there")
@@ -249,17 +249,17 @@ async def test_an_exchange_that_refuses_the_handshake_is_tried_again(status: int
             await recorder.until("there")
             _, why = recorder.details[StatusKind.DISCONNECTED]
     assert str(status) in why
-    assert recorder.told[0] == "disconnected"
-    assert asked == 2
+    assert recorder.recorded[0] == "disconnected"
+    assert handshakes == 2
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"not http at all\r\n\r\n"])
 async def test_whoever_does_not_speak_the_protocol_is_tried_again(answer: bytes) -> None:
-    asked = 0
+    handshakes = 0
 
     async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal handshakes
+        handshakes += 1
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         writer.close()
@@ -269,9 +269,9 @@ async def test_whoever_does_not_speak_the_protocol_is_tried_again(answer: bytes)
         port = server.sockets[0].getsockname()[1]
         async with running(f"ws://127.0.0.1:{port}", Subscription("/"), recorder):
             await recorder.until("disconnected", times=2)
-    assert set(recorder.told) == {"disconnected"}
+    assert set(recorder.recorded) == {"disconnected"}
     assert recorder.details[StatusKind.DISCONNECTED][1]
-    assert asked >= 2
+    assert handshakes >= 2
 
 
 async def test_what_its_listener_can_not_pass_on_ends_it() -> None:
@@ -299,10 +299,10 @@ async def test_a_listener_that_fails_over_what_was_missed_ends_it() -> None:
 
 
 async def test_what_was_still_being_opened_when_it_was_ended_is_closed() -> None:
-    asked, answer, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    requested, answer, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def late(_: ServerConnection, __: object) -> None:
-        asked.set()
+        requested.set()
         await answer.wait()
 
     async def exchange(connection: ServerConnection) -> None:
@@ -311,7 +311,7 @@ async def test_what_was_still_being_opened_when_it_was_ended_is_closed() -> None
 
     async with asyncio.timeout(PATIENCE), serving(exchange, process_request=late) as address:
         async with running(address, Subscription("/"), Recorder()):
-            await asked.wait()
+            await requested.wait()
         answer.set()
         await closed.wait()
 
@@ -337,7 +337,7 @@ async def test_a_frame_beyond_the_limit_is_not_read_and_the_socket_comes_back(mo
     recorder = Recorder()
     async with serving(exchange) as address, running(address, Subscription("/"), recorder):
         await recorder.until("short", times=2)
-    assert "l" * 1001 not in recorder.told
+    assert "l" * 1001 not in recorder.recorded
 
 
 async def test_a_certificate_must_be_of_someone_trusted_and_for_this_name(
@@ -351,7 +351,7 @@ async def test_a_certificate_must_be_of_someone_trusted_and_for_this_name(
         await connection.send("secret")
         await connection.wait_closed()
 
-    async def told(certificate: trustme.LeafCert, last: str) -> Recorder:
+    async def connect_with(certificate: trustme.LeafCert, last: str) -> Recorder:
         context, recorder = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), Recorder()
         certificate.configure_cert(context)
         async with serving(exchange, "localhost", ssl=context) as address:
@@ -359,10 +359,10 @@ async def test_a_certificate_must_be_of_someone_trusted_and_for_this_name(
                 await recorder.until(last)
         return recorder
 
-    await told(trusted.issue_cert("localhost"), "secret")
+    await connect_with(trusted.issue_cert("localhost"), "secret")
     for refused in (other.issue_cert("localhost"), trusted.issue_cert("elsewhere.example")):
-        recorder = await told(refused, "disconnected")
-        assert set(recorder.told) == {"disconnected"}
+        recorder = await connect_with(refused, "disconnected")
+        assert set(recorder.recorded) == {"disconnected"}
         assert "certificate verify failed" in recorder.details[StatusKind.DISCONNECTED][1]
 
 
@@ -379,22 +379,22 @@ async def test_it_is_opened_anew_when_asked_to_before_the_exchange_closes_it() -
     async with serving(exchange) as address, running(address, Subscription("/"), recorder) as one:
         one.reopen("before it was opened")
         await recorder.until("frame 1")
-        assert "disconnected" not in recorder.told
+        assert "disconnected" not in recorder.recorded
         one.reopen("server shutdown")
         await recorder.until("frame 2")
-        told = [what for what in recorder.told if what != "opened"]
+        recorded = [what for what in recorder.recorded if what != "opened"]
         _, why = recorder.details[StatusKind.DISCONNECTED]
-    assert told == ["connected", "frame 1", "disconnected", "connected", "frame 2"]
+    assert recorded == ["connected", "frame 1", "disconnected", "connected", "frame 2"]
     assert why == "server shutdown"
 
 
 async def test_a_book_is_subscribed_to_again_on_the_same_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(producers.socket, "RESUBSCRIBE_SECONDS", 0.0)
-    heard: list[str] = []
+    messages: list[str] = []
 
     async def exchange(connection: ServerConnection) -> None:
         async for message in connection:
-            heard.append(str(message))
+            messages.append(str(message))
             await connection.send(str(message))
 
     recorder = Recorder()
@@ -406,8 +406,8 @@ async def test_a_book_is_subscribed_to_again_on_the_same_connection(monkeypatch:
         await recorder.until("on")
         one.resubscribe("BTC/USDT", "another gap")
         await recorder.until("on", 2)
-    assert heard == ["first", "off", "on", "off", "on"]
-    assert recorder.told.count("connected") == 1
+    assert messages == ["first", "off", "on", "off", "on"]
+    assert recorder.recorded.count("connected") == 1
 
 
 async def test_a_book_without_frames_of_its_own_is_subscribed_to_again_on_a_new_connection() -> None:

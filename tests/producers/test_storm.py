@@ -52,7 +52,7 @@ class Venue:
     """A Binance that sends a diff of every book twice a second, and counts what is asked of it, and when."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[float, str]] = []
+        self.requests: list[tuple[float, str]] = []
         self.under_way: Counter[str] = Counter()
         self.together = 0
         self._update = 100
@@ -67,11 +67,11 @@ class Venue:
             ]
         )
 
-    async def hang_up(self) -> None:
+    async def disconnect(self) -> None:
         for socket in tuple(self._sockets):
             await socket.close()
 
-    async def talk(self) -> None:
+    async def send_diffs(self) -> None:
         while True:
             self._update += 1
             for name in SYMBOLS:
@@ -107,7 +107,7 @@ class Venue:
 
     async def _depth(self, request: web.Request) -> web.Response:
         name = request.query["symbol"]
-        self.asked.append((time.monotonic(), name))
+        self.requests.append((time.monotonic(), name))
         self.under_way[name] += 1
         assert self.under_way[name] == 1, "asked for again while it was asked for"
         self.together = max(self.together, self.under_way.total())
@@ -133,18 +133,18 @@ async def test_the_snapshots_of_two_hundred_symbols_keep_to_the_weight() -> None
     async with Client(exchange, str(server.make_url("/")), MARKET, partial(proved.publish, STATUS)) as client:
         market = ExchangeMarket(exchange, proved, client)
         symbols = await market.load([])
-        work = [market.run(f"ws://127.0.0.1:{server.port}", symbols, asyncio.Event()), venue.talk()]
+        work = [market.run(f"ws://127.0.0.1:{server.port}", symbols, asyncio.Event()), venue.send_diffs()]
         running = [asyncio.create_task(one) for one in work]
         at_once = FIRST // SNAPSHOT_WEIGHT
         began = time.monotonic()
         await until(lambda: len(proved.symbols) >= at_once, running)
         proved.symbols.clear()
-        await venue.hang_up()
-        await until(lambda: len(venue.asked) >= at_once + 8, running)
-        spent = len(venue.asked) * SNAPSHOT_WEIGHT
+        await venue.disconnect()
+        await until(lambda: len(venue.requests) >= at_once + 8, running)
+        spent = len(venue.requests) * SNAPSHOT_WEIGHT
         allowed = Binance.WEIGHT_PER_MINUTE * (1 - RATE_LIMIT_BUFFER) * (1 + (time.monotonic() - began) / 60)
-        assert spent <= allowed, "the budget of a minute at once, and then as it comes back"
-        assert len(proved.symbols) <= len(venue.asked) - at_once, "a lost book is shown when it has its snapshot again"
+        assert spent <= allowed, "the budget of a minute at once, and then as it refills"
+        assert len(proved.symbols) <= len(venue.requests) - at_once, "a lost book waits for its snapshot"
         assert venue.together <= SNAPSHOT_WORKERS
         for one in running:
             one.cancel()
@@ -155,11 +155,11 @@ async def test_the_snapshots_of_two_hundred_symbols_keep_to_the_weight() -> None
 async def test_what_others_use_of_the_exchanges_minute_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neuroflux.http.client, "MINUTE", 1.0)
     monkeypatch.setattr(neuroflux.http.client, "CLOCKS_DIFFER", 0.1)
-    asked: list[float] = []
+    requests: list[float] = []
 
     async def answer(_: web.Request) -> web.Response:
-        asked.append(time.time())
-        used = FIRST + OTHERS_WEIGHT if len(asked) == 1 else 1
+        requests.append(time.time())
+        used = FIRST + OTHERS_WEIGHT if len(requests) == 1 else 1
         return web.json_response({}, headers={"x-mbx-used-weight-1m": str(used)})
 
     app = web.Application()
@@ -170,7 +170,7 @@ async def test_what_others_use_of_the_exchanges_minute_is_not_there(monkeypatch:
         for _ in range(3):
             await client.ask(Request("GET", "/", weight=SNAPSHOT_WEIGHT))
     await server.close()
-    first, second, third = asked
+    first, second, third = requests
     assert int(second) > int(first), "in the exchange's next minute"
     assert third - second < 0.9, "where there is room again"
 

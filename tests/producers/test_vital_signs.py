@@ -75,20 +75,20 @@ async def test_an_answer_that_is_none_moves_no_clock_and_is_no_latency(status: i
 async def test_an_exchange_that_asks_us_to_wait_is_limited_and_receives_nothing(
     status: int, headers: dict[str, str], seconds: int
 ) -> None:
-    asked = 0
+    requests = 0
 
     async def limit(_: web.Request) -> web.Response:
-        nonlocal asked
-        asked += 1
+        nonlocal requests
+        requests += 1
         until = wall() // 1000 + 300_000
-        said = {"code": -1003, "msg": f"Way too many requests; IP banned until {until}."}
-        return web.json_response(said, status=status, headers=headers)
+        body = {"code": -1003, "msg": f"Way too many requests; IP banned until {until}."}
+        return web.json_response(body, status=status, headers=headers)
 
     async with measured(limit) as (signs, client, statuses):
         await signs.measure()
         assert seconds - 1 < client.held <= seconds + 1, "a Date is to the second"
         await signs.measure()
-        assert asked == 1
+        assert requests == 1
         assert [(one.kind, one.value) for one in statuses] == [(StatusKind.LIMITED, 1.0)] * 2
         assert str(status) in statuses[0].detail
 
