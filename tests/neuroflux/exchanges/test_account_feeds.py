@@ -1,4 +1,4 @@
-"""What the account feeds of the exchanges say of themselves."""
+"""What the account feeds of the exchanges declare of themselves."""
 
 import pytest
 
@@ -10,6 +10,6 @@ PUSHES_WHOLE = {"binance": True, "binanceusdm": False, "hyperliquid": False}
 
 
 @pytest.mark.parametrize("name", EXCHANGE_IDS)
-def test_a_feed_that_leaves_parts_out_of_what_it_pushes_says_so(name: str) -> None:
+def test_a_feed_declares_whether_it_pushes_whole_states(name: str) -> None:
     feed = exchange(name).account_feed(Keys("0x00000000000000000000000000000000000000Ab", "0x" + "01" * 32), [])
     assert feed.pushes_whole is PUSHES_WHOLE[name]

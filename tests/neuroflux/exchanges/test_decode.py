@@ -106,20 +106,20 @@ def test_an_adapter_that_raises_ends_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert json.loads(line) == {"line": 1, "type": "error", "reason": f"{RAISED} KeyError: 'x'"}
 
 
-def test_what_came_and_went_is_written_with_the_exchanges_own_word() -> None:
+def test_deposits_and_withdrawals_are_written_with_the_exchanges_own_type() -> None:
     moved = {"e": "balanceUpdate", "E": 1573200697110, "a": "BTC", "d": "100.00000000", "T": 1573200697068}
     income = {"incomeType": "TRANSFER", "income": "-0.375", "asset": "USDT", "time": 1570608000000, "tranId": 96}
     sent = {"type": "internalTransfer", "usdc": "5.0", "user": "0xab", "destination": "0xcd", "fee": "1.0"}
     update = {"time": 1724762307531, "hash": "0x62", "delta": sent}
     ledger = {"channel": "userNonFundingLedgerUpdates", "data": {"user": "0xAB", "nonFundingLedgerUpdates": [update]}}
-    for exchange, line, told in (
+    for exchange, line, expected in (
         ("binance", ws(moved), ("BTC", "100.00000000", "balanceUpdate")),
         ("binanceusdm", rest([income], url="/fapi/v1/income"), ("USDT", "-0.375", "TRANSFER")),
         ("hyperliquid", ws(ledger), ("USDC", "-6.0", "internalTransfer")),
     ):
         (only,) = decoded(exchange, line)
         assert only["type"] == "transfer"
-        assert (only["asset"], only["quantity"], only["reason"]) == told
+        assert (only["asset"], only["quantity"], only["reason"]) == expected
 
 
 def test_a_diff_that_waits_for_its_snapshot_is_ignored_with_that_reason() -> None:
@@ -151,7 +151,7 @@ def test_faults_of_a_list_are_statuses() -> None:
     assert "ODD" in fault["detail"]
 
 
-def test_a_new_list_names_what_comes_after_it_and_forgets_nothing() -> None:
+def test_a_new_list_names_what_follows_it_and_keeps_all_state() -> None:
     position = {"position": {"coin": "BTC", "szi": "1", "unrealizedPnl": "0", "entryPx": "9"}}
     sums = {"accountValue": "1", "totalMarginUsed": "0"}
     state = {"assetPositions": [position], "crossMarginSummary": sums, "withdrawable": "1", "time": 5}
@@ -179,7 +179,7 @@ def refused(text: str) -> dict[str, Any]:
         (rest({"status": "unknownOid"}, tag="query"), "not_there", {}),
     ],
 )
-def test_the_answer_to_an_order_says_what_became_of_it(line: Any, kind: str, more: dict[str, Any]) -> None:
+def test_the_answer_to_an_order_decides_its_outcome(line: Any, kind: str, more: dict[str, Any]) -> None:
     (status,) = decoded("hyperliquid", line)
     assert (status["type"], status["channel"], status["kind"]) == ("status", "order", kind)
     assert status["reason"] == status["detail"]
@@ -231,7 +231,7 @@ def test_a_ban_on_the_private_stream_is_written_and_its_end() -> None:
 
 @pytest.mark.parametrize("body", [{}, {"symbol": "BTCUSDT", "orderId": 28, "clientOrderId": "nf1", "transactTime": 1}])
 @pytest.mark.parametrize("tag", ["place", "cancel"])
-def test_an_answer_to_an_order_that_does_not_say_its_state_leaves_it_in_doubt(tag: str, body: Any) -> None:
+def test_an_answer_to_an_order_without_its_state_leaves_it_in_doubt(tag: str, body: Any) -> None:
     (line,) = decoded("binance", rest(body, tag=tag, url="/api/v3/order"))
     assert (line["type"], line["kind"]) == ("status", "in_doubt")
 

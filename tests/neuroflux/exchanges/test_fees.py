@@ -38,8 +38,8 @@ def _fields(one: Instrument) -> dict[str, Any]:
     return {name: getattr(one, name) for name in one.__struct_fields__}
 
 
-def told(on: str, body: Any, symbols: tuple[str, ...]) -> list[Any]:
-    """What the feed says of this answer to its own first request."""
+def events_of(on: str, body: Any, symbols: tuple[str, ...]) -> list[Any]:
+    """The feed's events of this answer to its own first request."""
     of = feed(on)
     request = of.fees(symbols, NOW)[0]
     return list(of.answer(Answer(request, 200, json.dumps(body).encode()), NOW))
@@ -59,25 +59,25 @@ def test_spots_rates_are_the_sum_of_their_parts_on_the_dearer_side_without_disco
     }
     taker = Decimal("0.0006") + Decimal("0.002") + Decimal("0.00002") + Decimal("0.0002")
     maker = Decimal("0.0004") + Decimal("0.001") + Decimal("0.00001") + Decimal("0.0002")
-    assert told("binance", body, (SPOT_SYMBOL,)) == [FeeRates(SPOT_SYMBOL, taker, maker)]
+    assert events_of("binance", body, (SPOT_SYMBOL,)) == [FeeRates(SPOT_SYMBOL, taker, maker)]
 
 
-def test_spot_is_asked_by_symbol_signed_and_only_of_what_it_lists() -> None:
+def test_spot_is_requested_by_symbol_signed_and_only_of_what_it_lists() -> None:
     requests = feed("binance").fees((SPOT_SYMBOL, "NO/SUCH"), NOW)
     (path,) = [request.path for request in requests]
     assert path.startswith("/api/v3/account/commission?symbol=ETHUSDT&")
     assert "&signature=" in path
 
 
-def test_usdm_says_a_rebate_as_a_negative_rate() -> None:
+def test_usdm_reports_a_rebate_as_a_negative_rate() -> None:
     body = {"symbol": "ETHUSDT", "makerCommissionRate": "-0.0001", "takerCommissionRate": "0.0003"}
     expected = FeeRates(PERPETUAL_SYMBOL, Decimal("0.0003"), Decimal("-0.0001"))
-    assert told("binanceusdm", body, (PERPETUAL_SYMBOL,)) == [expected]
+    assert events_of("binanceusdm", body, (PERPETUAL_SYMBOL,)) == [expected]
 
 
 def test_hyperliquids_answer_is_of_all_it_lists() -> None:
     body = {"userCrossRate": "0.0003", "userAddRate": "0.0001", "userSpotCrossRate": "0.0006", "userSpotAddRate": "0"}
-    assert told("hyperliquid", {"dailyUserVlm": [], **body}, ()) == [
+    assert events_of("hyperliquid", {"dailyUserVlm": [], **body}, ()) == [
         FeeRates(SPOT_SYMBOL, Decimal("0.0006"), Decimal(0)),
         FeeRates(PERPETUAL_SYMBOL, Decimal("0.0003"), Decimal("0.0001")),
     ]
@@ -104,7 +104,7 @@ def test_hyperliquids_answer_is_of_all_it_lists() -> None:
     ],
 )
 def test_what_is_no_rate_is_undecodable(on: str, body: Any) -> None:
-    (event,) = told(on, body, (SPOT_SYMBOL,) if on == "binance" else (PERPETUAL_SYMBOL,))
+    (event,) = events_of(on, body, (SPOT_SYMBOL,) if on == "binance" else (PERPETUAL_SYMBOL,))
     assert isinstance(event, Undecodable)
 
 
@@ -120,7 +120,7 @@ def pair(base: str, quote: str) -> Instrument:
 
 
 @pytest.mark.parametrize(("maker", "between"), [("0.0004", "0.0004"), ("-0.0001", "-0.00002")])
-def test_between_two_assets_that_others_are_quoted_in_hyperliquid_takes_a_fifth(maker: str, between: str) -> None:
+def test_hyperliquid_charges_a_fifth_between_two_quote_assets(maker: str, between: str) -> None:
     """Source: https://hyperliquid.gitbook.io/hyperliquid-docs/trading/fees."""
     perpetual = {"userCrossRate": "0.00045", "userAddRate": "0.00015"}
     body = json.dumps({**perpetual, "userSpotCrossRate": "0.0007", "userSpotAddRate": maker}).encode()

@@ -1,4 +1,4 @@
-"""What an exchange names that came to an account and left it becomes a transfer, told again as the same."""
+"""Deposits and withdrawals that an exchange reports become transfers, and the same ones when reported again."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ def moved(**changed: Any) -> str:
 
 
 def test_spot_names_a_transfer_by_its_time_and_amount() -> None:
-    (told,) = feed("binance").frame(moved(), NOW)
-    assert told == AccountTransfer(
+    (transfer,) = feed("binance").frame(moved(), NOW)
+    assert transfer == AccountTransfer(
         "binance", "BTC", D(100), TransferKind.TRANSFER, "balanceUpdate", f"{MS}:100", MS * 1000
     )
     (again,) = feed("binance").frame(moved(E=MS + 99), NOW + 1)
     (other,) = feed("binance").frame(moved(d="-100.00000000"), NOW)
     assert isinstance(again, AccountTransfer)
     assert isinstance(other, AccountTransfer)
-    assert again.identity == told.identity != other.identity
+    assert again.identity == transfer.identity != other.identity
     assert not feed("binance").transfers(0, NOW), "no answer names them again"
 
 
 @pytest.mark.parametrize("wrong", [{"d": "NaN"}, {"d": None}, {"T": "x"}, {"a": 1}, {"d": "1E+30"}])
-def test_a_transfer_of_spot_that_can_not_be_read_is_told(wrong: dict[str, Any]) -> None:
-    (told,) = feed("binance").frame(moved(**wrong), NOW)
-    assert isinstance(told, Undecodable)
+def test_an_undecodable_transfer_of_spot_is_reported(wrong: dict[str, Any]) -> None:
+    (transfer,) = feed("binance").frame(moved(**wrong), NOW)
+    assert isinstance(transfer, Undecodable)
 
 
 # ── Binance USDⓈ-M ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -86,7 +86,7 @@ def query(page: FeedEvent) -> dict[str, str]:
     return {name: value[0] for name, value in parse_qs(urlsplit(page.request.path).query).items()}
 
 
-def test_usdm_names_transfers_in_its_income_and_not_what_trading_made() -> None:
+def test_usdm_reports_transfers_in_its_income_and_not_the_results_of_trading() -> None:
     rows = [
         income(),
         income("REALIZED_PNL", "7"),
@@ -106,16 +106,16 @@ def test_usdm_names_transfers_in_its_income_and_not_what_trading_made() -> None:
     assert transfers(answered(feed("binanceusdm"), [])) == []
 
 
-def test_an_income_nobody_knows_is_kept_and_told_and_a_bad_row_costs_itself() -> None:
+def test_an_unknown_income_is_kept_and_reported_and_only_a_bad_row_is_skipped() -> None:
     events = answered(feed("binanceusdm"), [income("MOON_BONUS", "3"), income(income=None), income(number=7)])
     assert transfers(events) == [
         ("USDT", D(3), TransferKind.UNKNOWN, "MOON_BONUS"),
         ("USDT", D("-0.375"), TransferKind.TRANSFER, "TRANSFER"),
     ]
-    (bad, strange) = statuses(events)
+    (bad, unknown) = statuses(events)
     assert bad[0] is StatusKind.MALFORMED
     assert "USDT (row 1)" in bad[1]
-    assert strange == (StatusKind.UNKNOWN, "income of type 'MOON_BONUS'")
+    assert unknown == (StatusKind.UNKNOWN, "income of type 'MOON_BONUS'")
     (refused,) = answered(feed("binanceusdm"), {"code": -2015, "msg": "no"}, 401)
     assert isinstance(refused, Undecodable)
 
@@ -131,7 +131,7 @@ def test_a_full_page_of_income_is_followed_by_the_next_one_of_the_same_span() ->
     assert len(at.answer(Answer(more.request, 200, json.dumps(page[:999]).encode()), NOW)) == 999
 
 
-def test_of_more_than_a_day_the_transfers_alone_are_asked_for_and_read_to_the_end() -> None:
+def test_of_more_than_a_day_only_transfers_are_requested_and_read_to_the_end() -> None:
     at = feed("binanceusdm")
     requests = at.transfers(NOW - 25 * 3_600_000_000, NOW)
     asked = [query(PageNeeded(one)) for one in requests]
@@ -143,7 +143,7 @@ def test_of_more_than_a_day_the_transfers_alone_are_asked_for_and_read_to_the_en
 
 
 @pytest.mark.parametrize("reason", ["DEPOSIT", "WITHDRAW", "ADMIN_DEPOSIT", "ASSET_TRANSFER", "COIN_SWAP_DEPOSIT"])
-def test_a_push_of_money_that_came_or_went_has_its_name_asked_for(reason: str) -> None:
+def test_a_pushed_deposit_or_withdrawal_requests_its_transfer(reason: str) -> None:
     balance, page = feed("binanceusdm").frame(update(reason), NOW)
     assert isinstance(balance, Balance)
     assert query(page)["startTime"] == str(MS - 60_000)
@@ -155,7 +155,7 @@ def test_trades_and_funding_are_no_transfers(reason: str) -> None:
     assert isinstance(balance, Balance)
 
 
-def test_a_reason_nobody_knows_is_told_and_asked_for() -> None:
+def test_an_unknown_reason_is_reported_and_its_transfer_requested() -> None:
     _, status, page = feed("binanceusdm").frame(update("MOON"), NOW)
     assert statuses([status]) == [(StatusKind.UNKNOWN, "an account update for 'MOON'")]
     assert query(page)
@@ -207,7 +207,7 @@ WITHDRAWN = {"requestedUsd": "50.0", "commission": "1.0", "closingCost": "0.0", 
     ],
     ids=lambda one: str(one.get("type", "")) if isinstance(one, dict) else "",
 )
-def test_hyperliquid_names_what_came_and_went(delta: dict[str, Any], expected: dict[str, str]) -> None:
+def test_hyperliquid_reports_deposits_and_withdrawals(delta: dict[str, Any], expected: dict[str, str]) -> None:
     events = feed("hyperliquid").frame(ledger({"time": MS, "hash": "0x1", "delta": delta}), NOW)
     assert {asset: quantity for asset, quantity, _, _ in transfers(events)} == {
         asset: D(amount) for asset, amount in expected.items()
@@ -219,16 +219,16 @@ def test_hyperliquid_names_what_came_and_went(delta: dict[str, Any], expected: d
 
 
 def test_a_row_of_hyperliquid_is_the_same_in_a_frame_and_in_an_answer() -> None:
-    at, told = feed("hyperliquid"), row("deposit", usdc="50.5")
-    (pushed,), (asked,) = at.frame(ledger(told, isSnapshot=True), NOW), answered(at, [told])
+    at, transfer = feed("hyperliquid"), row("deposit", usdc="50.5")
+    (pushed,), (asked,) = at.frame(ledger(transfer, isSnapshot=True), NOW), answered(at, [transfer])
     assert pushed == asked
     assert isinstance(asked, AccountTransfer)
-    assert (asked.transfer_id, asked.event_time) == (told["hash"], told["time"] * 1000)
+    assert (asked.transfer_id, asked.event_time) == (transfer["hash"], transfer["time"] * 1000)
     assert isinstance(at.frame(ledger(), NOW)[0], Ignored)
     assert isinstance(answered(at, [])[0], Ignored)
 
 
-def test_a_type_nobody_knows_is_kept_and_told_and_a_bad_row_costs_itself() -> None:
+def test_an_unknown_type_is_kept_and_reported_and_only_a_bad_row_is_skipped() -> None:
     rows = (row("borrowLend", token="USDC", operation="supply", amount="5"), row("deposit", 2), {"time": 3})
     events = feed("hyperliquid").frame(ledger(*rows, row("deposit", 4, usdc="1.0")), NOW)
     assert transfers(events) == [
@@ -246,14 +246,14 @@ def test_a_token_is_the_one_that_is_held_of_its_name() -> None:
     at = feed("hyperliquid")
     held = {"coin": "TRUMP", "token": 12, "total": "5.0", "hold": "0.0"}
     at.frame(json.dumps({"channel": "spotState", "data": {"user": USER, "spotState": {"balances": [held]}}}), NOW)
-    (told,) = transfers(at.frame(ledger(row("spotTransfer", **SENT | TO_US | {"token": "TRUMP"})), NOW))
-    assert told[0] == "TRUMP#12"
+    (transfer,) = transfers(at.frame(ledger(row("spotTransfer", **SENT | TO_US | {"token": "TRUMP"})), NOW))
+    assert transfer[0] == "TRUMP#12"
 
 
 def test_a_full_page_of_the_ledger_is_followed_by_the_next_one_from_its_last_row_on() -> None:
     at, rows = feed("hyperliquid"), [row("deposit", number, usdc="1.0") for number in range(500)]
-    *told, more = answered(at, rows)
-    assert len(told) == 500
+    *page, more = answered(at, rows)
+    assert len(page) == 500
     assert isinstance(more, PageNeeded)
     assert json.loads(more.request.body)["startTime"] == rows[-1]["time"]
     assert len(at.answer(Answer(more.request, 200, json.dumps(rows[-1:]).encode()), NOW)) == 1

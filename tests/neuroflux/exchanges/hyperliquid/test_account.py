@@ -190,7 +190,7 @@ def test_a_makers_rebate_is_a_negative_fee(feed: HyperliquidAccountFeed) -> None
     assert (event.liquidity, event.fee, event.client_order_id) == (Liquidity.MAKER, Decimal("-0.002"), "")
 
 
-def test_fills_without_a_trade_id_are_still_told_apart(feed: HyperliquidAccountFeed) -> None:
+def test_fills_without_a_trade_id_are_still_distinguished(feed: HyperliquidAccountFeed) -> None:
     old = [
         {key: value for key, value in fill(startPosition=at).items() if key not in ("tid", "feeToken")} for at in "12"
     ]
@@ -268,7 +268,7 @@ def test_an_unknown_status_is_kept_and_reported(feed: HyperliquidAccountFeed) ->
         ("spotState", {"spotState": {"balances": [balance("HYPE", "1", "0"), balance("PURR", "x", "0")]}}, 1),
     ],
 )
-def test_a_bad_row_costs_that_row_alone(feed: HyperliquidAccountFeed, channel: str, data: Any, kept: int) -> None:
+def test_only_a_bad_row_is_skipped(feed: HyperliquidAccountFeed, channel: str, data: Any, kept: int) -> None:
     events = feed.frame(frame(channel, data), NOW)
     faults = [one for one in events if isinstance(one, ExchangeStatus)]
     assert len(events) - len(faults) == kept
@@ -276,7 +276,7 @@ def test_a_bad_row_costs_that_row_alone(feed: HyperliquidAccountFeed, channel: s
     assert {one.kind for one in faults} == {StatusKind.MALFORMED}
 
 
-def test_a_bad_balance_is_no_sign_that_an_asset_is_gone(feed: HyperliquidAccountFeed) -> None:
+def test_a_bad_balance_does_not_mean_that_an_asset_is_zero(feed: HyperliquidAccountFeed) -> None:
     feed.answer(answer({"balances": [balance("HYPE", "5", "0"), balance("PURR", "1", "0")]}), NOW)
     events = feed.answer(answer({"balances": [balance("PURR", "1", "0"), balance("HYPE", "x", "0")]}), NOW)
     assert [one.asset for one in events if isinstance(one, Balance)] == ["PURR"]
@@ -342,7 +342,7 @@ def test_what_can_not_be_withdrawn_is_not_in_orders(
     assert (usdc.in_orders, usdc.free) == (Decimal(in_orders), Decimal(free))
 
 
-def test_an_older_state_tells_the_newer_again(feed: HyperliquidAccountFeed) -> None:
+def test_an_older_state_reports_the_newer_again(feed: HyperliquidAccountFeed) -> None:
     feed.answer(answer(state("500", BTC="3") | {"time": MS + 5_000}), NOW)
     usdc, position = feed.answer(answer(state("900")), NOW)
     assert isinstance(usdc, Balance)
@@ -350,7 +350,7 @@ def test_an_older_state_tells_the_newer_again(feed: HyperliquidAccountFeed) -> N
     assert (usdc.total, position.quantity) == (Decimal(500), Decimal(3))
 
 
-def test_a_bad_position_costs_that_position_alone(feed: HyperliquidAccountFeed) -> None:
+def test_only_a_bad_position_is_skipped(feed: HyperliquidAccountFeed) -> None:
     feed.answer(answer(state(BTC="1", ETH="2")), NOW)
     events = feed.answer(answer(state(BTC="1", ETH="much")), NOW)
     assert [one.symbol for one in events if isinstance(one, Position)] == ["BTC/USDC:USDC"]
@@ -360,7 +360,7 @@ def test_a_bad_position_costs_that_position_alone(feed: HyperliquidAccountFeed) 
     assert [(one.symbol, one.quantity) for one in closed] == [("BTC/USDC:USDC", Decimal(0)), ("ETH", Decimal(0))]
 
 
-def test_bad_sums_do_not_cost_the_positions(feed: HyperliquidAccountFeed) -> None:
+def test_bad_sums_do_not_hide_the_positions(feed: HyperliquidAccountFeed) -> None:
     events = feed.answer(answer(state(BTC="1") | {"withdrawable": None}), NOW)
     assert [type(one) for one in events] == [Position, ExchangeStatus]
 
@@ -400,7 +400,7 @@ def test_the_parts_always_make_the_total(feed: HyperliquidAccountFeed) -> None:
 
 
 def test_tokens_of_one_name_are_assets_of_their_own(feed: HyperliquidAccountFeed) -> None:
-    """A worthless token that is called HYPE, sent to the account by anybody, neither adds to HYPE nor stands for it."""
+    """A worthless token named HYPE, which anyone may send to the account, neither adds to HYPE nor replaces it."""
     rows = [balance("HYPE", "5", "0"), balance("HYPE", "900", "0", 411), balance("TRUMP", "7", "0", 9)]
     held = feed.answer(answer({"balances": rows}), NOW)
     assert {one.asset: one.total for one in held if isinstance(one, Balance)} == {
@@ -408,15 +408,15 @@ def test_tokens_of_one_name_are_assets_of_their_own(feed: HyperliquidAccountFeed
         "HYPE#411": Decimal(900),
         "TRUMP#9": Decimal(7),
     }
-    gone = feed.answer(answer({"balances": rows[:1]}), NOW)
-    assert [(one.asset, one.total) for one in gone if isinstance(one, Balance)] == [
+    events = feed.answer(answer({"balances": rows[:1]}), NOW)
+    assert [(one.asset, one.total) for one in events if isinstance(one, Balance)] == [
         ("HYPE", Decimal(5)),
         ("HYPE#411", Decimal(0)),
         ("TRUMP#9", Decimal(0)),
     ]
 
 
-def test_a_namesake_of_the_collateral_is_none_and_says_nothing_of_the_mode(feed: HyperliquidAccountFeed) -> None:
+def test_a_namesake_of_the_collateral_is_none_and_does_not_decide_the_mode(feed: HyperliquidAccountFeed) -> None:
     feed.answer(answer(state()), NOW)
     rows = [balance("USDC", "10", "0"), balance("USDC", "500", "3", 77) | {"spotHold": "1"}]
     held = feed.answer(answer({"balances": rows}), NOW)
@@ -447,14 +447,14 @@ def test_a_fee_of_a_pair_that_is_not_listed_yet_is_not_a_coins(
     assert event.fee_asset == asset
 
 
-def test_an_asset_that_is_gone_is_zero(feed: HyperliquidAccountFeed) -> None:
+def test_an_asset_that_is_no_longer_listed_is_zero(feed: HyperliquidAccountFeed) -> None:
     feed.answer(answer({"balances": [balance("HYPE", "5", "0"), balance("PURR", "1", "0")]}), NOW)
     assert feed.answer(answer({"balances": [balance("PURR", "1", "0")]}), NOW)[1] == Balance(
         "hyperliquid", "HYPE", Decimal(0), Decimal(0), Decimal(0), Decimal(0), NOW
     )
 
 
-def test_positions_and_those_that_are_gone(feed: HyperliquidAccountFeed) -> None:
+def test_positions_and_those_that_are_closed(feed: HyperliquidAccountFeed) -> None:
     _, short, other = feed.answer(answer(state(BTC="-0.5", NEW="3")), NOW)
     assert short == Position("hyperliquid", "BTC/USDC:USDC", Decimal("-0.5"), Decimal("99.5"), Decimal("-1.25"), NOW)
     assert isinstance(other, Position)
@@ -464,7 +464,7 @@ def test_positions_and_those_that_are_gone(feed: HyperliquidAccountFeed) -> None
     assert len(feed.answer(answer(state(NEW="3")), NOW)) == 2
 
 
-def test_positions_of_another_dex_are_reported_and_its_collateral_is_said_not_to_be(
+def test_positions_of_another_dex_are_reported_and_its_collateral_as_missing(
     feed: HyperliquidAccountFeed,
 ) -> None:
     before = feed.answer(answer(state()), NOW)[0]
@@ -478,9 +478,9 @@ def test_positions_of_another_dex_are_reported_and_its_collateral_is_said_not_to
     assert list(feed.answer(answer(of_dex["clearinghouseState"]), NOW)) == [position]  # REST does not name the dex
     assert feed.answer(answer(state()), NOW)[0] == before
     closed = {"dex": "xyz", "clearinghouseState": state("500", "0", "500")}
-    (gone,) = feed.frame(frame("clearinghouseState", closed), NOW)
-    assert isinstance(gone, Position)
-    assert (gone.symbol, gone.quantity) == ("xyz:XYZ100", Decimal(0))
+    (closed_position,) = feed.frame(frame("clearinghouseState", closed), NOW)
+    assert isinstance(closed_position, Position)
+    assert (closed_position.symbol, closed_position.quantity) == ("xyz:XYZ100", Decimal(0))
 
 
 def test_what_another_dex_binds_of_a_unified_account_is_in_the_balance_that_it_settles_in(
@@ -490,7 +490,7 @@ def test_what_another_dex_binds_of_a_unified_account_is_in_the_balance_that_it_s
     feed.answer(answer({"balances": [balance("USDC", "1000", "20"), balance("USDH", "50", "5")]}), NOW)
     of_dex = {"dex": "xyz", "clearinghouseState": state("0", "20", "0", **{"xyz:XYZ100": "0.5"})}
     (position,) = feed.frame(frame("clearinghouseState", of_dex), NOW)
-    assert isinstance(position, Position), "of one account it is not said that its collateral is in no balance"
+    assert isinstance(position, Position), "a unified account has no status for missing collateral"
     request = feed.figures(NOW)[-1]
     raw = json.dumps(of_dex["clearinghouseState"]).encode()
     *_, asked = feed.answer(Answer(request, 200, raw), NOW)
@@ -512,7 +512,7 @@ def test_what_another_dex_binds_of_a_unified_account_is_in_the_balance_that_it_s
     assert [one.asset for one in feed.answer(of_usdh, NOW) if isinstance(one, Balance)] == ["USDH"]
 
 
-def test_a_fill_on_another_dex_has_its_positions_asked_for(feed: HyperliquidAccountFeed) -> None:
+def test_a_fill_on_another_dex_requests_its_positions(feed: HyperliquidAccountFeed) -> None:
     fill_, status = feed.frame(frame("userFills", {"fills": [fill(coin="xyz:XYZ100")]}), NOW)
     assert isinstance(fill_, Fill)
     assert (fill_.symbol, fill_.name) == ("xyz:XYZ100", "xyz:XYZ100")
@@ -617,7 +617,7 @@ def test_a_change_of_mode_counts_at_once(feed: HyperliquidAccountFeed) -> None:
     assert len(feed.answer(answer("unifiedAccount", "userAbstraction"), NOW)) == 1
 
 
-def test_what_only_a_unified_account_says_ends_the_mode_that_was_said_before(feed: HyperliquidAccountFeed) -> None:
+def test_fields_of_a_unified_account_alone_end_the_mode_reported_before(feed: HyperliquidAccountFeed) -> None:
     feed.answer(answer("default", "userAbstraction"), NOW)
     feed.answer(answer(state("200", "200", "0")), NOW)
     usdc = feed.answer(answer({"balances": [SPOT], "tokenToAvailableAfterMaintenance": [[0, "800"]]}), NOW)[0]
@@ -629,19 +629,19 @@ def test_what_only_a_unified_account_says_ends_the_mode_that_was_said_before(fee
 
 
 @pytest.mark.parametrize(
-    ("body", "tag", "says"),
+    ("body", "tag", "advice"),
     [("quantumMargin", "userAbstraction", "standard or unified"), ({"role": "agent"}, "userRole", "agent")],
 )
-def test_what_can_not_be_traded_in_says_what_to_change(
-    feed: HyperliquidAccountFeed, body: Any, tag: str, says: str
+def test_an_account_that_can_not_trade_reports_what_to_change(
+    feed: HyperliquidAccountFeed, body: Any, tag: str, advice: str
 ) -> None:
     (status,) = feed.answer(answer(body, tag), NOW)
     assert isinstance(status, ExchangeStatus)
     assert (status.kind, status.value) == (StatusKind.MODE, 1.0)
-    assert says in status.detail
+    assert advice in status.detail
 
 
-def test_a_full_page_of_fills_asks_for_the_next(feed: HyperliquidAccountFeed) -> None:
+def test_a_full_page_of_fills_requests_the_next(feed: HyperliquidAccountFeed) -> None:
     (*_, request) = feed.resync(NOW - 60_000_000, NOW)
     rows = [fill(tid=number, time=MS - 30_000 + number) for number in range(2000)]
     body = json.dumps(rows).encode()
@@ -696,7 +696,7 @@ def test_an_empty_list_is_an_answer(feed: HyperliquidAccountFeed, tag: str) -> N
         ([], "userFills", 500),
     ],
 )
-def test_answers_that_tell_nothing(feed: HyperliquidAccountFeed, body: Any, tag: str, status: int) -> None:
+def test_undecodable_answers(feed: HyperliquidAccountFeed, body: Any, tag: str, status: int) -> None:
     assert [type(one) for one in feed.answer(answer(body, tag, status), NOW)] == [Undecodable]
 
 
@@ -713,22 +713,22 @@ def test_control_frames(feed: HyperliquidAccountFeed) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "is_told"),
+    ("direction", "is_reported"),
     [("Liquidated Cross Long", True), ("Auto-Deleveraging", True), ("Settlement", True), ("Close Long", False)],
 )
-def test_what_the_exchange_itself_traded_for_the_account_is_said(
-    feed: HyperliquidAccountFeed, word: str, is_told: bool
+def test_what_the_exchange_itself_traded_for_the_account_is_reported(
+    feed: HyperliquidAccountFeed, direction: str, is_reported: bool
 ) -> None:
-    data = {"user": USER, "fills": [fill(dir=word)]}
+    data = {"user": USER, "fills": [fill(dir=direction)]}
     events = feed.frame(frame("userFills", data), MS * 1000)
     assert [type(one) for one in events if isinstance(one, Fill)] == [Fill]
-    told = [one for one in events if isinstance(one, ExchangeStatus)]
-    assert [(one.kind, one.symbol) for one in told] == ([(StatusKind.MARGIN, BTC.symbol)] if is_told else [])
-    assert all(one.detail.startswith(word) for one in told)
+    reported = [one for one in events if isinstance(one, ExchangeStatus)]
+    assert [(one.kind, one.symbol) for one in reported] == ([(StatusKind.MARGIN, BTC.symbol)] if is_reported else [])
+    assert all(one.detail.startswith(direction) for one in reported)
     later = feed.frame(frame("userFills", data), (MS + 3_600_000) * 1000)
     assert [type(one) for one in later] == [Fill], "each connection brings old fills again"
 
 
-def test_a_dir_that_is_no_text_costs_no_fill(feed: HyperliquidAccountFeed) -> None:
+def test_a_dir_that_is_no_text_skips_no_fill(feed: HyperliquidAccountFeed) -> None:
     events = feed.frame(frame("userFills", {"user": USER, "fills": [fill(dir=7)]}), MS * 1000)
     assert [type(one) for one in events] == [Fill]

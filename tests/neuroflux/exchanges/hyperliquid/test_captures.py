@@ -167,7 +167,7 @@ STATUSES = st.sampled_from([0, 200, 200, 200, 400, 429, 500])
 
 @settings(max_examples=400)
 @given(FRAMES | st.builds(lambda depth: b"[" * depth, st.integers(1, 100_000)), TAGS, STATUSES, st.text(max_size=20))
-def test_no_answer_makes_the_desk_raise(raw: bytes | str, tag: str, status: int, retry: str) -> None:
+def test_no_answer_makes_the_order_client_raise(raw: bytes | str, tag: str, status: int, retry: str) -> None:
     """``reports`` and ``listing`` raise errors of ours alone, which their callers know; ``outcome`` raises nothing."""
     exchange = Hyperliquid()
     order_client = exchange.order_client(KEYS, [])

@@ -1,4 +1,4 @@
-"""The cases of Hyperliquid that public reports tell of, through ``decode``; each was answered wrongly before."""
+"""The cases of Hyperliquid from public reports, through ``decode``; each was answered wrongly before."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_slow_book_is_still_a_book() -> None:
 
 
 def test_a_confirmed_book_is_never_old_enough_to_be_refused() -> None:
-    """``hl_l2book_every_5s`` with the quotes that come in between: at no time is the newest book 3 s old."""
+    """``hl_l2book_every_5s`` with the quotes in between: at no time is the newest book 3 s old."""
     path = CASES / "hl_l2book_every_5s.jsonl"
     if not path.exists():
         pytest.skip(f"{path} is not here: the cases are other people's, and not part of the project")

@@ -162,7 +162,7 @@ def test_symbols_ids_and_fees_are_ccxts(ccxt_hyperliquid: Any) -> None:
     for market in ccxt_hyperliquid.fetch_swap_markets() + ccxt_hyperliquid.fetch_spot_markets():
         name = market["baseName"] if market["swap"] else market["id"]
         ours = listed()[name]
-        assert ours.symbol == market["symbol"] or "#" in ours.symbol  # ccxt goes by names that many may have
+        assert ours.symbol == market["symbol"] or "#" in ours.symbol  # ccxt uses names that are not unique
         assert ours.asset_id == int(market["baseId"])
         assert ours.active == market["active"]
         assert float(ours.quantity_step) == market["precision"]["amount"]
@@ -185,7 +185,7 @@ def test_a_pair_of_unknown_tokens_is_malformed() -> None:
         Hyperliquid().listing([answer({"tokens": [], "universe": [{"name": "@9", "tokens": [9, 0], "index": 9}]})])
 
 
-def test_a_bad_row_costs_that_row_alone_and_is_named() -> None:
+def test_only_a_bad_row_is_skipped_and_it_is_named() -> None:
     universe: list[object] = [
         *META["universe"],
         None,

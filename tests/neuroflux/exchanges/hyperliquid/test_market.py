@@ -73,7 +73,7 @@ def test_keeps_the_protocol(feed: HyperliquidMarketFeed) -> None:
     assert as_protocol.exchange == "hyperliquid"
 
 
-def test_a_quote_keeps_the_numbers_as_they_came(feed: HyperliquidMarketFeed) -> None:
+def test_a_quote_keeps_the_numbers_as_they_were_sent(feed: HyperliquidMarketFeed) -> None:
     assert list(feed.frame(bbo(["99.90", "1.0"], ["100.10", "2.50"]), NOW)) == [
         Quote("hyperliquid", "BTC/USDC:USDC", "BTC/USD", "99.90", "1.0", "100.10", "2.50", MS, NOW, NOW)
     ]
@@ -81,9 +81,9 @@ def test_a_quote_keeps_the_numbers_as_they_came(feed: HyperliquidMarketFeed) -> 
 
 @pytest.mark.parametrize(("bid", "ask"), [(None, ["1", "1"]), (["1", "1"], None), (None, None)])
 def test_no_quote_from_one_side(feed: HyperliquidMarketFeed, bid: list[str] | None, ask: list[str] | None) -> None:
-    (told,) = feed.frame(bbo(bid, ask), NOW)
-    assert isinstance(told, ExchangeStatus)
-    assert (told.kind, told.channel, told.symbol) == (StatusKind.EXCLUDED, "quotes", "BTC/USDC:USDC")
+    (excluded,) = feed.frame(bbo(bid, ask), NOW)
+    assert isinstance(excluded, ExchangeStatus)
+    assert (excluded.kind, excluded.channel, excluded.symbol) == (StatusKind.EXCLUDED, "quotes", "BTC/USDC:USDC")
     assert kinds(feed.frame(bbo(bid, ask), NOW)) == [Ignored]
 
 
@@ -92,17 +92,17 @@ def test_no_quote_from_an_array_of_one(feed: HyperliquidMarketFeed) -> None:
     assert kinds(feed.frame(frame("bbo", data), NOW)) == [ExchangeStatus]
 
 
-def test_a_side_that_is_empty_withdraws_the_quote_and_the_older_book_until_both_are_back(
+def test_an_empty_side_withdraws_the_quote_and_the_older_book_until_both_sides_return(
     feed: HyperliquidMarketFeed,
 ) -> None:
     feed.frame(l2book([["99", "1"]], [["101", "1"]], MS), NOW)
     feed.frame(bbo(["99", "1"], ["101", "1"], MS + 1), NOW)
-    gone = feed.frame(bbo(["99", "1"], None, MS + 2), NOW)
-    assert [(one.kind, one.channel) for one in gone if isinstance(one, ExchangeStatus)] == [
+    events = feed.frame(bbo(["99", "1"], None, MS + 2), NOW)
+    assert [(one.kind, one.channel) for one in events if isinstance(one, ExchangeStatus)] == [
         (StatusKind.GAP, "l2Book"),
         (StatusKind.EXCLUDED, "quotes"),
     ]
-    (emptied,) = (one.snapshot(5) for one in gone if isinstance(one, BookChanged))
+    (emptied,) = (one.snapshot(5) for one in events if isinstance(one, BookChanged))
     assert (emptied.bids, emptied.asks, emptied.sequence) == ((), (), MS + 2)
     assert kinds(feed.frame(bbo(["99", "1"], ["101", "1"], MS + 1), NOW)) == [Ignored]
     assert kinds(feed.frame(bbo(["99", "1"], ["102", "1"], MS + 3_000), NOW)) == [ExchangeStatus, Quote]
@@ -110,7 +110,7 @@ def test_a_side_that_is_empty_withdraws_the_quote_and_the_older_book_until_both_
     assert kinds(back) == [ExchangeStatus, BookChanged]
 
 
-def test_an_older_side_that_is_empty_says_nothing_of_a_newer_book(feed: HyperliquidMarketFeed) -> None:
+def test_an_older_empty_side_does_not_change_a_newer_book(feed: HyperliquidMarketFeed) -> None:
     feed.frame(l2book([["99", "1"]], [["101", "1"]], MS + 5), NOW)
     assert kinds(feed.frame(bbo(["99", "1"], None, MS), NOW)) == [ExchangeStatus]
     assert kinds(feed.frame(l2book([["99", "2"]], [["101", "1"]], MS + 6), NOW)) == [BookChanged]
@@ -141,7 +141,7 @@ def test_trades(feed: HyperliquidMarketFeed) -> None:
     ]
 
 
-def test_replayed_trades_come_once(feed: HyperliquidMarketFeed) -> None:
+def test_replayed_trades_are_reported_once(feed: HyperliquidMarketFeed) -> None:
     feed.frame(frame("trades", [trade(1), trade(2)]), NOW)
     assert [one.trade_id for one in feed.frame(frame("trades", [trade(2), trade(3)]), NOW) if type(one) is Trade] == [
         "3"
@@ -183,7 +183,7 @@ def test_an_older_book_is_not_used_and_an_equally_old_one_is(feed: HyperliquidMa
     assert event.snapshot(1).bids == (Level("98", "1"),)
 
 
-def test_a_frame_that_is_dated_far_ahead_silences_no_coin(feed: HyperliquidMarketFeed) -> None:
+def test_a_frame_that_is_dated_far_ahead_stalls_no_coin(feed: HyperliquidMarketFeed) -> None:
     ahead = MS + 3_600_000
     feed.frame(bbo(["99", "1"], ["100", "1"], ahead), NOW)
     feed.frame(l2book([["99", "1"]], [["100", "1"]], ahead), NOW)
@@ -192,7 +192,7 @@ def test_a_frame_that_is_dated_far_ahead_silences_no_coin(feed: HyperliquidMarke
 
 
 @pytest.mark.parametrize("wrong", [([], []), ([["101", "1"]], [["100", "1"]]), ([["100", "1"]], [["100", "1"]])])
-def test_a_wrong_book_is_withdrawn_until_a_good_one(feed: HyperliquidMarketFeed, wrong: Any) -> None:
+def test_an_invalid_book_is_withdrawn_until_a_valid_one(feed: HyperliquidMarketFeed, wrong: Any) -> None:
     feed.frame(l2book([["99", "1"]], [["100", "1"]]), NOW)
     gap, *emptied = feed.frame(l2book(wrong[0], wrong[1], MS + 1), NOW)
     assert [one.snapshot(1).bids for one in emptied if isinstance(one, BookChanged)] == ([] if wrong[0] else [()])
@@ -208,7 +208,7 @@ def test_a_wrong_book_is_withdrawn_until_a_good_one(feed: HyperliquidMarketFeed,
 
 
 @pytest.mark.parametrize("bad", [{"px": "-1"}, {"px": "nan"}, {"side": "C"}, {"tid": None}])
-def test_a_bad_trade_costs_that_trade_alone(feed: HyperliquidMarketFeed, bad: dict[str, Any]) -> None:
+def test_only_a_bad_trade_is_skipped(feed: HyperliquidMarketFeed, bad: dict[str, Any]) -> None:
     *trades, fault = feed.frame(frame("trades", [trade(1), trade(2) | bad, trade(3)]), NOW)
     assert [one.trade_id for one in trades if isinstance(one, Trade)] == ["1", "3"]
     assert isinstance(fault, ExchangeStatus)
@@ -217,7 +217,7 @@ def test_a_bad_trade_costs_that_trade_alone(feed: HyperliquidMarketFeed, bad: di
 
 
 def test_a_quote_that_confirms_a_book_publishes_it_again(feed: HyperliquidMarketFeed) -> None:
-    """Without it a book that comes every 5 s is too old to trade on for most of the time."""
+    """Without it a book that is sent every 5 s is too old to trade on for most of the time."""
     feed.frame(l2book([["99", "1"], ["98", "2"]], [["100", "1"]]), NOW)
     assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 999), NOW)) == [Quote]
     _, changed = feed.frame(bbo(["99", "3"], ["100", "1"], MS + 1000), NOW + 7)
@@ -333,7 +333,7 @@ def test_undecodable(feed: HyperliquidMarketFeed, raw: bytes | str) -> None:
     assert event.reason
 
 
-def test_rest_answers_are_told_by_their_shape(feed: HyperliquidMarketFeed) -> None:
+def test_rest_answers_are_distinguished_by_their_shape(feed: HyperliquidMarketFeed) -> None:
     def ask(body: Any, status: int = 200) -> list[type]:
         return kinds(feed.answer(Answer(Request("POST", "/info"), status, json.dumps(body).encode()), NOW))
 
@@ -349,9 +349,9 @@ def test_rest_answers_are_told_by_their_shape(feed: HyperliquidMarketFeed) -> No
 def test_subscriptions_of_a_perpetual_and_a_pair(feed: HyperliquidMarketFeed) -> None:
     (socket,) = feed.subscriptions(["BTC/USDC:USDC", "HYPE/USDC"])
     assert (socket.path, socket.heartbeat, socket.heartbeat_seconds) == ("/ws", b'{"method":"ping"}', 30.0)
-    wanted = [json.loads(one) for one in socket.frames]
-    assert {one["method"] for one in wanted} == {"subscribe"}
-    assert [tuple(one["subscription"].values()) for one in wanted] == [
+    sent = [json.loads(one) for one in socket.frames]
+    assert {one["method"] for one in sent} == {"subscribe"}
+    assert [tuple(one["subscription"].values()) for one in sent] == [
         ("bbo", "BTC"),
         ("l2Book", "BTC", True),
         ("trades", "BTC"),
@@ -363,7 +363,7 @@ def test_subscriptions_of_a_perpetual_and_a_pair(feed: HyperliquidMarketFeed) ->
 
 
 def many(perpetuals: int, pairs: int) -> list[Instrument]:
-    """Pairs come first, so that their order alone would give them the room."""
+    """Pairs are first, so that their order alone would give them the room."""
     spot = [instrument(f"@{n}", f"S{n}/USDC", InstrumentKind.SPOT) for n in range(pairs)]
     return spot + [instrument(f"C{n}", f"C{n}/USDC:USDC") for n in range(perpetuals)]
 
@@ -381,15 +381,15 @@ def test_an_address_follows_at_most_a_thousand_and_leaves_room_for_the_account()
     }
 
 
-def test_what_is_not_followed_is_told_once_by_name() -> None:
+def test_what_is_not_followed_is_reported_once_by_name() -> None:
     listed = many(0, 331)
     feed = HyperliquidMarketFeed(listed)
     feed.subscriptions([one.symbol for one in listed])
-    told, quote = feed.frame(bbo(["99", "1"], ["100", "1"], coin="@1"), NOW)
-    assert isinstance(told, ExchangeStatus)
-    assert (told.kind, told.channel, told.event_time) == (StatusKind.EXCLUDED, "subscriptions", NOW)
-    assert told.detail.startswith("trade ")
-    assert told.detail.endswith(": S328/USDC, S329/USDC, S330/USDC")
+    excluded, quote = feed.frame(bbo(["99", "1"], ["100", "1"], coin="@1"), NOW)
+    assert isinstance(excluded, ExchangeStatus)
+    assert (excluded.kind, excluded.channel, excluded.event_time) == (StatusKind.EXCLUDED, "subscriptions", NOW)
+    assert excluded.detail.startswith("trade ")
+    assert excluded.detail.endswith(": S328/USDC, S329/USDC, S330/USDC")
     assert isinstance(quote, Quote)
     assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 1, coin="@1"), NOW)) == [Quote]
 
@@ -422,9 +422,9 @@ def sides_of(event: BookChanged) -> tuple[set[int], set[int]]:
 
 
 @given(st.lists(st.tuples(SNAPSHOTS, FATES), max_size=40))
-def test_what_is_shown_is_what_the_exchange_had(history: list[tuple[tuple[set[int], set[int]], str]]) -> None:
+def test_a_published_book_is_one_that_the_exchange_had(history: list[tuple[tuple[set[int], set[int]], str]]) -> None:
     """The law: over frames that are lost, repeated, late or torn, empty or crossed, and lost sockets, a shown book is
-    one the exchange had, none is older than the last, and after a withdrawal it is said that it is proved again.
+    one the exchange had, none is older than the last, and after a withdrawal a status reports that it is proved again.
     """
     feed = HyperliquidMarketFeed([instrument("BTC", "BTC/USDC:USDC")])
     (subscription,) = feed.subscriptions(["BTC/USDC:USDC"])

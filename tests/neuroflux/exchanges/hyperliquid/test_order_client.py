@@ -1,4 +1,4 @@
-"""Hyperliquid's desk: what it sends is what the SDK would send, and each answer means one thing."""
+"""Hyperliquid's order client: what it sends is what the SDK would send, and each answer means one thing."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_a_clock_that_was_far_ahead_for_a_while_leaves_no_nonces_of_its_time() -
     assert [nonces.next(NOW), nonces.next(NOW)] == [MS, MS + 16]
 
 
-def test_a_desk_that_is_made_anew_goes_on_where_the_last_one_was() -> None:
+def test_a_new_order_client_continues_the_nonces_of_the_last_one() -> None:
     exchange = Hyperliquid()
     bodies = [exchange.order_client(Keys(USER, KEY), [BTC]).cancel(BTC, CLOID, NOW).body for _ in range(3)]
     nonces = [json.loads(body)["nonce"] for body in bodies]
@@ -195,7 +195,7 @@ def test_what_is_not_offered_is_refused(client: HyperliquidOrderClient) -> None:
         client.place(placement(type_=OrderType.MARKET, price="0"), NOW)
 
 
-def test_questions_go_to_info_for_the_account(client: HyperliquidOrderClient) -> None:
+def test_queries_are_sent_to_info_for_the_account(client: HyperliquidOrderClient) -> None:
     asked = [
         client.query(BTC, CLOID, NOW),
         client.open_orders(NOW),
@@ -248,7 +248,7 @@ def test_filled(client: HyperliquidOrderClient) -> None:
 def test_the_rest_of_an_order_that_was_filled_in_part(
     client: HyperliquidOrderClient, tif: TimeInForce, state: OrderState, reason: str
 ) -> None:
-    """Only of an immediate one is it known to be gone; any other is asked after and can be cancelled."""
+    """Only of an immediate one is it known to be expired; any other is queried and can be cancelled."""
     found = report(placed(client, ok({"filled": {"totalSz": "0.2", "avgPx": "99.5", "oid": 9}}), tif=tif))
     assert (found.state, found.filled_quantity, found.reason) == (state, Decimal("0.2"), reason)
     assert (found.exchange_order_id, found.average_price) == ("9", Decimal("99.5"))
@@ -274,7 +274,7 @@ def test_a_market_order_is_reported_as_one(client: HyperliquidOrderClient) -> No
         ("Order price cannot be more than 80% away from the reference price", "oracleRejected"),
         ("Order has zero size.", "rejected"),
         ("User or API Wallet 0x1 does not exist.", "rejected"),
-        ("Something that nobody has seen yet", "rejected"),
+        ("Something that is not documented", "rejected"),
     ],
 )
 def test_an_error_is_definite(client: HyperliquidOrderClient, text: str, code: str) -> None:
@@ -282,7 +282,7 @@ def test_an_error_is_definite(client: HyperliquidOrderClient, text: str, code: s
     assert placed(client, err(text)) == Reject(code, text)
 
 
-def test_an_action_that_came_too_late_is_untimely_and_not_in_doubt(client: HyperliquidOrderClient) -> None:
+def test_an_action_that_arrived_too_late_is_untimely_and_not_in_doubt(client: HyperliquidOrderClient) -> None:
     text = "Action already expired"
     for body in (err(text), ok({"error": text})):
         assert placed(client, body) == Reject("expired", text, is_untimely=True)
@@ -310,7 +310,7 @@ def test_an_action_that_came_too_late_is_untimely_and_not_in_doubt(client: Hyper
         (ok({"error": "Cloid already in use"}), 200),
     ],
 )
-def test_what_nobody_knows_is_in_doubt(client: HyperliquidOrderClient, body: bytes, status: int) -> None:
+def test_what_is_unknown_is_in_doubt(client: HyperliquidOrderClient, body: bytes, status: int) -> None:
     assert isinstance(placed(client, body, status), InDoubt)
 
 
@@ -328,7 +328,7 @@ def test_throttled(client: HyperliquidOrderClient) -> None:
     assert placed(client, err(text)) == Throttled(10.0, text, orders_only=True)
 
 
-def test_waiting_orders_are_taken(client: HyperliquidOrderClient) -> None:
+def test_waiting_orders_are_acknowledged(client: HyperliquidOrderClient) -> None:
     assert report(placed(client, ok("waitingForTrigger"))).state is OrderState.ACKNOWLEDGED
 
 
@@ -339,8 +339,8 @@ def test_cancels(client: HyperliquidOrderClient) -> None:
     found = report(cancelled(ok("success", "cancel")))
     assert (found.state, found.client_order_id, found.symbol) == (OrderState.CANCELLED, CLOID, "BTC/USDC:USDC")
     assert (found.quantity, found.filled_quantity) == (Decimal(0), Decimal(0))
-    gone = "Order was never placed, already canceled, or filled. asset=3"
-    assert cancelled(ok({"error": gone}, "cancel")) == NotThere(gone)
+    text = "Order was never placed, already canceled, or filled. asset=3"
+    assert cancelled(ok({"error": text}, "cancel")) == NotThere(text)
     assert isinstance(cancelled(ok("perhaps", "cancel")), InDoubt)
     assert isinstance(cancelled(ok({"resting": {"oid": 1}}, "cancel")), InDoubt)
 
@@ -399,10 +399,10 @@ def test_a_subaccount_and_the_testnet_are_signed_for_as_the_sdk_does(testnet: bo
     sent = json.loads(client.place(placement(), NOW).body)
     vault = "0x" + "cd" * 20
     assert sent["vaultAddress"] == vault
-    wanted = sdk.sign_l1_action(
+    expected = sdk.sign_l1_action(
         Account.from_key(KEY), sent["action"], vault, sent["nonce"], sent["expiresAfter"], not testnet
     )
-    assert sent["signature"] == wanted
+    assert sent["signature"] == expected
     assert json.loads(client.open_orders(NOW).body)["user"] == vault
 
 
@@ -413,8 +413,8 @@ def test_a_probe_and_a_leverage_are_signed_as_the_sdk_does(client: HyperliquidOr
     ):
         sent = json.loads(request.body)
         assert sent["action"] == action
-        wanted = sdk.sign_l1_action(Account.from_key(KEY), action, None, sent["nonce"], None, True)
-        assert sent["signature"] == wanted
+        expected = sdk.sign_l1_action(Account.from_key(KEY), action, None, sent["nonce"], None, True)
+        assert sent["signature"] == expected
 
 
 @pytest.mark.parametrize(
@@ -428,9 +428,9 @@ def test_a_probe_and_a_leverage_are_signed_as_the_sdk_does(client: HyperliquidOr
     ],
 )
 def test_why_a_probe_was_refused(client: HyperliquidOrderClient, status: int, body: bytes, why: str) -> None:
-    told = client.refusal(Answer(client.probe(NOW), status, body))
-    assert why in told
-    assert bool(told) == bool(why)
+    refusal = client.refusal(Answer(client.probe(NOW), status, body))
+    assert why in refusal
+    assert bool(refusal) == bool(why)
 
 
 def test_a_subaccount_that_is_no_address_is_refused_before_anything_is_signed() -> None:
