@@ -111,9 +111,9 @@ class Account:
         instrument, quantity = self.instruments[symbol], TRADED[self.id][symbol]
         side = random.choice((Side.BUY, Side.SELL))
         rests = random.random() < 0.4
-        away = Decimal("0.0005") if rests else Decimal("-0.01")
+        offset = Decimal("0.0005") if rests else Decimal("-0.01")
         bid, ask = top
-        price = bid * (1 - away) if side is Side.BUY else ask * (1 + away)
+        price = bid * (1 - offset) if side is Side.BUY else ask * (1 + offset)
         self._number += 1
         client_id = self._order_client.client_order_id(f"order-{self._number}", 0, 0)
         force, kind = (TimeInForce.GTC, OrderType.LIMIT) if rests else (TimeInForce.IOC, OrderType.MARKET)
@@ -177,9 +177,9 @@ class Run:
         self._faults = [one for one in faults(modes=False) if one["fault"] not in DROPPED]
         self.broken: list[str] = []
         for exchange_id in EXCHANGES:
-            simulation.exchange(exchange_id).listeners.append(self._heard(exchange_id))
+            simulation.exchange(exchange_id).listeners.append(self._funding_listener(exchange_id))
 
-    def _heard(self, exchange_id: str) -> Any:
+    def _funding_listener(self, exchange_id: str) -> Any:
         def listener(event: object) -> None:
             if isinstance(event, FundingEvent):
                 self._funded.append(((exchange_id, event.listing.quote), event.amount))

@@ -1,4 +1,4 @@
-"""How the tests of this folder speak to a simulator: signed requests, frames of sockets, faults."""
+"""What the tests of this folder send to a simulator: signed requests, faults; and the frames of its sockets."""
 
 from __future__ import annotations
 
@@ -46,10 +46,12 @@ async def info(session: aiohttp.ClientSession, kind: str, **more: Any) -> Any:
         return json.loads(await answer.text())
 
 
-async def following(socket: aiohttp.ClientWebSocketResponse, wanted: Callable[[Any], bool], seconds: float = 10) -> Any:
-    """The first frame of a socket that is wanted; raises TimeoutError."""
+async def following(
+    socket: aiohttp.ClientWebSocketResponse, matches: Callable[[Any], bool], seconds: float = 10
+) -> Any:
+    """The first matching frame of a socket; raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not wanted(frame := json.loads(await socket.receive_str())):
+        while not matches(frame := json.loads(await socket.receive_str())):
             pass
         return frame
 

@@ -54,8 +54,8 @@ async def test_a_stream_on_the_wrong_route_is_accepted_and_silent(served: Served
 
 
 async def _books(session: aiohttp.ClientSession, seconds: float, **more: Any) -> list[tuple[float, int]]:
-    """When a book of SOL came within so many seconds, and how deep it was."""
-    came: list[tuple[float, int]] = []
+    """When each book of SOL arrived within ``seconds``, and its depth."""
+    arrived: list[tuple[float, int]] = []
     async with session.ws_connect("/hyperliquid/ws") as socket:
         subscription = {"type": "l2Book", "coin": "SOL", **more}
         await socket.send_json({"method": "subscribe", "subscription": subscription})
@@ -67,11 +67,11 @@ async def _books(session: aiohttp.ClientSession, seconds: float, **more: Any) ->
                 frame = await following(socket, lambda frame: frame["channel"] == "l2Book", left)
             except TimeoutError:
                 break
-            came.append((time.monotonic(), len(frame["data"]["levels"][0])))
-    return came
+            arrived.append((time.monotonic(), len(frame["data"]["levels"][0])))
+    return arrived
 
 
-async def test_a_book_of_hyperliquid_is_slow_unless_it_is_asked_for_fast(served: Served) -> None:
+async def test_a_book_of_hyperliquid_is_slow_unless_it_is_requested_fast(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         slow, fast = await asyncio.gather(_books(session, 6.5), _books(session, 6.5, fast=True))
     assert {depth for _, depth in slow} == {20}
@@ -80,7 +80,7 @@ async def test_a_book_of_hyperliquid_is_slow_unless_it_is_asked_for_fast(served:
     assert slow[-1][0] - slow[-2][0] == pytest.approx(5, abs=1)
 
 
-async def test_fast_is_a_part_of_what_a_subscription_is(served: Served) -> None:
+async def test_fast_is_a_part_of_the_identity_of_a_subscription(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session, session.ws_connect("/hyperliquid/ws") as socket:
         fast = {"type": "l2Book", "coin": "SOL", "fast": True}
         await socket.send_json({"method": "subscribe", "subscription": fast})
@@ -89,7 +89,7 @@ async def test_fast_is_a_part_of_what_a_subscription_is(served: Served) -> None:
         assert answer["data"].startswith("Already unsubscribed")
 
 
-async def test_an_order_of_usdm_is_answered_without_what_it_traded_at(served: Served) -> None:
+async def test_the_answer_to_an_order_of_usdm_has_no_average_price(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         market = "symbol=SOLUSDT&side=BUY&type=MARKET&quantity=1&newOrderRespType=RESULT"
         placed = await signed(session, served, "POST", USDM + "v1/order", market)
@@ -99,9 +99,11 @@ async def test_an_order_of_usdm_is_answered_without_what_it_traded_at(served: Se
         assert float(asked["avgPrice"]) == pytest.approx(float(asked["cumQuote"]), abs=1e-6)
         limit = "symbol=SOLUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=145.00"
         rests = await signed(session, served, "POST", USDM + "v1/order", limit)
-        gone = await signed(session, served, "DELETE", USDM + "v1/order", f"symbol=SOLUSDT&orderId={rests['orderId']}")
-        assert gone["status"] == "CANCELED"
-        assert not {"avgPrice", "cumQuote"} & gone.keys()
+        cancelled = await signed(
+            session, served, "DELETE", USDM + "v1/order", f"symbol=SOLUSDT&orderId={rests['orderId']}"
+        )
+        assert cancelled["status"] == "CANCELED"
+        assert not {"avgPrice", "cumQuote"} & cancelled.keys()
 
 
 async def test_accounts_name_only_what_is_held(served: Served) -> None:
@@ -119,7 +121,7 @@ async def test_accounts_name_only_what_is_held(served: Served) -> None:
         assert [(row["symbol"], row["positionAmt"]) for row in rows] == [("SOLUSDT", "0.00")]
 
 
-async def test_spot_leaves_empty_balances_out_where_asked(served: Served) -> None:
+async def test_spot_omits_empty_balances_on_request(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         sale = "symbol=SOLUSDT&side=SELL&type=MARKET&quantity=60"
         assert (await signed(session, served, "POST", SPOT + "v3/order", sale))["status"] == "FILLED"

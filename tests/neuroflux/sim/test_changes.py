@@ -1,4 +1,4 @@
-"""What changes while we run: instruments, halts, ticks, funding intervals, deposits, liquidations, empty books."""
+"""What changes at run time: instruments, halts, ticks, funding intervals, deposits, liquidations, empty books."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ async def test_a_funding_interval_changes(served: Served) -> None:
         return {row["symbol"]: row["fundingIntervalHours"] for row in rows}
 
     async with aiohttp.ClientSession(served.url) as session:
-        assert await intervals() == dict.fromkeys(FOUR_HOURS, 4)  # whose interval never changed is not named
+        assert await intervals() == dict.fromkeys(FOUR_HOURS, 4)  # one whose interval never changed is not listed
         await fault(session, "funding_interval", "binanceusdm", symbol="SOLUSDT", value="1")
         assert (await intervals())["SOLUSDT"] == 1
         async with session.get("/binance/fapi/v1/premiumIndex?symbol=SOLUSDT") as answer:
@@ -196,9 +196,9 @@ async def test_the_exchange_closes_a_position(served: Served, name: str, client_
         key = await listen_key(session, served)
         async with session.ws_connect(f"/binance/private/ws?listenKey={key}") as socket:
             await fault(session, name, "binanceusdm", symbol="SOLUSDT")
-            told = await following(socket, lambda frame: frame.get("o", {}).get("x") == "CALCULATED")
-        assert told["o"]["c"].startswith(client_id)
-        assert (told["o"]["S"], told["o"]["o"]) == ("SELL", "LIQUIDATION")
+            frame = await following(socket, lambda frame: frame.get("o", {}).get("x") == "CALCULATED")
+        assert frame["o"]["c"].startswith(client_id)
+        assert (frame["o"]["S"], frame["o"]["o"]) == ("SELL", "LIQUIDATION")
         assert not exchange.perpetual.held()
         assert not exchange.open_orders
         forced = next(order for order in exchange.orders.values() if order.forced)
@@ -213,9 +213,9 @@ async def test_a_liquidation_of_usdm_is_preceded_by_a_margin_call(served: Served
         key = await listen_key(session, served)
         async with session.ws_connect(f"/binance/private/ws?listenKey={key}") as socket:
             await fault(session, "liquidate", "binanceusdm", symbol="SOLUSDT")
-            told = await following(socket, lambda frame: frame["e"] != "ACCOUNT_CONFIG_UPDATE")
-        assert told["e"] == "MARGIN_CALL"
-        (row,) = told["p"]
+            frame = await following(socket, lambda frame: frame["e"] != "ACCOUNT_CONFIG_UPDATE")
+        assert frame["e"] == "MARGIN_CALL"
+        (row,) = frame["p"]
         assert (row["s"], row["ps"], row["pa"]) == ("SOLUSDT", "BOTH", "10.00")
 
 

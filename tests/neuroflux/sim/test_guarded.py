@@ -1,4 +1,4 @@
-"""A web page reaches the simulator on loopback as its user does: what it may not do there."""
+"""A web page reaches the simulator on loopback as its user does: what it may not do."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_this_machine_is_served(served: Served, headers: dict[str, str]) -
     assert len(served.simulation.faults.active()) == 1
 
 
-async def test_who_comes_by_its_name_in_a_network_is_served() -> None:
+async def test_a_client_by_the_host_name_in_a_network_is_served() -> None:
     async with serve(0, 1, name="sim") as other, aiohttp.ClientSession(other.url) as session:
         async with session.get("/sim/orders", headers={"Host": "sim:8900"}) as answer:
             assert answer.status == 200

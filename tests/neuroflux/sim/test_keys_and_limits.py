@@ -1,4 +1,4 @@
-"""Listen keys that end, servers that go down, limits of an address, and lists in pages."""
+"""Listen keys that expire, servers that shut down, limits of an address, and lists in pages."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_listen_key_lives_for_an_hour() -> None:
     assert keys.create({}, NOW + 3 * LISTEN_KEY_LIFE) != first
 
 
-async def test_a_listen_key_that_is_gone_ends_the_stream_without_a_word(served: Served) -> None:
+async def test_a_lost_listen_key_stops_the_stream_without_an_event(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         key = await listen_key(session, served)
         async with session.ws_connect(f"/binance/private/ws?listenKey={key}") as socket:
@@ -68,7 +68,7 @@ async def test_a_listen_key_is_refused(served: Served) -> None:
         assert await listen_key(session, served)
 
 
-async def test_a_server_says_that_it_goes_down(served: Served) -> None:
+async def test_a_server_announces_its_shutdown(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         plain = await session.ws_connect("/binance/ws/btcusdt@bookTicker")
         combined = await session.ws_connect("/binance/stream?streams=btcusdt@bookTicker")
@@ -96,23 +96,23 @@ def _trade(exchange: Exchange, served: Served) -> tuple[Any, Any, Any]:
     rests = exchange.order("SOL", True, 1, round(bid * 0.9), limit)["response"]["data"]["statuses"][0]
     served.simulation.faults.add(b'{"exchange":"hyperliquid","fault":"address_limit","seconds":60}')
     refused = exchange.order("SOL", True, 1, round(bid * 0.9), limit)["response"]["data"]["statuses"][0]
-    gone = exchange.cancel("SOL", rests["resting"]["oid"])["response"]["data"]["statuses"][0]
-    return rests, refused, gone
+    cancelled = exchange.cancel("SOL", rests["resting"]["oid"])["response"]["data"]["statuses"][0]
+    return rests, refused, cancelled
 
 
-async def test_the_limit_of_an_address_leaves_cancels_alone(served: Served) -> None:
+async def test_the_limit_of_an_address_does_not_apply_to_cancels(served: Served) -> None:
     account = served.simulation.dialects["hyperliquid"].account()
     url = f"{served.url}/hyperliquid"
 
     def session_of_the_sdk() -> tuple[Any, Any, Any]:
         return _trade(Exchange(Account.from_key(account.secret), url, account_address=account.address), served)
 
-    _, refused, gone = await asyncio.to_thread(session_of_the_sdk)
+    _, refused, cancelled = await asyncio.to_thread(session_of_the_sdk)
     assert refused["error"].startswith("Too many cumulative requests sent (10101 > 10000)")
-    assert gone == "success"
+    assert cancelled == "success"
     async with aiohttp.ClientSession(served.url) as session:
-        told = await info(session, "userRateLimit", user=account.address)
-    assert told["nRequestsUsed"] > told["nRequestsCap"]
+        answer = await info(session, "userRateLimit", user=account.address)
+    assert answer["nRequestsUsed"] > answer["nRequestsCap"]
 
 
 def test_an_address_has_a_request_for_each_dollar_that_it_traded() -> None:
@@ -185,13 +185,13 @@ async def test_small_pages_are_served_by_every_exchange(served: Served) -> None:
         assert "needs value" in await refusal(session, "page_size")
 
 
-async def test_a_key_tells_what_it_may_do(served: Served) -> None:
-    """Only one that is bound to IP addresses can be let withdraw."""
+async def test_a_key_reports_its_permissions(served: Served) -> None:
+    """Only one that is bound to IP addresses may be allowed to withdraw."""
     path = "/binance/sapi/v1/account/apiRestrictions"
     async with aiohttp.ClientSession(served.url) as session:
         first = await signed(session, served, "GET", path)
         assert (first["enableWithdrawals"], first["enableSpotAndMarginTrading"]) == (False, True)
         await fault(session, "withdrawals")
-        told = await signed(session, served, "GET", path)
-        assert (told["enableWithdrawals"], told["ipRestrict"]) == (True, True)
+        answer = await signed(session, served, "GET", path)
+        assert (answer["enableWithdrawals"], answer["ipRestrict"]) == (True, True)
         assert await refusal(session, "withdrawals", "hyperliquid") != ""

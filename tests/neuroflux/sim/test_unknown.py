@@ -1,4 +1,4 @@
-"""Words that nobody knows, rows that are broken, fees of one's own, and frames that come before or after the answer."""
+"""Unknown values, malformed rows, an account's own fees, and frames that arrive before or after the answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BUY = "symbol=SOLUSDT&side=BUY&type=MARKET&quantity=1&newOrderRespType=RESULT"
 
 
 @pytest.mark.parametrize(("exchange", "path"), [("binance", SPOT + "v3/order"), ("binanceusdm", USDM + "v1/order")])
-async def test_an_order_has_a_status_that_nobody_knows(served: Served, exchange: str, path: str) -> None:
+async def test_an_order_has_an_unknown_status(served: Served, exchange: str, path: str) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         placed = await signed(session, served, "POST", path, BUY)
         query = f"symbol=SOLUSDT&orderId={placed['orderId']}"
@@ -36,11 +36,11 @@ async def test_an_order_has_a_status_that_nobody_knows(served: Served, exchange:
         assert "orderId" in await signed(session, served, "POST", path, BUY)
 
 
-async def test_hyperliquid_has_a_status_that_nobody_knows(served: Served) -> None:
+async def test_an_order_of_hyperliquid_has_an_unknown_status(served: Served) -> None:
     exchange, user = served.simulation.exchange("hyperliquid"), served.simulation.dialects["hyperliquid"].account()
     async with aiohttp.ClientSession(served.url) as session, session.ws_connect("/hyperliquid/ws") as socket:
-        wanted = {"type": "orderUpdates", "user": user.address}
-        await socket.send_json({"method": "subscribe", "subscription": wanted})
+        subscription = {"type": "orderUpdates", "user": user.address}
+        await socket.send_json({"method": "subscribe", "subscription": subscription})
         await following(socket, lambda frame: frame["channel"] == "subscriptionResponse")
         await fault(session, "unknown_status", "hyperliquid", count=2, value="internalCancel")
         order = exchange.place(Ask("SOL", "buy", D(1), D(140)), served.simulation.now("hyperliquid"))
@@ -50,7 +50,7 @@ async def test_hyperliquid_has_a_status_that_nobody_knows(served: Served) -> Non
         assert [each["order"]["status"] for each in asked] == ["internalCancel", "open"]
 
 
-async def test_a_contract_type_that_nobody_knows(served: Served) -> None:
+async def test_an_unknown_contract_type(served: Served) -> None:
     async def types() -> dict[str, str]:
         async with session.get("/binance/fapi/v1/exchangeInfo") as answer:
             return {row["symbol"]: row["contractType"] for row in json.loads(await answer.text())["symbols"]}
@@ -67,7 +67,7 @@ async def test_a_contract_type_that_nobody_knows(served: Served) -> None:
         assert "fault of binanceusdm" in await refusal(session, "unknown_contract_type")
 
 
-async def test_one_row_is_broken(served: Served) -> None:
+async def test_one_row_is_malformed(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         await fault(session, "malformed_row", "binanceusdm", count=1, symbol="SOLUSDT", value="exchangeInfo")
         async with session.get("/binance/fapi/v1/time") as answer:
@@ -86,7 +86,7 @@ async def test_one_row_is_broken(served: Served) -> None:
         assert {one["name"]: one["szDecimals"] for one in (await info(session, "meta"))["universe"]}["SOL"] is None
 
 
-def test_an_answer_without_such_a_row_stays_whole(served: Served) -> None:
+def test_an_answer_without_such_a_row_is_unchanged(served: Served) -> None:
     faults = served.simulation.faults
     faults.add(b'{"exchange":"binance","fault":"malformed_row","symbol":"NOPE"}')
     body = {"symbols": [{"symbol": "BTCUSDT", "status": "TRADING"}]}
@@ -150,21 +150,21 @@ def test_a_fee_is_paid_in_the_usual_asset_where_bnb_has_no_price(served: Served)
 
 
 async def _order_of_arrival(session: aiohttp.ClientSession, served: Served, socket: Any) -> str:
-    """Whether the answer or the frame of an order came first."""
+    """Whether the answer or the frame of an order arrived first."""
 
     async def answered() -> float:
         await signed(session, served, "POST", USDM + "v1/order", BUY)
         return time.monotonic()
 
-    async def told() -> float:
+    async def pushed() -> float:
         await following(socket, lambda frame: frame.get("o", {}).get("X") == "FILLED")
         return time.monotonic()
 
-    at = await asyncio.gather(answered(), told())
+    at = await asyncio.gather(answered(), pushed())
     return "answer" if at[0] < at[1] else "frame"
 
 
-async def test_an_answer_comes_before_or_after_the_frame(served: Served) -> None:
+async def test_an_answer_arrives_before_or_after_the_frame(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         key = await listen_key(session, served)
         async with session.ws_connect(f"/binance/private/ws?listenKey={key}") as socket:
@@ -176,7 +176,7 @@ async def test_an_answer_comes_before_or_after_the_frame(served: Served) -> None
             assert time.monotonic() - start >= 0.4
 
 
-async def test_one_stream_is_muted_and_its_socket_goes_on(served: Served) -> None:
+async def test_one_stream_is_silent_and_its_socket_stays_open(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         async with session.ws_connect("/binance/stream?streams=btcusdt@trade/btcusdt@bookTicker") as socket:
             await following(socket, lambda frame: frame["stream"] == "btcusdt@trade", 20)
@@ -194,11 +194,11 @@ async def test_one_stream_is_muted_and_its_socket_goes_on(served: Served) -> Non
             await following(socket, lambda frame: frame["channel"] == "userFills")
             exchange = served.simulation.exchange("hyperliquid")
             exchange.place(Ask("SOL", "buy", D(1)), served.simulation.now("hyperliquid"))
-            news = await following(socket, lambda frame: True)
-            assert (news["channel"], news["data"]["fills"][0]["sz"]) == ("userFills", "1.0")
+            frame = await following(socket, lambda frame: True)
+            assert (frame["channel"], frame["data"]["fills"][0]["sz"]) == ("userFills", "1.0")
 
 
-async def test_an_order_says_why_it_expired(served: Served) -> None:
+async def test_an_order_reports_why_it_expired(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         key = await listen_key(session, served)
         async with session.ws_connect(f"/binance/private/ws?listenKey={key}") as socket:
@@ -208,7 +208,7 @@ async def test_an_order_says_why_it_expired(served: Served) -> None:
             assert frame["o"]["er"] == "2"
 
 
-async def test_a_fault_says_what_is_wrong_with_it(served: Served) -> None:
+async def test_a_refused_fault_names_its_error(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         assert "unknown field" in await refusal(session, "mute", colour="red")
         assert "does not take symbol" in await refusal(session, "latency", symbol="BTCUSDT")

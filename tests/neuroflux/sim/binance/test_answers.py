@@ -1,4 +1,4 @@
-"""Binance's less travelled answers: refusals by rule, limits, and what only some clients ask for."""
+"""Binance's rarer answers: refusals by rule, limits, and what only some clients request."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ async def test_usdm_refuses_by_its_rules(api: Api, terms: dict[str, object], cod
     assert api.served.simulation.world.truth == []
 
 
-async def test_a_client_id_stands_once(api: Api) -> None:
+async def test_a_client_id_is_unique_among_open_orders(api: Api) -> None:
     order = {"symbol": "BTCUSDT", **LIMIT, "quantity": "0.002", "price": "60000", "newClientOrderId": "same"}
     assert (await api.call("POST", f"{SPOT}/order", **order))["status"] == "NEW"
     assert await api.call("POST", f"{SPOT}/order", **order) == -2010
@@ -130,7 +130,7 @@ async def test_a_client_id_stands_once(api: Api) -> None:
     assert {order.state for order in api.served.simulation.world.truth} == {"canceled"}
 
 
-async def test_limits_are_told(api: Api) -> None:
+async def test_limits_are_reported(api: Api) -> None:
     await api.call("POST", f"{SPOT}/order", symbol="BTCUSDT", side="BUY", type="MARKET", quoteOrderQty="100")
     assert (api.headers["X-MBX-ORDER-COUNT-10S"], api.headers["X-MBX-ORDER-COUNT-1D"]) == ("1", "1")
     used = int(api.headers["X-MBX-USED-WEIGHT-1M"])
@@ -139,35 +139,35 @@ async def test_limits_are_told(api: Api) -> None:
     assert int(api.headers["X-MBX-USED-WEIGHT-1M"]) == used + 40
 
 
-def test_whoever_insists_is_banned() -> None:
+def test_a_client_that_ignores_the_limit_is_banned() -> None:
     limits, codes = Limits(100, 10), []
     for _ in range(130):
         try:
             limits.spend(1, 60_000_000)
-        except Exception as error:  # noqa: BLE001 - its status is what is asked about
+        except Exception as error:  # noqa: BLE001 - its status is what is tested
             codes.append(getattr(error, "status", 0))
     assert codes == [429] * 20 + [418] * 10
     limits.spend(1, 60_000_000 + 121_000_000)
 
 
-@pytest.mark.parametrize(("exchange", "told"), [("binance", 121), ("binanceusdm", 0)])
-def test_only_spot_says_in_a_header_how_long_a_ban_lasts(exchange: str, told: int) -> None:
+@pytest.mark.parametrize(("exchange", "retry_after"), [("binance", 121), ("binanceusdm", 0)])
+def test_only_spot_reports_in_a_header_how_long_a_ban_lasts(exchange: str, retry_after: int) -> None:
     limits = Limits(0, 10, exchange)
     for _ in range(20):
         with pytest.raises(ApiError):
             limits.spend(1, 60_000_000)
     with pytest.raises(ApiError, match="banned until 180000") as banned:
         limits.spend(1, 60_000_000)
-    assert (banned.value.status, banned.value.retry_after) == (418, told)
+    assert (banned.value.status, banned.value.retry_after) == (418, retry_after)
 
 
-@pytest.mark.parametrize(("exchange", "told"), [("binance", 8), ("binanceusdm", 0)])
-def test_only_spot_says_in_a_header_when_orders_are_taken_again(exchange: str, told: int) -> None:
+@pytest.mark.parametrize(("exchange", "retry_after"), [("binance", 8), ("binanceusdm", 0)])
+def test_only_spot_reports_in_a_header_when_orders_are_accepted_again(exchange: str, retry_after: int) -> None:
     limits = Limits(100, 1, exchange)
     limits.count_order(60_000_000)
     with pytest.raises(ApiError, match="1 orders per 10 SECOND") as refused:
         limits.count_order(62_500_000)
-    assert (refused.value.status, refused.value.code, refused.value.retry_after) == (429, -1015, told)
+    assert (refused.value.status, refused.value.code, refused.value.retry_after) == (429, -1015, retry_after)
 
 
 async def test_fees_and_funding(api: Api) -> None:
@@ -218,7 +218,7 @@ async def test_a_listen_key_fault_waits_for_a_key(api: Api) -> None:
         assert (await socket.receive_json(timeout=5))["e"] == "listenKeyExpired"
 
 
-async def test_the_snapshot_lies_within_the_next_update(api: Api) -> None:
+async def test_the_snapshot_is_within_the_next_update(api: Api) -> None:
     """The documented rule, U ≤ lastUpdateId ≤ u, holds for every USDⓈ-M snapshot."""
     async with api.session.ws_connect("/binance/public/ws/btcusdt@depth@100ms") as socket:
         await socket.receive_json(timeout=5)

@@ -1,4 +1,4 @@
-"""Unmodified clients of other people, with only the address changed, find Binance here."""
+"""Unmodified third-party clients, with only the address changed, work with the simulated Binance."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ async def _follow(client: Any, symbol: str, quantity: float) -> None:
     assert tops[symbol]["bid"] > 0
     orders = asyncio.create_task(client.watch_orders(symbol))
     balance = asyncio.create_task(client.watch_balance())
-    await asyncio.sleep(1)  # ccxt does not say when its private stream is open
+    await asyncio.sleep(1)  # ccxt does not report when its private stream is open
     await client.create_order(symbol, "market", "buy", quantity)
     assert (await orders)[-1]["symbol"] == symbol
     assert (await balance)["USDT"]["total"] > 0
@@ -200,7 +200,7 @@ async def test_python_binance_trades_spot(served: Served) -> None:
         await client.close_connection()
 
 
-async def test_python_binance_hears_of_its_orders(served: Served) -> None:
+async def test_python_binance_receives_its_order_events(served: Served) -> None:
     client, manager = await _python_binance(served, "binance")
     try:
         async with manager.user_socket() as stream:

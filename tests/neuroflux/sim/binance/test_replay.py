@@ -47,7 +47,7 @@ async def test_the_recorded_symbol_replaces_the_market(recording: Path) -> None:
             assert (filters["PRICE_FILTER"]["tickSize"], filters["LOT_SIZE"]["stepSize"]) == ("0.01", "1")
 
 
-async def test_only_what_was_subscribed_to_comes_wrapped_as_asked(recording: Path) -> None:
+async def test_only_subscribed_streams_are_sent_wrapped_as_requested(recording: Path) -> None:
     async with serve(0, 1, replay=recording) as served, aiohttp.ClientSession(served.url) as http:
         async with http.ws_connect("/binance/stream?streams=abcusdt@depth@100ms/abcusdt@trade") as socket:
             got = [await socket.receive_json(timeout=5) for _ in range(3)]

@@ -43,7 +43,7 @@ async def test_two_legs_of_one_symbol(served: Served) -> None:
         assert (await signed(session, served, "POST", DUAL, "dualSidePosition=false"))["code"] == -4059
 
 
-async def test_both_legs_are_told(served: Served) -> None:
+async def test_both_legs_are_reported(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         await fault(session, "hedge_mode", "binanceusdm")
         key = await listen_key(session, served)
@@ -56,7 +56,7 @@ async def test_both_legs_are_told(served: Served) -> None:
             assert order["o"]["ps"] == "LONG"
 
 
-async def test_in_one_way_mode_rows_by_side_of_nothing_are_told_too(served: Served) -> None:
+async def test_in_one_way_mode_empty_rows_by_side_are_reported_too(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         key = await listen_key(session, served)
         async with session.ws_connect(f"/binance/private/ws?listenKey={key}") as socket:
@@ -83,7 +83,7 @@ async def test_all_assets_back_a_position(served: Served) -> None:
         assert (await signed(session, served, "POST", MULTI, "multiAssetsMargin=false"))["code"] == -4169
 
 
-async def test_a_changed_setting_is_told(served: Served) -> None:
+async def test_a_changed_setting_is_reported(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         key = await listen_key(session, served)
         async with session.ws_connect(f"/binance/private/ws?listenKey={key}") as socket:

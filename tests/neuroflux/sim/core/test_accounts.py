@@ -19,7 +19,7 @@ def perpetual(mark: D = D(100)) -> PerpetualLedger:
     return PerpetualLedger({"USDT": D(1000)}, lambda _: mark)
 
 
-def test_a_lock_moves_and_comes_back() -> None:
+def test_a_lock_moves_an_amount_and_returns_it() -> None:
     ledger = SpotLedger({"USDT": D(100)})
     ledger.lock("USDT", D(30))
     assert (ledger.of("USDT").free, ledger.of("USDT").locked) == (D(70), D(30))
@@ -27,7 +27,7 @@ def test_a_lock_moves_and_comes_back() -> None:
     assert (ledger.of("USDT").free, ledger.of("USDT").locked) == (D(100), ZERO)
 
 
-def test_a_purchase_below_its_limit_gives_the_difference_back() -> None:
+def test_a_purchase_below_its_limit_returns_the_difference() -> None:
     ledger = SpotLedger({"USDT": D(100)})
     ledger.lock("USDT", D(50))
     assert ledger.trade(BTCUSDT, "buy", D(1), D(40), D(50)) == D(1)

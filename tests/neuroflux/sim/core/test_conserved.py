@@ -1,4 +1,4 @@
-"""Whatever fees are paid in and whichever legs are held: balances are the start, profits, flows and fees."""
+"""With any fee asset and any legs: balances are the start, profits, flows and fees."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Paying:
 
 
 def _trade(world: World, exchange: SimExchange, random: Random) -> None:
-    """One random order, and a while after it."""
+    """One random order, and some steps after it."""
     side: Side = random.choice(("buy", "sell"))
     leg: Leg = random.choice(("LONG", "SHORT")) if exchange.perpetual.is_hedged else ""
     bid = exchange.top(SYMBOL)[0]

@@ -70,10 +70,10 @@ ACTIONS = st.lists(
 def _play(
     world: World, exchange: SimExchange, symbol: str, actions: list[tuple[Side, int, float | None, TimeInForce, bool]]
 ) -> None:
-    for side, size, away, tif, is_cancelled in actions:
+    for side, size, offset, tif, is_cancelled in actions:
         listing = exchange.listings[symbol]
         bid, _ = exchange.top(symbol)
-        price = None if away is None else round(bid * Decimal(1 + away) / listing.tick) * listing.tick
+        price = None if offset is None else round(bid * Decimal(1 + offset) / listing.tick) * listing.tick
         try:
             order = _place(exchange, symbol, side, str(Decimal(size) / 100), price, tif)
         except Rejected:
@@ -165,7 +165,7 @@ def test_a_client_id_is_free_again_when_its_order_is_over() -> None:
         exchange.cancel(order, NOW)
 
 
-def test_a_resting_order_is_filled_when_the_price_comes_to_it() -> None:
+def test_a_resting_order_is_filled_when_the_price_reaches_it() -> None:
     world = _world()
     exchange = world.exchanges[BINANCE]
     bid, ask = exchange.top("BTCUSDT")
@@ -179,12 +179,12 @@ def test_a_resting_order_is_filled_when_the_price_comes_to_it() -> None:
     assert exchange.spot.of("USDT").locked == 0
 
 
-def test_events_tell_the_whole_story() -> None:
+def test_events_report_every_step_of_an_order() -> None:
     exchange = _world().exchanges[BINANCE]
-    told: list[AccountEvent] = []
-    exchange.listeners.append(told.append)
+    reported: list[AccountEvent] = []
+    exchange.listeners.append(reported.append)
     _place(exchange, "BTCUSDT", "buy", "0.3")
-    events = [event for event in told if isinstance(event, OrderEvent)]
+    events = [event for event in reported if isinstance(event, OrderEvent)]
     assert [event.kind for event in events] == ["new"] + ["trade"] * (len(events) - 1)
     assert [event.order.state for event in events][-1] == "filled"
     assert sum(event.fill.quantity for event in events if event.fill) == Decimal("0.3")
@@ -192,7 +192,7 @@ def test_events_tell_the_whole_story() -> None:
 
 @pytest.mark.parametrize("beyond", [Decimal("0.9"), Decimal("1.001")])
 def test_every_event_of_a_resting_order_shows_what_it_locks(beyond: Decimal) -> None:
-    """Also where a part is taken at once: the balances that are pushed with an event are those of its moment."""
+    """Also where a part is taken at once: the balances pushed with an event are those at its time."""
     exchange = _world("partial_fill").exchanges[BINANCE]
     price = (exchange.top("BTCUSDT")[1] * beyond).quantize(Decimal("0.01"))
     seen: list[tuple[Decimal, Decimal]] = []
@@ -214,7 +214,7 @@ def test_rejections_and_partial_fills_on_demand() -> None:
     assert (market.state, market.filled) == ("expired", Decimal("0.005"))
 
 
-def test_a_partly_filled_limit_order_stands_for_a_while() -> None:
+def test_a_partly_filled_limit_order_stays_open_for_some_steps() -> None:
     world = _world("partial_fill")
     exchange = world.exchanges[BINANCE]
     ask = exchange.top("BTCUSDT")[1]

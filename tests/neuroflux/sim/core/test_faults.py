@@ -1,4 +1,4 @@
-"""Every fault does what it says, for as long as it was asked to."""
+"""Every fault has its documented effect, for the requested time or count."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from neuroflux.sim.server import Served, serve
 
 
 class Api:
-    """Speaks to Binance spot as the demo account."""
+    """Sends requests to Binance spot as the demo account."""
 
     def __init__(self, session: aiohttp.ClientSession, served: Served) -> None:
         account = served.simulation.dialects["binance"].account()
@@ -53,14 +53,14 @@ async def _status(session: aiohttp.ClientSession) -> int:
 
 
 @pytest.mark.parametrize(("name", "status"), [("http_429", 429), ("http_418", 418), ("http_5xx", 503)])
-async def test_http_faults_strike_so_many_requests(served: Served, name: str, status: int) -> None:
+async def test_http_faults_strike_as_many_requests_as_their_count(served: Served, name: str, status: int) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         await _fault(session, name, count=2)
         assert [await _status(session) for _ in range(3)] == [status, status, 200]
 
 
 @pytest.mark.parametrize("path", ["/binance/api/v3/time", "/binance/fapi/v1/time", "/hyperliquid/info"])
-async def test_how_long_to_wait_can_be_said(served: Served, path: str) -> None:
+async def test_the_wait_can_be_set(served: Served, path: str) -> None:
     exchange = {"/binance/api/v3/time": "binance", "/binance/fapi/v1/time": "binanceusdm"}.get(path, "hyperliquid")
     async with aiohttp.ClientSession(served.url) as session:
         await _fault(session, "http_418", exchange, count=1, retry_after=3)
@@ -69,20 +69,22 @@ async def test_how_long_to_wait_can_be_said(served: Served, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "exchange", "told"),
+    ("path", "exchange", "retry_after"),
     [("/binance/api/v3/time", "binance", "120"), ("/binance/fapi/v1/time", "binanceusdm", None)],
 )
-async def test_the_end_of_a_ban_is_in_its_text(served: Served, path: str, exchange: str, told: str | None) -> None:
+async def test_the_end_of_a_ban_is_in_its_text(
+    served: Served, path: str, exchange: str, retry_after: str | None
+) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         await _fault(session, "http_418", exchange, count=1)
         async with session.get(path) as answer:
             ends = re.search(r"banned until (\d{13})\. ", (await answer.json())["msg"])
-            assert answer.headers.get("Retry-After") == told
+            assert answer.headers.get("Retry-After") == retry_after
     assert ends is not None
     assert int(ends[1]) / 1e3 - time.time() == pytest.approx(120, abs=5)
 
 
-async def test_an_order_can_stand_without_an_answer(served: Served) -> None:
+async def test_an_order_can_be_accepted_without_an_answer(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         api = Api(session, served)
         await _fault(session, "accept_then_timeout", count=1)
@@ -125,7 +127,7 @@ async def test_latency_delays(served: Served) -> None:
 
 
 async def _frames(socket: aiohttp.ClientWebSocketResponse, seconds: float) -> list[str]:
-    """What comes within so many seconds."""
+    """What is received within ``seconds``."""
     frames: list[str] = []
 
     async def collect() -> None:
@@ -137,7 +139,7 @@ async def _frames(socket: aiohttp.ClientWebSocketResponse, seconds: float) -> li
     return frames
 
 
-async def test_frames_are_muted_doubled_dropped_and_broken(served: Served) -> None:
+async def test_frames_are_stopped_duplicated_dropped_and_malformed(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         async with session.ws_connect("/binance/ws/btcusdt@depth@100ms") as socket:
             await _fault(session, "duplicate", count=1)

@@ -53,21 +53,21 @@ def test_better_prices_and_longer_waits_trade_first(
 
 
 @given(ORDERS)
-def test_every_changed_level_is_told_and_numbered(orders: list[tuple[Side, int, int]]) -> None:
+def test_every_changed_level_is_reported_and_numbered(orders: list[tuple[Side, int, int]]) -> None:
     book = Book(Sequence(0))
-    told: dict[tuple[str, int], int] = {}
+    totals: dict[tuple[str, int], int] = {}
     for owner, (side, price, quantity) in enumerate(orders, 1):
         before = book.sequence
         _send(book, owner, side, price, quantity)
         assert book.first_change == before + 1
         for each, level in book.changed:
-            told[each, level] = book.half(each).totals.get(level, 0)
+            totals[each, level] = book.half(each).totals.get(level, 0)
         book.changed.clear()
     for half in (book.bids, book.asks):
-        assert {level: total for (side, level), total in told.items() if side == half.side and total} == half.totals
+        assert {level: total for (side, level), total in totals.items() if side == half.side and total} == half.totals
 
 
-def test_a_maker_that_takes_away_leaves_users_their_place() -> None:
+def test_a_maker_that_removes_quantity_leaves_users_their_place() -> None:
     book = Book(Sequence(0))
     book.set_liquidity("buy", 100, 5)
     book.rest("buy", 100, 2, owner=1)
@@ -77,7 +77,7 @@ def test_a_maker_that_takes_away_leaves_users_their_place() -> None:
     assert [(match.maker, match.quantity) for match in matches] == [(0, 3), (1, 2)]
 
 
-def test_withdrawing_gives_back_what_was_left() -> None:
+def test_withdrawing_returns_what_was_left() -> None:
     book = Book(Sequence(0))
     book.rest("sell", 100, 5, owner=1)
     book.take("buy", 2, None, taker=2)

@@ -1,4 +1,4 @@
-"""What came to an account and left it, as the exchanges' own histories tell it: in pages, and funding apart."""
+"""Deposits and withdrawals in the exchanges' own histories: in pages, and funding apart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A position can always be reduced: without free margin, without a minimum, in an overload; never beyond nothing."""
+"""A position can always be reduced: without free margin, without a minimum, in an overload; never below zero."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ async def test_a_resting_reduction_ends_with_its_position(served: Served) -> Non
         assert exchange.perpetual.margin_of_orders("USDT") == ZERO
 
 
-async def test_an_overload_refuses_new_risk_alone(served: Served) -> None:
+async def test_an_overload_refuses_new_risk_only(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         await _order(session, served, "side=BUY&type=MARKET&quantity=2")
         rests = await _order(session, served, "side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=146")
         await fault(session, "overload", "binanceusdm", seconds=60)
         refused = await _order(session, served, "side=BUY&type=MARKET&quantity=1")
         assert (refused["code"], "Reduce-only/close-position orders are exempt" in refused["msg"]) == (-1008, True)
-        gone = await signed(session, served, "DELETE", ORDER, f"symbol=SOLUSDT&orderId={rests['orderId']}")
-        assert gone["status"] == "CANCELED"
+        cancelled = await signed(session, served, "DELETE", ORDER, f"symbol=SOLUSDT&orderId={rests['orderId']}")
+        assert cancelled["status"] == "CANCELED"
         closed = await _order(session, served, "side=SELL&type=MARKET&quantity=2&reduceOnly=true")
         assert closed["status"] == "FILLED"
         await session.delete("/sim/faults")

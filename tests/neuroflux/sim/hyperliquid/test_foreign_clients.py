@@ -1,4 +1,4 @@
-"""Unmodified clients of other people, with only the address changed, find Hyperliquid here."""
+"""Unmodified third-party clients, with only the address changed, work with the simulated Hyperliquid."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def _session_of_the_sdk(served: Served) -> None:
 
 
 def _a_stream_of_the_sdk(info: Info) -> None:
-    came, frames = threading.Event(), []
+    received, frames = threading.Event(), []
 
     def on_book(frame: Any) -> None:
         frames.append(frame)
-        came.set()
+        received.set()
 
     info.subscribe({"type": "l2Book", "coin": "BTC"}, on_book)
-    assert came.wait(10)
+    assert received.wait(10)
     assert frames[0]["data"]["levels"][0]
     info.disconnect_websocket()
 

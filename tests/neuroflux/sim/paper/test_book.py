@@ -1,4 +1,4 @@
-"""A book of the paper exchange is the live one's, level by level, and never older than it may be."""
+"""A book of the paper exchange is the live one, level by level, and never older than allowed."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_prices_and_quantities_are_counted_in_the_instruments_steps(paper: Paper
     assert paper.paper_book.mid == 100.75
 
 
-def test_a_picture_replaces_the_one_before_exactly(paper: Paper) -> None:
+def test_a_snapshot_replaces_the_one_before_exactly(paper: Paper) -> None:
     paper.paper_book.show(snapshot({100: 1, 99: 2}, {101: 1, 102: 2}), NOW)
     assert not paper.paper_book.show(snapshot({103: 1, 100: 5}, {104: 1, 105: 0.01}), NOW)
     assert paper.levels == ([(206, 10), (200, 50)], [(208, 10)]), "less than a lot can't be traded"
-    assert not paper.paper_book.book.matches, "the house does not trade with itself"
+    assert not paper.paper_book.book.matches, "the liquidity does not trade with itself"
 
 
-def test_a_taker_eats_the_levels_until_the_next_picture(paper: Paper) -> None:
+def test_a_taker_consumes_the_levels_until_the_next_snapshot(paper: Paper) -> None:
     shown = snapshot({100: 1}, {101: 1, 102: 2})
     paper.paper_book.show(shown, NOW)
     matches = paper.paper_book.book.take("buy", 15, None, taker=7)
@@ -73,20 +73,20 @@ def test_a_level_that_crosses_a_paper_order_trades_with_it_first(paper: Paper) -
     assert paper.levels == ([(198, 10)], [(199, 6), (202, 10)])
 
 
-def test_what_a_level_leaves_of_a_paper_order_waits_on(paper: Paper) -> None:
+def test_what_a_level_leaves_of_a_paper_order_still_rests(paper: Paper) -> None:
     paper.paper_book.book.rest("sell", 200, 25, owner=7)
     matches = paper.paper_book.show(snapshot({100.5: 1, 100: 0.4}, {102: 1}), NOW)
     assert [(match.price, match.quantity, match.maker) for match in matches] == [(200, 10, 7), (200, 4, 7)]
     assert paper.levels == ([], [(200, 11), (204, 10)])
 
 
-def test_a_paper_order_at_a_price_of_the_picture_is_not_filled_by_it(paper: Paper) -> None:
+def test_a_paper_order_at_a_price_of_the_snapshot_is_not_filled_by_it(paper: Paper) -> None:
     paper.paper_book.book.rest("buy", 200, 4, owner=7)
     assert not paper.paper_book.show(snapshot({100: 1, 99: 1}, {101: 1}), NOW)
     assert paper.levels[0] == [(200, 14), (198, 10)]
 
 
-def test_a_book_whose_picture_is_old_is_emptied_but_for_paper_orders(paper: Paper) -> None:
+def test_a_book_with_an_old_snapshot_is_emptied_except_for_paper_orders(paper: Paper) -> None:
     paper.paper_book.show(snapshot({100: 1}, {101: 1}), NOW)
     paper.paper_book.book.rest("buy", 190, 4, owner=7)
     paper.paper_book.expire(NOW + LIFE)
@@ -104,7 +104,7 @@ def test_a_book_whose_picture_is_old_is_emptied_but_for_paper_orders(paper: Pape
         ({100.0: 9.0}, {101.0: 0.01}, NOW),
     ],
 )
-def test_what_is_old_or_no_book_is_not_shown(paper: Paper, bids: Levels, asks: Levels, received: int) -> None:
+def test_an_old_or_invalid_snapshot_is_not_shown(paper: Paper, bids: Levels, asks: Levels, received: int) -> None:
     paper.paper_book.show(snapshot({100: 1}, {102: 1}), NOW)
     paper.paper_book.show(snapshot(bids, asks, received), NOW)
     assert paper.levels == ([(200, 10)], [(204, 10)])
@@ -114,16 +114,16 @@ sides = st.dictionaries(st.integers(1, 60), st.integers(1, 30), min_size=1, max_
 
 
 @given(st.lists(st.tuples(st.integers(20, 60), sides, sides), min_size=1, max_size=6))
-def test_without_paper_orders_the_book_is_the_picture(
+def test_without_paper_orders_the_book_is_the_snapshot(
     snapshots: list[tuple[int, dict[int, int], dict[int, int]]],
 ) -> None:
     paper_book = PaperBook(LISTING, Book(Sequence(0)))
     for middle, below, above in snapshots:
-        bids = {(1000 + middle - away): lots for away, lots in sorted(below.items())}
-        asks = {(1000 + middle + away): lots for away, lots in sorted(above.items())}
-        told = snapshot(
+        bids = {(1000 + middle - ticks_away): lots for ticks_away, lots in sorted(below.items())}
+        asks = {(1000 + middle + ticks_away): lots for ticks_away, lots in sorted(above.items())}
+        shown = snapshot(
             {ticks * 0.5: lots * 0.1 for ticks, lots in bids.items()},
             {ticks * 0.5: lots * 0.1 for ticks, lots in asks.items()},
         )
-        assert not paper_book.show(told, NOW)
+        assert not paper_book.show(shown, NOW)
         assert (dict(paper_book.book.bids.levels(99)), dict(paper_book.book.asks.levels(99))) == (bids, asks)

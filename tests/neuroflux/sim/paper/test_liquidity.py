@@ -56,7 +56,7 @@ COIN = instrument(
 )
 TOKEN = instrument(HYPERLIQUID, "@142", "BTC/USDC", market="UBTC/USD", base="UBTC", price_decimals=3, asset_id=10_142)
 DOLLAR = instrument(HYPERLIQUID, "@207", "HYPE/USDT", market="HYPE/USD", base="HYPE", quote="USDT0", asset_id=10_207)
-NOBODY = (Decimal(0), Decimal(0))
+EMPTY_TOP = (Decimal(0), Decimal(0))
 EVERY = (SPOT, PERPETUAL, PEPE, COIN, TOKEN, DOLLAR)
 
 
@@ -99,15 +99,15 @@ def test_the_rules_are_the_real_exchanges() -> None:
 @pytest.mark.parametrize(
     "fields", [{"market": "NOSUCH/USD"}, {"active": False}, {"exchange": "kraken"}, {"quantity_step": Decimal(0)}]
 )
-def test_what_the_simulator_does_not_know_or_nobody_can_trade_is_not_listed(fields: dict[str, Any]) -> None:
+def test_what_is_unknown_to_the_simulator_or_not_tradable_is_not_listed(fields: dict[str, Any]) -> None:
     assert not listings_of([replace(SPOT, **fields)])
 
 
-def test_before_the_first_picture_nothing_is_for_sale(world: World) -> None:
-    assert world.exchanges[BINANCE].top("BTCUSDT") == NOBODY
+def test_before_the_first_snapshot_the_book_is_empty(world: World) -> None:
+    assert world.exchanges[BINANCE].top("BTCUSDT") == EMPTY_TOP
 
 
-def test_a_resting_order_is_filled_as_maker_when_the_live_book_comes_to_it(
+def test_a_resting_order_is_filled_as_maker_when_the_live_book_reaches_it(
     liquidity: PaperLiquidity, world: World
 ) -> None:
     exchange = world.exchanges[BINANCE]
@@ -134,11 +134,11 @@ def test_a_market_order_gets_the_live_levels(liquidity: PaperLiquidity, world: W
     assert exchange.perpetual.mark("1000PEPEUSDT") == 0
 
 
-def test_nothing_is_filled_on_a_picture_that_was_not_repeated(liquidity: PaperLiquidity, world: World) -> None:
+def test_nothing_is_filled_on_a_snapshot_that_was_not_repeated(liquidity: PaperLiquidity, world: World) -> None:
     liquidity.take(shown(SPOT, 100.0, 100.25))
     world.step(NOW)
     world.step(NOW + 10_100_000)
-    assert world.exchanges[BINANCE].top("BTCUSDT") == NOBODY
+    assert world.exchanges[BINANCE].top("BTCUSDT") == EMPTY_TOP
 
 
 def test_live_funding_is_scaled_to_the_hours_at_which_it_is_settled(liquidity: PaperLiquidity, world: World) -> None:
@@ -153,13 +153,13 @@ def test_live_funding_is_scaled_to_the_hours_at_which_it_is_settled(liquidity: P
     assert world.funding_rate(listings[HYPERLIQUID]) == Decimal("0.00001")
 
 
-def test_symbols_that_are_not_listed_are_passed_over(liquidity: PaperLiquidity, world: World) -> None:
+def test_symbols_that_are_not_listed_are_ignored(liquidity: PaperLiquidity, world: World) -> None:
     liquidity.take(shown(replace(SPOT, symbol="NOSUCH/USDT"), 1.0, 2.0))
     world.step(NOW)
 
 
-async def test_the_dialects_list_what_the_house_lists(liquidity: PaperLiquidity) -> None:
-    """Hyperliquid's asset ids are places in a list, so the places of what is not listed are kept."""
+async def test_the_dialects_list_what_the_liquidity_lists(liquidity: PaperLiquidity) -> None:
+    """Hyperliquid's asset ids are positions in a list, so the positions of what is not listed are kept."""
     async with serve(0, 1, liquidity=liquidity) as served, ClientSession(served.url) as http:
         exchange = Hyperliquid()
         answers = []
@@ -177,7 +177,7 @@ async def test_the_dialects_list_what_the_house_lists(liquidity: PaperLiquidity)
                 }
 
 
-async def test_an_exchange_that_told_nothing_lists_nothing() -> None:
+async def test_an_exchange_without_instruments_lists_nothing() -> None:
     async with serve(0, 1, liquidity=PaperLiquidity(listings_of([SPOT]))) as served, ClientSession(served.url) as http:
         async with http.get("/binance/fapi/v1/exchangeInfo") as answer:
             assert (await answer.json())["symbols"] == []
@@ -187,7 +187,7 @@ def _read(record: object) -> bool:
     return feed._is_sound(Entry(BOOKS, 0, 0, "BTC/USD", record, b"", "", NOW))
 
 
-def test_nonsense_on_the_topics_is_passed_over() -> None:
+def test_invalid_records_on_the_topics_are_ignored() -> None:
     funding = Funding(BINANCE_USDM, "BTC/USDT:USDT", "BTC/USD", 0.0001, 8, 100.0, 100.0, NOW, NOW)
     assert _read(shown(SPOT, 100.0, 101.0))
     assert _read(funding)
@@ -201,7 +201,7 @@ def test_nonsense_on_the_topics_is_passed_over() -> None:
 
 
 class Log:
-    """Stands for a Reader of the topic: these batches, then silence."""
+    """In place of a Reader of the topic: these batches, then no more."""
 
     def __init__(self, *batches: list[Instrument]) -> None:
         self._batches = batches
@@ -236,10 +236,10 @@ async def test_it_waits_for_the_instruments_of_every_exchange(monkeypatch: pytes
     assert await _listed(monkeypatch, [], [SPOT], [], [PERPETUAL, COIN]) == {BINANCE, BINANCE_USDM, HYPERLIQUID}
 
 
-async def test_an_exchange_that_is_away_does_not_hold_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_exchange_that_is_down_does_not_block_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await _listed(monkeypatch, [SPOT], patience=0.1) == {BINANCE}
 
 
-async def test_without_any_instruments_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_any_instruments_it_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Unreachable, match=r"no instruments of binance.* within 0 s .*reachable"):
         await _listed(monkeypatch, [], patience=0.1)
