@@ -12,20 +12,19 @@ from neuroflux.exchanges.binance.market import BinanceMarketFeed, Paths
 from neuroflux.exchanges.binance.messages import DepthUpdate
 from neuroflux.exchanges.binance.order_client import BinanceOrderClient, OrderPaths
 from neuroflux.exchanges.kit.events import Listing
-from neuroflux.exchanges.kit.requests import Answer, Buckets, KeyQuestion, KeyRights, Keys, Request, Usage
+from neuroflux.exchanges.kit.exchange import BaseExchange
+from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, Request, Usage
 from neuroflux.exchanges.kit.sequences import Rule
 
 
-class BinanceExchange:
+class BinanceExchange(BaseExchange):
     """Implements ``Exchange`` but for the addresses, the limits and the account feed."""
 
     ID: ClassVar[str]
     FACADE_NAME: ClassVar[str] = key_rights.FACADE_NAME
     WEIGHT_PER_MINUTE: ClassVar[int]
-    BUCKETS: ClassVar[Buckets] = {}
     KIND: ClassVar[InstrumentKind]
     INSTRUMENTS: ClassVar[Request]
-    TIME: ClassVar[Request]
     RULE: ClassVar[Rule[DepthUpdate]]
     PATHS: ClassVar[Paths]
     ORDER_PATHS: ClassVar[OrderPaths]
@@ -40,9 +39,6 @@ class BinanceExchange:
             tuple(fault for listed in found for fault in listed.faults),
         )
 
-    def server_time_request(self) -> Request | None:
-        return self.TIME
-
     def server_time(self, answer: Answer) -> Microseconds:
         return rest.server_time(answer)
 
@@ -54,12 +50,6 @@ class BinanceExchange:
 
     def order_client(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceOrderClient:
         return BinanceOrderClient(self.ORDER_PATHS, keys, instruments)
-
-    def account_name(self, keys: Keys) -> str:
-        return key_rights.account_name(keys)
-
-    def subaccount_fault(self, subaccount: str, *, has_keys: bool) -> str:
-        return key_rights.subaccount_fault(subaccount, has_keys=has_keys)
 
     def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
         return key_rights.question(keys, now)

@@ -20,23 +20,11 @@ from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 FACADE_NAME: Final = SPOT
 """The name of Binance's two accounts together."""
-_SHOWN: Final = 4
-"""Letters of a key at either end: enough to find it in Binance's list of keys."""
 
 
 class _Restrictions(Struct, frozen=True):
     enableWithdrawals: bool
     ipRestrict: bool
-
-
-def account_name(keys: Keys) -> str:
-    short = len(keys.key) < 4 * _SHOWN
-    shown = "…" if short else f"{keys.key[:_SHOWN]}…{keys.key[-_SHOWN:]}"
-    return f"key {shown}, {keys.subaccount}" if keys.subaccount else f"key {shown}"
-
-
-def subaccount_fault(subaccount: str, *, has_keys: bool) -> str:
-    return "" if has_keys else f"subaccount {subaccount!r}: it needs its own keys: pass api_key and secret_key"
 
 
 def question(keys: Keys, now: Microseconds) -> KeyQuestion | None:

@@ -27,7 +27,8 @@ from neuroflux.exchanges.hyperliquid.signing import NONCE_STRIDE, Nonces, Signer
 from neuroflux.exchanges.hyperliquid.socket import ID
 from neuroflux.exchanges.hyperliquid.tokens import asset_of
 from neuroflux.exchanges.kit.events import Listing
-from neuroflux.exchanges.kit.requests import Answer, Buckets, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
+from neuroflux.exchanges.kit.exchange import BaseExchange
+from neuroflux.exchanges.kit.requests import Answer, KeyRights, Keys, Request
 from neuroflux.exchanges.kit.rest import milliseconds
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
@@ -97,7 +98,7 @@ _PAIR: Final = Decoder(_Pair)
 _ROWS: Final = Decoder(list[Raw])
 
 
-class Hyperliquid:
+class Hyperliquid(BaseExchange):
     """Implements ``Exchange``."""
 
     ID: ClassVar[str] = ID
@@ -111,8 +112,7 @@ class Hyperliquid:
         "wss://api.hyperliquid-testnet.xyz",
     )
     WEIGHT_PER_MINUTE: ClassVar[int] = WEIGHT_PER_MINUTE
-    BUCKETS: ClassVar[Buckets] = {}
-    ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = ()
+    TIME: ClassVar[Request] = info_request("exchangeStatus")
 
     def __init__(self) -> None:
         """Processes that share a key do not know of each other, so each draws its nonces' rest at random."""
@@ -133,16 +133,12 @@ class Hyperliquid:
         named = tuple(one if last[one.symbol] is one else _renamed(one) for one in listed)
         return Listing(named, tuple(fault for one in listings for fault in one.faults))
 
-    def server_time_request(self) -> Request | None:
-        return info_request("exchangeStatus")
-
     def server_time(self, answer: Answer) -> Microseconds:
         """Raises what ``checked`` raises, and MalformedFrame."""
         return milliseconds(checked(answer), "time", "exchangeStatus")
 
-    def usage(self, answer: Answer) -> Usage:
-        """Its answers name no limit before it is exceeded."""
-        return Usage(wait=retry_after(answer) if answer.status in (418, 429) else None)
+    def wait(self, answer: Answer) -> float:
+        return retry_after(answer)
 
     def market_feed(self, instruments: Sequence[Instrument]) -> HyperliquidMarketFeed:
         return HyperliquidMarketFeed(instruments)
@@ -159,9 +155,6 @@ class Hyperliquid:
     def subaccount_fault(self, subaccount: str, *, has_keys: bool) -> str:
         """A subaccount has no keys of its own: it is an address that the account's agent trades for."""
         return "" if ADDRESS.fullmatch(subaccount) else "subaccount: expected an address, 0x and 20 bytes in hex"
-
-    def key_question(self, keys: Keys, now: Microseconds) -> KeyQuestion | None:
-        return None
 
     def key_rights(self, keys: Keys, answer: Answer | None) -> KeyRights:
         """An agent trades and can't withdraw; the account's own key can sign anything. Source:

@@ -11,7 +11,6 @@ from msgspec import Struct
 from neuroflux.exchanges.kit import rest as kit
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
-from neuroflux.exchanges.kit.rest import header_wait
 
 WEIGHT_PER_MINUTE: Final = 1200
 _JSON: Final = {"content-type": "application/json"}
@@ -76,8 +75,7 @@ def exchange_request(body: bytes, tag: str) -> Request:
 
 def retry_after(answer: Answer) -> float:
     """Seconds to wait after a 418 or 429."""
-    named = header_wait(answer, unreadable=THROTTLED_SECONDS)
-    return THROTTLED_SECONDS if named is None else named
+    return kit.retry_after(answer, THROTTLED_SECONDS)
 
 
 def checked(answer: Answer) -> bytes:

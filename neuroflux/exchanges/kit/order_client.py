@@ -12,6 +12,7 @@ from hashlib import blake2b
 from typing import Final
 
 from msgspec import Struct
+from msgspec.json import Decoder
 
 from neuroflux.domain import (
     UNREADABLE_ANSWER,
@@ -26,7 +27,7 @@ from neuroflux.domain import (
 from neuroflux.errors import MalformedFrame, NeuroFluxError
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.requests import Answer
-from neuroflux.exchanges.kit.rest import LIMITED, OK
+from neuroflux.exchanges.kit.rest import LIMITED, OK, checked, retry_after
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 REQUEST_TIMEOUT: Final = 408
@@ -46,6 +47,9 @@ class Failure(Struct, frozen=True):
     @property
     def reason(self) -> str:
         return f"{self.code} {self.msg}"
+
+
+_FAILURE: Final = Decoder(Failure)
 
 
 class Codes(Struct, frozen=True, kw_only=True):
@@ -88,7 +92,7 @@ class TableOrderClient:
 
     def checked(self, answer: Answer) -> bytes:
         """The body of an answer that the exchange did not refuse; raises what ``kit.rest.checked`` raises."""
-        raise NotImplementedError
+        return checked(answer, answer.request.tag, self.wait, lambda body: self.failure(body) is not None)
 
     def page(self, answer: Answer) -> Page | None:
         """Read a list of orders or fills, None where it is neither. Raises ``UNREADABLE``."""
@@ -99,12 +103,15 @@ class TableOrderClient:
         raise NotImplementedError
 
     def failure(self, body: bytes) -> Failure | None:
-        """The error in a body; None where it is none."""
-        return None
+        """The error in a body, by default an object with ``code`` and ``msg``; None where it is none."""
+        try:
+            return _FAILURE.decode(body)
+        except UNREADABLE:
+            return None
 
     def wait(self, answer: Answer) -> float:
         """Seconds after which a request that was refused for its rate may be sent again."""
-        raise NotImplementedError
+        return retry_after(answer)
 
     def is_not_there(self, failed: Failure, answer: Answer) -> bool:
         """Whether an error says that there is no such order."""

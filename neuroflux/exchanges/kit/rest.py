@@ -17,6 +17,9 @@ OK: Final = 200
 LIMITED: Final = (418, 429)
 """HTTP statuses of a request that is refused for the rate of all of them; 418 is Binance's, of a ban."""
 
+DEFAULT_WAIT_SECONDS: Final = 1.0
+"""The wait after a limit whose answer names none."""
+
 
 def checked(
     answer: Answer, what: str, wait: Callable[[Answer], float], is_error: Callable[[bytes], bool] = lambda body: False
@@ -48,6 +51,12 @@ def header_wait(answer: Answer, unreadable: float) -> float | None:
     except ValueError:
         return unreadable
     return seconds if 0 <= seconds < inf else unreadable
+
+
+def retry_after(answer: Answer, otherwise: float = DEFAULT_WAIT_SECONDS) -> float:
+    """The seconds in ``retry-after``, ``otherwise`` where there are none."""
+    named = header_wait(answer, unreadable=otherwise)
+    return otherwise if named is None else named
 
 
 def milliseconds(body: bytes, key: str, what: str) -> Microseconds:
