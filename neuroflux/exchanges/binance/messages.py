@@ -13,9 +13,8 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from msgspec.json import Decoder
 
 from neuroflux.domain import Microseconds, Numeral, OrderState
+from neuroflux.exchanges.kit.numerals import Long
 
-Long = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-"""An id or a sequence number: as much as the topics have room for."""
 Time = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 _FIRST_MICROSECOND: Final = 100_000_000_000_000

@@ -21,7 +21,8 @@ from neuroflux.domain import (
     Side,
     to_scale,
 )
-from neuroflux.exchanges.binance.messages import STATELESS, STATES, Long, Time, microseconds
+from neuroflux.exchanges.binance.messages import STATELESS, STATES, Time, microseconds
+from neuroflux.exchanges.kit.numerals import Long
 from neuroflux.exchanges.kit.rows import Rows, keys_of, malformed, rows, sane
 
 ZERO: Final = Decimal(0)

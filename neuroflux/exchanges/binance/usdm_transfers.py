@@ -17,10 +17,11 @@ from msgspec import Struct
 from msgspec.json import Decoder
 
 from neuroflux.domain import AccountTransfer, Microseconds, TransferKind
-from neuroflux.exchanges.binance.messages import Long, Time, microseconds
+from neuroflux.exchanges.binance.messages import Time, microseconds
 from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, PAGE, asked_at, query_of
 from neuroflux.exchanges.binance.rest import signed, signed_within
 from neuroflux.exchanges.kit.events import FeedEvent, PageNeeded
+from neuroflux.exchanges.kit.numerals import Long
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 from neuroflux.exchanges.kit.rows import Rows, rows, unknown
 

@@ -19,7 +19,7 @@ from msgspec import Struct
 from neuroflux.domain import Instrument, Microseconds, StreamKind
 from neuroflux.errors import UnknownSymbol
 from neuroflux.exchanges.kit.books import Books, Labels
-from neuroflux.exchanges.kit.events import FeedEvent, Undecodable
+from neuroflux.exchanges.kit.events import FeedEvent, Ignored, Undecodable
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
@@ -109,6 +109,14 @@ class PublicFeed(_Feed):
             return self.on_frame(frame, received_time, channel)
         except UNREADABLE as error:
             return self.unreadable(frame, error, received_time)
+
+    def routed(self, kind: str, raw: bytes, received: Microseconds) -> Sequence[FeedEvent]:
+        """A frame of this kind on its route, wherever the frame names it; Ignored where there is no route."""
+        route = self.routes.get(kind.encode())
+        if route is None:
+            return (Ignored(kind or "message"),)
+        decode, on = route
+        return on(decode(raw), received)
 
     def listed(self, symbols: Iterable[str]) -> Sequence[Instrument]:
         """The instruments of these symbols; raises UnknownSymbol."""

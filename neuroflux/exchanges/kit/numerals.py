@@ -10,9 +10,14 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache, partial
-from typing import Final
+from typing import Annotated, Final
+
+from msgspec import Meta
 
 from neuroflux.domain import Numeral
+
+Long = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""An id or a sequence number in a message: as much as the topics have room for."""
 
 _PLAIN: Final = r"(?:[0-9]{1,200}+(?:\.[0-9]{0,200}+)?+|\.[0-9]{1,200}+)"
 _POSITIVE: Final = rf"(?=[0.]*[1-9]){_PLAIN}"

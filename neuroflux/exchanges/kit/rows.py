@@ -9,7 +9,9 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from neuroflux.domain import DECIMAL_PLACES, ExchangeStatus, Microseconds, StatusKind
+from neuroflux.domain import DECIMAL_PLACES, ExchangeStatus, Instrument, Microseconds, StatusKind
+from neuroflux.errors import MalformedFrame
+from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
 W = TypeVar("W", bound=Struct)
@@ -18,7 +20,7 @@ _MOST_DIGITS: Final = 18
 """Digits of an amount before its point: the topics have room for 20, and some amounts are added up."""
 _LIST: Final = msgspec.json.Decoder(list[Raw])
 _ANYTHING: Final = msgspec.json.Decoder()
-_NAMES: Final = ("symbol", "asset", "s", "a")
+_NAMES: Final = ("symbol", "asset", "s", "a", "name")
 """The keys under which a row names its instrument or asset."""
 
 
@@ -66,6 +68,16 @@ class Rows(Generic[W]):
 def rows(body: bytes | str | Raw, decode: Callable[[Raw], W]) -> Rows[W]:
     """Read a list; raises ``UNREADABLE`` for what is none."""
     return Rows(_LIST.decode(body), decode)
+
+
+def listing_of(bodies: Iterable[bytes], decode: Callable[[Raw], W], make: Callable[[W], Instrument]) -> Listing:
+    """Read lists of instruments: a bad row costs that row alone. Raises MalformedFrame for what is no list."""
+    try:
+        found = [rows(body, decode) for body in bodies]
+    except UNREADABLE as error:
+        raise MalformedFrame(f"list of instruments: {error}") from error
+    made = tuple(make(one) for read in found for one in read.good)
+    return Listing(made, tuple(fault for read in found for fault in read.faults))
 
 
 def name_of(row: Raw) -> str:

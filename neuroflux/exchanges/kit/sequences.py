@@ -20,6 +20,7 @@ from typing import ClassVar, Final, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from neuroflux.domain import Microseconds, Numeral
+from neuroflux.exchanges.kit.numerals import Long
 from neuroflux.exchanges.kit.order_book import OrderBook
 
 Levels = Sequence[Sequence[Numeral]]
@@ -78,10 +79,10 @@ class BookUpdate(Struct, frozen=True):
     name: str
     bids: Levels
     asks: Levels
-    last: int
-    time: Microseconds
-    first: int = -1
-    previous: int = -1
+    last: Long
+    time: Long
+    first: Long = -1
+    previous: Long = -1
     checksum: int = -1
 
 
