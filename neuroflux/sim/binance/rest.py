@@ -22,7 +22,7 @@ from neuroflux.sim.core.orders import Reason, Rejected
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.core.world import Change
 from neuroflux.sim.kit.answers import json_answer
-from neuroflux.sim.kit.api import Asked, Endpoint
+from neuroflux.sim.kit.api import Asked, Endpoint, JsonRules
 from neuroflux.sim.kit.recent_trades import RecentTrades
 
 Function = Callable[[Params, int], object]
@@ -31,7 +31,7 @@ Function = Callable[[Params, int], object]
 REMEMBERED_TRADES = 1000
 
 
-class BinanceRules:
+class BinanceRules(JsonRules[Params]):
     """Implements ``Rules`` for one exchange of Binance. ``refusals`` gives the error of each of the core's reasons."""
 
     def __init__(self, signer: Signer, limits: Limits, refusals: Callable[[Reason], ApiError]) -> None:
@@ -51,12 +51,6 @@ class BinanceRules:
             self._signer.check(asked.key, asked.signed, asked.signature, asked.params, now)
         if endpoint.is_order:
             self._limits.count_order(now)
-
-    def name(self, endpoint: Endpoint[Params], params: Params) -> str:
-        return endpoint.path.rpartition("/")[2]
-
-    def is_placed(self, body: object) -> bool:
-        return True
 
     def answer(self, endpoint: Endpoint[Params], body: object) -> web.Response:
         return json_answer(body, headers=self._limits.headers(is_order=endpoint.is_order))

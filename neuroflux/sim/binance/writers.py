@@ -29,13 +29,7 @@ class Frames(BookTexts):
         self, symbol: str, first: int, last: int, previous: int, changed: Sequence[tuple[Side, int]], now: int
     ) -> str:
         """A ``depthUpdate`` of the changed levels; USDⓈ-M names the update before it, too."""
-        book, numbers = self.books[symbol], self.numbers[symbol]
-        levels: dict[Side, list[tuple[int, int]]] = {"buy": [], "sell": []}
-        for side, price in changed:
-            levels[side].append((price, book.half(side).totals.get(price, 0)))
-        return self._depth_frame(
-            symbol, (first, last, previous), numbers.levels(levels["buy"]), numbers.levels(levels["sell"]), now
-        )
+        return self._depth_frame(symbol, (first, last, previous), *self.changed(symbol, changed), now)
 
     def _depth_frame(
         self,

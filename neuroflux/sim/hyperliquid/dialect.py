@@ -24,8 +24,7 @@ from neuroflux.sim.hyperliquid.limits import AddressLimit
 from neuroflux.sim.hyperliquid.signing import address_of, private_key
 from neuroflux.sim.hyperliquid.socket import Feeds
 from neuroflux.sim.hyperliquid.venue import HYPERLIQUID, VENUE
-from neuroflux.sim.kit.answers import json_answer
-from neuroflux.sim.kit.api import Api, Asked, Endpoint
+from neuroflux.sim.kit.api import Api, Asked, Endpoint, JsonRules
 from neuroflux.sim.kit.limits import Window
 
 WEIGHT_A_MINUTE = 1200
@@ -35,7 +34,7 @@ class TooManyRequests(Refused):
     """The minute's weight is spent: HTTP 429."""
 
 
-class HyperliquidRules:
+class HyperliquidRules(JsonRules[Json]):
     """Implements ``Rules``. Actions carry their own signatures, which ``Actions`` checks."""
 
     def __init__(self) -> None:
@@ -57,9 +56,6 @@ class HyperliquidRules:
         if not isinstance(response, dict) or response["type"] != "order":
             return False
         return any("resting" in one or "filled" in one for one in response["data"]["statuses"])
-
-    def answer(self, endpoint: Endpoint[Json], body: object) -> web.Response:
-        return json_answer(body)
 
     def refuse(self, error: Refused) -> web.Response:
         if isinstance(error, TooManyRequests):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from aiohttp import web
 from msgspec import Struct
@@ -11,6 +11,7 @@ from msgspec import Struct
 from neuroflux.errors import Refused
 from neuroflux.sim.core.malformed_rows import spoiled
 from neuroflux.sim.core.simulation import Simulation
+from neuroflux.sim.kit.answers import json_answer
 
 Params = TypeVar("Params")
 Access = Literal["open", "key", "signed"]
@@ -64,6 +65,19 @@ class Rules(Protocol[Params]):
     def answer(self, endpoint: Endpoint[Params], body: object) -> web.Response: ...
 
     def refuse(self, error: Refused) -> web.Response: ...
+
+
+class JsonRules(Generic[Params]):
+    """The part of ``Rules`` that most exchanges have in common."""
+
+    def name(self, endpoint: Endpoint[Params], params: Params) -> str:
+        return endpoint.path.rpartition("/")[2]
+
+    def is_placed(self, body: Any) -> bool:
+        return True
+
+    def answer(self, endpoint: Endpoint[Params], body: object) -> web.Response:
+        return json_answer(body)
 
 
 class Api(Generic[Params]):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
+from neuroflux.sim.core.matching import Side
 from neuroflux.sim.kit.numbers import Numbers
 
 Levels = list[tuple[str, str]]
@@ -24,6 +25,14 @@ class BookTexts:
         """Bids and asks."""
         book, numbers = self.books[symbol], self.numbers[symbol]
         return numbers.levels(book.bids.levels(depth)), numbers.levels(book.asks.levels(depth))
+
+    def changed(self, symbol: str, places: Iterable[tuple[Side, int]]) -> tuple[Levels, Levels]:
+        """The bids and asks at these places as they are now; 0 where nothing is left."""
+        book, numbers = self.books[symbol], self.numbers[symbol]
+        levels: dict[Side, list[tuple[int, int]]] = {"buy": [], "sell": []}
+        for side, price in places:
+            levels[side].append((price, book.half(side).totals.get(price, 0)))
+        return numbers.levels(levels["buy"]), numbers.levels(levels["sell"])
 
     def top(self, symbol: str) -> tuple[str, str, str, str]:
         """Bid price, bid quantity, ask price, ask quantity; zeros where a half is empty."""
