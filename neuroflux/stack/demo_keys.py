@@ -35,6 +35,8 @@ def key_variables(accounts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         prefix = f"NEUROFLUX_{account['exchange'].upper()}"
         variables.setdefault(f"{prefix}_API_KEY", account["address"] or account["key"])
         variables.setdefault(f"{prefix}_SECRET_KEY", account["secret"])
+        if "passphrase" in account:
+            variables.setdefault(f"{prefix}_PASSPHRASE", account["passphrase"])
     return variables
 
 

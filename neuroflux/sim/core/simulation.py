@@ -25,10 +25,11 @@ LATEST_ANSWER = 0.01
 """Seconds by which the answer to an order may be delayed after the order was matched."""
 
 
-class DemoAccount(Struct, frozen=True):
+class DemoAccount(Struct, frozen=True, omit_defaults=True):
     """Credentials and balances: an entry of ``GET /sim/accounts``. Balances are totals by asset, as text.
 
     ``address`` is empty where the exchange knows no addresses; where it is not, clients use it in place of a key.
+    ``passphrase`` is the third part of a key where the exchange has one; it is left out of the entry elsewhere.
     """
 
     exchange: str
@@ -36,6 +37,7 @@ class DemoAccount(Struct, frozen=True):
     secret: str
     address: str
     balances: dict[str, str]
+    passphrase: str = ""
 
 
 class Dialect(Protocol):

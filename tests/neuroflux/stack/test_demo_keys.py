@@ -25,6 +25,11 @@ def test_the_first_account_and_hyperliquids_address() -> None:
     }
 
 
+def test_a_key_may_have_a_passphrase() -> None:
+    account = {"exchange": "other", "key": "k", "secret": "s", "address": "", "balances": {}, "passphrase": "p"}
+    assert key_variables([account])["NEUROFLUX_OTHER_PASSPHRASE"] == "p"
+
+
 def test_no_simulator(unused_tcp_port: int) -> None:
     with pytest.raises(Unreachable, match="no accounts from"):
         accounts(f"http://127.0.0.1:{unused_tcp_port}")
