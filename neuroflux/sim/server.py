@@ -7,7 +7,7 @@ import contextlib
 import errno
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -143,10 +143,15 @@ def application(simulation: Simulation, replay: Path | None = None, name: str = 
     return app
 
 
-def simulation_of(seed: int, liquidity: Liquidity | None = None, clock: Callable[[], float] = time.time) -> Simulation:
-    """A simulation with every dialect; ``clock`` gives seconds since the epoch."""
-    simulation = Simulation(VENUES, seed, liquidity, clock)
-    for dialect in DIALECTS:
+def simulation_of(
+    seed: int,
+    liquidity: Liquidity | None = None,
+    clock: Callable[[], float] = time.time,
+    dialects: Sequence[type[Dialect]] = DIALECTS,
+) -> Simulation:
+    """A simulation of these exchanges; ``clock`` gives seconds since the epoch."""
+    simulation = Simulation({dialect.venue.id: dialect.venue for dialect in dialects}, seed, liquidity, clock)
+    for dialect in dialects:
         simulation.add(dialect(simulation))
     simulation.faults.change = Changes(simulation).apply
     return simulation
@@ -161,13 +166,14 @@ async def serve(
     replay: Path | None = None,
     liquidity: Liquidity | None = None,
     name: str = "",
+    dialects: Sequence[type[Dialect]] = DIALECTS,
 ) -> AsyncIterator[Served]:
     """Serve until the block is left. Port 0 takes a free one; ``replay`` is a recording, see replay.py.
 
-    ``name`` as for ``application``; without a ``liquidity`` the prices are derived from the seed. Raises PortTaken,
-    and UsageError on a file that is not a recording.
+    ``name`` as for ``application``, ``dialects`` are the exchanges; without a ``liquidity`` the prices are derived from
+    the seed. Raises PortTaken, and UsageError on a file that is not a recording.
     """
-    simulation = simulation_of(seed, liquidity)
+    simulation = simulation_of(seed, liquidity, dialects=dialects)
     runner = web.AppRunner(application(simulation, replay, name), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:

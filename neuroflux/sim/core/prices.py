@@ -72,14 +72,15 @@ class Prices:
                     self.views[place] = View(self.latent[listing.base], basis, basis, venue.price_lag)
         self.dislocation: Dislocation | None = None
         self._next = self._pause()
-        self._often = [
+        often = [
             place
             for place in self.views
             if place[2] in _DISLOCATION_OFTEN
             for _ in range(3 if place[1] == "perpetual" else 1)
         ]
         shared = [place for place in self.views if sum(other[2] == place[2] for other in self.views) > 1]
-        self._ever = [place for place in shared if place[2] != "USDC"]
+        ever = [place for place in shared if place[2] != "USDC"]
+        self._often, self._ever = often or ever, ever or often  # an exchange alone shares no base with another
 
     def _pause(self) -> int:
         return self.step_number + max(10, int(self._random.expovariate(1 / _DISLOCATION_EVERY) / STEP))
@@ -114,7 +115,7 @@ class Prices:
         if now is not None:
             if self.step_number >= now.until:
                 self.dislocation, self._next = None, self._pause()
-        elif self.step_number >= self._next:
+        elif self._ever and self.step_number >= self._next:
             random = self._random
             place = random.choice(self._often if random.random() < 0.85 else self._ever)
             both_fees = 0.0025 if place[1] == "perpetual" else 0.0035

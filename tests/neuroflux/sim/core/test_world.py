@@ -5,8 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import pairwise
 
+import pytest
+from msgspec.structs import replace
+
 from neuroflux.sim.catalogue import VENUES
 from neuroflux.sim.core.liquidity import SeededLiquidity
+from neuroflux.sim.core.prices import Prices
 from neuroflux.sim.core.world import World
 
 NOW = 1_700_000_000_000_000
@@ -93,3 +97,14 @@ def test_funding_is_paid_at_the_hour() -> None:
     paid = before - exchange.perpetual.wallet["USDC"]
     rate = world.funding_rate(exchange.listings["BTC"])
     assert paid == round(exchange.perpetual.mark("BTC") * rate, 8)
+
+
+@pytest.mark.parametrize("base", ["BTC", "LTC"])
+def test_an_exchange_alone_can_be_simulated(base: str) -> None:
+    """No base is traded on a second exchange, so that its price differs from no other."""
+    venue = VENUES["binance"]
+    listings = tuple(one for one in venue.listings if one.base == base)
+    prices = Prices([replace(venue, listings=listings)], 1)
+    for _ in range(1_000):
+        prices.step()
+    assert prices.step_number == 1_000
