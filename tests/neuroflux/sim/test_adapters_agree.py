@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any
@@ -32,23 +32,35 @@ from neuroflux.domain import (
     Trade,
 )
 from neuroflux.domain import Side as Direction
-from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, Ignored, PageNeeded, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import Feed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import DIALECTS
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Book
-from neuroflux.sim.core.simulation import DemoAccount
+from neuroflux.sim.core.simulation import DemoAccount, Dialect
+from neuroflux.sim.core.venue import Venue
 from neuroflux.sim.core.world import Change
-from neuroflux.sim.server import Served
+from neuroflux.sim.server import Served, serve
+from tests.mintex.dialect import MintexDialect
+from tests.neuroflux.exchanges.kit.exchanges import EXCHANGES
 
 SYMBOLS = {
     "binance": ("BTC/USDT", "BTCUSDT"),
     "binanceusdm": ("BTC/USDT:USDT", "BTCUSDT"),
     "hyperliquid": ("BTC/USDC:USDC", "BTC"),
+    "mintex": ("BTC/USDT", "BTC-USDT"),
 }
+ALL_DIALECTS: Sequence[type[Dialect]] = (*DIALECTS, MintexDialect)
+VENUES: Mapping[str, Venue] = {dialect.venue.id: dialect.venue for dialect in ALL_DIALECTS}
+SPOT = [one for one, (symbol, _) in SYMBOLS.items() if ":" not in symbol]
 Levels = tuple[tuple[Decimal, Decimal], ...]
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with serve(0, seed=1, dialects=ALL_DIALECTS) as server:
+        yield server
 
 
 class Recorder:
@@ -95,10 +107,10 @@ class Shell:
 
     def __init__(self, served: Served, exchange_id: str, http: aiohttp.ClientSession) -> None:
         self.exchange_id, self.http = exchange_id, http
-        self.exchange = exchange(exchange_id)
-        self.base = served.url + ("/hyperliquid" if exchange_id == "hyperliquid" else "/binance")
+        self.exchange = EXCHANGES[exchange_id]
+        self.base = served.url + VENUES[exchange_id].path
         account = served.simulation.dialects[exchange_id].account()
-        self.keys = Keys(account.address or account.key, account.secret)
+        self.keys = Keys(account.address or account.key, account.secret, passphrase=account.passphrase)
         self.instruments: Sequence[Instrument] = ()
         self.events: list[FeedEvent] = []
         self.news = asyncio.Event()
@@ -173,7 +185,7 @@ def numbers(levels: Sequence[Any]) -> Levels:
 
 
 def test_adapters_and_simulator_know_the_same_exchanges_and_paths() -> None:
-    assert {one: f"/{exchange(one).FACADE_NAME}" for one in EXCHANGE_IDS} == {v.id: v.path for v in VENUES.values()}
+    assert {key: f"/{one.FACADE_NAME}" for key, one in EXCHANGES.items()} == {v.id: v.path for v in VENUES.values()}
 
 
 @pytest.mark.parametrize("exchange_id", SYMBOLS)
@@ -198,7 +210,7 @@ async def test_market_data(served: Served, exchange_id: str) -> None:
     served.simulation.dialects[exchange_id] = recorder
     async with shell_of(served, exchange_id) as shell:
         feed = shell.exchange.market_feed(shell.instruments)
-        kinds = (Quote, Trade) if exchange_id == "binance" else (Quote, Trade, Funding)
+        kinds = (Quote, Trade) if exchange_id in SPOT else (Quote, Trade, Funding)
         async with shell.following(feed, feed.subscriptions([symbol])):
             await shell.until(lambda events: len(snapshots(events)) > 5 and all(shell.of(kind) for kind in kinds))
     assert shell.of(Undecodable) == []
@@ -325,7 +337,7 @@ def _check_fills(shell: Shell, sim: Any, client_id: str) -> None:
 
 def _check_money(shell: Shell, sim: Any, exchange_id: str) -> None:
     balances: dict[str, Balance] = {balance.asset: balance for balance in shell.of(Balance)}
-    if exchange_id == "binance":
+    if exchange_id in SPOT:
         for asset in ("BTC", "USDT"):
             assert balances[asset].total == pytest.approx(sim.spot.of(asset).total, abs=Decimal("1e-7"))
         return

@@ -1,4 +1,4 @@
-"""What holds for every exchange of the catalogue: a new one adds a module of examples, and no test."""
+"""What holds for every exchange of ``exchanges.py``: a new one adds a module of examples, and no test."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ from neuroflux.domain import (
     Trade,
 )
 from neuroflux.errors import NeuroFluxError, UnknownSymbol
-from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, Undecodable
 from neuroflux.exchanges.kit.interface import AccountFeed, Feed, MarketFeed, OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request
@@ -45,31 +44,32 @@ from tests.fuzz.frames import Message
 from tests.fuzz.mutate import mutated, torn
 from tests.neuroflux.exchanges.kit.examples import EXAMPLES
 from tests.neuroflux.exchanges.kit.examples.example import encoded
+from tests.neuroflux.exchanges.kit.exchanges import EXCHANGES
 
 NOW = 1_760_000_000_000_000
 RUNS = 1_500
-EVERY = pytest.mark.parametrize("exchange_id", EXCHANGE_IDS)
+EVERY = pytest.mark.parametrize("exchange_id", EXCHANGES)
 STATUSES = (0, 200, 200, 200, 204, 400, 401, 403, 404, 408, 418, 429, 451, 500, 502, 503, 504)
 NO_MESSAGES = ("[" * 100_000, '{"a":' * 100_000, "null", "7", '"x"', "[1]", "[[[]]]", "", "{", "\x00", "\ud800")
 
 
 def instruments(exchange_id: str) -> Sequence[Instrument]:
-    asked = exchange(exchange_id).instruments_requests()
+    asked = EXCHANGES[exchange_id].instruments_requests()
     bodies = EXAMPLES[exchange_id].lists
     answers = [Answer(one, 200, encoded(body)) for one, body in zip(asked, bodies, strict=True)]
-    return exchange(exchange_id).listing(answers).instruments
+    return EXCHANGES[exchange_id].listing(answers).instruments
 
 
 def market_feed(exchange_id: str) -> MarketFeed:
-    return exchange(exchange_id).market_feed(instruments(exchange_id))
+    return EXCHANGES[exchange_id].market_feed(instruments(exchange_id))
 
 
 def account_feed(exchange_id: str) -> AccountFeed:
-    return exchange(exchange_id).account_feed(EXAMPLES[exchange_id].keys, instruments(exchange_id))
+    return EXCHANGES[exchange_id].account_feed(EXAMPLES[exchange_id].keys, instruments(exchange_id))
 
 
 def order_client(exchange_id: str) -> OrderClient:
-    return exchange(exchange_id).order_client(EXAMPLES[exchange_id].keys, instruments(exchange_id))
+    return EXCHANGES[exchange_id].order_client(EXAMPLES[exchange_id].keys, instruments(exchange_id))
 
 
 def instrument(exchange_id: str) -> Instrument:
@@ -109,7 +109,7 @@ def account_requests(exchange_id: str) -> Sequence[Request]:
 
 
 def test_every_exchange_has_examples() -> None:
-    assert tuple(EXAMPLES) == EXCHANGE_IDS
+    assert tuple(EXAMPLES) == tuple(EXCHANGES)
 
 
 # ── any bytes ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -180,7 +180,7 @@ def test_frames_with_any_change_give_events(exchange_id: str) -> None:
 
 @EVERY
 def test_answers_with_any_change_and_status_give_events_and_outcomes(exchange_id: str) -> None:
-    chance, client, one = random.Random(2), order_client(exchange_id), exchange(exchange_id)
+    chance, client, one = random.Random(2), order_client(exchange_id), EXCHANGES[exchange_id]
     orders = order_requests(exchange_id)
     others = [orders.pop(name) for name in ("open orders", "fills", "probe")]
     asked = [*account_requests(exchange_id), *orders.values(), *others]
@@ -301,7 +301,7 @@ def test_frames_have_the_symbols_of_the_listing(exchange_id: str) -> None:
 
 @EVERY
 def test_what_is_learned_later_has_its_symbol(exchange_id: str) -> None:
-    feed, example = exchange(exchange_id).market_feed([]), EXAMPLES[exchange_id]
+    feed, example = EXCHANGES[exchange_id].market_feed([]), EXAMPLES[exchange_id]
     frame = example.quotes[example.symbol]
     assert quote_of(feed, frame).symbol == instrument(exchange_id).name
     feed.learn(instruments(exchange_id))

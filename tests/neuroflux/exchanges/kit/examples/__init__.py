@@ -4,5 +4,6 @@ from typing import Final
 
 from tests.neuroflux.exchanges.kit.examples.binance import SPOT, USDM
 from tests.neuroflux.exchanges.kit.examples.hyperliquid import HYPERLIQUID
+from tests.neuroflux.exchanges.kit.examples.mintex import MINTEX
 
-EXAMPLES: Final = {"binance": SPOT, "binanceusdm": USDM, "hyperliquid": HYPERLIQUID}
+EXAMPLES: Final = {"binance": SPOT, "binanceusdm": USDM, "hyperliquid": HYPERLIQUID, "mintex": MINTEX}
