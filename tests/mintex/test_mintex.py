@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from neuroflux.domain import (
     Ack,
+    OrderState,
     OrderType,
     Outcome,
     Placement,
@@ -29,10 +30,12 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.health.state import MARKET as MARKET_REQUESTS
+from neuroflux.engine.health.state import REST
 from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Keys, Request
 from neuroflux.http.client import Client
-from neuroflux.records.topics import BOOKS, MARKET_DEAD_LETTERS, QUOTES, STATUS
+from neuroflux.records.topics import ACCOUNT_FILLS, ACCOUNT_ORDERS, BALANCES, BOOKS, MARKET_DEAD_LETTERS, QUOTES, STATUS
 from neuroflux.sim.server import Served, serve
+from producers.account import ExchangeAccount
 from producers.market import ExchangeMarket
 from tests.mintex.adapter import Mintex
 from tests.mintex.dialect import VENUE, MintexDialect
@@ -196,3 +199,25 @@ async def test_a_book_is_subscribed_to_again_after_a_gap_on_the_same_connection(
         kinds = published.kinds()
     assert kinds == [StatusKind.CONNECTED, StatusKind.GAP, StatusKind.RESYNCED]
     assert not [topic for topic, *_ in published.letters if topic is MARKET_DEAD_LETTERS]
+
+
+async def test_the_account_stage_publishes_what_was_traded(served: Served, keys: Keys) -> None:
+    exchange, published, base = Mintex(), Recorder(), served.url + VENUE.path
+    async with Client(exchange, base, REST, partial(published.publish, STATUS)) as client:
+        account = ExchangeAccount(exchange, keys, published, client, ())  # type: ignore[arg-type]
+        running = asyncio.create_task(account.run(base.replace("http", "ws", 1), asyncio.Event()))
+        await published.until(lambda: StatusKind.CONNECTED in published.kinds() and published.of(BALANCES))
+        await bought(served, keys)
+        await published.until(lambda: published.of(ACCOUNT_FILLS))
+        await published.until(lambda: _btc(published) != Decimal("0.5"))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert sum(one.quantity for one in published.of(ACCOUNT_FILLS)) == Decimal("0.01")
+    assert published.of(ACCOUNT_ORDERS)[-1].state is OrderState.FILLED
+    assert _btc(published) == served.simulation.exchange(Mintex.ID).spot.of("BTC").total
+    assert StatusKind.MALFORMED not in published.kinds()
+
+
+def _btc(published: Recorder) -> Decimal:
+    totals: list[Decimal] = [one.total for one in published.of(BALANCES) if one.asset == "BTC"]
+    return totals[-1]
