@@ -1,4 +1,4 @@
-"""The accounts that orders can go to: of every exchange whose keys are set, a desk that knows its instruments."""
+"""The accounts that orders can go to: an order client for every exchange whose keys are set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Listed = Callable[[str], Sequence[Instrument]]
 
 
 def accounts_of(settings: Settings, listed: Listed) -> dict[str, Account]:
-    """By exchange id; without keys, or with such as can't sign, there is none."""
+    """By exchange id; an exchange without keys, or with keys that can't sign, has none."""
     found = {}
     for name in settings.exchanges:
         keys = settings.keys(name)
@@ -36,7 +36,7 @@ def accounts_of(settings: Settings, listed: Listed) -> dict[str, Account]:
 
 
 class _OrderClient:
-    """The desk of one account, made again when the list of instruments has changed."""
+    """The order client of one account, built again when the list of instruments has changed."""
 
     def __init__(self, on: Exchange, keys: Keys, name: str, listed: Listed) -> None:
         self._on, self._keys, self._name, self._listed = on, keys, name, listed

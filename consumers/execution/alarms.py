@@ -1,4 +1,4 @@
-"""Says once of a pair that it stands on one leg with more, or for longer, than the settings allow."""
+"""Reports a pair once that is open on one leg with more, or for longer, than the settings allow."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Alarms:
         self._published: set[str] = set()
 
     def new(self, orders: Iterable[Order], now: Microseconds) -> Iterator[OrderEvent]:
-        """Of the orders that there are, those that have come beyond the bound since the last time."""
+        """The alarms of orders that have exceeded the bound since the last call."""
         beyond = {one.id: (one, why) for one in orders if (why := naked_fault((one,), self._limits, now))}
         for name in beyond.keys() - self._published:
             order, why = beyond[name]

@@ -32,7 +32,7 @@ from neuroflux.runtime.clock import wall
 log = logging.getLogger(__name__)
 
 AT_ONCE = 1_000
-"""Commands that may be begun and not yet in the journal."""
+"""Commands that may have begun without being in the journal yet."""
 ID_USED = "another command has this order_id, which was used for an order before"
 
 
@@ -70,7 +70,7 @@ class Commands:
         except STOPPING:
             raise
         except Exception as error:
-            log.exception("command %s@%s was not taken", entry.partition, entry.offset)
+            log.exception("command %s@%s failed", entry.partition, entry.offset)
             await self._turn_away(entry, f"fault: {error!r}")
         self.offsets.done(_place(entry), entry.offset)
         self._room.set()
@@ -165,7 +165,7 @@ class Commands:
         elif last is not None:  # it was set aside
             await self._runners.restore(last.order, []).settle(cancel)
         else:
-            await self._publisher.write(EVENTS, _nothing_to_cancel(command, "what the journal has of it can't be read"))
+            await self._publisher.write(EVENTS, _nothing_to_cancel(command, "its entry in the journal can't be read"))
 
     async def _publish_too_late(self, ended: Order, cancel: CancelRequested) -> None:
         for effect in step(ended, cancel, wall()).effects:
@@ -173,11 +173,11 @@ class Commands:
                 await self._publisher.write(EVENTS, effect.record)
 
     async def _hand_over(self, command: OrderCommand, partition: int) -> None:
-        """Write the cancel to its order's partition, if that is allowed: its sender partitions differently."""
+        """Write the cancel to its order's partition, if that is allowed: its sender uses another partitioner."""
         try:
             await self._publisher.write(COMMANDS, command, partition=partition)
         except Forbidden as error:
-            why = f"came to another partition than its order's, {partition}: {error}"
+            why = f"it was sent to another partition than its order's, {partition}: {error}"
             await self._publisher.write(EVENTS, _nothing_to_cancel(command, why))
 
 
@@ -197,5 +197,5 @@ def _refused(command: OrderCommand, reason: str) -> OrderEvent:
 
 
 def _same(first: OrderCommand, second: OrderCommand) -> bool:
-    """Whether two commands are the same; a sender that retries may set the time anew."""
+    """Whether two commands are the same; a sender that retries may set a new time."""
     return replace(first, issued_at=0) == replace(second, issued_at=0)

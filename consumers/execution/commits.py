@@ -1,4 +1,4 @@
-"""Which commands have been taken for good: a partition may be committed up to the first that has not."""
+"""Which commands are done: a partition may be committed up to the first one that is not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from aiokafka import TopicPartition
 
 
 class Offsets:
-    """Commands are taken side by side and end in any order; what is committed has no hole."""
+    """Commands run concurrently and end in any order; the committed offset never passes one that has not ended."""
 
     def __init__(self) -> None:
         self._pending: dict[TopicPartition, set[int]] = {}
@@ -24,11 +24,11 @@ class Offsets:
         return {one: min(self._pending[one], default=following) for one, following in self._next.items()}
 
     def forget(self, partition: TopicPartition) -> None:
-        """The partition is another's now."""
+        """The partition belongs to another executor now."""
         self._pending.pop(partition, None)
         self._next.pop(partition, None)
 
     @property
     def waiting(self) -> int:
-        """How many commands have been begun and not taken."""
+        """How many commands have begun and not ended."""
         return sum(map(len, self._pending.values()))

@@ -1,4 +1,4 @@
-"""Decisions: what the views know of a command's instruments, put before the routing."""
+"""Decisions: routes a command by what the views know of its instruments."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from neuroflux.http.budget import Urgency
 from neuroflux.runtime.clock import wall
 
 WARM_UP: Microseconds = 10_000_000
-"""So long after the start an order waits for the books and balances it needs, instead of being refused for them."""
+"""How long after the start an order waits for the books and balances it needs, instead of being refused."""
 PATIENCE = 0.2
-"""Seconds that a leg of a pair may wait for its turn."""
+"""Seconds that a leg of a pair may wait for the rate limit."""
 
 
 class Decider:
-    """Decides for one executor; others' orders, that hold funds too, are known from the journal."""
+    """Decides for one executor; other executors' orders, which hold funds too, are read from the journal."""
 
     def __init__(self, views: Views, gateway: Gateway, journal: Journal, limits: Limits) -> None:
         self._views, self._gateway, self._journal, self._limits = views, gateway, journal, limits
@@ -45,7 +45,7 @@ class Decider:
         self._taken: deque[Microseconds] = deque()
 
     async def warm(self, command: OrderCommand) -> None:
-        """Just after the start: wait until what the decision needs has come."""
+        """Just after the start: wait until what the decision needs has been read."""
         if wall() >= self._warm_until:
             return
         try:
@@ -54,7 +54,7 @@ class Decider:
                     self._views.moved.clear()
                     await self._views.moved.wait()
         except TimeoutError:
-            return  # decided with what there is
+            return  # decide by what is known
 
     def _complete(self, command: OrderCommand) -> bool:
         barred = self._barred
@@ -63,17 +63,17 @@ class Decider:
         return known and complete(prospects)
 
     def fault(self, command: OrderCommand, sent: Microseconds) -> str:
-        """What speaks against a command whatever its instruments are; ``sent`` is its place in time in the log."""
+        """Why a command is refused whatever its instruments are; ``sent`` is its time in the log."""
         return command_fault(command) or age_fault(sent, wall(), self._limits) or self._views.halted()
 
     def age_fault(self, at: Microseconds) -> str:
-        """Whether something of that time is too long ago for a command to be carried out."""
+        """Why a command sent at that time is too old to be carried out; "" if it is not."""
         return age_fault(at, wall(), self._limits)
 
     def decide(self, command: OrderCommand, ours: Sequence[Order]) -> Routed:
         """Choose from what is known now, within the limits of all orders; ``ours`` are those that may hold funds.
 
-        What the limits refuse is carried out all the same where all of it only makes smaller what is held.
+        An order that the limits refuse is carried out all the same if all of it only reduces what is held.
         """
         if fault := self._views.halted():
             return refused(command, fault, wall())
@@ -85,7 +85,7 @@ class Decider:
     def _allowed(
         self, command: OrderCommand, ours: Sequence[Order], totals: Totals, tried: Collection[str] = ()
     ) -> Routed:
-        """The order within the limits, or else as one that only closes; not to who has tried it."""
+        """The order within the limits, or else as one that only closes; without the exchanges that have tried it."""
         routed = self._within_limits(command, ours, totals, tried)
         closing = None if routed.legs else self._closing(command, ours, tried)
         return closing or routed
@@ -103,7 +103,7 @@ class Decider:
         return refused(command, fault, wall()) if fault else routed
 
     def _closing(self, command: OrderCommand, ours: Sequence[Order], tried: Collection[str]) -> Routed | None:
-        """The order where it only makes smaller what is held, on whatever exchange it does; None where it does not."""
+        """The order where it only reduces what is held, on whatever exchange; None if it does not."""
         lenient = replace(self._limits, max_notional_usd=inf, max_naked_usd=inf)
         if command.legs:
             known = closing_alone(command, self._of_legs(command.legs, ours, self._unable), wall())
@@ -118,7 +118,7 @@ class Decider:
         return because(routed, "only makes smaller what is held") if found else None
 
     def _totals(self, command: OrderCommand, ours: Sequence[Order]) -> Totals:
-        """Where we stand beside this order, which counts as open itself when it is decided again."""
+        """The totals without this order, which is itself open when it is decided again."""
         now = wall()
         while self._taken and self._taken[0] <= now - SECOND:
             self._taken.popleft()
@@ -137,7 +137,7 @@ class Decider:
         return because(self._route(to, self._prospects(to, ours, self._barred, tried), self._limits), why)
 
     def _reduces(self, command: OrderCommand, ours: Sequence[Order]) -> bool:
-        """Whether it makes a position smaller where it was meant to go: elsewhere it would open one."""
+        """Whether it reduces a position on the exchange it was meant for: elsewhere it would open one."""
         return any(one.reducible for one in self._prospects(command, ours, self._unable))
 
     def _route(self, command: OrderCommand, prospects: Sequence[Prospect], limits: Limits) -> Routed:
@@ -163,7 +163,7 @@ class Decider:
         return decide_pair(command, prospects, self._references(prospects), limits, wall())
 
     def _references(self, prospects: Sequence[Prospect]) -> list[float]:
-        """Where the market of each is, by all that trade in it."""
+        """The reference price of each market, by all exchanges that trade it."""
         now, found = wall(), dict[str, float]()
         for market in {one.instrument.market for one in prospects}:
             here = [one for one in prospects if one.instrument.market == market]
@@ -171,7 +171,7 @@ class Decider:
         return [found[one.instrument.market] for one in prospects]
 
     def reroute(self, order: Order, ours: Sequence[Order]) -> Rerouted:
-        """Where what was not taken goes: to who was not asked yet, by the bounds of the command and of all orders.
+        """Route what was not taken to exchanges not tried yet, within the bounds of the command and of all orders.
 
         A halt stops it.
         """
@@ -180,15 +180,15 @@ class Decider:
         command = replace(kept, quantity=rest(order), strategy=_again(order.command))
         if fault := self._views.halted() or self._stays(command, tried):
             return Rerouted(refused(command, fault, wall()).decision, ())
-        totals = replace(self._totals(command, ours), recent_orders=0)  # it was counted when it came
+        totals = replace(self._totals(command, ours), recent_orders=0)  # it was counted when it arrived
         routed = self._allowed(command, ours, totals, tried)
         return Rerouted(because(routed, f"not taken by {', '.join(sorted(tried))}").decision, routed.legs)
 
     def given_up(self, order: Order, leg: int, ours: Sequence[Order]) -> str:
-        """Why a leg that waits to be sent goes elsewhere: its exchange fails, and another may take it.
+        """Why a leg that waits is to be sent elsewhere: its exchange fails, and another may take it.
 
-        The legs of a pair go together or not at all; once one has gone, what would wait is better evened out where
-        nothing waits.
+        The legs of a pair are sent together or not at all; once one was sent, a leg that would wait is given up if a
+        hedge elsewhere can be sent at once.
         """
         exchange = order.legs[leg].instrument.exchange
         if is_pair(order.command):
@@ -207,7 +207,7 @@ class Decider:
         return self._must_wait(one.instrument.exchange, urgency, reduces=one.reduces)
 
     def abandons(self, order: Order) -> str:
-        """The exchange on which nothing of an order is to stay, because its failover is at work; "" for none."""
+        """The exchange that an order must leave, because its failover is active; "" for none."""
         if order.command.kind is not CommandKind.PLACE:
             return ""
         found = (name for name in sorted(_movable(order)) if self._is_left(order.command, name))
@@ -221,18 +221,18 @@ class Decider:
         return moved(command, self._views.failovers.get(command.exchange), self._inability)[0]
 
     def _kept(self, order: Order, legs: Iterable[int]) -> OrderCommand:
-        """The command as a failover moves it; as it is where one of these legs makes a position smaller."""
+        """The command as a failover moves it; unchanged if one of these legs reduces a position."""
         stays = any(order.legs[leg].reducing for leg in legs)
         return order.command if stays else self._moved(order.command)
 
     def _stays(self, command: OrderCommand, tried: Collection[str]) -> str:
-        """Why nobody else may be asked: the command names its exchange, and no failover moves it."""
+        """Why no other exchange may be tried: the command names its exchange, and no failover moves it."""
         return f"only {command.exchange} may take it" if command.exchange in tried else ""
 
     def hedge(self, order: Order, ours: Sequence[Order]) -> Hedged:
-        """What evens a pair out now, where nothing waits if that can be; a halt stops what is new, never this.
+        """What evens a pair out now, if possible without waiting; a halt stops new orders, never this.
 
-        Nor does a report of health that may be old: where nothing better is found, it is not asked.
+        A health report that may be old does not stop it either: it is ignored if nothing better is found.
         """
         at_once = self._hedge_at_once(order, ours)
         if at_once.legs:
@@ -253,7 +253,7 @@ class Decider:
     def _of_legs(
         self, legs: Sequence[CommandLeg], ours: Sequence[Order], blocked: Callable[[str], str]
     ) -> list[Prospect]:
-        """What is known of each leg's instrument; without those that nobody lists."""
+        """What is known of each leg's instrument; without those that are not listed."""
         now, orders = wall(), self._holding(ours)
         named = [(self._views.instrument(leg.exchange, leg.symbol), leg.side) for leg in legs]
         return [
@@ -263,11 +263,11 @@ class Decider:
         ]
 
     def _of_pair(self, command: OrderCommand, ours: Sequence[Order]) -> list[Prospect]:
-        """Barred where a leg would have to wait: both go at once."""
+        """Barred where a leg would have to wait: both are sent at once."""
         return self._at_once(self._of_legs(command.legs, ours, self._shut), command.quantity, Urgency.ORDER)
 
     def _of_rebalance(self, command: OrderCommand, ours: Sequence[Order]) -> list[Prospect]:
-        """Barred where the exchange takes no new risk, but for what makes a position smaller."""
+        """Barred where the exchange takes no new risk, except for what reduces a position."""
         known = self._of_legs(command.legs, ours, self._unable)
         return [
             one if one.blocked or _reduces_all(one, leg.quantity) else replace(one, blocked=self._barred(leg.exchange))
@@ -285,15 +285,15 @@ class Decider:
         ]
 
     def _barred(self, exchange: str) -> str:
-        """Why nothing new may go to an exchange."""
+        """Why no new order may go to an exchange."""
         return self._shut(exchange) or self._risk_held(exchange)
 
     def _shut(self, exchange: str) -> str:
-        """The same, but for what passes by itself."""
+        """The same, except for temporary reasons."""
         return self._unable(exchange) or self._views.mode_of(exchange)
 
     def _unable(self, exchange: str) -> str:
-        """Why nothing may go to an exchange, not even what makes a position smaller."""
+        """Why nothing may go to an exchange, not even what reduces a position."""
         return self._blocked(exchange) or self._views.halt_of(exchange)
 
     def _risk_held(self, exchange: str) -> str:
@@ -311,12 +311,12 @@ class Decider:
         return self._must_wait(prospect.instrument.exchange, urgency, reduces=_reduces_all(prospect, quantity))
 
     def _must_wait(self, exchange: str, urgency: Urgency, *, reduces: bool) -> str:
-        """Why an order can't go at once: the exchange asked us to wait, takes no new risk, or has no room for it."""
+        """Why an order can't be sent at once: the exchange asked us to wait, takes no new risk, or has no room."""
         risk = "" if reduces else self._risk_held(exchange)
         return self._blocked(exchange) or risk or self._crowded(exchange, urgency)
 
     def _crowded(self, exchange: str, urgency: Urgency) -> str:
-        """Why an order that must go at once can't: the limits of the exchange leave no room for it now."""
+        """Why an order can't be sent at once: the rate limits of the exchange leave no room for it now."""
         wait = self._gateway.order_wait(exchange, urgency)
         return f"rate: {exchange} has no room for an order for {wait:.1f} s" if wait > PATIENCE else ""
 
@@ -327,13 +327,13 @@ class Decider:
         return f"health: {exchange} asked us to wait {held:.1f} s" if held else ""
 
     def _holding(self, ours: Sequence[Order]) -> list[Order]:
-        """Ours as they are now, others' as their journal has them."""
+        """Ours as they are now, others' as in the journal."""
         others = {kept.order.id: kept.order for kept in self._journal.open()}
         return list((others | {order.id: order for order in ours}).values())
 
 
 def _reduces_all(prospect: Prospect, quantity: Decimal) -> bool:
-    """Whether an order of so many units of the base only makes a position smaller."""
+    """Whether an order of so many units of the base only reduces a position."""
     return prospect.reducible * prospect.instrument.multiplier >= quantity
 
 
@@ -342,12 +342,12 @@ def is_pair(command: OrderCommand) -> bool:
 
 
 def _again(command: OrderCommand) -> str:
-    """What is left of a redundant order may all go to the one exchange that is left."""
+    """The rest of a redundant order may all go to the one exchange that is left."""
     return DEFAULT_ROUTING_STRATEGY if command.strategy == REDUNDANT else command.strategy
 
 
 def _movable(order: Order) -> set[str]:
-    """Where something of an order is, or may be, and nothing of it makes a position smaller: that stays."""
+    """Exchanges with live attempts of an order, without those where it reduces a position: that stays."""
     legs = {one.leg for one in order.attempts if not one.phase.final} - set(order.abandoned)
     reducing = {order.legs[leg].instrument.exchange for leg in legs if order.legs[leg].reducing}
     return {order.legs[leg].instrument.exchange for leg in legs} - reducing

@@ -43,7 +43,7 @@ class Decisions:
         return f"cancelled: {why}, before it came" if why and not self._decider.age_fault(at) else ""
 
     async def redecide(self, order: Order) -> Decided:
-        """Where an order of which nothing was sent goes now: decided as a new one, so its own reservation is free."""
+        """Decide an order again of which nothing was sent: as a new one, so its own reservation is free."""
         try:
             await self._decider.warm(order.command)
             without = [replace(one, legs=(), attempts=()) if one.id == order.id else one for one in self._ours()]
@@ -63,11 +63,11 @@ class Decisions:
             return Hedged((), _fault(error))
 
     def reroute(self, order: Order) -> Rerouted:
-        """Where the part goes now that its exchange did not take."""
+        """Route the part that its exchange did not take."""
         try:
             return self._decider.reroute(order, self._ours())
         except Exception as error:
-            log.exception("order %s: no other way was decided", order.id)
+            log.exception("order %s: no reroute was decided", order.id)
             return Rerouted(refused(order.command, _fault(error), wall()).decision, ())
 
     def given_up(self, order: Order, leg: int) -> str:

@@ -123,10 +123,10 @@ class Executor:
 
     # ── regular work ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def tend(self) -> None:
+    async def check_orders(self) -> None:
         """Take orders off exchanges that fail, publish alarms, and publish the fills of none of our orders."""
         publisher = self._parts.publisher
-        self._runners.look_after()
+        self._runners.check_all()
         for event in self._parts.alarms.new(self.orders.current(), wall()):
             log.warning("order %s: %s", event.order_id, event.reason)
             await publisher.write(EVENTS, event)

@@ -1,4 +1,4 @@
-"""What the execution sends to the exchanges: orders first, and what is published about how that went."""
+"""What the execution sends to the exchanges, orders first; publishes latency, usage and connection statuses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from neuroflux.runtime.clock import wall
 SAMPLE_SECONDS = 1.0
 """Latency and usage are published at most this often for each exchange."""
 SKEW_SECONDS = 15.0
-"""How often an exchange's clock is compared with ours; also the sign of life of an exchange without orders."""
+"""How often an exchange's clock is compared with ours; also the heartbeat of an exchange without orders."""
 
 
 class Account(Struct, frozen=True):
@@ -113,7 +113,7 @@ class Gateway:
         self._lines[exchange].client.hold(seconds, why)
 
     def hold_risk(self, exchange: str, seconds: float, why: str) -> None:
-        """Send no order that opens risk for that long, and publish it; everything else goes on."""
+        """Send no order that opens risk for that long, and publish it; everything else is still sent."""
         line, until = self._lines[exchange], _now() + seconds
         if until > line.risk_held_until:
             line.risk_held_until = until
@@ -128,7 +128,7 @@ class Gateway:
         return self._lines[exchange].client.try_order(urgency)
 
     def order_wait(self, exchange: str, urgency: Urgency) -> float:
-        """Seconds that a new order would wait for its turn."""
+        """Seconds that a new order would wait for the rate limits."""
         return self._lines[exchange].client.order_wait(urgency)
 
     async def order_turn(self, exchange: str, urgency: Urgency) -> None:
@@ -138,7 +138,7 @@ class Gateway:
     # ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def call(self, exchange: str, build: Callable[[OrderClient, Microseconds], Request]) -> Answer:
-        """Build, wait for the turn, send. A request that had to wait is built again: signatures expire.
+        """Build, wait for the rate limits, send. A request that had to wait is built again: signatures expire.
 
         Raises as ``send``.
         """
@@ -162,7 +162,7 @@ class Gateway:
         return answer
 
     async def send(self, exchange: str, request: Request, timeout: float) -> Answer:
-        """Send a request whose turn it is, once. Raises Unsent or Unanswered."""
+        """Send a request that the rate limits allow, once. Raises Unsent or Unanswered."""
         line = self._lines[exchange]
         started = time.monotonic()
         answer = await line.client.send(request, timeout)
@@ -211,7 +211,7 @@ class Gateway:
         self._publish(ExchangeStatus(exchange, REST, StatusKind.SKEW, line.client.offset / 1e3, "", wall()))
 
     async def _measure_regularly(self, exchange: str) -> None:
-        """Of an exchange that fails every second, so that its recovery is known at once."""
+        """Every second for an exchange that fails, so that its recovery is known at once."""
         line = self._lines[exchange]
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)

@@ -1,11 +1,11 @@
 """The journal of orders: written before anything is done, followed by every executor, and the fence between them.
 
-An executor claims a partition with a record of its own; the claim's offset is its generation. Whatever was written
-under an older generation than the last claim before it does not count, and who finds its own entry behind another's
-claim is fenced: it does nothing more there. Since all follow all partitions, each knows every order.
+An executor claims a partition with a record of its own; the claim's offset is its generation. An entry of an older
+generation than the last claim before it does not count, and an executor that finds its own entry behind another's claim
+is fenced: it does nothing more there. Since all follow all partitions, each knows every order.
 
-An entry counts when everything before it is known. Where Kafka acknowledges ours with the very offset that we had come
-to, nothing lies between, and there is nothing to wait for; else it counts when it has been read.
+An entry counts when everything before it is known. If Kafka acknowledges ours with the very offset that we have read up
+to, there is nothing between and nothing to wait for; else it counts when it has been read.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ CLAIM, OPEN, DONE, FORESTALLED = "claim", "open", "done", "forestalled"
 CLAIM_KEY = "#claim"
 """One claim a partition outlives compaction: the last. No order has this id."""
 DONE_KEPT = 10_000
-"""Of so many finished orders the state stays in memory, for late fills and cancels; of all of them the id."""
+"""Finished orders whose state stays in memory, for late fills and cancels; the ids of all of them stay."""
 
 LARGE = 100_000
 """Bytes from which the body of an entry is compressed: Kafka takes 1 MB, which is some 2,800 fills uncompressed."""
 FORESTALLED_KEPT = 10_000
-"""So many cancels that came before their orders are remembered."""
+"""Cancels that arrived before their orders and are remembered."""
 
 Published = OrderDecision | OrderEvent | Fill
 
 
 class Fenced(NeuroFluxError):
-    """Another executor has claimed this partition: what we hold of it is void, and the stage starts anew."""
+    """Another executor has claimed this partition: what we hold of it is void, and the stage restarts."""
 
 
 class Saved(Struct, frozen=True):
@@ -92,7 +92,7 @@ class Journal:
     # ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def follow(self, loaded: asyncio.Event) -> None:
-        """Read for ever; ``loaded`` is set when everything that was there at the start has been read."""
+        """Read until cancelled; ``loaded`` is set when everything that existed at the start has been read."""
         async with aclosing(self._reader.batches()) as batches:
             async for batch in batches:
                 for entry in batch:
@@ -104,7 +104,7 @@ class Journal:
 
     def _take(self, entry: Entry) -> None:
         if entry.offset < self._positions[entry.partition]:
-            return  # ours, which counted when it was acknowledged
+            return  # ours: it counted when it was acknowledged
         self._positions[entry.partition] = entry.offset + 1
         if entry.error:
             log.error("journal %s@%s can't be read: %s", entry.partition, entry.offset, entry.error)
@@ -166,23 +166,23 @@ class Journal:
     # ── what is known ────────────────────────────────────────────────────────────────────────────────────────────
 
     def partition_of(self, order_id: str) -> int | None:
-        """Where an order is kept; None for one that nobody has taken."""
+        """The partition of an order; None for an unknown one."""
         return self._partitions.get(order_id)
 
     def order_of(self, report: OrderReport | Fill) -> str:
-        """Our id of the order that a report or a fill is about; "" where it is nobody's."""
+        """Our id of the order that a report or a fill is about; "" if it matches none."""
         ours = self._by_id.get((report.exchange, report.client_order_id))
         theirs = (self._by_id.get((report.exchange, name, report.exchange_order_id)) for name in names_of(report))
         return ours or next(filter(None, theirs), "")
 
     def last(self, order_id: str) -> Saved | None:
-        """The last state of an order, if it is open or was so lately."""
+        """The last state of an order, if it is open or ended recently."""
         if order_id in self._open:
             return self._open[order_id]
         return _readable(order_id, self._done[order_id]) if order_id in self._done else None
 
     def forestalled(self, order_id: str) -> tuple[Microseconds, str]:
-        """When and why an order was cancelled that nobody has taken yet; an empty reason where none was."""
+        """When and why an order was cancelled before it arrived; an empty reason if it was not."""
         return self._forestalled.get(order_id, (0, ""))
 
     def open(self) -> Iterator[Saved]:
@@ -193,7 +193,7 @@ class Journal:
         return [kept for kept in self._open.values() if self._partitions[kept.order.id] == partition]
 
     def naked(self, partition: int) -> list[tuple[Microseconds, Order]]:
-        """The pairs of a partition that ended lately and were left on one leg, and when."""
+        """The pairs of a partition that ended recently and were left on one leg, and when."""
         ended = [_readable(name, body) for name, body in self._done.items() if self._partitions[name] == partition]
         pairs = (kept for kept in ended if kept is not None and kept.order.command.kind is CommandKind.PAIR)
         return [(kept.event_time, kept.order) for kept in pairs if kept.order.net != 0]
@@ -212,13 +212,13 @@ class Journal:
         self._ours.pop(partition, None)
 
     async def write(self, partition: int, kept: Saved, *, done: bool = False) -> None:
-        """Write a step, and look: when this returns, the step is in the log and counts. Raises Fenced."""
+        """Write a step: when this returns, it is in the log and counts. Raises Fenced."""
         self._check_claim(partition)
         await self._append(partition, kept.order.id, DONE if done else OPEN, encoded(kept))
         self._check_claim(partition)
 
     async def forestall(self, partition: int, order_id: str, why: str) -> None:
-        """Remember a cancel that came before its order, at once and across restarts. Raises Fenced."""
+        """Remember a cancel that arrived before its order, also across restarts. Raises Fenced."""
         self._check_claim(partition)
         self._remember(order_id, wall(), why)
         await self._append(partition, order_id, FORESTALLED, why.encode())
@@ -245,7 +245,7 @@ class Journal:
 
 
 def names_of(report: OrderReport | Fill) -> tuple[str, ...]:
-    """What its instrument is called: our symbol, and the exchange's own name, which is all that an unlisted one has."""
+    """The names of its instrument: our symbol, and the exchange's own name, the only one of an unlisted instrument."""
     own = (report.name,) if isinstance(report, Fill) and report.name else ()
     return (report.symbol, *own)
 
@@ -257,22 +257,22 @@ def encoded(kept: Saved) -> bytes:
 
 
 def decoded(body: bytes) -> Saved:
-    """The body of an entry that is no claim; raises msgspec.MsgspecError or zlib.error for what is none."""
+    """The body of an entry that is no claim; raises msgspec.MsgspecError or zlib.error if it is malformed."""
     is_compressed = body[:1] == b"\x78"  # zlib's first byte, with which no msgpack of ours begins
     return msgspec.msgpack.decode(zlib.decompress(body) if is_compressed else body, type=Saved)
 
 
 def _readable(order_id: str, body: bytes) -> Saved | None:
-    """None for what another release wrote in its own way; its id stays known, so that nothing is placed again."""
+    """None for another release's format; its id stays known, so that nothing is placed again."""
     try:
         return decoded(body)
     except (msgspec.MsgspecError, zlib.error):
-        log.exception("order %s in the journal can't be read: it must be looked after by hand", order_id)
+        log.exception("order %s in the journal can't be read: it must be handled by hand", order_id)
         return None
 
 
 def _names(kept: Saved) -> Iterator[tuple[str, ...]]:
-    """What an order is known by: client order ids, and those of the exchange, which are unique in one symbol alone."""
+    """The ids of an order: client order ids, and the exchange's, which are unique in one symbol only."""
     for attempt in kept.order.attempts:
         instrument = kept.order.legs[attempt.leg].instrument
         if attempt.client_order_id:

@@ -1,4 +1,4 @@
-"""Sets the leverage of traded instruments on the exchange to the one that funds are planned with."""
+"""Sets the leverage of traded instruments on the exchange to the one that margins are calculated with."""
 
 from __future__ import annotations
 

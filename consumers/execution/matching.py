@@ -70,7 +70,7 @@ class Matching:
         try:
             changes = bool(step(last.order, late, wall()).effects)
         except Exception:
-            log.exception("order %s: %r can't be taken in", order_id, late)
+            log.exception("order %s: %r can't be applied", order_id, late)
             return
         if changes:
             revived = self._runners.follow(last.order)

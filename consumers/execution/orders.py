@@ -28,7 +28,7 @@ class Orders:
         return [order for _, order in self.ended] + [runner.order for runner in self.runners.values()]
 
     def _counts(self, at: Microseconds, ended: Order, now: Microseconds) -> bool:
-        """Balances may not include it yet; a pair that was left open counts until everything is resumed."""
+        """Balances may not include it yet; a pair that was left open counts until trading is resumed everywhere."""
         if is_pair(ended.command) and ended.net != 0 and at > self._views.resumed_at:
             return at >= now - RESERVED_FOR or exposure(ended, now).usd > DUST_USD
         return at >= now - RESERVED_FOR and not self._views.shows(ended, now)

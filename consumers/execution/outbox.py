@@ -14,16 +14,16 @@ from neuroflux.runtime.settings import Settings
 
 TOPICS = (DECISIONS, EVENTS, FILLS)
 MARGIN: Microseconds = 1_000_000
-"""Kafka keeps when a record was written by a clock that may be read a little before ours."""
+"""Tolerance for the timestamps of Kafka, whose clock may be a little behind ours."""
 
 
 async def missing_records(settings: Settings, codec: Codec, restored: Sequence[Saved]) -> dict[str, list[Published]]:
     """By order id. The topics are read from the oldest of these journal entries on, so nothing is published twice."""
-    wanted = [kept for kept in restored if kept.published]
+    publishing = [kept for kept in restored if kept.published]
     missing: dict[str, list[Published]] = {kept.order.id: list(kept.published) for kept in restored}
-    if not wanted:
+    if not publishing:
         return missing
-    since = min(kept.event_time for kept in wanted) - MARGIN
+    since = min(kept.event_time for kept in publishing) - MARGIN
     async with Reader(settings, codec, TOPICS, start="end") as reader:
         for topic in TOPICS:
             await reader.seek_to_time(topic, since)

@@ -11,7 +11,7 @@ from consumers.execution.journal import Fenced
 from neuroflux.errors import Forbidden, Unreachable
 
 STOPPING = (Fenced, Unreachable, Forbidden)
-"""Errors that end the stage; any other error of a command or an order concerns that one alone."""
+"""Errors that end the stage; any other error of a command or an order concerns only that one."""
 
 
 class Partitions:

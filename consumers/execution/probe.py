@@ -1,4 +1,4 @@
-"""Trying an account on request: a signed call that changes nothing, answered on ``exchange.status``."""
+"""Tests an account on request: a signed call that changes nothing, answered on ``exchange.status``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from neuroflux.runtime.clock import wall
 
 CHANNEL: Final = "probe"
 LIFE: Microseconds = 10_000_000
-"""A request older than this has nobody waiting for it: the topic keeps the last one for ever."""
+"""No client waits for a request older than this: the topic keeps the last one for ever."""
 
 
 def is_due(control: ControlCommand) -> bool:
@@ -21,7 +21,7 @@ def is_due(control: ControlCommand) -> bool:
 
 
 async def probe(gateway: Gateway, control: ControlCommand, publish: Callable[[ExchangeStatus], None]) -> None:
-    """Make the call; ``detail`` of what is told is the request's id, and behind it why it failed, if it did."""
+    """Make the call and publish the result; ``detail`` is the request's id, followed by the reason if it failed."""
     started = time.monotonic()
     why = await _fault(gateway, control.account)
     milliseconds = (time.monotonic() - started) * 1e3
@@ -30,9 +30,9 @@ async def probe(gateway: Gateway, control: ControlCommand, publish: Callable[[Ex
 
 
 async def _fault(gateway: Gateway, exchange: str) -> str:
-    """Why the account can't be used, "" where it can."""
+    """Why the account can't be used; "" if it can."""
     if exchange not in gateway.exchanges:
-        return "the execution has no keys of it that can sign"
+        return "the execution has no keys for it that can sign"
     try:
         answer = await gateway.call(exchange, lambda order_client, now: order_client.probe(now))
     except NeuroFluxError as error:

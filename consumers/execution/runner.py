@@ -1,7 +1,7 @@
-"""One order: feeds each event into the machine of engine/orders/machine.py, and carries out its effects in order.
+"""One order: feeds each input into the machine of engine/orders/machine.py, and carries out its effects in order.
 
-An order waits for nobody else's HTTP: each has its own runner, and a runner's requests are tasks of their own, whose
-answers come back into its inbox.
+No order waits for another's HTTP requests: each has its own runner, and a runner's requests are tasks of their own,
+whose answers are put into its inbox.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from neuroflux.runtime.clock import wall
 log = logging.getLogger(__name__)
 
 INBOX = 1_000
-"""What may wait for one order."""
+"""Inputs that may wait for one order."""
 
 
 class Shell(Struct, frozen=True, kw_only=True):
@@ -81,12 +81,12 @@ class Runner:
         """Set when the order is in the journal, or can't be: its command need not be read again."""
         self.is_journalled = False
         self.failure: Exception | None = None
-        """What ended the following of the order, if anything did."""
+        """The error that stopped the runner, if any."""
         self._shell = shell
         self.closed = False
-        """Set when nothing that is told is taken any more."""
+        """Set when no input is accepted any more."""
         self.stopped = asyncio.Event()
-        """Set when nobody follows the order any more: ended, or set aside."""
+        """Set when the order is not followed any more: ended, or set aside."""
         self._inbox: asyncio.Queue[tuple[OrderInput, asyncio.Event]] = asyncio.Queue(INBOX)
         self._effects = effects
         self._unpublished: list[Published] = []
@@ -100,14 +100,14 @@ class Runner:
     # ── from outside ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def enqueue(self, given: OrderInput) -> None:
-        """Bring news. When too much waits already it is passed over: what an exchange knows is asked for again."""
+        """Append an input. It is dropped if the inbox is full: what an exchange reported is queried again."""
         try:
             self._inbox.put_nowait((given, asyncio.Event()))
         except asyncio.QueueFull:
-            log.warning("order %s: too much at once, will ask again", self.order.id)
+            log.warning("order %s: inbox full, will query again", self.order.id)
 
     async def settle(self, given: OrderInput) -> bool:
-        """Bring a wish, and return when it is in the journal and done; False where the order was set aside first."""
+        """Append a request, and return when it is in the journal and done; False if the order was set aside first."""
         performed = asyncio.Event()
         await self._inbox.put((given, performed))
         if self.failure is None:
@@ -115,7 +115,7 @@ class Runner:
         return self.failure is None
 
     def give_up(self, error: Exception) -> None:
-        """Follow the order no more; whoever waits for it goes on."""
+        """Stop following the order, and release all that wait for it."""
         self.failure, self.closed = error, True
         while not self._inbox.empty():
             self._performing.append(self._inbox.get_nowait()[1])
@@ -123,7 +123,7 @@ class Runner:
             each.set()
 
     async def cancel_all(self) -> None:
-        """Ask the exchanges to cancel whatever may stand of the order; what they answer is for a person to look at."""
+        """Cancel all attempts that may be live on the exchanges; the answers are logged for a person to check."""
         for one in self.order.attempts:
             if one.client_order_id and not one.phase.final:
                 await self._try_cancel(self.order.legs[one.leg].instrument, one.client_order_id)
@@ -137,13 +137,13 @@ class Runner:
         log.warning("order %s: cancel of %s: %r", self.order.id, client_order_id, outcome)
 
     def leave(self) -> None:
-        """Send nothing new; what is under way may end."""
+        """Send nothing new; pending requests may end."""
         self._leaving = True
         for turn in self._turns.values():
             turn.cancel()
 
-    def reconsider(self) -> None:
-        """Look again whether the legs that wait, for their turn or to be sent again, go where they were routed."""
+    def recheck_waiting(self) -> None:
+        """Check again whether the waiting legs should still go to the exchanges they were routed to."""
         for leg in {attempt.leg for attempt in self.order.attempts if attempt.phase is Phase.ROUTED}:
             if why := self._shell.decisions.given_up(self.order, leg):
                 if turn := self._turns.get(leg):
@@ -151,7 +151,7 @@ class Runner:
                 self.enqueue(GivenUp(leg, why))
 
     async def at_rest(self) -> None:
-        """Wait until the requests under way have been answered, and the answers are in the journal."""
+        """Wait until pending requests have been answered, and the answers are in the journal."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
         if not self.closed:
@@ -159,7 +159,7 @@ class Runner:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way that only we could learn the end of."""
+        """Whether no request is pending and no input waits."""
         return not self._tasks and self._inbox.empty()
 
     async def run(self) -> None:
@@ -184,7 +184,7 @@ class Runner:
     # ── steps ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _next_inputs(self) -> tuple[list[OrderInput], list[asyncio.Event]]:
-        """What has come; or that time has passed."""
+        """The inputs that have arrived, or the passing of time."""
         wake = wake_at(self.order)
         try:
             async with asyncio.timeout(None if wake is None else max(0.0, (wake - wall()) / 1e6)):
@@ -216,13 +216,13 @@ class Runner:
         for send in sends:
             self._start(send())
         if sends:
-            await asyncio.sleep(0)  # the requests leave before the records are encoded
+            await asyncio.sleep(0)  # the requests are sent before the records are encoded
         for effect in effects:
             self._begin(effect)
         await self._publish()
 
     def _take_turns(self, effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
-        """Legs whose turn it is at once are sent in the same step; the others wait beside it."""
+        """Legs that the rate limits allow at once are sent in the same step; the others wait in tasks."""
         performed = deque(effects)
         done: list[Effect] = []
         while performed:
@@ -253,14 +253,14 @@ class Runner:
         return last is not None and last.phase is Phase.ROUTED
 
     def _urgency(self, leg: int) -> Urgency:
-        """What makes risk smaller, a hedge too, goes before what is new."""
+        """What reduces risk, hedges included, is sent before new orders."""
         return Urgency.FIRST if self.order.hedges or self._reduces(leg) else Urgency.ORDER
 
     def _reduces(self, leg: int) -> bool:
         return leg >= len(self.order.legs) or self.order.legs[leg].reduces
 
     def _risk_held(self, leg: int) -> float:
-        """Seconds for which the exchange does not take this leg, because there it opens risk; a hedge may, too."""
+        """Seconds for which the exchange does not take this leg, because it opens risk there, as a hedge may, too."""
         if self._reduces(leg):
             return 0.0
         return self._shell.gateway.risk_held(self.order.legs[leg].instrument.exchange)
@@ -272,7 +272,7 @@ class Runner:
 
     async def _wait_for_turn(self, exchange: str, leg: int) -> None:
         try:
-            while held := self._risk_held(leg):  # noqa: ASYNC110  # it may have been prolonged
+            while held := self._risk_held(leg):  # noqa: ASYNC110  # it may have been extended
                 await asyncio.sleep(held)
             await self._shell.gateway.order_turn(exchange, self._urgency(leg))
         finally:
@@ -281,7 +281,7 @@ class Runner:
             await self.put(self._sending(leg))
 
     async def _note_published(self) -> None:
-        """In a quiet moment: so that whoever takes over need not look whether the last records were published."""
+        """When idle: so that the next executor need not check whether the last records were published."""
         if self._outbox_journalled:
             await self._shell.journal.write(self.order.source.partition, saved(self.order, [], wall()))
             self._outbox_journalled = False
@@ -290,7 +290,7 @@ class Runner:
         await self._inbox.put((given, asyncio.Event()))
 
     async def _publish(self) -> None:
-        """Publish in order, all acknowledged, so that the next entry of the journal need not hold them any more."""
+        """Publish in order, all acknowledged, so that the next journal entry need not contain them."""
         if self._unpublished:
             await self._shell.publisher.write_all([(_topic(one), one) for one in self._unpublished])
             for one in self._unpublished:
@@ -298,14 +298,14 @@ class Runner:
             self._unpublished = []
 
     def _publish_fault(self, record: Published) -> None:
-        """What a person has to look at on an exchange is a status of that exchange too."""
+        """A fault that a person has to check on an exchange is also published as a status of that exchange."""
         if isinstance(record, OrderEvent) and record.exchange and record.reason.startswith("fault: "):
             text = f"order {record.order_id}: {record.reason}"
             status = ExchangeStatus(record.exchange, ORDERS, StatusKind.UNKNOWN, 0.0, text, record.event_time)
             self._shell.publisher.publish(STATUS, status)
 
     def restore(self, missing: list[Published]) -> None:
-        """Take up an order from the journal; ``missing`` are records that were never published before the crash."""
+        """Resume an order from the journal; ``missing`` are records that were never published before the crash."""
         self._unpublished = missing
         self._was_journalled()
         self.enqueue(Restored())
@@ -326,7 +326,7 @@ class Runner:
         if not task.cancelled() and task.exception() is not None:
             log.error("order %s: a request failed", self.order.id, exc_info=task.exception())
         if self.order.state.final and self.idle:
-            self.enqueue(Ticked())  # it was waited for, and brought no news
+            self.enqueue(Ticked())  # it was waited for, and returned nothing new
 
     def _begin(self, effect: Effect) -> None:
         match effect:

@@ -77,7 +77,7 @@ class Runners:
             await write_dead_letter(self._shell.publisher, self._entry_of(runner.order), f"fault: {error!r}")
             why = f"fault: {error!r}"[:MAX_WHY]
             event = order_event(
-                runner.order, wall(), f"{why}; the order is not followed any more: look on the exchange"
+                runner.order, wall(), f"{why}; the order is not followed any more: check it on the exchange"
             )
             await self._shell.publisher.write(EVENTS, event)
         runner.give_up(error)
@@ -94,15 +94,15 @@ class Runners:
                 cancel = CancelRequested(f"halted: {why}")
                 self._tasks.spawn(_settle(runner, cancel), runner.order.source.partition)
 
-    def look_after(self) -> None:
+    def check_all(self) -> None:
         """Take orders off exchanges that fail."""
         for runner in self._orders.runners.values():
             try:
-                runner.reconsider()
+                runner.recheck_waiting()
                 if abandoned := self._shell.decisions.abandoned(runner.order):
                     runner.enqueue(abandoned)
             except Exception:  # concerns this order alone
-                log.exception("order %s can't be looked after", runner.order.id)
+                log.exception("order %s can't be checked", runner.order.id)
 
     async def leave(self, partitions: set[int]) -> None:
         """Send nothing new for these partitions; returns when pending requests were answered, or took too long."""
@@ -123,4 +123,4 @@ async def _until_idle(runners: Iterable[Runner]) -> None:
             for runner in runners:
                 await runner.at_rest()
     except TimeoutError:
-        log.warning("left with requests under way; their orders will be asked after")
+        log.warning("left with requests pending; their orders will be queried")

@@ -30,16 +30,16 @@ from neuroflux.runtime.settings import Settings
 
 GROUP = "execution"
 COMMIT_SECONDS = 0.5
-"""How often offsets are committed and strays looked through."""
+"""How often offsets are committed and unmatched reports tried again."""
 
 MODES_WITHIN: Microseconds = 3_600_000_000
-"""How far back an account's mode is looked for: the account stage says it at its start and as it reconciles."""
+"""How far back an account's mode is read: the account stage publishes it at its start and when it reconciles."""
 
 Background = asyncio.Future[None]
 
 
 async def main(settings: Settings) -> None:
-    """Run until cancelled; then what is under way ends, offsets are committed, and the group is left."""
+    """Run until cancelled; then pending requests end, offsets are committed, and the group is left."""
     async with AsyncExitStack() as opened:
         codec = await load_codec(settings)
         executor, followers = await _open(settings, codec, opened)
@@ -47,7 +47,7 @@ async def main(settings: Settings) -> None:
             settings, codec, (COMMANDS,), group=GROUP, on_assign=executor.assigned, on_revoke=executor.revoked
         )
         async with reader, AsyncExitStack() as beside:
-            followers.append(_follower(beside, _tend(reader, executor)))
+            followers.append(_follower(beside, _commit_and_check(reader, executor)))
             try:
                 await _unless_failed(_take_commands(reader, executor), executor.failed, *followers)
             except asyncio.CancelledError:
@@ -84,7 +84,7 @@ async def _open(settings: Settings, codec: Codec, opened: AsyncExitStack) -> tup
     views.on_limits = partial(bound, gateway, views)
     views.on_limits(EVERYWHERE)
     executor = Executor(_parts(settings, codec, publisher, journal, views, gateway))
-    followers.append(_follower(opened, follow(account, views)))  # reads from where its reader was opened
+    followers.append(_follower(opened, follow(account, views)))  # only now: the executor takes its records
     return executor, followers
 
 
@@ -106,14 +106,14 @@ def _parts(
 
 
 def bound(gateway: Gateway, views: Views, account: str) -> None:
-    """Keep the limits that hold now of one exchange, or of all."""
+    """Apply the current limits of one exchange, or of all."""
     for exchange in gateway.exchanges:
         if account in (exchange, EVERYWHERE):
             gateway.bound(exchange, views.limits(exchange))
 
 
 async def _take_commands(reader: Reader, executor: Executor) -> None:
-    """Commands as they come."""
+    """Begin commands as they arrive."""
     async with aclosing(reader.batches(max_records=100)) as batches:
         async for batch in batches:
             if executor.at_work:
@@ -122,16 +122,16 @@ async def _take_commands(reader: Reader, executor: Executor) -> None:
                 await executor.commands.take(entry)
 
 
-async def _tend(reader: Reader, executor: Executor) -> None:
-    """Commit what is journalled, and look after the orders, beside the commands: none waits for it."""
+async def _commit_and_check(reader: Reader, executor: Executor) -> None:
+    """Commit what is journalled, and check the orders, concurrently with the commands."""
     while True:
         await asyncio.sleep(COMMIT_SECONDS)
         await executor.commit(reader)
-        await executor.tend()
+        await executor.check_orders()
 
 
 def _follower(opened: AsyncExitStack, work: Coroutine[Any, Any, None]) -> Background:
-    """Run beside everything else until the stage is left."""
+    """Run concurrently until the stage ends."""
     task = asyncio.create_task(work)
 
     async def end() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from neuroflux.domain import Fill, Microseconds, OrderReport, Side
 
 KEPT_FOR: Microseconds = 5_000_000
-"""An exchange order id that we don't know yet is in the answer to our own request."""
+"""Until then the answer to our own request may bring an exchange order id that is unknown now."""
 KEPT = 10_000
 REMEMBERED = 100_000
 

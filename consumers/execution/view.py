@@ -54,7 +54,7 @@ class Views(Known):
     """``take`` is called with every entry; the other methods answer from memory.
 
     ``on_halt`` receives an account (``*`` for all) and the reason, ``on_account`` the records of the private streams,
-    ``on_malformed`` every entry of ``control.commands`` that can't be decoded or obeyed and every failover that is
+    ``on_malformed`` every entry of ``control.commands`` that can't be decoded or applied and every failover that is
     invalid, with the reason, ``on_limits`` an account (``*`` for all) whose limits have changed, and ``on_probe`` a
     request to test an account.
     """
@@ -94,7 +94,7 @@ class Views(Known):
     def _take_own(self, entry: Entry) -> None:
         match entry.record:
             case Fill() as fill if entry.topic is FILLS:
-                if fill.order_id:  # what the account did elsewhere is no loss of ours
+                if fill.order_id:  # trades of the account outside NeuroFlux are no loss of ours
                     self._today.take(fill, min(entry.timestamp, wall()))
             case OrderReport() | Fill() as report:
                 self.on_account(report)
@@ -113,7 +113,7 @@ class Views(Known):
             self.on_malformed(entry, reason)
 
     def _pass_on(self, control: ControlCommand, timestamp: Microseconds) -> None:
-        """Pass on a valid command that the state already contains."""
+        """Notify the callbacks of a valid command that the state already contains."""
         if control.kind is ControlKind.HALT:
             self.on_halt(control.account, control.why[:MAX_WHY])
         elif control.kind is ControlKind.LIMITS:
@@ -173,7 +173,7 @@ class Views(Known):
         return found
 
     def shows(self, order: Order, now: Microseconds) -> bool:
-        """Whether balances and positions include all that an order took and brought."""
+        """Whether balances and positions include everything that an order spent and received."""
         in_balances = shown(order, lambda exchange, asset: self.balance_seen(exchange, asset, now), now)
         return in_balances and held(order, self.seen)
 
