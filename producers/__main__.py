@@ -1,4 +1,4 @@
-"""``python -m producers market|account|capture|replay``: one stage, until it is told to stop."""
+"""``python -m producers market|account|capture|replay``: one stage, until it is stopped."""
 
 from __future__ import annotations
 

@@ -50,14 +50,14 @@ KEEP_ALIVE_SECONDS = 20 * 60.0
 KEEP_ALIVE_AGAIN_SECONDS = 60.0
 SHORT_LIVED_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
-"""A stream that ends within ``SHORT_LIVED_SECONDS``, as with a wrong key, is opened again later each time, up to this:
-an exchange bans an address that tries all the time."""
+"""A stream that ends within ``SHORT_LIVED_SECONDS``, as with a wrong key, is reopened after longer and longer
+waits, up to this: an exchange bans an address that retries all the time."""
 OVERLAP: Microseconds = 60_000_000
-"""Fills are requested from so long before the last ones that were seen; their ids show which are known."""
+"""Fills are requested from this long before the last ones seen; their ids show which are known."""
 FURTHEST: Microseconds = 24 * 3_600_000_000
-"""They are requested from at most so long ago, if reading has failed for longer."""
+"""Fills are requested from at most this long ago, if reading has failed for longer."""
 TRANSFERS_FURTHEST: Microseconds = 80 * 24 * 3_600_000_000
-"""The same for transfers: an exchange may keep their names for three months."""
+"""The same for transfers: an exchange may keep them for three months."""
 
 log = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ log = logging.getLogger(__name__)
 class ExchangeAccount:
     """One account. Implements ``Listener`` for its sockets.
 
-    ``before`` is what the log has of this exchange: an asset that the account no longer has, or that was another
-    account's, is published as 0. ``markets`` are those that are followed, () for all.
+    ``before`` are the figures of this exchange in the log: an asset that the account no longer has, or that was
+    another account's, is published as 0. ``markets`` are those that are followed, () for all.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class ExchangeAccount:
         listing = await self._list.first()
         self._listings.read(listing)
         self._report_faults(listing.faults)
-        self._feed = self._exchange.account_feed(self._keys, listing.instruments)  # once: it knows what it reported
+        self._feed = self._exchange.account_feed(self._keys, listing.instruments)  # once: it remembers what it reported
         self._figures.pushes_whole, self._is_following = self._feed.pushes_whole, True
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reconcile_when_due(tried))
@@ -114,7 +114,7 @@ class ExchangeAccount:
     # ── the stream ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _stream(self, address: str) -> None:
-        """Open it, and again when it has ended, later each time while it does not last."""
+        """Keep the stream open; streams that end soon are reopened after longer and longer waits."""
         short = 0
         while True:
             self._ended.clear()
@@ -127,17 +127,17 @@ class ExchangeAccount:
             await asyncio.sleep(max(min(2**short - 1, LONGEST_WAIT_SECONDS), self._client.held))
 
     async def _open(self) -> Sequence[Subscription]:
-        """Request what the stream needs (a listen key), and then return its sockets; none if that was refused."""
+        """Request what the stream needs (a listen key) and return its sockets; none if that was refused."""
         opening = await self._request(self._feed.opening)
         self._take(opening.events)
         sockets = self._feed.subscriptions(self._client.now())
         if not sockets:
-            why = "; ".join(opening.refusals) or "there is none to open"
+            why = "; ".join(opening.refusals) or "there is no socket to open"
             self._report(StatusKind.DISCONNECTED, 0.0, f"the stream can't be opened: {why}")
         return sockets
 
     async def _follow(self, address: str, sockets: Sequence[Subscription]) -> None:
-        """Until one of its sockets ends: signatures and listen keys are valid for one opening."""
+        """Run until one of the sockets ends: signatures and listen keys are valid for one opening."""
         tasks = [asyncio.create_task(Socket(address, one, self).run()) for one in sockets]
         ended = asyncio.create_task(self._ended.wait())
         try:
@@ -151,7 +151,7 @@ class ExchangeAccount:
             task.result()
 
     async def _keep_alive(self) -> None:
-        """The feed reports from the answers whether the stream ends. A request without an answer is repeated soon."""
+        """The feed reports from the answers whether the stream ends. A request without an answer is soon repeated."""
         wait = KEEP_ALIVE_SECONDS
         while True:
             await asyncio.sleep(wait)
@@ -176,7 +176,7 @@ class ExchangeAccount:
             tried.set()
 
     async def _reconcile(self, what: What) -> bool:
-        """Request the figures, or everything that the stream may have missed; whether all of it was read."""
+        """Request the figures, or everything that the stream may have missed; returns whether all of it was read."""
         began = wall()
         answers = await self._request(self._feed.figures if what is What.FIGURES else self._resync)
         self._take_answers(answers, is_whole=self._has_all_figures(answers))
@@ -187,7 +187,7 @@ class ExchangeAccount:
         return not answers.partial
 
     async def _read_transfers(self, began: Microseconds) -> None:
-        """In a round of their own: a key without the right to read them can still read everything else."""
+        """In a separate round: a key without permission for transfers can still read everything else."""
         since = max(self._transfers_read - OVERLAP, began - TRANSFERS_FURTHEST) + self._client.offset
         answers = await self._request(lambda now: self._feed.transfers(since, now))
         self._take(answers.events)
@@ -202,7 +202,7 @@ class ExchangeAccount:
         return self._feed.resync(since + self._client.offset, now)
 
     def _has_all_figures(self, answers: Answers) -> bool:
-        """Whether the requests for them were answered whole: a refused list of fills does not matter to them."""
+        """Whether all requests for figures were answered completely; a refused list of fills does not matter."""
         return answers.partial.isdisjoint(subject_of(request) for request in self._feed.figures(self._client.now()))
 
     def _take_answers(self, answers: Answers, *, is_whole: bool) -> None:
@@ -224,7 +224,7 @@ class ExchangeAccount:
         return answers
 
     async def _read_pages(self) -> None:
-        """What the stream did not push whole, as the fills of an order, or some of the figures."""
+        """Request what the stream did not push completely, such as the fills of an order or some of the figures."""
         while True:
             request = await self._pages.get()
             self._take_answers(await self._request(_alone(request)), is_whole=False)
@@ -232,7 +232,7 @@ class ExchangeAccount:
     # ── instruments ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def learn(self, instruments: Sequence[Instrument]) -> None:
-        """Take what another stage read in the exchange's list."""
+        """Take instruments that another stage read in the exchange's list."""
         unknown = self._listings.unknown(self._fees.applied(instruments))
         if not unknown or not self._is_following:
             return
@@ -241,7 +241,7 @@ class ExchangeAccount:
         self._wake.set()
 
     async def _read_list_again(self) -> None:
-        """Regularly, and when private data names a symbol that the list did not have."""
+        """Read the list regularly, and when private data names an unknown symbol."""
         while True:
             self._relist.clear()
             if not await is_set_within(self._relist, INSTRUMENTS_SECONDS):
@@ -252,7 +252,7 @@ class ExchangeAccount:
                 self._listed([one for one in listing.instruments if not self._listings.knows(one.symbol)])
 
     def _listed(self, new: Sequence[Instrument]) -> None:
-        """The market stage publishes what changed or was delisted: of two readings this one may be the older."""
+        """Publish new instruments only: changes and delistings are the market stage's, whose list may be newer."""
         for instrument in new:
             self._publisher.publish(INSTRUMENTS, instrument)
         self.learn(new)
@@ -270,7 +270,7 @@ class ExchangeAccount:
     # ── Listener ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def opened(self) -> None:
-        """Request what happened while the socket was disconnected."""
+        """Request the events that were missed while the socket was disconnected."""
         self._figures.connected(wall())
         self._due.everything(time.monotonic())
         self._wake.set()
@@ -317,7 +317,7 @@ class ExchangeAccount:
                     self._report(StatusKind.MALFORMED, 0.0, event.reason)
 
     def _changes(self, event: FeedEvent) -> bool:
-        """Whether it changes margins and free funds."""
+        """Whether an event changes margins and free funds."""
         if isinstance(event, Balance | Position):
             return self._figures.changes(event)
         return isinstance(event, OrderReport | Fill)
@@ -346,12 +346,12 @@ class ExchangeAccount:
 
 
 def _alone(request: Request) -> Build:
-    """The feed has signed it, and can't sign it again."""
+    """A single request that the feed has signed already."""
     return lambda now: (request,)
 
 
 async def main(settings: Settings) -> None:
-    """Follow every account that there are keys for, until cancelled."""
+    """Follow every account whose keys are set, until cancelled."""
     accounts = {name: keys for name in settings.exchanges if (keys := settings.keys(name)) is not None}
     for name in settings.exchanges:
         if name not in accounts:
@@ -365,7 +365,9 @@ async def main(settings: Settings) -> None:
 
     async with (
         Publisher(settings, codec, client_id="account") as publisher,
-        listings_reader(settings, codec) as listings,  # before accounts publish: which of two was later is seen
+        listings_reader(
+            settings, codec
+        ) as listings,  # opened before accounts publish, so that the later of two is known
         asyncio.TaskGroup() as tasks,
     ):
 

@@ -1,4 +1,4 @@
-"""What an account pays: requested at the start, regularly, and when a fill was charged another rate.
+"""The fee rates of an account: requested at the start, regularly, and when a fill was charged a different rate.
 
 The rates are published with ``exchange.instruments``, which every stage reads: the list of an exchange has the rates of
 its lowest tier, and those of this account replace them.
@@ -21,17 +21,17 @@ from producers.listings import Listings, paying
 from producers.retries import is_set_within
 
 AT_ONCE = 20
-"""Instruments of one round: Binance counts each like an account's balances."""
+"""Instruments per round: for Binance each weighs as much as an account's balances."""
 SECONDS = 300.0
 AGAIN_SECONDS = 30.0
-"""After a fill that was charged another rate, a round without all answers, or while some were never requested."""
+"""After a fill that was charged a different rate, a round without all answers, or while some were never requested."""
 UNEQUAL = Decimal("0.05")
-"""The part of a rate by which a fill's must differ: amounts are rounded, the more the smaller they are."""
+"""The fraction of a rate by which a fill's must differ: small amounts are rounded more."""
 LEAST = Decimal("0.000002")
 
 
 class FeesDue:
-    """Which symbols to request, and when. Times are monotonic seconds, given."""
+    """Which symbols to request, and when. Times are monotonic seconds, passed in."""
 
     def __init__(self) -> None:
         self._requested: dict[str, float] = {}
@@ -53,13 +53,13 @@ class FeesDue:
         self._due = min(self._due, now + AGAIN_SECONDS)
 
     def changed(self, symbol: str, now: float) -> None:
-        """This one is requested soon, before the others."""
+        """Request this symbol soon, before the others."""
         self._due = min(self._due, max(now, self._requested.get(symbol, -inf) + AGAIN_SECONDS))
         self._requested[symbol] = -inf
 
 
 class AccountFees:
-    """The rates that are known. ``request`` asks the exchange; ``markets`` are those that are followed, () for all."""
+    """The known rates. ``request`` requests those of symbols; ``markets`` are those that are followed, () for all."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class AccountFees:
         self._due, self._wake = FeesDue(), asyncio.Event()
 
     async def keep(self) -> None:
-        """Request them when they are due, until cancelled."""
+        """Request rates when they are due, until cancelled."""
         while True:
             self._wake.clear()
             if not await is_set_within(self._wake, self._due.wait(time.monotonic())):

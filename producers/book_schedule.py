@@ -1,4 +1,4 @@
-"""When the picture of a book is due: at most so often a symbol, and again while it does not change but is alive."""
+"""When the snapshot of a book is due: rate-limited by symbol, and repeated while an unchanged book is current."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from neuroflux.exchanges.kit.events import BookChanged
 
 DEPTH = 50
 INTERVAL: Microseconds = 200_000
-"""Five a second: pictures of 50 levels are most of what is stored, and twice as many would double it."""
+"""Five per second: snapshots of 50 levels are most of what is stored, and twice as many would double it."""
 REPEAT: Microseconds = 1_000_000
-"""An unchanged book is published again while its socket brings frames: it is as fresh as the last of them."""
+"""An unchanged book is published again while its socket receives frames: it is as fresh as the last frame."""
 
 
 class _Kept:
@@ -24,7 +24,7 @@ class _Kept:
 
 
 class BookSchedule:
-    """The books of one socket. Holds the newest change of each; what came between is conflated."""
+    """The books of one socket. Holds the newest change of each; the changes between are conflated."""
 
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
@@ -38,7 +38,7 @@ class BookSchedule:
             kept.change, kept.changed = change, True
 
     def alive(self, received: Microseconds) -> None:
-        """A frame came on the socket: books that it did not change are current."""
+        """A frame was received on the socket: books that it did not change are current."""
         self._alive = received
 
     def withdraw(self, symbol: str) -> None:
@@ -48,7 +48,7 @@ class BookSchedule:
         self._kept.clear()
 
     def due(self, now: Microseconds) -> Iterator[BookSnapshot[Numeral]]:
-        """Pictures to publish now, of the books as they are."""
+        """Snapshots to publish now."""
         for kept in self._kept.values():
             age = now - kept.published
             if age < INTERVAL or (not kept.changed and (age < REPEAT or self._alive <= kept.published)):

@@ -32,7 +32,7 @@ class NullSink:
 
 
 class Recorded(Normaliser):
-    """Writes each input to the recording before it is taken. Its output is needed too: it requests the snapshots."""
+    """Writes each input to the recording before it is processed, since its output requests the snapshots."""
 
     def __init__(self, recording: Recording, exchange: Exchange, sink: Sink, fetch: Fetch) -> None:
         super().__init__(exchange, sink, fetch)

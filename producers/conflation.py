@@ -1,7 +1,7 @@
-"""Back-pressure: while Kafka is slow, of quotes and pictures of books only the newest of each symbol is kept.
+"""Back-pressure: while Kafka is slow, only the newest quote and book snapshot of each symbol is kept.
 
-Nothing else waits here, and nothing else is ever left out: trades, funding and what happened go on to the sink, which
-makes the sockets wait when it is full. So memory stays bounded, and what is published next is what holds now.
+Nothing else is kept or dropped here: trades, funding and statuses are passed to the sink, which makes the sockets wait
+when it is full. So memory stays bounded, and what is published next is current.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from neuroflux.records.topics import BOOKS, QUOTES, STATUS, Topic
 from neuroflux.runtime.clock import wall
 
 CONFLATE_ABOVE = BUFFER_RECORDS // 2
-"""Records that wait for Kafka, beyond which pictures are conflated; half a second at full speed."""
+"""Records waiting for Kafka, above which quotes and books are conflated; half a second at full speed."""
 
 Key = tuple[str, str, str]
 """Exchange, symbol, topic."""
 
 
 class BufferedSink(Drained, Protocol):
-    """One that says how full it is."""
+    """A sink that reports how many records wait in it."""
 
     @property
     def waiting(self) -> int: ...
 
 
 class Conflated:
-    """Passes records on to ``sink``. What was overtaken is counted, and told as CONFLATED once there is room again."""
+    """Passes records to ``sink``. Dropped ones are counted, and reported as CONFLATED once there is room again."""
 
     def __init__(self, sink: BufferedSink) -> None:
         self._sink = sink
@@ -53,7 +53,7 @@ class Conflated:
         self._sink.publish_raw(topic, key, value, headers)
 
     async def drain(self) -> None:
-        """Publish what was kept when there is room for it; return when there is room for more."""
+        """Publish the kept records when there is room; return when there is room for more."""
         if self._kept and self._sink.waiting <= CONFLATE_ABOVE:
             self._release()
         await self._sink.drain()
@@ -68,7 +68,7 @@ class Conflated:
             self._dropped[key[0]] += 1
 
     def _withdraw(self, status: ExchangeStatus) -> None:
-        """What was kept of a lost book, or of a lost socket, no longer holds."""
+        """Drop the kept records of a book with a gap, or of a disconnected socket."""
         if status.kind is StatusKind.GAP:
             self._forget((status.exchange, status.symbol, BOOKS.name))
         elif status.kind is StatusKind.DISCONNECTED:
@@ -81,5 +81,5 @@ class Conflated:
             self._sink.publish(topic, record)
         dropped, self._dropped = self._dropped, Counter()
         for exchange, count in dropped.items():
-            why = "quotes and pictures of books were overtaken by newer ones while Kafka was slow"
+            why = "quotes and book snapshots were replaced by newer ones while Kafka was slow"
             self._sink.publish(STATUS, ExchangeStatus(exchange, "market", StatusKind.CONFLATED, count, why, wall()))

@@ -1,4 +1,4 @@
-"""When an account is to be asked for its figures, and when for everything. Times are monotonic seconds, given."""
+"""When to request the figures of an account, and when everything. Times are monotonic seconds, passed in."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from math import inf
 
 FULL_SECONDS = 60.0
 FIGURES_SECONDS = 10.0
-"""So old unrealised profit may be, and so long what a lively stream has lost may go unnoticed."""
+"""The greatest age of unrealised profit, and the longest time until an event lost by a live stream is noticed."""
 APART = 1.0
-"""Seconds between two readings at least."""
+"""The least seconds between two readings."""
 SOON = 0.2
-"""After a change, so that what belongs to one change is asked for at once."""
+"""Seconds after a change, so that the updates of one change are requested together."""
 AGAIN = 2.0
-"""After a change: by then what was lagging behind it is there."""
+"""Seconds after a change: by then lagging answers include it."""
 FAILED_SECONDS = 5.0
 
 
@@ -23,7 +23,7 @@ class What(Enum):
 
 
 class Due:
-    """Everything is due at the start, regularly, and when ``everything`` asks for it; figures after changes."""
+    """Everything is due at the start, regularly, and when ``everything`` requests it; figures after changes."""
 
     def __init__(self, now: float) -> None:
         self._everything, self._figures, self._again = now, inf, inf
@@ -33,12 +33,12 @@ class Due:
         self._everything = min(self._everything, now)
 
     def changed(self, now: float) -> None:
-        """The account changed, and not all of it was said."""
+        """The account changed, and the stream did not push all of it."""
         self._figures = min(self._figures, now + SOON)
         self._again = min(self._again, now + AGAIN)
 
     def unsettled(self, now: float) -> None:
-        """What was read was older than the stream, or the other way round."""
+        """An answer was older than the stream, or a push older than an answer."""
         self._again = min(self._again, now + AGAIN)
 
     def wait(self, now: float) -> float:
@@ -46,7 +46,7 @@ class Due:
         return max(min(self._everything, self._figures, self._again), self._began + APART) - now
 
     def begin(self, now: float) -> What:
-        """What is to be asked for now; what changes from here on is due again."""
+        """What to request now; later changes are due again."""
         what = What.EVERYTHING if self._everything <= now else What.FIGURES
         self._began, self._figures = now, inf
         if self._again <= now:
@@ -56,7 +56,7 @@ class Due:
         return what
 
     def ended(self, what: What, now: float, *, is_whole: bool) -> None:
-        """It was read, or not to its end: then everything is due again, each time later, up to the regular time."""
+        """A reading ended; if it was incomplete, everything is due again, after longer and longer waits."""
         self._failures = 0 if is_whole else self._failures + 1
         if what is What.EVERYTHING or not is_whole:
             late = FULL_SECONDS if is_whole else min(FULL_SECONDS, FAILED_SECONDS * 2 ** (self._failures - 1))

@@ -1,8 +1,8 @@
-"""The balances and positions of one account: of what the stream pushed and what was asked for, which one holds.
+"""The balances and positions of one account: chooses between the pushes of the stream and the answers to requests.
 
-A push and an answer about one figure come in either order. An answer is as new as the moment in which it was asked
-for, and may lag behind pushes of just before; a push is as old as the exchange says. Where it can't be told which is
-newer, the figure stays, and the caller is told to ask again. What a complete answer leaves out is none any more.
+A push and an answer about one figure arrive in either order. An answer is as new as its request, and may lag behind
+pushes of just before; a push is as old as its event time. If it is unknown which is newer, the figure stays, and the
+caller is to request it again. What a complete answer omits has become zero.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Key = tuple[str, str]
 
 
 class Reading(Struct, frozen=True):
-    """What was asked for. ``requested_at`` is our time of the first request, ``received`` of the last answer.
+    """The answers to requests. ``requested_at`` is our time of the first request, ``received`` of the last answer.
 
-    ``is_whole``: every answer came and is complete. ``unread`` has the texts of what could not be read in them: a
-    figure that one of them names is not left out.
+    ``is_whole``: every answer arrived and is complete. ``unread`` has the texts of what could not be read in them: a
+    figure that one of them names is not omitted.
     """
 
     figures: Sequence[Figure]
@@ -51,7 +51,7 @@ class _Kept(Struct):
 
 
 class Figures:
-    """``before`` is what the log has of this account; ``pushes_whole`` as ``AccountFeed`` has it.
+    """``before`` are this account's figures in the log; ``pushes_whole`` is that of its ``AccountFeed``.
 
     ``name_of`` gives the exchange's own name of a symbol.
     """
@@ -70,7 +70,7 @@ class Figures:
         self.pushes_whole = True
 
     def connected(self, now: Microseconds) -> None:
-        """From now on the stream says what changes: a figure that changes without it is a difference."""
+        """From now on the stream pushes changes: a figure that changes without a push is a difference."""
         self._streamed_since = now
 
     def disconnected(self) -> None:
@@ -89,12 +89,12 @@ class Figures:
         return False
 
     def changes(self, figure: Figure) -> bool:
-        """Whether the amount is another than the one known."""
+        """Whether the amount differs from the known one."""
         known = self._kept.get(key_of(figure))
         return known is None or _is_other(known.figure, figure)
 
     def read(self, reading: Reading) -> bool:
-        """Take what was asked for; whether to ask again, since the stream changed some of it just before."""
+        """Take answers; returns whether to request again, because the stream changed some of them just before."""
         named = {key_of(one): one for one in reading.figures}
         absent = self._left_out(named, reading) if reading.is_whole else []
         before, self._difference = self._difference, None
@@ -125,11 +125,11 @@ class Figures:
         return False
 
     def _disagree(self, known: Figure, figure: Figure) -> bool:
-        """Whether it matters which is newer: parts that pushes leave out are newer in any answer."""
+        """Whether it matters which is newer: parts that pushes omit are always newer in an answer."""
         return _is_other(known, figure) or (self.pushes_whole and _is_changed(known, figure))
 
     def _keep(self, figure: Figure, now: Microseconds) -> _Kept:
-        """Publish what is new."""
+        """Keep a figure, and publish it if it changed or is due again."""
         known = self._kept.get(key_of(figure))
         if known is None:
             known = self._kept[key_of(figure)] = _Kept(figure, 0, now)
@@ -141,7 +141,7 @@ class Figures:
         return known
 
     def _compared_again(self, before: ExchangeStatus, reading: Reading, is_sure: bool) -> None:
-        """A difference holds until a whole answer has none any more, which is said with the value 0."""
+        """A difference lasts until a complete answer has none, which is published with the value 0."""
         if is_sure:
             detail = "the stream and the exchange agree again"
             self._publish_status(replace(before, value=0.0, detail=detail, event_time=reading.received))
@@ -149,16 +149,16 @@ class Figures:
             self._difference = before
 
     def _differ(self, before: Figure, after: Figure, now: Microseconds) -> None:
-        """Amounts that move with the market alone don't differ: a wallet is without unrealised profit."""
+        """Publish a difference. Wallets exclude unrealised profit, so market moves are none."""
         old, new = amount_of(before), amount_of(after)
-        detail = f"{key_of(after)[1]}: the stream said {old}, the exchange says {new}"
+        detail = f"{key_of(after)[1]}: the stream reported {old}, the exchange {new}"
         kind, value = StatusKind.DIFFERENCE, float(new - old)
         self._difference = ExchangeStatus(after.exchange, "account", kind, value, detail, now)
         self._publish_status(self._difference)
 
 
 def last_of_each(figures: Iterable[Figure]) -> list[Figure]:
-    """Of each figure the last: it may be the sum of several answers (Hyperliquid's spot and margin)."""
+    """The last of each figure: it may be the sum of several answers (Hyperliquid's spot and margin)."""
     return list({key_of(one): one for one in figures}.values())
 
 

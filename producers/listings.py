@@ -1,4 +1,4 @@
-"""What one exchange lists, from one reading of its list to the next: what changed, and what is gone."""
+"""The instruments of one exchange, from one reading of its list to the next: what changed, and what was delisted."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from neuroflux.exchanges.kit.events import Listing
 
 
 class Listings:
-    """By symbol. ``before`` is what the log has of this exchange.
+    """By symbol. ``before`` are this exchange's instruments in the log.
 
-    Fees are another's to tell once the first list was read: a list has the lowest tier's, the log has the account's.
+    After the first list, fees are taken from the log only: it has the account's, a list those of the lowest tier.
     """
 
     def __init__(self, before: Iterable[Instrument] = ()) -> None:
         self._known = {one.symbol: one for one in before}
         self._was_read = False
         self.listed: Sequence[Instrument] = ()
-        """What the last list had."""
+        """The instruments of the last list."""
 
     def knows(self, symbol: str) -> bool:
         return symbol in self._known
@@ -39,9 +39,9 @@ class Listings:
         return known.name if known else symbol
 
     def read(self, listing: Listing) -> Sequence[Instrument]:
-        """Take a whole list; what is new or changed, at first everything. What it leaves out is not active any more.
+        """Take a complete list; returns what is new or changed, at first everything. What it omits is inactive.
 
-        A list of nothing is none, and what a row said that could not be read is not left out.
+        An empty list is ignored, and an instrument whose row could not be read does not count as omitted.
         """
         if not listing.instruments:
             return ()
@@ -57,12 +57,12 @@ class Listings:
         return self.learn([*changed, *delisted])
 
     def learn(self, instruments: Sequence[Instrument]) -> Sequence[Instrument]:
-        """Take what somebody else read; returns it."""
+        """Take instruments that another stage read; returns them."""
         self._known |= {one.symbol: one for one in instruments}
         return instruments
 
     def update(self, instrument: Instrument) -> bool:
-        """Take what the log has now of what is known; whether it is news, other fees aside, and the list to be read."""
+        """Take a newer record of the log; returns whether the list must be read: it differs in more than fees."""
         before = self._known.get(instrument.symbol)
         if before is None:
             return True
@@ -74,12 +74,12 @@ class Listings:
         return paying(instrument, known.taker_fee, known.maker_fee) if known else instrument
 
     def unknown(self, instruments: Iterable[Instrument]) -> Sequence[Instrument]:
-        """Those that are not known as they are."""
+        """The instruments that are new or differ from the known ones."""
         return [one for one in instruments if self._known.get(one.symbol) != one]
 
 
 def paying(instrument: Instrument, taker: Decimal, maker: Decimal) -> Instrument:
-    """The same with these fees; the very same where it has them."""
+    """The instrument with these fees; the same object if it has them already."""
     if (instrument.taker_fee, instrument.maker_fee) == (taker, maker):
         return instrument
     return replace(instrument, taker_fee=taker, maker_fee=maker)

@@ -1,13 +1,13 @@
-"""Whether each stream that was asked for brings what it is to bring, though its socket may be lively with others.
+"""Whether each subscribed stream still sends data, even while other streams of its socket do.
 
-A market may be quiet: silence alone is no fault. It is one where something else shows that there was something to say:
+A market may be quiet: silence alone is no fault. It is one if something else shows that there should have been data:
 
 quote     a trade of the symbol, which changes the best bid or ask
 book      a quote or a trade of the symbol
-funding   anything of the symbol, or the funding of another one on the same socket: it comes by the clock
-trade     quotes of a socket's symbols, while it brings no trade of any of them: of one symbol they may be rare
+funding   anything of the symbol, or the funding of another one on the same socket: it is sent regularly
+trade     quotes of a socket's symbols, while it sends no trade of any of them: those of one symbol may be rare
 
-And only where the other went on for longer than the stream itself is used to be silent. Reads no clock.
+And only if the other lasted longer than the usual silence of the stream itself. Reads no clock.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind, StreamKin
 EVERY: Microseconds = 1_000_000
 LEAST: Microseconds = 30_000_000
 FACTOR = 5
-"""Times the longest silence that ended by itself: so long a stream may be silent beside others."""
+"""Times the longest silence that ended by itself: how long a stream may be silent while others are not."""
 GRACE: Microseconds = 5_000_000
-"""So long it may lag behind what shows that it should have come."""
+"""How long a stream may lag behind the evidence that it should have sent data."""
 REPEATED: Microseconds = 5_000_000
-"""A stream that is stale is said to be so again, so that whoever starts later knows it too."""
+"""How often a stale stream is reported again, for stages that start later."""
 REOPENED: Microseconds = 30_000_000
-"""So long after it became stale its socket is opened anew; while that does not help, each time twice as late."""
+"""How long after it became stale its socket is reopened; while that does not help, after twice the wait each time."""
 REOPENED_AT_MOST: Microseconds = 3_600_000_000
 NAMED = 5
-"""Symbols that a status names."""
+"""The most symbols that a status names."""
 
 Times = dict[str, Microseconds]
 
 
 class _Stream(Struct):
-    """Of one symbol; of all of a socket's where ``kind`` is TRADE. ``since`` is when it was asked for."""
+    """Of one symbol; of all of a socket's if ``kind`` is TRADE. ``since`` is when it was subscribed to."""
 
     kind: StreamKind
     socket: int
@@ -55,9 +55,9 @@ Key = tuple[StreamKind, int, tuple[str, ...]]
 
 
 class Liveness:
-    """``quotes``, ``trades``, ``books`` and ``funding`` have when something of a symbol came: the caller writes them.
+    """``quotes``, ``trades``, ``books`` and ``funding`` have the times of each symbol's last data, set by the caller.
 
-    ``waiting`` are the symbols whose snapshot was asked for: their books can't change before it is there.
+    ``waiting`` are the symbols whose snapshot was requested: their books can't change before it arrives.
     """
 
     def __init__(self, exchange: str) -> None:
@@ -77,7 +77,7 @@ class Liveness:
         self._published: dict[StreamKind, Microseconds] = {}
 
     def opened(self, socket: int, streams: Iterable[tuple[StreamKind, str]], now: Microseconds) -> None:
-        """These are asked for, perhaps again: what they were like before is kept."""
+        """These were subscribed to, perhaps again: their statistics are kept."""
         self._open.add(socket)
         of_kind = defaultdict[StreamKind, list[str]](list)
         for kind, symbol in streams:
@@ -88,18 +88,18 @@ class Liveness:
                 stream.since, stream.suspected = now, 0
 
     def closed(self, socket: int) -> None:
-        """The socket says itself that it is lost."""
+        """The socket is disconnected, and reports that itself."""
         self._open.discard(socket)
 
     def pause(self, symbol: str) -> None:
-        """It can't be traded: nothing is expected."""
+        """Trading is halted: no data is expected."""
         self._paused.add(symbol)
 
     def resume(self, symbol: str) -> None:
         self._paused.discard(symbol)
 
     def check(self, now: Microseconds) -> tuple[Sequence[ExchangeStatus], Sequence[int]]:
-        """Once an ``EVERY``: what is to be said of the streams, and the sockets that are to be opened anew."""
+        """At most once an ``EVERY``: the statuses of the streams, and the sockets to reopen."""
         if now - self._checked < EVERY:
             return (), ()
         self._checked = now
@@ -138,7 +138,7 @@ class Liveness:
         return stream.kind is StreamKind.BOOK and stream.symbols[0] in self.waiting
 
     def _recovered(self, stream: _Stream, last: Microseconds, now: Microseconds) -> Sequence[ExchangeStatus]:
-        """A silence that ended by itself is one that is usual."""
+        """A silence that ended by itself counts as usual."""
         if stream.last and not stream.stale and last - max(stream.last, stream.since) > stream.longest:
             stream.longest = last - max(stream.last, stream.since)
         was_stale, stream.last, stream.suspected, stream.stale = stream.stale, last, 0, 0
@@ -172,12 +172,12 @@ class Liveness:
         return [self._stale(kind, now) for kind in sorted(stale) if now - self._published.get(kind, 0) >= REPEATED]
 
     def _stale(self, kind: StreamKind, now: Microseconds) -> ExchangeStatus:
-        """One for all that are stale of a kind; ``value`` is the longest silence in seconds."""
+        """One status for all stale streams of a kind; ``value`` is the longest silence in seconds."""
         self._published[kind] = now
         stale = [one for one in self._streams.values() if one.kind is kind and one.stale and one.socket in self._open]
         symbols = [symbol for one in stale for symbol in one.symbols]
         silent = (now - min(max(one.last, one.since) for one in stale)) / 1e6
-        detail = f"asked for and silent for {silent:.0f} s while others came: {_named(symbols)}"
+        detail = f"subscribed and silent for {silent:.0f} s while others sent data: {_named(symbols)}"
         only = symbols[0] if len(symbols) == 1 else ""
         return ExchangeStatus(self._exchange, kind, StatusKind.STALE, silent, detail, now, only)
 

@@ -1,4 +1,4 @@
-"""What the log has: the newest of compacted topics at the start, and what other stages read of the exchanges' lists."""
+"""Reads the log: the newest records of compacted topics at the start, and the instruments of other stages after it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ async def logged(settings: Settings, codec: Codec, topics: Sequence[Topic]) -> l
 
 
 def listings_reader(settings: Settings, codec: Codec) -> Reader:
-    """Of the instruments that are published after it was opened."""
+    """A reader of the instruments that are published after it was opened."""
     return Reader(settings, codec, (INSTRUMENTS,), start="end", large_fetches=True)
 
 
 async def follow_listings(reader: Reader, take: Callable[[Instrument], None]) -> None:
-    """Hand on each instrument, until cancelled."""
+    """Pass each instrument to ``take``, until cancelled."""
     async with aclosing(reader.batches()) as batches:
         async for batch in batches:
             for entry in batch:

@@ -37,7 +37,7 @@ Make = Callable[[Exchange, Sink, Fetch], Normaliser]
 
 
 class ExchangeMarket:
-    """The sockets, requests and the clock of one exchange's public data; what they receive goes to its normaliser."""
+    """The sockets, requests and clock of one exchange's public data; passes what they receive to its normaliser."""
 
     def __init__(self, exchange: Exchange, sink: Drained, client: Client, make: Make = Normaliser) -> None:
         self._exchange, self._sink, self._client = exchange, sink, client
@@ -120,7 +120,7 @@ class ExchangeMarket:
         self._publish(ExchangeStatus(self._exchange.ID, MARKET, StatusKind.MALFORMED, 0.0, why, wall()))
 
     async def _read_list_again(self, address: str, tasks: asyncio.TaskGroup) -> None:
-        """Regularly, and when another stage has read something new."""
+        """Read the list regularly, and when another stage has read something new."""
         while True:
             self._relist.clear()
             await asyncio.sleep(LIST_RETRY_SECONDS)
@@ -134,13 +134,13 @@ class ExchangeMarket:
         listed = {one.symbol for one in self.normaliser.listed}
         beside = _beside({symbol for symbol in self._followed if symbol not in listed}, self._followed)
         await self._unfollow(beside)
-        wanted = [one for one in self._chosen() if one not in self._followed]
-        wanted += [one for one in beside if one in listed and one not in wanted]
-        if wanted:
-            log.info("%s: following %d symbols more or anew", self._exchange.ID, len(wanted))
-            self._follow(address, wanted, tasks)
+        chosen = [one for one in self._chosen() if one not in self._followed]
+        chosen += [one for one in beside if one in listed and one not in chosen]
+        if chosen:
+            log.info("%s: following %d symbols, new or again", self._exchange.ID, len(chosen))
+            self._follow(address, chosen, tasks)
 
-    # ── what is done ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _publish_books(self) -> None:
         while True:
@@ -156,7 +156,7 @@ class ExchangeMarket:
             self._needed.put_nowait(needed)
 
     def _request_page(self, needed: PageNeeded) -> None:
-        """A list of which every answer asks for one more page is cut off."""
+        """Request one more page of a list; a list without an end is cut off."""
         self._pages += 1
         if self._pages <= PAGES:
             self._needed.put_nowait(needed)
@@ -172,7 +172,7 @@ class ExchangeMarket:
             pages = self._pages
             self.normaliser.answer(symbol, answer, wall())
             if isinstance(needed, PageNeeded) and self._pages == pages:
-                self._pages = 0  # it was the last
+                self._pages = 0  # it was the last page
 
     def _publish(self, status: ExchangeStatus) -> None:
         self._sink.publish(STATUS, status)
@@ -196,7 +196,7 @@ class SocketListener:
         self._market, self._number = market, number
 
     async def opened(self) -> None:
-        """Nothing to fetch: the first change of a book asks for its snapshot."""
+        """Nothing to fetch: the first change of a book requests its snapshot."""
 
     async def drained(self) -> None:
         await self._market.drain()
@@ -234,8 +234,8 @@ async def follow_all(
     before: Iterable[Instrument] = (),
     following: dict[str, ExchangeMarket] | None = None,
 ) -> None:
-    """Until cancelled. ``before`` is what the log has of the exchanges' lists; ``following`` receives one
-    ``ExchangeMarket`` for each exchange."""
+    """Until cancelled. ``before`` are the instruments in the log; ``following`` receives one ``ExchangeMarket`` for
+    each exchange."""
     markets = {} if following is None else following
 
     async def follow(name: str, tried: asyncio.Event) -> None:

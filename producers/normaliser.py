@@ -100,7 +100,7 @@ class Normaliser:
         self._take(self._feed.frame(raw, received), snapshots, raw, self._channels[socket], received, socket)
 
     def answer(self, symbol: str, answer: Answer, received: Microseconds) -> None:
-        """Take a snapshot or a page that was fetched."""
+        """Take a fetched snapshot or page."""
         self._liveness.waiting.discard(symbol)
         self._take(self._feed.answer(answer, received), self._books_of[symbol], answer.body, "snapshot", received)
 

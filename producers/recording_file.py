@@ -1,8 +1,8 @@
-"""A recording: what came from the exchanges, as it came and in its order, one JSON object a line.
+"""A recording: what the exchanges sent, unchanged and in order, one JSON object a line.
 
-Compressed with gzip and flushed every second, so that a torn tail costs a second at most; after ``ROTATE`` bytes it
-goes on in the next file (``FILE``, ``FILE.1``, ``FILE.2``). A line of a frame or a REST answer is also a line of
-``neuroflux decode``, once those of one exchange are picked out.
+Compressed with gzip and flushed every second, so that a truncated file loses a second at most; after ``ROTATE``
+bytes it continues in the next file (``FILE``, ``FILE.1``, ``FILE.2``). The lines of frames and REST answers of one
+exchange are also input of ``neuroflux decode``.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from neuroflux.errors import MalformedFrame, UsageError
 from neuroflux.exchanges.kit.requests import Answer, Request
 
 ROTATE = 256 << 20
-"""Bytes of a file, compressed."""
+"""Compressed bytes per file."""
 FLUSH: Microseconds = 1_000_000
 CHUNK = 1 << 16
 GZIP = 31
-"""zlib's word for a gzip stream."""
+"""zlib's ``wbits`` for a gzip stream."""
 
 log = logging.getLogger(__name__)
 
 
 class BaseLine(Struct, frozen=True, tag_field="dir"):
-    """What every line has. ``ts_recv`` is in seconds, exact to the microsecond."""
+    """The fields of every line. ``ts_recv`` is in seconds, exact to the microsecond."""
 
     exchange: str
     ts_recv: float
@@ -42,7 +42,7 @@ class BaseLine(Struct, frozen=True, tag_field="dir"):
 
 
 class Frame(BaseLine, frozen=True, tag="ws"):
-    """``socket`` is the place among the subscriptions. What is not UTF-8, as it must be, is kept in ``octets``."""
+    """``socket`` is the number of the subscription. A frame that is not UTF-8 is kept in ``octets``."""
 
     socket: int
     raw: str = ""
@@ -54,7 +54,7 @@ class Frame(BaseLine, frozen=True, tag="ws"):
 
 
 class RestAnswer(BaseLine, frozen=True, tag="rest"):
-    """A REST answer: the snapshot of ``symbol``, or, where that is empty, one of ``of`` lists of instruments."""
+    """A REST answer: the snapshot of ``symbol``, or, if that is empty, one of ``of`` lists of instruments."""
 
     method: str
     url: str
@@ -79,7 +79,7 @@ class SymbolsFollowed(BaseLine, frozen=True, tag="follow"):
 
 
 class SocketStatus(BaseLine, frozen=True, tag="socket"):
-    """What happened to a socket."""
+    """A status of a socket."""
 
     socket: int
     kind: StatusKind
@@ -106,14 +106,14 @@ def rest_answer(exchange: str, answer: Answer, received: Microseconds, symbol: s
 
 
 class Recording:
-    """Writes lines; ``close`` it. Raises UsageError where the file is there already."""
+    """Writes lines; to be closed. Raises UsageError if the file exists."""
 
     def __init__(self, path: Path, rotate: int = ROTATE) -> None:
         self._path, self._rotate = path, rotate
         self._number = 0
         self._flushed: Microseconds = 0
         if path.exists():
-            raise UsageError(f"{path} is there already")
+            raise UsageError(f"{path} exists already")
         self._open()
 
     def write(self, line: Line) -> None:
@@ -141,12 +141,12 @@ class Recording:
 
 
 def read(path: Path) -> Iterator[Line]:
-    """Every line of a recording, through all its files; a torn tail of one ends that one, and is logged.
+    """Every line of a recording, from all its files; a truncated file is read up to there, and logged.
 
-    Raises UsageError where there is no such file, MalformedFrame for a line that is none.
+    Raises UsageError if there is no such file, MalformedFrame for a malformed line.
     """
     if not path.exists():
-        raise UsageError(f"{path} is not there")
+        raise UsageError(f"{path} does not exist")
     for number in count():
         part = _named(path, number)
         if not part.exists():
@@ -155,7 +155,7 @@ def read(path: Path) -> Iterator[Line]:
             try:
                 yield _DECODER.decode(line)
             except msgspec.MsgspecError as error:
-                raise MalformedFrame(f"{part}: line {place} is none of a recording: {error}") from error
+                raise MalformedFrame(f"{part}: line {place} is not a line of a recording: {error}") from error
 
 
 def _named(path: Path, number: int) -> Path:
@@ -168,7 +168,7 @@ def _lines(part: Path) -> Iterator[bytes]:
         *whole, rest = (rest + text).split(b"\n")
         yield from whole
     if rest:
-        log.warning("%s: its last line is torn, and left out", part)
+        log.warning("%s: its last line is truncated, and skipped", part)
 
 
 def _inflated(part: Path) -> Iterator[bytes]:
@@ -178,7 +178,7 @@ def _inflated(part: Path) -> Iterator[bytes]:
             try:
                 yield gzip.decompress(chunk)
             except zlib.error as error:
-                log.warning("%s: broken, and left out from there on: %s", part, error)
+                log.warning("%s: broken, and skipped from there on: %s", part, error)
                 return
     if not gzip.eof:
         log.warning("%s: it was not closed; what was not yet written is missing", part)

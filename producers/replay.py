@@ -1,8 +1,8 @@
-"""Runs a recording through again, as fast as is wanted: the same records, in the same order, at the same places.
+"""Replays a recording at any speed: the same records, in the same order, at the same offsets.
 
-After every ``MARK`` of its time Kafka is waited for, and a mark says how far each partition reaches: whoever steps
-through the log in the order of its time then knows that nothing earlier is still coming. Killed and started again it
-goes on where it was cut off.
+After every ``MARK`` of recorded time it waits for Kafka and publishes a mark with the end of each partition: a consumer
+that reads the log in order of time then knows that nothing earlier will follow. After a kill it resumes where it
+stopped.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ TICK: Microseconds = INTERVAL // 4
 log = logging.getLogger(__name__)
 
 STEPPED = (INSTRUMENTS, QUOTES, TRADES, BOOKS)
-"""The topics that marks are about: what prices and signals are made from."""
+"""The topics of the marks: what prices and signals are computed from."""
 
 
 class Player:
-    """Gives each line of a recording to its exchange's normaliser, and lets time pass between them."""
+    """Passes each line of a recording to its exchange's normaliser, and the time between them."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -63,7 +63,7 @@ class Player:
             normaliser.passed(now)
 
     def _list(self, line: RestAnswer) -> None:
-        """The instruments of an exchange, once every list of them is there."""
+        """Take the instruments of an exchange, once every list of them was read."""
         lists = self._lists[line.exchange]
         lists.append(line.answer)
         if len(lists) == line.of:
@@ -71,16 +71,16 @@ class Player:
                 self._of[line.exchange] = Normaliser(exchange(line.exchange), self._sink, _recorded)
             try:
                 self._of[line.exchange].instruments(self._lists.pop(line.exchange), line.time)
-            except NeuroFluxError as error:  # as it was when it was recorded: the list before it holds
-                log.warning("%s: a list of instruments that can't be read: %s", line.exchange, error)
+            except NeuroFluxError as error:  # as when it was recorded: the list before it stays
+                log.warning("%s: a list of instruments can't be read: %s", line.exchange, error)
 
 
 def _recorded(_: SnapshotNeeded | PageNeeded) -> None:
-    """Its answer is in the recording."""
+    """Nothing to fetch: the answer is in the recording."""
 
 
 class PlaybackClock:
-    """Holds a recording's time back to so many times the clock's; 0 holds nothing back."""
+    """Limits recorded time to ``speed`` times the clock's; 0 sets no limit."""
 
     def __init__(self, speed: float) -> None:
         self._speed = speed
@@ -96,7 +96,7 @@ class PlaybackClock:
 
 
 async def play(lines: Iterable[Line], sink: Resumed, publisher: Publisher, clock: PlaybackClock) -> None:
-    """Publish what the lines give, and a mark after each ``MARK`` of their time and at the end."""
+    """Publish the records of the lines, and a mark after each ``MARK`` of their time and at the end."""
     player, tick = Player(sink), 0
     for line in lines:
         tick = tick or line.time // TICK * TICK
@@ -120,7 +120,7 @@ async def _mark(sink: Resumed, publisher: Publisher, *, last: bool) -> None:
 
 
 async def main(settings: Settings) -> None:
-    """Play NEUROFLUX_RECORDING at NEUROFLUX_REPLAY_SPEED; then stay, so that nobody takes the end for a death."""
+    """Play NEUROFLUX_RECORDING at NEUROFLUX_REPLAY_SPEED; then keep running, since an exit would count as a failure."""
     if settings.recording is None:
         raise UsageError("NEUROFLUX_RECORDING: the file to read is needed")
     async with Publisher(settings, await load_codec(settings), client_id="replay") as publisher:

@@ -1,4 +1,4 @@
-"""What the stages try again until it succeeds: requests, and an exchange's list of instruments.
+"""Retries until success: of requests, and of reading an exchange's list of instruments.
 
 One exchange that is down must not delay the others, so each is followed in a task of its own.
 """
@@ -18,7 +18,7 @@ from neuroflux.http.client import Client
 from neuroflux.runtime.readiness import ready
 
 PAGES: Final = 100
-"""At most so many pages of one list are read."""
+"""The most pages of one list that are read."""
 LIST_RETRY_SECONDS: Final = 10.0
 READY_SECONDS: Final = 10.0
 
@@ -48,14 +48,14 @@ class ListReader(Generic[Listed]):
         self._client, self._parse, self._report = client, parse, report
 
     async def first(self) -> Listed:
-        """Read it until that succeeds: nothing can be followed before."""
+        """Read the list until that succeeds: nothing can be followed before."""
         while True:
             if (listed := await self.read()) is not None:
                 return listed
             await asyncio.sleep(LIST_RETRY_SECONDS)
 
     async def read(self) -> Listed | None:
-        """Read it once; None, with a report, for a list that cannot be parsed."""
+        """Read the list once; None, with a report, for one that cannot be parsed."""
         requests = self._client.exchange.instruments_requests()
         try:
             return self._parse([await ask_until_answered(self._client, request) for request in requests])

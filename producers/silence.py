@@ -1,16 +1,16 @@
-"""How long a socket may bring nothing before it counts as mute: by the gaps that its own data has shown."""
+"""How long a socket may receive no data before it counts as stalled: by the past gaps in its own data."""
 
 from __future__ import annotations
 
 WINDOW = 60.0
-"""Seconds that are looked back on at least, and twice as much at most."""
+"""Seconds over which gaps are observed: at least this many, at most twice as many."""
 FACTOR = 5.0
-"""Times the longest gap: markets become quiet in steps, a feed that hangs does not."""
+"""Times the longest gap: markets become quiet gradually, a feed that hangs does not."""
 LEAST = 5.0
 
 
 class Silence:
-    """Times are monotonic seconds. Until it knows a ``WINDOW``, or where a socket brings only what happens (not
+    """Times are monotonic seconds. Before the first ``WINDOW``, or if a socket receives only occasional events (not
     ``is_steady``), ``most`` seconds are allowed.
     """
 
@@ -20,7 +20,7 @@ class Silence:
         self._longest = self._before = 0.0
 
     def opened(self, now: float) -> None:
-        """A connection begins; the time without one is no gap."""
+        """A connection was opened; the time without one is no gap."""
         self._last = now
         self._turned = self._turned or now
 
@@ -31,11 +31,11 @@ class Silence:
             self._longest = gap
 
     def silent(self, now: float) -> float:
-        """Seconds since something came."""
+        """Seconds since the last data."""
         return now - self._last
 
     def allowed(self, now: float) -> float:
-        """Seconds that it may be silent. To be asked more often than once in a ``WINDOW``."""
+        """Seconds that it may be silent. To be called more often than once in a ``WINDOW``."""
         if now - self._turned >= WINDOW:
             self._before, self._longest, self._turned = self._longest, 0.0, now
         if not self._is_steady or not self._before:

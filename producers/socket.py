@@ -1,4 +1,4 @@
-"""One socket of an exchange, kept open: reconnects with back-off and jitter, and is watched by the data it brings."""
+"""One socket of an exchange, kept open: reconnects with back-off and jitter, and is watched by the data it receives."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from neuroflux.runtime.clock import wall
 from producers.silence import LEAST, Silence
 
 SHORT_LIVED_SECONDS = 5.0
-"""A connection that ends sooner counts as one that failed: the next waits longer."""
+"""A connection that ends sooner counts as failed: the next one waits longer."""
 MAX_WAIT_SECONDS = 30.0
 MAX_FRAME = 64 << 20
 RESUBSCRIBE_SECONDS = 15.0
@@ -31,7 +31,7 @@ Work = Coroutine[Any, Any, None]
 
 
 class Listener(Protocol):
-    """Who is told what happens on one socket."""
+    """Receives the frames and statuses of one socket."""
 
     async def opened(self) -> None: ...
 
@@ -40,14 +40,14 @@ class Listener(Protocol):
     def status(self, kind: StatusKind, value: float, detail: str) -> None: ...
 
     async def drained(self) -> None:
-        """Returns when what came can go on: back-pressure."""
+        """Returns when there is room for more: back-pressure."""
         ...
 
 
 class Socket:
-    """Reads one subscription until cancelled; ``tried`` is set when it was opened, or could not be, for once.
+    """Reads one subscription until cancelled; ``tried`` is set after the first attempt to connect.
 
-    A socket that was mute counts as connected again when it brings data, not when it is opened.
+    A socket that stalled counts as connected again when it receives data, not when it is opened.
     """
 
     def __init__(self, address: str, subscription: Subscription, listener: Listener) -> None:
@@ -61,12 +61,12 @@ class Socket:
         self.tried = asyncio.Event()
 
     def reopen(self, why: str) -> None:
-        """Leave the connection that there is, for a new one at once: it is about to be cut, or brings too little."""
+        """Replace the connection by a new one at once: it is about to be closed, or a stream of it is silent."""
         self._why = why
         self._reopening.set()
 
     def resubscribe(self, symbol: str, why: str) -> None:
-        """Subscribe again to the book of a symbol: on this connection where that is possible, else on a new one."""
+        """Subscribe again to the book of a symbol: on this connection if possible, else on a new one."""
         if symbol not in self._subscription.resubscribes:
             self.reopen(why)
         elif symbol not in self._queued:
@@ -81,7 +81,7 @@ class Socket:
             await until_one_lasts(self._connection)
 
     async def _connection(self) -> bool:
-        """One connection, from its opening to its loss: whether it was one to speak of."""
+        """One connection, from its opening to its loss; returns whether it lasted."""
         started, reason = time.monotonic(), ""
         try:
             connection = await self._open()
@@ -99,7 +99,7 @@ class Socket:
         return time.monotonic() - started >= SHORT_LIVED_SECONDS
 
     async def _open(self) -> ClientConnection:
-        """picows 2.3 leaves a connection open whose opening is cancelled: so it opens in peace, and is closed then."""
+        """picows 2.3 leaks a connection whose opening is cancelled: so it is shielded, and closed afterwards."""
         opening = asyncio.create_task(self._connect())
         try:
             return await asyncio.shield(opening)
@@ -122,16 +122,16 @@ class Socket:
                 close_timeout=1,
                 ping_interval=20,
                 ping_timeout=20,
-                proxy=None,  # REST goes through none either
+                proxy=None,  # REST uses none either
                 use_aiofastnet=False,  # no faster here, and the loop's own TLS is Python's ssl
             )
-        except AssertionError:  # so picows 2.3 has it where the other side closes before it has answered
+        except AssertionError:  # picows 2.3 raises it if the server closes before it has answered
             raise ConnectionError("closed during the handshake") from None
 
     async def _read(self, connection: ClientConnection) -> None:
-        """Until it is lost or to be left, or somebody fails who works on it: raises why."""
+        """Until it is lost or to be reopened, or one of its tasks fails: raises why."""
         self._reopening.clear()
-        self._resubscribing, self._queued = asyncio.Queue(), set()  # a new connection brings every snapshot
+        self._resubscribing, self._queued = asyncio.Queue(), set()  # a new connection receives every snapshot
         for frame in self._subscription.frames:
             await connection.send(frame, text=True)
         self._silence.opened(time.monotonic())
@@ -150,7 +150,7 @@ class Socket:
             task.result()
 
     def _work(self, connection: ClientConnection) -> list[Work]:
-        """The listener's first, so that its failure is not told as the connection's."""
+        """The listener's first, so that its failure is not reported as the connection's."""
         work = [self._listener.opened(), self._watch(connection), self._pump(connection), self._until_reopened()]
         if self._subscription.heartbeat_seconds:
             work.append(self._beat(connection))
@@ -181,9 +181,9 @@ class Socket:
         self._listener.status(StatusKind.CONNECTED, 0.0, "")
 
     async def _watch(self, connection: ClientConnection) -> None:
-        """Data, not pings: a socket that answers pings and brings nothing is as good as closed.
+        """Close a connection without data, even if it answers pings.
 
-        One that is not read, because what it brought can't go on, is not mute.
+        A socket that is not read, because there is no room for its data, is not stalled.
         """
         while True:
             left = self._left(time.monotonic())

@@ -1,4 +1,4 @@
-"""What a stage publishes of an exchange's REST: its latency, and how far its clock is from ours."""
+"""Publishes the latency of an exchange's REST API, and the difference between its clock and ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EVERY_SECONDS = 5.0
 
 
 class VitalSigns:
-    """Publishes as the client does, on its channel."""
+    """Publishes on the client's channel."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -184,7 +184,7 @@ def test_a_wallet_that_changed_without_the_stream_is_a_difference() -> None:
     account.read(balance("1049", profit="50"), at=NOW + 60 * SECOND)
     (status,) = account.statuses
     assert (status.kind, status.value) == (StatusKind.DIFFERENCE, -1.0)
-    assert status.detail == "USDT: the stream said 1000, the exchange says 999"
+    assert status.detail == "USDT: the stream reported 1000, the exchange 999"
 
 
 def test_a_difference_seen_while_the_figure_was_moving_is_told_when_it_is_still_there() -> None:

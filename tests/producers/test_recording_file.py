@@ -94,8 +94,8 @@ def test_a_broken_middle_ends_its_file_and_is_told(tmp_path: Path, caplog: pytes
 @pytest.mark.parametrize(
     ("prepare", "act", "named"),
     [
-        (lambda path: path.write_bytes(b""), Recording, "is there already"),
-        (lambda path: None, lambda path: list(read(path)), "is not there"),
+        (lambda path: path.write_bytes(b""), Recording, "exists already"),
+        (lambda path: None, lambda path: list(read(path)), "does not exist"),
     ],
 )
 def test_wrong_use_is_an_error(
