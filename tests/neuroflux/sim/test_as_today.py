@@ -12,7 +12,7 @@ import pytest
 
 from neuroflux.sim.binance.routes import is_served
 from neuroflux.sim.server import Served
-from tests.neuroflux.sim.speaking import SPOT, USDM, following, info, signed
+from tests.neuroflux.sim.client import SPOT, USDM, following, info, signed
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from neuroflux.sim.catalogue import VENUES
 from neuroflux.sim.core.orders import Ask, Reason, Rejected
 from neuroflux.sim.core.world import World
 from neuroflux.sim.server import Served
+from tests.neuroflux.sim.client import SPOT, USDM, fault, following, info, listen_key, refusal, signed
 from tests.neuroflux.sim.core.test_exchange import NOW, Script
-from tests.neuroflux.sim.speaking import SPOT, USDM, fault, following, info, listen_key, refusal, signed
 
 D = Decimal
 INFO = {"binance": SPOT + "v3/exchangeInfo", "binanceusdm": USDM + "v1/exchangeInfo"}

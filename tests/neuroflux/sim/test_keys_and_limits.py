@@ -21,8 +21,8 @@ from neuroflux.sim.core.faults import Faults
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.hyperliquid.limits import BUFFER, AddressLimit
 from neuroflux.sim.server import Served
+from tests.neuroflux.sim.client import SPOT, USDM, fault, following, info, listen_key, refusal, signed
 from tests.neuroflux.sim.core.test_exchange import NOW
-from tests.neuroflux.sim.speaking import SPOT, USDM, fault, following, info, listen_key, refusal, signed
 
 BUY = "symbol=SOLUSDT&side=BUY&type=MARKET&quantity=1"
 

@@ -15,7 +15,7 @@ from neuroflux.sim.core.fees import Fees
 from neuroflux.sim.core.malformed_rows import spoiled
 from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.server import Served
-from tests.neuroflux.sim.speaking import SPOT, USDM, fault, following, info, listen_key, refusal, signed
+from tests.neuroflux.sim.client import SPOT, USDM, fault, following, info, listen_key, refusal, signed
 
 D = Decimal
 BUY = "symbol=SOLUSDT&side=BUY&type=MARKET&quantity=1&newOrderRespType=RESULT"

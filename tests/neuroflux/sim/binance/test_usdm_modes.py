@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from neuroflux.sim.server import Served
-from tests.neuroflux.sim.speaking import USDM, fault, following, listen_key, signed
+from tests.neuroflux.sim.client import USDM, fault, following, listen_key, signed
 
 DUAL, MULTI = USDM + "v1/positionSide/dual", USDM + "v1/multiAssetsMargin"
 

@@ -8,7 +8,7 @@ import aiohttp
 
 from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.server import Served
-from tests.neuroflux.sim.speaking import USDM, fault, info, signed
+from tests.neuroflux.sim.client import USDM, fault, info, signed
 
 D = Decimal
 INCOME = USDM + "v1/income"

@@ -13,8 +13,8 @@ from neuroflux.sim.core.accounts import ZERO
 from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.core.world import World
 from neuroflux.sim.server import Served
+from tests.neuroflux.sim.client import SPOT, USDM, fault, refusal, signed
 from tests.neuroflux.sim.core.test_exchange import NOW, Script
-from tests.neuroflux.sim.speaking import SPOT, USDM, fault, refusal, signed
 
 ORDER = USDM + "v1/order"
 

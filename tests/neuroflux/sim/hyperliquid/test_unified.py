@@ -9,7 +9,7 @@ import pytest
 
 from neuroflux.sim.core.orders import Ask, Rejected
 from neuroflux.sim.server import Served
-from tests.neuroflux.sim.speaking import fault, info
+from tests.neuroflux.sim.client import fault, info
 
 D = Decimal
 
