@@ -30,7 +30,7 @@ class Balance(Struct):
 
 
 class SpotLedger:
-    """Assets of one spot account. Whoever settles a trade takes from the lock what was locked for it."""
+    """Assets of one spot account. Settling a trade also releases what was locked for it."""
 
     def __init__(self, start: Mapping[str, Decimal]) -> None:
         self.balances = {asset: Balance(amount) for asset, amount in start.items()}
@@ -156,7 +156,7 @@ class PerpetualLedger:
         return self.in_orders.get(asset, ZERO)
 
     def left(self, asset: str) -> Decimal:
-        """Wallet and unrealised profit, less the margin of positions and orders; below zero where they lack it."""
+        """Wallet and unrealised profit, less the margin of positions and orders; below zero where these are larger."""
         held = self.used(asset) + self.margin_of_orders(asset)
         return self.wallet.get(asset, ZERO) + self.profit(asset) - held
 
@@ -177,7 +177,7 @@ class PerpetualLedger:
         self.in_orders[asset] = self.in_orders.get(asset, ZERO) + amount
 
     def trade(self, listing: Listing, side: Side, quantity: Decimal, price: Decimal, leg: Leg = "") -> Decimal:
-        """Settle one fill; returns the profit it realised. Whoever settles it charges the fee."""
+        """Settle one fill; returns the profit it realised. The caller charges the fee."""
         profit = self.position(listing, leg).trade(quantity if side == "buy" else -quantity, price)
         self.wallet[listing.quote] = self.wallet.get(listing.quote, ZERO) + profit
         return profit

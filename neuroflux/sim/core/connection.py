@@ -24,8 +24,8 @@ MAX_WAITING = 20_000
 class Connection:
     """A socket of one exchange. ``streams`` are its subscriptions, kept by the dialect.
 
-    ``is_served`` tells whether this socket ever sends frames of a stream; ``wrap`` builds a frame from a stream's name
-    and a payload.
+    ``is_served`` returns whether this socket ever sends frames of a stream; ``wrap`` builds a frame from a stream's
+    name and a payload.
     """
 
     def __init__(self, exchange_id: str, faults: Faults, random: Random) -> None:

@@ -261,7 +261,7 @@ class SimExchange:
         return any(order.is_open for order in self._by_client.get(client_order_id, ()))
 
     def cancel(self, order: Order, now: int, cancel_id: str = "") -> None:
-        """Take an open order out of the book; raises Rejected(UNKNOWN_ORDER) when it is no longer open."""
+        """Remove an open order from the book; raises Rejected(UNKNOWN_ORDER) when it is no longer open."""
         if not order.is_open or order.ask.price is None:
             raise Rejected(Reason.UNKNOWN_ORDER)
         self._leave_book(order)
@@ -293,7 +293,7 @@ class SimExchange:
                 self._move(FundingEvent(listing, rate, position.quantity, amount, now))
 
     def transfer(self, asset: str, amount: Decimal, now: int, *, is_spot: bool) -> None:
-        """Receive (negative: send away) an amount of an asset."""
+        """Receive (negative: send) an amount of an asset."""
         if is_spot:
             self.spot.of(asset).free += amount
         else:

@@ -23,7 +23,7 @@ SETTINGS = (
     "empty_side",
     "withdrawals",
 )
-"""Faults that last until they are cleared or set anew: states of the account or its answers, not single failures."""
+"""Faults that last until they are cleared or replaced: states of the account or its answers, not single failures."""
 
 AT_ONCE = (
     "hedge_mode",

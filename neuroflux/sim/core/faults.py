@@ -67,8 +67,8 @@ class Fault(Struct, omit_defaults=True, forbid_unknown_fields=True):
     """A fault as it was requested; fault_rules.py defines which of the fields a fault takes, and which it needs.
 
     Without ``seconds`` and ``count`` it strikes once, or lasts until it is cleared where "once" means nothing (mute,
-    latency, skew, the settings of an account), or is done at once (the faults of changes.py). ``retry_after`` is how
-    many seconds a 429 or 418 tells clients to wait, by default the exchange's own. ``symbol`` is the exchange's name;
+    latency, skew, the settings of an account), or is done at once (the faults of changes.py). ``retry_after`` is the
+    wait in seconds that a 429 or 418 names, by default the exchange's own. ``symbol`` is the exchange's name;
     ``amount`` in units of the asset; ``maker`` and ``taker`` are shares of the notional, negative for a rebate.
     """
 

@@ -1,4 +1,4 @@
-"""The market maker of one book and those who pass by: keep a ladder around a price, refill it, and trade a little."""
+"""The market maker and the random takers of one book: keep a ladder around a price, refill it, and trade a little."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Book, Side
 
 RUNGS = 64
-"""Levels a side that are kept; up to half as many more may be left standing."""
+"""Levels a side that are kept; up to half as many more may stay."""
 
 _GAP = 0.45e-4
 """Between two rungs, as a share of the price."""
@@ -20,7 +20,7 @@ _RIPPLES = 2
 
 
 class Maker:
-    """Works one book. Touches only the rungs that the price uncovered, and a few more at each step."""
+    """Maintains one book. Changes only the rungs that the price uncovered, and a few more at each step."""
 
     def __init__(self, listing: Listing, book: Book, seed: int) -> None:
         self.listing = listing
@@ -46,7 +46,7 @@ class Maker:
         return max(1, round(size))
 
     def open(self, price: float) -> None:
-        """Put the whole ladder up, at the start."""
+        """Place the whole ladder, at the start."""
         touch = self._last_touch = self._touch(price)
         for side in _SIDES:
             for depth in range(RUNGS):
@@ -61,7 +61,7 @@ class Maker:
         return touch - depth if side == "buy" else touch + 1 + depth
 
     def step(self, price: float) -> None:
-        """Follow the price (in quote units), refill, and let someone trade at times."""
+        """Follow the price (in quote units), refill, and sometimes make a random trade."""
         touch = self._touch(price)
         for side in _SIDES:
             self._retreat(side, self._price(self._rung(side, touch, 0)))
@@ -74,7 +74,7 @@ class Maker:
             self._pass_by()
 
     def _retreat(self, side: Side, best: int) -> None:
-        """Take away what is better than the new best, from the best on."""
+        """Remove what is better than the new best, from the best on."""
         half = self.book.half(side)
         for price in half.prices(len(half)):
             if price == best or half.reaches(best, price):
@@ -82,7 +82,7 @@ class Maker:
             self.book.set_liquidity(side, price, 0)
 
     def _advance(self, side: Side, touch: int) -> None:
-        """Stand on the rungs that the price uncovered, and at the far end, at once; where it meets users' orders, trade
+        """Quote at once on the rungs that the price uncovered, and at the far end; where they meet users' orders, trade
         with them first. Rungs that others took are refilled one a step, the deepest first."""
         half = self.book.half(side)
         uncovered = (touch - self._last_touch) * (1 if side == "buy" else -1)
@@ -107,7 +107,7 @@ class Maker:
             self.book.set_liquidity(side, price, quantity)
 
     def _ripple(self, side: Side, touch: int) -> None:
-        """Change a few quantities near the touch, towards what they should be: also how a bitten rung heals."""
+        """Change a few quantities near the touch, towards what they should be: also how a taken rung is refilled."""
         half = self.book.half(side)
         for _ in range(_RIPPLES):
             depth = min(int(self._random.expovariate(0.25)), RUNGS - 1)
@@ -129,7 +129,7 @@ class Maker:
         self.book.take(side, quantity, None, 0)
 
     def withdraw(self, side: Side, limit: int) -> None:
-        """Take away every rung that an order of this side and limit would meet."""
+        """Remove every rung that an order of this side and limit would meet."""
         other = self.book.other(side)
         for price in other.prices(len(other)):
             if not other.reaches(price, limit):

@@ -96,7 +96,7 @@ class Half:
         self.totals[price] += resting.left
 
     def take(self, price: int, quantity: int) -> None:
-        """Lower the level's total; forget the level when nothing is left."""
+        """Lower the level's total; remove the level when nothing is left."""
         self.totals[price] -= quantity
         if not self.totals[price]:
             del self.totals[price]
@@ -179,7 +179,7 @@ class Book:
             yield Match(self.last_trade, side, price, traded, resting.owner, taker)
 
     def rest(self, side: Side, price: int, quantity: int, owner: int) -> None:
-        """Put a quantity behind what already waits at this price."""
+        """Add a quantity behind what already waits at this price."""
         self.half(side).add(price, Resting(owner, quantity))
         self._touch(side, price)
 
@@ -197,7 +197,7 @@ class Book:
     def set_liquidity(self, side: Side, price: int, quantity: int) -> None:
         """Make the market maker's quantity at this price ``quantity``.
 
-        What it adds waits behind the users' orders; what it takes away is its newest.
+        What it adds waits behind the users' orders; what it removes is its newest.
         """
         half = self.half(side)
         waiting = half.queue(price) if price in half.totals else ()

@@ -128,7 +128,7 @@ class OrderEvent(Struct, frozen=True):
 
 
 class TransferEvent(Struct, frozen=True):
-    """The account received (negative: sent) ``amount`` of an asset; ``is_spot`` tells its wallets apart."""
+    """The account received (negative: sent) ``amount`` of an asset; ``is_spot`` distinguishes its wallets."""
 
     asset: str
     amount: Decimal

@@ -14,8 +14,8 @@ class Venue(Struct, frozen=True, kw_only=True):
     """One simulated exchange, without its dialect. Where a field is left out, the exchange has no such thing.
 
     ``id`` is ccxt's; ``path`` is where the exchange is served, below the simulator's address. ``price_lag``: seconds
-    within which its prices go two thirds of the way to the latent price. ``spot_balances`` and ``collateral`` are what
-    the demo account has at the start, by asset. ``funding_hours`` is the usual interval, ``changed_funding_hours`` that
+    within which its prices move two thirds of the way to the latent price. ``spot_balances`` and ``collateral`` are
+    what the demo account has at the start, by asset. ``funding_hours`` is the usual interval, ``changed_funding_hours`` that
     of the symbols whose interval was changed before the simulation began. ``quote`` is the quote of new instruments
     whose symbols do not end with it. Fees may be paid in ``fee_asset``, for ``fee_discount`` less. ``faults`` are those
     that not every exchange has, with the values that each takes (any where none is listed).
@@ -42,6 +42,6 @@ class Venue(Struct, frozen=True, kw_only=True):
         return "perpetual" if self.funding_hours else "spot"
 
     def credits_spot(self, asset: str) -> bool:
-        """Whether a deposit of this asset goes to the spot wallet, and not to the collateral of perpetuals."""
+        """Whether a deposit of this asset is added to the spot wallet, and not to the collateral of perpetuals."""
         has_spot = any(listing.kind == "spot" for listing in self.listings)
         return has_spot and asset not in self.collateral
