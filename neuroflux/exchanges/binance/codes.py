@@ -1,4 +1,4 @@
-"""What Binance's error codes say of an order: it was not placed, it may be sent again, or its state is unknown.
+"""What Binance's error codes mean for an order: it was not placed, it may be sent again, or its state is unknown.
 
 Sources: https://developers.binance.com/docs/binance-spot-api-docs/errors and
 https://developers.binance.com/docs/derivatives/usds-margined-futures/error-code. Of the codes that are in neither list
@@ -83,7 +83,7 @@ EXPIRY: Final = {
     "10": "fill-or-kill, not filled completely",
     "11": "post-only would have taken",
 }
-"""``er`` of USDⓈ-M's reports; 0 is none. Spot says ``eR`` in words."""
+"""``er`` of USDⓈ-M's reports; 0 is none. Spot's ``eR`` is a text."""
 
 
 def expiry(number: str | int) -> str:

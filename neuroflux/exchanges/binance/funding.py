@@ -2,7 +2,7 @@
 
 ``fundingInfo`` names the symbols whose interval was adjusted; once it was answered, all others pay every 8 hours. A
 change of it applies from a funding time on, so it is requested again when a symbol's own time has passed or changed.
-From one funding time to the next is an interval in any case, whatever the list says meanwhile.
+From one funding time to the next is an interval in any case, whatever the list contains meanwhile.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Intervals:
         self._asked: Microseconds = -1
 
     def hours(self, name: str) -> int | None:
-        """None while nothing says it."""
+        """None while it is unknown."""
         is_standard = self._is_listed and name not in self._unread
         return self._proved.get(name) or self._listed.get(name) or (STANDARD_HOURS if is_standard else None)
 
@@ -53,7 +53,7 @@ class Intervals:
         return is_due
 
     def _moved(self, name: str, now: Microseconds, before: Microseconds, following: Microseconds) -> None:
-        """Proof only while no funding time can lie between, as after an absence: none is closer than an hour."""
+        """Proof only while no funding time can be in between, as after an outage: none is closer than an hour."""
         hours, rest = divmod(following - before, HOUR)
         if before <= now < before + HOUR and hours > 0 and rest == 0:
             self._proved[name] = hours

@@ -18,7 +18,7 @@ from neuroflux.exchanges.kit.numerals import Long
 Time = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 _FIRST_MICROSECOND: Final = 100_000_000_000_000
-"""A time at or above this is in µs: as ms it would lie in the year 5138."""
+"""A time at or above this is in µs: as ms it would be in the year 5138."""
 
 
 def microseconds(time: int) -> Microseconds:

@@ -22,7 +22,7 @@ from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 PLACE, CANCEL, QUERY = "place", "cancel", "query"
 
 OVERLOADED_SECONDS: Final = 10.0
-"""How long new risk is held after an overload, whose answer names no time: it passes within seconds or minutes."""
+"""How long new risk is paused after an overload, whose answer names no time: it passes within seconds or minutes."""
 _DUPLICATE: Final = "duplicate"
 """-1010 and -2010 with this word: an order of this client id is open; it may be ours."""
 _NOT_FOUND: Final = "unknown order"
@@ -34,7 +34,7 @@ _FIREWALL: Final = 403
 
 
 class OrderPaths(Struct, frozen=True):
-    """Where an exchange takes orders; ``post_only`` is how it says so: a type of spot, a time in force of USDⓈ-M.
+    """Where an exchange takes orders; ``post_only`` is how that is sent: a type of spot, a time in force of USDⓈ-M.
 
     Fills are requested ``fills_window`` ms at once, and are kept for ``fills_kept`` ms; 0 where neither is bounded.
     """
@@ -53,7 +53,7 @@ class OrderPaths(Struct, frozen=True):
     fills_window: int = 0
     fills_kept: int = 0
     not_executed: frozenset[str] = frozenset({UNAVAILABLE})
-    """Texts of HTTP 503, in small letters without the full stop, that say that the request failed."""
+    """Texts of HTTP 503, in small letters without the full stop, that mean that the request failed."""
 
 
 class BinanceOrderClient(TableOrderClient):
@@ -68,7 +68,7 @@ class BinanceOrderClient(TableOrderClient):
         self._symbols = {one.name: one.symbol for one in instruments}
 
     def place(self, placement: Placement, now: Microseconds) -> Request:
-        """A market order with a price goes out as immediate-or-cancel at that bound."""
+        """A market order with a price is sent as immediate-or-cancel at that bound."""
         return self._signed(
             "POST",
             self._paths.order,
@@ -185,7 +185,7 @@ class BinanceOrderClient(TableOrderClient):
 
 
 def _named(instrument: Instrument, client_order_id: str, exchange_order_id: str) -> dict[str, str]:
-    """By the exchange's id once it is known: an amendment by somebody else gives a spot order another client id.
+    """By the exchange's id once it is known: an amendment by another client gives a spot order another client id.
 
     Source: https://developers.binance.com/docs/binance-spot-api-docs/faqs/order_amend_keep_priority
     """

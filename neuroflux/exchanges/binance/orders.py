@@ -45,7 +45,7 @@ class PartFill(Struct, frozen=True):
 class RestOrder(Struct, frozen=True):
     """``clientOrderId`` of a cancel's answer is the cancel's; the order's own is ``origClientOrderId``.
 
-    Of the turnover spot says ``cummulativeQuoteQty``, below 0 where it is not known; USDⓈ-M ``cumQuote`` and
+    The turnover is ``cummulativeQuoteQty`` on spot, below 0 where it is not known; on USDⓈ-M ``cumQuote`` and
     ``avgPrice``, which the answers to placing and cancelling leave out. ``expiryReason`` is spot's, of an order that
     expired, or NONE. ``peggedPrice`` is the price of a pegged order of spot, whose ``price`` is 0. Source:
     https://developers.binance.com/docs/binance-spot-api-docs/enums ("Expiry Reasons").
@@ -140,7 +140,7 @@ def trade_id(trade: int, allocation: int | None) -> str:
 
 
 def prevented(wire: str) -> str:
-    """The reason where a status says that an order would have traded with one of the same account."""
+    """The reason where a status means that an order would have traded with one of the same account."""
     return "self-trade prevention" if wire == "EXPIRED_IN_MATCH" else ""
 
 
@@ -149,7 +149,7 @@ def unless_none(reason: str) -> str:
 
 
 def average_price(filled: Decimal, said: Decimal | None, turnover: Decimal | None) -> Decimal | None:
-    """0 before the first fill; then what the exchange said, or the turnover by quantity, or None: not known."""
+    """0 before the first fill; then what the exchange reported, or the turnover by quantity, or None: not known."""
     if not filled:
         return ZERO
     if said is not None and said > 0:

@@ -1,4 +1,4 @@
-"""Binance's pushes about orders, spot and USDⓈ-M, to ours: reports, fills, and statuses for unknown words."""
+"""Binance's pushes about orders, spot and USDⓈ-M, to ours: reports, fills, and statuses for unknown values."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def spot_events(exchange: str, wire: ExecutionReport, symbols: Symbols, client_o
 
 
 def futures_events(exchange: str, wire: FuturesOrder, symbols: Symbols) -> Sequence[Event]:
-    """Also of what the exchange closed for the account, whose client id says why.
+    """Also of what the exchange closed for the account, whose client id names the reason.
 
     A fill without a trade id is left out: it could not be recognised in a list of fills.
     """
@@ -116,7 +116,7 @@ def _fill(
 
 
 def _unknowns(exchange: str, name: str, execution: str, status: str, time: Microseconds) -> Sequence[ExchangeStatus]:
-    """The words of a report that are in no list."""
+    """The values of a report that are in no list."""
     odd = [("status", status)] if unknown_status(status) else []
     odd += [("execution type", execution)] if execution not in FILLING | _OTHERS else []
     return [unknown(exchange, f"order of {name}: {what} {word[:80]!r} is not known", time) for what, word in odd]

@@ -159,7 +159,7 @@ def _is_count(text: str) -> bool:
 
 
 def is_one_too_many(failed: Failure | None) -> bool:
-    """Whether a limit of new orders was passed, while anything else may be asked and cancelled."""
+    """Whether a limit of new orders was passed, while anything else may be queried and cancelled."""
     return failed is not None and failed.code == TOO_MANY_ORDERS
 
 

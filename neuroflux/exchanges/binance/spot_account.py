@@ -100,7 +100,7 @@ class BinanceAccountFeed(PrivateFeed):
         super().__init__(EXCHANGE, keys, instruments)
         self._active: set[str] = set()
         self._amended: dict[tuple[str, int], str] = {}
-        """By symbol and exchange's id, the client ids that orders had before somebody amended them."""
+        """By symbol and exchange's id, the client ids that orders had before an amendment."""
         self._held = Held()
         self._may_trade: bool | None = None
 
@@ -270,7 +270,7 @@ def _reply(head: Head, received: Microseconds) -> Sequence[FeedEvent]:
 
 
 def _wait(refused: _Refused, received: Microseconds) -> float:
-    """Seconds until the end that is named, from the exchange's time to the exchange's time where it says both."""
+    """Seconds until the end that is named, from the exchange's time to the exchange's time where it names both."""
     again = refused.data or _Again()
     until, now = again.retryAfter or ban_end(refused.msg.encode()), again.serverTime or received / 1e3
     return min((until - now) / 1e3, LONGEST_WAIT_SECONDS) if until > now else THROTTLED_SECONDS

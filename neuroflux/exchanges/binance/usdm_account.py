@@ -142,7 +142,7 @@ class BinanceUsdmAccountFeed(PrivateFeed):
                 return (self._no_key("the listen key expired: a new one is requested", received),)
             case "serverShutdown":
                 return (closing(EXCHANGE, "account", received),)
-        return (Ignored(head.e or "reply"),)  # TRADE_LITE among them: it says a fill a second time
+        return (Ignored(head.e or "reply"),)  # TRADE_LITE among them: it repeats a fill
 
     def _updated(self, wire: AccountUpdate) -> Sequence[FeedEvent]:
         """The figures; and after a transfer, the request for the history that names it."""

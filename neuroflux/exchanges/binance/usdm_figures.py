@@ -52,7 +52,7 @@ class Risk(Struct, frozen=True):
 
     @property
     def entry(self) -> Decimal | None:
-        """As it is said, or what value and profit make of it; None where neither is."""
+        """As reported, or what value and profit make of it; None where neither is."""
         if self.entryPrice is not None or not self.positionAmt:
             return self.entryPrice or ZERO
         return None if self.notional is None else to_scale((self.notional - self.profit) / self.positionAmt)
@@ -128,7 +128,7 @@ class Figures:
     def _by_side(self, rows: Iterable[tuple[str, str, Decimal]]) -> Collection[str]:
         """The names whose positions are by side, of rows of name, side and quantity.
 
-        A one-way account that was in hedge mode before has rows by side of nothing, beside the position that it has:
+        A one-way account that was in hedge mode before has empty rows by side, beside the position that it has:
         https://www.binance.com/en/support/faq/930bf9127f45403182c178e9a174e6fa
         """
         return {name for name, side, quantity in rows if side != _ONE_WAY and (quantity or self._modes.is_hedged)}
@@ -244,7 +244,7 @@ class Figures:
         return self._pushed.newer(one.symbol, one.positionAmt, microseconds(one.updateTime), asked)
 
     def _again(self, name: str, one: PushedPosition, received: Microseconds) -> Position:
-        """Said anew, since a position that an answer has must be among what is read of it."""
+        """Reported again, since a position that an answer has must be among what is read of it."""
         return self._position(name, one.quantity, one.entry, one.profit, received, one.changed)
 
     def leverages(self, body: bytes, received: Microseconds) -> Sequence[Event]:

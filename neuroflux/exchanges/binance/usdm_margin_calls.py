@@ -20,7 +20,7 @@ from neuroflux.exchanges.kit.rows import Rows
 
 
 class MarginCall(Struct, frozen=True):
-    """``cw`` is the cross wallet, said with cross positions alone; rows are ``_Called``."""
+    """``cw`` is the cross wallet, sent with cross positions alone; rows are ``_Called``."""
 
     E: Time
     p: list[Raw] = []

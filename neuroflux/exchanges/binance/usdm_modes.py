@@ -1,7 +1,7 @@
 """Whether a USDⓈ-M account is in a mode that can be traded in.
 
 In hedge mode a symbol has two positions, and every order names the one it means: refused, since a position here is a
-symbol's only one. Multi-assets mode is taken: orders are the same in it, and what is free of an asset is counted so
+symbol's only one. Multi-assets mode is accepted: orders are the same in it, and what is free of an asset is counted so
 that it is never too much (see ``usdm_wallets``).
 """
 
@@ -28,7 +28,7 @@ _FORBIDDEN: Final = "this account may not trade (canTrade is false): ask the exc
 
 
 class Flags(Struct, frozen=True):
-    """What an answer says of the mode: each alone, or all in ``accountConfig``."""
+    """What an answer reports of the mode: each alone, or all in ``accountConfig``."""
 
     dualSidePosition: bool | None = None
     multiAssetsMargin: bool | None = None
@@ -36,7 +36,7 @@ class Flags(Struct, frozen=True):
 
 
 class Modes:
-    """The modes of one account; None is what was not said."""
+    """The modes of one account; None is what was not reported."""
 
     def __init__(self, exchange: str) -> None:
         self._exchange = exchange
@@ -51,7 +51,7 @@ class Modes:
         )
 
     def take(self, flags: Flags, time: Microseconds) -> Sequence[ExchangeStatus]:
-        """Take in what was said; the mode as it is then, where the decisive part of it is known."""
+        """Take in what was reported; the mode as it is then, where the decisive part of it is known."""
         if flags.dualSidePosition is not None:
             self.is_hedged = flags.dualSidePosition
         if flags.multiAssetsMargin is not None:

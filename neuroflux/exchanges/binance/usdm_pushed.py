@@ -33,7 +33,7 @@ class PushedPositions:
         self._last: dict[str, PushedPosition] = {}
 
     def take(self, name: str, position: PushedPosition) -> None:
-        """``changed`` is 0 where the push does not say it."""
+        """``changed`` is 0 where the push does not contain it."""
         self._last[name] = position
 
     def newer(self, name: str, quantity: Decimal, updated: Microseconds, asked: Microseconds) -> PushedPosition | None:

@@ -1,6 +1,6 @@
 """Transfers to and from a USDⓈ-M wallet: the history of its income, without trading and funding.
 
-The stream says why a wallet changed (``m``), without the id that the history has, so the history is requested then. An
+The stream reports why a wallet changed (``m``), without the id of the history, so the history is requested then. An
 id is unique within its type, so that a repeated row is recognised. The history is read from a start time on, in pages,
 and is kept for three months. Sources, below
 https://developers.binance.com/docs/derivatives/usds-margined-futures: account/rest-api/Get-Income-History and

@@ -6,11 +6,11 @@ orders, and ``in_positions`` the rest: the margin of positions and their unreali
 
 A push names wallets and positions, and no margins. It changes ``free`` by the change of the wallet, of the profit and
 of the margin, which is the position's value by its leverage. Where the leverage is not known the whole value counts:
-``free`` is then too low until the account is asked again, and never too high.
+``free`` is then too low until the account is requested again, and never too high.
 
-In multi-assets mode ``availableBalance`` is what the whole account has, said again for each asset, and would count as
-often as there are assets. There ``free`` is what the asset's own wallet has left, less than nothing where others vouch
-for it, and at most ``availableBalance``. So the sum over all assets is what the account has. That is so of BNFCR too,
+In multi-assets mode ``availableBalance`` is what the whole account has, repeated for each asset, and would count as
+often as there are assets. There ``free`` is what the asset's own wallet has left, below zero where others back
+it, and at most ``availableBalance``. So the sum over all assets is what the account has. That is so of BNFCR too,
 the credits of accounts in the EEA, at 1 USD a unit.
 """
 
@@ -46,7 +46,7 @@ class Asset(Struct, frozen=True):
 
     @property
     def profit(self) -> Decimal:
-        """Unrealised, of cross positions where that is said apart."""
+        """Unrealised, of cross positions where that is reported separately."""
         return self.crossUnPnl if self.crossUnPnl is not None else self.unrealizedProfit or ZERO
 
     @property
@@ -56,7 +56,7 @@ class Asset(Struct, frozen=True):
 
     @property
     def is_pooled(self) -> bool:
-        """Whether it says that all assets are margin together: more is available than it has, or it is the credits.
+        """Whether it shows that all assets are margin together: more is available than it has, or it is the credits.
 
         Source: Binance, "Futures Credits Trading Mode": profit, loss and fees are in BNFCR, all assets are margin.
         """
