@@ -31,7 +31,7 @@ ARBITRAGE_THRESHOLDS: Final = {
     "max_notional_usd": 50_000.0,
     "lifetime_seconds": 2.0,
 }
-"""What a signal must promise, net of everything, and what its books may be like."""
+"""The least profit of a signal, net of everything, and the limits of its books, size and lifetime."""
 
 ORDER_LIMITS: Final = {
     "max_notional_usd": 100_000.0,
@@ -45,14 +45,14 @@ ORDER_LIMITS: Final = {
     "max_naked_usd": 50_000.0,
     "max_naked_seconds": 30.0,
 }
-"""What an order may be: its value, how far its price may lie from the market (a fraction), how old its book and how
-long ago its command was sent. And what all of them may come to: the worth of one asset on one exchange, how many are
+"""What an order may be: its value, how far its price may be from the market (a fraction), how old its book and how
+long ago its command was sent. And what all of them may add up to: the worth of one asset on one exchange, how many are
 open, how many a second, and the loss of a day (UTC) with what is held marked to market, beyond which only hedges are
-sent. A pair is never larger than what may stand on one leg, and while one does so for longer, no new one begins."""
+sent. A pair is never larger than what may be open on one leg, and while one is so for longer, no new one begins."""
 
 LIVE_ORDER_LIMITS: Final = ORDER_LIMITS | {"max_notional_usd": 100.0, "max_daily_loss_usd": 1_000.0}
-"""The same where an order goes to a real exchange. These two are small until somebody sets others, in
+"""The same where an order goes to a real exchange. These two are small until others are set, in
 NEUROFLUX_MAX_NOTIONAL_USD and NEUROFLUX_MAX_DAILY_LOSS_USD."""
 
 REBALANCE_FREQUENCY: Final[timedelta | None] = None
-"""How often drift from the target of the last rebalance is looked at; None: never. See manager/drift.py."""
+"""How often drift from the target of the last rebalance is checked; None: never. See manager/drift.py."""

@@ -115,14 +115,14 @@ class Hyperliquid(BaseExchange):
     TIME: ClassVar[Request] = info_request("exchangeStatus")
 
     def __init__(self) -> None:
-        """Processes that share a key do not know of each other, so each draws its nonces' rest at random."""
+        """Processes that share a key are independent, so each draws its nonces' rest at random."""
         self._nonces = Nonces(secrets.randbelow(NONCE_STRIDE))
 
     def instruments_requests(self) -> Sequence[Request]:
         return (info_request("meta"), info_request("spotMeta"))
 
     def listing(self, answers: Sequence[Answer]) -> Listing:
-        """Read ``meta`` and ``spotMeta``, or the longer answers that begin with them. A bad row costs itself alone.
+        """Read ``meta`` and ``spotMeta``, or the longer answers that begin with them. Only a bad row is left out.
 
         Raises MalformedFrame for any other, and what ``checked`` raises. Where two pairs have one symbol, ccxt
         knows the last; the others keep the exchange's name.

@@ -119,7 +119,7 @@ def _name(delta: Delta) -> str:
 
 
 def _signed(delta: Delta, user: str) -> Decimal | None:
-    """What the balance changed by, without fees that were paid beside it; None where the row does not say it to us.
+    """What the balance changed by, without fees that were paid beside it; None where the row does not contain it.
 
     Raises ValueError where it has no amount.
     """

@@ -149,7 +149,7 @@ class HyperliquidMarketFeed(PublicFeed):
     # ── sockets ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def subscriptions(self, symbols: Sequence[str]) -> Sequence[Subscription]:
-        """Where not all may be followed, perpetuals come first, and quotes and books before trades and funding.
+        """Where not all may be followed, perpetuals are first, and quotes and books before trades and funding.
 
         What is not followed is reported with the next frame.
         """

@@ -125,11 +125,11 @@ class OrderUpdate(Struct, frozen=True):
 
 
 class WireFill(Struct, frozen=True):
-    """``fee`` includes ``builderFee`` and is negative for a rebate; ``crossed`` says that we took.
+    """``fee`` includes ``builderFee`` and is negative for a rebate; ``crossed`` means that we took.
 
     ``tid`` is 0 for conversions of dust and was absent in 2023. ``dir`` is for people: ``Open Long``, and where the
     exchange itself traded for the account ``Liquidated Cross Long``, ``Auto-Deleveraging``, ``Settlement``; of another
-    type than text it costs no fill.
+    type than text no fill is lost.
     """
 
     coin: str
@@ -189,7 +189,7 @@ class Margins(Struct, frozen=True):
 
 
 class ClearinghouseState(Struct, frozen=True):
-    """The perpetuals account; its ``Margins`` are read from the same bytes, so that neither costs the other."""
+    """The perpetuals account; its ``Margins`` are read from the same bytes, so that a fault in one leaves the other."""
 
     assetPositions: list[Raw]
     time: Milliseconds | None = None

@@ -61,7 +61,7 @@ class HyperliquidOrderClient(TableOrderClient):
     """Orders for ``keys.key`` (the account's address), signed with ``keys.secret`` (its agent's private key).
 
     With ``keys.subaccount`` they are that account's, still signed by the agent of its master. ``nonces`` are those of
-    this process: an order client that is made anew must not begin again with nonces that are used.
+    this process: a new order client must not begin again with nonces that are used.
     """
 
     exchange = ID
@@ -120,11 +120,11 @@ class HyperliquidOrderClient(TableOrderClient):
         return info_request("frontendOpenOrders", user=self._user)
 
     def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request:
-        """The account's, of every instrument: Hyperliquid knows no other question."""
+        """The account's, of every instrument: Hyperliquid has no other query."""
         return fills_request(self._user, since // 1000)
 
     def probe(self, now: Microseconds) -> Request:
-        """No question is signed here, so it is the action that does nothing: it uses up its nonce."""
+        """No query is signed here, so it is the action that does nothing: it uses up its nonce."""
         return self._signed({"type": "noop"}, now, "noop")
 
     def leverage(self, instrument: Instrument, leverage: int, now: Microseconds) -> Request:

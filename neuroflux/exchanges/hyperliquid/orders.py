@@ -38,7 +38,7 @@ Symbols = Mapping[str, str]
 class Records(Struct, frozen=True):
     """What a list brought: the readable rows, the faults of the others, and where its next page begins (ms).
 
-    ``acted`` says of fills that the exchange itself traded for the account.
+    ``acted`` reports fills that the exchange itself traded for the account.
     """
 
     events: list[OrderReport | Fill]
@@ -52,7 +52,7 @@ def state_of(status: str, filled: Decimal) -> OrderState | None:
     """Our state for one of Hyperliquid's, of which there are dozens; the end of the name decides.
 
     ``iocCancelRejected`` is a rejection: nothing matched. A ``…Rejected`` order that did trade has expired instead.
-    None for a status that says nothing of the state.
+    None for a status that does not determine the state.
     """
     if status in _OPEN:
         return _standing(filled)
@@ -70,14 +70,14 @@ def _standing(filled: Decimal) -> OrderState:
 
 
 def is_known(status: str) -> bool:
-    """Whether this status of an order says what became of it."""
+    """Whether this status of an order determines its state."""
     return state_of(status, Decimal(0)) is not None
 
 
 def report_of(order: WireOrder, status: str, milliseconds: int, symbols: Symbols) -> OrderReport:
-    """``sz`` is what remains. What the fills cost is not said here: ``average_price`` is None once there are any.
+    """``sz`` is what remains. What the fills cost is not reported here: ``average_price`` is None once there are any.
 
-    An order with an unknown status counts as open; ``reason`` has the exchange's word.
+    An order with an unknown status counts as open; ``reason`` has the exchange's own text.
     """
     quantity = Decimal(order.origSz or order.sz)
     filled = quantity if status == "filled" else max(Decimal(0), quantity - Decimal(order.sz))

@@ -84,7 +84,7 @@ class HyperliquidOwn:
 
 
 def _balance(row: Mapping[str, str]) -> OwnBalance:
-    """Where what may be borrowed makes the hold negative (portfolio margin), nothing says what is held."""
+    """Where what may be borrowed makes the hold negative (portfolio margin), what is held is unknown."""
     total, hold = Decimal(row["total"]), Decimal(row["hold"])
     return OwnBalance(total, total - hold, hold) if hold >= 0 else OwnBalance(total, None, None)
 
@@ -92,10 +92,10 @@ def _balance(row: Mapping[str, str]) -> OwnBalance:
 def _with_perpetuals(
     spot: OwnBalance | None, state: Mapping[str, Any], positions: Mapping[str, OwnPosition]
 ) -> OwnBalance:
-    """The collateral of both accounts. What reserves margin for orders is not named apart, so it is not known.
+    """The collateral of both accounts. What reserves margin for orders is not named separately, so it is not known.
 
     A tenth of what positions are worth can't be withdrawn, though it is free where less is needed as margin. Where
-    nothing can be withdrawn it is not said how much of that tenth the account still has.
+    nothing can be withdrawn it is not reported how much of that tenth the account still has.
     """
     profit = sum((one.unrealised_pnl for one in positions.values()), ZERO)
     margin = state["marginSummary"]

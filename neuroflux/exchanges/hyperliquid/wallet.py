@@ -163,7 +163,7 @@ class Wallet:
         return [self._balance(asset, time)] if self._unified and self._has_spot else []
 
     def traded_elsewhere(self, dexes: Iterable[str], time: Microseconds) -> list[FeedEvent]:
-        """Follow positions on these dexes, too; of separate accounts say once that no balance has their collateral."""
+        """Follow positions on these dexes, too; report once, of separate accounts, that no balance has it."""
         new = sorted(set(dexes) - self.dexes)[: MOST_DEXES - len(self.dexes)]
         self.dexes |= set(new)
         if self._unified:
@@ -213,9 +213,9 @@ class Wallet:
 
 
 def _in_orders(spot: SpotBalance | None, used: Decimal) -> Decimal:
-    """What orders hold of a balance: all that is held but ``used``, the margin of positions, and no less than is said.
+    """What orders hold of a balance: all that is held but ``used``, the margin of positions; at least ``spotHold``.
 
-    What may be borrowed is subtracted from ``hold``, and never from what is said of spot orders.
+    What may be borrowed is subtracted from ``hold``, and never from ``spotHold``.
     """
     return max(_ZERO, Decimal(spot.hold) - used, Decimal(spot.spotHold or 0)) if spot else _ZERO
 
