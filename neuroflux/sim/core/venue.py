@@ -15,10 +15,11 @@ class Venue(Struct, frozen=True, kw_only=True):
 
     ``id`` is ccxt's; ``path`` is where the exchange is served, below the simulator's address. ``price_lag``: seconds
     within which its prices move two thirds of the way to the latent price. ``spot_balances`` and ``collateral`` are
-    what the demo account has at the start, by asset. ``funding_hours`` is the usual interval, ``changed_funding_hours`` that
-    of the symbols whose interval was changed before the simulation began. ``quote`` is the quote of new instruments
-    whose symbols do not end with it. Fees may be paid in ``fee_asset``, for ``fee_discount`` less. ``faults`` are those
-    that not every exchange has, with the values that each takes (any where none is listed).
+    what the demo account has at the start, by asset. ``funding_hours`` is the usual interval,
+    ``changed_funding_hours`` that of the symbols whose interval was changed before the simulation began. ``quote`` is
+    the quote of new instruments whose symbols do not end with it. Fees may be paid in ``fee_asset``, for
+    ``fee_discount`` less. ``faults`` are those that not every exchange has, with the values that each takes (any where
+    none is listed).
     """
 
     id: str
