@@ -1,7 +1,7 @@
 """The asset names of Hyperliquid's spot tokens: the exchange's own names are not unique, their indices are.
 
-Anyone may deploy a token of any name, a known coin's too, and ``isCanonical`` is true of the first two alone: it does
-not identify HYPE. Sources, below https://hyperliquid.gitbook.io/hyperliquid-docs: hyperliquid-improvement-proposals-hips/
+Anyone may deploy a token of any name, a known coin's too, and ``isCanonical`` is true of the first two alone, not
+of HYPE. Sources, below https://hyperliquid.gitbook.io/hyperliquid-docs: hyperliquid-improvement-proposals-hips/
 hip-1-native-token-standard, for-developers/api/info-endpoint/spot
 """
 

@@ -163,7 +163,7 @@ class Wallet:
         return [self._balance(asset, time)] if self._unified and self._has_spot else []
 
     def traded_elsewhere(self, dexes: Iterable[str], time: Microseconds) -> list[FeedEvent]:
-        """Follow positions on these dexes, too; report once, of separate accounts, that no balance has it."""
+        """Follow positions on these dexes too; for separate accounts report once that no balance has the collateral."""
         new = sorted(set(dexes) - self.dexes)[: MOST_DEXES - len(self.dexes)]
         self.dexes |= set(new)
         if self._unified:

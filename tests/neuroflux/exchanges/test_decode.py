@@ -1,4 +1,4 @@
-"""``decode``: each line of input causes at least one line, whatever it is, and none ends it."""
+"""``decode``: each line of input, even an invalid one, causes at least one line, and none ends the decoding."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_what_json_can_not_hold_is_an_error_of_its_line() -> None:
     assert json.loads(written(3, {"type": "trade", "symbol": "\ud800"}))["line"] == 3
 
 
-def test_an_adapter_that_raises_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_adapter_that_raises_does_not_end_the_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     decoding = Decoding("binance", 20)
 
     class Broken:
@@ -186,7 +186,7 @@ def test_the_answer_to_an_order_decides_its_outcome(line: Any, kind: str, more: 
     assert more.items() <= status.items()
 
 
-def test_an_order_that_only_its_request_explains_is_no_doubt() -> None:
+def test_an_order_that_only_its_request_explains_is_not_in_doubt() -> None:
     accepted = {"status": "ok", "response": {"type": "order", "data": {"statuses": [{"resting": {"oid": 7}}]}}}
     assert [one["type"] for one in decoded("hyperliquid", rest(accepted, tag="order limit"))] == ["ignored"]
 

@@ -242,7 +242,7 @@ def test_an_unknown_type_is_kept_and_reported_and_only_a_bad_row_is_skipped() ->
     assert isinstance(only, Undecodable)
 
 
-def test_a_token_is_the_one_that_is_held_of_its_name() -> None:
+def test_a_token_name_means_the_held_token() -> None:
     at = feed("hyperliquid")
     held = {"coin": "TRUMP", "token": 12, "total": "5.0", "hold": "0.0"}
     at.frame(json.dumps({"channel": "spotState", "data": {"user": USER, "spotState": {"balances": [held]}}}), NOW)

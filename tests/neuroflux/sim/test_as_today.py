@@ -1,4 +1,4 @@
-"""What the exchanges normally do today, without any fault: silent routes, slow books, answers that leave things out."""
+"""What the exchanges normally do today, without any fault: silent routes, slow books, answers that omit fields."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_a_time_that_is_moved_before_it_was_reached_is_a_change_and_no_proof() -
     assert marked(at, START + 2 * HOUR + 1, START + 5 * HOUR) == (4, False)
 
 
-def test_a_list_that_does_not_arrive_is_requested_again_and_not_all_the_time() -> None:
+def test_a_list_that_does_not_arrive_is_requested_again_after_a_minute() -> None:
     at = feed()
     marked(at, START, START + HOUR)
     assert marked(at, START + 1_000, START + HOUR) == (None, False)

@@ -120,7 +120,7 @@ def answer(tag: str, status: int, body: Any, **headers: str) -> Answer:
     "text",
     ["Order was not canceled due to cancel restrictions.", "This account may not place or cancel orders."],
 )
-def test_an_order_that_may_not_be_cancelled_is_there(text: str) -> None:
+def test_an_order_that_may_not_be_cancelled_still_exists(text: str) -> None:
     assert not isinstance(order_client().outcome(answer(CANCEL, 400, {"code": -2011, "msg": text})), NotThere)
 
 

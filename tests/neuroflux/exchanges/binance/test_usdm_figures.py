@@ -242,7 +242,7 @@ def test_a_leverage_that_was_pushed_counts() -> None:
     assert balances(events)["USDT"].free == 999 - 30
 
 
-def test_a_margin_in_one_asset_binds_nothing_of_another() -> None:
+def test_a_margin_in_one_asset_uses_nothing_of_another() -> None:
     """A push before the first answer, that names the BNB of a fee and not what the position settles in."""
     at = feed()
     names: dict[str, Any] = {"symbol": "SOL/USDT:USDT", "market": "SOL/USD", "name": "SOLUSDT"}
@@ -252,7 +252,7 @@ def test_a_margin_in_one_asset_binds_nothing_of_another() -> None:
     assert (changed["BNB"].free, changed["BNB"].in_positions) == (Decimal(2), Decimal(0))
 
 
-def test_a_margin_that_was_not_known_is_not_given_back() -> None:
+def test_a_margin_that_was_not_known_is_not_released() -> None:
     at = feed()
     events_of(
         at,
@@ -263,7 +263,7 @@ def test_a_margin_that_was_not_known_is_not_given_back() -> None:
     assert balances(events)["USDT"].free == 990
 
 
-def test_an_isolated_position_binds_its_own_wallet() -> None:
+def test_an_isolated_position_uses_its_own_wallet() -> None:
     at = feed()
     events_of(at, ACCOUNT, {"assets": [asset(availableBalance="1000")], "positions": []})
     position = moved(amount="2", profit="90", mt="isolated", iw="40")
@@ -271,7 +271,7 @@ def test_an_isolated_position_binds_its_own_wallet() -> None:
     assert balances(events)["USDT"].free == 960
 
 
-def test_pushes_in_a_row_end_where_the_answer_does() -> None:
+def test_successive_pushes_end_at_the_answered_figure() -> None:
     at = opened()
     for amount in ("12", "7", "-3", "10"):
         events = list(at.frame(update([{"a": "USDT", "wb": "1000"}], [moved(amount=amount)]), NOW))
@@ -455,7 +455,7 @@ def test_without_a_key_no_socket_is_opened(status: int, body: Any) -> None:
     assert at.subscriptions(NOW) == ()
 
 
-def test_a_key_that_could_not_be_extended_for_once_is_kept() -> None:
+def test_a_key_that_could_not_be_extended_once_is_kept() -> None:
     at = feed()
     events_of(at, KEY, {"listenKey": "a/b"}, method="POST")
     (event,) = events_of(at, KEY, {"code": -1007, "msg": "timeout"}, 408, "PUT")
@@ -483,8 +483,8 @@ def test_a_refusal_is_never_ignored() -> None:
 
 @pytest.mark.parametrize("fee", ["0", "1"])
 @pytest.mark.parametrize("named", [True, False])
-def test_an_account_that_was_answered_before_the_last_fill_gives_back_no_margin(fee: str, named: bool) -> None:
-    """It is asked for after the first of three fills, and answered after the second (or before the first)."""
+def test_an_account_that_was_answered_before_the_last_fill_releases_no_margin(fee: str, named: bool) -> None:
+    """It is requested after the first of three fills, and answered after the second (or before the first)."""
     at, ms = feed(), NOW // 1000
     events_of(at, ACCOUNT, {"assets": [asset(availableBalance="1000", updateTime=ms)], "positions": []})
     at.frame(json.dumps({"e": "ACCOUNT_CONFIG_UPDATE", "E": ms, "T": ms, "ac": {"s": "SOLUSDT", "l": 10}}), NOW)

@@ -143,7 +143,7 @@ def test_subscribes_for_the_account_in_lower_case(feed: HyperliquidAccountFeed) 
     ]
 
 
-def test_resync_asks_for_everything_since(feed: HyperliquidAccountFeed) -> None:
+def test_resync_requests_everything_since(feed: HyperliquidAccountFeed) -> None:
     requests = feed.resync(NOW - 60_000_000, NOW)
     user = {"user": USER.lower()}
     assert [json.loads(one.body) for one in requests] == [

@@ -43,7 +43,7 @@ def test_a_position_of_another_dex_is_reported() -> None:
     assert (status["type"], status["kind"]) == ("status", "unknown")
 
 
-def test_the_address_limit_holds_orders_only() -> None:
+def test_the_address_limit_pauses_orders_only() -> None:
     (status,) = answered("hl_address_limit_holds_cancels")
     assert (status["kind"], status["orders_only"], status["retry_after"]) == ("limited", True, 10.0)
 

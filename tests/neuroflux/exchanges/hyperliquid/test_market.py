@@ -228,7 +228,7 @@ def test_a_quote_that_confirms_a_book_publishes_it_again(feed: HyperliquidMarket
     assert kinds(feed.frame(bbo(["99", "1"], ["100", "1"], MS + 1001), NOW)) == [Quote]
 
 
-def test_a_quote_takes_out_of_the_book_what_it_contradicts(feed: HyperliquidMarketFeed) -> None:
+def test_a_quote_removes_from_the_book_what_it_contradicts(feed: HyperliquidMarketFeed) -> None:
     feed.frame(l2book([["99", "1"], ["98", "2"], ["97", "3"]], [["100", "1"], ["101", "1"]]), NOW)
     _, fallen = feed.frame(bbo(["97.5", "1"], ["98", "1"], MS + 1000), NOW)
     assert isinstance(fallen, BookChanged)

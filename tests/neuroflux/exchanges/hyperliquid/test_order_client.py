@@ -435,4 +435,4 @@ def test_why_a_probe_was_refused(client: HyperliquidOrderClient, status: int, bo
 
 def test_a_subaccount_that_is_no_address_is_refused_before_anything_is_signed() -> None:
     with pytest.raises(UsageError, match="must be an address"):
-        HyperliquidOrderClient(Keys(USER, KEY, "desk"), [BTC], Nonces(0))
+        HyperliquidOrderClient(Keys(USER, KEY, "savings"), [BTC], Nonces(0))

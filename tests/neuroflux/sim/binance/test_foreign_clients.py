@@ -85,7 +85,7 @@ async def test_ccxt_trades_spot(served: Served) -> None:
     await asyncio.to_thread(_resting_order, client, "BTC/USDT", 0.001)
 
 
-async def test_ccxt_sees_its_own_errors(served: Served) -> None:
+async def test_ccxt_raises_its_own_errors(served: Served) -> None:
     client = _client(ccxt.binance, served, "binance")
     await asyncio.to_thread(client.load_markets)
     with pytest.raises(ccxt.InsufficientFunds):

@@ -29,15 +29,15 @@ class Nothing:
 
 def _run(seed: int, steps: int) -> list[object]:
     world = World(VENUES, seed, Nothing(), NOW)
-    told: list[object] = []
+    changes: list[object] = []
     for step in range(steps):
         world.step(NOW + step * 100_000)
         for exchange_id in VENUES:
-            told += [
+            changes += [
                 (change.listing.symbol, tuple(change.matches), tuple(change.levels), change.last)
                 for change in world.drain(exchange_id)
             ]
-    return told
+    return changes
 
 
 def test_the_same_seed_gives_the_same_world() -> None:

@@ -1,4 +1,4 @@
-"""A unified account of Hyperliquid: one pot of dollars, in the spot state, with the margin inside its hold."""
+"""A unified account of Hyperliquid: one balance of dollars, in the spot state, with the margin inside its hold."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_all_collateral_is_in_the_spot_state(served: Served) -> None:
         assert (await info(session, "spotClearinghouseState", user=user))["balances"] == before
 
 
-async def test_both_pots_pay_for_an_order(served: Served) -> None:
+async def test_both_balances_pay_for_an_order(served: Served) -> None:
     exchange, now = served.simulation.exchange("hyperliquid"), served.simulation.now("hyperliquid")
     exchange.perpetual.wallet["USDC"] = D(10)
     with pytest.raises(Rejected, match="margin"):
