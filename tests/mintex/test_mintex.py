@@ -39,7 +39,7 @@ from producers.account import ExchangeAccount
 from producers.market import ExchangeMarket
 from tests.mintex.adapter import Mintex
 from tests.mintex.dialect import VENUE, MintexDialect
-from tests.neuroflux.sim.speaking import fault
+from tests.neuroflux.sim.client import fault
 from tests.producers.test_market import Recorder
 
 HERE = Path(__file__).parent

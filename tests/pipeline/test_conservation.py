@@ -16,7 +16,7 @@ import pytest
 from neuroflux.exchanges.exchange_manager import ExchangeManager
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(400)]
 
 STEPS = 30
 MINUTES = 2

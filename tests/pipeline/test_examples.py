@@ -104,6 +104,7 @@ def answered(pipeline: Pipeline, *arguments: str) -> object:
     return found
 
 
+@pytest.mark.long
 def test_the_facades_commands_answer(pipeline: Pipeline) -> None:
     for command, key in {"balances": "total_balance_usd", "health": "overall_health", "performance": "notes"}.items():
         answer = answered(pipeline, command)

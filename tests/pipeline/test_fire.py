@@ -21,7 +21,7 @@ from neuroflux.stack.supervise.service import State
 from tests.conftest import service, stopped
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(240)]
 
 KEPT = tuple(topic for topic in STORED if topic.cleanup == DELETE)
 """Topics with all offsets in Kafka, so that rows can be compared with them."""

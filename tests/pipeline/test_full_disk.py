@@ -16,7 +16,7 @@ from neuroflux.stack.supervise.service import State
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 from tests.pipeline.test_fire import check_stored, trade
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(240)]
 
 SIZE = "1600m"
 """Slightly more than a start requires."""

@@ -277,6 +277,7 @@ BESIDE = {"binanceusdm": ("SOL/USDT:USDT", "USDT"), "hyperliquid": ("SOL/USDC:US
 """A perpetual, and its settlement asset."""
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_deposit_during_a_perpetual_trade_is_no_profit(manager: ExchangeManager, pipeline: Pipeline) -> None:
     """Both in a later minute than the account's first, whose value is the start of the history."""

@@ -32,8 +32,8 @@ def is_online(pipeline: Pipeline, exchange: str) -> bool:
     ("exchange", "fault", "status", "reason"),
     [
         ("binance", {"fault": "http_5xx", "seconds": 60}, "offline", "HTTP 50"),
-        ("hyperliquid", {"fault": "mute", "seconds": 60}, "offline", "no data for"),
-        ("binance", {"fault": "http_429", "seconds": 60}, "offline", "HTTP 429"),
+        pytest.param("hyperliquid", {"fault": "mute", "seconds": 60}, "offline", "no data for", marks=pytest.mark.long),
+        pytest.param("binance", {"fault": "http_429", "seconds": 60}, "offline", "HTTP 429", marks=pytest.mark.long),
     ],
 )
 def test_the_reason_is_reported_and_cleared(
@@ -53,6 +53,7 @@ def test_the_reason_is_reported_and_cleared(
     wait_for(lambda: is_online(pipeline, exchange), 90)
 
 
+@pytest.mark.long
 def test_a_hanging_market_stage_is_reported_for_every_exchange(pipeline: Pipeline) -> None:
     exchanges = ("binance", "binanceusdm", "hyperliquid")
     wait_for(lambda: all(is_online(pipeline, one) for one in exchanges), 60)

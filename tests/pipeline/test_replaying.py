@@ -85,6 +85,7 @@ def test_wrong_use_is_one_line(env: dict[str, str], recording: Path) -> None:
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
 
 
+@pytest.mark.long
 async def test_two_workers_kills_and_a_rebalance_give_the_same(
     settings: Settings, env: dict[str, str], recording: Path, plain: dict[str, Any]
 ) -> None:

@@ -214,6 +214,7 @@ def execution(trading: Trading) -> int:
     return hash(line)
 
 
+@pytest.mark.long
 def test_trading_goes_on_under_faults(trading: Trading) -> None:
     """Faults cause errors that are printed and logged; the next test searches them for secrets."""
     printed: list[str] = []

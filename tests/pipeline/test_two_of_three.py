@@ -16,7 +16,7 @@ from tests.conftest import service
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline, wait_for
 from tests.pipeline.test_fire import check_stored, is_restored, trade
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(240)]
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from neuroflux.records.topics import MARKET_PARTITIONS, QUOTES
 from neuroflux.runtime.settings import Settings
 from neuroflux.stack.environment import spelled_out
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(150)]
 
 ROOT = Path(__file__).parents[2]
 RECORDER = Path(__file__).with_name("recorder.py")

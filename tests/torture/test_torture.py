@@ -12,6 +12,7 @@ RUNS, ORDERS, SECONDS = 20, 60, 2.0
 
 
 @pytest.mark.stack
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_no_order_is_lost_or_sent_twice(tmp_path: Path) -> None:
     found = run_all(range(RUNS), ORDERS, SECONDS, tmp_path)

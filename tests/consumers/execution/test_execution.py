@@ -609,6 +609,7 @@ async def test_killed_between_send_and_answer(world: World) -> None:
     assert states == ["received", "routed", "sending", "in_doubt", "working", "filled", "filled"]
 
 
+@pytest.mark.long
 async def test_killed_again_and_again_nothing_is_lost_or_sent_twice(world: World) -> None:
     orders: list[str] = []
     for delay in (0.0, 0.05, 0.2):

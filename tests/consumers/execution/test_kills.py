@@ -30,7 +30,7 @@ __all__ = ["world"]
 
 ALL = os.environ.get("NEUROFLUX_KILLS") == "all"
 SAMPLE = 8
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(3600 if ALL else 240)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(3600 if ALL else 240)]
 
 FILLED, UNANSWERED, RESTING = "1", "2", "3"
 """Three orders, told apart by their quantity: one that fills, one whose answer is lost, and one that rests."""

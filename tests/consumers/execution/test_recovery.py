@@ -33,7 +33,7 @@ from neuroflux.kafka.registry import load_codec
 from neuroflux.records.topics import JOURNAL
 from tests.consumers.execution.order_client_model import SPOT
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(300)]
 
 ORDERS = int(os.environ.get("NEUROFLUX_RECOVERY", "10000"))
 OPEN_EVERY = 100

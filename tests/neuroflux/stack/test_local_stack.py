@@ -161,7 +161,7 @@ def test_each_service_has_a_log(settings: Settings) -> None:
         assert daemon.log_path(settings, name).exists()
 
 
-@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("end", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.long)])
 async def test_a_stop_leaves_no_process_and_loses_no_data(settings: Settings, tie: int, end: signal.Signals) -> None:
     supervisor = home.Lock(settings).holder()
     pids = [one.pid for one in daemon.status(settings) if one.pid]
