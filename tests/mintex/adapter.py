@@ -24,7 +24,7 @@ from neuroflux.exchanges.kit.books import Books
 from neuroflux.exchanges.kit.events import FeedEvent, FeeRates, Ignored, Listing
 from neuroflux.exchanges.kit.exchange import BaseExchange
 from neuroflux.exchanges.kit.feed import KindAt, PrivateFeed, PublicFeed
-from neuroflux.exchanges.kit.numerals import Long, plain, wire_number
+from neuroflux.exchanges.kit.numerals import Long, plain, positive, wire_number
 from neuroflux.exchanges.kit.order_client import ClientIds, Codes, Failure, Page, TableOrderClient
 from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Buckets, Keys, Request, Subscription, WeightRate
 from neuroflux.exchanges.kit.rest import checked, milliseconds, retry_after
@@ -167,6 +167,8 @@ class MintexMarketFeed(PublicFeed):
     def _trade(self, wire: _Trade, received: Microseconds) -> Sequence[FeedEvent]:
         symbol, market = self.labels[sane(wire).name]
         price, quantity = wire_number(wire.price), wire_number(_coins(wire.size))
+        if not positive(price, quantity):
+            raise ValueError(f"a trade of {wire.name} has no amount")
         return (domain.Trade(ID, symbol, market, wire.id, wire.side, price, quantity, wire.time, received),)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from neuroflux.domain import Microseconds
 from neuroflux.exchanges.kit.requests import Answer, Buckets, KeyQuestion, KeyRights, Keys, OrderRate, Request, Usage
 from neuroflux.exchanges.kit.rest import LIMITED, retry_after
 
-_SHOWN = 4
+_SHOWN: Final = 4
 """Letters of a key at either end: enough to find it in an exchange's list of keys."""
 
 

@@ -271,6 +271,10 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
             took = client.outcome(await shell.ask(client.place(bought, now())))
             rests = placement(shell, Direction.BUY, "0.002", low, TimeInForce.POST_ONLY, 2)
             stands = client.outcome(await shell.ask(client.place(rests, now())))
+            assert isinstance(stands, Ack)
+            number = stands.report.exchange_order_id
+            by_number = client.query(rests.instrument, rests.client_order_id, now(), number)
+            numbered = client.outcome(await shell.ask(by_number))
             asked = client.outcome(await shell.ask(client.query(rests.instrument, rests.client_order_id, now())))
             known = client.outcome(await shell.ask(client.query(bought.instrument, bought.client_order_id, now())))
             opened = client.reports(await shell.ask(client.open_orders(now())))
@@ -287,7 +291,8 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
     assert isinstance(named, Ack)
     assert named.report.average_price == pytest.approx(order.average_price, abs=step)
     assert took.report.average_price is None or took.report.average_price > 0
-    assert isinstance(stands, Ack)
+    assert isinstance(numbered, Ack)
+    assert numbered.report.client_order_id == rests.client_order_id
     assert not stands.report.state.final
     assert isinstance(asked, Ack)
     assert asked.report.exchange_order_id == stands.report.exchange_order_id

@@ -39,6 +39,7 @@ from neuroflux.domain import (
 from neuroflux.errors import NeuroFluxError, UnknownSymbol
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, Undecodable
 from neuroflux.exchanges.kit.interface import AccountFeed, Feed, MarketFeed, OrderClient
+from neuroflux.exchanges.kit.numerals import plain
 from neuroflux.exchanges.kit.requests import Answer, Request
 from tests.fuzz.frames import Message
 from tests.fuzz.mutate import mutated, torn
@@ -116,7 +117,11 @@ def test_every_exchange_has_examples() -> None:
 
 
 def check(event: Any) -> None:
-    """Every number of a record has room in the topics."""
+    """Every number of a record has room in the topics, and those of market data have no sign."""
+    if isinstance(event, Quote):
+        assert plain(event.bid_price, event.bid_size, event.ask_price, event.ask_size)
+    if isinstance(event, Trade):
+        assert plain(event.price, event.quantity)
     if isinstance(event, Balance):
         assert event.total == event.free + event.in_orders + event.in_positions
     if not isinstance(event, Balance | Position | OrderReport | Fill | Quote | Trade | Funding):
