@@ -29,6 +29,7 @@ from neuroflux.exchanges.config import INSTRUMENTS_SECONDS
 from neuroflux.exchanges.kit.events import FeedEvent, FeeRates, Hold, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import AccountFeed, Exchange
 from neuroflux.exchanges.kit.requests import Keys, Request, Subscription
+from neuroflux.http.budget import Urgency
 from neuroflux.http.client import Client
 from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.registry import load_codec
@@ -178,7 +179,10 @@ class ExchangeAccount:
     async def _reconcile(self, what: What) -> bool:
         """Request the figures, or everything that the stream may have missed; returns whether all of it was read."""
         began = wall()
-        answers = await self._request(self._feed.figures if what is What.FIGURES else self._resync)
+        if what is What.FIGURES:  # after a gap in all books the market data uses up the limit for a minute
+            answers = await self._request(self._feed.figures, Urgency.FIRST)
+        else:
+            answers = await self._request(self._resync)
         self._take_answers(answers, is_whole=self._has_all_figures(answers))
         if what is What.EVERYTHING and not answers.partial:
             self._fills_read = began
@@ -194,8 +198,8 @@ class ExchangeAccount:
         if not answers.partial:
             self._transfers_read = began
 
-    async def _request(self, build: Build) -> Answers:
-        return await AccountRound(self._client, self._feed).all(build)
+    async def _request(self, build: Build, urgency: Urgency = Urgency.READ) -> Answers:
+        return await AccountRound(self._client, self._feed).all(build, urgency)
 
     def _resync(self, now: Microseconds) -> Sequence[Request]:
         since = max(self._fills_read - OVERLAP, wall() - FURTHEST)

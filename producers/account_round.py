@@ -68,11 +68,11 @@ class AccountRound:
         self._partial: set[Subject] = set()
         self._requested_at: Microseconds = 0
 
-    async def all(self, build: Build) -> Answers:
+    async def all(self, build: Build, urgency: Urgency = Urgency.READ) -> Answers:
         """Send all that ``build`` builds; it is called again once the weight may be spent, since signatures expire."""
         if requests := build(self._client.now()):
             for bucket, weight in _weights(requests).items():
-                await self._client.turn(weight, Urgency.READ, bucket)
+                await self._client.turn(weight, urgency, bucket)
             await self._each(build)
         return Answers(self._events, self._requested_at, wall(), self._partial, self._unread(), self._refusals)
 

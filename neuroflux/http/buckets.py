@@ -1,7 +1,8 @@
 """The limits of weight of an exchange, one bucket each: how much may be spent now. No I/O, reads no clock.
 
 Times are seconds of one monotonic clock, given by the caller. A request that is heavier than a whole bucket waits until
-the bucket is full, and is then sent.
+the bucket is full, and is then sent. A share of each bucket, its buffer, is kept for what is urgent: it is used by
+cancels, queries and the figures of an account while others, as the books of the market data, use up the rest.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ Seconds = float
 
 
 class Bucket(Protocol):
-    def wait(self, weight: float, now: Seconds) -> Seconds:
+    def wait(self, weight: float, now: Seconds, *, is_urgent: bool = False) -> Seconds:
         """How long until the weight can be spent, if nothing else is; 0 or less: now."""
         ...
 
@@ -25,15 +26,16 @@ class Bucket(Protocol):
 
 
 class TokenBucket:
-    """Holds at most ``most`` tokens, full at first, and gains ``per_second``."""
+    """Holds at most ``most`` tokens, full at first, and gains ``per_second``; what is urgent may owe it ``buffer``."""
 
-    def __init__(self, most: float, per_second: float, now: Seconds) -> None:
-        self._most, self._per_second = most, per_second
+    def __init__(self, most: float, per_second: float, buffer: float, now: Seconds) -> None:
+        self._most, self._per_second, self._buffer = most, per_second, buffer
         self._tokens, self._filled_at = most, now
 
-    def wait(self, weight: float, now: Seconds) -> Seconds:
+    def wait(self, weight: float, now: Seconds, *, is_urgent: bool = False) -> Seconds:
         self._refill(now)
-        return (min(weight, self._most) - self._tokens) / self._per_second
+        there = self._tokens + (self._buffer if is_urgent else 0.0)
+        return (min(weight, self._most) - there) / self._per_second
 
     def spend(self, weight: float, now: Seconds) -> None:
         self._tokens -= weight
@@ -44,11 +46,11 @@ class TokenBucket:
 
 
 class MinuteWeight(TokenBucket):
-    """The weight of a minute, of which the share ``buffer`` is never used: others share the address's limit."""
+    """The weight of a minute, which all clients of the address share."""
 
     def __init__(self, per_minute: int, buffer: float, now: Seconds) -> None:
         self._per_minute, self._share = per_minute, 1 - buffer
-        super().__init__(per_minute * self._share, per_minute * self._share / 60, now)
+        super().__init__(per_minute * self._share, per_minute * self._share / 60, per_minute * buffer, now)
         self._left, self._left_until = self._most, now
 
     def bound(self, per_minute: int, now: Seconds) -> None:
@@ -57,6 +59,7 @@ class MinuteWeight(TokenBucket):
         self._per_minute = max(per_minute, 1)
         self._most = self._per_minute * self._share
         self._per_second = self._most / 60
+        self._buffer = self._per_minute - self._most
         self._tokens = min(self._tokens, self._most)
 
     def reported(self, usage: float, resets_in: Seconds, now: Seconds) -> None:
@@ -66,9 +69,10 @@ class MinuteWeight(TokenBucket):
         """
         self._left, self._left_until = self._most - usage * self._per_minute, now + resets_in
 
-    def wait(self, weight: float, now: Seconds) -> Seconds:
-        wait = super().wait(weight, now)
-        is_used_up = weight > self._left and now < self._left_until
+    def wait(self, weight: float, now: Seconds, *, is_urgent: bool = False) -> Seconds:
+        wait = super().wait(weight, now, is_urgent=is_urgent)
+        left = self._left + (self._buffer if is_urgent else 0.0)
+        is_used_up = weight > left and now < self._left_until
         return max(wait, self._left_until - now) if is_used_up else wait
 
     def spend(self, weight: float, now: Seconds) -> None:
@@ -77,15 +81,16 @@ class MinuteWeight(TokenBucket):
 
 
 class SlidingWindow:
-    """At most ``most`` weight in any ``seconds``."""
+    """At most ``most`` weight in any ``seconds``; for what is urgent, ``buffer`` more."""
 
-    def __init__(self, most: float, seconds: Seconds) -> None:
-        self._most, self._seconds = most, seconds
+    def __init__(self, most: float, seconds: Seconds, buffer: float) -> None:
+        self._most, self._seconds, self._buffer = most, seconds, buffer
         self._spent: deque[tuple[Seconds, float]] = deque()
 
-    def wait(self, weight: float, now: Seconds) -> Seconds:
+    def wait(self, weight: float, now: Seconds, *, is_urgent: bool = False) -> Seconds:
         self._forget(now)
-        excess = sum(spent for _, spent in self._spent) + min(weight, self._most) - self._most
+        most = self._most + (self._buffer if is_urgent else 0.0)
+        excess = sum(spent for _, spent in self._spent) + min(weight, most) - most
         for at, spent in self._spent:
             if excess <= 0:
                 return 0.0
@@ -103,7 +108,9 @@ class SlidingWindow:
 
 
 def bucket_of(limit: WeightRate | DecayingCounter, buffer: float, now: Seconds) -> Bucket:
-    """The bucket of a declared limit, of which the share ``buffer`` is never used."""
+    """The bucket of a declared limit, of which the share ``buffer`` is kept for what is urgent."""
     if isinstance(limit, WeightRate):
-        return SlidingWindow(max(limit.most * (1 - buffer), 1.0), limit.seconds)
-    return TokenBucket(max(limit.maximum * (1 - buffer), 1.0), limit.decay, now)
+        most = max(limit.most * (1 - buffer), 1.0)
+        return SlidingWindow(most, limit.seconds, max(limit.most - most, 0.0))
+    most = max(limit.maximum * (1 - buffer), 1.0)
+    return TokenBucket(most, limit.decay, max(limit.maximum - most, 0.0), now)

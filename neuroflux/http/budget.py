@@ -72,7 +72,8 @@ class Budget:
     """What may be spent now; times are seconds of one monotonic clock, given by the caller.
 
     Weight is spent in a bucket: "" is the weight per minute, ``buckets`` are the other limits. The share ``buffer`` of
-    each is never used. ``orders`` are the exchange's limits of new orders: how many, in how many seconds.
+    each is kept for ``Urgency.FIRST``. ``orders`` are the exchange's limits of new orders: how many, in how many
+    seconds.
     """
 
     def __init__(
@@ -93,21 +94,22 @@ class Budget:
         """Go on with another weight per minute, of at least one; the buffer stays."""
         self._weight.bound(weight_per_minute, now)
 
-    def spend(self, weight: int, now: Seconds, bucket: str = "") -> bool:
+    def spend(self, weight: int, now: Seconds, bucket: str = "", urgency: Urgency = Urgency.READ) -> bool:
         """Spend the weight if that is possible now; nothing can be spent during a hold."""
         spent_from = self._buckets[bucket]
-        if now < self._held_until or spent_from.wait(weight, now) > 0:
+        if now < self._held_until or spent_from.wait(weight, now, is_urgent=urgency is Urgency.FIRST) > 0:
             return False
         spent_from.spend(weight, now)
         return True
 
-    def wait(self, weight: int, now: Seconds, bucket: str = "") -> Seconds:
+    def wait(self, weight: int, now: Seconds, bucket: str = "", urgency: Urgency = Urgency.READ) -> Seconds:
         """How long until ``spend`` can succeed, if nothing else is spent."""
-        return max(self._held_until - now, self._buckets[bucket].wait(weight, now), 0.0)
+        wait = self._buckets[bucket].wait(weight, now, is_urgent=urgency is Urgency.FIRST)
+        return max(self._held_until - now, wait, 0.0)
 
     def spend_order(self, weight: int, urgency: Urgency, now: Seconds, bucket: str = "") -> bool:
         """The same for a new order, which the limits of orders count too."""
-        if self.wait_order(urgency, now) or not self.spend(weight, now, bucket):
+        if self.wait_order(urgency, now) or not self.spend(weight, now, bucket, urgency):
             return False
         for window in self._windows:
             window.sent(now)

@@ -57,7 +57,7 @@ class Queue:
             return False
         if ticket.is_order:
             return self.budget.spend_order(ticket.weight, ticket.urgency, now, ticket.bucket)
-        return self.budget.spend(ticket.weight, now, ticket.bucket)
+        return self.budget.spend(ticket.weight, now, ticket.bucket, ticket.urgency)
 
     def _is_behind(self, ticket: _Ticket, now: Seconds) -> bool:
         """Orders of all buckets share the limits of orders; requests share those of their bucket."""
@@ -74,7 +74,7 @@ class Queue:
         if self._is_behind(ticket, now):
             return None
         room = self.budget.wait_order(ticket.urgency, now) if ticket.is_order else 0.0
-        return max(self.budget.wait(ticket.weight, now, ticket.bucket), room)
+        return max(self.budget.wait(ticket.weight, now, ticket.bucket, ticket.urgency), room)
 
     async def _sleep(self, seconds: Seconds | None) -> None:
         """Until the time is over or the queue has moved."""

@@ -1,8 +1,8 @@
 """``neuroflux audit`` on a pipeline with random trading, and with each fault of the simulator.
 
-``make test`` trades for 15 s, ``make test-long`` for a minute. NEUROFLUX_AUDIT=faults also sets each mode of an account,
-and injects three faults of each exchange at a time, half a minute each; NEUROFLUX_AUDIT=long trades for ten minutes and
-injects each fault alone.
+``make test`` trades for 15 s, ``make test-long`` for a minute. NEUROFLUX_AUDIT=faults also sets each mode of an
+account, and injects three faults of each exchange at a time, half a minute each; NEUROFLUX_AUDIT=long trades for ten
+minutes and injects each fault alone.
 """
 
 from __future__ import annotations

@@ -19,6 +19,33 @@ def test_a_budget_keeps_its_buffer_and_fills_again() -> None:
     assert budget.spend(8, 1.01)
 
 
+def test_what_is_urgent_may_use_the_buffer() -> None:
+    """Market data that reads all its books again uses up the rest; cancels and an account's figures go on."""
+    budget = Budget(600, 0.2, 0.0)
+    assert budget.spend(480, 0.0)
+    assert not budget.spend(1, 0.0)
+    assert budget.spend(100, 0.0, urgency=Urgency.FIRST)
+    assert not budget.spend(21, 0.0, urgency=Urgency.FIRST)
+    assert budget.wait(20, 0.0, urgency=Urgency.FIRST) == 0
+
+
+def test_the_buffer_counts_what_others_use_of_the_limit() -> None:
+    budget = Budget(600, 0.2, 0.0)
+    budget.reported(0.9, 20.0, 0.0)
+    assert not budget.spend(1, 1.0)
+    assert budget.spend(60, 1.0, urgency=Urgency.FIRST)
+    assert budget.wait(1, 1.0, urgency=Urgency.FIRST) == pytest.approx(19.0)
+
+
+@pytest.mark.parametrize("limit", [WeightRate(10, 60), DecayingCounter(10, 0.01)])
+def test_every_bucket_has_its_buffer(limit: WeightRate | DecayingCounter) -> None:
+    budget = Budget(600, 0.2, 0.0, buckets={"x": limit})
+    assert budget.spend(8, 0.0, "x")
+    assert not budget.spend(1, 0.0, "x")
+    assert budget.spend(2, 0.0, "x", Urgency.FIRST)
+    assert not budget.spend(1, 0.0, "x", Urgency.FIRST)
+
+
 def test_a_weight_above_the_whole_budget_still_has_its_turn() -> None:
     assert Budget(100, 0.2, 0.0).spend(500, 0.0)
 
