@@ -119,7 +119,7 @@ def counted(symbol: str) -> str:
     return f"SELECT count(), uniqExact(sequence) FROM quotes WHERE symbol = '{symbol}'"
 
 
-async def test_values_stand_as_they_were(
+async def test_values_are_stored_unchanged(
     stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = OrderCommand(
@@ -144,7 +144,7 @@ async def test_values_stand_as_they_were(
         assert await rows_of(stack.settings, sql, bool) == [([(1.5, 2.0)], [(1.75, 3.0), (2.0, 4.0)], 7)]
 
 
-def told_late(newest: Callable[[ClickHouse, Topic], dict[int, int]]) -> Callable[[ClickHouse, Topic], dict[int, int]]:
+def delayed(newest: Callable[[ClickHouse, Topic], dict[int, int]]) -> Callable[[ClickHouse, Topic], dict[int, int]]:
     def late(database: ClickHouse, topic: Topic) -> dict[int, int]:
         if topic is QUOTES:
             time.sleep(2 * warehouse.BATCH_SECONDS)
@@ -171,9 +171,9 @@ async def test_killed_between_insert_and_commit(
     ((rows, _),) = await rows_of(stack.settings, counted(symbol), bool)
     assert rows == 500, "it was killed after the insert"
     await publish(stack.settings, codec, quotes(symbol, 501)[500:], QUOTES)
-    monkeypatch.setattr(ClickHouse, "newest", told_late(ClickHouse.newest))
+    monkeypatch.setattr(ClickHouse, "newest", delayed(ClickHouse.newest))
     async with running(stack.settings, monkeypatch, group):
-        found = await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 501)
+        found = await rows_of(stack.settings, counted(symbol), lambda rows: rows[0][1] == 501)
     assert found == [(501, 501)]
 
 
@@ -192,7 +192,7 @@ async def test_an_insert_whose_answer_is_lost_is_not_made_twice(
     monkeypatch.setattr(ClickHouse, "insert", insert_and_lose)
     await publish(stack.settings, codec, quotes(symbol, 100), QUOTES)
     async with running(stack.settings, monkeypatch, group):
-        assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 100) == [(100, 100)]
+        assert await rows_of(stack.settings, counted(symbol), lambda rows: rows[0][1] == 100) == [(100, 100)]
     assert lost
 
 
@@ -216,7 +216,7 @@ UNREADABLE: dict[str, Callable[[Codec, str], tuple[Topic, bytes]]] = {
 
 
 @pytest.mark.parametrize("why", UNREADABLE)
-async def test_what_can_not_be_read_is_kept_and_the_rest_goes_on(
+async def test_an_unreadable_record_is_a_dead_letter_and_the_others_are_stored(
     stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     topic, raw = UNREADABLE[why](codec, symbol)
@@ -228,7 +228,7 @@ async def test_what_can_not_be_read_is_kept_and_the_rest_goes_on(
         for quote in after:
             publisher.publish(QUOTES, quote)
     async with running(stack.settings, monkeypatch, group):
-        assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 4) == [(4, 4)]
+        assert await rows_of(stack.settings, counted(symbol), lambda rows: rows[0][1] == 4) == [(4, 4)]
         found = await letter(stack.settings, codec, symbol)
     assert found.raw == raw
     headers = dict(found.headers)
@@ -249,10 +249,10 @@ async def test_what_was_written_with_another_schema_is_stored_too(
             QUOTES, symbol.encode(), struct.pack(">bI", 0, schema_id) + b"\x08east" + codec.encode(QUOTES, theirs)[5:]
         )
     async with running(stack.settings, monkeypatch, group):
-        assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 2) == [(2, 2)]
+        assert await rows_of(stack.settings, counted(symbol), lambda rows: rows[0][1] == 2) == [(2, 2)]
 
 
-async def test_what_clickhouse_alone_can_not_take_is_found_and_kept(
+async def test_a_record_that_clickhouse_refuses_is_a_dead_letter(
     stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert = ClickHouse.insert
@@ -265,13 +265,13 @@ async def test_what_clickhouse_alone_can_not_take_is_found_and_kept(
     monkeypatch.setattr(ClickHouse, "insert", choosy)
     await publish(stack.settings, codec, quotes(symbol, 9), QUOTES)
     async with running(stack.settings, monkeypatch, group):
-        assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 8) == [(8, 8)]
+        assert await rows_of(stack.settings, counted(symbol), lambda rows: rows[0][1] == 8) == [(8, 8)]
         found = await letter(stack.settings, codec, symbol)
     assert dict(found.headers)["reason"] == b"ClickHouse: not this one"
     assert codec.decode(QUOTES, found.raw).sequence == 5
 
 
-async def test_a_table_that_is_away_is_waited_for_and_no_record_blamed(
+async def test_a_missing_table_is_waited_for_and_no_record_blamed(
     stack: RunningStack,
     codec: Codec,
     symbol: str,
@@ -282,17 +282,17 @@ async def test_a_table_that_is_away_is_waited_for_and_no_record_blamed(
     database = ClickHouse(stack.settings)
     await publish(stack.settings, codec, quotes(symbol, 1), QUOTES)
     async with running(stack.settings, monkeypatch, group):
-        await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 1)
-        await asyncio.to_thread(database.execute, f"RENAME TABLE {QUOTES.table} TO quotes_away")
+        await rows_of(stack.settings, counted(symbol), lambda rows: rows[0][1] == 1)
+        await asyncio.to_thread(database.execute, f"RENAME TABLE {QUOTES.table} TO quotes_renamed")
         try:
             await publish(stack.settings, codec, quotes(symbol, 20)[1:], QUOTES)
             async with asyncio.timeout(30):
                 while "quotes accepts no insert" not in caplog.text:  # noqa: ASYNC110  # a log has no event
                     await asyncio.sleep(0.05)
         finally:
-            await asyncio.to_thread(database.execute, f"RENAME TABLE quotes_away TO {QUOTES.table}")
+            await asyncio.to_thread(database.execute, f"RENAME TABLE quotes_renamed TO {QUOTES.table}")
             await asyncio.to_thread(database.close)
-        assert await rows_of(stack.settings, counted(symbol), lambda told: told[0][1] == 20) == [(20, 20)]
+        assert await rows_of(stack.settings, counted(symbol), lambda rows: rows[0][1] == 20) == [(20, 20)]
     async with Reader(stack.settings, codec, (MARKET_DEAD_LETTERS,), start="beginning") as reader:
         async for batch in reader.batches():
             assert symbol not in {entry.key for entry in batch}

@@ -42,7 +42,7 @@ async def test_a_newer_list_of_another_stage_gets_this_accounts_fees(kept: Kept,
 
 
 @pytest.mark.parametrize(("fee", "asset"), [("0.06", "USDT"), ("0.0006", "BTC")])
-async def test_a_fill_that_was_charged_otherwise_has_them_asked_for_again(
+async def test_a_fill_that_was_charged_another_rate_has_the_rates_requested_again(
     kept: Kept, venue: Venue, monkeypatch: pytest.MonkeyPatch, fee: str, asset: str
 ) -> None:
     monkeypatch.setattr(producers.account_fees, "AGAIN_SECONDS", 0.0)
@@ -56,7 +56,7 @@ async def test_a_fill_that_was_charged_otherwise_has_them_asked_for_again(
 
 
 @pytest.mark.parametrize(("fee", "asset"), [("0.03", "USDT"), ("0.0300001", "USDT"), ("0.5", "BNB")])
-async def test_a_fill_as_expected_or_paid_in_a_third_asset_asks_for_nothing(
+async def test_a_fill_as_expected_or_paid_in_a_third_asset_requests_nothing(
     kept: Kept, venue: Venue, monkeypatch: pytest.MonkeyPatch, fee: str, asset: str
 ) -> None:
     monkeypatch.setattr(producers.account_fees, "AGAIN_SECONDS", 0.0)
@@ -69,7 +69,7 @@ async def test_a_fill_as_expected_or_paid_in_a_third_asset_asks_for_nothing(
     assert venue.requests["fees"] == 2
 
 
-async def test_a_refused_answer_is_asked_for_again_and_changes_nothing(
+async def test_a_refused_request_is_repeated_and_changes_nothing(
     kept: Kept, venue: Venue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producers.account_fees, "AGAIN_SECONDS", 0.05)
@@ -85,7 +85,7 @@ def symbols(count: int) -> list[str]:
     return [f"{number:03}" for number in range(count)]
 
 
-def test_many_are_asked_of_in_turns() -> None:
+def test_many_symbols_are_requested_in_turns() -> None:
     due, every = FeesDue(), symbols(3 * AT_ONCE)
     assert due.wait(0.0) == -inf
     rounds, now = [], 0.0
@@ -98,7 +98,7 @@ def test_many_are_asked_of_in_turns() -> None:
     assert rounds[3] == rounds[0]
 
 
-def test_one_that_changed_comes_first_and_soon() -> None:
+def test_a_symbol_whose_rate_changed_is_requested_first_and_soon() -> None:
     due, every = FeesDue(), symbols(2 * AT_ONCE)
     due.begin(every, 0.0)
     due.changed("000", 100.0)

@@ -72,7 +72,7 @@ def kinds(kept: Kept) -> list[StatusKind]:
     return [one.kind for one in kept.of(STATUS) if one.channel == "account"]
 
 
-async def test_a_difference_to_what_the_stream_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_difference_from_the_stream_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
     """Money goes that no event of the stream tells of, as a fee that was forgotten: the regular look finds it.
 
     (Hyperliquid's stream repeats whole accounts, so there it tells of it itself.) Every reading is published: two of
@@ -96,7 +96,7 @@ async def test_a_difference_to_what_the_stream_said_is_told(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("name", "symbol"), [("binance", "BTCUSDT"), ("hyperliquid", "BTC")])
-async def test_a_fill_while_the_stream_is_away_is_asked_for(
+async def test_a_fill_while_the_stream_is_disconnected_is_requested(
     name: str, symbol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An order rests below what the market maker bids, its exchange falls silent, a seller comes that far, and the
@@ -137,7 +137,7 @@ async def test_instruments_get_the_fees_that_this_account_pays(name: str) -> Non
 
 
 @pytest.mark.parametrize(("name", "asset"), [("binance", "USDT"), ("binanceusdm", "USDT"), ("hyperliquid", "USDC")])
-async def test_what_comes_and_goes_is_named_once(name: str, asset: str) -> None:
+async def test_transfers_are_published_once(name: str, asset: str) -> None:
     kept = Kept()
     async with serve(0, 1) as served, following(served, name, kept):
         await kept.until(lambda: kept.of(BALANCES))
@@ -151,7 +151,7 @@ async def test_what_comes_and_goes_is_named_once(name: str, asset: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "asset"), [("binanceusdm", "USDT"), ("hyperliquid", "USDC")])
-async def test_what_came_and_went_while_the_stream_was_away_is_named_to_the_last_page(
+async def test_transfers_while_the_stream_was_disconnected_are_read_to_the_last_page(
     name: str, asset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producers.account, "SHORT_LIVED_SECONDS", 0)

@@ -38,7 +38,7 @@ def positions(kept: Kept) -> dict[str, int]:
 # ── the stream ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_stream_that_is_refused_is_told_and_tried_again_and_figures_go_on(
+async def test_a_stream_that_is_refused_is_reported_and_retried_and_figures_continue(
     kept: Kept, venue: Venue, exchange: Exchange
 ) -> None:
     venue.key_status, venue.figures = 403, [{"balance": ["USDT", "5"]}]
@@ -53,7 +53,7 @@ async def test_a_stream_that_is_refused_is_told_and_tried_again_and_figures_go_o
     assert all(key.startswith("key") for key in venue.keys)
 
 
-async def test_tries_that_are_refused_come_later_and_later(
+async def test_retries_that_are_refused_are_further_and_further_apart(
     kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
@@ -73,7 +73,7 @@ async def test_tries_that_are_refused_come_later_and_later(
     assert doubled[:7] == [1, 3, 7, 15, 31, 60, 60]
 
 
-async def test_a_key_that_is_gone_when_it_is_kept_alive_is_replaced_at_once(
+async def test_a_key_that_has_expired_when_it_is_kept_alive_is_replaced_at_once(
     kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producers.account, "KEEP_ALIVE_SECONDS", 0.3)
@@ -84,7 +84,7 @@ async def test_a_key_that_is_gone_when_it_is_kept_alive_is_replaced_at_once(
     assert "the key is gone" in [one.detail for one in kept.statuses(StatusKind.DISCONNECTED)]
 
 
-async def test_what_ends_the_stream_opens_it_anew_before_it_is_closed(
+async def test_an_event_that_ends_the_stream_reopens_it_before_it_is_closed(
     kept: Kept, venue: Venue, exchange: Exchange
 ) -> None:
     async with followed(exchange, venue, kept):
@@ -94,7 +94,7 @@ async def test_what_ends_the_stream_opens_it_anew_before_it_is_closed(
     assert venue.keys == ["key1", "key2"]
 
 
-async def test_a_ban_that_the_stream_says_holds_what_is_asked_and_the_stream(
+async def test_a_ban_reported_by_the_stream_holds_requests_and_the_stream(
     kept: Kept, venue: Venue, exchange: Exchange
 ) -> None:
     async with followed(exchange, venue, kept):
@@ -111,7 +111,7 @@ async def test_a_ban_that_the_stream_says_holds_what_is_asked_and_the_stream(
 # ── what is asked for ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_the_log_had_is_gone_though_another_list_can_not_be_read(
+async def test_a_balance_of_the_log_becomes_zero_though_another_list_can_not_be_read(
     kept: Kept, venue: Venue, exchange: Exchange
 ) -> None:
     """As the fills of a symbol that was delisted: refused for ever. The figures were read to their end."""
@@ -129,7 +129,7 @@ async def test_a_list_in_pages_is_read_to_its_end(kept: Kept, venue: Venue, exch
     assert {one.asset: int(one.total) for one in kept.of(BALANCES)} == {"A": 1, "B": 2, "C": 3, "D": 0}
 
 
-async def test_a_list_without_an_end_is_not_read_for_ever_and_takes_nothing_away(
+async def test_a_list_without_an_end_is_not_read_for_ever_and_removes_nothing(
     kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producers.account_round, "PAGES", 5)
@@ -142,7 +142,7 @@ async def test_a_list_without_an_end_is_not_read_for_ever_and_takes_nothing_away
     assert {one.asset for one in kept.of(BALANCES)} == {"A"}
 
 
-async def test_after_a_push_that_leaves_parts_out_the_figures_alone_are_asked_for(
+async def test_after_a_partial_push_only_the_figures_are_requested(
     kept: Kept, venue: Venue, exchange: Exchange
 ) -> None:
     exchange.pushes_whole = False
@@ -157,7 +157,7 @@ async def test_after_a_push_that_leaves_parts_out_the_figures_alone_are_asked_fo
 
 
 @pytest.mark.parametrize("pushed", [{"report": ["BTCUSDT"]}, {"fill": ["BTCUSDT", "0.1", "USDT"]}])
-async def test_after_a_report_without_a_balance_the_figures_alone_are_asked_for(
+async def test_after_a_report_without_a_balance_only_the_figures_are_requested(
     kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, pushed: dict[str, Any]
 ) -> None:
     """USDⓈ-M pushes no balance for a new resting order: what it holds was shown as free for up to a minute."""
@@ -171,7 +171,7 @@ async def test_after_a_report_without_a_balance_the_figures_alone_are_asked_for(
         assert venue.requests["orders"] == 2
 
 
-async def test_where_pushes_are_whole_nothing_is_asked_for(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+async def test_where_pushes_are_whole_nothing_is_requested(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     async with followed(exchange, venue, kept) as account:
         await kept.until(lambda: venue.requests["orders"] == 2)
         await venue.push(balance=["USDT", "4"])
@@ -179,7 +179,7 @@ async def test_where_pushes_are_whole_nothing_is_asked_for(kept: Kept, venue: Ve
         assert account._due.wait(0.0) > producers.due.AGAIN
 
 
-async def test_figures_are_asked_for_again_also_while_nothing_is_pushed(
+async def test_figures_are_requested_again_also_while_nothing_is_pushed(
     kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producers.due, "FIGURES_SECONDS", 1.0)
@@ -188,7 +188,7 @@ async def test_figures_are_asked_for_again_also_while_nothing_is_pushed(
         assert venue.requests["orders"] == 2
 
 
-async def test_what_is_signed_is_signed_when_its_turn_has_come(
+async def test_a_request_is_signed_when_the_rate_limit_allows_it(
     kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signed: list[tuple[int, int]] = []
@@ -215,7 +215,7 @@ async def test_what_is_signed_is_signed_when_its_turn_has_come(
 # ── instruments and modes ────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_symbol_nobody_knows_has_the_list_read_again_and_published(
+async def test_an_unknown_symbol_has_the_list_read_again_and_published(
     kept: Kept, venue: Venue, exchange: Exchange
 ) -> None:
     async with followed(exchange, venue, kept):
@@ -237,7 +237,7 @@ async def test_what_another_stage_read_is_learnt(kept: Kept, venue: Venue, excha
     assert kept.of(INSTRUMENTS) == [], "it came from the topic"
 
 
-async def test_a_symbol_that_stays_unknown_is_asked_for_once(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+async def test_a_symbol_that_stays_unknown_is_looked_up_once(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     async with followed(exchange, venue, kept):
         await kept.until(lambda: venue.sockets)
         for quantity in range(20):
@@ -249,7 +249,7 @@ async def test_a_symbol_that_stays_unknown_is_asked_for_once(kept: Kept, venue: 
         assert venue.requests["list"] == 2
 
 
-async def test_what_the_list_did_not_take_is_told_once(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+async def test_a_fault_of_the_list_is_reported_once(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     exchange.listing_now = Listing((BTC,), ("row ODDUSDT: no baseAsset",))
     async with followed(exchange, venue, kept):
         await kept.until(lambda: venue.sockets)
@@ -258,7 +258,7 @@ async def test_what_the_list_did_not_take_is_told_once(kept: Kept, venue: Venue,
     assert ["ODDUSDT" in one.detail for one in kept.of(STATUS) if one.kind is StatusKind.UNKNOWN] == [True]
 
 
-async def test_a_mode_is_told_when_it_changes(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+async def test_a_mode_is_published_when_it_changes(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     barred, free = {"status": ["mode", 1.0, "switch to one-way mode"]}, {"status": ["mode", 0.0, ""]}
     venue.figures = [barred]
     async with followed(exchange, venue, kept):
@@ -269,7 +269,7 @@ async def test_a_mode_is_told_when_it_changes(kept: Kept, venue: Venue, exchange
     assert [one.value for one in kept.statuses(StatusKind.MODE)] == [1.0, 0.0]
 
 
-async def test_what_a_push_leaves_open_is_asked_for(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+async def test_what_a_push_omits_is_requested(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     """As the fills of an order that the stream did not say as fills."""
     venue.pages = {"7": [{"balance": ["A", "7"]}, {"page": "8"}], "8": [{"balance": ["B", "8"]}]}
     async with followed(exchange, venue, kept):
@@ -278,7 +278,7 @@ async def test_what_a_push_leaves_open_is_asked_for(kept: Kept, venue: Venue, ex
         await kept.until(lambda: {one.asset for one in kept.of(BALANCES)} == {"A", "B"})
 
 
-async def test_figures_that_a_push_left_open_do_not_undo_a_push(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+async def test_figures_that_a_push_omitted_do_not_undo_a_push(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     """The answer may be older than what was pushed just before: then it is asked for again."""
     venue.pages = {"7": [{"balance": ["A", "1"]}]}
     async with followed(exchange, venue, kept, balance("B", 3)):
@@ -290,14 +290,14 @@ async def test_figures_that_a_push_left_open_do_not_undo_a_push(kept: Kept, venu
     assert [int(one.total) for one in kept.of(BALANCES) if one.asset == "A"] == [9]
 
 
-async def test_a_row_that_a_status_names_is_not_taken_away(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+async def test_a_row_that_a_status_names_is_not_removed(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     venue.figures = [{"balance": ["A", "1"]}, {"status": ["malformed", 0.0, 'balances 1: {"asset": "D"}']}]
     async with followed(exchange, venue, kept, balance("D", 9), balance("E", 9)):
         await kept.until(lambda: len(kept.of(BALANCES)) == 2)
     assert {one.asset: int(one.total) for one in kept.of(BALANCES)} == {"A": 1, "E": 0}
 
 
-async def test_what_got_no_answer_is_kept_alive_again_soon(
+async def test_a_keep_alive_without_an_answer_is_repeated_soon(
     kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producers.account, "KEEP_ALIVE_SECONDS", 0.1)
@@ -308,7 +308,7 @@ async def test_what_got_no_answer_is_kept_alive_again_soon(
         assert venue.keys == ["key1"]
 
 
-async def test_what_came_and_went_is_named_also_of_the_time_that_nothing_ran(
+async def test_transfers_are_published_also_of_the_time_before_the_start(
     kept: Kept, venue: Venue, exchange: Exchange
 ) -> None:
     """From a minute before the last figure in the log on; later from the last reading on."""
@@ -322,7 +322,7 @@ async def test_what_came_and_went_is_named_also_of_the_time_that_nothing_ran(
     assert venue.since[1] > wall() - 2 * producers.account.OVERLAP
 
 
-async def test_an_account_that_may_not_ask_what_came_and_went_has_all_else(
+async def test_an_account_without_permission_for_transfers_has_all_else(
     kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told, and asked for again from the same time on; the figures come as regularly as ever."""

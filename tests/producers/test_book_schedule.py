@@ -56,7 +56,7 @@ def test_changes_are_conflated_to_the_interval(later: int, sequences: list[int])
 
 
 @pytest.mark.parametrize(("later", "again"), [(INTERVAL, 0), (REPEAT - 1, 0), (REPEAT, 1)])
-def test_an_unchanged_book_is_repeated_while_its_socket_brings_frames(later: int, again: int) -> None:
+def test_an_unchanged_book_is_repeated_while_its_socket_receives_frames(later: int, again: int) -> None:
     snapshots = BookSchedule()
     snapshots.changed(change())
     assert due(snapshots, START)

@@ -144,7 +144,7 @@ def test_trades_all_pass_and_quotes_pass_or_are_counted(acts: list[tuple[str, st
 
 
 @pytest.mark.stack
-async def test_a_kafka_that_stands_still_costs_neither_a_trade_nor_memory(stack: RunningStack) -> None:
+async def test_a_stopped_kafka_costs_neither_a_trade_nor_memory(stack: RunningStack) -> None:
     own = f"T{uuid.uuid4().hex}"
     codec = await load_codec(stack.settings)
     async with (

@@ -57,7 +57,7 @@ def test_a_change_during_a_reading_is_read_after_it() -> None:
     assert due.wait(1.0) == 0.0
 
 
-def test_what_could_not_be_read_is_asked_for_again_each_time_later() -> None:
+def test_what_could_not_be_read_is_requested_again_after_longer_and_longer_waits() -> None:
     due, now, waits = Due(0.0), 0.0, []
     for _ in range(6):
         read(due, now, whole=False)

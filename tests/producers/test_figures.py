@@ -60,14 +60,14 @@ def test_of_a_figure_that_several_answers_add_to_only_the_sum_is_published() -> 
 
 
 @pytest.mark.parametrize("figure", [balance("10", "SOL"), position("10")])
-def test_what_the_log_had_and_the_account_has_not_is_none(figure: Figure) -> None:
+def test_a_figure_of_the_log_that_the_account_has_not_becomes_zero(figure: Figure) -> None:
     account = Account(figure)
     account.read(balance("5"), at=NOW)
     assert set(account.newest().values()) == {Decimal(5), Decimal(0)}
     assert account.statuses == []
 
 
-def test_a_first_reading_that_was_partial_takes_nothing_away_and_the_next_does() -> None:
+def test_a_partial_first_reading_removes_nothing_and_the_next_does() -> None:
     account = Account(position("10"), balance("7", "SOL"))
     account.read(balance("5"), at=NOW, whole=False)
     assert account.newest() == {"USDT": Decimal(5)}
@@ -75,7 +75,7 @@ def test_a_first_reading_that_was_partial_takes_nothing_away_and_the_next_does()
     assert account.newest() == {"USDT": Decimal(5), "BTC/USDT:USDT": Decimal(0), "SOL": Decimal(0)}
 
 
-def test_it_is_taken_away_after_every_reconnect_not_only_at_the_start() -> None:
+def test_it_is_removed_after_every_reconnect_not_only_at_the_start() -> None:
     account = Account()
     account.read(balance("5"), position("10"), at=NOW)
     account.figures.disconnected()
@@ -88,7 +88,7 @@ def test_it_is_taken_away_after_every_reconnect_not_only_at_the_start() -> None:
     assert len([one for one in account.out if one == position("10")]) == 1
 
 
-def test_what_was_pushed_just_now_is_not_taken_for_left_out() -> None:
+def test_what_was_pushed_just_now_does_not_count_as_omitted() -> None:
     account = Account()
     account.push(position("3", at=NOW), NOW)
     assert account.read(balance("5"), at=NOW + SECOND), "to be looked at again"
@@ -97,13 +97,13 @@ def test_what_was_pushed_just_now_is_not_taken_for_left_out() -> None:
     assert account.newest()["BTC/USDT:USDT"] == 0
 
 
-def test_a_row_that_could_not_be_read_is_not_left_out() -> None:
+def test_a_row_that_could_not_be_read_does_not_count_as_omitted() -> None:
     account = Account(position("10"), position("2", "NEW/USDT:USDT"), balance("1", "SOL"))
     account.read(balance("5"), at=NOW, unread=('positionRisk 0: {"symbol":"BTCUSDT","positionAmt":[]}',))
     assert account.newest() == {"USDT": Decimal(5), "NEW/USDT:USDT": Decimal(0), "SOL": Decimal(0)}
 
 
-def test_under_a_new_symbol_the_old_key_is_none() -> None:
+def test_under_a_new_symbol_the_old_key_becomes_zero() -> None:
     """Unlisted it had the exchange's own name; once it is listed the account names the symbol alone."""
     account = Account()
     account.read(position("4", "NEWUSDT"), at=NOW)
@@ -145,7 +145,7 @@ def test_an_exchange_whose_clock_is_off_is_compared_by_its_own_clock(offset: int
     assert account.newest() == {"USDT": Decimal(70)}
 
 
-def test_what_pushes_leave_out_is_taken_from_an_answer_at_once() -> None:
+def test_what_pushes_omit_is_taken_from_an_answer_at_once() -> None:
     """After a fill: the push has the wallet alone, the answer of just after it the margins too."""
     account = Account()
     account.read(balance("1000"), at=NOW - 60 * SECOND)
@@ -187,7 +187,7 @@ def test_a_wallet_that_changed_without_the_stream_is_a_difference() -> None:
     assert status.detail == "USDT: the stream reported 1000, the exchange 999"
 
 
-def test_a_difference_seen_while_the_figure_was_moving_is_told_when_it_is_still_there() -> None:
+def test_a_difference_seen_while_the_figure_was_moving_is_published_if_it_remains() -> None:
     account = Account()
     account.push(balance("1000", at=NOW), NOW)
     assert account.read(balance("999"), at=NOW + SECOND)
@@ -208,14 +208,14 @@ def test_the_first_whole_answer_without_a_difference_ends_it() -> None:
     assert [(one.kind, one.value) for one in account.statuses[1:]] == [(StatusKind.DIFFERENCE, 0.0)]
 
 
-def test_a_figure_that_is_left_out_is_a_difference_where_the_stream_was_there() -> None:
+def test_a_figure_that_is_omitted_is_a_difference_if_the_stream_was_connected() -> None:
     account = Account()
     account.read(position("3"), balance("1"), at=NOW)
     account.read(balance("1"), at=NOW + 60 * SECOND)
     assert [(one.kind, one.value) for one in account.statuses] == [(StatusKind.DIFFERENCE, -3.0)]
 
 
-def test_what_changed_while_the_stream_was_away_is_no_difference() -> None:
+def test_a_change_while_the_stream_was_disconnected_is_no_difference() -> None:
     account = Account()
     account.read(balance("1000"), at=NOW)
     account.figures.disconnected()

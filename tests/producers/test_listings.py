@@ -30,25 +30,25 @@ def test_what_the_list_leaves_out_is_not_active_any_more() -> None:
     assert listings.read(Listing((BTC, ETH))) == [ETH]
 
 
-def test_what_the_log_had_and_the_first_list_has_not_is_gone() -> None:
+def test_an_instrument_of_the_log_that_the_first_list_omits_becomes_inactive() -> None:
     listings = Listings((ETH, replace(NEW, active=False)))
     assert listings.read(Listing((BTC,))) == [BTC, replace(ETH, active=False)]
 
 
-def test_a_row_that_could_not_be_read_is_not_gone() -> None:
+def test_an_instrument_whose_row_could_not_be_read_stays() -> None:
     listings = Listings()
     listings.read(Listing((BTC, ETH, NEW)))
     assert listings.read(Listing((BTC,), ("row ETHUSDT: no baseAsset",))) == [replace(NEW, active=False)]
 
 
-def test_an_empty_list_takes_nothing_away() -> None:
+def test_an_empty_list_removes_nothing() -> None:
     listings = Listings()
     listings.read(Listing((BTC,)))
     assert listings.read(Listing(())) == ()
     assert listings.knows(BTC.symbol)
 
 
-def test_fees_of_an_account_stand_in_the_log_and_a_list_does_not_take_them_back() -> None:
+def test_a_list_does_not_replace_the_fees_of_an_account_in_the_log() -> None:
     listings, own = Listings((replace(BTC, taker_fee=Decimal("0.1")),)), replace(BTC, taker_fee=Decimal("0.0003"))
     assert listings.read(Listing((BTC, ETH))) == [BTC, ETH]  # of another account, perhaps
     assert not listings.update(own)
@@ -66,7 +66,7 @@ def test_what_another_stage_published_over_a_newer_list_is_published_again() -> 
     assert not listings.update(halted)
 
 
-def test_what_is_new_to_the_log_is_news_until_the_list_has_it() -> None:
+def test_an_instrument_that_is_new_in_the_log_requires_the_list_until_it_has_it() -> None:
     listings = Listings()
     listings.read(Listing((BTC, ETH)))
     assert listings.update(NEW)

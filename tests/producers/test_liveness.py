@@ -17,7 +17,7 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 
 class Exchange:
-    """A second at a time; ``comes`` says what comes in each, by the seconds since the start."""
+    """A second at a time; ``events`` says what comes in each, by the seconds since the start."""
 
     def __init__(self, *sockets: tuple[tuple[StreamKind, str], ...]) -> None:
         self.liveness = Liveness("x")
@@ -28,7 +28,7 @@ class Exchange:
         for number, streams in enumerate(sockets):
             self.liveness.opened(number, streams, self.now)
 
-    def run(self, seconds: int, comes: Callable[[int], list[tuple[StreamKind, str]]]) -> None:
+    def run(self, seconds: int, events: Callable[[int], list[tuple[StreamKind, str]]]) -> None:
         times = {
             QUOTE: self.liveness.quotes,
             TRADE: self.liveness.trades,
@@ -38,7 +38,7 @@ class Exchange:
         for _ in range(seconds):
             self.now += SECOND
             passed = (self.now - START) // SECOND
-            for kind, symbol in comes(passed):
+            for kind, symbol in events(passed):
                 times[kind][symbol] = self.now
             statuses, reopen = self.liveness.check(self.now)
             self.published += statuses
@@ -60,7 +60,7 @@ def every(kinds: list[tuple[StreamKind, str]]) -> Callable[[int], list[tuple[Str
 LATEST = (LEAST + GRACE) // SECOND + 2
 
 
-def test_trades_asked_for_on_the_wrong_route_are_noticed_though_the_socket_is_lively() -> None:
+def test_trades_subscribed_to_on_the_wrong_route_are_stale_though_the_socket_is_active() -> None:
     """Binance USDⓈ-M: /market takes ``@trade`` and never serves it; the mark prices beside it keep coming."""
     public, market = ((QUOTE, BTC), (BOOK, BTC)), ((TRADE, BTC), (FUNDING, BTC))
     exchange = Exchange(public, market)
@@ -73,7 +73,7 @@ def test_trades_asked_for_on_the_wrong_route_are_noticed_though_the_socket_is_li
     assert exchange.kinds() == [(StatusKind.STALE, "trade"), (StatusKind.RESYNCED, "trade")]
 
 
-def test_its_socket_is_opened_anew_each_time_later_and_others_are_not() -> None:
+def test_its_socket_is_reopened_after_longer_and_longer_waits_and_others_are_not() -> None:
     exchange = Exchange(((QUOTE, BTC),), ((TRADE, BTC),))
     exchange.run(1_000, every([(QUOTE, BTC)]))
     assert {number for number, _ in exchange.reopened} == {1}
@@ -85,7 +85,7 @@ def test_its_socket_is_opened_anew_each_time_later_and_others_are_not() -> None:
 @pytest.mark.parametrize(
     ("silent", "beside"), [(QUOTE, TRADE), (BOOK, QUOTE), (BOOK, TRADE), (FUNDING, QUOTE), (FUNDING, TRADE)]
 )
-def test_one_silent_symbol_among_lively_ones_is_named(silent: StreamKind, beside: StreamKind) -> None:
+def test_one_silent_symbol_among_active_ones_is_named(silent: StreamKind, beside: StreamKind) -> None:
     streams = tuple((kind, symbol) for symbol in (BTC, ETH) for kind in (QUOTE, TRADE, BOOK, FUNDING))
     exchange = Exchange(streams)
     alive = [(kind, BTC) for kind in (QUOTE, TRADE, BOOK, FUNDING)]
@@ -105,11 +105,11 @@ def test_a_quiet_market_is_no_fault() -> None:
     streams = tuple((kind, symbol) for symbol in (BTC, ETH) for kind in (QUOTE, TRADE, BOOK, FUNDING))
     exchange = Exchange(streams)
 
-    def comes(second: int) -> list[tuple[StreamKind, str]]:
+    def events(second: int) -> list[tuple[StreamKind, str]]:
         clock = [(FUNDING, BTC), (FUNDING, ETH)]
         return clock + ([(QUOTE, BTC), (TRADE, BTC), (BOOK, BTC)] if second % 20 == 0 else [])
 
-    exchange.run(3_600, comes)
+    exchange.run(3_600, events)
     assert exchange.published == []
     assert exchange.reopened == []
 
@@ -120,7 +120,7 @@ def test_a_quiet_symbol_on_a_busy_socket_may_go_without_trades() -> None:
     assert exchange.published == []
 
 
-def test_what_is_rare_by_its_nature_learns_how_rare() -> None:
+def test_the_usual_silence_of_a_rare_stream_is_learned() -> None:
     """A market that is quoted all the time and traded every 25 s, and then once not for 100 s."""
     exchange = Exchange(((QUOTE, BTC), (TRADE, BTC)))
     exchange.run(1_000, lambda second: [(QUOTE, BTC), *([(TRADE, BTC)] if second % 25 == 0 else [])])
@@ -133,14 +133,14 @@ def test_what_is_rare_by_its_nature_learns_how_rare() -> None:
 def test_a_trade_just_before_its_quote_is_no_fault() -> None:
     exchange = Exchange(((QUOTE, BTC), (TRADE, BTC)))
 
-    def comes(second: int) -> list[tuple[StreamKind, str]]:
+    def events(second: int) -> list[tuple[StreamKind, str]]:
         return [(TRADE, BTC)] if second % 100 == 50 else [(QUOTE, BTC)] if second % 100 == 52 else []
 
-    exchange.run(1_000, comes)
+    exchange.run(1_000, events)
     assert exchange.published == []
 
 
-def test_nothing_is_said_while_its_socket_is_lost_or_its_symbol_is_halted() -> None:
+def test_nothing_is_reported_while_its_socket_is_lost_or_its_symbol_is_halted() -> None:
     exchange = Exchange(((QUOTE, BTC), (TRADE, BTC)), ((QUOTE, ETH), (TRADE, ETH)))
     exchange.liveness.closed(0)
     exchange.liveness.pause(ETH)
@@ -153,7 +153,7 @@ def test_nothing_is_said_while_its_socket_is_lost_or_its_symbol_is_halted() -> N
     assert (BTC in exchange.published[0].detail, ETH in exchange.published[0].detail) == (True, False)
 
 
-def test_it_is_said_again_while_it_lasts() -> None:
+def test_it_is_reported_again_while_it_lasts() -> None:
     exchange = Exchange(((QUOTE, BTC), (TRADE, BTC)))
     exchange.run(LATEST + 20, every([(QUOTE, BTC)]))
     assert len(exchange.published) in (4, 5)

@@ -233,7 +233,7 @@ async def test_a_crossed_or_empty_top_is_no_quote(venue: Venue, sink: Recorder, 
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_frame_that_is_none_is_kept_and_told(venue: Venue, sink: Recorder) -> None:
+async def test_a_malformed_frame_is_a_dead_letter_and_reported(venue: Venue, sink: Recorder) -> None:
     venue.push_raw(b'{"e": "trade", oops')
     venue.trade(13)
     await sink.until(lambda: sink.of(TRADES))
@@ -246,7 +246,7 @@ async def test_a_frame_that_is_none_is_kept_and_told(venue: Venue, sink: Recorde
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_book_is_pictured_when_it_is_proved(venue: Venue, sink: Recorder) -> None:
+async def test_a_book_is_published_when_it_is_proved(venue: Venue, sink: Recorder) -> None:
     venue.answering.clear()
     venue.depth(100, 101)
     await sink.until(lambda: venue.snapshots)
@@ -263,7 +263,7 @@ async def test_a_book_is_pictured_when_it_is_proved(venue: Venue, sink: Recorder
 
 
 @pytest.mark.usefixtures("market")
-async def test_a_book_that_loses_a_side_is_pictured_without_it(venue: Venue, sink: Recorder) -> None:
+async def test_a_book_that_loses_a_side_is_published_without_it(venue: Venue, sink: Recorder) -> None:
     venue.depth(100, 101)
     await sink.until(lambda: sink.of(BOOKS))
     for update, bid in enumerate(("99", "98"), 102):
@@ -273,7 +273,9 @@ async def test_a_book_that_loses_a_side_is_pictured_without_it(venue: Venue, sin
 
 
 @pytest.mark.usefixtures("market")
-async def test_after_a_gap_there_is_no_picture_until_the_book_is_proved_again(venue: Venue, sink: Recorder) -> None:
+async def test_after_a_gap_no_snapshot_is_published_until_the_book_is_proved_again(
+    venue: Venue, sink: Recorder
+) -> None:
     venue.depth(100, 101)
     await sink.until(lambda: sink.of(BOOKS))
     venue.answering.clear()
@@ -404,7 +406,7 @@ async def test_the_book_of_what_is_halted_is_withdrawn_and_its_socket_stays(venu
     assert (len(venue.streams), venue.snapshots) == (1, 1)
 
 
-async def test_what_another_stage_read_has_the_list_read_again(
+async def test_an_instrument_that_another_stage_read_has_the_list_read_again(
     venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
     monkeypatch.setattr(producers.market, "LIST_RETRY_SECONDS", 0.0)
@@ -416,7 +418,7 @@ async def test_what_another_stage_read_has_the_list_read_again(
     assert market._relist.is_set()
 
 
-def test_what_the_log_had_and_the_first_list_leaves_out_is_gone(sink: Recorder) -> None:
+def test_an_instrument_of_the_log_that_the_first_list_omits_is_inactive(sink: Recorder) -> None:
     normaliser = Normaliser(Binance(), sink, lambda needed: None)
     row = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT", "filters": []}
     answer = Answer(Request("GET", "/api/v3/exchangeInfo"), 200, json.dumps({"symbols": [row]}).encode())
@@ -426,7 +428,7 @@ def test_what_the_log_had_and_the_first_list_leaves_out_is_gone(sink: Recorder) 
     assert [(one.symbol, one.active) for one in sink.of(INSTRUMENTS)] == [(SYMBOL, True), ("OLD/USDT", False)]
 
 
-async def test_a_notice_that_a_socket_will_be_cut_opens_it_anew_before_that(
+async def test_a_socket_is_reopened_when_the_exchange_announces_that_it_will_close_it(
     venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
     feed = market.normaliser._feed
@@ -445,7 +447,7 @@ async def test_a_notice_that_a_socket_will_be_cut_opens_it_anew_before_that(
     assert (lost.channel, lost.detail) == ("/stream", "server shutdown"), "said by the socket: it says when it is back"
 
 
-async def test_a_book_whose_snapshot_comes_by_subscription_only_is_subscribed_to_again(
+async def test_a_book_whose_snapshot_is_sent_on_subscription_only_is_subscribed_to_again(
     venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
     """Here on a new connection: the subscription names no frames for it."""
@@ -457,7 +459,7 @@ async def test_a_book_whose_snapshot_comes_by_subscription_only_is_subscribed_to
     assert sink.kinds() == [StatusKind.CONNECTED, StatusKind.GAP, StatusKind.DISCONNECTED, StatusKind.CONNECTED]
 
 
-async def test_a_stream_that_stays_silent_on_a_lively_socket_is_stale_and_its_socket_opened_anew(
+async def test_a_stream_that_stays_silent_on_an_active_socket_is_stale_and_its_socket_reopened(
     venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
     for name in ("LEAST", "GRACE", "REOPENED", "EVERY"):
@@ -487,7 +489,7 @@ async def every_10_ms(push: Callable[[], None]) -> AsyncIterator[None]:
         await asyncio.gather(pushing, return_exceptions=True)
 
 
-async def test_a_list_in_pages_is_asked_for_to_its_end_but_not_for_ever(
+async def test_a_list_in_pages_is_requested_to_its_end_but_not_for_ever(
     venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch, market: ExchangeMarket
 ) -> None:
     monkeypatch.setattr(producers.market, "PAGES", 5)

@@ -19,7 +19,7 @@ def test_a_mode_passes_when_it_changes() -> None:
 
 
 @pytest.mark.parametrize(("value", "interval"), [(1.0, BARRED_AGAIN), (0.0, AGAIN)])
-def test_a_mode_is_repeated_so_that_who_starts_later_finds_it(value: float, interval: int) -> None:
+def test_a_mode_is_repeated_for_stages_that_start_later(value: float, interval: int) -> None:
     notices = Notices()
     notices.passes(replace(MODE, value=value), 100)
     assert notices.repeated(99 + interval) == []
@@ -41,7 +41,7 @@ def test_everything_else_passes() -> None:
     assert notices.passes(lost, 100)
 
 
-def test_a_fault_of_a_list_is_told_when_it_is_new() -> None:
+def test_a_fault_of_a_list_is_returned_when_it_is_new() -> None:
     notices = Notices()
     assert notices.faults(["b", "a"]) == ["a", "b"]
     assert notices.faults(["a", "b", "c"]) == ["c"]

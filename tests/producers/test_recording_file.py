@@ -39,7 +39,7 @@ def write(path: Path, given: list[Line], rotate: int = 1 << 20) -> None:
     recording.close()
 
 
-def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_a_recording_is_read_as_it_was_written(tmp_path: Path) -> None:
     given = lines(5)
     write(tmp_path / "a.gz", given)
     found = list(read(tmp_path / "a.gz"))
@@ -48,23 +48,23 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     assert (found[4].content, found[5].answer) == (b"\xff\xfe", ANSWER)  # type: ignore[union-attr]
 
 
-def test_it_goes_on_in_the_next_file_when_one_is_full(tmp_path: Path) -> None:
+def test_it_continues_in_the_next_file_when_one_is_full(tmp_path: Path) -> None:
     given = lines(50)
     write(tmp_path / "a.gz", given, rotate=200)
     assert len(list(tmp_path.iterdir())) > 3
     assert list(read(tmp_path / "a.gz")) == given
 
 
-def test_a_torn_tail_costs_what_was_torn_off_and_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_truncated_file_loses_what_was_cut_off_and_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Cut at any byte: what is left is the beginning, and at most a second is missing of what had been flushed."""
     given = lines(20)
     write(tmp_path / "whole.gz", given)
     whole = (tmp_path / "whole.gz").read_bytes()
-    torn, last = tmp_path / "torn.gz", 0
+    truncated, last = tmp_path / "torn.gz", 0
     for size in range(len(whole)):
-        torn.write_bytes(whole[:size])
+        truncated.write_bytes(whole[:size])
         caplog.clear()
-        found = list(read(torn))
+        found = list(read(truncated))
         assert found == given[: len(found)]
         assert len(found) >= last
         assert "was not closed" in caplog.text
@@ -72,7 +72,7 @@ def test_a_torn_tail_costs_what_was_torn_off_and_no_more(tmp_path: Path, caplog:
     assert last == len(given)
 
 
-def test_what_was_written_is_there_before_it_is_closed(tmp_path: Path) -> None:
+def test_what_was_written_can_be_read_before_it_is_closed(tmp_path: Path) -> None:
     given = lines(20)
     recording = Recording(tmp_path / "a.gz")
     for line in given:
@@ -81,7 +81,7 @@ def test_what_was_written_is_there_before_it_is_closed(tmp_path: Path) -> None:
     recording.close()
 
 
-def test_a_broken_middle_ends_its_file_and_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_broken_middle_ends_its_file_and_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     given = lines(50)
     write(tmp_path / "a.gz", given)
     broken = bytearray((tmp_path / "a.gz").read_bytes())
@@ -106,7 +106,7 @@ def test_wrong_use_is_an_error(
         act(tmp_path / "a.gz")
 
 
-def test_a_line_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_malformed_line_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.gz").write_bytes(gzip.compress(json.dumps({"dir": "??"}).encode() + b"\n"))
     with pytest.raises(MalformedFrame, match="line 1"):
         list(read(tmp_path / "a.gz"))

@@ -35,12 +35,12 @@ def test_it_learns_for_a_window_first() -> None:
     assert silence.allowed(now) == 30.0
 
 
-def test_what_happens_now_and_then_has_no_pace() -> None:
+def test_occasional_events_have_no_bound() -> None:
     silence, now = observed(0.01, 2 * WINDOW, most=inf, is_steady=False)
     assert silence.allowed(now) == inf
 
 
-def test_a_market_that_becomes_quiet_in_steps_is_not_mute() -> None:
+def test_a_market_that_becomes_quiet_gradually_is_not_stalled() -> None:
     silence, now = observed(0.5, 2 * WINDOW)
     for gap in (2.0, 4.0, 8.0, 16.0, 25.0):
         now += gap

@@ -82,7 +82,7 @@ async def running(address: str, subscription: Subscription, listener: Recorder) 
             await task
 
 
-async def test_it_connects_says_what_it_wants_and_hands_frames_on() -> None:
+async def test_it_connects_subscribes_and_passes_frames_on() -> None:
     messages: list[str] = []
 
     async def exchange(connection: ServerConnection) -> None:
@@ -105,7 +105,7 @@ async def test_it_connects_says_what_it_wants_and_hands_frames_on() -> None:
     assert before <= recorder.received[0] <= recorder.received[1] <= wall()
 
 
-async def test_it_comes_back_after_a_close() -> None:
+async def test_it_reconnects_after_a_close() -> None:
     connections = 0
 
     async def exchange(connection: ServerConnection) -> None:
@@ -122,7 +122,7 @@ async def test_it_comes_back_after_a_close() -> None:
     assert recorded == ["connected", "frame 1", "disconnected", "connected", "frame 2"]
 
 
-async def test_a_silent_socket_is_stale_and_opened_anew() -> None:
+async def test_a_silent_socket_is_stale_and_reopened() -> None:
     connections = 0
 
     async def exchange(connection: ServerConnection) -> None:
@@ -142,7 +142,7 @@ async def test_a_silent_socket_is_stale_and_opened_anew() -> None:
     assert why == "no data for 0 s"
 
 
-async def test_a_mute_socket_is_connected_again_when_it_brings_data_and_not_before() -> None:
+async def test_a_stalled_socket_is_connected_again_when_it_receives_data_and_not_before() -> None:
     connections, resume = 0, asyncio.Event()
 
     async def exchange(connection: ServerConnection) -> None:
@@ -164,7 +164,7 @@ async def test_a_mute_socket_is_connected_again_when_it_brings_data_and_not_befo
     assert recorded[-2:] == ["connected", "data"]
 
 
-async def test_a_socket_that_is_not_read_for_want_of_room_is_not_mute() -> None:
+async def test_a_socket_that_is_not_read_for_lack_of_room_is_not_stalled() -> None:
     async def exchange(connection: ServerConnection) -> None:
         await connection.send("one")
         await connection.send("two")
@@ -195,7 +195,7 @@ async def test_the_heartbeat_is_sent_again_and_again() -> None:
     assert messages == ['{"method":"ping"}'] * 3
 
 
-async def test_frames_wait_while_what_came_can_not_go_on() -> None:
+async def test_frames_wait_while_the_listener_is_full() -> None:
     async def exchange(connection: ServerConnection) -> None:
         for frame in ("one", "two"):
             await connection.send(frame)
@@ -212,7 +212,7 @@ async def test_frames_wait_while_what_came_can_not_go_on() -> None:
         await recorder.until("two")
 
 
-async def test_an_address_where_nobody_listens_is_tried_again() -> None:
+async def test_an_address_without_a_server_is_tried_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
     recorder = Recorder()
@@ -254,7 +254,7 @@ async def test_an_exchange_that_refuses_the_handshake_is_tried_again(status: int
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"not http at all\r\n\r\n"])
-async def test_whoever_does_not_speak_the_protocol_is_tried_again(answer: bytes) -> None:
+async def test_a_server_of_another_protocol_is_tried_again(answer: bytes) -> None:
     handshakes = 0
 
     async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -274,7 +274,7 @@ async def test_whoever_does_not_speak_the_protocol_is_tried_again(answer: bytes)
     assert handshakes >= 2
 
 
-async def test_what_its_listener_can_not_pass_on_ends_it() -> None:
+async def test_a_listener_that_fails_on_a_frame_ends_it() -> None:
     class Stuck(Recorder):
         def frame(self, raw: bytes, received: int) -> None:
             raise Unreachable("Kafka did not take it")
@@ -288,7 +288,7 @@ async def test_what_its_listener_can_not_pass_on_ends_it() -> None:
             await Socket(address, Subscription("/"), Stuck()).run()
 
 
-async def test_a_listener_that_fails_over_what_was_missed_ends_it() -> None:
+async def test_a_listener_that_fails_on_opening_ends_it() -> None:
     class Unlucky(Recorder):
         async def opened(self) -> None:
             raise ZeroDivisionError
@@ -298,7 +298,7 @@ async def test_a_listener_that_fails_over_what_was_missed_ends_it() -> None:
             await Socket(address, Subscription("/"), Unlucky()).run()
 
 
-async def test_what_was_still_being_opened_when_it_was_ended_is_closed() -> None:
+async def test_a_connection_that_was_being_opened_at_the_end_is_closed() -> None:
     requested, answer, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def late(_: ServerConnection, __: object) -> None:
@@ -316,7 +316,7 @@ async def test_what_was_still_being_opened_when_it_was_ended_is_closed() -> None
         await closed.wait()
 
 
-async def test_a_frame_in_fragments_is_handed_on_whole() -> None:
+async def test_a_fragmented_frame_is_passed_on_whole() -> None:
     async def exchange(connection: ServerConnection) -> None:
         await connection.send(["in ", "three ", "parts"])
         await connection.wait_closed()
@@ -326,7 +326,7 @@ async def test_a_frame_in_fragments_is_handed_on_whole() -> None:
         await recorder.until("in three parts")
 
 
-async def test_a_frame_beyond_the_limit_is_not_read_and_the_socket_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_frame_beyond_the_limit_is_not_read_and_the_socket_reconnects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("producers.socket.MAX_FRAME", 1000)
 
     async def exchange(connection: ServerConnection) -> None:
@@ -366,7 +366,7 @@ async def test_a_certificate_must_be_of_someone_trusted_and_for_this_name(
         assert "certificate verify failed" in recorder.details[StatusKind.DISCONNECTED][1]
 
 
-async def test_it_is_opened_anew_when_asked_to_before_the_exchange_closes_it() -> None:
+async def test_it_is_reopened_on_request_before_the_exchange_closes_it() -> None:
     connections = 0
 
     async def exchange(connection: ServerConnection) -> None:

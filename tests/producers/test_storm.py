@@ -152,7 +152,7 @@ async def test_the_snapshots_of_two_hundred_symbols_keep_to_the_weight() -> None
     await server.close()
 
 
-async def test_what_others_use_of_the_exchanges_minute_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_weight_used_by_others_is_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neuroflux.http.client, "MINUTE", 1.0)
     monkeypatch.setattr(neuroflux.http.client, "CLOCKS_DIFFER", 0.1)
     requests: list[float] = []

@@ -18,7 +18,7 @@ from tests.neuroflux.engine.orders.test_exposure import BOUND, LATER, one_legged
 from tests.neuroflux.engine.routing.test_pair import NOW, PAIR, answer
 
 
-def test_an_alarm_is_sounded_once_and_again_after_it_was_over() -> None:
+def test_an_alarm_is_published_once_and_again_after_it_was_over() -> None:
     alarms, order = Alarms(BOUND), one_legged()
     assert list(alarms.new([order], NOW)) == []
     (event,) = alarms.new([order], LATER)
@@ -52,7 +52,7 @@ def resume(at: int) -> Entry:
     return Entry(CONTROL, 0, 0, "*", ControlCommand(kind=ControlKind.RESUME), b"", "", at)
 
 
-async def test_a_pair_left_on_one_leg_counts_until_somebody_resumes_and_dust_does_not() -> None:
+async def test_a_pair_left_on_one_leg_counts_until_trading_is_resumed_and_dust_does_not() -> None:
     naked, dust = one_legged(), named("dust", one_legged("0.01"))
     long_ago = now() - 3_600 * SECOND
     async with bench() as stage:

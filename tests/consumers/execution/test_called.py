@@ -47,7 +47,7 @@ def test_one_that_has_moved_is_found_where_it_is_now() -> None:
     assert views.listed("binance") == (moved,)
 
 
-def test_one_with_rules_that_are_none_is_not_taken_and_replaces_nothing() -> None:
+def test_an_instrument_with_invalid_rules_is_ignored_and_replaces_nothing() -> None:
     views = Views()
     listed(views, SPOT, replace(SPOT, multiplier=0), replace(ELSEWHERE, taker_fee=Decimal(-5)))
     assert list(views.called("BTC/USD")) == [SPOT]

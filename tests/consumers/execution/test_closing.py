@@ -68,7 +68,7 @@ def order(side: Side, quantity: str, **how: Any) -> OrderCommand:
 
 
 @pytest.mark.parametrize(("held", "side"), [("1", Side.SELL), ("-1", Side.BUY)])
-async def test_closing_needs_no_funds_and_goes_reduce_only(held: str, side: Side) -> None:
+async def test_closing_needs_no_funds_and_is_sent_reduce_only(held: str, side: Side) -> None:
     async with bench() as stage:
         futures(stage, held)
         await stage.take(order(side, "1"))
@@ -76,7 +76,7 @@ async def test_closing_needs_no_funds_and_goes_reduce_only(held: str, side: Side
         assert (sent.quantity, sent.reduce_only) == (Decimal(1), True)
 
 
-async def test_what_goes_beyond_the_position_needs_funds_for_the_rest_alone() -> None:
+async def test_what_exceeds_the_position_needs_funds_for_the_rest_alone() -> None:
     async with bench() as stage:
         futures(stage, "1", free="10.1")
         await stage.take(order(Side.SELL, "2"))
@@ -158,7 +158,7 @@ async def test_no_limit_keeps_a_position_from_being_closed(limit: str) -> None:
 
 @pytest.mark.parametrize("kind", ["spot", "perpetual"])
 @pytest.mark.parametrize("known", [True, False])
-async def test_what_was_bought_counts_to_the_position_before_anybody_tells_it(kind: str, known: bool) -> None:
+async def test_what_was_bought_counts_to_the_position_before_it_is_reported(kind: str, known: bool) -> None:
     """Each order is worth some 100 USD, and the position may be worth 150."""
 
     def show_quantity(quantity: str) -> None:
@@ -186,7 +186,7 @@ async def test_what_was_bought_counts_to_the_position_before_anybody_tells_it(ki
         assert (await stage.ends("third")).state is OrderState.FILLED
 
 
-async def test_balances_that_nobody_told_lately_stop_what_is_new_alone() -> None:
+async def test_balances_without_a_recent_report_stop_only_new_orders() -> None:
     async with bench() as stage:
         futures(stage, "1", free="1000")
         old = now() - BALANCES_LIFE - 1_000_000
@@ -253,7 +253,7 @@ async def test_a_book_that_is_dated_ahead_and_written_ahead_becomes_stale_all_th
         assert at <= book.received_time <= now()
 
 
-async def test_a_price_and_a_health_that_are_none_are_not_taken() -> None:
+async def test_an_invalid_price_or_health_is_not_applied() -> None:
     async with bench() as stage:
         views, nan = stage.views, float("nan")
         for price, at in ((nan, now()), (0.0, now()), (100.0, now() + DAY)):
@@ -316,7 +316,7 @@ async def test_a_limit_far_below_the_own_book_does_not_close_either() -> None:
         assert not stage.gate.placed
 
 
-async def test_who_names_an_exchange_is_held_to_the_market_of_all() -> None:
+async def test_an_order_that_names_an_exchange_is_held_to_the_market_of_all() -> None:
     async with bench(gate=TwoExchanges()) as stage:
         futures(stage, "0", free="1000")
         fall(stage, PERPETUAL)

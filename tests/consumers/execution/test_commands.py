@@ -136,7 +136,7 @@ async def test_a_command_whose_records_kafka_does_not_take() -> None:
         assert (await stage.ends("good")).state is OrderState.FILLED
 
 
-async def test_an_order_that_raises_on_its_way_is_cancelled_and_said_and_the_others_go_on(
+async def test_an_order_that_raises_is_cancelled_and_reported_and_the_others_continue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with bench() as stage:
@@ -226,7 +226,7 @@ async def test_a_fill_of_an_order_that_is_being_set_aside_counts(monkeypatch: py
 # ── ids that were used before, and cancels that come first ───────────────────────────────────────────────────────
 
 
-async def test_the_same_command_again_is_nothing_new_and_another_under_its_id_is_said() -> None:
+async def test_the_same_command_again_changes_nothing_and_another_under_its_id_is_reported() -> None:
     async with bench() as stage:
         first = place("one")
         await stage.take(first)
@@ -242,7 +242,7 @@ async def test_the_same_command_again_is_nothing_new_and_another_under_its_id_is
         assert len(stage.gate.placed) == 1
 
 
-async def test_a_cancel_that_comes_before_its_order_counts_also_after_a_restart() -> None:
+async def test_a_cancel_that_arrives_before_its_order_counts_also_after_a_restart() -> None:
     async with bench() as stage:
         await stage.begin(cancel("early"))
         await stage.take(place("early"))

@@ -131,7 +131,7 @@ async def test_a_close_that_was_refused_closes_what_is_held_elsewhere() -> None:
 
 
 @pytest.mark.parametrize(("most", "sent"), [(500.0, ["binance"]), (5_000.0, ["binance", "hyperliquid"])])
-async def test_what_goes_elsewhere_is_bounded_by_what_is_held_there(most: float, sent: list[str]) -> None:
+async def test_what_is_rerouted_is_bounded_by_what_is_held_there(most: float, sent: list[str]) -> None:
     gate = TwoExchanges(binance=REFUSAL)
     async with bench(gate=gate) as stage:
         show(stage, THERE[SPOT], bid=100.1, free="0")

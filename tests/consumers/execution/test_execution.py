@@ -308,7 +308,7 @@ async def process(world: World, before: str = "") -> AsyncIterator[asyncio.subpr
 # ── an order's way ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_market_order_is_filled_and_everything_is_told(world: World) -> None:
+async def test_a_market_order_is_filled_and_everything_is_published(world: World) -> None:
     async with executor(world):
         order_id = await world.order()
         end = await world.end(order_id)
@@ -326,7 +326,7 @@ async def test_a_market_order_is_filled_and_everything_is_told(world: World) -> 
     assert decision.candidates[0].exchange == "binance"
 
 
-async def test_on_a_real_exchange_an_order_is_small_until_somebody_sets_another_limit(world: World) -> None:
+async def test_on_a_real_exchange_an_order_is_small_until_another_limit_is_set(world: World) -> None:
     world.settings = world.settings.model_copy(update={"max_notional_usd": None})
     async with executor(world):
         end = await world.end(await world.order("2"))
@@ -387,7 +387,7 @@ async def test_many_orders_do_not_wait_for_one_another(world: World) -> None:
     assert len(world.exchange.placed) == 31
 
 
-async def test_what_makes_no_sense_is_refused_or_a_dead_letter(world: World) -> None:
+async def test_an_invalid_command_is_refused_or_a_dead_letter(world: World) -> None:
     async with executor(world):
         nothing = await world.order("0")
         unknown = await world.order(market="NOPE/USD")
@@ -406,7 +406,7 @@ async def test_what_makes_no_sense_is_refused_or_a_dead_letter(world: World) -> 
     assert not world.exchange.placed
 
 
-async def test_a_command_that_nobody_took_for_an_hour_is_not_carried_out(world: World) -> None:
+async def test_a_command_that_was_not_taken_for_an_hour_is_not_carried_out(world: World) -> None:
     old = OrderCommand(order_id=str(uuid7()), kind=CommandKind.PLACE, market="NFX/USD", quantity=Decimal(1))
     fresh = replace(old, order_id=str(uuid7()))
     an_hour_ago = time.time_ns() // 1_000_000 - 3_600_000
@@ -431,9 +431,9 @@ async def test_a_resting_order_is_cancelled(world: World) -> None:
         assert (end.state, end.reason) == (OrderState.CANCELLED, "cancelled by me")
         await world.send(OrderCommand(order_id=order_id, kind=CommandKind.CANCEL))
         await until(lambda: any(e.reason.startswith("nothing to cancel") for e in world.events(order_id)))
-        nobody = str(uuid7())
-        await world.send(OrderCommand(order_id=nobody, kind=CommandKind.CANCEL))
-        assert (await world.end(nobody)).state is OrderState.REFUSED
+        unknown_id = str(uuid7())
+        await world.send(OrderCommand(order_id=unknown_id, kind=CommandKind.CANCEL))
+        assert (await world.end(unknown_id)).state is OrderState.REFUSED
 
 
 async def test_a_halt_cancels_what_is_open_and_refuses_what_is_new(world: World) -> None:
@@ -451,10 +451,10 @@ async def test_a_halt_cancels_what_is_open_and_refuses_what_is_new(world: World)
         await world.publisher.write(CONTROL, ControlCommand(kind=ControlKind.RESUME))
         world.exchange.resting = False
 
-        async def goes() -> bool:
+        async def fills_again() -> bool:
             return (await world.end(await world.order())).state is OrderState.FILLED
 
-        await until_true(goes)
+        await until_true(fills_again)
 
 
 def one_of_each_partition() -> list[str]:
@@ -466,7 +466,7 @@ def one_of_each_partition() -> list[str]:
     return list(found.values())
 
 
-async def test_a_halt_reaches_every_executor_also_one_that_comes_later(
+async def test_a_halt_reaches_every_executor_also_one_that_starts_later(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Two share the partitions; a third comes while the halt stands, and the partitions are dealt out anew."""
@@ -484,7 +484,7 @@ async def test_a_halt_reaches_every_executor_also_one_that_comes_later(
             sent = len(world.exchange.placed)
             caplog.set_level(logging.INFO, "consumers.execution.executor")
             async with executor(world):
-                await until(lambda: dealt_out(caplog.messages, among=3))
+                await until(lambda: all_claimed(caplog.messages, among=3))
                 late = one_of_each_partition()
                 for one in late:
                     await world.order(order_id=one)
@@ -494,7 +494,7 @@ async def test_a_halt_reaches_every_executor_also_one_that_comes_later(
     assert len(world.exchange.placed) == sent
 
 
-def dealt_out(messages: Sequence[str], *, among: int) -> bool:
+def all_claimed(messages: Sequence[str], *, among: int) -> bool:
     """Whether so many executors have claimed all partitions between them; claims before a rebalance may stand ahead."""
     claims = [re.findall(r"\d+", text.partition("with")[0]) for text in messages if text.startswith("claimed")][-among:]
     every = [str(partition) for partition in range(COMMANDS.partitions)]
@@ -507,7 +507,7 @@ async def until_true(attempt: Callable[[], Any], seconds: float = 20) -> None:
             pass
 
 
-async def test_fills_come_from_the_private_stream_or_are_asked_for(world: World) -> None:
+async def test_fills_are_read_from_the_private_stream_or_queried(world: World) -> None:
     world.exchange.reports_fills = False
     async with executor(world):
         order_id = await world.order()
@@ -529,7 +529,7 @@ async def test_fills_come_from_the_private_stream_or_are_asked_for(world: World)
 # ── in doubt ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_an_order_whose_answer_never_comes_is_asked_after_and_not_sent_again(world: World) -> None:
+async def test_an_order_whose_answer_is_lost_is_queried_and_not_sent_again(world: World) -> None:
     async def silence(_: str) -> None:
         await asyncio.sleep(30)
 
@@ -558,7 +558,7 @@ async def test_what_never_arrived_is_sent_again_under_another_id(world: World) -
     assert len(world.exchange.orders) == 1
 
 
-async def test_who_is_asked_to_wait_sends_later(world: World) -> None:
+async def test_an_order_refused_for_rate_is_sent_later(world: World) -> None:
     async def first_too_many(_: str) -> web.Response | None:
         once = len(world.exchange.placed) == 1
         body = {"code": -1003, "msg": "Too many requests."}

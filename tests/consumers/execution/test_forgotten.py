@@ -68,7 +68,7 @@ class Amended(FakeOrderClient):
         return Request("DELETE", exchange_order_id or "nobody")
 
 
-async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_asked_for_by_the_exchanges_id() -> None:
+async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_queried_by_the_exchanges_id() -> None:
     gate, cancelled = Gate(), list[str]()
 
     def cancels(named: str) -> Outcome:

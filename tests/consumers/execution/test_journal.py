@@ -87,7 +87,7 @@ def fill(symbol: str, client: str = "", exchange_order_id: str = "7") -> Fill:
     return Fill(*where, Side.BUY, one, one, one, "USDT", Liquidity.TAKER, 0)
 
 
-async def test_what_is_written_is_known_to_all_and_can_be_taken_up() -> None:
+async def test_what_is_written_is_known_to_all_and_can_be_restored() -> None:
     log = Log()
     first, second = log.journal(), log.journal()
     await first.claim(PARTITION)
@@ -131,7 +131,7 @@ async def test_a_later_claim_fences_the_first() -> None:
     assert len(log.entries) == 4, "who knows that he is fenced writes nothing"
 
 
-async def test_one_that_slept_through_a_claim_is_fenced_by_its_own_entry_and_its_entry_is_void() -> None:
+async def test_one_that_missed_a_claim_is_fenced_by_its_own_entry_and_its_entry_is_void() -> None:
     log = Log()
     sleeper, owner = log.journal(), log.journal()
     await sleeper.claim(PARTITION)
@@ -155,7 +155,7 @@ async def test_one_that_slept_through_a_claim_is_fenced_by_its_own_entry_and_its
     )
 
 
-async def test_an_entry_that_nothing_lies_before_counts_when_it_is_acknowledged() -> None:
+async def test_an_entry_with_nothing_unread_before_it_counts_when_it_is_acknowledged() -> None:
     log = Log()
     journal = log.journal()
     await journal.claim(PARTITION)

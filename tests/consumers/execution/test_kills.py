@@ -99,8 +99,8 @@ async def check(world: World, orders: list[str], before: int) -> None:
     assert states[2] is OrderState.CANCELLED
     reached = list(world.exchange.orders.values())[before:]
     quantities = sorted(Decimal(one["origQty"]) for one in reached)
-    wanted = [Decimal(FILLED), Decimal(UNANSWERED)]
-    assert quantities in (wanted, [*wanted, Decimal(RESTING)]), "a cancelled order need not have been sent"
+    expected = [Decimal(FILLED), Decimal(UNANSWERED)]
+    assert quantities in (expected, [*expected, Decimal(RESTING)]), "a cancelled order need not have been sent"
     assert all(one["status"] in ("FILLED", "CANCELED") for one in reached)
     for order_id, fills in zip(orders, (1, 1, 0), strict=True):
         await until(partial(has_fills, world, order_id, fills))
@@ -146,7 +146,7 @@ SENDING = (requests, "outcome = await self._placed(exchange, request)")
 
 
 @pytest.mark.parametrize(("point", "sent_in_all"), [((*JOURNALLED, "after"), 1), ((*SENDING, "before"), 2)])
-async def test_one_that_was_stopped_before_it_sent_does_nothing_after_the_hand_over(
+async def test_one_that_was_stopped_before_it_sent_does_nothing_after_the_takeover(
     world: World, tmp_path: Path, point: tuple[ModuleType, str, str], sent_in_all: int
 ) -> None:
     """It looks at the clock before it sends; stopped even behind that look, its request is too old for the exchange."""

@@ -79,7 +79,7 @@ async def test_what_makes_a_position_smaller_does_not_wait_for_the_leverage(held
         assert (len(gate.placed), gate.leverage_requests) == (1, [])
 
 
-async def test_an_order_waits_for_the_leverage_for_a_bounded_time_and_the_request_goes_on(
+async def test_an_order_waits_for_the_leverage_for_a_bounded_time_and_the_request_continues(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("consumers.execution.leverage.WITHIN", 0.01)
@@ -96,7 +96,7 @@ async def test_an_order_waits_for_the_leverage_for_a_bounded_time_and_the_reques
         assert len(gate.leverage_requests) == 1
 
 
-async def test_a_leverage_that_was_not_set_is_asked_for_with_the_next_order() -> None:
+async def test_a_leverage_that_was_not_set_is_requested_with_the_next_order() -> None:
     gate = SlowLeverage()
     gate.fails = True
     gate.may_answer.set()
@@ -107,7 +107,7 @@ async def test_a_leverage_that_was_not_set_is_asked_for_with_the_next_order() ->
         assert (len(gate.placed), len(gate.leverage_requests)) == (2, 2)
 
 
-async def test_an_order_that_is_decided_again_does_not_ask_again() -> None:
+async def test_an_order_that_is_decided_again_does_not_request_the_leverage_again() -> None:
     gate = SlowLeverage()
     gate.fails = True
     gate.may_answer.set()

@@ -29,7 +29,7 @@ def taken(views: Views, topic: Topic, record: Any, error: str = "") -> list[str]
 @pytest.mark.parametrize(
     "limits", [{"leverage": NAN}, {"max_leverage": float("inf")}, {"leverage": -1.0}, {"weather": 1.0}, {HUGE: 1.0}]
 )
-def test_limits_that_are_none_change_nothing_and_are_named(limits: dict[str, float]) -> None:
+def test_invalid_limits_change_nothing_and_are_reported(limits: dict[str, float]) -> None:
     views, accounts = Views(), list[Any]()
     views.on_limits = accounts.append
     control = ControlCommand(kind=ControlKind.LIMITS, account="binance", limits=limits)
@@ -65,7 +65,7 @@ def test_what_is_set_for_all_bounds_each_beside_what_is_set_for_it(first: str) -
 
 
 @pytest.mark.parametrize("kind", [ControlKind.HALT, ControlKind.RESUME, ControlKind.LIMITS])
-def test_an_account_that_is_not_there_is_named(kind: ControlKind) -> None:
+def test_an_unknown_account_is_reported(kind: ControlKind) -> None:
     (reason,) = taken(Views(), CONTROL, ControlCommand(kind=kind, account="Binance"))
     assert reason == "account: 'Binance' is not one of binance, binanceusdm, hyperliquid, *"
 
@@ -86,7 +86,7 @@ def test_a_halt_counts_however_long_its_reason_is() -> None:
     assert len(halts[0]) == 1_000
 
 
-def test_what_raises_is_named_and_the_next_is_taken() -> None:
+def test_a_record_that_raises_is_reported_and_the_next_is_applied() -> None:
     views = Views()
 
     def raising(*_: Any) -> None:
@@ -99,12 +99,12 @@ def test_what_raises_is_named_and_the_next_is_taken() -> None:
     assert views.halted() == "halted"
 
 
-def test_what_can_not_be_read_is_named() -> None:
+def test_an_unreadable_record_is_reported() -> None:
     assert taken(Views(), CONTROL, None, "not in Confluent framing") == ["not in Confluent framing"]
     assert taken(Views(), FAILOVER, None, "not in Confluent framing") == [], "that is the warehouse's to keep"
 
 
-def test_a_failover_that_can_not_be_followed_is_not() -> None:
+def test_an_invalid_failover_is_not_applied() -> None:
     views = Views()
     odd = Failover(primary="binance", backups=("hyperliquid",), config_id="1", conditions={"error_rate": NAN})
     assert taken(views, FAILOVER, odd) == ["conditions: error_rate is nan, and must be from 0 to 1e+09"]

@@ -35,14 +35,14 @@ class Paged(FakeOrderClient):
     def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
         number = int(answer.request.path.partition("=")[2])
         following = PageNeeded(Request("GET", f"/fills?page={number + 1}"))
-        return (execution("o/0/0", number % PAGES), *((following,) if self.goes_on(number) else ()))
+        return (execution("o/0/0", number % PAGES), *((following,) if self.has_next(number) else ()))
 
-    def goes_on(self, number: int) -> bool:
+    def has_next(self, number: int) -> bool:
         return number + 1 < PAGES
 
 
 class Endless(Paged):
-    def goes_on(self, number: int) -> bool:
+    def has_next(self, number: int) -> bool:
         return True
 
 
@@ -69,7 +69,7 @@ async def test_every_page_is_read(order_client: Paged, most: int, monkeypatch: p
     assert len([one for one in gate.requests if one.path.startswith("/fills")]) <= most
 
 
-async def test_an_order_is_done_when_its_last_request_brings_nothing() -> None:
+async def test_an_order_is_done_when_its_last_request_returns_nothing() -> None:
     """It stayed open in the journal for ever: nobody looked again once the request had ended."""
     gate, release = Gate(), asyncio.Event()
     gate._order_client, gate.answers["POST"] = Silent(), without_fills

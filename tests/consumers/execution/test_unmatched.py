@@ -14,7 +14,7 @@ from tests.neuroflux.engine.orders.test_machine import LEG, NOW, OTHER, begin, f
 LATER = NOW + KEPT_FOR
 
 
-def test_what_is_nobodys_is_told_after_a_while_and_once() -> None:
+def test_a_fill_of_no_order_of_ours_is_returned_after_a_while_and_once() -> None:
     unmatched = Unmatched(lambda given: False, lambda given: False)
     unmatched.take(fill(1), NOW)
     assert unmatched.others(LATER - 1) == []
@@ -23,7 +23,7 @@ def test_what_is_nobodys_is_told_after_a_while_and_once() -> None:
     assert unmatched.others(LATER + KEPT_FOR) == []
 
 
-def test_what_may_be_of_an_order_in_doubt_waits_for_as_long_as_that_is() -> None:
+def test_a_fill_that_may_be_of_an_order_in_doubt_waits_as_long_as_the_doubt() -> None:
     ours, known = [True], list[object]()
     unmatched = Unmatched(lambda given: bool(known), lambda given: ours[0])
     unmatched.take(fill(1), NOW)
@@ -33,7 +33,7 @@ def test_what_may_be_of_an_order_in_doubt_waits_for_as_long_as_that_is() -> None
     assert unmatched.others(LATER + KEPT_FOR) == [], "it was ours"
 
 
-def test_an_order_in_doubt_is_one_whose_id_there_is_not_known() -> None:
+def test_an_order_in_doubt_is_one_whose_exchange_id_is_unknown() -> None:
     there = {(LEG.instrument.exchange, called) for called in (LEG.instrument.symbol, LEG.instrument.name)}
     doubtful = step(sent(), Answered(name(), Operation.PLACE, InDoubt("no answer"), NOW), NOW).order
     assert unidentified(doubtful) == unidentified(sent()) == there
@@ -42,7 +42,7 @@ def test_an_order_in_doubt_is_one_whose_id_there_is_not_known() -> None:
     assert unidentified(answered) == set()
 
 
-def test_what_names_no_client_id_is_not_put_to_an_attempt_that_has_none_yet() -> None:
+def test_a_fill_without_a_client_id_is_not_matched_to_an_attempt_that_has_none_yet() -> None:
     order = step(begin(LEG, OTHER), Sending(0, name()), NOW).order
     order = step(
         order,
@@ -54,7 +54,7 @@ def test_what_names_no_client_id_is_not_put_to_an_attempt_that_has_none_yet() ->
     assert given.client_order_id == name()
 
 
-def test_a_fill_of_what_is_not_listed_here_is_one_by_the_exchanges_own_name() -> None:
+def test_a_fill_reported_before_and_after_its_listing_is_one() -> None:
     unmatched = Unmatched(lambda given: False, lambda given: False)
     unlisted = replace(fill(1), symbol="NEWXUSDT", name="NEWXUSDT")
     listed = replace(fill(1), symbol="NEWX/USDT", name="NEWXUSDT")
