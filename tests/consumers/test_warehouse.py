@@ -156,7 +156,7 @@ def delayed(newest: Callable[[ClickHouse, Topic], dict[int, int]]) -> Callable[[
 async def test_killed_between_insert_and_commit(
     stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And the one who comes next is told late what is stored, when it has read more than that."""
+    """The next process learns what is stored only after it has read more than that."""
     await publish(stack.settings, codec, quotes(symbol, 500), QUOTES)
     variables = {
         f"NEUROFLUX_{name.upper()}": str(value)

@@ -1,4 +1,4 @@
-"""The exchange of the tests' own, and what keeps what a stage publishes of it."""
+"""The fake exchange, and a publisher that keeps what a stage publishes of it."""
 
 from __future__ import annotations
 

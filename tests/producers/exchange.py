@@ -1,4 +1,4 @@
-"""An exchange of the tests' own: one account, whose feed reads plain JSON, and a server that says what a test wants."""
+"""A fake exchange: one account, whose feed reads plain JSON, and a server that sends what a test sets."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Feed:
     ``{"fees": [name, taker, maker]}``, ``{"fill": [name, fee, fee asset]}`` of one unit at a price of 100,
     ``{"report": [name]}`` of an order of one unit that rests at 100, and ``{"transfer": [asset, quantity]}``.
 
-    An answer is a list of such; ``{"page": n}`` asks for another.
+    An answer is a list of such; ``{"page": n}`` requests another.
     """
 
     exchange = ID
@@ -102,7 +102,7 @@ class Feed:
             if answer.request.path != "/key":
                 return (Undecodable(f"HTTP {answer.status}"),)
             self.key = ""
-            return (ExchangeStatus(ID, "account", StatusKind.DISCONNECTED, 0.0, "the key is gone", received_time),)
+            return (ExchangeStatus(ID, "account", StatusKind.DISCONNECTED, 0.0, "the key has expired", received_time),)
         body = json.loads(answer.body)
         if isinstance(body, dict):
             self.key = body["key"]
@@ -194,7 +194,7 @@ class Kept:
 
 
 class Venue:
-    """The server: ``figures`` and ``orders`` are answered as they stand; ``requests`` counts what came."""
+    """The server: it answers with ``figures``, ``orders`` and so on as they are; ``requests`` counts by kind."""
 
     def __init__(self, kept: Kept) -> None:
         self._kept = kept
@@ -247,7 +247,7 @@ class Venue:
         return web.json_response(self.fees, status=self.fees_status)
 
     async def _transfers(self, request: web.Request) -> web.Response:
-        """``since`` has from when on it was asked for."""
+        """``since`` has the start times of the requests."""
         self.since.append(int(request.query["since"]))
         self._count("transfers")
         return web.json_response(self.transfers, status=self.transfers_status)

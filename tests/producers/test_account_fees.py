@@ -1,4 +1,4 @@
-"""What an account pays goes out with the instruments, in place of the lowest tier's fees."""
+"""The fees of an account are published with the instruments, in place of the lowest tier's."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_a_fill_as_expected_or_paid_in_a_third_asset_requests_nothing(
     async with followed(Exchange(), venue, kept):
         await kept.until(lambda: kept.of(INSTRUMENTS) and venue.sockets)
         await venue.push(fill=["BTCUSDT", fee, asset])
-        await venue.push(fill=["BTCUSDT", "0.06", "USDT"])  # this one does, and comes behind it
+        await venue.push(fill=["BTCUSDT", "0.06", "USDT"])  # this one does, and is pushed after it
         await kept.until(lambda: venue.requests["fees"] > 1)
     assert venue.requests["fees"] == 2
 
@@ -92,7 +92,7 @@ def test_many_symbols_are_requested_in_turns() -> None:
     for _ in range(4):
         rounds.append(due.begin(every, now))
         now += due.wait(now)
-    assert now == 2 * AGAIN_SECONDS + 2 * SECONDS, "soon, until each was asked of once"
+    assert now == 2 * AGAIN_SECONDS + 2 * SECONDS, "soon, until each was requested once"
     assert [len(one) for one in rounds] == [AT_ONCE] * 4
     assert sorted(symbol for one in rounds[:3] for symbol in one) == every
     assert rounds[3] == rounds[0]

@@ -1,4 +1,4 @@
-"""An account on an exchange that runs in the test: what its stream did not tell is asked for, and a difference told."""
+"""An account on a simulated exchange: what its stream did not push is requested, and differences are published."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ def kinds(kept: Kept) -> list[StatusKind]:
 
 
 async def test_a_difference_from_the_stream_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Money goes that no event of the stream tells of, as a fee that was forgotten: the regular look finds it.
+    """A balance changes without an event of the stream, such as a missed fee: the regular reading finds it.
 
-    (Hyperliquid's stream repeats whole accounts, so there it tells of it itself.) Every reading is published: two of
-    them after the socket was opened, so that the money goes while the stream is there to tell of it.
+    (Hyperliquid's stream repeats whole accounts, so it pushes the change.) Every reading is published: two of them
+    after the socket was opened, so that the balance changes while the stream is connected.
     """
     name, asset = "binance", "BTC"
     monkeypatch.setattr(producers.due, "FULL_SECONDS", 0.3)
@@ -99,9 +99,9 @@ async def test_a_difference_from_the_stream_is_published(monkeypatch: pytest.Mon
 async def test_a_fill_while_the_stream_is_disconnected_is_requested(
     name: str, symbol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An order rests below what the market maker bids, its exchange falls silent, a seller comes that far, and the
-    socket is opened again. So deep nobody else takes it while we still hear. (Hyperliquid's stream begins with the
-    newest fills; Binance must be asked.)"""
+    """An order rests below what the market maker bids, its exchange falls silent, a seller fills it, and the
+    socket is opened again. So deep in the book no other order takes it before that. (Hyperliquid's stream begins with
+    the newest fills; those of Binance must be requested.)"""
     monkeypatch.setattr(producers.account, "SHORT_LIVED_SECONDS", 0)
     kept = Kept()
     async with serve(0, 1) as served, following(served, name, kept):
@@ -117,7 +117,7 @@ async def test_a_fill_while_the_stream_is_disconnected_is_requested(
         traded.settle(everything, simulation.now(name))
         simulation.flush(name)
         simulation.faults.clear()
-        assert order.left == filled(kept) == 0, "taken, and nobody heard of it"
+        assert order.left == filled(kept) == 0, "filled, and not yet reported"
         simulation.disconnect(name)
         found = await kept.until(lambda: filled(kept) == order.filled and kept.of(ACCOUNT_FILLS))
         assert {one.exchange_order_id for one in found} == {str(order.order_id)}
@@ -174,10 +174,10 @@ async def test_transfers_while_the_stream_was_disconnected_are_read_to_the_last_
 
 
 def named(kept: Kept) -> set[Any]:
-    """What is told again is the same."""
+    """Repeated transfers are the same."""
     return set(kept.of(TRANSFERS))
 
 
 def filled(kept: Kept) -> Decimal:
-    """By trade id: what is asked for again may be told again."""
+    """By trade id: fills that are requested again may be published again."""
     return sum({one.trade_id: one.quantity for one in kept.of(ACCOUNT_FILLS)}.values(), Decimal(0))

@@ -1,4 +1,4 @@
-"""An account's stage against a server that refuses, forgets, and answers in pages."""
+"""An account's stage against a server that refuses, loses keys, and answers in pages."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_a_key_that_has_expired_when_it_is_kept_alive_is_replaced_at_once(
     async with followed(exchange, venue, kept):
         await kept.until(lambda: len(venue.keys) == 2)
     assert venue.keys == ["key1", "key2"]
-    assert "the key is gone" in [one.detail for one in kept.statuses(StatusKind.DISCONNECTED)]
+    assert "the key has expired" in [one.detail for one in kept.statuses(StatusKind.DISCONNECTED)]
 
 
 async def test_an_event_that_ends_the_stream_reopens_it_before_it_is_closed(
@@ -108,13 +108,13 @@ async def test_a_ban_reported_by_the_stream_holds_requests_and_the_stream(
     assert limited.detail == "IP banned: nothing is sent for 1 s"
 
 
-# ── what is asked for ────────────────────────────────────────────────────────────────────────────────────────────
+# ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_balance_of_the_log_becomes_zero_though_another_list_can_not_be_read(
     kept: Kept, venue: Venue, exchange: Exchange
 ) -> None:
-    """As the fills of a symbol that was delisted: refused for ever. The figures were read to their end."""
+    """Such as the fills of a delisted symbol, refused for ever. The figures were read to their end."""
     venue.orders_status = 400
     async with followed(exchange, venue, kept, balance("SOL", 10)):
         (found,) = await kept.until(lambda: kept.of(BALANCES))
@@ -234,7 +234,7 @@ async def test_what_another_stage_read_is_learnt(kept: Kept, venue: Venue, excha
         await kept.until(lambda: positions(kept) == {"NEWUSDT": 4} and venue.requests["list"] == 2)
         account.learn((NEW, BTC))
         await kept.until(lambda: positions(kept) == {"NEWUSDT": 0, NEW.symbol: 4})
-    assert kept.of(INSTRUMENTS) == [], "it came from the topic"
+    assert kept.of(INSTRUMENTS) == [], "it was read from the topic"
 
 
 async def test_a_symbol_that_stays_unknown_is_looked_up_once(kept: Kept, venue: Venue, exchange: Exchange) -> None:
@@ -270,7 +270,7 @@ async def test_a_mode_is_published_when_it_changes(kept: Kept, venue: Venue, exc
 
 
 async def test_what_a_push_omits_is_requested(kept: Kept, venue: Venue, exchange: Exchange) -> None:
-    """As the fills of an order that the stream did not say as fills."""
+    """Such as the fills of an order that the stream did not push as fills."""
     venue.pages = {"7": [{"balance": ["A", "7"]}, {"page": "8"}], "8": [{"balance": ["B", "8"]}]}
     async with followed(exchange, venue, kept):
         await kept.until(lambda: venue.requests["orders"] == 2)
@@ -279,7 +279,7 @@ async def test_what_a_push_omits_is_requested(kept: Kept, venue: Venue, exchange
 
 
 async def test_figures_that_a_push_omitted_do_not_undo_a_push(kept: Kept, venue: Venue, exchange: Exchange) -> None:
-    """The answer may be older than what was pushed just before: then it is asked for again."""
+    """The answer may be older than what was pushed just before: then it is requested again."""
     venue.pages = {"7": [{"balance": ["A", "1"]}]}
     async with followed(exchange, venue, kept, balance("B", 3)):
         await kept.until(lambda: venue.requests["orders"] == 2)
@@ -325,7 +325,7 @@ async def test_transfers_are_published_also_of_the_time_before_the_start(
 async def test_an_account_without_permission_for_transfers_has_all_else(
     kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is told, and asked for again from the same time on; the figures come as regularly as ever."""
+    """It is reported, and requested again from the same time on; the figures are read as regularly as ever."""
     monkeypatch.setattr(producers.due, "FIGURES_SECONDS", 0)
     monkeypatch.setattr(producers.due, "APART", 0)
     venue.transfers_status = 403

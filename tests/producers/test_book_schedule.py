@@ -1,4 +1,4 @@
-"""When a picture is due, by explicit times: at most so often, again while its socket is alive, never of a lost book."""
+"""When a snapshot is due, by explicit times: rate-limited, repeated while its socket is alive, never of a lost book."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Back-pressure: what is overtaken while Kafka is slow is left out and counted, and trades never are."""
+"""Back-pressure: what newer records replace while Kafka is slow is dropped and counted, and trades never are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SYMBOLS = ("A/USD", "B/USD", "C/USD")
 
 
 class Kafka:
-    """A sink that is as full as it is told."""
+    """A sink whose number of waiting records the test sets."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -127,7 +127,7 @@ def test_trades_all_pass_and_quotes_pass_or_are_counted(acts: list[tuple[str, st
         else:
             kafka.waiting = CONFLATE_ABOVE + 1 if act == "full" else 0
     kafka.waiting = 0
-    for symbol in SYMBOLS:  # so that whatever is kept is published, or overtaken
+    for symbol in SYMBOLS:  # so that whatever is kept is published or replaced
         given_quotes.append(quote(symbol, len(acts)))
         conflated.publish(QUOTES, given_quotes[-1])
     kafka.waiting = CONFLATE_ABOVE + 1
@@ -164,7 +164,7 @@ async def test_a_stopped_kafka_costs_neither_a_trade_nor_memory(stack: RunningSt
                     await conflated.drain()
         while publisher.waiting > CONFLATE_ABOVE:
             await conflated.drain()
-            await asyncio.sleep(0.05)  # as the pictures' clock does
+            await asyncio.sleep(0.05)  # as the stage publishes books
         await conflated.drain()
         await publisher.flush()
         mine: dict[str, list[Any]] = {QUOTES.name: [], TRADES.name: [], STATUS.name: []}
@@ -178,6 +178,6 @@ async def test_a_stopped_kafka_costs_neither_a_trade_nor_memory(stack: RunningSt
                     break
     assert [int(one.trade_id) for one in mine[TRADES.name]] == list(range(trades))
     assert len(mine[QUOTES.name]) + mine[STATUS.name][0].value == len(SYMBOLS) * trades
-    assert mine[STATUS.name][0].value > trades / 2, "most of what came was overtaken"
+    assert mine[STATUS.name][0].value > trades / 2, "most quotes were replaced"
     for symbol in SYMBOLS:
         assert [one for one in mine[QUOTES.name] if one.symbol == symbol][-1].sequence == trades - 1

@@ -1,4 +1,4 @@
-"""When an account is asked, in a fictitious time."""
+"""When an account's figures are requested; with simulated time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which figure holds, of what was pushed and what was asked for; in a fictitious time."""
+"""Which figure counts, of pushes and answers to requests; with simulated time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def position(quantity: str, symbol: str = "BTC/USDT:USDT", *, profit: str = "0",
 
 
 class Account:
-    """Figures whose stream is there, at a time that the test sets; ``out`` has what was published."""
+    """Figures with a connected stream, at a time that the test sets; ``out`` has what was published."""
 
     def __init__(self, *before: Figure, whole: bool = False, offset: int = 0) -> None:
         self.out: list[Figure] = []
@@ -126,7 +126,7 @@ def test_an_answer_that_lags_behind_a_push_does_not_overwrite_it() -> None:
 
 
 def test_a_push_that_is_older_than_an_answer_does_not_overwrite_it() -> None:
-    """Two fills; the answer is of after the second, and then the pushes come, of the first and of the second."""
+    """Two fills; the answer is of after the second, and then both pushes arrive."""
     account = Account()
     account.read(balance("80"), at=NOW)
     assert account.push(balance("90", at=NOW - SECOND), NOW + SECOND), "to be looked at again"

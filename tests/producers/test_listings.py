@@ -1,4 +1,4 @@
-"""From one list of instruments to the next: what changed, and what is gone."""
+"""From one list of instruments to the next: what changed, and what was delisted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream that was asked for and brings nothing is noticed by what comes beside it; in a fictitious time."""
+"""A subscribed stream without data is detected by the data of other streams; with simulated time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 
 
 class Exchange:
-    """A second at a time; ``events`` says what comes in each, by the seconds since the start."""
+    """Runs second by second; ``events`` returns the data of each, by the seconds since the start."""
 
     def __init__(self, *sockets: tuple[tuple[StreamKind, str], ...]) -> None:
         self.liveness = Liveness("x")
@@ -101,7 +101,7 @@ def test_the_funding_of_one_is_missed_beside_that_of_others() -> None:
 
 
 def test_a_quiet_market_is_no_fault() -> None:
-    """A symbol where nothing happens for an hour, another that is quoted and traded once a minute."""
+    """A symbol without data for an hour, another that is quoted and traded every 20 s."""
     streams = tuple((kind, symbol) for symbol in (BTC, ETH) for kind in (QUOTE, TRADE, BOOK, FUNDING))
     exchange = Exchange(streams)
 

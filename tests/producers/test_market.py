@@ -57,7 +57,7 @@ class Recorder:
         return [record for where, record in self.published if where is topic]
 
     def kinds(self) -> list[StatusKind]:
-        """What was said of the exchange, but for its signs of life."""
+        """The statuses of the exchange, except for those of its REST requests."""
         return [one.kind for one in self.of(STATUS) if one.channel != MARKET_REQUESTS]
 
     async def until(self, there: Callable[[], Any]) -> None:
@@ -67,13 +67,13 @@ class Recorder:
                 await self._changed.wait()
 
     async def rounds(self, count: int) -> None:
-        """Until pictures were looked through so many times, while the socket brings nothing."""
+        """Until so many rounds of publishing books have passed, while the socket receives nothing."""
         enough = self.drains + count
         await self.until(lambda: self.drains >= enough)
 
 
 class Venue:
-    """A Binance of one symbol: its lists, its snapshot, and what the test lets its stream say."""
+    """A Binance of one symbol: its lists, its snapshot, and the frames that the test pushes."""
 
     def __init__(self) -> None:
         self.snapshots = 0
@@ -174,7 +174,7 @@ def sink() -> Recorder:
 
 @pytest.fixture
 async def market(venue: Venue, sink: Recorder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ExchangeMarket]:
-    """Followed: pictures are looked through every 5 ms, and repeated whenever the socket brought anything."""
+    """Followed: books are checked every 5 ms, and repeated whenever the socket received anything."""
     monkeypatch.setattr(producers.market, "INTERVAL", 20_000)
     monkeypatch.setattr(producers.book_schedule, "INTERVAL", 1)
     monkeypatch.setattr(producers.book_schedule, "REPEAT", 1)
@@ -394,7 +394,7 @@ async def test_the_book_of_what_is_halted_is_withdrawn_and_its_socket_stays(venu
     venue.listed[0] = ("BTC", "BREAK")
     await sink.until(lambda: changes(sink) == [(SYMBOL, False)])
     shown = len(sink.of(BOOKS))
-    venue.trade(1)  # the socket is lively with others
+    venue.trade(1)  # the socket is still active
     await sink.until(lambda: sink.of(TRADES))
     await sink.rounds(5)
     assert len(sink.of(BOOKS)) == shown
@@ -413,7 +413,7 @@ async def test_an_instrument_that_another_stage_read_has_the_list_read_again(
     venue.listed.append(("NEW", "TRADING"))
     btc = sink.of(INSTRUMENTS)[0]
     market.read_elsewhere(btc)
-    assert not market._relist.is_set(), "that is no news"
+    assert not market._relist.is_set(), "that is known"
     market.read_elsewhere(replace(btc, symbol="NEW/USDT", name="NEWUSDT"))
     assert market._relist.is_set()
 
@@ -444,7 +444,9 @@ async def test_a_socket_is_reopened_when_the_exchange_announces_that_it_will_clo
     await sink.until(lambda: sink.kinds().count(StatusKind.CONNECTED) == 2)
     assert sink.kinds() == [StatusKind.CONNECTED, StatusKind.DISCONNECTED, StatusKind.CONNECTED]
     (lost,) = [one for one in sink.of(STATUS) if one.kind is StatusKind.DISCONNECTED]
-    assert (lost.channel, lost.detail) == ("/stream", "server shutdown"), "said by the socket: it says when it is back"
+    assert (lost.channel, lost.detail) == ("/stream", "server shutdown"), (
+        "published by the socket, which also publishes when it reconnects"
+    )
 
 
 async def test_a_book_whose_snapshot_is_sent_on_subscription_only_is_subscribed_to_again(

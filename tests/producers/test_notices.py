@@ -1,4 +1,4 @@
-"""What is said once, and again when it says something new or long after."""
+"""Statuses that are published once, and again when they change or after a long time."""
 
 from __future__ import annotations
 
@@ -46,4 +46,4 @@ def test_a_fault_of_a_list_is_returned_when_it_is_new() -> None:
     assert notices.faults(["b", "a"]) == ["a", "b"]
     assert notices.faults(["a", "b", "c"]) == ["c"]
     assert notices.faults(["a"]) == []
-    assert notices.faults(["a", "b"]) == ["b"], "it had gone, and is back"
+    assert notices.faults(["a", "b"]) == ["b"], "it had disappeared, and is new again"

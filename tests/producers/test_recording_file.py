@@ -1,4 +1,4 @@
-"""What was recorded comes back as it was, whatever became of the end of the file."""
+"""A recording is read as it was written, even if the end of the file is damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A socket's own pace: what it allows, in a fictitious time."""
+"""How long a socket may be silent, by its own gaps; with simulated time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from producers.silence import LEAST, WINDOW, Silence
 
 
 def observed(gap: float, seconds: float, *, most: float = 30.0, is_steady: bool = True) -> tuple[Silence, float]:
-    """One that brought something every ``gap`` seconds, watched as its socket watches it; and the time then."""
+    """A ``Silence`` after data every ``gap`` seconds, called as a socket calls it; and the time then."""
     silence, now = Silence(most, is_steady=is_steady), 1_000.0
     silence.opened(now)
     until = now + seconds

@@ -1,4 +1,4 @@
-"""A socket against a server that closes, falls silent, or is not there: it says so and comes back."""
+"""A socket against a server that closes, falls silent, or is down: it reports that and reconnects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Handler = Callable[[ServerConnection], Awaitable[None]]
 
 
 class Recorder:
-    """Implements ``Listener``: what was told, in order, and a way to wait for it."""
+    """Implements ``Listener``: records its calls in order, and can wait for one."""
 
     def __init__(self) -> None:
         self.recorded: list[str] = []
@@ -157,7 +157,7 @@ async def test_a_stalled_socket_is_connected_again_when_it_receives_data_and_not
     recorder, subscription = Recorder(), Subscription("/", quiet_seconds=0.2, answers=(b"taken",))
     async with serving(exchange) as address, running(address, subscription, recorder):
         await recorder.until("stale", 2)
-        assert recorder.recorded.count("connected") == 1, "opened again, and as mute as before"
+        assert recorder.recorded.count("connected") == 1, "opened again, and still without data"
         resume.set()
         await recorder.until("data")
         recorded = [what for what in recorder.recorded if what != "opened"]

@@ -33,7 +33,7 @@ PATIENCE = 60
 
 
 class Proved:
-    """A sink that knows of which books a picture came since it was last asked to forget."""
+    """A sink that collects the symbols whose books were published."""
 
     def __init__(self) -> None:
         self.symbols: set[str] = set()
@@ -49,7 +49,7 @@ class Proved:
 
 
 class Venue:
-    """A Binance that sends a diff of every book twice a second, and counts what is asked of it, and when."""
+    """A Binance that sends a diff of every book twice a second, and records the requests with their times."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[float, str]] = []
@@ -109,7 +109,7 @@ class Venue:
         name = request.query["symbol"]
         self.requests.append((time.monotonic(), name))
         self.under_way[name] += 1
-        assert self.under_way[name] == 1, "asked for again while it was asked for"
+        assert self.under_way[name] == 1, "requested again while a request was pending"
         self.together = max(self.together, self.under_way.total())
         await asyncio.sleep(0.01)  # its way
         self.under_way[name] -= 1

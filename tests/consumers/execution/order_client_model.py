@@ -1,6 +1,6 @@
-"""The executor without Kafka and without an exchange: a log in memory that refuses what is too large, and a desk.
+"""The executor without Kafka or an exchange: an in-memory log that refuses large records, and a fake order client.
 
-``answers`` says what the exchange makes of a request, by its method: an outcome for each client order id.
+``answers`` has the outcome of a request for each client order id, by method.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def now() -> int:
 
 
 class Log:
-    """Kafka: everything that was written, by topic; the journal is handed to its readers."""
+    """Kafka: everything that was written, with its topic; the journal is passed to its readers."""
 
     def __init__(self) -> None:
         self.codec = Codec({topic.name: number for number, topic in enumerate(ALL, 1)})
@@ -159,7 +159,7 @@ class FakeOrderClient:
 
 
 class FakeGateway:
-    """Sends at once; ``answers`` are asked what becomes of a request."""
+    """Sends at once; ``answers`` has the outcomes."""
 
     exchanges: Sequence[str] = ("binance",)
 
@@ -228,7 +228,7 @@ class FakeGateway:
 
 
 class Gate(FakeGateway):
-    """``order_client`` as a desk: signs, and keeps what was signed."""
+    """Its order client keeps the placements that were signed."""
 
     def order_client(self, exchange: str) -> OrderClient:
         return cast(OrderClient, _Signing(self))
@@ -277,7 +277,7 @@ class Bench:
         self.book()
 
     def show(self, topic: Topic, record: Any, at: int | None = None) -> None:
-        """Let the views take in a record that was written now, or at ``at``."""
+        """Pass the views a record that was written now, or at ``at``."""
         at = now() if at is None else at
         self.views.take(Entry(topic, 0, 0, topic.key(record), record, b"", "", at))
 
@@ -287,7 +287,7 @@ class Bench:
         self.show(BOOKS, BookSnapshot("binance", "NFX/USDC", "NFX/USD", *sides, at, at, at))
 
     async def take(self, command: OrderCommand) -> None:
-        """Hand a command in and wait until it is taken."""
+        """Begin a command and wait until it is done."""
         await self.begin(command)
         async with asyncio.timeout(10):
             while self.executor.commands.offsets.waiting:  # noqa: ASYNC110
@@ -308,7 +308,7 @@ class Bench:
         return found[-1]
 
     def check(self) -> None:
-        """Raises what the stage has failed with."""
+        """Raise the error that the stage failed with."""
         if self.executor.failed.done():
             self.executor.failed.result()
 

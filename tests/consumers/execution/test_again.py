@@ -1,4 +1,4 @@
-"""What waited out a restart without being sent goes by the books of the moment it is sent, not by those of before."""
+"""An order that was not sent before a restart is decided again by the books of the time it is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.consumers.execution.order_client_model import Bench, Gate, Log, bench
 
 
 class Waiting(Gate):
-    """No order has its turn."""
+    """The rate limits allow no order."""
 
     def try_order(self, exchange: str, urgency: object) -> bool:
         return False

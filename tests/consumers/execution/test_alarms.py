@@ -1,4 +1,4 @@
-"""An alarm is sounded once for each time that a pair has come beyond its bound."""
+"""An alarm is published once for each time that a pair exceeds its bound."""
 
 from __future__ import annotations
 

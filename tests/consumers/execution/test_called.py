@@ -1,4 +1,4 @@
-"""Which instruments a name means, also when one has moved to another market."""
+"""Which instruments a name means, also after one has moved to another market."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A position can be made smaller whatever the account is short of; nothing that trades uses an unsound book."""
+"""A position can be reduced whatever the account lacks; an unsound book is never traded on."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ async def test_a_withdrawn_book_replaces_what_it_was() -> None:
         assert (await stage.ends("two")).state is OrderState.FILLED
 
 
-# ── in a fall, without a rate, and while health stands still ─────────────────────────────────────────────────────
+# ── in a fall, without a rate, and with a stale health report ────────────────────────────────────────────────────
 
 OTHER = replace(PERPETUAL, exchange="hyperliquid")
 TETHERED = replace(PERPETUAL, symbol="NFX/USDT:USDT", quote="USDT", settle="USDT")
@@ -287,7 +287,7 @@ class TwoExchanges(Gate):
 
 
 def fall(stage: Bench, *instruments: Instrument) -> None:
-    """All of these stand at 97 now, and have been traded at 100 on average in the last minute."""
+    """All of these are quoted at 97 now, and were traded at 100 on average in the last minute."""
     at, sides = now(), ((Level(96.9, 500.0),), (Level(97.0, 500.0),))
     for one in instruments:
         stage.show(INSTRUMENTS, one)
@@ -303,7 +303,7 @@ async def test_in_a_fall_a_position_is_closed_where_its_book_is(how: dict[str, A
         futures(stage, "1", free="1000")
         fall(stage, PERPETUAL)
         await stage.take(replace(order(Side.SELL, "1"), order_id="new", quantity=Decimal(2)))
-        assert "within the bounds" in (await stage.ends("new")).reason, "what opens is held to the market"
+        assert "within the bounds" in (await stage.ends("new")).reason, "an order that opens is held to the market"
         await stage.take(replace(order(Side.SELL, "1"), **how))
         assert [one.reduce_only for one in stage.gate.placed] == [True]
 
@@ -373,7 +373,7 @@ async def test_what_only_closes_takes_from_each_exchange_no_more_than_its_positi
 
 
 def failing_over(stage: Bench, latency: float = 2_500.0) -> None:
-    """What is meant for binance goes to hyperliquid, where the same perpetual stands at the same price."""
+    """Orders for binance are sent to hyperliquid, where the same perpetual has the same price."""
     at, sides, free = now(), ((Level(99.9, 500.0),), (Level(100.0, 500.0),)), Decimal(1000)
     stage.show(INSTRUMENTS, OTHER)
     stage.show(BOOKS, BookSnapshot(OTHER.exchange, OTHER.symbol, OTHER.market, *sides, at, at, at))

@@ -1,4 +1,4 @@
-"""No command stops the stage: what can't be taken is a dead letter and an event, and the others go on."""
+"""No command stops the stage: an invalid one becomes a dead letter and an event, and the others continue."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ async def test_an_order_that_raises_is_cancelled_and_reported_and_the_others_con
 
 
 class Slow(Gate):
-    """Answers a cancel when it may; until then ``requests`` says that one is under way."""
+    """Answers a cancel once ``may_answer`` is set; ``cancelling`` is set when one was requested."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,7 +223,7 @@ async def test_a_fill_of_an_order_that_is_being_set_aside_counts(monkeypatch: py
         assert (await stage.ends("odd")).state is OrderState.FILLED
 
 
-# ── ids that were used before, and cancels that come first ───────────────────────────────────────────────────────
+# ── ids that were used before, and cancels that arrive first ─────────────────────────────────────────────────────
 
 
 async def test_the_same_command_again_changes_nothing_and_another_under_its_id_is_reported() -> None:

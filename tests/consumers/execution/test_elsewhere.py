@@ -1,4 +1,4 @@
-"""What an exchange did not take goes elsewhere only as the limits of all orders allow it."""
+"""What an exchange did not take is rerouted only within the limits of all orders."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ REFUSAL = Reject("-2022", "ReduceOnly Order is rejected.")
 
 
 class TwoExchanges(Gate):
-    """Each takes all at its price, but ``never`` says what an exchange answers in place of that."""
+    """Each fills everything at its price, except for the exchanges in ``never``, which answer as given there."""
 
     exchanges = ("binance", "hyperliquid")
 
@@ -191,7 +191,7 @@ async def test_a_pair_is_of_one_thing() -> None:
 
 
 async def test_a_leg_is_held_to_the_market_of_its_own_quote() -> None:
-    """NFX is sold for ETH at what comes to 103 USD, where that market has been at 100 for a minute."""
+    """NFX is sold for ETH for the equivalent of 103 USD, while that market has been at 100 for a minute."""
     async with bench(gate=TwoExchanges()) as stage:
         in_eth = replace(THERE[SPOT], symbol="NFX/ETH", market="NFX/ETH", quote="ETH")
         show(stage, in_eth, bid=0.103)
@@ -208,7 +208,7 @@ OVERLOADED = Throttled(10.0, "-1008: only what reduces", risk_only=True)
 
 
 async def take_thrown_back(stage: Bench) -> None:
-    """A pair that buys 10 on binance; its sale, on hyperliquid at 103, is thrown back for 10 s."""
+    """A pair that buys 10 on binance; its sale, on hyperliquid at 103, is throttled for 10 s."""
     for one, bid in ((PERPETUAL, 99.9), (THERE[PERPETUAL], 103.0)):
         show(stage, one, bid)
     await stage.take(pair((PERPETUAL, Side.BUY), (THERE[PERPETUAL], Side.SELL)))
@@ -224,7 +224,7 @@ async def test_a_pair_is_evened_out_at_once_where_nothing_waits() -> None:
 
 
 async def test_of_a_pair_whose_other_leg_must_wait_none_is_sent() -> None:
-    """hyperliquid takes no new risk from the decision on: the first leg is given up, and the second goes nowhere."""
+    """hyperliquid takes no new risk from the decision on: the first leg is given up, and the second is not sent."""
     gate = TwoExchanges()
     async with bench(gate=gate) as stage:
         ensure = stage.leverages.ensure
@@ -268,7 +268,7 @@ async def test_a_rebalance_keeps_the_trade_that_reduces_where_no_new_risk_is_tak
 
 
 async def test_a_hedge_that_opens_waits_where_no_new_risk_is_taken() -> None:
-    """Nowhere else can it be had: it is not sent in vain."""
+    """No other exchange can take it: it is not sent in vain."""
     gate = TwoExchanges(hyperliquid=OVERLOADED)
     async with bench(gate=gate) as stage:
         hedge, one = stage.executor.decisions.hedge, PERPETUAL

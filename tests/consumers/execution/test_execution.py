@@ -1,4 +1,4 @@
-"""The executor on a real broker, trading with the real adapter on a fake Binance that lies, hangs and drops."""
+"""The executor on a real broker, trading with the real adapter on a fake Binance with faults and lost answers."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ run_stage("consumers", {"execution": stage.main})
 
 
 class FakeBinance:
-    """Takes orders and tells of them. ``on_place`` may hold an answer, raise, or answer something else."""
+    """Takes orders and reports them. ``before`` and ``after`` may delay an answer, raise, or replace it."""
 
     def __init__(self) -> None:
         self.orders: dict[str, dict[str, Any]] = {}
@@ -217,7 +217,7 @@ class World:
         await until(lambda: state in {event.state for event in self.events(order_id)}, seconds)
 
     async def live(self, ready: asyncio.Event) -> None:
-        """Publish the world, and read what comes."""
+        """Publish books, and read what the executor writes."""
         async with Reader(self.settings, self.codec, OUTPUTS, start="end") as reader:
             ready.set()
             async for batch in reader.batches(timeout=0.1):
@@ -239,7 +239,7 @@ class World:
 
 
 async def until(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    """Look again until there is something to see."""
+    """Poll until the condition holds."""
     async with asyncio.timeout(seconds):
         while not (seen := condition()):  # noqa: ASYNC110  # it looks at what another task gathers
             await asyncio.sleep(0.02)
@@ -305,7 +305,7 @@ async def process(world: World, before: str = "") -> AsyncIterator[asyncio.subpr
         await running.wait()
 
 
-# ── an order's way ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── single orders ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_market_order_is_filled_and_everything_is_published(world: World) -> None:
@@ -338,7 +338,7 @@ async def test_the_intent_is_in_the_journal_before_the_order_reaches_the_exchang
     journalled: list[Phase] = []
 
     async def look(name: str) -> None:
-        """While the exchange has not answered: what the journal says."""
+        """Read the journal while the exchange has not answered."""
         async with Reader(world.settings, world.codec, (JOURNAL,), start="beginning") as reader:
             async for batch in reader.batches():
                 for entry in batch:
@@ -469,7 +469,7 @@ def one_of_each_partition() -> list[str]:
 async def test_a_halt_reaches_every_executor_also_one_that_starts_later(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two share the partitions; a third comes while the halt stands, and the partitions are dealt out anew."""
+    """Two share the partitions; a third one starts during the halt, and the partitions are rebalanced."""
     world.exchange.resting = True
     async with executor(world), executor(world):
         resting = one_of_each_partition()
@@ -495,7 +495,7 @@ async def test_a_halt_reaches_every_executor_also_one_that_starts_later(
 
 
 def all_claimed(messages: Sequence[str], *, among: int) -> bool:
-    """Whether so many executors have claimed all partitions between them; claims before a rebalance may stand ahead."""
+    """Whether so many executors share all partitions now; their claims may follow claims before a rebalance."""
     claims = [re.findall(r"\d+", text.partition("with")[0]) for text in messages if text.startswith("claimed")][-among:]
     every = [str(partition) for partition in range(COMMANDS.partitions)]
     return len(claims) == among and all(claims) and sorted(chain.from_iterable(claims)) == every

@@ -1,4 +1,4 @@
-"""What an exchange does not know (any more) it may have filled: the fills are asked for before it is sent again."""
+"""An order that an exchange does not know (any more) may be filled: its fills are queried before it is sent again."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ async def test_an_order_that_was_filled_and_forgotten_is_not_sent_again(order_cl
 
 
 class Amended(FakeOrderClient):
-    """Knows its orders by the exchange's ids alone, as Binance does after somebody has amended them."""
+    """Knows its orders by the exchange's ids alone, as Binance does after an amendment."""
 
     def query(self, instrument: object, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
-        return Request("GET", exchange_order_id or "nobody")
+        return Request("GET", exchange_order_id or "unknown")
 
     def cancel(self, instrument: object, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
-        return Request("DELETE", exchange_order_id or "nobody")
+        return Request("DELETE", exchange_order_id or "unknown")
 
 
 async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_queried_by_the_exchanges_id() -> None:
@@ -73,10 +73,10 @@ async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_queried_by_t
 
     def cancels(named: str) -> Outcome:
         cancelled.append(named)
-        return unknown(named) if named == "nobody" else Ack(report("o/0/0", OrderState.CANCELLED))
+        return unknown(named) if named == "unknown" else Ack(report("o/0/0", OrderState.CANCELLED))
 
     def answered(named: str) -> Outcome:
-        return unknown(named) if named == "nobody" else Ack(report("o/0/0", OrderState.CANCELLED))
+        return unknown(named) if named == "unknown" else Ack(report("o/0/0", OrderState.CANCELLED))
 
     gate._order_client = Amended()
     gate.answers = {
@@ -88,7 +88,7 @@ async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_queried_by_t
         await stage.take(place("o", type=OrderType.LIMIT, price=Decimal(90)))
         await stage.take(cancel("o"))
         assert (await stage.ends("o")).state is OrderState.CANCELLED
-    assert cancelled == ["nobody", "xo/0/0"]
+    assert cancelled == ["unknown", "xo/0/0"]
 
 
 class Empty(Forgetful):

@@ -1,4 +1,4 @@
-"""The journal's fence and its memory, on a log in memory that two executors share."""
+"""The journal's fence and state, on an in-memory log that two executors share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PARTITION = 1
 
 
 class Log:
-    """One partition, read by every journal as soon as it is written; ``paused`` readers see nothing yet."""
+    """One partition, read by every journal as soon as it is written; ``paused`` readers receive nothing yet."""
 
     def __init__(self) -> None:
         self.entries: list[JournalEntry] = []
@@ -128,7 +128,7 @@ async def test_a_later_claim_fences_the_first() -> None:
     with pytest.raises(Fenced):
         await old.write(PARTITION, saved(order("a"), [], 1))
     await new.write(PARTITION, saved(order("a"), [], 2))
-    assert len(log.entries) == 4, "who knows that he is fenced writes nothing"
+    assert len(log.entries) == 4, "a fenced executor writes nothing"
 
 
 async def test_one_that_missed_a_claim_is_fenced_by_its_own_entry_and_its_entry_is_void() -> None:
@@ -150,9 +150,7 @@ async def test_one_that_missed_a_claim_is_fenced_by_its_own_entry_and_its_entry_
     last = owner.last("a")
     assert last is not None
     assert last.order.reason == "the owner's"
-    assert decoded(log.entries[-1].body).order.reason == "the owner's", (
-        "the last word in a compacted log is what counts"
-    )
+    assert decoded(log.entries[-1].body).order.reason == "the owner's", "the last entry in a compacted log counts"
 
 
 async def test_an_entry_with_nothing_unread_before_it_counts_when_it_is_acknowledged() -> None:

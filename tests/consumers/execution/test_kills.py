@@ -1,6 +1,6 @@
 """A kill at each step of the execution: before and after every await that a few orders pass, found from the code.
 
-A sample of them, drawn anew from each day's date, is part of the tests; ``make kills`` takes them all.
+A sample of them, seeded by the date, is part of the tests; ``make kills`` takes them all.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SAMPLE = 8
 pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(3600 if ALL else 240)]
 
 FILLED, UNANSWERED, RESTING = "1", "2", "3"
-"""Three orders, told apart by their quantity: one that fills, one whose answer is lost, and one that rests."""
+"""Three orders, distinguished by their quantity: one that fills, one whose answer is lost, and one that rests."""
 
 
 def play(world: World) -> None:
@@ -77,7 +77,7 @@ async def ended(world: World, orders: list[str]) -> None:
 
 
 async def died_or_ended(world: World, orders: list[str], running: asyncio.subprocess.Process) -> bool:
-    """Whether the process died at its point, or everything came to an end without it."""
+    """Whether the process died at its point, instead of everything ending without that."""
     death, ends = asyncio.create_task(running.wait()), asyncio.create_task(ended(world, orders))
     await asyncio.wait({death, ends}, return_when=asyncio.FIRST_COMPLETED)
     died = death.done()
@@ -149,7 +149,7 @@ SENDING = (requests, "outcome = await self._placed(exchange, request)")
 async def test_one_that_was_stopped_before_it_sent_does_nothing_after_the_takeover(
     world: World, tmp_path: Path, point: tuple[ModuleType, str, str], sent_in_all: int
 ) -> None:
-    """It looks at the clock before it sends; stopped even behind that look, its request is too old for the exchange."""
+    """It looks at the clock before it sends; stopped even after that, its request is too old for the exchange."""
     module, text, where = point
     at = f"{module.__name__}:{line_of(module, text)} {where}"
     async with pointed(world, tmp_path / "points", at, "SIGSTOP") as stopped:

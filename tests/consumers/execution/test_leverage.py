@@ -1,5 +1,5 @@
-"""Setting the leverage: before what opens a position, once, and for so long only that the order's decision still holds;
-what was halted meanwhile is not sent."""
+"""Setting the leverage: once before an order that opens a position, and only as long as its decision is valid; an order
+that was halted meanwhile is not sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LeverageClient(FakeOrderClient):
 
 
 class SlowLeverage(Gate):
-    """Answers about the leverage when it may, or fails then."""
+    """Answers requests for leverage once ``may_answer`` is set, or fails then."""
 
     def __init__(self) -> None:
         super().__init__()

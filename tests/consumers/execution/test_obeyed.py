@@ -1,4 +1,4 @@
-"""Control commands and failovers: what can't be obeyed is named once, and nothing of it stays; a halt always counts."""
+"""Control commands and failovers: an invalid one is reported once and changes nothing; a halt always counts."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_record_that_raises_is_reported_and_the_next_is_applied() -> None:
 
 def test_an_unreadable_record_is_reported() -> None:
     assert taken(Views(), CONTROL, None, "not in Confluent framing") == ["not in Confluent framing"]
-    assert taken(Views(), FAILOVER, None, "not in Confluent framing") == [], "that is the warehouse's to keep"
+    assert taken(Views(), FAILOVER, None, "not in Confluent framing") == [], "the warehouse keeps it"
 
 
 def test_an_invalid_failover_is_not_applied() -> None:

@@ -1,4 +1,4 @@
-"""A hundred orders a second to the simulated exchange: each waits for its turn, and none is refused for its rate."""
+"""A hundred orders a second to the simulated exchange: each waits for the rate limit, and none is refused for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fills that are asked for come in pages: all of them are read, and a list without an end is left one day."""
+"""Queried fills are returned in pages: all of them are read, and a list without an end is cut off."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ async def test_every_page_is_read(order_client: Paged, most: int, monkeypatch: p
 
 
 async def test_an_order_is_done_when_its_last_request_returns_nothing() -> None:
-    """It stayed open in the journal for ever: nobody looked again once the request had ended."""
+    """It stayed open in the journal for ever: it was not checked again once the request had ended."""
     gate, release = Gate(), asyncio.Event()
     gate._order_client, gate.answers["POST"] = Silent(), without_fills
     call = gate.call

@@ -1,6 +1,6 @@
-"""How long an executor takes to know every order again: the journal read from its beginning.
+"""How long an executor takes to restore every order: the journal read from its beginning.
 
-``NEUROFLUX_RECOVERY`` says how many orders; 5 s for 100,000 is what is asked, and so much for each of fewer.
+``NEUROFLUX_RECOVERY`` sets how many orders; the bound is 5 s for 100,000, and in proportion for fewer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.long, pytest.mark.timeout(300)]
 ORDERS = int(os.environ.get("NEUROFLUX_RECOVERY", "10000"))
 OPEN_EVERY = 100
 COUNTS = 1 << 60
-"""A generation that no claim is behind."""
+"""A generation that is later than every claim."""
 SECONDS_EACH = 5.0 / 100_000
 START = 2.0
 """Seconds for connecting, however few orders there are."""
@@ -90,8 +90,8 @@ async def test_the_journal_is_read_again_quickly(stack: Any) -> None:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
         for number in range(0, ORDERS, OPEN_EVERY):
-            write(publisher, number, DONE)  # the stack is shared: nobody is to take them up
-    print(f"{ORDERS} orders known again after {took:.2f} s")
+            write(publisher, number, DONE)  # the stack is shared: no other test is to restore them
+    print(f"{ORDERS} orders restored after {took:.2f} s")
     assert journal.partition_of("recovery-0") == 0
     assert sum(one.order.id.startswith("recovery-") for one in journal.open()) == ORDERS // OPEN_EVERY
     assert took < START + ORDERS * SECONDS_EACH

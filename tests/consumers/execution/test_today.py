@@ -1,4 +1,4 @@
-"""What a day has come to: not known before its fills are read, and by our clock."""
+"""The profit of the day: unknown before its fills are read, and by our clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""News that nobody can place: kept while it may yet be ours, then told once as another's."""
+"""Reports that match no order: kept while they may be ours, then returned once as others'."""
 
 from __future__ import annotations
 
