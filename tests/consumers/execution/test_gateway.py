@@ -208,7 +208,8 @@ async def test_usage_is_published_and_bounds_what_is_left() -> None:
     async with gateway(full) as (opened, statuses):
         opened._lines["x"].sampled = float("-inf")
         await opened.send("x", PLACE, 1.0)
-        assert not opened.try_order("x", Urgency.FIRST)
+        assert not opened.try_order("x", Urgency.ORDER)
+        assert opened.try_order("x", Urgency.FIRST)
     assert [one.value for one in statuses if one.kind is StatusKind.LIMITED] == [0.8]
 
 

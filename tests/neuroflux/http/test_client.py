@@ -125,8 +125,9 @@ async def test_reported_usage_bounds_what_is_left_of_the_exchanges_own_minute() 
         client.offset = 30_000_000 - wall() % 60_000_000  # by its clock half of the minute is over
         await client.read(READ)
         assert client.used == 0.9
-        assert not client.try_turn(1, Urgency.FIRST)
-        assert 29 < client.order_wait(Urgency.FIRST) < 31
+        assert not client.try_turn(1, Urgency.READ)
+        assert 29 < client.order_wait(Urgency.ORDER) < 31
+        assert client.order_wait(Urgency.FIRST) == 0, "a tenth of the limit is left, and kept for what is urgent"
 
 
 async def test_requests_and_orders_are_counted_in_their_buckets() -> None:
@@ -136,6 +137,6 @@ async def test_requests_and_orders_are_counted_in_their_buckets() -> None:
     }
     async with connected(answering(200), buckets) as (client, _):
         await client.ask(Request("GET", "/x", weight=8, bucket="private"))
-        assert not client.try_turn(1, Urgency.FIRST, "private")
-        assert [client.try_order(Urgency.FIRST) for _ in range(9)] == [True] * 8 + [False]
+        assert not client.try_turn(1, Urgency.READ, "private")
+        assert [client.try_order(Urgency.ORDER) for _ in range(9)] == [True] * 8 + [False]
         assert client.try_turn(480, Urgency.FIRST), "the weight per minute is untouched"
