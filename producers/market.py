@@ -132,10 +132,10 @@ class ExchangeMarket:
         """Open sockets for new symbols. The sockets of delisted ones are opened again without them, together with all
         symbols that share a socket with them; halted ones keep theirs, until trading resumes."""
         listed = {one.symbol for one in self.normaliser.listed}
-        beside = _beside({symbol for symbol in self._followed if symbol not in listed}, self._followed)
-        await self._unfollow(beside)
+        reopened = _sharing_sockets({symbol for symbol in self._followed if symbol not in listed}, self._followed)
+        await self._unfollow(reopened)
         chosen = [one for one in self._chosen() if one not in self._followed]
-        chosen += [one for one in beside if one in listed and one not in chosen]
+        chosen += [one for one in reopened if one in listed and one not in chosen]
         if chosen:
             log.info("%s: following %d symbols, new or again", self._exchange.ID, len(chosen))
             self._follow(address, chosen, tasks)
@@ -178,7 +178,7 @@ class ExchangeMarket:
         self._sink.publish(STATUS, status)
 
 
-def _beside(symbols: set[str], followed: Mapping[str, Collection[int]]) -> list[str]:
+def _sharing_sockets(symbols: set[str], followed: Mapping[str, Collection[int]]) -> list[str]:
     """These symbols and all that share a socket with one of them, and so on."""
     found = set(symbols)
     while True:

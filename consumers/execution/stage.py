@@ -46,8 +46,8 @@ async def main(settings: Settings) -> None:
         reader = Reader(
             settings, codec, (COMMANDS,), group=GROUP, on_assign=executor.assigned, on_revoke=executor.revoked
         )
-        async with reader, AsyncExitStack() as beside:
-            followers.append(_follower(beside, _commit_and_check(reader, executor)))
+        async with reader, AsyncExitStack() as background_tasks:
+            followers.append(_follower(background_tasks, _commit_and_check(reader, executor)))
             try:
                 await _unless_failed(_take_commands(reader, executor), executor.failed, *followers)
             except asyncio.CancelledError:

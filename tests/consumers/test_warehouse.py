@@ -236,7 +236,7 @@ async def test_an_unreadable_record_is_a_dead_letter_and_the_others_are_stored(
     assert why in headers["reason"].decode()
 
 
-async def test_what_was_written_with_another_schema_is_stored_too(
+async def test_records_of_another_schema_are_stored_too(
     stack: RunningStack, codec: Codec, symbol: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newer = json.loads(schema_text(QUOTES))

@@ -185,9 +185,9 @@ class Kept:
     def statuses(self, kind: StatusKind) -> list[ExchangeStatus]:
         return [one for one in self.of(STATUS) if one.kind is kind]
 
-    async def until(self, there: Callable[[], Any]) -> Any:
+    async def until(self, condition: Callable[[], Any]) -> Any:
         async with asyncio.timeout(PATIENCE):
-            while not (found := there()):
+            while not (found := condition()):
                 self._changed.clear()
                 await self._changed.wait()
             return found

@@ -44,9 +44,9 @@ class Kept:
     def of(self, topic: Topic) -> list[Any]:
         return [record for where, record in self.published if where is topic]
 
-    async def until(self, there: Callable[[], Any]) -> Any:
+    async def until(self, condition: Callable[[], Any]) -> Any:
         async with asyncio.timeout(PATIENCE):
-            while not (found := there()):  # noqa: ASYNC110  # it looks at what another task gathers
+            while not (found := condition()):  # noqa: ASYNC110  # it looks at what another task gathers
                 await asyncio.sleep(0.02)
             return found
 

@@ -228,7 +228,7 @@ async def test_an_unknown_symbol_has_the_list_read_again_and_published(
     assert kept.of(INSTRUMENTS) == [NEW]
 
 
-async def test_what_another_stage_read_is_learnt(kept: Kept, venue: Venue, exchange: Exchange) -> None:
+async def test_instruments_that_another_stage_read_are_learned(kept: Kept, venue: Venue, exchange: Exchange) -> None:
     venue.figures = [{"position": ["NEWUSDT", "4"]}]
     async with followed(exchange, venue, kept) as account:
         await kept.until(lambda: positions(kept) == {"NEWUSDT": 4} and venue.requests["list"] == 2)

@@ -74,7 +74,7 @@ async def test_the_newest_of_each_symbol_is_published_when_there_is_room_again()
     assert [(one.exchange, one.kind, one.value) for one in statuses] == [("x", StatusKind.CONFLATED, 6)]
 
 
-def test_what_waits_is_not_published_after_a_newer_one() -> None:
+def test_a_kept_record_is_not_published_after_a_newer_one() -> None:
     kafka = Kafka()
     conflated = Conflated(kafka)
     kafka.waiting = CONFLATE_ABOVE + 1

@@ -51,7 +51,7 @@ class Account:
         }
 
 
-def test_of_a_figure_that_several_answers_add_to_only_the_sum_is_published() -> None:
+def test_only_the_sum_of_a_figure_in_several_answers_is_published() -> None:
     figures: list[Figure] = [balance("8000"), balance("100", "HYPE"), balance("53000"), position("1")]
     assert last_of_each(figures) == [balance("53000"), balance("100", "HYPE"), position("1")]
 
@@ -156,7 +156,7 @@ def test_what_pushes_omit_is_taken_from_an_answer_at_once() -> None:
     assert (last.total, last.free) == (Decimal(999), Decimal(700))
 
 
-def test_where_pushes_are_whole_an_answer_of_just_then_does_not_undo_them() -> None:
+def test_where_pushes_are_whole_a_simultaneous_answer_does_not_undo_them() -> None:
     account = Account(whole=True)
     account.read(balance("1000"), at=NOW - 60 * SECOND)
     account.push(balance("1000", free="400", at=NOW), NOW)  # an order was placed
@@ -227,7 +227,7 @@ def test_a_change_while_the_stream_was_disconnected_is_no_difference() -> None:
     assert [one.value for one in account.statuses] == [-1.0]
 
 
-def test_an_unchanged_figure_is_published_again_but_seldom() -> None:
+def test_an_unchanged_figure_is_published_again_but_rarely() -> None:
     account = Account()
     for number in range(8):
         account.read(balance("5"), at=NOW + number * 10 * SECOND)

@@ -22,7 +22,7 @@ def test_at_first_everything_is_new_and_then_what_changed() -> None:
     assert listings.read(Listing((finer, ETH, NEW))) == [ETH]
 
 
-def test_what_the_list_leaves_out_is_not_active_any_more() -> None:
+def test_an_instrument_that_the_list_omits_becomes_inactive() -> None:
     listings = Listings()
     listings.read(Listing((BTC, ETH)))
     assert listings.read(Listing((BTC,))) == [replace(ETH, active=False)]
@@ -58,7 +58,7 @@ def test_a_list_does_not_replace_the_fees_of_an_account_in_the_log() -> None:
     assert replace(finer, taker_fee=own.taker_fee) in listings.listed
 
 
-def test_what_another_stage_published_over_a_newer_list_is_published_again() -> None:
+def test_a_newer_list_is_published_again_after_an_older_one_of_another_stage() -> None:
     listings, halted = Listings(), replace(BTC, active=False)
     listings.read(Listing((halted, ETH)))
     assert listings.update(BTC)

@@ -61,7 +61,7 @@ LATEST = (LEAST + GRACE) // SECOND + 2
 
 
 def test_trades_subscribed_to_on_the_wrong_route_are_stale_though_the_socket_is_active() -> None:
-    """Binance USDⓈ-M: /market takes ``@trade`` and never serves it; the mark prices beside it keep coming."""
+    """Binance USDⓈ-M: /market takes ``@trade`` and never serves it; the mark prices on the same socket continue."""
     public, market = ((QUOTE, BTC), (BOOK, BTC)), ((TRADE, BTC), (FUNDING, BTC))
     exchange = Exchange(public, market)
     exchange.run(LATEST, every([(QUOTE, BTC), (BOOK, BTC), (FUNDING, BTC)]))
@@ -94,7 +94,7 @@ def test_one_silent_symbol_among_active_ones_is_named(silent: StreamKind, beside
     assert BTC not in {one.symbol for one in exchange.published}
 
 
-def test_the_funding_of_one_is_missed_beside_that_of_others() -> None:
+def test_missing_funding_of_one_symbol_is_detected_by_that_of_others() -> None:
     exchange = Exchange(((FUNDING, BTC), (FUNDING, ETH)))
     exchange.run(LATEST, every([(FUNDING, BTC)]))
     assert [(one.channel, one.symbol) for one in exchange.published] == [("funding", ETH)]

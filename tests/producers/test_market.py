@@ -60,9 +60,9 @@ class Recorder:
         """The statuses of the exchange, except for those of its REST requests."""
         return [one.kind for one in self.of(STATUS) if one.channel != MARKET_REQUESTS]
 
-    async def until(self, there: Callable[[], Any]) -> None:
+    async def until(self, condition: Callable[[], Any]) -> None:
         async with asyncio.timeout(PATIENCE):
-            while not there():
+            while not condition():
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -351,7 +351,7 @@ def changes(sink: Recorder) -> list[tuple[str, bool]]:
 
 
 @pytest.mark.usefixtures("listed_often", "market")
-async def test_a_new_listing_is_published_and_followed_and_books_beside_it_stay(venue: Venue, sink: Recorder) -> None:
+async def test_a_new_listing_is_published_and_followed_and_other_books_stay(venue: Venue, sink: Recorder) -> None:
     venue.depth(100, 101)
     await sink.until(lambda: sink.of(BOOKS))
     venue.listed.append(("BTC2", "TRADING"))  # another market
@@ -373,7 +373,7 @@ async def test_a_new_symbol_of_a_market_that_is_followed_gets_a_socket(
 
 
 @pytest.mark.usefixtures("listed_often")
-async def test_what_is_not_listed_any_more_is_not_followed_and_what_shared_its_socket_is(
+async def test_a_delisted_symbol_is_not_followed_and_those_that_shared_its_socket_are(
     venue: Venue, sink: Recorder, market: ExchangeMarket
 ) -> None:
     market._markets = [MARKET, "NEW/USD", "OLD/USD"]
@@ -388,7 +388,7 @@ async def test_what_is_not_listed_any_more_is_not_followed_and_what_shared_its_s
 
 
 @pytest.mark.usefixtures("listed_often", "market")
-async def test_the_book_of_what_is_halted_is_withdrawn_and_its_socket_stays(venue: Venue, sink: Recorder) -> None:
+async def test_the_book_of_a_halted_symbol_is_withdrawn_and_its_socket_stays(venue: Venue, sink: Recorder) -> None:
     venue.depth(100, 101)
     await sink.until(lambda: sink.of(BOOKS))
     venue.listed[0] = ("BTC", "BREAK")

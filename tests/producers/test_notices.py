@@ -28,7 +28,7 @@ def test_a_mode_is_repeated_for_stages_that_start_later(value: float, interval: 
     assert BARRED_AGAIN <= 60_000_000
 
 
-def test_what_is_not_known_passes_once_a_text() -> None:
+def test_an_unknown_status_passes_once_per_text() -> None:
     notices = Notices()
     other = replace(UNKNOWN, detail="status MELTED")
     assert [notices.passes(one, 100) for one in (UNKNOWN, UNKNOWN, other, UNKNOWN)] == [True, False, True, False]

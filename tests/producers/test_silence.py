@@ -55,7 +55,7 @@ def test_time_without_a_connection_is_no_gap() -> None:
     assert silence.allowed(now + 26) == LEAST
 
 
-def test_what_is_long_ago_is_forgotten() -> None:
+def test_old_gaps_are_forgotten() -> None:
     silence, now = observed(4.0, WINDOW + 4)
     assert silence.allowed(now) == pytest.approx(20.0)
     for _ in range(int(2 * WINDOW / 0.5) + 1):

@@ -340,9 +340,7 @@ async def test_a_frame_beyond_the_limit_is_not_read_and_the_socket_reconnects(mo
     assert "l" * 1001 not in recorder.recorded
 
 
-async def test_a_certificate_must_be_of_someone_trusted_and_for_this_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_certificate_must_be_trusted_and_of_this_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trusted, other = trustme.CA(), trustme.CA()
     trusted.cert_pem.write_to_path(tmp_path / "trusted.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "trusted.pem"))

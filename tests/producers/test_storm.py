@@ -111,7 +111,7 @@ class Venue:
         self.under_way[name] += 1
         assert self.under_way[name] == 1, "requested again while a request was pending"
         self.together = max(self.together, self.under_way.total())
-        await asyncio.sleep(0.01)  # its way
+        await asyncio.sleep(0.01)  # the latency of an answer
         self.under_way[name] -= 1
         return web.json_response({"lastUpdateId": self._update, "bids": [["98", "3"]], "asks": [["101", "2"]]})
 
@@ -175,9 +175,9 @@ async def test_weight_used_by_others_is_not_available(monkeypatch: pytest.Monkey
     assert third - second < 0.9, "where there is room again"
 
 
-async def until(there: Any, running: list[asyncio.Task[None]]) -> None:
+async def until(condition: Any, running: list[asyncio.Task[None]]) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not there():
+        while not condition():
             for one in running:
                 if one.done():
                     one.result()

@@ -39,8 +39,8 @@ def kinds(statuses: list[ExchangeStatus]) -> list[StatusKind]:
     return [one.kind for one in statuses]
 
 
-async def test_waiting_for_a_turn_is_no_travel_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a 418, when a turn was waited for for 70 s: the clock is measured around the sending alone."""
+async def test_waiting_for_the_rate_limit_is_no_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a 418, with a wait of 70 s: the clock is measured around the request alone."""
     async with measured(on_time) as (signs, client, statuses):
         turn = client.turn
 
@@ -56,7 +56,7 @@ async def test_waiting_for_a_turn_is_no_travel_time(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500])
-async def test_an_answer_that_is_none_moves_no_clock_and_is_no_latency(status: int) -> None:
+async def test_a_refused_answer_moves_no_clock_and_is_no_latency(status: int) -> None:
     async def refuse(_: web.Request) -> web.Response:
         return web.json_response({"serverTime": 1}, status=status)
 

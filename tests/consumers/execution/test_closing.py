@@ -91,9 +91,7 @@ async def test_what_exceeds_the_position_needs_funds_for_the_rest_alone() -> Non
 
 @pytest.mark.parametrize("leverage", [1.0, 5.0, 20.0])
 @pytest.mark.parametrize("bound", ["leverage", "max_leverage"])
-async def test_an_order_under_way_leaves_what_it_does_not_hold_at_whatever_leverage(
-    leverage: float, bound: str
-) -> None:
+async def test_an_open_order_leaves_free_what_it_does_not_hold_at_any_leverage(leverage: float, bound: str) -> None:
     """Of 100 at this leverage all is ordered but for 10 USD."""
     async with bench() as stage:
         futures(stage, "0", free="100")
@@ -110,7 +108,7 @@ async def test_an_order_under_way_leaves_what_it_does_not_hold_at_whatever_lever
 
 
 @pytest.mark.parametrize(("held", "side"), [("0", Side.SELL), ("1", Side.BUY), ("-1", Side.SELL)])
-async def test_what_makes_a_position_larger_needs_funds(held: str, side: Side) -> None:
+async def test_an_order_that_increases_a_position_needs_funds(held: str, side: Side) -> None:
     async with bench() as stage:
         futures(stage, held)
         await stage.take(order(side, "1"))
@@ -198,7 +196,7 @@ async def test_balances_without_a_recent_report_stop_only_new_orders() -> None:
         assert len(stage.gate.placed) == 1
 
 
-async def test_an_account_in_a_mode_that_can_not_be_traded_in() -> None:
+async def test_an_account_whose_mode_can_not_be_traded_in() -> None:
     def mode(value: float) -> ExchangeStatus:
         return ExchangeStatus("binance", "account", StatusKind.MODE, value, "switch hedge mode off", now())
 
@@ -341,7 +339,7 @@ async def test_closing_in_one_quote_needs_no_rate() -> None:
         assert [one.reduce_only for one in stage.gate.placed] == [True]
 
 
-async def test_no_report_of_health_keeps_a_position_from_being_closed() -> None:
+async def test_a_health_report_does_not_keep_a_position_from_being_closed() -> None:
     async with bench() as stage:
         futures(stage, "1", free="1000")
         at = now() - 3_600_000_000
@@ -353,7 +351,7 @@ async def test_no_report_of_health_keeps_a_position_from_being_closed() -> None:
         assert [one.reduce_only for one in stage.gate.placed] == [True]
 
 
-async def test_what_only_closes_takes_from_each_exchange_no_more_than_its_position() -> None:
+async def test_an_order_that_only_closes_takes_no_more_than_the_position_of_each_exchange() -> None:
     """The better price is where less is held."""
     async with bench(gate=TwoExchanges()) as stage:
         futures(stage, "1")
@@ -395,7 +393,7 @@ async def test_a_failover_moves_what_opens_and_not_what_closes() -> None:
         assert sent == [("binance", True), ("hyperliquid", False)]
 
 
-async def test_what_closes_and_waits_or_rests_stays_where_the_position_is() -> None:
+async def test_a_waiting_or_resting_close_stays_where_the_position_is() -> None:
     async with bench(gate=TwoExchanges()) as stage:
         futures(stage, "1", free="1000")
         stage.gate.answers["POST"] = stage.gate.answers["GET"] = working

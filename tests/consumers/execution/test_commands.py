@@ -65,7 +65,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("command", ODD, ids=range(len(ODD)))
-async def test_a_command_that_can_not_be_taken_is_refused_with_its_reason(command: OrderCommand) -> None:
+async def test_an_invalid_command_is_refused_with_its_reason(command: OrderCommand) -> None:
     async with bench() as stage:
         await stage.take(command)
         end = await stage.ends("odd")
@@ -76,7 +76,7 @@ async def test_a_command_that_can_not_be_taken_is_refused_with_its_reason(comman
 
 
 @pytest.mark.parametrize("order_id", ["", HUGE, "a\nb", "#claim"])
-async def test_what_has_no_id_that_can_be_used_is_a_dead_letter(order_id: str) -> None:
+async def test_a_command_without_a_usable_id_is_a_dead_letter(order_id: str) -> None:
     async with bench() as stage:
         for command in (place(order_id), cancel(order_id)):
             await stage.take(command)
@@ -207,7 +207,7 @@ async def test_a_cancel_of_an_order_that_is_being_set_aside_waits_for_that_and_e
         assert len(stage.log.letters) == 1
 
 
-async def test_a_cancel_with_which_an_order_raises_is_done_when_the_order_was_set_aside(
+async def test_a_cancel_that_raises_is_done_when_the_order_was_set_aside(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with set_aside(monkeypatch, by_a_cancel=True) as (stage, _):
@@ -260,7 +260,7 @@ async def test_a_cancel_that_arrives_before_its_order_counts_also_after_a_restar
         assert (await again.ends("good")).state is OrderState.FILLED
 
 
-async def test_a_cancel_is_remembered_no_longer_than_a_command_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_cancel_is_remembered_no_longer_than_a_command_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench() as stage:
         with monkeypatch.context() as patch:
             patch.setattr("consumers.execution.journal.wall", lambda: 0)

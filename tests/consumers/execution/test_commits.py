@@ -12,7 +12,7 @@ PARTITION = TopicPartition("orders.commands", 0)
 
 
 @given(st.permutations(range(10, 18)), st.integers(0, 8))
-def test_no_hole_is_ever_committed(ended: list[int], so_far: int) -> None:
+def test_no_offset_beyond_an_unfinished_command_is_committed(ended: list[int], so_far: int) -> None:
     offsets = Offsets()
     for offset in range(10, 18):
         offsets.begun(PARTITION, offset)

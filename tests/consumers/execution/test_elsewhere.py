@@ -182,7 +182,7 @@ def pair(*legs: tuple[Instrument, Side], quantity: str = "10") -> OrderCommand:
     )
 
 
-async def test_a_pair_is_of_one_thing() -> None:
+async def test_both_legs_of_a_pair_are_of_one_asset() -> None:
     async with bench(gate=TwoExchanges()) as stage:
         other = replace(THERE[SPOT], symbol="ETH/USDC", market="ETH/USD", base="ETH")
         show(stage, other, bid=103.0)
@@ -214,7 +214,7 @@ async def take_thrown_back(stage: Bench) -> None:
     await stage.take(pair((PERPETUAL, Side.BUY), (THERE[PERPETUAL], Side.SELL)))
 
 
-async def test_a_pair_is_evened_out_at_once_where_nothing_waits() -> None:
+async def test_a_pair_is_evened_out_at_once_where_no_order_must_wait() -> None:
     gate = TwoExchanges(hyperliquid=OVERLOADED)
     async with bench(gate=gate) as stage:
         await take_thrown_back(stage)
@@ -223,7 +223,7 @@ async def test_a_pair_is_evened_out_at_once_where_nothing_waits() -> None:
         assert "left open" not in ended.reason
 
 
-async def test_of_a_pair_whose_other_leg_must_wait_none_is_sent() -> None:
+async def test_no_leg_of_a_pair_is_sent_if_the_other_must_wait() -> None:
     """hyperliquid takes no new risk from the decision on: the first leg is given up, and the second is not sent."""
     gate = TwoExchanges()
     async with bench(gate=gate) as stage:
@@ -284,7 +284,7 @@ async def test_a_hedge_that_opens_waits_where_no_new_risk_is_taken() -> None:
         assert len(gate.sent) == 2
 
 
-async def test_a_report_of_health_that_may_be_old_leaves_no_pair_open() -> None:
+async def test_a_health_report_that_may_be_old_leaves_no_pair_open() -> None:
     gate = TwoExchanges(hyperliquid=REFUSAL)
     async with bench(gate=gate) as stage:
         decide = stage.decider.decide

@@ -544,7 +544,7 @@ async def test_an_order_whose_answer_is_lost_is_queried_and_not_sent_again(world
     assert len(await until(lambda: world.fills(order_id))) == 1
 
 
-async def test_what_never_arrived_is_sent_again_under_another_id(world: World) -> None:
+async def test_an_order_that_never_arrived_is_sent_again_under_another_id(world: World) -> None:
     async def first_is_lost(_: str) -> web.Response | None:
         lost = len(world.exchange.placed) == 1
         return web.Response(status=503, text="Unknown error, please check your request") if lost else None

@@ -213,7 +213,7 @@ async def test_usage_is_published_and_bounds_what_is_left() -> None:
     assert [one.value for one in statuses if one.kind is StatusKind.LIMITED] == [0.8]
 
 
-async def test_an_order_too_many_stops_new_orders_and_nothing_else() -> None:
+async def test_too_many_orders_stop_new_orders_and_nothing_else() -> None:
     async def too_many(_: web.Request) -> web.Response:
         return web.Response(status=429, text="too many orders")
 
@@ -226,7 +226,7 @@ async def test_an_order_too_many_stops_new_orders_and_nothing_else() -> None:
     assert [(one.channel, one.value) for one in statuses if one.kind is StatusKind.LIMITED] == [("orders", 1.0)]
 
 
-async def test_orders_that_the_exchange_counts_are_ours_too() -> None:
+async def test_orders_counted_by_the_exchange_count_for_us_too() -> None:
     async def counted(_: web.Request) -> web.Response:
         return web.Response(headers={"X-Orders": "8"})
 

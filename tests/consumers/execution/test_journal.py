@@ -195,7 +195,7 @@ def filled_by(fills: int) -> Order:
     return replace(first, attempts=(replace(first.attempts[0], fills=parts, fills_at=times),))
 
 
-async def test_what_another_release_wrote_is_never_placed_again() -> None:
+async def test_an_order_in_the_format_of_another_release_is_never_placed_again() -> None:
     journal = Log().journal()
     journal._take(entry(JournalEntry("a", OPEN, 0, b"\xc1", 0), 0))
     journal._take(entry(JournalEntry("b", DONE, 0, b"\x78\x01", 0), 1))

@@ -58,7 +58,7 @@ def order(order_id: str = "o", side: Side = Side.BUY) -> OrderCommand:
 
 
 @pytest.mark.parametrize("account", ["*", "binance"])
-async def test_what_is_halted_while_the_leverage_is_set_is_not_sent(account: str) -> None:
+async def test_an_order_halted_while_the_leverage_is_set_is_not_sent(account: str) -> None:
     gate = SlowLeverage()
     async with bench(gate=gate) as stage:
         levered(stage)
@@ -71,7 +71,7 @@ async def test_what_is_halted_while_the_leverage_is_set_is_not_sent(account: str
 
 
 @pytest.mark.parametrize("held", ["1", "3"])
-async def test_what_makes_a_position_smaller_does_not_wait_for_the_leverage(held: str) -> None:
+async def test_an_order_that_reduces_does_not_wait_for_the_leverage(held: str) -> None:
     gate = SlowLeverage()
     async with bench(gate=gate) as stage:
         levered(stage, held)

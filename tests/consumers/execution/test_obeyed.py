@@ -52,7 +52,7 @@ class Lines:
 
 
 @pytest.mark.parametrize("first", ["*", "binance"])
-def test_what_is_set_for_all_bounds_each_beside_what_is_set_for_it(first: str) -> None:
+def test_limits_for_all_apply_together_with_limits_for_one(first: str) -> None:
     views, lines = Views(), Lines()
     views.on_limits = partial(bound, cast(Gateway, lines), views)
     every, own = {"weight_per_minute": 600.0, "max_leverage": 2.0}, {"weight_per_minute": 900.0, "leverage": 5.0}
@@ -70,7 +70,7 @@ def test_an_unknown_account_is_reported(kind: ControlKind) -> None:
     assert reason == "account: 'Binance' is not one of binance, binanceusdm, hyperliquid, *"
 
 
-def test_a_failover_of_no_exchange_moves_nothing() -> None:
+def test_a_failover_without_an_exchange_moves_nothing() -> None:
     views = Views()
     everything = Failover(primary="", backups=("hyperliquid",), config_id="1")
     assert taken(views, FAILOVER, everything) == ["exchange: '' is not one of binance, binanceusdm, hyperliquid"]
