@@ -107,20 +107,20 @@ def outcome_lines(outcome: Outcome, exchange: str, time: int) -> Iterator[Fields
             yield from (fields_of(fill, 0) for fill in outcome.fills)
             return
         case Reject():
-            kind, said = "rejected", {"code": outcome.code, "is_untimely": outcome.is_untimely}
+            kind, more = "rejected", {"code": outcome.code, "is_untimely": outcome.is_untimely}
         case NotThere():
-            kind, said = "not_there", {}
+            kind, more = "not_there", {}
         case InDoubt():
-            kind, said = "in_doubt", {}
+            kind, more = "in_doubt", {}
         case Throttled():
             kind = StatusKind.LIMITED
-            said = {
+            more = {
                 "retry_after": outcome.retry_after,
                 "orders_only": outcome.orders_only,
                 "risk_only": outcome.risk_only,
             }
     status = ExchangeStatus(exchange, "order", StatusKind.LIMITED, 0.0, outcome.reason, time)
-    yield {"type": "status", **_plain(status), "kind": kind, "reason": outcome.reason, **said}
+    yield {"type": "status", **_plain(status), "kind": kind, "reason": outcome.reason, **more}
 
 
 def _plain(event: Any) -> dict[str, Any]:

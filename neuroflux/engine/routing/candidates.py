@@ -38,7 +38,7 @@ from neuroflux.engine.markets.walk import value
 from neuroflux.engine.risk.limits import Limits
 
 UNKNOWN_LATENCY_MS = 1_000.0
-"""What counts as the latency of an exchange whose health nobody has told."""
+"""What counts as the latency of an exchange whose health is not known."""
 PRICE_LIFE: Microseconds = 15_000_000
 """How old an aggregated price may be and still be the reference."""
 MID_LIFE: Microseconds = 5_000_000
@@ -63,7 +63,7 @@ def usd_rate(
 class Prospect(Struct, frozen=True):
     """What is known of one instrument when the choice is made; ``cause`` is the record of the book.
 
-    ``free`` is what the account can still spend on it (engine/risk/limits.py, ``spent_asset``), None where nobody told.
+    ``free`` is what the account can still spend on it (engine/risk/limits.py, ``spent_asset``), None if not known.
     ``blocked`` says why it can't be used whatever its book is like. ``reducible`` is how much of it, in wire units,
     only makes a position smaller and needs no funds (engine/risk/leverage.py).
     """
@@ -117,7 +117,7 @@ def closing_alone(command: OrderCommand, prospects: Sequence[Prospect], now: Mic
 def instruments_for(command: OrderCommand, known: Iterable[Instrument]) -> list[Instrument]:
     """What a command may be filled with.
 
-    A symbol means that instrument, on any exchange. A market means its spot instruments; where nobody has spot, its
+    A symbol means that instrument, on any exchange. A market means its spot instruments, or if there are none its
     perpetuals: a plain order never turns into the other kind of thing. ``exchange`` narrows either.
     """
     here = [one for one in known if command.exchange in ("", one.exchange)]

@@ -88,7 +88,7 @@ EXPIRY: Final = {
 
 def expiry(number: str | int) -> str:
     """Why an order expired, with the exchange's own number; "" for none."""
-    said = str(number)
-    if said in ("", "0"):
+    text = str(number)
+    if text in ("", "0"):
         return ""
-    return f"expire reason {said[:40]}: {EXPIRY.get(said, 'not documented')}"
+    return f"expire reason {text[:40]}: {EXPIRY.get(text, 'not documented')}"

@@ -16,7 +16,7 @@ from neuroflux.exchanges.binance.orders import Records, order_of, part_fills_of,
 from neuroflux.exchanges.binance.pages import PAGE, next_page, window
 from neuroflux.exchanges.binance.rest import ORDERS_AGAIN, is_one_too_many, orders_again, signed
 from neuroflux.exchanges.kit.numerals import wire_number
-from neuroflux.exchanges.kit.order_client import ClientIds, Failure, Page, TableOrderClient, said
+from neuroflux.exchanges.kit.order_client import ClientIds, Failure, Page, TableOrderClient, error_text
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 
 PLACE, CANCEL, QUERY = "place", "cancel", "query"
@@ -159,14 +159,18 @@ class BinanceOrderClient(TableOrderClient):
         """Also where the exchange is overloaded, failed, or takes no more orders for a while."""
         if failed is None:
             is_walled_off = answer.status == _FIREWALL
-            return Throttled(self.wait(answer), said(None, answer)) if is_walled_off else super().held(failed, answer)
+            return (
+                Throttled(self.wait(answer), error_text(None, answer))
+                if is_walled_off
+                else super().held(failed, answer)
+            )
         if answer.status == 503 and failed.msg.lower().strip(". ") in self._paths.not_executed:
-            return Throttled(ORDERS_AGAIN, said(failed, answer))
+            return Throttled(ORDERS_AGAIN, error_text(failed, answer))
         if failed.code == codes.OVERLOADED:
             wait = self.wait(answer) if "retry-after" in answer.headers else OVERLOADED_SECONDS
             return Throttled(wait, failed.reason, risk_only=True)
         if is_one_too_many(failed):
-            return Throttled(orders_again(answer), said(failed, answer), orders_only=True)
+            return Throttled(orders_again(answer), error_text(failed, answer), orders_only=True)
         return super().held(failed, answer)
 
     def page(self, answer: Answer) -> Page | None:

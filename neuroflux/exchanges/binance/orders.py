@@ -148,12 +148,12 @@ def unless_none(reason: str) -> str:
     return "" if reason == "NONE" else reason
 
 
-def average_price(filled: Decimal, said: Decimal | None, turnover: Decimal | None) -> Decimal | None:
+def average_price(filled: Decimal, reported: Decimal | None, turnover: Decimal | None) -> Decimal | None:
     """0 before the first fill; then what the exchange reported, or the turnover by quantity, or None: not known."""
     if not filled:
         return ZERO
-    if said is not None and said > 0:
-        return said
+    if reported is not None and reported > 0:
+        return reported
     if turnover is None or turnover <= 0 or filled < 0:
         return None
     average = to_scale(turnover / filled)

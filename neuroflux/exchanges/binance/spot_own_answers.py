@@ -52,8 +52,8 @@ class BinanceOwn:
 
     def account(self, answers: Sequence[Answer]) -> OwnAccount:
         try:
-            (told,) = tagged(answers, "account")
-            balances = {row["asset"]: _balance(row) for row in told["balances"]}
+            (account,) = tagged(answers, "account")
+            balances = {row["asset"]: _balance(row) for row in account["balances"]}
             return OwnAccount(balances, {}, orders(answers), fills(answers), cut_short(answers))
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise MalformedFrame(f"binance: {error!r}") from error

@@ -223,17 +223,21 @@ class BinanceUsdmAccountFeed(PrivateFeed):
         Any other refusal to extend it changes nothing yet: it is tried again within the hour that a key lasts.
         """
         failed = failure(answer.body)
-        said = f"{failed.code} {failed.msg}" if failed is not None else f"HTTP {answer.status}"
+        reason = f"{failed.code} {failed.msg}" if failed is not None else f"HTTP {answer.status}"
         is_good = answer.status == 200 and failed is None
         if key := _key_in(answer.body) if is_good else "":
             self._listen_key = key
             return (Ignored("listenKey"),)
         if failed is not None and failed.code == BAD_LISTEN_KEY:
-            return (self._no_key(f"the listen key does not exist any more ({said}): a new one is requested", received),)
+            return (
+                self._no_key(f"the listen key does not exist any more ({reason}): a new one is requested", received),
+            )
         if answer.request.method == "POST":
-            return (self._no_key(f"no listen key was given ({said})", received),)
+            return (self._no_key(f"no listen key was given ({reason})", received),)
         return (
-            (Ignored("listenKey"),) if answer.status == 200 and failed is None else (Undecodable(f"listenKey: {said}"),)
+            (Ignored("listenKey"),)
+            if answer.status == 200 and failed is None
+            else (Undecodable(f"listenKey: {reason}"),)
         )
 
     def _no_key(self, detail: str, received: Microseconds) -> ExchangeStatus:

@@ -37,10 +37,10 @@ class BinanceUsdmOwn:
 
     def account(self, answers: Sequence[Answer]) -> OwnAccount:
         try:
-            (told,) = tagged(answers, "account")
+            (account,) = tagged(answers, "account")
             (mode,) = tagged(answers, "mode")
             is_shared = mode["multiAssetsMargin"] is True
-            balances = {row["asset"]: _balance(row, is_shared) for row in told["assets"]}
+            balances = {row["asset"]: _balance(row, is_shared) for row in account["assets"]}
             positions = {_held(row): _position(row) for row in rows(answers, "positions")}
             return OwnAccount(balances, positions, orders(answers), fills(answers), cut_short(answers))
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:

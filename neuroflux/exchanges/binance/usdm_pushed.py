@@ -45,7 +45,7 @@ class PushedPositions:
 
     def overtakes(self, answered: Mapping[str, tuple[Decimal, Microseconds]], asked: Microseconds) -> bool:
         """Whether an answer of all positions, by name quantity and ``updated``, lacks one that was pushed."""
-        if any(self.newer(name, *told, asked) for name, told in answered.items()):
+        if any(self.newer(name, *row, asked) for name, row in answered.items()):
             return True
         left_out = (last for name, last in self._last.items() if last.quantity and name not in answered)
         return any(0 < asked < last.changed for last in left_out)

@@ -141,8 +141,8 @@ def _signed(delta: Delta, user: str) -> Decimal | None:
 
 def _amount(delta: Delta) -> Decimal:
     """Raises ValueError where there is none."""
-    said = (one for one in (delta.amount, delta.usdc, delta.netWithdrawnUsd) if one is not None)
-    if (text := next(said, None)) is None:
+    amounts = (one for one in (delta.amount, delta.usdc, delta.netWithdrawnUsd) if one is not None)
+    if (text := next(amounts, None)) is None:
         raise ValueError(f"{delta.type[:80]} has no amount")
     return Decimal(text)
 

@@ -233,8 +233,8 @@ def _parts(
 
 def _has_portfolio_margin(state: SpotState) -> bool:
     enabled = state.portfolioMarginEnabled
-    said = enabled is not msgspec.UNSET and bytes(enabled) == b"true"
-    return said or state.tokenToAvailableAfterMaintenance is not msgspec.UNSET
+    is_portfolio_margin = enabled is not msgspec.UNSET and bytes(enabled) == b"true"
+    return is_portfolio_margin or state.tokenToAvailableAfterMaintenance is not msgspec.UNSET
 
 
 def _has_margin_in_hold(rows: Iterable[SpotBalance]) -> bool:

@@ -151,7 +151,7 @@ class Books(Generic[U]):
     def emptied(
         self, name: str, why: str, last: int, time: Microseconds, received: Microseconds
     ) -> Sequence[FeedEvent]:
-        """Withdraw a book and publish it without levels, so that nobody trades on what it was."""
+        """Withdraw a book and publish it without levels, so that no one trades on its last state."""
         keeper = self._keepers[name]
         if keeper.withdrawn:
             return (Ignored(f"{self._channel}: {why}"),)

@@ -124,7 +124,7 @@ class TableOrderClient:
     def held(self, failed: Failure | None, answer: Answer) -> Throttled | None:
         """Refused for its rate, before anything was done; None for any other answer."""
         if answer.status in LIMITED or (failed is not None and failed.code in self.codes.throttled):
-            return Throttled(self.wait(answer), said(failed, answer))
+            return Throttled(self.wait(answer), error_text(failed, answer))
         return None
 
     # ── what they make ───────────────────────────────────────────────────────────────────────────────────────────
@@ -187,9 +187,9 @@ class TableOrderClient:
         may_be_done = answer.status >= 500 or answer.status == REQUEST_TIMEOUT or self.is_duplicate(failed)
         if failed.code in self.codes.definite and not may_be_done:
             return Reject(str(failed.code), failed.msg, is_untimely=failed.code in self.codes.untimely)
-        return InDoubt(said(failed, answer))
+        return InDoubt(error_text(failed, answer))
 
 
-def said(failed: Failure | None, answer: Answer) -> str:
+def error_text(failed: Failure | None, answer: Answer) -> str:
     """The HTTP status, and the exchange's own words where there are any."""
     return f"HTTP {answer.status}: {failed.reason}" if failed is not None else f"HTTP {answer.status}"
