@@ -90,7 +90,7 @@ class Runner:
         self._inbox: asyncio.Queue[tuple[OrderInput, asyncio.Event]] = asyncio.Queue(INBOX)
         self._effects = effects
         self._unpublished: list[Published] = []
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks: dict[asyncio.Task[object], Effect | None] = {}
         self._requests = Requests(shell.gateway, self, shell.take_fill)
         self._turns: dict[int, asyncio.Task[None]] = {}
         self._performing: list[asyncio.Event] = []
@@ -316,24 +316,29 @@ class Runner:
 
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _start(self, request: Coroutine[Any, Any, object]) -> None:
+    def _start(self, request: Coroutine[Any, Any, object], effect: Effect | None = None) -> None:
         task = asyncio.create_task(request)
-        self._tasks.add(task)
+        self._tasks[task] = effect
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and task.exception() is not None:
             log.error("order %s: a request failed", self.order.id, exc_info=task.exception())
         if self.order.state.final and self.idle:
             self.enqueue(Ticked())  # it was waited for, and returned nothing new
 
     def _begin(self, effect: Effect) -> None:
+        """Start a request, unless the same one is pending: repeated while the rate limits hold it, it would be queued
+        behind itself, and use up the limits once more.
+        """
+        if any(pending == effect and not task.done() for task, pending in self._tasks.items()):
+            return
         match effect:
             case QueryOrder(instrument, client_order_id):
-                self._start(self._requests.query(instrument, client_order_id))
+                self._start(self._requests.query(instrument, client_order_id), effect)
             case QueryFills(instrument, since):
-                self._start(self._requests.query_fills(instrument, since))
+                self._start(self._requests.query_fills(instrument, since), effect)
             case RequestDecision():
                 self._start(self._redecide())
             case RequestHedge():
@@ -341,7 +346,7 @@ class Runner:
             case RequestReroute():
                 self.enqueue(self._shell.decisions.reroute(self.order))
             case Cancel(instrument, client_order_id):
-                self._start(self._requests.cancel(instrument, client_order_id))
+                self._start(self._requests.cancel(instrument, client_order_id), effect)
 
     async def _redecide(self) -> None:
         await self.put(await self._shell.decisions.redecide(self.order))

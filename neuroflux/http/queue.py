@@ -63,7 +63,7 @@ class Queue:
         """Orders of all buckets share the limits of orders; requests share those of their bucket."""
         if not self._waiting:
             return False
-        before = [one for one in self._waiting if one < ticket]
+        before = (one for one in self._waiting if one < ticket)
         if ticket.is_order:
             return any(one.is_order or one.bucket == ticket.bucket for one in before)
         same = (one for one in before if one.bucket == ticket.bucket)
