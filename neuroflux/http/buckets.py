@@ -8,11 +8,15 @@ cancels, queries and the figures of an account while others, as the books of the
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from typing import Final, Protocol
 
 from neuroflux.exchanges.kit.requests import DecayingCounter, WeightRate
 
 Seconds = float
+
+URGENT_SHARE: Final = 0.5
+"""What is urgent may use so much of the buffer of a minute's weight. The rest covers what other clients of the address
+have used since the last answer that reported it: a request too many is refused with 429, and several with a ban."""
 
 
 class Bucket(Protocol):
@@ -50,7 +54,8 @@ class MinuteWeight(TokenBucket):
 
     def __init__(self, per_minute: int, buffer: float, now: Seconds) -> None:
         self._per_minute, self._share = per_minute, 1 - buffer
-        super().__init__(per_minute * self._share, per_minute * self._share / 60, per_minute * buffer, now)
+        most, urgent = per_minute * self._share, per_minute * buffer * URGENT_SHARE
+        super().__init__(most, most / 60, urgent, now)
         self._left, self._left_until = self._most, now
 
     def bound(self, per_minute: int, now: Seconds) -> None:
@@ -59,7 +64,7 @@ class MinuteWeight(TokenBucket):
         self._per_minute = max(per_minute, 1)
         self._most = self._per_minute * self._share
         self._per_second = self._most / 60
-        self._buffer = self._per_minute - self._most
+        self._buffer = (self._per_minute - self._most) * URGENT_SHARE
         self._tokens = min(self._tokens, self._most)
 
     def reported(self, usage: float, resets_in: Seconds, now: Seconds) -> None:

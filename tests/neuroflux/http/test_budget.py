@@ -24,16 +24,16 @@ def test_what_is_urgent_may_use_the_buffer() -> None:
     budget = Budget(600, 0.2, 0.0)
     assert budget.spend(480, 0.0)
     assert not budget.spend(1, 0.0)
-    assert budget.spend(100, 0.0, urgency=Urgency.FIRST)
-    assert not budget.spend(21, 0.0, urgency=Urgency.FIRST)
-    assert budget.wait(20, 0.0, urgency=Urgency.FIRST) == 0
+    assert budget.spend(50, 0.0, urgency=Urgency.FIRST)
+    assert not budget.spend(11, 0.0, urgency=Urgency.FIRST), "half of the buffer is for what others use unseen"
+    assert budget.wait(10, 0.0, urgency=Urgency.FIRST) == 0
 
 
 def test_the_buffer_counts_what_others_use_of_the_limit() -> None:
     budget = Budget(600, 0.2, 0.0)
-    budget.reported(0.9, 20.0, 0.0)
+    budget.reported(0.85, 20.0, 0.0)
     assert not budget.spend(1, 1.0)
-    assert budget.spend(60, 1.0, urgency=Urgency.FIRST)
+    assert budget.spend(30, 1.0, urgency=Urgency.FIRST)
     assert budget.wait(1, 1.0, urgency=Urgency.FIRST) == pytest.approx(19.0)
 
 

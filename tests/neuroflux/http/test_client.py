@@ -121,13 +121,13 @@ async def test_what_is_read_has_both_its_times() -> None:
 
 
 async def test_reported_usage_bounds_what_is_left_of_the_exchanges_own_minute() -> None:
-    async with connected(answering(200, **{"x-usage": "0.9"})) as (client, _):
+    async with connected(answering(200, **{"x-usage": "0.85"})) as (client, _):
         client.offset = 30_000_000 - wall() % 60_000_000  # by its clock half of the minute is over
         await client.read(READ)
-        assert client.used == 0.9
+        assert client.used == 0.85
         assert not client.try_turn(1, Urgency.READ)
         assert 29 < client.order_wait(Urgency.ORDER) < 31
-        assert client.order_wait(Urgency.FIRST) == 0, "a tenth of the limit is left, and kept for what is urgent"
+        assert client.order_wait(Urgency.FIRST) == 0, "what is urgent may use half of the buffer, up to 0.9"
 
 
 async def test_requests_and_orders_are_counted_in_their_buckets() -> None:
