@@ -207,7 +207,7 @@ def behind_the_record(extra: bytes) -> Callable[[Codec, str], tuple[Topic, bytes
 
 UNREADABLE: dict[str, Callable[[Codec, str], tuple[Topic, bytes]]] = {
     "framing": lambda codec, symbol: (QUOTES, b"no record"),
-    "no record": lambda codec, symbol: (QUOTES, codec.header(QUOTES) + b"\xff" * 60),
+    "not a record": lambda codec, symbol: (QUOTES, codec.header(QUOTES) + b"\xff" * 60),
     "string index out of range": lambda codec, symbol: (QUOTES, codec.encode(QUOTES, quotes(symbol, 1)[0])[:-2]),
     "1 bytes after": behind_the_record(b"\x00"),
     "9 bytes after": behind_the_record(b"\x00" * 9),

@@ -122,7 +122,7 @@ def test_a_wrong_key_fails_alone(manager: ExchangeManager, trading: Trading) -> 
     assert "-2014" in reported["binance"] or "-2015" in reported["binance"]
     assert "does not exist" in reported["hyperliquid"]
     unable = manager.initialize_exchanges({"hyperliquid": {**agent, "secret_key": "no private key"}})
-    assert "no keys of it that can sign" in reasons(unable)["hyperliquid"]
+    assert "no keys for it that can sign" in reasons(unable)["hyperliquid"]
     assert manager.initialize_exchanges({"binanceusdm": {}})["status"] == "full_success", "the others go on"
 
 
@@ -214,7 +214,6 @@ def execution(trading: Trading) -> int:
     return hash(line)
 
 
-@pytest.mark.long
 def test_trading_goes_on_under_faults(trading: Trading) -> None:
     """Faults cause errors that are printed and logged; the next test searches them for secrets."""
     printed: list[str] = []
