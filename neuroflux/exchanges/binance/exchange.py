@@ -10,7 +10,8 @@ from neuroflux.exchanges.binance import key_rights, rest
 from neuroflux.exchanges.binance.instruments import listing
 from neuroflux.exchanges.binance.market import BinanceMarketFeed, Paths
 from neuroflux.exchanges.binance.messages import DepthUpdate
-from neuroflux.exchanges.binance.order_client import BinanceOrderClient, OrderPaths
+from neuroflux.exchanges.binance.order_client import BinanceOrderClient
+from neuroflux.exchanges.binance.order_paths import OrderPaths
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.exchange import BaseExchange
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys, Request, Usage

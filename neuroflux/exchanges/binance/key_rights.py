@@ -13,12 +13,12 @@ from msgspec import Struct
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame
+from neuroflux.exchanges.binance.order_paths import SPOT_PATHS
 from neuroflux.exchanges.binance.rest import checked, signed
-from neuroflux.exchanges.binance.spot_account import EXCHANGE as SPOT
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
-FACADE_NAME: Final = SPOT
+FACADE_NAME: Final = SPOT_PATHS.exchange
 """The name of Binance's two accounts together."""
 
 
@@ -30,7 +30,8 @@ class _Restrictions(Struct, frozen=True):
 def question(keys: Keys, now: Microseconds) -> KeyQuestion | None:
     if keys.testnet:
         return None
-    return KeyQuestion(SPOT, signed(keys, "GET", "/sapi/v1/account/apiRestrictions", now, 1, "apiRestrictions"))
+    asked = signed(keys, "GET", "/sapi/v1/account/apiRestrictions", now, 1, "apiRestrictions")
+    return KeyQuestion(SPOT_PATHS.exchange, asked)
 
 
 def rights(answer: Answer | None) -> KeyRights:

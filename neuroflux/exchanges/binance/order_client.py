@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from msgspec import Struct
-
 from neuroflux.domain import Ack, Instrument, Microseconds, OrderType, Outcome, Placement, Throttled, TimeInForce
 from neuroflux.exchanges.binance import codes, rest
+from neuroflux.exchanges.binance.order_paths import OrderPaths
 from neuroflux.exchanges.binance.orders import Records, order_of, part_fills_of, records_of, report_of
 from neuroflux.exchanges.binance.pages import PAGE, next_page, window
 from neuroflux.exchanges.binance.rest import ORDERS_AGAIN, is_one_too_many, orders_again, signed
@@ -27,33 +26,8 @@ _DUPLICATE: Final = "duplicate"
 """-1010 and -2010 with this word: an order of this client id is open; it may be ours."""
 _NOT_FOUND: Final = "unknown order"
 """-2011 with this text: there is no such order. With any other the cancel was refused, and the order may be open."""
-UNAVAILABLE: Final = "service unavailable"
-"""With HTTP 503: the request failed, so it may be sent again."""
 _FIREWALL: Final = 403
 """Without an error of the exchange: refused by the firewall in front of it, for its rate."""
-
-
-class OrderPaths(Struct, frozen=True):
-    """Where an exchange takes orders; ``post_only`` is how that is sent: a type of spot, a time in force of USDⓈ-M.
-
-    Fills are requested ``fills_window`` ms at once, and are kept for ``fills_kept`` ms; 0 where neither is bounded.
-    """
-
-    exchange: str
-    order: str
-    open_orders: str
-    open_orders_weight: int
-    query_weight: int
-    fills: str
-    fills_weight: int
-    account: str
-    account_weight: int
-    post_only: dict[str, str]
-    settled_after: Microseconds
-    fills_window: int = 0
-    fills_kept: int = 0
-    not_executed: frozenset[str] = frozenset({UNAVAILABLE})
-    """Texts of HTTP 503, in small letters without the full stop, that mean that the request failed."""
 
 
 class BinanceOrderClient(TableOrderClient):

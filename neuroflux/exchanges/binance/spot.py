@@ -12,8 +12,8 @@ from neuroflux.domain import Instrument, InstrumentKind
 from neuroflux.exchanges.binance.exchange import BinanceExchange
 from neuroflux.exchanges.binance.market import Paths
 from neuroflux.exchanges.binance.messages import DepthUpdate
-from neuroflux.exchanges.binance.order_client import OrderPaths
-from neuroflux.exchanges.binance.spot_account import EXCHANGE, BinanceAccountFeed
+from neuroflux.exchanges.binance.order_paths import SPOT_PATHS, OrderPaths
+from neuroflux.exchanges.binance.spot_account import BinanceAccountFeed
 from neuroflux.exchanges.kit.requests import Keys, OrderRate, Request
 from neuroflux.exchanges.kit.sequences import Ranged, Rule
 
@@ -22,25 +22,12 @@ _PATHS: Final = Paths(
     snapshots="/api/v3/depth",
     snapshot_weight=50,
 )
-_ORDER_PATHS: Final = OrderPaths(
-    exchange=EXCHANGE,
-    order="/api/v3/order",
-    open_orders="/api/v3/openOrders",
-    open_orders_weight=80,
-    query_weight=4,
-    fills="/api/v3/myTrades",
-    fills_weight=20,
-    account="/api/v3/account",
-    account_weight=20,
-    post_only={"type": "LIMIT_MAKER"},
-    settled_after=20_000_000,  # recvWindow, which the book does not check; 10 s of the API's waiting for it; and 5 s
-)
 
 
 class Binance(BinanceExchange):
     """Implements ``Exchange``."""
 
-    ID: ClassVar[str] = EXCHANGE
+    ID: ClassVar[str] = SPOT_PATHS.exchange
     REST_URL: ClassVar[str] = "https://api.binance.com"
     WS_URL: ClassVar[str] = "wss://stream.binance.com:9443"
     PRIVATE_WS_URL: ClassVar[str] = "wss://ws-api.binance.com:443"
@@ -57,7 +44,7 @@ class Binance(BinanceExchange):
     TIME: ClassVar[Request] = Request("GET", "/api/v3/time", tag="time")
     RULE: ClassVar[Rule[DepthUpdate]] = Ranged()
     PATHS: ClassVar[Paths] = _PATHS
-    ORDER_PATHS: ClassVar[OrderPaths] = _ORDER_PATHS
+    ORDER_PATHS: ClassVar[OrderPaths] = SPOT_PATHS
 
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceAccountFeed:
         return BinanceAccountFeed(keys, instruments)

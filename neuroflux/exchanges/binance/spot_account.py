@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from math import inf
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct
@@ -31,7 +31,7 @@ from neuroflux.domain import (
     TransferKind,
 )
 from neuroflux.exchanges.binance.codes import THROTTLED
-from neuroflux.exchanges.binance.fees import SPOT_FEES, fees_requests, is_spot, spot_rates
+from neuroflux.exchanges.binance.fees import SPOT_FEES, is_spot, spot_rates
 from neuroflux.exchanges.binance.market import closing
 from neuroflux.exchanges.binance.messages import (
     AccountPosition,
@@ -41,10 +41,11 @@ from neuroflux.exchanges.binance.messages import (
     ExternalLock,
     Head,
     microseconds,
-    opened,
 )
+from neuroflux.exchanges.binance.order_paths import SPOT_PATHS, OrderPaths
 from neuroflux.exchanges.binance.orders import ZERO, records_of
-from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, PAGE, asked_at, next_page
+from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, asked_at
+from neuroflux.exchanges.binance.private_feed import BinancePrivateFeed
 from neuroflux.exchanges.binance.reports import spot_events
 from neuroflux.exchanges.binance.rest import (
     LONGEST_WAIT_SECONDS,
@@ -56,17 +57,12 @@ from neuroflux.exchanges.binance.rest import (
     signed_within,
 )
 from neuroflux.exchanges.kit.events import FeedEvent, Hold, Ignored, PageNeeded, Undecodable
-from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.omitted import Held
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
 from neuroflux.exchanges.kit.rows import Rows, keys_of, sane
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
-EXCHANGE: Final = "binance"
-FILLS: Final = "/api/v3/myTrades"
-FILLS_WEIGHT: Final = 20
-ACCOUNT: Final = "/api/v3/account"
-ACCOUNT_WEIGHT: Final = 20
+EXCHANGE: Final = SPOT_PATHS.exchange
 
 _HELD: Final = {"omitZeroBalances": "true"}
 _REPORT: Final = Decoder(ExecutionReport)
@@ -91,14 +87,15 @@ _ACCOUNT: Final = Decoder(_Account)
 _BALANCE: Final = Decoder(_RestBalance)
 
 
-class BinanceAccountFeed(PrivateFeed):
+class BinanceAccountFeed(BinancePrivateFeed):
     """Private data of one spot account."""
 
+    ORDER_PATHS: ClassVar[OrderPaths] = SPOT_PATHS
+    FEES: ClassVar[str] = SPOT_FEES
     pushes_whole = True
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
-        super().__init__(EXCHANGE, keys, instruments)
-        self._active: set[str] = set()
+        super().__init__(keys, instruments)
         self._amended: dict[tuple[str, int], str] = {}
         """By symbol and exchange's id, the client ids that orders had before an amendment."""
         self._held = Held()
@@ -113,36 +110,17 @@ class BinanceAccountFeed(PrivateFeed):
         frame = msgspec.json.encode({"id": "account", "method": method, "params": parameters})
         return (Subscription("/ws-api/v3", (frame,), quiet_seconds=inf),)
 
-    def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        """Fills are requested by symbol, for those that had an order here. The execution requests its own too."""
-        keys, start = self.keys, since // 1000
-        return (
-            *self.figures(now),
-            signed(keys, "GET", "/api/v3/openOrders", now, 80, "openOrders"),
-            *(
-                signed(keys, "GET", FILLS, now, FILLS_WEIGHT, "fills", symbol=name, startTime=start, limit=PAGE)
-                for name in sorted(self._active)
-            ),
-        )
-
     def figures(self, now: Microseconds) -> Sequence[Request]:
-        return (signed(self.keys, "GET", ACCOUNT, now, ACCOUNT_WEIGHT, "account", **_HELD),)
-
-    def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
-        return fees_requests(self.keys, SPOT_FEES, self.symbols, symbols, now)
+        paths = self.ORDER_PATHS
+        return (signed(self.keys, "GET", paths.account, now, paths.account_weight, "account", **_HELD),)
 
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_frame(self, raw: bytes, received: Microseconds, channel: str) -> Sequence[FeedEvent]:
-        """An event is inside ``event``, or ``data`` where a recording kept it so."""
-        inner, head = opened(raw)
-        return self._message(inner, head, received)
-
-    def _message(self, raw: bytes | str, head: Head, received: Microseconds) -> Sequence[FeedEvent]:
+    def message(self, raw: bytes | str, head: Head, received: Microseconds) -> Sequence[FeedEvent]:
         match head.e:
             case "executionReport":
                 wire = sane(_REPORT.decode(raw))
-                self._active.add(wire.s)
+                self.active.add(wire.s)
                 return spot_events(EXCHANGE, wire, self.symbols, self._first_id(wire))
             case "outboundAccountPosition":
                 return self._changed(_POSITION.decode(raw))
@@ -177,10 +155,8 @@ class BinanceAccountFeed(PrivateFeed):
         return [*events, *found.statuses(EXCHANGE, "balance", time)] or [Ignored("no balance changed")]
 
     def _account_of(self, wire: ExternalLock) -> PageNeeded:
-        time = microseconds(wire.E)
-        return PageNeeded(
-            signed_within(self.keys, "GET", ACCOUNT, time, ACCOUNT_WEIGHT, "account", LONG_WINDOW_MS, **_HELD)
-        )
+        time, path, weight = microseconds(wire.E), self.ORDER_PATHS.account, self.ORDER_PATHS.account_weight
+        return PageNeeded(signed_within(self.keys, "GET", path, time, weight, "account", LONG_WINDOW_MS, **_HELD))
 
     def _balance(self, asset: str, free: Decimal, locked: Decimal, time: Microseconds, pushed: Microseconds) -> Balance:
         total = free + locked
@@ -191,10 +167,7 @@ class BinanceAccountFeed(PrivateFeed):
 
     def on_answer(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
         found = records_of(EXCHANGE, answer.body, self.symbols)
-        if found is None:
-            return self._figures(answer, received)
-        more = next_page(self.keys, answer, found, FILLS, FILLS_WEIGHT, received)
-        return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received), *more]
+        return self._figures(answer, received) if found is None else self.recorded(answer, found, received)
 
     def _figures(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
         if is_spot(keys_of(answer.body)[0]):

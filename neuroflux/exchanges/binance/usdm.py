@@ -14,12 +14,10 @@ from neuroflux.domain import Instrument, InstrumentKind
 from neuroflux.exchanges.binance.exchange import BinanceExchange
 from neuroflux.exchanges.binance.market import Paths
 from neuroflux.exchanges.binance.messages import DepthUpdate
-from neuroflux.exchanges.binance.order_client import UNAVAILABLE, OrderPaths
-from neuroflux.exchanges.binance.usdm_account import EXCHANGE, BinanceUsdmAccountFeed
+from neuroflux.exchanges.binance.order_paths import USDM_PATHS, OrderPaths
+from neuroflux.exchanges.binance.usdm_account import BinanceUsdmAccountFeed
 from neuroflux.exchanges.kit.requests import Keys, OrderRate, Request
 from neuroflux.exchanges.kit.sequences import RangedChained, Rule
-
-DAY_MS: Final = 86_400_000
 
 _PATHS: Final = Paths(
     streams=(("/public/stream", ("bookTicker", "depth@100ms", "trade")), ("/market/stream", ("markPrice@1s",))),
@@ -27,33 +25,12 @@ _PATHS: Final = Paths(
     snapshot_weight=20,
     intervals="/fapi/v1/fundingInfo",
 )
-_TRY_AGAIN: Final = "internal error; unable to process your request. please try again"
-"""With HTTP 503. Source: https://developers.binance.com/docs/derivatives/usds-margined-futures/general-info: "This is a
-failure API operation and you can resend your request if you need"."""
-
-# 7 days and 6 months are the exchange's bounds, by its clock: a little less is requested.
-_ORDER_PATHS: Final = OrderPaths(
-    exchange=EXCHANGE,
-    order="/fapi/v1/order",
-    open_orders="/fapi/v1/openOrders",
-    open_orders_weight=40,
-    query_weight=1,
-    fills="/fapi/v1/userTrades",
-    fills_weight=5,
-    account="/fapi/v3/account",
-    account_weight=5,
-    post_only={"type": "LIMIT", "timeInForce": "GTX"},
-    settled_after=6_000_000,  # recvWindow, which the book checks too (-5028), and 1 s for the way and the clocks
-    fills_window=6 * DAY_MS,
-    fills_kept=180 * DAY_MS,
-    not_executed=frozenset({UNAVAILABLE, _TRY_AGAIN}),
-)
 
 
 class BinanceUsdm(BinanceExchange):
     """Implements ``Exchange``."""
 
-    ID: ClassVar[str] = EXCHANGE
+    ID: ClassVar[str] = USDM_PATHS.exchange
     REST_URL: ClassVar[str] = "https://fapi.binance.com"
     WS_URL: ClassVar[str] = "wss://fstream.binance.com"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL
@@ -70,7 +47,7 @@ class BinanceUsdm(BinanceExchange):
     TIME: ClassVar[Request] = Request("GET", "/fapi/v1/time", tag="time")
     RULE: ClassVar[Rule[DepthUpdate]] = RangedChained()
     PATHS: ClassVar[Paths] = _PATHS
-    ORDER_PATHS: ClassVar[OrderPaths] = _ORDER_PATHS
+    ORDER_PATHS: ClassVar[OrderPaths] = USDM_PATHS
 
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> BinanceUsdmAccountFeed:
         return BinanceUsdmAccountFeed(keys, instruments)

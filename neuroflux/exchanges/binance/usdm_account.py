@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import inf
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import quote
 
 import msgspec
@@ -20,7 +20,7 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import ExchangeStatus, Fill, Instrument, Microseconds, StatusKind
 from neuroflux.exchanges.binance.codes import BAD_LISTEN_KEY
-from neuroflux.exchanges.binance.fees import USDM_FEES, fees_requests, is_usdm, usdm_rates
+from neuroflux.exchanges.binance.fees import USDM_FEES, is_usdm, usdm_rates
 from neuroflux.exchanges.binance.market import closing
 from neuroflux.exchanges.binance.messages import (
     AccountUpdate,
@@ -28,10 +28,11 @@ from neuroflux.exchanges.binance.messages import (
     Head,
     OrderTradeUpdate,
     microseconds,
-    opened,
 )
-from neuroflux.exchanges.binance.orders import Records, records_of
-from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, PAGE, asked_at, asked_for, next_page, query_of
+from neuroflux.exchanges.binance.order_paths import USDM_PATHS, OrderPaths
+from neuroflux.exchanges.binance.orders import records_of
+from neuroflux.exchanges.binance.pages import LONG_WINDOW_MS, PAGE, asked_at, asked_for, query_of
+from neuroflux.exchanges.binance.private_feed import BinancePrivateFeed
 from neuroflux.exchanges.binance.reports import futures_events
 from neuroflux.exchanges.binance.rest import failure, signed, signed_within
 from neuroflux.exchanges.binance.usdm_figures import Figures
@@ -39,15 +40,12 @@ from neuroflux.exchanges.binance.usdm_margin_calls import MarginCall, margin_cal
 from neuroflux.exchanges.binance.usdm_modes import Flags, Modes
 from neuroflux.exchanges.binance.usdm_transfers import OF_TRADING, REASONS, history, pushed, transfers
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
-from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
 from neuroflux.exchanges.kit.rows import keys_of, sane, unknown
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
-EXCHANGE: Final = "binanceusdm"
+EXCHANGE: Final = USDM_PATHS.exchange
 LISTEN_KEY: Final = "/fapi/v1/listenKey"
-FILLS: Final = "/fapi/v1/userTrades"
-FILLS_WEIGHT: Final = 5
 
 _ORDER: Final = Decoder(OrderTradeUpdate)
 _UPDATE: Final = Decoder(AccountUpdate)
@@ -62,16 +60,17 @@ class _ListenKey(Struct, frozen=True):
     listenKey: str = ""
 
 
-class BinanceUsdmAccountFeed(PrivateFeed):
+class BinanceUsdmAccountFeed(BinancePrivateFeed):
     """Private data of one USDⓈ-M account, in one-way mode: a symbol has one position."""
 
+    ORDER_PATHS: ClassVar[OrderPaths] = USDM_PATHS
+    FEES: ClassVar[str] = USDM_FEES
     pushes_whole = False
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
         self._settles: dict[str, str] = {}
-        super().__init__(EXCHANGE, keys, instruments)
+        super().__init__(keys, instruments)
         self._listen_key = ""
-        self._active: set[str] = set()
         self._modes = Modes(EXCHANGE)
         self._figures = Figures(EXCHANGE, self.symbols, self._settles, self._modes)
 
@@ -96,37 +95,18 @@ class BinanceUsdmAccountFeed(PrivateFeed):
             return ()
         return (Subscription(f"/private/ws?listenKey={quote(self._listen_key)}", quiet_seconds=inf),)
 
-    def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        """Fills are requested by symbol, for those that had an order here. The execution requests its own too."""
-        keys, start = self.keys, since // 1000
-        return (
-            *self.figures(now),
-            signed(keys, "GET", "/fapi/v1/openOrders", now, 40, "openOrders"),
-            *(
-                signed(keys, "GET", FILLS, now, FILLS_WEIGHT, "fills", symbol=name, startTime=start, limit=PAGE)
-                for name in sorted(self._active)
-            ),
-        )
-
     def figures(self, now: Microseconds) -> Sequence[Request]:
         return (
-            signed(self.keys, "GET", "/fapi/v3/account", now, 5, "account"),
+            signed(self.keys, "GET", self.ORDER_PATHS.account, now, self.ORDER_PATHS.account_weight, "account"),
             signed(self.keys, "GET", "/fapi/v3/positionRisk", now, 5, "positionRisk"),
         )
 
     def transfers(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
         return history(self.keys, since, now)
 
-    def fees(self, symbols: Sequence[str], now: Microseconds) -> Sequence[Request]:
-        return fees_requests(self.keys, USDM_FEES, self.symbols, symbols, now)
-
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def on_frame(self, raw: bytes, received: Microseconds, channel: str) -> Sequence[FeedEvent]:
-        inner, head = opened(raw)
-        return self._message(inner, head, received)
-
-    def _message(self, raw: bytes | str, head: Head, received: Microseconds) -> Sequence[FeedEvent]:
+    def message(self, raw: bytes | str, head: Head, received: Microseconds) -> Sequence[FeedEvent]:
         if head.e in _OF_A_PRODUCT and head.st is not UNSET and bytes(head.st) == b"2":
             return (Ignored(f"{head.e} of COIN-M"),)
         match head.e:
@@ -154,7 +134,7 @@ class BinanceUsdmAccountFeed(PrivateFeed):
 
     def _order(self, wire: OrderTradeUpdate) -> Sequence[FeedEvent]:
         order = sane(wire.o)
-        self._active.add(order.s)
+        self.active.add(order.s)
         events = futures_events(EXCHANGE, order, self.symbols)
         if not order.l or any(isinstance(one, Fill) for one in events):
             return events
@@ -162,8 +142,9 @@ class BinanceUsdmAccountFeed(PrivateFeed):
 
     def _fills_of(self, name: str, order_id: int, now: Microseconds) -> PageNeeded:
         """The fills of an order, where the stream did not report one that can be identified."""
+        path, weight = self.ORDER_PATHS.fills, self.ORDER_PATHS.fills_weight
         asked = {"symbol": name, "orderId": order_id, "limit": PAGE}
-        return PageNeeded(signed_within(self.keys, "GET", FILLS, now, FILLS_WEIGHT, "fills", LONG_WINDOW_MS, **asked))
+        return PageNeeded(signed_within(self.keys, "GET", path, now, weight, "fills", LONG_WINDOW_MS, **asked))
 
     def _configured(self, wire: ConfigUpdate, received: Microseconds) -> Sequence[FeedEvent]:
         if wire.ac is not None:
@@ -184,16 +165,12 @@ class BinanceUsdmAccountFeed(PrivateFeed):
             return (Undecodable(f"{failed.code} {failed.msg}"),)
         found = records_of(EXCHANGE, answer.body, self.symbols)
         if found is not None:
-            return self._recorded(answer, found, received)
+            return self.recorded(answer, found, received)
         kind = asked_for(answer)
         return self._read(kind, answer, received) or (Ignored(kind or "answer"),)
 
     def subject(self, answer: Answer) -> str:
         return asked_for(answer) or "answer"
-
-    def _recorded(self, answer: Answer, found: Records, received: Microseconds) -> Sequence[FeedEvent]:
-        more = next_page(self.keys, answer, found, FILLS, FILLS_WEIGHT, received)
-        return [*found.records, *found.statuses(EXCHANGE, answer.request.tag, received), *more]
 
     def _read(self, kind: str, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
         """By its keys, and where it has none (an empty list, or one that can't be read) by its request."""
