@@ -15,7 +15,7 @@ from consumers.execution.executor import Executor, Parts
 from consumers.execution.gateway import Gateway
 from consumers.execution.journal import Journal
 from consumers.execution.leverage import Leverages
-from consumers.execution.view import ACCOUNT, KEPT, MARKET, Views, follow
+from consumers.execution.view import ACCOUNT, MARKET, Views, follow
 from neuroflux.domain import Microseconds
 from neuroflux.engine.risk.daily_loss import midnight
 from neuroflux.engine.risk.limits import EVERYWHERE, limits_of
@@ -23,7 +23,7 @@ from neuroflux.kafka.publisher import Publisher
 from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
 from neuroflux.records.codec import Codec
-from neuroflux.records.topics import COMMANDS, FILLS, JOURNAL, STATUS
+from neuroflux.records.topics import COMMANDS, FILLS, JOURNAL, KEPT, STATUS
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.readiness import ready
 from neuroflux.runtime.settings import Settings

@@ -26,22 +26,16 @@ from neuroflux.records.entries import Entry
 from neuroflux.records.topics import (
     ACCOUNT_FILLS,
     ACCOUNT_ORDERS,
-    BALANCES,
     BOOKS,
     CONTROL,
     FAILOVER,
     FILLS,
-    HEALTH,
-    INSTRUMENTS,
-    POSITIONS,
     PRICES,
 )
 from neuroflux.runtime.clock import wall
 
 log = logging.getLogger(__name__)
 
-KEPT = (INSTRUMENTS, BALANCES, POSITIONS, HEALTH, CONTROL, FAILOVER)
-"""Compacted: read from the beginning, to the end before the first order."""
 MARKET = (BOOKS, PRICES)
 ACCOUNT = (ACCOUNT_ORDERS, ACCOUNT_FILLS)
 MID_LIFE: Microseconds = 60_000_000

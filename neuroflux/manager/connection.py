@@ -16,10 +16,10 @@ from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
 from neuroflux.manager import order_tracker
 from neuroflux.manager.order_tracker import OrderTracker, TrackedOrder
-from neuroflux.manager.view import KEPT, SINCE, View
+from neuroflux.manager.view import SINCE, View
 from neuroflux.records.entries import Entry
 from neuroflux.records.places import Place
-from neuroflux.records.topics import COMMANDS
+from neuroflux.records.topics import COMMANDS, KEPT
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
 

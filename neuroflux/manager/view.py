@@ -28,14 +28,9 @@ from neuroflux.engine.routing.known import Known
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.records.entries import Entry
 from neuroflux.records.topics import (
-    BALANCES,
     BOOKS,
     CONTROL,
-    FAILOVER,
     FUNDING,
-    HEALTH,
-    INSTRUMENTS,
-    POSITIONS,
     PRICES,
     SIGNALS,
     STATUS,
@@ -44,8 +39,6 @@ from neuroflux.runtime.clock import wall
 
 log = logging.getLogger(__name__)
 
-KEPT = (INSTRUMENTS, BALANCES, POSITIONS, HEALTH, CONTROL, FAILOVER)
-"""Compacted: read from the beginning."""
 RECENT_SPAN: Microseconds = 120_000_000
 """Accounts are compared with REST each minute: a difference older than two comparisons is no longer evidence."""
 MARK_LIFE: Microseconds = 10_000_000

@@ -124,4 +124,7 @@ ALL = (
     MARKS,
 )
 
+KEPT = (INSTRUMENTS, BALANCES, POSITIONS, HEALTH, CONTROL, FAILOVER)
+"""The compacted topics of which the execution and the façade keep the newest records: read from the beginning."""
+
 BY_NAME = {topic.name: topic for topic in ALL}
