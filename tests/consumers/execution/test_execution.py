@@ -294,9 +294,9 @@ async def executor(world: World) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def process(world: World, before: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
-    """The stage in a process of its own, killed with -9 when the block is left."""
-    running = await asyncio.create_subprocess_exec(sys.executable, "-c", before + RUN, cwd=ROOT)
+async def process(*arguments: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The stage in a Python process of its own, killed with -9 when the block is left."""
+    running = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT, env=os.environ | environment)
     try:
         yield running
     finally:
@@ -574,7 +574,7 @@ async def test_an_order_refused_for_rate_is_sent_later(world: World) -> None:
 
 
 async def test_killed_between_intent_and_send(world: World) -> None:
-    async with process(world, DIE_BEFORE_SENDING) as dying:
+    async with process("-c", DIE_BEFORE_SENDING + RUN) as dying:
         order_id = await world.order()
         async with asyncio.timeout(30):
             assert await dying.wait() == -9
@@ -597,7 +597,7 @@ async def test_killed_between_send_and_answer(world: World) -> None:
         await asyncio.sleep(30)
 
     world.exchange.after = hold
-    async with process(world):
+    async with process("-c", RUN):
         order_id = await world.order()
         await until(lambda: world.exchange.orders, 30)
     world.exchange.after = lambda name: None
@@ -613,7 +613,7 @@ async def test_killed_between_send_and_answer(world: World) -> None:
 async def test_killed_again_and_again_nothing_is_lost_or_sent_twice(world: World) -> None:
     orders: list[str] = []
     for delay in (0.0, 0.05, 0.2):
-        async with process(world):
+        async with process("-c", RUN):
             orders += [await world.order() for _ in range(10)]
             await world.reaches(orders[-10], OrderState.RECEIVED, 40)
             await asyncio.sleep(delay)

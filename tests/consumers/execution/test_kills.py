@@ -8,9 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
@@ -24,7 +22,7 @@ from aiohttp import web
 from consumers.execution import requests, runner
 from neuroflux.domain import CommandKind, OrderCommand, OrderState, OrderType
 from tests.consumers.execution.points import ROOT
-from tests.consumers.execution.test_execution import World, executor, until, world
+from tests.consumers.execution.test_execution import World, executor, process, until, world
 
 __all__ = ["world"]
 
@@ -47,20 +45,12 @@ def play(world: World) -> None:
     exchange.after = lose
 
 
-@asynccontextmanager
-async def pointed(
-    world: World, notes: Path, point: str = "", what: str = "SIGKILL"
-) -> AsyncIterator[asyncio.subprocess.Process]:
+def pointed(
+    notes: Path, point: str = "", what: str = "SIGKILL"
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
     """The stage in a process of its own that notes its points, and is killed when the block is left."""
     given = {"POINTS_FILE": str(notes), "POINT": point, "POINT_SIGNAL": what, "NEUROFLUX_INSTANCE": "kills"}
-    program = ROOT / "tests" / "consumers" / "execution" / "points.py"
-    running = await asyncio.create_subprocess_exec(sys.executable, str(program), cwd=ROOT, env=os.environ | given)
-    try:
-        yield running
-    finally:
-        if running.returncode is None:
-            running.kill()
-        await running.wait()
+    return process(str(ROOT / "tests" / "consumers" / "execution" / "points.py"), **given)
 
 
 async def trade(world: World) -> list[str]:
@@ -113,7 +103,7 @@ async def test_killed_at_each_step_nothing_is_lost_or_sent_twice(world: World, t
     play(world)
     world.settings = world.settings.model_copy(update={"instance": "kills"})
     notes = tmp_path / "points"
-    async with pointed(world, notes):
+    async with pointed(notes):
         await ended(world, await trade(world))
     points = notes.read_text().splitlines()
     assert len(points) > 50
@@ -129,7 +119,7 @@ async def test_killed_at_each_step_nothing_is_lost_or_sent_twice(world: World, t
     killed = 0
     for point in chosen:
         before = len(world.exchange.orders)
-        async with pointed(world, tmp_path / "again", point) as dying:
+        async with pointed(tmp_path / "again", point) as dying:
             orders = await trade(world)
             killed += await died_or_ended(world, orders, dying)
         async with executor(world):
@@ -152,7 +142,7 @@ async def test_one_that_was_stopped_before_it_sent_does_nothing_after_the_takeov
     """It looks at the clock before it sends; stopped even after that, its request is too old for the exchange."""
     module, text, where = point
     at = f"{module.__name__}:{line_of(module, text)} {where}"
-    async with pointed(world, tmp_path / "points", at, "SIGSTOP") as stopped:
+    async with pointed(tmp_path / "points", at, "SIGSTOP") as stopped:
         order_id = await world.order()
         await until(lambda: is_stopped(stopped.pid), 40)
         assert not world.exchange.placed

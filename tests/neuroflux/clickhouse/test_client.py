@@ -53,7 +53,7 @@ def database(own: Settings) -> Iterator[ClickHouse]:
 
 
 @pytest.mark.parametrize("topic", STORED, ids=lambda topic: topic.name)
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_record_is_stored_as_it_was(database: ClickHouse, topic: Topic, data: st.DataObject) -> None:
     given_rows = rows(topic, data.draw(st.lists(values(topic.record), min_size=1, max_size=5)))

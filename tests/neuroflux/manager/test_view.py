@@ -1,4 +1,4 @@
-"""What the façade knows is the newest of what it was told, and what it can do with it."""
+"""The façade knows the newest of what was published, and what can be done with it."""
 
 import logging
 from decimal import Decimal
@@ -23,7 +23,7 @@ def test_a_prospect_is_all_that_is_known_of_an_instrument() -> None:
     assert prospect.rate is not None
     assert prospect.health is view.health["binance"]
     assert prospect.free == 100
-    assert view.prospect(spot, Side.SELL, NOW).free == 0, "it is told what the account holds, and no BTC"
+    assert view.prospect(spot, Side.SELL, NOW).free == 0, "it knows what the account holds, and no BTC"
     assert prospect.blocked == ""
 
 

@@ -30,7 +30,7 @@ PLACES = st.lists(st.tuples(st.integers(0, QUOTES.partitions - 1), st.integers(0
 
 
 @given(places=PLACES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_each_record_has_its_mark_and_its_place(places: list[tuple[int, int]]) -> None:
     quotes = [Quote("binance", "A/B", "A/B", float(n), 2.0, 3.0, 4.0, n, 5, 6) for n in range(len(places))]
     given_rows = [Row(at, CODEC.encode(QUOTES, one), part) for (part, at), one in zip(places, quotes, strict=True)]

@@ -53,7 +53,7 @@ IDS = {topic.name: number for number, topic in enumerate(TOPICS, 1)}
 FOREIGN = 4_000_000_000
 OF_EACH_TOPIC = pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 
-SOME = settings(max_examples=15, deadline=None)
+SOME = settings(max_examples=15)
 """Of each topic."""
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
@@ -201,7 +201,6 @@ def test_a_damaged_record_is_a_record_or_malformed(topic: Topic, data: st.DataOb
     assert isinstance(found, topic.record)
 
 
-@settings(deadline=None)
 @given(raw=st.binary(max_size=60))
 def test_any_bytes_are_a_record_or_malformed(raw: bytes) -> None:
     for topic in TOPICS:
@@ -376,7 +375,7 @@ def test_sides_and_amounts_of_a_fill_are_decoded_to_their_types() -> None:
 
 @pytest.mark.parametrize("name", list(tick_writer.BY_HAND))
 @given(data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_is_written_by_hand_is_what_the_general_writer_writes(name: str, data: st.DataObject) -> None:
     topic = BY_NAME[name]
     record = data.draw(values(topic.record))
@@ -426,7 +425,7 @@ def _ticks(topic: Topic) -> st.SearchStrategy[Any]:
 
 @OF_READ_BY_HAND
 @given(data=st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_ticks_are_read_by_hand_as_the_general_reader_reads_them(name: str, data: st.DataObject) -> None:
     topic = BY_NAME[name]
     raw = _codec().encode(topic, data.draw(_ticks(topic)))
@@ -438,7 +437,7 @@ def test_ticks_are_read_by_hand_as_the_general_reader_reads_them(name: str, data
 
 @OF_READ_BY_HAND
 @given(data=st.data())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_a_damaged_tick_is_read_by_hand_as_by_the_general_reader_or_not_at_all(name: str, data: st.DataObject) -> None:
     """Bytes changed, removed or appended. NaN does not equal itself, so the encodings are compared."""
     topic = BY_NAME[name]

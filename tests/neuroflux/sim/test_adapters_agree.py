@@ -282,7 +282,7 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
             again = client.outcome(await shell.ask(client.cancel(rests.instrument, rests.client_order_id, now())))
             crossing = placement(shell, Direction.BUY, "0.002", high, TimeInForce.POST_ONLY, 3)
             refused = client.outcome(await shell.ask(client.place(crossing, now())))
-            await shell.until(lambda events: _is_told(shell, bought.client_order_id))
+            await shell.until(lambda events: _is_reported(shell, bought.client_order_id))
             await shell.until(lambda events: _states(shell, rests.client_order_id)[-1:] == [OrderState.CANCELLED])
     order = sim.find(None, bought.client_order_id)
     assert isinstance(took, Ack)
@@ -315,15 +315,15 @@ async def test_a_fill_is_found_from_long_before_it(served: Served, exchange_id: 
         assert isinstance(client.outcome(await shell.ask(client.place(bought, now()))), Ack)
         requests, found = [client.fills_since(instrument, now() - 20 * 86_400_000_000, now())], list[Fill]()
         for request in requests:
-            told = client.reports(await shell.ask(request))
-            found += [one for one in told if isinstance(one, Fill)]
-            requests += [one.request for one in told if isinstance(one, PageNeeded)]
+            reported = client.reports(await shell.ask(request))
+            found += [one for one in reported if isinstance(one, Fill)]
+            requests += [one.request for one in reported if isinstance(one, PageNeeded)]
     assert sum(one.quantity for one in {one.trade_id: one for one in found}.values()) == Decimal("0.01")
 
 
-def _is_told(shell: Shell, client_id: str) -> bool:
-    told = sum((fill.quantity for fill in shell.of(Fill) if fill.client_order_id == client_id), Decimal(0))
-    return told == Decimal("0.01")
+def _is_reported(shell: Shell, client_id: str) -> bool:
+    reported = sum((fill.quantity for fill in shell.of(Fill) if fill.client_order_id == client_id), Decimal(0))
+    return reported == Decimal("0.01")
 
 
 def _states(shell: Shell, client_id: str) -> list[OrderState]:

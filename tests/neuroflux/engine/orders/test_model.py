@@ -255,5 +255,5 @@ class UnreliableExchange(RuleBasedStateMachine):
         assert self.order.filled == sum((one.filled for one in self.book.values()), Decimal(0))
 
 
-UnreliableExchange.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+UnreliableExchange.TestCase.settings = settings(max_examples=100, stateful_step_count=50)
 TestUnreliableExchange = UnreliableExchange.TestCase

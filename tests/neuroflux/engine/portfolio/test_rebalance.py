@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -406,7 +406,6 @@ def scenes(draw: st.DrawFn) -> tuple[dict[str, float], list[Balance], list[Prosp
     return target, held, prospects, draw(st.sampled_from([0.0, 0.002, 0.01]))
 
 
-@settings(deadline=None)
 @given(scenes())
 def test_every_plan_keeps_the_invariants(scene: tuple[dict[str, float], list[Balance], list[Prospect], float]) -> None:
     target, held, prospects, slippage = scene
@@ -464,7 +463,6 @@ def within(prospect: Prospect, side: Side, quantity: Decimal, bound: Decimal, sl
     assert quantity <= there
 
 
-@settings(deadline=None)
 @given(scenes())
 def test_a_portfolio_at_its_target_is_left_alone(
     scene: tuple[dict[str, float], list[Balance], list[Prospect], float],
@@ -477,7 +475,6 @@ def test_a_portfolio_at_its_target_is_left_alone(
         assert planned(target | cash, held, *prospects, slippage=slippage).trades == ()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 8), min_size=3, max_size=3), st.lists(st.integers(1, 8), min_size=3, max_size=3))
 def test_on_one_exchange_each_deviating_asset_takes_one_trade(here: list[int], there: list[int]) -> None:
     """All assets trade against the stablecoin, so fewer trades are impossible."""

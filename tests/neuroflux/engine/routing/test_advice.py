@@ -9,7 +9,7 @@ from math import exp, inf, isnan
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -30,11 +30,11 @@ from neuroflux.engine.risk.limits import Limits
 from neuroflux.engine.routing.advice import OptimisedExecution, confidence, optimise, schedule
 from neuroflux.engine.routing.candidates import Prospect
 from neuroflux.errors import UsageError
+from tests.neuroflux.engine.routing.brute_force import Levels, Offer, cost_of, markets
 
 NOW = 1_000_000_000_000
 LIMITS = Limits(1e9, 1.0, 5_000_000)
 FAIR = AggregatedPrice("BTC/USD", 100.0, 0, 0, 1, 1, (), (), NOW)
-Levels = Sequence[tuple[float, float]]
 
 
 def prospect(
@@ -141,24 +141,8 @@ def test_only_cost_counts_whatever_the_commands_strategy() -> None:
     assert advised(order(), dear, replace(prospect("b"), health=far))["recommended_exchange"] == "b"
 
 
-def books(draw: st.DrawFn, side: Side) -> Levels:
-    prices = draw(st.lists(st.integers(9_900, 10_100), min_size=1, max_size=4, unique=True))
-    quantities = draw(st.lists(st.integers(1, 4), min_size=len(prices), max_size=len(prices)))
-    ordered = sorted(prices, reverse=side is Side.SELL)
-    return [(price / 100, quantity / 10) for price, quantity in zip(ordered, quantities, strict=True)]
-
-
-@st.composite
-def markets(draw: st.DrawFn) -> tuple[Side, list[tuple[Levels, str, float]], int]:
-    side = draw(st.sampled_from(Side))
-    fees, rates = st.sampled_from(["0", "0.0005", "0.002"]), st.sampled_from([0.999, 1.0, 1.001])
-    exchanges = [(books(draw, side), draw(fees), draw(rates)) for _ in range(draw(st.integers(1, 3)))]
-    return side, exchanges, draw(st.integers(1, 12))
-
-
-@settings(deadline=None)
 @given(markets())
-def test_no_split_costs_less(given: tuple[Side, list[tuple[Levels, str, float]], int]) -> None:
+def test_no_split_costs_less(given: tuple[Side, list[Offer], int]) -> None:
     side, exchanges, tenths = given
     offered = []
     for number, (levels, fee, rate) in enumerate(exchanges):
@@ -168,31 +152,22 @@ def test_no_split_costs_less(given: tuple[Side, list[tuple[Levels, str, float]],
     assume(sum(round(quantity * 10) for levels, _, _ in exchanges for _, quantity in levels) >= tenths)
     found = advised(order(str(tenths / 10), side), *offered)
     best = min(
-        brute_cost(side, exchanges, split)
+        cost_above_100(side, exchanges, split)
         for split in itertools.product(range(tenths + 1), repeat=len(exchanges))
         if sum(split) == tenths
     )
     taken = found["order_splitting"].values()
     split = {one["exchange"]: round(float(one["quantity"]) * 10) for one in taken}
     chosen = [split.get(f"x{number}", 0) for number in range(len(exchanges))]
-    assert brute_cost(side, exchanges, chosen) == pytest.approx(best, abs=1e-9)
+    assert cost_above_100(side, exchanges, chosen) == pytest.approx(best, abs=1e-9)
     assert found["expected_cost"] > 0
     assert sum(one["quantity"] for one in found["order_splitting"].values()) == pytest.approx(Decimal(tenths) / 10)
 
 
-def brute_cost(side: Side, exchanges: list[tuple[Levels, str, float]], tenths: Sequence[int]) -> float:
+def cost_above_100(side: Side, exchanges: list[Offer], tenths: Sequence[int]) -> float:
     """The USD cost beyond 100 per unit of so many tenths on each exchange; infinite beyond its book."""
     sign = 1 if side is Side.BUY else -1
-    total = -sign * 100.0 * sum(tenths) / 10
-    for (levels, fee, rate), requested in zip(exchanges, tenths, strict=True):
-        left = requested
-        for price, quantity in levels:
-            part = min(left, round(quantity * 10))
-            left -= part
-            total += sign * part / 10 * price * rate * (1 + sign * float(fee))
-        if left:
-            return float("inf")
-    return total
+    return cost_of(side, exchanges, tenths) - sign * 100.0 * sum(tenths) / 10
 
 
 # ── when ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -243,7 +218,6 @@ def test_slices_keep_the_exchanges_minimum() -> None:
     assert slices["quantity"] / Decimal(slices["interval_seconds"]) * 60 == pytest.approx(Decimal("0.05"))
 
 
-@settings(deadline=None)
 @given(
     st.decimals("0.0001", "10000", places=4),
     st.sampled_from([0.05, 0.1, 0.2, float("inf")]),
@@ -257,7 +231,6 @@ def test_slices_sum_to_the_order(quantity: Decimal, share: float, volume: float,
     assert slices["count"] == 1 or min(float(slices["quantity"]), float(slices["last_quantity"])) >= least * (1 - 1e-9)
 
 
-@settings(deadline=None)
 @given(st.decimals("0.01", "10000", places=4), st.sampled_from([0.05, 0.2, inf]), st.floats(0, 1e6), st.floats(1, 100))
 def test_no_slice_is_larger_than_one_order_may_be(quantity: Decimal, share: float, volume: float, most: float) -> None:
     slices = schedule(quantity, share, volume, 0.0, most)
@@ -271,7 +244,6 @@ fractions = st.floats(0, 1)
 money = st.floats(1, 1e9)
 
 
-@settings(deadline=None)
 @given(fractions, fractions, money, money, st.lists(fractions, max_size=5), st.data())
 def test_confidence_moves_the_right_way(
     age: float, more: float, depth: float, size: float, errors: list[float], data: st.DataObject

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
@@ -33,10 +33,10 @@ from neuroflux.engine.risk.limits import Limits
 from neuroflux.engine.routing.candidates import Prospect, instruments_for
 from neuroflux.engine.routing.strategies import MARKET_COLLAR, Routed, decide
 from neuroflux.exchanges.config import BALANCED_WEIGHTS
+from tests.neuroflux.engine.routing.brute_force import Levels, Offer, cost_of, markets
 
 LIMITS = Limits(100_000.0, 0.02, 5_000_000)
 NOW = 1_000_000_000_000
-Levels = Sequence[tuple[float, float]]
 
 
 def instrument(exchange: str, quote: str = "USDC", fee: str = "0.001", **rules: object) -> Instrument:
@@ -149,24 +149,8 @@ def test_it_is_split_where_that_is_cheaper() -> None:
     assert parts(choose(order(), first, second)) == {"a": Decimal("0.4"), "b": Decimal("0.6")}
 
 
-def books(draw: st.DrawFn, side: Side) -> Levels:
-    prices = draw(st.lists(st.integers(9_900, 10_100), min_size=1, max_size=4, unique=True))
-    quantities = draw(st.lists(st.integers(1, 4), min_size=len(prices), max_size=len(prices)))
-    ordered = sorted(prices, reverse=side is Side.SELL)
-    return [(price / 100, quantity / 10) for price, quantity in zip(ordered, quantities, strict=True)]
-
-
-@st.composite
-def markets(draw: st.DrawFn) -> tuple[Side, list[tuple[Levels, str, float]], int]:
-    side = draw(st.sampled_from(Side))
-    number = draw(st.integers(1, 3))
-    fees = st.sampled_from(["0", "0.0005", "0.002"])
-    rates = st.sampled_from([0.999, 1.0, 1.001])
-    return side, [(books(draw, side), draw(fees), draw(rates)) for _ in range(number)], draw(st.integers(1, 12))
-
-
 @given(markets())
-def test_optimal_is_what_brute_force_finds(given: tuple[Side, list[tuple[Levels, str, float]], int]) -> None:
+def test_optimal_is_what_brute_force_finds(given: tuple[Side, list[Offer], int]) -> None:
     side, exchanges, tenths = given
     step = {"quantity_step": Decimal("0.1")}
     offered = []
@@ -187,21 +171,6 @@ def test_optimal_is_what_brute_force_finds(given: tuple[Side, list[tuple[Levels,
         if sum(split) == tenths
     )
     assert cost_of(side, exchanges, chosen) == pytest.approx(best)
-
-
-def cost_of(side: Side, exchanges: list[tuple[Levels, str, float]], tenths: Sequence[int]) -> float:
-    """USD paid (negative: received) for so many tenths on each exchange; infinite beyond its book."""
-    total = 0.0
-    for (levels, fee, rate), requested in zip(exchanges, tenths, strict=True):
-        left = requested
-        for price, quantity in levels:
-            part = min(left, round(quantity * 10))
-            left -= part
-            sign = 1 if side is Side.BUY else -1
-            total += sign * part / 10 * price * rate * (1 + sign * float(fee))
-        if left:
-            return float("inf")
-    return total
 
 
 # ── the other strategies ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -422,7 +391,7 @@ def test_the_quantity_beyond_the_books_is_sent_where_it_can_be_paid_for() -> Non
 
 
 @given(markets(), st.sampled_from(["optimal", "fastest", "cheapest", "balanced", "redundant"]))
-def test_every_choice_obeys_the_rules(given: tuple[Side, list[tuple[Levels, str, float]], int], strategy: str) -> None:
+def test_every_choice_obeys_the_rules(given: tuple[Side, list[Offer], int], strategy: str) -> None:
     side, exchanges, tenths = given
     offered = []
     for number, (levels, fee, rate) in enumerate(exchanges):

@@ -43,7 +43,7 @@ def numbers(signature: dict[str, Any]) -> tuple[int, int, int]:
     return int(signature["r"], 16), int(signature["s"], 16), int(signature["v"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     action=ACTIONS,
     nonce=st.integers(0, 2**63),

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
@@ -149,7 +149,6 @@ def feeds(exchange_id: str) -> tuple[Feed, Feed]:
 
 
 @EVERY
-@settings(deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=300))
 def test_any_bytes_give_events(exchange_id: str, raw: bytes | str) -> None:
     body = raw if isinstance(raw, bytes) else raw.encode(errors="surrogatepass")
@@ -321,7 +320,6 @@ STEPS = st.tuples(st.sampled_from("ba"), st.integers(0, 4), st.integers(0, 3), F
 
 
 @EVERY
-@settings(deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_a_book_that_is_shown_is_the_exchanges(exchange_id: str, history: list[tuple[str, int, int, str]]) -> None:
     """Over frames that are lost, repeated, late or torn, snapshots at any time, and lost sockets."""

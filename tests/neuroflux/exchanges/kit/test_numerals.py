@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroflux.exchanges.kit.numerals import is_two_sided, plain, positive
@@ -46,7 +46,6 @@ def test_none_at_all_are_no_numbers() -> None:
     assert not positive()
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([*PLAIN, *ZEROS, *NONE, "0,0", "1,", ",1"]), min_size=1, max_size=130))
 def test_many_are_judged_as_one_by_one(numerals: list[str]) -> None:
     """Also beyond the number of numerals for which a pattern is written out."""

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -113,7 +113,6 @@ STEPS = st.tuples(st.sampled_from("ba"), st.integers(0, 5), st.integers(0, 3), F
 
 
 @pytest.mark.parametrize("rule", RULES)
-@settings(deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_a_book_that_is_shown_is_the_exchanges(rule: str, history: list[tuple[str, int, int, str]]) -> None:
     source, books = Source(rule), books_of(rule)

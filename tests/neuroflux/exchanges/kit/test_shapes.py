@@ -1,4 +1,4 @@
-"""Bodies without a name of their own are told apart by their keys."""
+"""Bodies without a name of their own are distinguished by their keys."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _play(
             exchange.cancel(order, NOW)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(ACTIONS)
 def test_spot_balances_are_the_start_and_the_fills(
     actions: list[tuple[Side, int, float | None, TimeInForce, bool]],
@@ -107,7 +107,7 @@ def test_spot_balances_are_the_start_and_the_fills(
     assert all(balance.free >= 0 for balance in exchange.spot.balances.values())
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(ACTIONS)
 def test_perpetual_wallets_are_the_start_the_profits_and_the_fees(
     actions: list[tuple[Side, int, float | None, TimeInForce, bool]],
