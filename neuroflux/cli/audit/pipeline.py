@@ -180,6 +180,7 @@ async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microse
         rates=rates,
         unified=unified,
         ranges=moved,
+        at=now,
         **rows,
     )
 

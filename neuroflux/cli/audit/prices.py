@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from math import fsum
+from typing import Final
 
 from neuroflux.cli.audit.accounts import Pair
 from neuroflux.cli.audit.figures import Figure, Key, Value
 from neuroflux.cli.audit.reading import Exchanges, Name, Reported
-from neuroflux.domain import AggregatedPrice
+from neuroflux.domain import AggregatedPrice, BookSnapshot, Microseconds
+from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.exchanges.kit.own_answers import OwnTop
 
 MOVED = "between the exchange's answers before and after"
 SUMMED = "1e-9 of it: sums of doubles"
+REFUSED: Final[Microseconds] = int(ORDER_LIMITS["max_book_age_seconds"] * 1_000_000)
+"""Age of a book that no order is routed by."""
+AWAITS_SNAPSHOT: Final[Microseconds] = 90_000_000
+"""A book awaits a snapshot for a minute at most, the exchange's next minute of rate limit; an older one differs."""
 
 
 def prices(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
@@ -40,16 +46,23 @@ def _published(reported: Reported, name: Name, first: OwnTop, last: OwnTop) -> I
         yield _key("bid", name, "market.quotes"), _moving(quote.bid_price, first.bid, last.bid)
         yield _key("ask", name, "market.quotes"), _moving(quote.ask_price, first.ask, last.ask)
     if book is not None and book.has_both_sides:
-        yield _key("bid", name, "market.books"), _moving(book.bids[0].price, first.bid, last.bid)
-        yield _key("ask", name, "market.books"), _moving(book.asks[0].price, first.ask, last.ask)
+        why = _refused(book, reported.at)
+        yield _key("bid", name, "market.books"), _moving(book.bids[0].price, first.bid, last.bid, why)
+        yield _key("ask", name, "market.books"), _moving(book.asks[0].price, first.ask, last.ask, why)
+
+
+def _refused(book: BookSnapshot[float], now: Microseconds) -> str:
+    """Why a book that disagrees is in flight: it awaits a snapshot, and its age tells every reader not to use it."""
+    age = now - book.received_time
+    return f"stale: the book is {age / 1e6:.1f} s old, and refused" if REFUSED < age <= AWAITS_SNAPSHOT else ""
 
 
 def _key(what: str, name: Name, source: str) -> Key:
     return Key(what, name[0], name[1], source)
 
 
-def _moving(reported: float, before: Value, after: Value) -> Figure:
-    return Figure(Decimal(repr(reported)), before, after, why=MOVED, moves=True)
+def _moving(reported: float, before: Value, after: Value, pending: str = "") -> Figure:
+    return Figure(Decimal(repr(reported)), before, after, why=MOVED, moves=True, pending=pending)
 
 
 # ── aggregated prices ────────────────────────────────────────────────────────────────────────────────────────────

@@ -43,7 +43,7 @@ class Reported(Struct, frozen=True):
     ``equity`` is the view's sum in USD of each exchange's newest minute, ``ranges`` the difference in USD of the
     highest and lowest price of a market in the last two minutes. ``counts`` has, by table, the records of the log, the
     number of dead letters among them, and the rows of the same extents. ``taker_fees`` are all that an instrument ever
-    had.
+    had. ``at`` is the time of the reading.
     """
 
     instruments: Mapping[Name, Instrument]
@@ -60,6 +60,7 @@ class Reported(Struct, frozen=True):
     ranges: Mapping[str, Decimal]
     counts: Mapping[str, tuple[int, int, int]]
     taker_fees: Mapping[Name, Sequence[Decimal]] = {}
+    at: Microseconds = 0
 
 
 class SignalRecords(Struct, frozen=True):

@@ -196,6 +196,20 @@ def test_an_order_newer_than_the_exchanges_list_is_in_flight(time: int, verdict:
     assert {judged_now[what].verdict for what in ("order state", "filled quantity", "fill")} == {verdict}
 
 
+@pytest.mark.parametrize(
+    ("age_seconds", "verdict"),
+    [(5, Verdict.DIFFERS), (6, Verdict.IN_FLIGHT), (90, Verdict.IN_FLIGHT), (91, Verdict.DIFFERS)],
+)
+def test_a_book_that_awaits_its_snapshot_is_in_flight_for_a_minute_and_a_half(
+    age_seconds: int, verdict: Verdict
+) -> None:
+    moved = replace(BOOK, bids=(Level(99.0, 1.0),), received_time=1_000_000)
+    late = replace(REPORTED, books={NAME: moved}, at=1_000_000 + age_seconds * 1_000_000)
+    (one,) = (one for one in found(late) if (one.key.what, one.key.source) == ("bid", "market.books"))
+    assert one.verdict is verdict
+    assert (f"stale: the book is {age_seconds}.0 s old" in one.reason) is (verdict is Verdict.IN_FLIGHT)
+
+
 def test_a_self_trade_has_two_fills() -> None:
     sold, own = replace(FILL, side=Side.SELL), replace(OWN_FILL, side="sell")
     ours = replace(REPORTED, fills=[FILL, sold])
