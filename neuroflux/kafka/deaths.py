@@ -4,7 +4,8 @@ An invalid record is an error, and its reader continues. But a fault in the deco
 and its successor would begin with the same record. So the position of the record that is being decoded is written to a
 file: the next process of the same name (``NEUROFLUX_INSTANCE``) finds there which record crashed this one. The file is
 written without waiting for the disk, which takes a microsecond. While nothing is being decoded it is blank, so that a
-crash for any other reason blames no record.
+crash for any other reason blames no record. A record that hangs the process crashes it too: runtime/watchdog.py ends
+a process that is blocked.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import uvloop
 
 from neuroflux.errors import NeuroFluxError, UsageError
 from neuroflux.runtime.settings import Settings, load_settings
+from neuroflux.runtime.watchdog import end_if_blocked
 
 COLLECTED_AT = 250_000
 """The number of live container objects that starts a garbage collection: more than the warehouse accumulates. Python's
@@ -58,10 +59,13 @@ async def _until_stopped(main: Main) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, work.cancel)
+    watchdog = asyncio.ensure_future(end_if_blocked())
     try:
         await work
     except asyncio.CancelledError:
         logging.getLogger(__name__).info("stopped")
+    finally:
+        watchdog.cancel()
 
 
 def _report(error: NeuroFluxError, code: int) -> int:
