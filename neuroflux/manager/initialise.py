@@ -100,7 +100,7 @@ def config_fault(requested: RequestedConfig, simulated: Simulated, settings: Set
     if fault := form_fault(requested):
         return fault
     if handover.local:
-        return ""
+        return handover.refused.get(requested.exchange, "")
     if requested.testnet is not None and requested.testnet != settings.testnet(requested.exchange):
         return f"testnet: the running services use the other setting; {REMOTE}"
     return _key_fault(requested, settings)

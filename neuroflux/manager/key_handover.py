@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import aiohttp
 from msgspec import Struct
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import NeuroFluxError
+from neuroflux.exchanges.catalogue import exchange as exchange_of
+from neuroflux.http.key_rights import key_rights
 from neuroflux.manager.configs import RequestedConfig
 from neuroflux.manager.connection import Connection
+from neuroflux.runtime.settings import Settings
 from neuroflux.stack.control import hand_over, is_here
 
 TIMEOUT = 60.0
@@ -18,11 +22,15 @@ TIMEOUT = 60.0
 
 
 class HandoverResult(Struct, frozen=True):
-    """``local``: the stack runs in this home. Balances from before ``since`` may be another account's."""
+    """``local``: the stack runs in this home. Balances from before ``since`` may be another account's.
+
+    ``refused``: why the keys of an exchange were not passed, by exchange id.
+    """
 
     local: bool = False
     since: Microseconds = 0
     fault: str = ""
+    refused: Mapping[str, str] = {}
 
 
 def variables(requested: Iterable[RequestedConfig]) -> dict[str, str]:
@@ -45,9 +53,34 @@ async def hand_over_keys(connection: Connection, requested: Sequence[RequestedCo
     """Pass the configurations of real exchanges to a local stack at once; it restarts only the affected services."""
     if not await asyncio.to_thread(is_here, connection.settings):
         return HandoverResult()
-    given, since = variables(requested), connection.now()
+    refused = await withdrawal_faults(connection.settings, requested)
+    given, since = variables(one for one in requested if one.exchange not in refused), connection.now()
     try:
         renewed = await hand_over(connection.settings, given, TIMEOUT) if given else ()
     except NeuroFluxError as error:
-        return HandoverResult(local=True, fault=str(error))
-    return HandoverResult(local=True, since=since if renewed else 0)
+        return HandoverResult(local=True, fault=str(error), refused=refused)
+    return HandoverResult(local=True, since=since if renewed else 0, refused=refused)
+
+
+async def withdrawal_faults(settings: Settings, requested: Iterable[RequestedConfig]) -> Mapping[str, str]:
+    """By exchange id, what to change in keys of a real exchange that are known to have withdrawal rights.
+
+    Keys that can't be checked are not refused, as by ``neuroflux up --live --trade``.
+    """
+    async with aiohttp.ClientSession() as session:
+        found = await asyncio.gather(*(_withdrawal_fault(session, settings, one) for one in requested))
+    return {exchange: fault for exchange, fault in found if fault}
+
+
+async def _withdrawal_fault(
+    session: aiohttp.ClientSession, settings: Settings, one: RequestedConfig
+) -> tuple[str, str]:
+    uses_testnet = settings.testnet(one.exchange) if one.testnet is None else one.testnet
+    if one.keys is None or uses_testnet:
+        return one.exchange, ""
+
+    def address(exchange_id: str) -> str:
+        return exchange_of(exchange_id).REST_URL if settings.testnet(exchange_id) else settings.rest_url(exchange_id)
+
+    rights = await key_rights(session, one.exchange, one.keys, address)
+    return one.exchange, f"keys with withdrawal rights are refused: {rights.detail}" if rights.withdraws else ""

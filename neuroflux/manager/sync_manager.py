@@ -62,13 +62,15 @@ class ExchangeManager:
         """Make exchanges ready for use; another call adds exchanges and updates their configuration.
 
         An exchange that is not ready within ``EXCHANGE_TIMEOUTS["initialize"]`` seconds (15) is returned as failed,
-        with the reason. If keys change, a local stack first restarts its services, which may take 60 s more.
+        with the reason. If keys change, a local stack first restarts its services, which may take 60 s more. Keys of a
+        real exchange that may withdraw are refused, where the exchange reports it: trading needs no such right.
 
         Args:
             exchange_configs: a dict per exchange: ``binance`` (spot and USDⓈ-M), ``binanceusdm`` or ``hyperliquid``.
                 All keys are optional: ``api_key``, ``secret_key`` (Hyperliquid: account address, the agent's private
-                key), ``subaccount``; ``testnet`` (bool); ``default_leverage``, ``max_leverage`` (at least 1);
-                ``rate_limits``, a dict of ``weight_per_minute``, ``requests_per_minute`` or ``requests_per_second``.
+                key), ``passphrase``, ``subaccount``; ``testnet`` (bool); ``default_leverage``, ``max_leverage`` (at
+                least 1); ``rate_limits``, a dict of ``weight_per_minute``, ``requests_per_minute`` or
+                ``requests_per_second``.
                 Simulated exchanges accept any keys.
         Returns:
             ``initialized_exchanges``, ``failed_exchanges``: exchange ids.

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
 
 import aiohttp
 from msgspec import Struct
 
-from neuroflux.domain import Microseconds
-from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
-from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
-from neuroflux.exchanges.kit.requests import KeyQuestion, KeyRights, Keys
-from neuroflux.http.exchange_http import answer_to
-from neuroflux.runtime.clock import wall
+from neuroflux.exchanges.kit.requests import KeyRights
+from neuroflux.http.key_rights import key_rights
 from neuroflux.runtime.settings import Settings
-
-TIMEOUT: Final = aiohttp.ClientTimeout(connect=EXCHANGE_TIMEOUTS["connect"], total=EXCHANGE_TIMEOUTS["read"])
 
 
 class LiveAccount(Struct, frozen=True):
@@ -46,27 +39,5 @@ async def _account(session: aiohttp.ClientSession, settings: Settings, name: str
     addresses = (settings.rest_url(name), settings.ws_url(name), settings.private_ws_url(name))
     own = on.TESTNET if testnet else (on.REST_URL, on.WS_URL, on.PRIVATE_WS_URL)
     account = on.account_name(keys) if keys else ""
-    rights = await _rights(session, settings, name, keys) if keys else None
+    rights = await key_rights(session, name, keys, settings.rest_url) if keys else None
     return LiveAccount(name, account, testnet, addresses == own, addresses, rights)
-
-
-async def _rights(session: aiohttp.ClientSession, settings: Settings, name: str, keys: Keys) -> KeyRights:
-    on = exchange_of(name)
-    try:
-        if (draft := on.key_question(keys, wall())) is None:
-            return on.key_rights(keys, None)
-        address = settings.rest_url(draft.at)
-        now = await _exchange_time(session, address, draft)
-        query = on.key_question(keys, now) or draft
-        return on.key_rights(keys, await answer_to(session, address, query.request, TIMEOUT, address))
-    except NeuroFluxError as error:
-        return KeyRights(None, f"could not be checked: {error}")
-
-
-async def _exchange_time(session: aiohttp.ClientSession, address: str, query: KeyQuestion) -> Microseconds:
-    """The exchange's clock: a signed request must carry its time."""
-    at = exchange_of(query.at)
-    request = at.server_time_request()
-    if request is None:
-        return wall()
-    return at.server_time(await answer_to(session, address, request, TIMEOUT, address))
