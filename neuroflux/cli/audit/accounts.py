@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from neuroflux.cli.audit.figures import ZERO, Figure, Key, Value
-from neuroflux.cli.audit.reading import Exchanges, Reported
+from neuroflux.cli.audit.reading import PAUSE_SECONDS, READINGS, Exchanges, Reported
+from neuroflux.domain import Microseconds
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnBalance, OwnPosition
 
 Pair = tuple[Key, Figure]
@@ -17,6 +20,10 @@ ROUNDED = Decimal("1e-8")
 """Exchanges write margin amounts, and sums of them, with 8 decimal places."""
 ENTRY_ROUNDED = Decimal("1e-7")
 """A fraction: an entry price is an average that stream and REST round differently."""
+SPANNED: Final[Microseconds] = int((READINGS - 1) * PAUSE_SECONDS * 1_000_000)
+"""What moves with the market and is older in the last reading may be from before the exchange's first answer."""
+LATE: Final[Microseconds] = 60_000_000
+"""An account may be this old after a refusal for rate, which holds the requests of the address; older ones differ."""
 
 
 def accounts(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
@@ -30,7 +37,7 @@ def accounts(reported: Reported, before: Exchanges, after: Exchanges) -> Iterato
 
 
 def _balances(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
-    margin = bool(before.positions or after.positions)
+    margin, late = bool(before.positions or after.positions), _late(reported, exchange)
     ours = {asset: one for (where, asset), one in reported.balances.items() if where == exchange}
     for asset in sorted({*ours, *before.balances, *after.balances}):
         current, first, last = ours.get(asset), before.balances.get(asset, NOTHING), after.balances.get(asset, NOTHING)
@@ -40,7 +47,7 @@ def _balances(reported: Reported, exchange: str, before: OwnAccount, after: OwnA
         yield _key("wallet", exchange, asset), Figure(wallet, first.wallet, last.wallet, ROUNDED, "8 places")
         if first.free is not None and last.free is not None:
             free = current.free if current else ZERO
-            yield _key("free", exchange, asset), _moving(free, first.free, last.free, moves=margin)
+            yield _key("free", exchange, asset), _moving(free, first.free, last.free, moves=margin, pending=late)
         if first.in_orders is not None and last.in_orders is not None:
             held = current.in_orders if current else ZERO
             yield _key("in orders", exchange, asset), Figure(held, first.in_orders, last.in_orders, ROUNDED, "8 places")
@@ -50,12 +57,20 @@ def _key(what: str, exchange: str, asset: str, source: str = "account.balances")
     return Key(what, exchange, asset, source)
 
 
-def _moving(reported: Value, before: Value, after: Value, *, moves: bool) -> Figure:
+def _moving(reported: Value, before: Value, after: Value, *, moves: bool, pending: str = "") -> Figure:
+    """``pending`` is why it may be from before the first of the exchange's answers."""
     why = "between the exchange's answers before and after: it moves with the mark price" if moves else "8 places"
-    return Figure(reported, before, after, ROUNDED, why, moves)
+    return Figure(reported, before, after, ROUNDED, why, moves, pending if moves else "")
+
+
+def _late(reported: Reported, exchange: str) -> str:
+    """Why figures of this account that move are in flight, or ""."""
+    age = reported.at - reported.as_of.get(exchange, reported.at)
+    return f"the account was last reported {age / 1e6:.1f} s ago" if SPANNED < age <= LATE else ""
 
 
 def _positions(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
+    late = _late(reported, exchange)
     ours = {_name(reported, exchange, symbol): one for (where, symbol), one in _of(reported, exchange)}
     for name in sorted({*ours, *before.positions, *after.positions}):
         current, first, last = ours.get(name), before.positions.get(name, FLAT), after.positions.get(name, FLAT)
@@ -70,7 +85,10 @@ def _positions(reported: Reported, exchange: str, before: OwnAccount, after: Own
         )
         yield _position("entry price", key), Figure(entry, first.entry_price, last.entry_price, tolerance, "rounding")
         profit = current.unrealised_pnl if current else ZERO
-        yield _position("unrealised", key), _moving(profit, first.unrealised_pnl, last.unrealised_pnl, moves=True)
+        yield (
+            _position("unrealised", key),
+            _moving(profit, first.unrealised_pnl, last.unrealised_pnl, moves=True, pending=late),
+        )
 
 
 def _of(reported: Reported, exchange: str) -> Iterator[tuple[tuple[str, str], Any]]:
@@ -95,19 +113,22 @@ def _unified(reported: Reported, exchange: str, before: OwnAccount, after: OwnAc
     current = answer_of(reported.unified, exchange)
     if current is None:
         return
-    source = "get_unified_balance"
+    source, late = "get_unified_balance", _late(reported, exchange)
     for asset, one in sorted(current["assets"].items()):
         first, last = before.balances.get(asset, NOTHING), after.balances.get(asset, NOTHING)
         if first.free is None or last.free is None:
             continue
         available = Decimal(repr(one["available"]))
-        figure = _moving(available, first.free, last.free, moves=bool(before.positions or after.positions))
+        margin = bool(before.positions or after.positions)
+        figure = _moving(available, first.free, last.free, moves=margin, pending=late)
         yield _key("available", exchange, asset, source), _doubled(figure)
     profit = Decimal(repr(current["unrealised_pnl_usd"]))
-    figure = _moving(profit, profit_usd(reported, exchange, before), profit_usd(reported, exchange, after), moves=True)
+    worth = profit_usd(reported, exchange, before), profit_usd(reported, exchange, after)
+    figure = _moving(profit, *worth, moves=True, pending=late)
     yield _key("unrealised USD", exchange, "all", source), _doubled(figure)
     total = Decimal(repr(current["total_usd"]))
-    figure = _moving(total, equity_usd(reported, exchange, before), equity_usd(reported, exchange, after), moves=True)
+    worth = equity_usd(reported, exchange, before), equity_usd(reported, exchange, after)
+    figure = _moving(total, *worth, moves=True, pending=late)
     yield _key("equity USD", exchange, "all", source), _doubled(figure)
 
 
@@ -122,9 +143,7 @@ def answer_of(unified: Mapping[str, Any], exchange: str) -> Mapping[str, Any] | 
 def _doubled(figure: Figure) -> Figure:
     """A figure with a tolerance for the façade's doubles, whose last digits are rounded."""
     largest = max((abs(one) for one in (figure.before, figure.after) if isinstance(one, Decimal)), default=ZERO)
-    return Figure(
-        figure.reported, figure.before, figure.after, ROUNDED + largest * Decimal("1e-9"), figure.why, figure.moves
-    )
+    return replace(figure, tolerance=ROUNDED + largest * Decimal("1e-9"))
 
 
 def profit_usd(reported: Reported, exchange: str, own: OwnAccount) -> Decimal | None:

@@ -25,8 +25,9 @@ from neuroflux.stack.demo_keys import accounts
 from neuroflux.stack.environment import simulated_address
 
 TIMEOUT: Final = aiohttp.ClientTimeout(connect=5, total=10)
-HISTORY_EVERY: Final = 3
-"""The number of readings that share one answer about orders and fills."""
+HISTORY_EVERY: Final = 6
+"""The number of readings that share one answer about orders and fills: they weigh the most of what the audit requests,
+and the stages of the pipeline have the same rate limit."""
 OK: Final = 200
 NO_KEYS: Final = "no keys: set NEUROFLUX_{}_API_KEY and _SECRET_KEY"
 

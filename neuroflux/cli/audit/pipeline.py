@@ -169,6 +169,7 @@ async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microse
         known = ((asset, view.rate(asset, now)) for asset in assets)
         rates = {asset: Decimal(repr(rate.mid)) for asset, rate in known if rate is not None}
         prices = dict(view.prices)
+        as_of = {exchange: view.oldest_part(exchange) for exchange in {exchange for exchange, _ in balances}}
         unified = manager.queries.get_unified_balance()
     moved = _by_market(rows.pop("moved"), instruments)
     return Reported(
@@ -181,6 +182,7 @@ async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microse
         unified=unified,
         ranges=moved,
         at=now,
+        as_of=as_of,
         **rows,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -20,6 +20,11 @@ from neuroflux.domain import (
     Quote,
 )
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnTop
+
+READINGS: Final = 6
+PAUSE_SECONDS: Final = 2.5
+"""Pause between two readings: what was in flight at the first has arrived by the last, and positions, which are polled
+every 10 s, were read again."""
 
 Name = tuple[str, str]
 """Exchange and symbol, or exchange and asset."""
@@ -43,7 +48,7 @@ class Reported(Struct, frozen=True):
     ``equity`` is the view's sum in USD of each exchange's newest minute, ``ranges`` the difference in USD of the
     highest and lowest price of a market in the last two minutes. ``counts`` has, by table, the records of the log, the
     number of dead letters among them, and the rows of the same extents. ``taker_fees`` are all that an instrument ever
-    had. ``at`` is the time of the reading.
+    had. ``at`` is the time of the reading, ``as_of`` when the oldest part of each account was last reported.
     """
 
     instruments: Mapping[Name, Instrument]
@@ -61,6 +66,7 @@ class Reported(Struct, frozen=True):
     counts: Mapping[str, tuple[int, int, int]]
     taker_fees: Mapping[Name, Sequence[Decimal]] = {}
     at: Microseconds = 0
+    as_of: Mapping[str, Microseconds] = {}
 
 
 class SignalRecords(Struct, frozen=True):

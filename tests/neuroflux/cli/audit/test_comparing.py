@@ -210,6 +210,20 @@ def test_a_book_that_awaits_its_snapshot_is_in_flight_for_a_minute_and_a_half(
     assert (f"stale: the book is {age_seconds}.0 s old" in one.reason) is (verdict is Verdict.IN_FLIGHT)
 
 
+@pytest.mark.parametrize(
+    ("age_seconds", "verdict"),
+    [(12, Verdict.DIFFERS), (13, Verdict.IN_FLIGHT), (60, Verdict.IN_FLIGHT), (61, Verdict.DIFFERS)],
+)
+def test_an_account_that_was_reported_late_is_in_flight_for_a_minute(age_seconds: int, verdict: Verdict) -> None:
+    """Only in what moves with the market: a position or a wallet that differs is a difference at any age."""
+    moved = replace(POSITION, unrealised_pnl=Decimal(-4), quantity=Decimal(3))
+    at = 100_000_000
+    late = replace(REPORTED, positions={NAME: moved}, at=at, as_of={"a": at - age_seconds * 1_000_000})
+    judged_now = {one.key.what: one for one in found(late)}
+    assert judged_now["unrealised"].verdict is verdict
+    assert judged_now["position"].verdict is Verdict.DIFFERS
+
+
 def test_a_self_trade_has_two_fills() -> None:
     sold, own = replace(FILL, side=Side.SELL), replace(OWN_FILL, side="sell")
     ours = replace(REPORTED, fills=[FILL, sold])
