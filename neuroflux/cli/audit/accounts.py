@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from neuroflux.cli.audit.figures import ZERO, Figure, Key, Value
-from neuroflux.cli.audit.reading import PAUSE_SECONDS, READINGS, Exchanges, Reported
+from neuroflux.cli.audit.reading import Exchanges, Reported
 from neuroflux.domain import Microseconds
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnBalance, OwnPosition
 
@@ -20,10 +21,8 @@ ROUNDED = Decimal("1e-8")
 """Exchanges write margin amounts, and sums of them, with 8 decimal places."""
 ENTRY_ROUNDED = Decimal("1e-7")
 """A fraction: an entry price is an average that stream and REST round differently."""
-SPANNED: Final[Microseconds] = int((READINGS - 1) * PAUSE_SECONDS * 1_000_000)
-"""What moves with the market and is older in the last reading may be from before the exchange's first answer."""
-LATE: Final[Microseconds] = 60_000_000
-"""An account may be this old after a refusal for rate, which holds the requests of the address; older ones differ."""
+PUBLISHED: Final[Microseconds] = 1_000_000
+"""From an exchange's answer to its record in the log."""
 
 
 def accounts(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
@@ -31,13 +30,14 @@ def accounts(reported: Reported, before: Exchanges, after: Exchanges) -> Iterato
     for exchange, own in before.items():
         later = after[exchange].account if exchange in after else None
         if own.account is not None and later is not None:
-            yield from _balances(reported, exchange, own.account, later)
-            yield from _positions(reported, exchange, own.account, later)
-            yield from _unified(reported, exchange, own.account, later)
+            kinds = (one(reported, exchange, own.account, later) for one in (_balances, _positions, _unified))
+            as_of = max(reported.as_of.get(exchange, 0) - PUBLISHED, 0)
+            for key, figure in chain.from_iterable(kinds):
+                yield key, replace(figure, as_of=as_of, answered=own.answered_at)
 
 
 def _balances(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
-    margin, late = bool(before.positions or after.positions), _late(reported, exchange)
+    margin = bool(before.positions or after.positions)
     ours = {asset: one for (where, asset), one in reported.balances.items() if where == exchange}
     for asset in sorted({*ours, *before.balances, *after.balances}):
         current, first, last = ours.get(asset), before.balances.get(asset, NOTHING), after.balances.get(asset, NOTHING)
@@ -47,7 +47,7 @@ def _balances(reported: Reported, exchange: str, before: OwnAccount, after: OwnA
         yield _key("wallet", exchange, asset), Figure(wallet, first.wallet, last.wallet, ROUNDED, "8 places")
         if first.free is not None and last.free is not None:
             free = current.free if current else ZERO
-            yield _key("free", exchange, asset), _moving(free, first.free, last.free, moves=margin, pending=late)
+            yield _key("free", exchange, asset), _moving(free, first.free, last.free, moves=margin)
         if first.in_orders is not None and last.in_orders is not None:
             held = current.in_orders if current else ZERO
             yield _key("in orders", exchange, asset), Figure(held, first.in_orders, last.in_orders, ROUNDED, "8 places")
@@ -57,20 +57,12 @@ def _key(what: str, exchange: str, asset: str, source: str = "account.balances")
     return Key(what, exchange, asset, source)
 
 
-def _moving(reported: Value, before: Value, after: Value, *, moves: bool, pending: str = "") -> Figure:
-    """``pending`` is why it may be from before the first of the exchange's answers."""
+def _moving(reported: Value, before: Value, after: Value, *, moves: bool) -> Figure:
     why = "between the exchange's answers before and after: it moves with the mark price" if moves else "8 places"
-    return Figure(reported, before, after, ROUNDED, why, moves, pending if moves else "")
-
-
-def _late(reported: Reported, exchange: str) -> str:
-    """Why figures of this account that move are in flight, or ""."""
-    age = reported.at - reported.as_of.get(exchange, reported.at)
-    return f"the account was last reported {age / 1e6:.1f} s ago" if SPANNED < age <= LATE else ""
+    return Figure(reported, before, after, ROUNDED, why, moves)
 
 
 def _positions(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount) -> Iterator[Pair]:
-    late = _late(reported, exchange)
     ours = {_name(reported, exchange, symbol): one for (where, symbol), one in _of(reported, exchange)}
     for name in sorted({*ours, *before.positions, *after.positions}):
         current, first, last = ours.get(name), before.positions.get(name, FLAT), after.positions.get(name, FLAT)
@@ -85,10 +77,7 @@ def _positions(reported: Reported, exchange: str, before: OwnAccount, after: Own
         )
         yield _position("entry price", key), Figure(entry, first.entry_price, last.entry_price, tolerance, "rounding")
         profit = current.unrealised_pnl if current else ZERO
-        yield (
-            _position("unrealised", key),
-            _moving(profit, first.unrealised_pnl, last.unrealised_pnl, moves=True, pending=late),
-        )
+        yield _position("unrealised", key), _moving(profit, first.unrealised_pnl, last.unrealised_pnl, moves=True)
 
 
 def _of(reported: Reported, exchange: str) -> Iterator[tuple[tuple[str, str], Any]]:
@@ -113,22 +102,19 @@ def _unified(reported: Reported, exchange: str, before: OwnAccount, after: OwnAc
     current = answer_of(reported.unified, exchange)
     if current is None:
         return
-    source, late = "get_unified_balance", _late(reported, exchange)
+    source = "get_unified_balance"
     for asset, one in sorted(current["assets"].items()):
         first, last = before.balances.get(asset, NOTHING), after.balances.get(asset, NOTHING)
         if first.free is None or last.free is None:
             continue
         available = Decimal(repr(one["available"]))
-        margin = bool(before.positions or after.positions)
-        figure = _moving(available, first.free, last.free, moves=margin, pending=late)
+        figure = _moving(available, first.free, last.free, moves=bool(before.positions or after.positions))
         yield _key("available", exchange, asset, source), _doubled(figure)
     profit = Decimal(repr(current["unrealised_pnl_usd"]))
-    worth = profit_usd(reported, exchange, before), profit_usd(reported, exchange, after)
-    figure = _moving(profit, *worth, moves=True, pending=late)
+    figure = _moving(profit, profit_usd(reported, exchange, before), profit_usd(reported, exchange, after), moves=True)
     yield _key("unrealised USD", exchange, "all", source), _doubled(figure)
     total = Decimal(repr(current["total_usd"]))
-    worth = equity_usd(reported, exchange, before), equity_usd(reported, exchange, after)
-    figure = _moving(total, *worth, moves=True, pending=late)
+    figure = _moving(total, equity_usd(reported, exchange, before), equity_usd(reported, exchange, after), moves=True)
     yield _key("equity USD", exchange, "all", source), _doubled(figure)
 
 

@@ -16,7 +16,7 @@ from neuroflux.cli.audit.figures import Finding, Round, judge
 from neuroflux.cli.audit.orders import open_elsewhere, orders
 from neuroflux.cli.audit.pipeline import Tables, dead_letters, names_of, newest_extents, reported
 from neuroflux.cli.audit.prices import prices
-from neuroflux.cli.audit.reading import PAUSE_SECONDS, READINGS, Exchanges, Reported
+from neuroflux.cli.audit.reading import Exchanges, Reported
 from neuroflux.cli.audit.signals import signals
 from neuroflux.cli.audit.stored import equity, tables
 from neuroflux.domain import Microseconds
@@ -26,6 +26,10 @@ from neuroflux.manager.own_stack import answers
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
 
+READINGS: Final = 6
+PAUSE_SECONDS: Final = 2.5
+"""Pause between two readings: what was in flight at the first has arrived by the last, and positions, which are polled
+every 10 s, were read again."""
 RECENT: Final[Microseconds] = 15 * 60 * 1_000_000
 """Orders and fills of this period are compared."""
 MARGIN: Final[Microseconds] = 60 * 1_000_000

@@ -25,9 +25,8 @@ from neuroflux.stack.demo_keys import accounts
 from neuroflux.stack.environment import simulated_address
 
 TIMEOUT: Final = aiohttp.ClientTimeout(connect=5, total=10)
-HISTORY_EVERY: Final = 6
-"""The number of readings that share one answer about orders and fills: they weigh the most of what the audit requests,
-and the stages of the pipeline have the same rate limit."""
+HISTORY_EVERY: Final = 3
+"""The number of readings that share one answer about orders and fills."""
 OK: Final = 200
 NO_KEYS: Final = "no keys: set NEUROFLUX_{}_API_KEY and _SECRET_KEY"
 
@@ -107,7 +106,7 @@ class ExchangeReader:
             self._account(access, traded.get(name, ()), since, unread),
             self._tops(access, _traded_first(quoted.get(name, ()), traded.get(name, ())), unread),
         )
-        return name, Own(account, tops, listed_at)
+        return name, Own(account, tops, listed_at, wall())
 
     async def _account(
         self, access: Access, names: Collection[str], since: Microseconds, unread: dict[tuple[str, str], str]

@@ -4,8 +4,8 @@ A figure is read several times, each time between two readings of the exchange: 
 the exchange's answer before or after it. A figure that moves with the market (unrealised profit, free margin, prices)
 agrees if it is between those two answers. The last reading may be as old as the first: so it may be within the range of
 all answers, widened by the largest step between two of them, because a move of that size may have been missed. A figure
-that never agrees is in flight if the exchange's own answer changed, or if it is missing in a reading; it differs if the
-exchange's answer was the same throughout.
+that never agrees is in flight if the exchange's own answer changed, if it is missing in a reading, or if it moves and
+was reported before the exchange's first answer; it differs if the exchange's answer was the same throughout.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
+
+from neuroflux.domain import Microseconds
 
 Value = Decimal | str | None
 """None: not reported, or not known to the exchange."""
 ZERO = Decimal(0)
+OLDEST: Final[Microseconds] = 90_000_000
+"""What was reported this long before the exchange's first answer is no longer in flight: a snapshot of a book, or the
+figures of an account after a refusal for rate, are delayed for a minute at most. Readers refuse what is that old."""
 
 
 class Key(NamedTuple):
@@ -36,7 +41,8 @@ class Figure(Struct, frozen=True):
     """One reading: ``before`` and ``after`` are the exchange's own answers on either side of it.
 
     ``tolerance`` is absolute and ``why`` is its reason. ``moves``: the figure moves with the market, so that values
-    between the two answers agree as well. ``pending`` is why a disagreement is in flight, if known.
+    between the two answers agree as well. ``pending`` is why a disagreement is in flight, if known. ``as_of`` is when
+    it was reported, and ``answered`` when ``before`` was answered, both by our clock; 0 where it is not known.
     """
 
     reported: Value
@@ -46,6 +52,8 @@ class Figure(Struct, frozen=True):
     why: str = ""
     moves: bool = False
     pending: str = ""
+    as_of: Microseconds = 0
+    answered: Microseconds = 0
 
 
 Round = Mapping[Key, Figure]
@@ -79,8 +87,16 @@ def _finding(key: Key, readings: Sequence[Figure], rounds: int) -> Finding:
     if agreeing is not None or (last.moves and _within(last, _own(readings), _step(_own(readings)))):
         late = f"agreed in reading {agreeing + 1} of {rounds}" if agreeing and not last.moves else ""
         return Finding(key, last, Verdict.IN_FLIGHT if late else Verdict.AGREES, late)
-    reason = last.pending or _reason(readings, rounds, moves=last.moves)
+    reason = last.pending or _is_older(readings[0], last) or _reason(readings, rounds, moves=last.moves)
     return Finding(key, last, Verdict.IN_FLIGHT if reason else Verdict.DIFFERS, reason)
+
+
+def _is_older(first: Figure, last: Figure) -> str:
+    """Why a figure that moves is of a time for which the exchange was not queried; "" if it is not."""
+    older = first.answered - last.as_of
+    if not last.moves or not last.as_of or not 0 < older <= OLDEST:
+        return ""
+    return f"reported {older / 1e6:.1f} s before the exchange's first answer"
 
 
 def _reason(readings: Sequence[Figure], rounds: int, *, moves: bool) -> str:

@@ -181,7 +181,6 @@ async def reported(manager: AsyncExchangeManager, tables: Tables, since: Microse
         rates=rates,
         unified=unified,
         ranges=moved,
-        at=now,
         as_of=as_of,
         **rows,
     )

@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from math import fsum
-from typing import Final
 
 from neuroflux.cli.audit.accounts import Pair
-from neuroflux.cli.audit.figures import Figure, Key, Value
+from neuroflux.cli.audit.figures import Figure, Key
 from neuroflux.cli.audit.reading import Exchanges, Name, Reported
-from neuroflux.domain import AggregatedPrice, BookSnapshot, Microseconds
-from neuroflux.exchanges.config import ORDER_LIMITS
+from neuroflux.domain import AggregatedPrice, BookSnapshot, Microseconds, Quote
 from neuroflux.exchanges.kit.own_answers import OwnTop
 
 MOVED = "between the exchange's answers before and after"
 SUMMED = "1e-9 of it: sums of doubles"
-REFUSED: Final[Microseconds] = int(ORDER_LIMITS["max_book_age_seconds"] * 1_000_000)
-"""Age of a book that no order is routed by."""
-AWAITS_SNAPSHOT: Final[Microseconds] = 90_000_000
-"""A book awaits a snapshot for a minute at most, the exchange's next minute of rate limit; an older one differs."""
 
 
 def prices(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
@@ -30,7 +24,7 @@ def prices(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[
     for name, instrument in reported.instruments.items():
         first, last = (_top(own, instrument.exchange, instrument.name) for own in (before, after))
         if instrument.active and first is not None and last is not None:
-            yield from _published(reported, name, first, last)
+            yield from _published(reported, name, first, last, before[instrument.exchange].answered_at)
     for market, price in reported.prices.items():
         yield from _sums(market, price)
         yield from _against_books(reported, market, price, before, after)
@@ -40,29 +34,29 @@ def _top(own: Exchanges, exchange: str, name: str) -> OwnTop | None:
     return own[exchange].tops.get(name) if exchange in own else None
 
 
-def _published(reported: Reported, name: Name, first: OwnTop, last: OwnTop) -> Iterator[Pair]:
+def _published(reported: Reported, name: Name, first: OwnTop, last: OwnTop, answered: Microseconds) -> Iterator[Pair]:
     quote, book = reported.quotes.get(name), reported.books.get(name)
     if quote is not None:
-        yield _key("bid", name, "market.quotes"), _moving(quote.bid_price, first.bid, last.bid)
-        yield _key("ask", name, "market.quotes"), _moving(quote.ask_price, first.ask, last.ask)
+        yield from _sides(name, "market.quotes", quote, (quote.bid_price, quote.ask_price), first, last, answered)
     if book is not None and book.has_both_sides:
-        why = _refused(book, reported.at)
-        yield _key("bid", name, "market.books"), _moving(book.bids[0].price, first.bid, last.bid, why)
-        yield _key("ask", name, "market.books"), _moving(book.asks[0].price, first.ask, last.ask, why)
+        sides = book.bids[0].price, book.asks[0].price
+        yield from _sides(name, "market.books", book, sides, first, last, answered)
 
 
-def _refused(book: BookSnapshot[float], now: Microseconds) -> str:
-    """Why a book that disagrees is in flight: it awaits a snapshot, and its age tells every reader not to use it."""
-    age = now - book.received_time
-    return f"stale: the book is {age / 1e6:.1f} s old, and refused" if REFUSED < age <= AWAITS_SNAPSHOT else ""
-
-
-def _key(what: str, name: Name, source: str) -> Key:
-    return Key(what, name[0], name[1], source)
-
-
-def _moving(reported: float, before: Value, after: Value, pending: str = "") -> Figure:
-    return Figure(Decimal(repr(reported)), before, after, why=MOVED, moves=True, pending=pending)
+def _sides(
+    name: Name,
+    source: str,
+    of: Quote[float] | BookSnapshot[float],
+    sides: tuple[float, float],
+    first: OwnTop,
+    last: OwnTop,
+    answered: Microseconds,
+) -> Iterator[Pair]:
+    own = ("bid", first.bid, last.bid), ("ask", first.ask, last.ask)
+    for price, (what, before, after) in zip(sides, own, strict=True):
+        known = Decimal(repr(price))
+        figure = Figure(known, before, after, why=MOVED, moves=True, as_of=of.received_time, answered=answered)
+        yield Key(what, name[0], name[1], source), figure
 
 
 # ── aggregated prices ────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct
 
@@ -20,11 +20,6 @@ from neuroflux.domain import (
     Quote,
 )
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnTop
-
-READINGS: Final = 6
-PAUSE_SECONDS: Final = 2.5
-"""Pause between two readings: what was in flight at the first has arrived by the last, and positions, which are polled
-every 10 s, were read again."""
 
 Name = tuple[str, str]
 """Exchange and symbol, or exchange and asset."""
@@ -48,7 +43,7 @@ class Reported(Struct, frozen=True):
     ``equity`` is the view's sum in USD of each exchange's newest minute, ``ranges`` the difference in USD of the
     highest and lowest price of a market in the last two minutes. ``counts`` has, by table, the records of the log, the
     number of dead letters among them, and the rows of the same extents. ``taker_fees`` are all that an instrument ever
-    had. ``at`` is the time of the reading, ``as_of`` when the oldest part of each account was last reported.
+    had. ``as_of`` is when the oldest part of each account was last reported.
     """
 
     instruments: Mapping[Name, Instrument]
@@ -65,7 +60,6 @@ class Reported(Struct, frozen=True):
     ranges: Mapping[str, Decimal]
     counts: Mapping[str, tuple[int, int, int]]
     taker_fees: Mapping[Name, Sequence[Decimal]] = {}
-    at: Microseconds = 0
     as_of: Mapping[str, Microseconds] = {}
 
 
@@ -78,11 +72,13 @@ class SignalRecords(Struct, frozen=True):
 
 
 class Own(Struct, frozen=True):
-    """One reading of one exchange. Its lists of orders and fills were requested at ``listed_at``, by our clock."""
+    """One reading of one exchange, answered by ``answered_at``; its lists of orders and fills were requested at
+    ``listed_at``. Both are by our clock."""
 
     account: OwnAccount | None
     tops: Mapping[str, OwnTop]
     listed_at: Microseconds = 0
+    answered_at: Microseconds = 0
 
 
 Exchanges = Mapping[str, Own]

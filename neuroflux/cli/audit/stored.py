@@ -31,7 +31,8 @@ def equity(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[
         worth = equity_usd(reported, exchange, own.account), equity_usd(reported, exchange, later)
         moved = sum(_moves(reported, exchange), ZERO)
         why = f"{moved:.2f} USD: the move of prices in the last two minutes"
-        figure = Figure(reported.equity.get(exchange), *worth, moved, why, moves=True)
+        pending = "an asset of the account has no rate in this reading" if None in worth else ""
+        figure = Figure(reported.equity.get(exchange), *worth, moved, why, moves=True, pending=pending)
         yield Key("equity USD, newest minute", exchange, "all", "equity"), figure
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from neuroflux.cli.audit.accounts import PUBLISHED
 from neuroflux.cli.audit.audit import figures, judged, unchecked
 from neuroflux.cli.audit.exchanges import ExchangeReadings
 from neuroflux.cli.audit.figures import Finding, Verdict, judge
@@ -197,31 +198,34 @@ def test_an_order_newer_than_the_exchanges_list_is_in_flight(time: int, verdict:
 
 
 @pytest.mark.parametrize(
-    ("age_seconds", "verdict"),
-    [(5, Verdict.DIFFERS), (6, Verdict.IN_FLIGHT), (90, Verdict.IN_FLIGHT), (91, Verdict.DIFFERS)],
+    ("older_seconds", "verdict"),
+    [(0, Verdict.DIFFERS), (1, Verdict.IN_FLIGHT), (90, Verdict.IN_FLIGHT), (91, Verdict.DIFFERS)],
 )
-def test_a_book_that_awaits_its_snapshot_is_in_flight_for_a_minute_and_a_half(
-    age_seconds: int, verdict: Verdict
+@pytest.mark.parametrize("source", ["market.books", "market.quotes", "account.positions"])
+def test_what_moves_and_is_older_than_the_exchanges_first_answer_is_in_flight(
+    source: str, older_seconds: int, verdict: Verdict
 ) -> None:
-    moved = replace(BOOK, bids=(Level(99.0, 1.0),), received_time=1_000_000)
-    late = replace(REPORTED, books={NAME: moved}, at=1_000_000 + age_seconds * 1_000_000)
-    (one,) = (one for one in found(late) if (one.key.what, one.key.source) == ("bid", "market.books"))
-    assert one.verdict is verdict
-    assert (f"stale: the book is {age_seconds}.0 s old" in one.reason) is (verdict is Verdict.IN_FLIGHT)
+    """A book that awaits its snapshot, or an account after a refusal for rate; a quantity that differs is never old."""
+    answered = 100_000_000
+    then = answered - older_seconds * 1_000_000
+    late = replace(
+        REPORTED,
+        books={NAME: replace(BOOK, bids=(Level(99.0, 1.0),), received_time=then)},
+        quotes={NAME: replace(QUOTE, bid_price=99.0, received_time=then)},
+        positions={NAME: replace(POSITION, unrealised_pnl=Decimal(-4), quantity=Decimal(3))},
+        as_of={"a": then + PUBLISHED},
+    )
+    judged_now = {one.key: one for one in found(late, {"a": replace(OWN, answered_at=answered)})}
+    (moving,) = (one for key, one in judged_now.items() if key.source == source and key.what in ("bid", "unrealised"))
+    assert moving.verdict is verdict
+    (position,) = (one for key, one in judged_now.items() if key.what == "position")
+    assert position.verdict is Verdict.DIFFERS
 
 
-@pytest.mark.parametrize(
-    ("age_seconds", "verdict"),
-    [(12, Verdict.DIFFERS), (13, Verdict.IN_FLIGHT), (60, Verdict.IN_FLIGHT), (61, Verdict.DIFFERS)],
-)
-def test_an_account_that_was_reported_late_is_in_flight_for_a_minute(age_seconds: int, verdict: Verdict) -> None:
-    """Only in what moves with the market: a position or a wallet that differs is a difference at any age."""
-    moved = replace(POSITION, unrealised_pnl=Decimal(-4), quantity=Decimal(3))
-    at = 100_000_000
-    late = replace(REPORTED, positions={NAME: moved}, at=at, as_of={"a": at - age_seconds * 1_000_000})
-    judged_now = {one.key.what: one for one in found(late)}
-    assert judged_now["unrealised"].verdict is verdict
-    assert judged_now["position"].verdict is Verdict.DIFFERS
+def test_an_account_without_all_rates_is_in_flight() -> None:
+    unknown = replace(REPORTED, rates={}, equity={"a": Decimal(5)})
+    (one,) = (one for one in found(unknown) if one.key.source == "equity")
+    assert (one.verdict, "no rate" in one.reason) == (Verdict.IN_FLIGHT, True)
 
 
 def test_a_self_trade_has_two_fills() -> None:

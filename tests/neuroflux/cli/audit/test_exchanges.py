@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from neuroflux.cli.audit.audit import READINGS
 from neuroflux.cli.audit.exchanges import Access, ExchangeReader, accesses
-from neuroflux.cli.audit.reading import READINGS
 from neuroflux.exchanges.hyperliquid.own_answers import TOPS
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
