@@ -110,12 +110,13 @@ def _unified(reported: Reported, exchange: str, before: OwnAccount, after: OwnAc
         available = Decimal(repr(one["available"]))
         figure = _moving(available, first.free, last.free, moves=bool(before.positions or after.positions))
         yield _key("available", exchange, asset, source), _doubled(figure)
+    unrated = without_rate(reported, exchange, before, after)
     profit = Decimal(repr(current["unrealised_pnl_usd"]))
     figure = _moving(profit, profit_usd(reported, exchange, before), profit_usd(reported, exchange, after), moves=True)
-    yield _key("unrealised USD", exchange, "all", source), _doubled(figure)
+    yield _key("unrealised USD", exchange, "all", source), replace(_doubled(figure), pending=unrated)
     total = Decimal(repr(current["total_usd"]))
     figure = _moving(total, equity_usd(reported, exchange, before), equity_usd(reported, exchange, after), moves=True)
-    yield _key("equity USD", exchange, "all", source), _doubled(figure)
+    yield _key("equity USD", exchange, "all", source), replace(_doubled(figure), pending=unrated)
 
 
 def answer_of(unified: Mapping[str, Any], exchange: str) -> Mapping[str, Any] | None:
@@ -130,6 +131,19 @@ def _doubled(figure: Figure) -> Figure:
     """A figure with a tolerance for the façade's doubles, whose last digits are rounded."""
     largest = max((abs(one) for one in (figure.before, figure.after) if isinstance(one, Decimal)), default=ZERO)
     return replace(figure, tolerance=ROUNDED + largest * Decimal("1e-9"))
+
+
+def without_rate(reported: Reported, exchange: str, *readings: OwnAccount) -> str:
+    """Why figures in USD of an account can't be compared: what it holds has no rate in this reading, or "".
+
+    What no instrument trades never has one, and is left out on both sides.
+    """
+    traded = {asset for one in reported.instruments.values() for asset in (one.base, one.quote)}
+    settles = {one.name: one.settle for (where, _), one in reported.instruments.items() if where == exchange}
+    held = {asset for own in readings for asset, one in own.balances.items() if one.wallet}
+    held |= {settles.get(name, "") for own in readings for name, one in own.positions.items() if one.quantity}
+    unrated = sorted(held & traded - reported.rates.keys())
+    return f"{', '.join(unrated)}: no rate in this reading" if unrated else ""
 
 
 def profit_usd(reported: Reported, exchange: str, own: OwnAccount) -> Decimal | None:

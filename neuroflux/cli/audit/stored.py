@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from neuroflux.cli.audit.accounts import Pair, equity_usd
+from neuroflux.cli.audit.accounts import Pair, equity_usd, without_rate
 from neuroflux.cli.audit.figures import ZERO, Figure, Key
 from neuroflux.cli.audit.reading import Exchanges, Reported
 
@@ -31,8 +31,8 @@ def equity(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[
         worth = equity_usd(reported, exchange, own.account), equity_usd(reported, exchange, later)
         moved = sum(_moves(reported, exchange), ZERO)
         why = f"{moved:.2f} USD: the move of prices in the last two minutes"
-        pending = "an asset of the account has no rate in this reading" if None in worth else ""
-        figure = Figure(reported.equity.get(exchange), *worth, moved, why, moves=True, pending=pending)
+        unrated = without_rate(reported, exchange, own.account, later)
+        figure = Figure(reported.equity.get(exchange), *worth, moved, why, moves=True, pending=unrated)
         yield Key("equity USD, newest minute", exchange, "all", "equity"), figure
 
 

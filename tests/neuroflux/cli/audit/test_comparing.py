@@ -223,9 +223,10 @@ def test_what_moves_and_is_older_than_the_exchanges_first_answer_is_in_flight(
 
 
 def test_an_account_without_all_rates_is_in_flight() -> None:
-    unknown = replace(REPORTED, rates={}, equity={"a": Decimal(5)})
-    (one,) = (one for one in found(unknown) if one.key.source == "equity")
-    assert (one.verdict, "no rate" in one.reason) == (Verdict.IN_FLIGHT, True)
+    unknown = replace(REPORTED, rates={}, equity={"a": Decimal(5)}, unified=_answer(total_usd=5.0))
+    for source in ("equity", "get_unified_balance"):
+        (one,) = (one for one in found(unknown) if one.key.source == source and one.key.what.startswith("equity"))
+        assert (one.verdict, one.reason) == (Verdict.IN_FLIGHT, "USDC: no rate in this reading")
 
 
 def test_a_self_trade_has_two_fills() -> None:
