@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import Refused
-from neuroflux.exchanges.kit.requests import Answer
+from neuroflux.exchanges.kit.interface import Exchange
+from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.http.buckets import Seconds
 from neuroflux.http.budget import Urgency
 from neuroflux.http.client import Client
+from neuroflux.runtime.clock import wall
 
 OK: Final = 200
 PRECISE: Microseconds = 1_000_000
@@ -30,6 +33,15 @@ async def measure_clock(client: Client, timeout: Seconds) -> Answer | None:
         raise Refused(f"HTTP {answer.status}: {answer.body[:200]!r}")
     client.offset = corrected(client.offset, client.exchange.server_time(answer), answer)
     return answer
+
+
+async def exchange_time(exchange: Exchange, ask: Callable[[Request], Awaitable[Answer]]) -> Microseconds:
+    """The exchange's clock, which a signed request must carry; ours for an exchange that reports no time.
+
+    Raises what ``ask`` raises, and Refused or MalformedFrame for an answer without a time.
+    """
+    request = exchange.server_time_request()
+    return exchange.server_time(await ask(request)) if request is not None else wall()
 
 
 def corrected(offset: Microseconds, server_time: Microseconds, answer: Answer) -> Microseconds:

@@ -7,11 +7,11 @@ from typing import Final
 
 import aiohttp
 
-from neuroflux.domain import Microseconds
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
-from neuroflux.exchanges.kit.requests import KeyQuestion, KeyRights, Keys
+from neuroflux.exchanges.kit.requests import Answer, KeyRights, Keys, Request
+from neuroflux.http.clock_probe import exchange_time
 from neuroflux.http.exchange_http import answer_to
 from neuroflux.runtime.clock import wall
 
@@ -27,17 +27,12 @@ async def key_rights(
         if (draft := on.key_question(keys, wall())) is None:
             return on.key_rights(keys, None)
         queried = address(draft.at)
-        now = await _exchange_time(session, queried, draft)
+
+        async def ask(request: Request) -> Answer:
+            return await answer_to(session, queried, request, TIMEOUT, queried)
+
+        now = await exchange_time(exchange_of(draft.at), ask)
         query = on.key_question(keys, now) or draft
-        return on.key_rights(keys, await answer_to(session, queried, query.request, TIMEOUT, queried))
+        return on.key_rights(keys, await ask(query.request))
     except NeuroFluxError as error:
         return KeyRights(None, f"could not be checked: {error}")
-
-
-async def _exchange_time(session: aiohttp.ClientSession, address: str, query: KeyQuestion) -> Microseconds:
-    """The exchange's clock: a signed request must carry its time."""
-    at = exchange_of(query.at)
-    request = at.server_time_request()
-    if request is None:
-        return wall()
-    return at.server_time(await answer_to(session, address, request, TIMEOUT, address))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Final
 
@@ -17,6 +18,7 @@ from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.catalogue import own_answers
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnAnswers, OwnTop
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.http.clock_probe import exchange_time
 from neuroflux.http.exchange_http import answer_to
 from neuroflux.manager.initialise import find_simulated
 from neuroflux.runtime.clock import wall
@@ -116,7 +118,7 @@ class ExchangeReader:
             unread[access.exchange, "account"] = NO_KEYS.format(access.exchange.upper())
             return None, 0
         try:
-            now = await self._exchange_time(access)
+            now = await exchange_time(exchange_of(access.exchange), partial(self._ask, access))
             states = access.own.account_requests(access.keys, now)
             history = access.own.history_requests(access.keys, names, since, now)
             answers, (listed_at, lists) = await self._all(access, states), await self._history(access, history)
@@ -145,12 +147,6 @@ class ExchangeReader:
         except NeuroFluxError as error:
             unread[access.exchange, "prices"] = str(error)
             return {}
-
-    async def _exchange_time(self, access: Access) -> Microseconds:
-        """The exchange's clock: a signed request must carry its time."""
-        exchange = exchange_of(access.exchange)
-        request = exchange.server_time_request()
-        return exchange.server_time(await self._ask(access, request)) if request is not None else wall()
 
     async def _all(self, access: Access, requests: Sequence[Request]) -> list[Answer]:
         return await asyncio.gather(*(self._ask(access, one) for one in requests))
