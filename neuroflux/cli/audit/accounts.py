@@ -139,7 +139,7 @@ def without_rate(reported: Reported, exchange: str, *readings: OwnAccount) -> st
     What no instrument trades never has one, and is left out on both sides.
     """
     traded = {asset for one in reported.instruments.values() for asset in (one.base, one.quote)}
-    settles = {one.name: one.settle for (where, _), one in reported.instruments.items() if where == exchange}
+    settles = _settles(reported, exchange)
     held = {asset for own in readings for asset, one in own.balances.items() if one.wallet}
     held |= {settles.get(name, "") for own in readings for name, one in own.positions.items() if one.quantity}
     unrated = sorted(held & traded - reported.rates.keys())
@@ -148,9 +148,14 @@ def without_rate(reported: Reported, exchange: str, *readings: OwnAccount) -> st
 
 def profit_usd(reported: Reported, exchange: str, own: OwnAccount) -> Decimal | None:
     """The unrealised profit at the reported rates, which are compared separately; None if a rate is missing."""
-    settles = {one.name: one.settle for (where, _), one in reported.instruments.items() if where == exchange}
+    settles = _settles(reported, exchange)
     amounts = {name: (settles.get(name, ""), one.unrealised_pnl) for name, one in own.positions.items()}
     return _worth(reported, list(amounts.values()))
+
+
+def _settles(reported: Reported, exchange: str) -> Mapping[str, str]:
+    """The asset that each instrument of an exchange settles in, by the exchange's own name."""
+    return {one.name: one.settle for (where, _), one in reported.instruments.items() if where == exchange}
 
 
 def equity_usd(reported: Reported, exchange: str, own: OwnAccount) -> Decimal | None:

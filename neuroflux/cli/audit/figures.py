@@ -87,11 +87,11 @@ def _finding(key: Key, readings: Sequence[Figure], rounds: int) -> Finding:
     if agreeing is not None or (last.moves and _within(last, _own(readings), _step(_own(readings)))):
         late = f"agreed in reading {agreeing + 1} of {rounds}" if agreeing and not last.moves else ""
         return Finding(key, last, Verdict.IN_FLIGHT if late else Verdict.AGREES, late)
-    reason = last.pending or _is_older(readings[0], last) or _reason(readings, rounds, moves=last.moves)
+    reason = last.pending or _age(readings[0], last) or _reason(readings, rounds, moves=last.moves)
     return Finding(key, last, Verdict.IN_FLIGHT if reason else Verdict.DIFFERS, reason)
 
 
-def _is_older(first: Figure, last: Figure) -> str:
+def _age(first: Figure, last: Figure) -> str:
     """Why a figure that moves is of a time for which the exchange was not queried; "" if it is not."""
     older = first.answered - last.as_of
     if not last.moves or not last.as_of or not 0 < older <= OLDEST:

@@ -7,9 +7,9 @@ from decimal import Decimal
 from math import fsum
 
 from neuroflux.cli.audit.accounts import Pair
-from neuroflux.cli.audit.figures import Figure, Key
+from neuroflux.cli.audit.figures import Figure, Key, Value
 from neuroflux.cli.audit.reading import Exchanges, Name, Reported
-from neuroflux.domain import AggregatedPrice, BookSnapshot, Microseconds, Quote
+from neuroflux.domain import AggregatedPrice, Microseconds
 from neuroflux.exchanges.kit.own_answers import OwnTop
 
 MOVED = "between the exchange's answers before and after"
@@ -37,26 +37,21 @@ def _top(own: Exchanges, exchange: str, name: str) -> OwnTop | None:
 def _published(reported: Reported, name: Name, first: OwnTop, last: OwnTop, answered: Microseconds) -> Iterator[Pair]:
     quote, book = reported.quotes.get(name), reported.books.get(name)
     if quote is not None:
-        yield from _sides(name, "market.quotes", quote, (quote.bid_price, quote.ask_price), first, last, answered)
+        times = quote.received_time, answered
+        yield _key("bid", name, "market.quotes"), _moving(quote.bid_price, first.bid, last.bid, *times)
+        yield _key("ask", name, "market.quotes"), _moving(quote.ask_price, first.ask, last.ask, *times)
     if book is not None and book.has_both_sides:
-        sides = book.bids[0].price, book.asks[0].price
-        yield from _sides(name, "market.books", book, sides, first, last, answered)
+        times = book.received_time, answered
+        yield _key("bid", name, "market.books"), _moving(book.bids[0].price, first.bid, last.bid, *times)
+        yield _key("ask", name, "market.books"), _moving(book.asks[0].price, first.ask, last.ask, *times)
 
 
-def _sides(
-    name: Name,
-    source: str,
-    of: Quote[float] | BookSnapshot[float],
-    sides: tuple[float, float],
-    first: OwnTop,
-    last: OwnTop,
-    answered: Microseconds,
-) -> Iterator[Pair]:
-    own = ("bid", first.bid, last.bid), ("ask", first.ask, last.ask)
-    for price, (what, before, after) in zip(sides, own, strict=True):
-        known = Decimal(repr(price))
-        figure = Figure(known, before, after, why=MOVED, moves=True, as_of=of.received_time, answered=answered)
-        yield Key(what, name[0], name[1], source), figure
+def _key(what: str, name: Name, source: str) -> Key:
+    return Key(what, name[0], name[1], source)
+
+
+def _moving(reported: float, before: Value, after: Value, as_of: Microseconds, answered: Microseconds) -> Figure:
+    return Figure(Decimal(repr(reported)), before, after, why=MOVED, moves=True, as_of=as_of, answered=answered)
 
 
 # ── aggregated prices ────────────────────────────────────────────────────────────────────────────────────────────
