@@ -43,7 +43,15 @@ PRICES = {
     "PURR": 0.2,
     "USDC": 1.0,
 }
-"""The start of every simulation, in USD. The order is part of what a seed means."""
+"""The start of every simulation, in USDC. The order is part of what a seed means."""
+
+CASH = {"USD": 1.0001, "USDT": 0.9996, "EUR": 1.09}
+"""What prices are quoted in beside USDC, in USDC, at the start; exchanges list USDC, USDT and EUR as bases too."""
+
+
+def starting_price(base: str, quote: str) -> float:
+    """What one coin or unit of cash costs at the start, in the quote asset: ``starting_price("BTC", "EUR")``."""
+    return (CASH.get(base) or PRICES[base]) / CASH.get(quote, 1.0)
 
 
 class Listing(Struct, frozen=True):

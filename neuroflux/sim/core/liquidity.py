@@ -7,7 +7,7 @@ from math import tanh
 from random import Random
 from typing import Protocol
 
-from neuroflux.sim.core.coins import Listing
+from neuroflux.sim.core.coins import PRICES, Listing
 from neuroflux.sim.core.maker import Maker
 from neuroflux.sim.core.matching import Book, Match
 from neuroflux.sim.core.orders import Order
@@ -63,7 +63,7 @@ class SeededLiquidity:
         self._makers: dict[str, dict[str, Maker]] = {exchange_id: {} for exchange_id in venues}
         self._shy: dict[tuple[str, str], int] = {}
         self._paused: set[tuple[str, str]] = set()
-        self._mood = {base: self._random.gauss(0.6e-4, 0.8e-4) for base in self.prices.latent}
+        self._mood = {base: self._random.gauss(0.6e-4, 0.8e-4) for base in PRICES}
 
     def open(self, listing: Listing, book: Book, now: int) -> Tape:
         maker = Maker(listing, book, self._seed)

@@ -13,7 +13,7 @@ RUNGS = 64
 
 _GAP = 0.45e-4
 """Between two rungs, as a share of the price."""
-_TOP_USD = {"BTC": 9_000, "ETH": 8_000, "SOL": 5_000, "USDC": 60_000}
+_TOP_USD = {"BTC": 9_000, "ETH": 8_000, "SOL": 5_000} | dict.fromkeys(("USDC", "USDT", "EUR"), 60_000)
 """What a rung near the touch holds, in USD; other bases: 2,000. The deep ones hold eight times as much."""
 _SIDES: tuple[Side, Side] = ("buy", "sell")
 _RIPPLES = 2

@@ -108,3 +108,19 @@ def test_an_exchange_alone_can_be_simulated(base: str) -> None:
     for _ in range(1_000):
         prices.step()
     assert prices.step_number == 1_000
+
+
+def test_prices_in_every_quote_and_of_cash_agree() -> None:
+    """Where an exchange lists a coin and the rate between two quotes, both ways to buy cost the same within 2 bp."""
+    pairs = (("BTC", "USD"), ("BTC", "EUR"), ("BTC", "USDT"), ("USDT", "USD"), ("USDC", "USDT"), ("EUR", "USD"))
+    venue = VENUES["binance"]
+    one = venue.listings[0]
+    listings = tuple(replace(one, base=base, quote=quote, symbol=base + quote) for base, quote in pairs)
+    prices = Prices([replace(venue, listings=listings)], 1)
+    for _ in range(3_000):
+        prices.step()
+        of = {(base, quote): prices.price(("binance", "spot", base), quote) for base, quote in pairs}
+        assert of["BTC", "USDT"] * of["USDT", "USD"] == pytest.approx(of["BTC", "USD"], rel=2e-4)
+        assert of["BTC", "EUR"] * of["EUR", "USD"] == pytest.approx(of["BTC", "USD"], rel=2e-4)
+        assert of["USDC", "USDT"] == pytest.approx(1.0004, abs=3e-3)
+        assert of["EUR", "USD"] == pytest.approx(1.09, abs=0.01)
