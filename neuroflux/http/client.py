@@ -84,15 +84,21 @@ class Failures:
 class Client:
     """Async context manager. ``publish`` receives LIMITED statuses, of ``channel`` or, for new orders, of ORDERS.
 
+    ``buffer`` is the share of each limit that is kept for what is urgent, and for other clients of the same address.
     ``offset`` is the exchange's clock minus ours. ``used`` is the share of the limit that is nearest to its maximum, as
     the newest answer reports it.
     """
 
     def __init__(
-        self, exchange: Exchange, address: str, channel: str, publish: Callable[[ExchangeStatus], None]
+        self,
+        exchange: Exchange,
+        address: str,
+        channel: str,
+        publish: Callable[[ExchangeStatus], None],
+        buffer: float = RATE_LIMIT_BUFFER,
     ) -> None:
         self.exchange, self.channel, self.publish = exchange, channel, publish
-        self._address = address
+        self._address, self._buffer = address, buffer
         self._order_bucket = ORDER_BUCKET if ORDER_BUCKET in exchange.BUCKETS else ""
         self.failures = Failures()
         self.offset: Microseconds = 0
@@ -107,7 +113,7 @@ class Client:
         self._traced = aiohttp.ClientSession(connector=self._connector, connector_owner=False, trace_configs=[trace])
         rates = [(one.most, float(one.seconds)) for one in self.exchange.ORDER_RATES]
         weight, buckets = self.exchange.WEIGHT_PER_MINUTE, self.exchange.BUCKETS
-        self._queue = Queue(Budget(weight, RATE_LIMIT_BUFFER, _now(), rates, buckets))
+        self._queue = Queue(Budget(weight, self._buffer, _now(), rates, buckets))
         return self
 
     async def __aexit__(

@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
-from functools import partial
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final
 
-import aiohttp
 from msgspec import Struct
 
 from neuroflux.cli.audit.reading import Own
-from neuroflux.domain import Microseconds
+from neuroflux.domain import ExchangeStatus, Microseconds
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.catalogue import own_answers
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnAnswers, OwnTop
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.http.client import Client
 from neuroflux.http.clock_probe import exchange_time
-from neuroflux.http.exchange_http import answer_to
 from neuroflux.manager.initialise import find_simulated
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
 from neuroflux.stack.demo_keys import accounts
 from neuroflux.stack.environment import simulated_address
 
-TIMEOUT: Final = aiohttp.ClientTimeout(connect=5, total=10)
+LEFT_TO_TRADING: Final = 0.5
+"""The share of each rate limit that an audit does not use: the stages share the limit, and stop for a minute when it
+is used up. An audit waits instead."""
 HISTORY_EVERY: Final = 3
 """The number of readings that share one answer about orders and fills."""
 OK: Final = 200
 NO_KEYS: Final = "no keys: set NEUROFLUX_{}_API_KEY and _SECRET_KEY"
+
+
+AUDIT: Final = "audit"
+Requests = Callable[[Microseconds], Sequence[Request]]
+"""Makes the requests, signed with that time of the exchange."""
 
 
 class Access(Struct, frozen=True):
@@ -78,13 +86,20 @@ class ExchangeReader:
         self._readings = 0
 
     async def __aenter__(self) -> ExchangeReader:
-        self._session = aiohttp.ClientSession()
+        async with AsyncExitStack() as opened:
+            self.clients = {
+                one.exchange: await opened.enter_async_context(
+                    Client(exchange_of(one.exchange), one.address, AUDIT, _log, LEFT_TO_TRADING)
+                )
+                for one in self._accesses
+            }
+            self._opened = opened.pop_all()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
+        await self._opened.aclose()
 
     async def read(
         self, traded: Mapping[str, Collection[str]], quoted: Mapping[str, Collection[str]], since: Microseconds
@@ -114,27 +129,26 @@ class ExchangeReader:
         self, access: Access, names: Collection[str], since: Microseconds, unread: dict[tuple[str, str], str]
     ) -> tuple[OwnAccount | None, Microseconds]:
         """The account, and when its lists of orders and fills were requested."""
-        if access.keys is None:
+        own, keys = access.own, access.keys
+        if keys is None:
             unread[access.exchange, "account"] = NO_KEYS.format(access.exchange.upper())
             return None, 0
         try:
-            now = await exchange_time(exchange_of(access.exchange), partial(self._ask, access))
-            states = access.own.account_requests(access.keys, now)
-            history = access.own.history_requests(access.keys, names, since, now)
-            answers, (listed_at, lists) = await self._all(access, states), await self._history(access, history)
-            found = access.own.account([*answers, *lists])
+            answers = await self._signed(access, lambda now: own.account_requests(keys, now))
+            listed_at, lists = await self._history(access, lambda now: own.history_requests(keys, names, since, now))
+            found = own.account([*answers, *lists])
         except NeuroFluxError as error:
             unread[access.exchange, "account"] = str(error)
             return None, 0
         unread.update({(access.exchange, what): "its answer is a full page" for what in found.cut_short})
         return found, listed_at
 
-    async def _history(self, access: Access, requests: Sequence[Request]) -> tuple[Microseconds, list[Answer]]:
+    async def _history(self, access: Access, requests: Requests) -> tuple[Microseconds, list[Answer]]:
         """The lists of orders and fills, with the time of their request: those of an earlier reading while recent."""
         number, listed_at, answers = self._histories.pop(access.exchange, (-HISTORY_EVERY, 0, []))
         if self._readings - number >= HISTORY_EVERY:
             number, listed_at = self._readings, wall()
-            answers = await self._all(access, requests)
+            answers = await self._signed(access, requests)
         if all(answer.status == OK for answer in answers):
             self._histories[access.exchange] = number, listed_at, answers
         return listed_at, answers
@@ -142,17 +156,30 @@ class ExchangeReader:
     async def _tops(
         self, access: Access, names: Sequence[str], unread: dict[tuple[str, str], str]
     ) -> Mapping[str, OwnTop]:
+        client = self.clients[access.exchange]
         try:
-            return access.own.tops(await self._all(access, access.own.top_requests(names)))
+            return access.own.tops(await asyncio.gather(*(client.ask(one) for one in access.own.top_requests(names))))
         except NeuroFluxError as error:
             unread[access.exchange, "prices"] = str(error)
             return {}
 
-    async def _all(self, access: Access, requests: Sequence[Request]) -> list[Answer]:
-        return await asyncio.gather(*(self._ask(access, one) for one in requests))
+    async def _signed(self, access: Access, requests: Requests) -> list[Answer]:
+        """Wait for the turn of all, sign them with the exchange's time, and send one after the other.
 
-    async def _ask(self, access: Access, request: Request) -> Answer:
-        return await answer_to(self._session, access.address, request, TIMEOUT, request.tag)
+        A signature expires, and the numbers in them must arrive in their order where an exchange checks it.
+        """
+        client = self.clients[access.exchange]
+        weights: Counter[str] = Counter()
+        for one in requests(wall()):
+            weights[one.bucket] += one.weight
+        for bucket, weight in weights.items():
+            await client.turn(weight, bucket=bucket)
+        now = await exchange_time(client.exchange, client.ask)
+        return [await client.read(one) for one in requests(now)]
+
+
+def _log(status: ExchangeStatus) -> None:
+    logging.getLogger(__name__).info("%s: %s", status.exchange, status.reason)
 
 
 def _traded_first(quoted: Collection[str], traded: Collection[str]) -> list[str]:

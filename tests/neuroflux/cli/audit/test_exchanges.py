@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from neuroflux.cli.audit.audit import READINGS
 from neuroflux.cli.audit.exchanges import Access, ExchangeReader, accesses
 from neuroflux.exchanges.hyperliquid.own_answers import TOPS
+from neuroflux.http.budget import Urgency
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
 from neuroflux.sim.catalogue import VENUES
@@ -57,6 +58,15 @@ async def test_two_audits_in_a_minute_leave_room_to_trade(served: Served, tmp_pa
     tops = asked.exchanges["hyperliquid"].tops
     assert len(tops) == TOPS
     assert "BTC" in tops, "what is traded comes first"
+
+
+async def test_an_audit_leaves_half_of_each_limit_to_trading(served: Served, tmp_path: Path) -> None:
+    """It waits where it would use more: both would be refused for a minute."""
+    async with ExchangeReader(await ways_of(served, tmp_path)) as asker:
+        for client in asker.clients.values():
+            half = client.exchange.WEIGHT_PER_MINUTE // 2
+            assert client.try_turn(half, Urgency.READ)
+            assert not client.try_turn(half, Urgency.READ)
 
 
 @pytest.mark.parametrize("milliseconds", [-20_000, 20_000])
