@@ -7,6 +7,9 @@ import re
 USD_CLASS = frozenset({"USD", "USDT", "USDC", "FDUSD", "TUSD", "USDP", "DAI", "USDE", "USDH", "USDT0", "USD1", "RLUSD"})
 """Quote assets that track the US dollar. They are comparable, never equal: see engine/markets/conversion.py."""
 
+FIAT = frozenset({"AUD", "BRL", "CAD", "CHF", "EUR", "GBP", "JPY", "TRY"})
+"""Quote assets that do not track the US dollar: their pairs are markets of their own, ``BTC/EUR``."""
+
 _THOUSANDS = re.compile(r"^(?:(1000000|10000|1000)(?=[A-Z])|(k)(?=[A-Z]))")
 
 

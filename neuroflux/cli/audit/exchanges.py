@@ -179,7 +179,7 @@ class ExchangeReader:
 
 
 def _log(status: ExchangeStatus) -> None:
-    logging.getLogger(__name__).info("%s: %s", status.exchange, status.reason)
+    logging.getLogger(__name__).info("%s: %s", status.exchange, status.detail)
 
 
 def _traded_first(quoted: Collection[str], traded: Collection[str]) -> list[str]:

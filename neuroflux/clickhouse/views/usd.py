@@ -13,18 +13,23 @@ PRICE_HOLDS_SECONDS = 600
 
 
 def usd_prices(minutes: str = "") -> str:
-    """USD per unit: the last price of each minute, or of ``minutes`` only. USDC has no row: it is always 1."""
+    """USD per unit: the last price of each minute, or of ``minutes`` only. USDC has no row: it is always 1.
+
+    Where an asset has both, its pair with USDC is used and not its aggregated price.
+    """
     among = f"AND toStartOfMinute(event_time) IN ({minutes})" if minutes else ""
     return f"""
-    SELECT splitByChar('/', market)[1] AS asset, toStartOfMinute(event_time) AS minute,
-           argMax(price, (event_time, _offset)) AS usd
-    FROM aggregated_prices WHERE endsWith(market, '/USD') AND market != 'USDC/USD' {among} GROUP BY asset, minute
-    UNION ALL
-    SELECT splitByChar('/', symbol)[2] AS asset, toStartOfMinute(event_time) AS minute,
-           2 / argMax(bid_price + ask_price, (event_time, _offset)) AS usd
-    FROM quotes WHERE startsWith(symbol, 'USDC/') AND position(symbol, ':') = 0
-                  AND 0 < bid_price AND bid_price < ask_price {among}
-    GROUP BY asset, minute
+    SELECT asset, minute, argMin(usd, source) AS usd FROM (
+        SELECT splitByChar('/', market)[1] AS asset, toStartOfMinute(event_time) AS minute,
+               argMax(price, (event_time, _offset)) AS usd, 2 AS source
+        FROM aggregated_prices WHERE endsWith(market, '/USD') AND market != 'USDC/USD' {among} GROUP BY asset, minute
+        UNION ALL
+        SELECT splitByChar('/', symbol)[2] AS asset, toStartOfMinute(event_time) AS minute,
+               2 / argMax(bid_price + ask_price, (event_time, _offset)) AS usd, 1 AS source
+        FROM quotes WHERE startsWith(symbol, 'USDC/') AND position(symbol, ':') = 0
+                      AND 0 < bid_price AND bid_price < ask_price {among}
+        GROUP BY asset, minute
+    ) GROUP BY asset, minute
     """
 
 

@@ -1,8 +1,8 @@
 """Live USD rates of the quote assets; a peg is never assumed.
 
 The unit of account, written "USD" everywhere, is one USDC: among the quotes of these exchanges it is the one that is
-redeemed at par, and one anchor is needed to add USDT to USDC at all. Every other asset converts at the live quote of
-its pair with the anchor, and not at all when that quote is stale.
+redeemed at par, and one anchor is needed to add USDT to USDC at all. Every other asset, US dollars and euros of an
+account too, converts at the live quote of its pair with the anchor, and not at all when that quote is stale.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from neuroflux.domain import BookSnapshot, Microseconds, Quote
-from neuroflux.domain.symbols import USD_CLASS
+from neuroflux.domain.symbols import FIAT, USD_CLASS
 
 ANCHOR = "USDC"
 AT_PAR = frozenset({ANCHOR, "BNFCR"})
@@ -53,9 +53,9 @@ def mids(rate: Callable[[str], Rate | None]) -> Callable[[str], float | None]:
 
 
 def is_conversion_market(market: str) -> bool:
-    """Whether quotes of this market give the rate of a quote asset: ``USDC/USD`` (USDC/USDT), ``FDUSD/USD``."""
+    """Whether quotes of this market may give the rate of a quote asset: ``USDC/USD`` (USDC/USDT), ``USDC/EUR``."""
     base, _, quote = market.partition("/")
-    return base in USD_CLASS and quote == "USD"
+    return (base in USD_CLASS and quote in {"USD", *FIAT}) or (base in FIAT and quote == "USD")
 
 
 def top_of(book: BookSnapshot[float]) -> Quote[float]:

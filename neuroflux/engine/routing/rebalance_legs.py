@@ -22,7 +22,7 @@ from neuroflux.domain import (
     Side,
     TimeInForce,
 )
-from neuroflux.engine.markets.conversion import is_conversion_market
+from neuroflux.domain.symbols import USD_CLASS
 from neuroflux.engine.markets.rounding import round_price, round_quantity, violation
 from neuroflux.engine.markets.walk import walk
 from neuroflux.engine.orders.state import ZERO, Leg
@@ -162,7 +162,8 @@ def _leg(requested: CommandLeg, offer: Offer, purses: _Purses, stage: int, now: 
 
 def _stage(requested: CommandLeg, offer: Offer) -> int:
     """0 for sales, 1 for purchases, 2 for conversions between stablecoins."""
-    if is_conversion_market(offer.prospect.instrument.market):
+    instrument = offer.prospect.instrument
+    if instrument.base in USD_CLASS and instrument.quote in USD_CLASS:
         return 2
     return 0 if requested.side is Side.SELL else 1
 

@@ -79,6 +79,14 @@ def test_an_old_price_is_not_used(database: ClickHouse) -> None:
     assert [row[5] for row in equity(database, "asset = 'BTC'")] == [*[200] * 11, None]
 
 
+def test_cash_with_a_market_of_its_own_has_one_row_at_its_rate(database: ClickHouse) -> None:
+    """Euros have an aggregated price, and a pair with USDC that says more exactly what they are worth."""
+    insert(database, BALANCES, balance("EUR", "100", START))
+    insert(database, PRICES, price(1.2, START, market="EUR/USD"))
+    insert(database, QUOTES, quote(START, 0.79, 0.81, "USDC/EUR"))
+    assert equity(database) == [(0, "binance", "EUR", 100, pytest.approx(1.25), pytest.approx(125), 0)]
+
+
 def test_a_record_dated_ahead_does_not_stretch_the_history(database: ClickHouse) -> None:
     ahead = time.time_ns() // 1000 + 86_400 * SECOND
     insert(database, BALANCES, balance("BTC", "2", START), balance("ETH", "2", ahead))

@@ -50,7 +50,28 @@ def test_a_crossed_or_empty_quote_is_ignored(bid: float, ask: float) -> None:
     assert conversions.to_usd("USDT", 0) is None
 
 
-@pytest.mark.parametrize(("market", "answer"), [("USDC/USD", True), ("BTC/USD", False), ("USDC/BTC", False)])
+def test_dollars_and_euros_of_an_account_have_a_rate_too() -> None:
+    conversions = Conversions()
+    conversions.update(quote("USDC/USD", 0.9998, 1.0002))
+    conversions.update(quote("USDC/EUR", 0.9, 0.92))
+    dollar, euro = conversions.to_usd("USD", 0), conversions.to_usd("EUR", 0)
+    assert dollar is not None
+    assert euro is not None
+    assert dollar.mid == pytest.approx(1, abs=1e-6)
+    assert (euro.bid, euro.ask) == (1 / 0.92, 1 / 0.9)
+
+
+@pytest.mark.parametrize(
+    ("market", "answer"),
+    [
+        ("USDC/USD", True),
+        ("USDC/EUR", True),
+        ("EUR/USD", True),
+        ("BTC/USD", False),
+        ("BTC/EUR", False),
+        ("USDC/BTC", False),
+    ],
+)
 def test_conversion_markets(market: str, answer: bool) -> None:
     assert is_conversion_market(market) is answer
 
