@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -30,6 +30,8 @@ hypothesis.settings.load_profile("any machine")
 CONTAINERS = os.environ.get("NEUROFLUX_TEST_STACK", "local") == "containers"
 COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
 START_TIMEOUT = 120
+THREE = ("binance", "binanceusdm", "hyperliquid")
+"""The exchanges of a test's pipeline: enough for what no exchange does alone, and few enough for two cores."""
 
 
 class RunningStack(Struct, frozen=True):
@@ -38,9 +40,10 @@ class RunningStack(Struct, frozen=True):
     settings: Settings
 
 
-def settings_in(home: Path) -> Settings:
+def settings_in(home: Path, exchanges: Sequence[str] = THREE) -> Settings:
     return Settings(
         home=home,
+        exchanges=tuple(exchanges),
         kafka=f"127.0.0.1:{free_port(1, 10, 11, 20, 21)}",
         registry=f"http://127.0.0.1:{free_port()}/apis/ccompat/v7",
         clickhouse=f"clickhouse://127.0.0.1:{free_port()}/neuroflux",

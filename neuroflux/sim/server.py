@@ -21,7 +21,7 @@ from neuroflux.errors import PortTaken, UsageError
 from neuroflux.http.local_http import guarded
 from neuroflux.runtime.readiness import ready
 from neuroflux.runtime.settings import load_settings
-from neuroflux.sim.catalogue import DIALECTS, VENUES, player
+from neuroflux.sim.catalogue import DIALECTS, player
 from neuroflux.sim.changes import Changes
 from neuroflux.sim.core.faults import HTTP_FAULTS
 from neuroflux.sim.core.liquidity import Liquidity
@@ -203,7 +203,9 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
 
 
 async def run_forever(port: int, seed: int, host: str = "127.0.0.1", *, paper: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT, or until cancelled. On paper the books are the live exchanges', read from Kafka.
+    """Serve the exchanges of the settings until SIGTERM or SIGINT, or until cancelled.
+
+    On paper the books are the live exchanges', read from Kafka.
 
     Raises PortTaken, and on paper Unreachable where no instruments arrive.
     """
@@ -231,12 +233,12 @@ async def _serve_forever(port: int, seed: int, host: str, *, paper: bool) -> Non
             works.add(following)
             counts = (f"{len(listings)} of {exchange_id}" for exchange_id, listings in liquidity.listings.items())
             what = f"on paper: {', '.join(counts)}"
+        dialects = [one for one in DIALECTS if one.venue.id in settings.exchanges]
         served = await opened.enter_async_context(
-            serve(port, seed, host, liquidity=liquidity, name=urlsplit(settings.sim).hostname or "")
+            serve(port, seed, host, liquidity=liquidity, name=urlsplit(settings.sim).hostname or "", dialects=dialects)
         )
         ready()
-        *others, last = VENUES
-        print(f"{', '.join(others)} and {last} run at {served.url} ({what})", flush=True)
+        print(f"{' and '.join(one.venue.id for one in dialects)} run at {served.url} ({what})", flush=True)
         done, _ = await asyncio.wait({served.moving, *works}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()

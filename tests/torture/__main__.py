@@ -9,15 +9,17 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import msgspec
 from msgspec import Struct
 
 from neuroflux.cli.audit.audit import audit
 from neuroflux.cli.audit.printed import lines, readable
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.manager.connection import Connection
 from neuroflux.runtime.settings import Settings
 from neuroflux.stack import daemon
@@ -26,8 +28,10 @@ from tests.torture.compare import Left, Verdict, compare, summary
 from tests.torture.drive import Run
 from tests.torture.plan import ORDERS, SECONDS, Disturbing, Killing, plan
 
-RUNS_A_STACK = 20
-"""Number of runs per stack; then a new one starts, with new accounts and an empty log."""
+RUNS_A_STACK = 5
+"""Number of runs per stack; then a new one starts, on other exchanges, with new accounts and an empty log."""
+FEWEST, MOST = 2, 4
+"""How many exchanges a stack trades on: all at once would leave no room for the faults on two cores."""
 
 
 class Report(Struct, frozen=True):
@@ -46,7 +50,7 @@ class Report(Struct, frozen=True):
 
 async def torture(settings: Settings, seed: int, orders: int, seconds: float) -> tuple[Report, Left]:
     """One run on a running stack."""
-    began, acts = time.monotonic(), plan(seed, orders, seconds)
+    began, acts = time.monotonic(), plan(seed, settings.exchanges, orders, seconds)
     async with Connection(settings) as connection, Run(settings, connection) as run:
         await run.perform(acts)
         left = await run.rest()
@@ -70,9 +74,9 @@ def audited(settings: Settings) -> list[str]:
 
 
 @contextmanager
-def stack(home: Path) -> Iterator[Settings]:
+def stack(home: Path, exchanges: Sequence[str]) -> Iterator[Settings]:
     """A pipeline in this home, which ends with this process in any case."""
-    settings = settings_in(home)
+    settings = settings_in(home, exchanges)
     tie, hold = os.pipe()
     try:
         daemon.up(settings, tie=tie, report=lambda line: None)
@@ -83,22 +87,38 @@ def stack(home: Path) -> Iterator[Settings]:
         os.close(hold)
 
 
+def chosen(seed: int) -> Sequence[str]:
+    """A random choice of exchanges, by a seed."""
+    random = Random(f"exchanges {seed}")
+    return sorted(random.sample(EXCHANGE_IDS, random.randint(FEWEST, min(MOST, len(EXCHANGE_IDS)))))
+
+
 def run_all(
-    seeds: Sequence[int], orders: int, seconds: float, home: Path, differences: list[str] | None = None
+    seeds: Sequence[int],
+    orders: int,
+    seconds: float,
+    home: Path,
+    differences: list[str] | None = None,
+    choose: Callable[[int], Sequence[str]] = chosen,
 ) -> list[Report]:
     """Run every seed; a failed one saves its findings beside the logs of its stack.
 
-    If ``differences`` is a list, each stack is audited at its end, and differences are added to it.
+    ``choose`` gives the exchanges of a stack by the seed of its first run. If ``differences`` is a list, each stack is
+    audited at its end, and differences are added to it.
     """
     found: list[Report] = []
     for first in range(0, len(seeds), RUNS_A_STACK):
-        with stack(home / f"stack-{first}") as settings:
+        exchanges = choose(seeds[first])
+        print(f"on {', '.join(exchanges)}", flush=True)
+        with stack(home / f"stack-{first}", exchanges) as settings:
             for seed in seeds[first : first + RUNS_A_STACK]:
                 report, left = asyncio.run(torture(settings, seed, orders, seconds))
                 found.append(report)
                 print(_line(report), flush=True)
                 if report.verdict.faults:
-                    (home / f"seed-{seed}.json").write_bytes(msgspec.json.encode([report, plan(seed, orders, seconds)]))
+                    (home / f"seed-{seed}.json").write_bytes(
+                        msgspec.json.encode([report, plan(seed, exchanges, orders, seconds)])
+                    )
                     (home / f"seed-{seed}.left").write_text(repr(left))
             if differences is not None:
                 differences += audited(settings)

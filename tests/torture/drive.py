@@ -81,8 +81,8 @@ class Run:
                 await self._cancel(self._placed[-min(before, len(self._placed))])
             case Pairing():
                 await self._pair()
-            case Rebalancing(_, sell, buy):
-                await self._rebalance(sell, buy)
+            case Rebalancing():
+                await self._rebalance(act)
             case Disturbing(_, fault):
                 await self._sim("POST", "faults", fault)
             case Killing(_, service, pause):
@@ -128,11 +128,11 @@ class Run:
         else:
             self.skipped += 1
 
-    async def _rebalance(self, sell: str, buy: str) -> None:
+    async def _rebalance(self, act: Rebalancing) -> None:
         amounts = {"BTC": Decimal("0.001"), "ETH": Decimal("0.02")}
         legs = tuple(
-            CommandLeg("binance", f"{base}/USDC", side, amounts[base])
-            for base, side in ((sell, Side.SELL), (buy, Side.BUY))
+            CommandLeg(act.exchange, f"{base}/{act.quote}", side, amounts[base])
+            for base, side in ((act.sell, Side.SELL), (act.buy, Side.BUY))
         )
         command = OrderCommand(order_id=new_order_id(), kind=CommandKind.REBALANCE, legs=legs, issued_by=NOBODY)
         await self._connection.command(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Final
 
@@ -14,23 +15,25 @@ SECONDS: Final = 6.0
 ORDERS: Final = 200
 """Orders of a run, besides cancels, pairs and rebalances."""
 
-INSTRUMENTS: Final = (
-    ("binance", "BTC/USDC", "0.001"),
-    ("binance", "ETH/USDC", "0.02"),
-    ("binanceusdm", "BTC/USDC:USDC", "0.002"),
-    ("binanceusdm", "BTC/USDT:USDT", "0.002"),
-    ("hyperliquid", "BTC/USDC:USDC", "0.001"),
-    ("hyperliquid", "ETH/USDC:USDC", "0.02"),
-    ("", "BTC/USD", "0.003"),
-    ("", "ETH/USD", "0.05"),
-)
-"""Exchange (empty: routed), symbol or market, quantity."""
+INSTRUMENTS: Final = {
+    "binance": (("BTC/USDC", "0.001"), ("ETH/USDC", "0.02")),
+    "binanceusdm": (("BTC/USDC:USDC", "0.002"), ("BTC/USDT:USDT", "0.002")),
+    "hyperliquid": (("BTC/USDC:USDC", "0.001"), ("ETH/USDC:USDC", "0.02")),
+    "okx": (("BTC/USDT", "0.001"), ("ETH/USDT:USDT", "0.02")),
+    "bybit": (("ETH/USDT", "0.02"), ("BTC/USDT:USDT", "0.001")),
+    "kraken": (("BTC/USD", "0.001"), ("ETH/USD", "0.02")),
+    "coinbase": (("BTC/USD", "0.001"), ("ETH/USD", "0.02")),
+}
+"""Symbols and quantities, by exchange."""
+ROUTED: Final = (("BTC/USD", "0.003"), ("ETH/USD", "0.05"))
+"""Markets and quantities of orders that name no exchange."""
+REBALANCED: Final = {"binance": "USDC", "okx": "USDT", "bybit": "USDT", "kraken": "USD", "coinbase": "USD"}
+"""The quote that is used by a rebalance, by exchange."""
 
 LASTING: Final = 2.0
 """The longest duration of a fault, in seconds."""
 LEFT_OUT: Final = (*NEED_A_POSITION, "list")
 """Faults that the simulator may refuse: without a position, or for a symbol that is already listed."""
-DISTURBANCES: Final = tuple(one for one in faults(modes=False) if one["fault"] not in LEFT_OUT)
 SERVICES: Final = ("execution", "execution", "execution", "account", "market", "streams", "warehouse")
 
 
@@ -66,9 +69,11 @@ class Pairing(Struct, frozen=True):
 
 
 class Rebalancing(Struct, frozen=True):
-    """A small amount of one asset sold and of another bought."""
+    """A small amount of one asset sold on an exchange, for ``quote``, and of another bought."""
 
     at: float
+    exchange: str
+    quote: str
     sell: str
     buy: str
 
@@ -91,20 +96,26 @@ class Killing(Struct, frozen=True):
 Act = Placing | Cancelling | Pairing | Rebalancing | Disturbing | Killing
 
 
-def plan(seed: int, orders: int = ORDERS, seconds: float = SECONDS) -> list[Act]:
-    """The acts of a run, in order of time."""
+def plan(seed: int, exchanges: Sequence[str], orders: int = ORDERS, seconds: float = SECONDS) -> list[Act]:
+    """The acts of a run on these exchanges, in order of time."""
     random = Random(seed)
-    acts: list[Act] = [_placing(random, seconds) for _ in range(orders)]
+    acts: list[Act] = [_placing(random, exchanges, seconds) for _ in range(orders)]
     acts += [Cancelling(random.uniform(0.2, seconds), random.randint(1, 12)) for _ in range(orders // 8)]
     acts += [Pairing(random.uniform(0, seconds)) for _ in range(max(1, orders // 25))]
-    acts += [Rebalancing(random.uniform(0, seconds), *random.sample(("BTC", "ETH"), 2)) for _ in range(2)]
-    acts += [_disturbing(random, seconds) for _ in range(random.randint(4, 10))]
+    if spot := [one for one in exchanges if one in REBALANCED]:
+        acts += [_rebalancing(random, random.choice(spot), seconds) for _ in range(2)]
+    acts += [_disturbing(random, exchanges, seconds) for _ in range(random.randint(4, 10))]
     acts += [_killing(random, seconds) for _ in range(random.choice((0, 1, 1, 2)))]
     return sorted(acts, key=lambda act: act.at)
 
 
-def _placing(random: Random, seconds: float) -> Placing:
-    exchange, market, quantity = random.choice(INSTRUMENTS)
+def _rebalancing(random: Random, exchange: str, seconds: float) -> Rebalancing:
+    return Rebalancing(random.uniform(0, seconds), exchange, REBALANCED[exchange], *random.sample(("BTC", "ETH"), 2))
+
+
+def _placing(random: Random, exchanges: Sequence[str], seconds: float) -> Placing:
+    here = [(exchange, *one) for exchange in exchanges for one in INSTRUMENTS[exchange]]
+    exchange, market, quantity = random.choice([*here, *(("", *one) for one in ROUTED)])
     kind = random.choice(("market", "market", "limit"))
     rests = random.random() < 0.5
     return Placing(
@@ -121,9 +132,10 @@ def _placing(random: Random, seconds: float) -> Placing:
     )
 
 
-def _disturbing(random: Random, seconds: float) -> Disturbing:
+def _disturbing(random: Random, exchanges: Sequence[str], seconds: float) -> Disturbing:
     """A random fault of the simulator, within the maximum count or duration of its parameters."""
-    at, fault = random.uniform(0, seconds), dict(random.choice(DISTURBANCES))
+    known = [one for one in faults(modes=False) if one["exchange"] in exchanges and one["fault"] not in LEFT_OUT]
+    at, fault = random.uniform(0, seconds), dict(random.choice(known))
     if "count" in fault:
         fault["count"] = random.randint(1, fault["count"])
     if "seconds" in fault:

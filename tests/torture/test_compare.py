@@ -23,7 +23,9 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.engine.orders.state import Attempt, Leg, Order, Phase
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.sim.core.faults import NAMES
+from tests.conftest import THREE
 from tests.faults import MODES
 from tests.torture.compare import Accepted, Left, compare, summary
 from tests.torture.plan import LEFT_OUT, Disturbing, Killing, Placing, plan
@@ -89,19 +91,21 @@ def test_each_fault_is_found(kind: str, spoil: Callable[[Left], Left]) -> None:
 
 
 def test_a_plan_is_drawn_from_its_seed_alone() -> None:
-    assert plan(7) == plan(7)
-    assert plan(7) != plan(8)
-    acts = plan(7)
+    assert plan(7, THREE) == plan(7, THREE)
+    assert plan(7, THREE) != plan(8, THREE)
+    acts = plan(7, THREE)
     assert [act.at for act in acts] == sorted(act.at for act in acts)
     assert sum(isinstance(act, Placing) for act in acts) == 200
 
 
 def test_every_fault_of_the_simulator_is_tried_but_those_that_it_may_refuse() -> None:
-    struck = {act.fault["fault"] for seed in range(200) for act in plan(seed, 20) if isinstance(act, Disturbing)}
+    struck = {
+        act.fault["fault"] for seed in range(400) for act in plan(seed, EXCHANGE_IDS, 20) if isinstance(act, Disturbing)
+    }
     assert struck == set(NAMES) - set(LEFT_OUT) - set(MODES)
 
 
 def test_kills_cover_all_services_and_pauses() -> None:
-    kills = [act for seed in range(100) for act in plan(seed, 20) if isinstance(act, Killing)]
+    kills = [act for seed in range(100) for act in plan(seed, THREE, 20) if isinstance(act, Killing)]
     assert {one.service for one in kills} == {"execution", "account", "market", "streams", "warehouse"}
     assert any(one.pause for one in kills)
