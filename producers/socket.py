@@ -132,7 +132,7 @@ class Socket:
         """Until it is lost or to be reopened, or one of its tasks fails: raises why."""
         self._reopening.clear()
         self._resubscribing, self._queued = asyncio.Queue(), set()  # a new connection receives every snapshot
-        for frame in self._subscription.frames:
+        for frame in self._subscription.first:
             await connection.send(frame, text=True)
         self._silence.opened(time.monotonic())
         if not self._stalled:
@@ -164,9 +164,13 @@ class Socket:
 
     async def _pump(self, connection: ClientConnection) -> None:
         frame, drained, data_received = self._listener.frame, self._listener.drained, self._silence.data_received
-        answers = self._subscription.answers
+        answers, later = self._subscription.answers, self._subscription.later
         while True:
             raw: Any = await connection.recv(decode=False)  # bytes, since nothing is decoded
+            if later and self._subscription.awaits in raw:
+                for one in later:
+                    await connection.send(one, text=True)
+                later = ()
             if not raw.startswith(answers):
                 data_received(time.monotonic())
                 if self._stalled:

@@ -420,3 +420,26 @@ async def test_a_book_without_frames_of_its_own_is_subscribed_to_again_on_a_new_
             one.resubscribe("BTC/USDT", "a gap")
             await recorder.until("first", 2)
             assert recorder.details[StatusKind.DISCONNECTED] == (0.0, "a gap")
+
+
+async def test_what_waits_for_the_login_is_sent_once_after_its_answer() -> None:
+    messages = list[str]()
+
+    async def exchange(connection: ServerConnection) -> None:
+        messages.append(str(await connection.recv()))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connection.recv(), 0.2)
+        await connection.send('{"event":"notice"}')
+        for _ in range(2):
+            await connection.send('{"event":"login"}')
+        messages.extend([str(await connection.recv()), str(await connection.recv())])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(connection.recv(), 0.2)
+        await connection.send("over")
+        await connection.wait_closed()
+
+    recorder = Recorder()
+    subscription = Subscription("/", frames=(b"login", b"orders", b"positions"), awaits=b'"login"')
+    async with serving(exchange) as address, running(address, subscription, recorder):
+        await recorder.until("over")
+    assert messages == ["login", "orders", "positions"]

@@ -53,6 +53,9 @@ class Subscription(Struct, frozen=True):
     brings data all the time, and counts as stalled sooner, by its own gaps. Frames that begin with one of ``answers``
     are no data: the answers to a heartbeat or a subscription.
 
+    ``awaits``: where it is not empty, only the first frame is sent at once, a login, and the others when a frame that
+    contains this text has arrived: an exchange may refuse subscriptions that it reads before it has checked the login.
+
     ``resubscribes`` has, by symbol, the frames that end the subscription of its book and begin it again. A symbol that
     is not in it can be subscribed to again on a new connection only.
     """
@@ -66,6 +69,17 @@ class Subscription(Struct, frozen=True):
     answers: tuple[bytes, ...] = ()
     streams: tuple[tuple[StreamKind, str], ...] = ()
     resubscribes: Mapping[str, tuple[bytes, ...]] = {}
+    awaits: bytes = b""
+
+    @property
+    def first(self) -> tuple[bytes, ...]:
+        """The frames that are sent when the socket is opened."""
+        return self.frames[:1] if self.awaits else self.frames
+
+    @property
+    def later(self) -> tuple[bytes, ...]:
+        """The frames that are sent once ``awaits`` has arrived."""
+        return self.frames[1:] if self.awaits else ()
 
 
 class OrderRate(Struct, frozen=True):

@@ -141,9 +141,14 @@ class Shell:
 
     async def _listen(self, feed: Feed, subscription: Subscription) -> None:
         async with self.http.ws_connect(self.base.replace("http", "ws", 1) + subscription.path) as socket:
-            for frame in subscription.frames:
+            for frame in subscription.first:
                 await socket.send_str(frame.decode())
+            later = subscription.later
             async for message in socket:
+                if later and subscription.awaits.decode() in message.data:
+                    for frame in later:
+                        await socket.send_str(frame.decode())
+                    later = ()
                 await self._take(feed, feed.frame(message.data, now(), subscription.path.rpartition("/")[2]))
 
     @asynccontextmanager
