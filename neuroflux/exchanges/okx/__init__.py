@@ -1,0 +1,1 @@
+"""The adapter of OKX: spot and linear perpetuals of one unified account."""
