@@ -22,10 +22,12 @@ class _Adapter(Struct, frozen=True):
 
 _BINANCE: Final = "neuroflux.exchanges.binance"
 _HYPERLIQUID: Final = "neuroflux.exchanges.hyperliquid"
+_OKX: Final = "neuroflux.exchanges.okx"
 _ADAPTERS: Final = {
     "binance": _Adapter(f"{_BINANCE}.spot:Binance", f"{_BINANCE}.spot_own_answers:OWN"),
     "binanceusdm": _Adapter(f"{_BINANCE}.usdm:BinanceUsdm", f"{_BINANCE}.usdm_own_answers:OWN"),
     "hyperliquid": _Adapter(f"{_HYPERLIQUID}.exchange:Hyperliquid", f"{_HYPERLIQUID}.own_answers:OWN"),
+    "okx": _Adapter(f"{_OKX}.exchange:Okx", f"{_OKX}.own_answers:OWN"),
 }
 
 EXCHANGE_IDS: Final = tuple(_ADAPTERS)

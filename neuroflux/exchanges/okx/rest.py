@@ -16,7 +16,7 @@ from msgspec.json import Decoder
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.kit import rest as kit
-from neuroflux.exchanges.kit.order_client import Failure
+from neuroflux.exchanges.kit.order_client import REQUEST_TIMEOUT, Failure
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 from neuroflux.exchanges.kit.signing import hmac_base64
@@ -30,8 +30,6 @@ WINDOW_SECONDS: Final = 2.0
 BAN_SECONDS: Final = 120.0
 """The wait after a refusal that is not the exchange's own: Cloudflare's, of an address that requests too much."""
 THROTTLED: Final = ("50011", "50040", "50061", "60014")
-BUSY: Final = "50013"
-"""``Systems are busy``, with HTTP 429: whether an order was taken is not documented."""
 _GOOD: Final = ("", "0")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -143,7 +141,7 @@ def is_throttled(answer: Answer) -> bool:
     failed = failure(answer.body)
     if failed is None:
         return answer.status in (403, *kit.LIMITED)
-    return failed.code in THROTTLED
+    return answer.status < 500 and answer.status != REQUEST_TIMEOUT and failed.code in THROTTLED
 
 
 def wait(answer: Answer) -> float:

@@ -5,7 +5,7 @@ import pytest
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 from neuroflux.exchanges.kit.requests import Keys
 
-PUSHES_WHOLE = {"binance": True, "binanceusdm": False, "hyperliquid": False}
+PUSHES_WHOLE = {"binance": True, "binanceusdm": False, "hyperliquid": False, "okx": True}
 """USDⓈ-M pushes wallets without margins, and nothing for an order that rests; Hyperliquid pushes its states late."""
 
 
