@@ -42,7 +42,10 @@ def _fault(exchange_id: str, is_testnet: bool, name: str, address: str, sim: str
     if parts.scheme == plain and parts.hostname not in LOOPBACK and parts.netloc != sim:
         return f"{address!r} is not encrypted: orders and keys need {plain}s://"
     on, testnet = exchange(exchange_id), f"NEUROFLUX_{exchange_id.upper()}_TESTNET"
-    others = (on.REST_URL, on.WS_URL, on.PRIVATE_WS_URL) if is_testnet else on.TESTNET
-    if parts.hostname not in {urlsplit(one).hostname for one in others}:
+    real, test = (
+        {urlsplit(one).hostname for one in addresses}
+        for addresses in ((on.REST_URL, on.WS_URL, on.PRIVATE_WS_URL), on.TESTNET)
+    )
+    if parts.hostname not in (real - test if is_testnet else test - real):  # a testnet may share an address
         return ""
     return f"{address!r} is of " + (f"the real exchange, but {testnet} is on" if is_testnet else f"{testnet}=1")

@@ -138,6 +138,8 @@ def test_an_address_in_clear_or_of_the_other_net_is_refused(
         {"BINANCE_REST_URL": "http://127.0.0.1:1/binance", "BINANCE_WS_URL": "ws://localhost:1/binance"},
         {"SIM": "http://sim:8900", "BINANCE_REST_URL": "http://sim:8900/binance"},
         {"EXCHANGES": "hyperliquid", "BINANCE_REST_URL": "http://not.followed"},
+        {"OKX_REST_URL": "https://www.okx.com"},
+        {"OKX_TESTNET": "1", "OKX_REST_URL": "https://www.okx.com"},
     ],
 )
 def test_tls_loopback_and_local_exchanges_are_accepted(
