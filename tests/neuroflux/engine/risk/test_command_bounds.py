@@ -54,7 +54,7 @@ def test_what_is_too_large_is_named(command: OrderCommand, names: str) -> None:
         (replace(HALT, account=HUGE), "account"),
         (replace(HALT, account=""), "account"),
         (replace(HALT, account="binance"), ""),
-        (replace(HALT, account="Binance"), "account: 'Binance' is not one of binance, binanceusdm, hyperliquid, *"),
+        (replace(HALT, account="Binance"), f"account: 'Binance' is not one of {', '.join(EXCHANGE_IDS)}, *"),
         (replace(HALT, account="binance", kind=ControlKind.RESUME, why=""), ""),
         (replace(HALT, account="kraken", kind=ControlKind.RESUME), "account: 'kraken'"),
         (replace(LIMITS, account="*"), ""),
