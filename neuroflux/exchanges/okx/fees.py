@@ -46,8 +46,8 @@ def fee_request(keys: Keys, one: Instrument, now: Microseconds) -> Request:
 
 
 def rates_of(data: bytes | Raw, one: Instrument) -> FeeRates | None:
-    """Of several groups the dearest; None where there is no rate. Raises ``UNREADABLE``."""
-    pairs = [pair for wire in _FEES.decode(data) for pair in _pairs(wire, one) if all(pair)]
+    """Of several that may be meant the dearest; None where there is no rate. Raises ``UNREADABLE``."""
+    pairs = [pair for wire in _FEES.decode(data) for pair in _pairs(wire, one)]
     if not pairs:
         return None
     makers, takers = ([_cost(text) for text in side] for side in zip(*pairs, strict=True))
@@ -55,10 +55,13 @@ def rates_of(data: bytes | Raw, one: Instrument) -> FeeRates | None:
 
 
 def _pairs(wire: _Fees, one: Instrument) -> list[tuple[str, str]]:
-    if wire.feeGroup:
-        return [(group.maker, group.taker) for group in wire.feeGroup]
+    """Of one group, else of the quote, else of all groups."""
+    groups = [(group.maker, group.taker) for group in wire.feeGroup if group.maker and group.taker]
+    if len(groups) == 1:
+        return groups
     of_quote = {"USDT": (wire.makerU, wire.takerU), "USDC": (wire.makerUSDC, wire.takerUSDC)}.get(one.settle, ("", ""))
-    return [of_quote if all(of_quote) else (wire.maker, wire.taker)]
+    named = next((pair for pair in (of_quote, (wire.maker, wire.taker)) if all(pair)), None)
+    return [named] if named is not None else groups
 
 
 def _cost(rate: str) -> Decimal:
