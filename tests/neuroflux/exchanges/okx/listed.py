@@ -18,7 +18,10 @@ NOW: Final = 1_795_867_200_123_000
 KEYS: Final = Keys("the-key", "22582BD0CFF14C41EDBF1AB98506286D", passphrase="the-word")
 
 
-def answer(body: Any, request: Request = Request("GET", "/x"), status: int = 200) -> Answer:
+ANY: Final = Request("GET", "/x")
+
+
+def answer(body: Any, request: Request = ANY, status: int = 200) -> Answer:
     return Answer(request, status, encoded(body))
 
 
