@@ -66,6 +66,8 @@ def test_a_limit_refuses_for_two_seconds_and_lets_cancels_pass(code: str) -> Non
         refused = outcome("place", code, status)
         assert isinstance(refused, Throttled)
         assert (refused.retry_after, refused.orders_only) == (2.0, True)
+        assert isinstance(outcome("place", code, 503), InDoubt)
+        assert isinstance(outcome("place", code, 408), InDoubt)
         cancel = outcome("cancel", code, status)
         assert isinstance(cancel, Throttled)
         assert not cancel.orders_only
