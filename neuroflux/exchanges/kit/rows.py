@@ -70,6 +70,17 @@ def rows(body: bytes | str | Raw, decode: Callable[[Raw], W]) -> Rows[W]:
     return Rows(_LIST.decode(body), decode)
 
 
+def taken(body: bytes | str | Raw, decode: Callable[[Raw], W], take: Callable[[W], None]) -> Rows[W]:
+    """Read a list, and hand each row on; what ``take`` raises costs the row too. Raises ``UNREADABLE`` for no list."""
+
+    def read(row: Raw) -> W:
+        wire = decode(row)
+        take(wire)
+        return wire
+
+    return rows(body, read)
+
+
 def listing_of(bodies: Iterable[bytes], decode: Callable[[Raw], W], make: Callable[[W], Instrument]) -> Listing:
     """Read lists of instruments: a bad row costs that row alone. Raises MalformedFrame for what is no list."""
     try:
