@@ -16,7 +16,7 @@ from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, OrderRepo
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
-from neuroflux.exchanges.kit.rows import unknown
+from neuroflux.exchanges.kit.rows import taken, unknown
 from neuroflux.exchanges.kit.shapes import Shapes, kind_of
 from neuroflux.exchanges.kit.signing import hmac_base64
 from neuroflux.exchanges.okx import socket
@@ -25,9 +25,10 @@ from neuroflux.exchanges.okx.figures import balances, positions
 from neuroflux.exchanges.okx.messages import HEAD
 from neuroflux.exchanges.okx.modes import config_of, mode
 from neuroflux.exchanges.okx.numbers import contract_of
-from neuroflux.exchanges.okx.order_client import SHAPES, more
-from neuroflux.exchanges.okx.orders import OkxOrder, fills_in, orders_in, own_fill, pushed_orders, report_of
-from neuroflux.exchanges.okx.rest import ID, PAGE, data_of, failure, iso, query_of, signed
+from neuroflux.exchanges.okx.order_client import SHAPES
+from neuroflux.exchanges.okx.orders import ORDER, OkxOrder, fills_in, orders_in, own_fill, report_of
+from neuroflux.exchanges.okx.pages import PAGE, more, query_of
+from neuroflux.exchanges.okx.rest import ID, data_of, failure, iso, signed
 from neuroflux.exchanges.okx.transfers import history, transfers_in
 
 QUIET_SECONDS: Final = 60.0
@@ -141,7 +142,7 @@ class OkxAccountFeed(PrivateFeed):
             elif wire.tradeId:
                 events.append(self._fills_of(wire, received))
 
-        read = pushed_orders(data, take)
+        read = taken(data, ORDER.decode, take)
         return [*events, *read.statuses(ID, "orders", received)]
 
     def _fills_of(self, wire: OkxOrder, now: Microseconds) -> PageNeeded:

@@ -53,7 +53,7 @@ class OkxBook(Chained[BookUpdate]):
     unanchored = Verdict.BUFFER  # step 1: snapshots may come by REST
 
     def precedes(self, snapshot: int, oldest: BookUpdate) -> bool:
-        return snapshot < oldest.previous
+        return snapshot < min(oldest.previous, oldest.last)  # step 2: the numbers may begin again with it
 
     def first(self, snapshot: int, update: BookUpdate) -> Verdict:
         if update.previous != snapshot and update.last <= snapshot:  # step 3

@@ -7,7 +7,6 @@ https://www.okx.com/docs-v5/en/#trading-account-rest-api-get-balance and -get-po
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -16,10 +15,10 @@ from msgspec.json import Decoder
 
 from neuroflux.domain import Balance, ExchangeStatus, Microseconds, Position, StatusKind
 from neuroflux.exchanges.kit.events import FeedEvent
-from neuroflux.exchanges.kit.rows import Rows, unknown
+from neuroflux.exchanges.kit.rows import taken, unknown
 from neuroflux.exchanges.okx.modes import HEDGED
 from neuroflux.exchanges.okx.numbers import ZERO, amount, coins, contract_of, time_of
-from neuroflux.exchanges.okx.orders import Instruments, read_rows, symbol_of
+from neuroflux.exchanges.okx.orders import Instruments, symbol_of
 from neuroflux.exchanges.okx.rest import ID
 
 
@@ -32,7 +31,7 @@ class _Detail(Struct, frozen=True):
 
 
 class _Account(Struct, frozen=True):
-    details: list[Raw]
+    details: Raw
     uTime: str = ""
 
 
@@ -65,17 +64,8 @@ def balances(data: bytes | Raw, is_pooled: bool, received: Microseconds, *, push
 
 def _of(account: _Account, is_pooled: bool, time: Microseconds) -> list[FeedEvent]:
     found = list[Balance]()
-    read = _read(account.details, lambda one: found.append(_balance(one, is_pooled, time)))
+    read = taken(account.details, _DETAIL.decode, lambda one: found.append(_balance(one, is_pooled, time)))
     return [*found, *read.statuses(ID, "balance", time)]
-
-
-def _read(details: Sequence[Raw], take: Callable[[_Detail], None]) -> Rows[_Detail]:
-    def decode(row: Raw) -> _Detail:
-        wire = _DETAIL.decode(row)
-        take(wire)
-        return wire
-
-    return Rows(details, decode)
 
 
 def _balance(wire: _Detail, is_pooled: bool, time: Microseconds) -> Balance:
@@ -95,7 +85,7 @@ def positions(data: bytes | Raw, listed: Instruments, received: Microseconds, *,
             time = time_of(wire.uTime) or received if pushed else received
             events.append(_position(wire, contract, listed, time))
 
-    read = read_rows(data, _POSITION.decode, take)
+    read = taken(data, _POSITION.decode, take)
     return [*events, *read.statuses(ID, "position", received)]
 
 

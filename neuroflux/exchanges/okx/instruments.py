@@ -20,7 +20,7 @@ from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.numerals import Long
 from neuroflux.exchanges.kit.requests import Answer
-from neuroflux.exchanges.kit.rows import rows
+from neuroflux.exchanges.kit.rows import taken
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 from neuroflux.exchanges.okx.numbers import ONE, ZERO, amount, coins, time_of
 from neuroflux.exchanges.okx.rest import ID, checked
@@ -77,18 +77,15 @@ def listing_of(answers: Iterable[Answer]) -> Listing:
 
 
 def _one(data: Raw, now: Microseconds) -> tuple[Sequence[Instrument], Sequence[str]]:
-    made = list[Instrument]()
-    faults = list[str]()
+    made, faults = list[Instrument](), list[str]()
 
-    def read(row: Raw) -> Listed:
-        wire = _ROW.decode(row)
+    def take(wire: Listed) -> None:
         if wire.is_offered:
             made.append(_instrument(wire, now))
             faults.extend(_remarks(wire))
-        return wire
 
     try:
-        found = rows(data, read)
+        found = taken(data, _ROW.decode, take)
     except UNREADABLE as error:
         raise MalformedFrame(f"list of instruments: {error}") from error
     if found.faults and not found.good:

@@ -26,7 +26,8 @@ from neuroflux.exchanges.okx.book_rule import NO_NUMBER, BookUpdate, OkxBook
 from neuroflux.exchanges.okx.funding import Fundings
 from neuroflux.exchanges.okx.messages import HEAD, Frame, each
 from neuroflux.exchanges.okx.numbers import ONE, size_in_coins, time_of
-from neuroflux.exchanges.okx.rest import API, ID, data_of, query_of
+from neuroflux.exchanges.okx.pages import query_of
+from neuroflux.exchanges.okx.rest import API, ID, data_of
 
 INSTRUMENTS_A_SOCKET: Final = 30
 """As many books as the exchange advises to have on a connection."""
@@ -119,6 +120,8 @@ class OkxMarketFeed(PublicFeed):
         if frame.action == "snapshot":
             return self.books.replaced(self._update(frame.arg.instId, wire), received)
         if frame.action == "update":
+            if wire.seqId < wire.prevSeqId and self.books.proved(frame.arg.instId) is None:
+                self.books.withdraw((frame.arg.instId,))  # no answer from now on has the numbers of what waits
             return self.books.update(self._update(frame.arg.instId, wire), received)
         return (Ignored("a book without an action"),)
 

@@ -7,7 +7,7 @@ for lost can't be executed late. Source: https://www.okx.com/docs-v5/en/#order-b
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from msgspec import Struct
 from msgspec.json import Decoder
@@ -27,18 +27,16 @@ from neuroflux.domain import (
     TimeInForce,
 )
 from neuroflux.errors import Refused
-from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.numerals import wire_number
 from neuroflux.exchanges.kit.order_client import ClientIds, Failure, Page, TableOrderClient, error_text
 from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Keys, Request
-from neuroflux.exchanges.kit.rows import Rows
 from neuroflux.exchanges.kit.shapes import Shapes, kind_of
 from neuroflux.exchanges.okx import codes, rest
 from neuroflux.exchanges.okx.numbers import ONE, ZERO, amount, coins, time_of
-from neuroflux.exchanges.okx.orders import Row, fills_in, orders_in, symbol_of
-from neuroflux.exchanges.okx.rest import ID, PAGE, iso, next_page, signed
+from neuroflux.exchanges.okx.orders import fills_in, orders_in, symbol_of
+from neuroflux.exchanges.okx.pages import PAGE, more
+from neuroflux.exchanges.okx.rest import ID, iso, signed
 
-R = TypeVar("R", bound=Row)
 PLACE, CANCEL, QUERY = "place", "cancel", "query"
 EXPIRES_MS: Final = 5_000
 RECENT: Final[Microseconds] = 2 * 86_400_000_000
@@ -212,13 +210,6 @@ class OkxOrderClient(TableOrderClient):
         self, method: str, path: str, now: Microseconds, tag: str, bucket: str, sent: Any = None, **query: object
     ) -> Request:
         return signed(self._keys, method, path, iso(now), tag, bucket, sent, **query)
-
-
-def more(keys: Keys, answer: Answer, read: Rows[R]) -> list[PageNeeded]:
-    """The request for what is older than the rows of a full page."""
-    last = next((one.cursor for one in reversed(read.good)), "")
-    page = next_page(keys, answer, len(read.good) + len(read.faults), last)
-    return [PageNeeded(page)] if page is not None else []
 
 
 def _named(instrument: Instrument, client_order_id: str, exchange_order_id: str) -> dict[str, str]:

@@ -7,16 +7,17 @@ details", "WS / Order channel").
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.json import Decoder
 
 from neuroflux.domain import Fill, Instrument, Liquidity, OrderReport, OrderState, OrderType, Side
-from neuroflux.exchanges.kit.rows import Rows, rows
+from neuroflux.exchanges.kit.rows import Rows, taken
 from neuroflux.exchanges.okx.numbers import ZERO, amount, coins, contract_of, time_of
+from neuroflux.exchanges.okx.pages import Row
 from neuroflux.exchanges.okx.rest import ID
 
 Instruments = Mapping[str, Instrument]
@@ -37,15 +38,6 @@ _ENDS: Final = {
     "33": (OrderState.EXPIRED, "it would have matched too many orders"),
 }
 """By ``cancelSource``: an order is accepted first, and then cancelled for what is a rejection elsewhere."""
-
-
-class Row(Struct, frozen=True):
-    """A row of a list that is read in pages."""
-
-    @property
-    def cursor(self) -> str:
-        """What the next page comes after."""
-        raise NotImplementedError
 
 
 class OkxOrder(Row, frozen=True):
@@ -104,9 +96,8 @@ class OkxFill(Row, frozen=True):
         return self.billId
 
 
-_ORDER: Final = Decoder(OkxOrder)
+ORDER: Final = Decoder(OkxOrder)
 _FILL: Final = Decoder(OkxFill)
-W = TypeVar("W", bound=Struct)
 
 
 def report_of(wire: OkxOrder, contract: Decimal, listed: Instruments) -> OrderReport:
@@ -183,17 +174,6 @@ def _fill(
 # ── lists ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_rows(data: bytes | Raw, decode: Callable[[Raw], W], take: Callable[[W], None]) -> Rows[W]:
-    """Read a list; what ``take`` raises costs the row, too. Raises ``UNREADABLE`` for what is no list."""
-
-    def read(row: Raw) -> W:
-        wire = decode(row)
-        take(wire)
-        return wire
-
-    return rows(data, read)
-
-
 def orders_in(data: bytes | Raw, listed: Instruments) -> tuple[list[OrderReport], Rows[OkxOrder]]:
     """The orders of an answer; those of products that are not offered here are left out."""
     found = list[OrderReport]()
@@ -203,7 +183,7 @@ def orders_in(data: bytes | Raw, listed: Instruments) -> tuple[list[OrderReport]
         if contract is not None:
             found.append(report_of(wire, contract, listed))
 
-    return found, read_rows(data, _ORDER.decode, take)
+    return found, taken(data, ORDER.decode, take)
 
 
 def fills_in(data: bytes | Raw, listed: Instruments) -> tuple[list[Fill], Rows[OkxFill]]:
@@ -215,8 +195,4 @@ def fills_in(data: bytes | Raw, listed: Instruments) -> tuple[list[Fill], Rows[O
         if contract is not None and wire.tradeId:
             found.append(fill_of(wire, contract, listed))
 
-    return found, read_rows(data, _FILL.decode, take)
-
-
-def pushed_orders(data: bytes | Raw, take: Callable[[OkxOrder], None]) -> Rows[OkxOrder]:
-    return read_rows(data, _ORDER.decode, take)
+    return found, taken(data, _FILL.decode, take)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Raw, Struct
@@ -23,8 +23,6 @@ from neuroflux.exchanges.kit.signing import hmac_base64
 
 ID: Final = "okx"
 API: Final = "/api/v5"
-PAGE: Final = 100
-"""Rows of a full page: the most that there may be."""
 WINDOW_SECONDS: Final = 2.0
 """The window of almost every limit; no answer names a wait."""
 BAN_SECONDS: Final = 120.0
@@ -79,25 +77,6 @@ def signed(
     if keys.testnet:
         headers["x-simulated-trading"] = "1"
     return Request(method, full, body, headers, tag=tag, bucket=bucket)
-
-
-def query_of(answer: Answer) -> dict[str, str]:
-    """The parameters of the request."""
-    asked = parse_qs(answer.request.path.partition("?")[2], max_num_fields=100)
-    return {name: values[0] for name, values in asked.items()}
-
-
-def next_page(keys: Keys, answer: Answer, count: int, last: str) -> Request | None:
-    """The request for what is older than ``last``, after a full page; None where the answer does not name its request.
-
-    It is signed with the time of the first, which is valid for 30 s.
-    """
-    request, asked = answer.request, query_of(answer)
-    stamp = request.headers.get("OK-ACCESS-TIMESTAMP", "")
-    if count < PAGE or not (last and stamp and request.path.startswith(API)):
-        return None
-    path = request.path.partition("?")[0].removeprefix(API)
-    return signed(keys, "GET", path, stamp, request.tag, request.bucket, **{**asked, "after": last})
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────

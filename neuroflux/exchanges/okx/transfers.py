@@ -8,27 +8,32 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from msgspec.json import Decoder
 
 from neuroflux.domain import AccountTransfer, Microseconds, TransferKind
-from neuroflux.exchanges.kit.events import FeedEvent, PageNeeded
+from neuroflux.exchanges.kit.events import FeedEvent
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.exchanges.kit.rows import taken
 from neuroflux.exchanges.okx.numbers import amount, time_of
-from neuroflux.exchanges.okx.orders import read_rows
-from neuroflux.exchanges.okx.rest import ID, PAGE, iso, next_page, signed
+from neuroflux.exchanges.okx.pages import PAGE, Row, more
+from neuroflux.exchanges.okx.rest import ID, iso, signed
 
 TRANSFER: Final = "1"
 RECENT: Final[Microseconds] = 6 * 86_400_000_000
 
 
-class _Bill(Struct, frozen=True):
+class _Bill(Row, frozen=True):
     billId: str
     ccy: str
     balChg: str
     type: str
     ts: str
     subType: str = ""
+
+    @property
+    def cursor(self) -> str:
+        return self.billId
 
 
 _BILL: Final = Decoder(_Bill)
@@ -50,7 +55,5 @@ def transfers_in(keys: Keys, data: bytes | Raw, answer: Answer, received: Micros
             what = (TransferKind.TRANSFER, reason, number, time_of(wire.ts))
             events.append(AccountTransfer(ID, wire.ccy, amount(wire.balChg), *what))
 
-    read = read_rows(data, _BILL.decode, take)
-    last = next((one.billId for one in reversed(read.good)), "")
-    page = next_page(keys, answer, len(read.good) + len(read.faults), last)
-    return [*events, *read.statuses(ID, "bills", received), *([PageNeeded(page)] if page is not None else [])]
+    read = taken(data, _BILL.decode, take)
+    return [*events, *read.statuses(ID, "bills", received), *more(keys, answer, read)]

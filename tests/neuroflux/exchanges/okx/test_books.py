@@ -113,6 +113,18 @@ def test_an_answer_that_is_too_old_is_requested_again() -> None:
     assert kinds(asked(feed, 189)) == [SnapshotNeeded]
 
 
+def test_numbers_may_begin_again_while_an_answer_is_awaited() -> None:
+    """What waited with the old numbers would make every answer look too old."""
+    feed = market()
+    (needed,) = send(feed, "update", row([["9", "5"]], [], 9000, 8990))
+    assert isinstance(needed, SnapshotNeeded)
+    send(feed, "update", row([["9", "6"]], [], 3, 9000))
+    send(feed, "update", row([["9", "7"]], [], 8, 3))
+    book = {"bids": [["10", "6"]], "asks": [["20", "3"]], "ts": MS, "seqId": 5}
+    events = feed.answer(answer(envelope(book), needed.request), NOW)
+    assert shown(events)[0] == [["10", "6"], ["9", "7"]]
+
+
 def test_an_answer_ends_the_gap() -> None:
     feed = begun()
     assert kinds(asked(feed, 195)) == [StatusKind.RESYNCED, BookChanged]
