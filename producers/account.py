@@ -275,7 +275,8 @@ class ExchangeAccount:
 
     async def opened(self) -> None:
         """Request the events that were missed while the socket was disconnected."""
-        self._figures.connected(wall())
+        if self._feed.pushes_figures:
+            self._figures.connected(wall())
         self._due.everything(time.monotonic())
         self._wake.set()
 

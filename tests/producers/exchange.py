@@ -64,6 +64,7 @@ class Feed:
     """
 
     exchange = ID
+    pushes_figures = True
 
     def __init__(self, instruments: Sequence[Instrument], pushes_whole: bool) -> None:
         self.pushes_whole = pushes_whole

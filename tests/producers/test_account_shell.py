@@ -16,7 +16,7 @@ from neuroflux.exchanges.kit.events import Listing
 from neuroflux.records.topics import BALANCES, INSTRUMENTS, POSITIONS, STATUS, TRANSFERS
 from neuroflux.runtime.clock import wall
 from producers.vital_signs import EVERY_SECONDS
-from tests.producers.exchange import BTC, Exchange, Kept, Venue, balance, followed, instrument
+from tests.producers.exchange import BTC, Exchange, Feed, Kept, Venue, balance, followed, instrument
 
 NEW = instrument("NEW/USDT:USDT", "NEWUSDT")
 
@@ -169,6 +169,21 @@ async def test_after_a_report_without_a_balance_only_the_figures_are_requested(
         await venue.push(**pushed)
         await kept.until(lambda: venue.requests["figures"] > before)
         assert venue.requests["orders"] == 2
+
+
+@pytest.mark.parametrize("pushes", [True, False])
+async def test_a_figure_that_changed_without_a_push_is_a_difference_only_where_figures_are_pushed(
+    kept: Kept, venue: Venue, exchange: Exchange, monkeypatch: pytest.MonkeyPatch, pushes: bool
+) -> None:
+    monkeypatch.setattr(Feed, "pushes_figures", pushes)
+    monkeypatch.setattr(producers.due, "FIGURES_SECONDS", 0.1)
+    venue.figures = [{"balance": ["USDT", "4"]}]
+    async with followed(exchange, venue, kept):
+        await kept.until(lambda: venue.requests["orders"] == 2)
+        venue.figures = [{"balance": ["USDT", "5"]}]
+        await kept.until(lambda: [one for one in kept.of(BALANCES) if one.total == 5])
+    differences = [one for one in kept.of(STATUS) if one.kind is StatusKind.DIFFERENCE]
+    assert bool(differences) is pushes
 
 
 async def test_where_pushes_are_whole_nothing_is_requested(kept: Kept, venue: Venue, exchange: Exchange) -> None:

@@ -137,6 +137,8 @@ class PublicFeed(_Feed):
 class PrivateFeed(_Feed):
     """Private data of one account; an instrument that is not listed keeps the exchange's name as symbol."""
 
+    pushes_figures = True
+
     def __init__(self, exchange: str, keys: Keys, instruments: Iterable[Instrument]) -> None:
         super().__init__(exchange)
         self.keys = keys

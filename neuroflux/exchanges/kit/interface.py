@@ -62,10 +62,12 @@ class AccountFeed(Feed, Protocol):
     """Private data of one account.
 
     ``pushes_whole``: the stream sends every part of a balance or position. Where it leaves out parts (margins,
-    unrealised profit), the stage requests them after each change.
+    unrealised profit), the stage requests them after each change. ``pushes_figures``: it sends any part of them; where
+    it sends none, a figure that changed without a push is no difference.
     """
 
     pushes_whole: bool
+    pushes_figures: bool
 
     def opening(self, now: Microseconds) -> Sequence[Request]:
         """Requests to make before the socket is opened (a listen key)."""
