@@ -97,7 +97,8 @@ class Normaliser:
     def frame(self, socket: int, raw: bytes, received: Microseconds) -> None:
         snapshots = self._book_schedule[socket]
         snapshots.alive(received)
-        self._take(self._feed.frame(raw, received), snapshots, raw, self._channels[socket], received, socket)
+        events = self._feed.frame(raw, received, self._subscriptions[socket].name)
+        self._take(events, snapshots, raw, self._channels[socket], received, socket)
 
     def answer(self, symbol: str, answer: Answer, received: Microseconds) -> None:
         """Take a fetched snapshot or page."""

@@ -21,7 +21,7 @@ from neuroflux.domain import BookSnapshot, ExchangeStatus, Level, Quote, Side, S
 from neuroflux.engine.health.state import MARKET as MARKET_REQUESTS
 from neuroflux.exchanges.binance.spot import Binance
 from neuroflux.exchanges.kit.events import PageNeeded, Resubscribe
-from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.exchanges.kit.requests import Answer, Request, Subscription
 from neuroflux.http.client import Client
 from neuroflux.records.topics import BOOKS, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES, Topic
 from neuroflux.runtime.clock import wall
@@ -426,6 +426,26 @@ def test_an_instrument_of_the_log_that_the_first_list_omits_is_inactive(sink: Re
     normaliser.logged([replace(btc, symbol="OLD/USDT", name="OLDUSDT")])
     normaliser.instruments([answer], wall())
     assert [(one.symbol, one.active) for one in sink.of(INSTRUMENTS)] == [(SYMBOL, True), ("OLD/USDT", False)]
+
+
+def test_frames_are_passed_on_with_the_name_of_their_socket(sink: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    normaliser = Normaliser(Binance(), sink, lambda needed: None)
+    row = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT", "filters": []}
+    answer = Answer(Request("GET", "/api/v3/exchangeInfo"), 200, json.dumps({"symbols": [row]}).encode())
+    normaliser.instruments([answer], wall())
+    seen: list[str] = []
+    named = [Subscription("/", name="first"), Subscription("/", name="second")]
+    monkeypatch.setattr(normaliser._feed, "subscriptions", lambda symbols: named)
+
+    def frame(raw: bytes, received: int, channel: str = "") -> tuple[()]:
+        seen.append(channel)
+        return ()
+
+    monkeypatch.setattr(normaliser._feed, "frame", frame)
+    normaliser.follow([SYMBOL], wall())
+    for socket in (1, 0):
+        normaliser.frame(socket, b"{}", wall())
+    assert seen == ["second", "first"]
 
 
 async def test_a_socket_is_reopened_when_the_exchange_announces_that_it_will_close_it(

@@ -34,7 +34,7 @@ class Feed(Protocol):
     exchange: str
 
     def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
-        """Decode one WebSocket message; ``channel`` names the stream where the message itself does not."""
+        """Decode one WebSocket message; ``channel`` names the stream or the socket where the message does not."""
         ...
 
     def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:

@@ -56,6 +56,8 @@ class Subscription(Struct, frozen=True):
     ``awaits``: where it is not empty, only the first frame is sent at once, a login, and the others when a frame that
     contains this text has arrived: an exchange may refuse subscriptions that it reads before it has checked the login.
 
+    ``name`` is passed to the feed with each frame of this socket, where frames are numbered by the connection.
+
     ``resubscribes`` has, by symbol, the frames that end the subscription of its book and begin it again. A symbol that
     is not in it can be subscribed to again on a new connection only.
     """
@@ -69,6 +71,7 @@ class Subscription(Struct, frozen=True):
     answers: tuple[bytes, ...] = ()
     streams: tuple[tuple[StreamKind, str], ...] = ()
     resubscribes: Mapping[str, tuple[bytes, ...]] = {}
+    name: str = ""
     awaits: bytes = b""
 
     @property
