@@ -58,6 +58,11 @@ class Books(Generic[U]):
         self._keepers = _Keepers(rule)
 
     @property
+    def names(self) -> Collection[str]:
+        """The exchange's names of all books."""
+        return self._keepers.keys()
+
+    @property
     def waiting(self) -> Sequence[str]:
         """The exchange's names of the books that need a snapshot."""
         return [name for name, keeper in self._keepers.items() if keeper.phase is Phase.UNPROVED]
@@ -71,6 +76,14 @@ class Books(Generic[U]):
         """Their socket is lost."""
         for name in self._keepers.keys() & names:
             self._keepers[name].withdraw()
+
+    def missed(self, names: Collection[str], why: str, expected: int, time: Microseconds) -> Sequence[FeedEvent]:
+        """Something was lost that may concern each of these: withdraw those that are proved."""
+        events = list[FeedEvent]()
+        for name in [one for one in names if self.proved(one) is not None]:
+            self._keepers[name].withdraw()
+            events += (self._gap(name, why, expected, time), *self._repair(name, Verdict.GAP))
+        return events
 
     # ── updates ──────────────────────────────────────────────────────────────────────────────────────────────────
 

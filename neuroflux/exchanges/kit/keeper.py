@@ -5,7 +5,8 @@
         └──────────────── a gap, a lost socket ────────────────────────┘
 
 A snapshot by REST has no more levels than were requested, and those below it are sent only when they change. So a book
-also ends when too little of the snapshot is left at the top. The exchanges' rules do not cover ids that start again
+also ends when too little of the snapshot is left at the top. The same holds where an exchange sends tens of thousands
+of levels and a rule keeps the best of them (``Rule.depth``). The exchanges' rules do not cover ids that start again
 from below, as after a restart of the exchange: all that follows is old by its ids, and the book ends too.
 """
 
@@ -17,6 +18,7 @@ from math import inf
 from typing import Final, Generic
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from neuroflux.domain import Microseconds
 from neuroflux.exchanges.kit.order_book import OrderBook
@@ -131,6 +133,8 @@ class Keeper(Generic[U]):
             return Verdict.IGNORE
         self.last, self._time, self._passed_over = whole.last, whole.time, 0
         self.book.replace(whole.bids, whole.asks)
+        self._edge = _NO_EDGE
+        self._shorten(self._rule.depth)
         if not whole.bids and not whole.asks:
             return Verdict.EMPTY
         if self.book.crossed:
@@ -158,6 +162,7 @@ class Keeper(Generic[U]):
     def _apply(self, update: U) -> Verdict:
         book, edge = self.book, self._edge
         book.apply(update.bids, update.asks)
+        self._shorten(2 * self._rule.depth)
         if book.crossed:
             return Verdict.CROSSED
         if not book.holds(edge.bids, edge.bid, edge.asks, edge.ask):
@@ -167,6 +172,22 @@ class Keeper(Generic[U]):
         self.last, self.phase = update.last, Phase.PROVED
         self._time, self._passed_over = update.time, 0
         return Verdict.APPLY
+
+    def _shorten(self, most: int) -> None:
+        """Where a side has more than ``most`` levels, drop those behind the best ``depth``.
+
+        Below the worst that was kept the side has holes from then on, so that it counts as the edge of a snapshot.
+        """
+        depth, edge = self._rule.depth, self._edge
+        if not depth or max(lengths := self.book.lengths) <= most:
+            return
+        self.book.truncate(depth)
+        bid, ask = self.book.worst
+        if lengths[0] > depth:
+            edge = replace(edge, bid=max(edge.bid, bid), bids=min(LEVELS_NEEDED, depth // 4))
+        if lengths[1] > depth:
+            edge = replace(edge, ask=min(edge.ask, ask), asks=min(LEVELS_NEEDED, depth // 4))
+        self._edge = edge
 
     def _has_restarted(self, update: U) -> bool:
         """Whether the ids of an update that looks old start again: it is later than the book, or many looked old."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from neuroflux.domain import Level, Numeral
 
@@ -84,6 +85,17 @@ class OrderBook:
     def apply(self, bids: Iterable[Change], asks: Iterable[Change]) -> None:
         self._bids.apply(bids)
         self._asks.apply(asks)
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """The number of bids, and of asks."""
+        return len(self._bids._keys), len(self._asks._keys)
+
+    @property
+    def worst(self) -> tuple[float, float]:
+        """The lowest bid and the highest ask, 0 and infinity where there is none."""
+        bids, asks = self._bids._keys, self._asks._keys
+        return bids[0] if bids else 0.0, -asks[0] if asks else inf
 
     def truncate(self, depth: int) -> None:
         self._bids.truncate(depth)

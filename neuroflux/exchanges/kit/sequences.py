@@ -6,7 +6,8 @@ before it, and returns a verdict. ``keeper`` applies the verdict, ``books`` turn
 ranged           an update covers the ids ``first`` to ``last`` without a hole                   Binance spot
 ranged, chained  the same, but ids are shared by all symbols; ``previous`` names the one before  Binance USDⓈ-M
 chained          ``previous`` is the ``last`` of the update before                               OKX
-consecutive      each ``last`` is one more than the one before                                   Bybit, Coinbase
+consecutive      each ``last`` is one more than the one before                                   Bybit
+counted          numbers are of the connection, not of the book                                  Coinbase
 checksummed      no numbers: an update carries the checksum of the book that it makes            Kraken
 whole            no updates: every message is a whole book, numbered by its time                 Hyperliquid
 """
@@ -97,6 +98,9 @@ class Rule(Generic[U]):
     """The verdict on an update before the snapshot: BUFFER where the snapshot is fetched by REST meanwhile."""
     repairs_itself: ClassVar[bool] = False
     """Whether the next message is a whole book, so that a gap needs no request."""
+
+    depth: ClassVar[int] = 0
+    """How many levels of a side are kept of a book that the exchange sends to its last level; 0: all."""
 
     def precedes(self, snapshot: int, oldest: U) -> bool:
         """Whether a snapshot is too old for the oldest update that was buffered: another one is needed."""
@@ -199,6 +203,38 @@ class Consecutive(Rule[U]):
         if update.last <= last:
             return Verdict.IGNORE
         return Verdict.APPLY if update.last == last + 1 else Verdict.GAP
+
+
+class Counted(Rule[U]):
+    """Coinbase's ``sequence_num`` counts every frame of a connection, whatever it is about. Source:
+    https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-overview, "Sequence numbers"
+
+    1. a frame that is not the next one means that something was lost, of an unknown book: every book of the
+       connection is to be given up (``Connections``, ``Books.missed``)
+    2. a snapshot replaces the book at any time
+    3. so any update on top of a snapshot applies
+    """
+
+    depth = 1_000
+
+    def later(self, last: int, update: U) -> Verdict:
+        return Verdict.APPLY  # step 3
+
+
+class Connections:
+    """The number of the last frame, by connection."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def expected(self, connection: str, number: int) -> int | None:
+        """Take a frame; returns the number that should have come instead of this one, None where it is the next."""
+        last = self._last.get(connection)
+        self._last[connection] = number
+        return None if last is None or number == last + 1 else last + 1
+
+    def closed(self, connection: str) -> None:
+        self._last.pop(connection, None)
 
 
 class Checksummed(Rule[C]):

@@ -23,7 +23,9 @@ from neuroflux.exchanges.kit.sequences import (
     BookUpdate,
     Chained,
     Checksummed,
+    Connections,
     Consecutive,
+    Counted,
     Ranged,
     RangedChained,
     Rule,
@@ -284,3 +286,83 @@ def test_an_unlisted_instrument_keeps_its_name() -> None:
     (changed,) = books.replaced(source.whole(), 1)
     assert isinstance(changed, BookChanged)
     assert (changed.symbol, changed.market) == (NAME, NAME)
+
+
+# ── numbers of a connection ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_number_that_is_not_the_next_one_of_its_connection_is_noticed() -> None:
+    numbers = Connections()
+    assert [numbers.expected("1", number) for number in (5, 6, 8, 8, 3, 4)] == [None, None, 7, 9, 9, None]
+    assert numbers.expected("2", 0) is None
+    numbers.closed("1")
+    assert numbers.expected("1", 0) is None
+
+
+def test_what_was_missed_withdraws_the_books_of_its_connection_that_are_proved() -> None:
+    books: Books[BookUpdate] = Books("x", "book", Counted(), Labels())
+    for name in ("A", "B", "C"):
+        books.replaced(BookUpdate(name, (("10", "1"),), (("20", "1"),), 5, 1), 1)
+    assert set(books.names) == {"A", "B", "C"}
+    missed = books.missed(("A", "B", "never seen"), "expected 6, got 8", 6, 1)
+    assert kinds(missed) == [StatusKind.GAP, "Resubscribe", StatusKind.GAP, "Resubscribe"]
+    assert [one.symbol for one in missed if isinstance(one, ExchangeStatus)] == ["A", "B"]
+    assert books.missed(("A", "B"), "again", 9, 1) == []
+    change = (("11", "1"),)
+    assert kinds(books.update(BookUpdate("A", change, (), 9, 1), 1)) == ["Ignored"]
+    assert kinds(books.update(BookUpdate("C", change, (), 6, 1), 1)) == ["BookChanged"]
+    again = books.replaced(BookUpdate("A", (("10", "1"),), (), 10, 1), 1)
+    assert kinds(again) == [StatusKind.RESYNCED, "BookChanged"]
+
+
+# ── books that are sent to their last level ──────────────────────────────────────────────────────────────────────
+
+
+class _Short(Counted[BookUpdate]):
+    depth = 8
+
+
+@given(
+    st.sets(st.integers(1, 60), min_size=2),
+    st.lists(st.tuples(st.integers(1, 60), st.integers(0, 2)), max_size=60),
+)
+def test_the_best_levels_of_a_book_that_is_kept_in_part_are_the_exchanges(
+    prices: set[int], changes: list[tuple[int, int]]
+) -> None:
+    """Bids; asks alike, by negated prices. A quarter of ``depth`` must be left, and is right."""
+    books: Books[BookUpdate] = Books("x", "book", _Short(), Labels())
+    for sign in (1, -1):
+        truth, name = dict.fromkeys(prices, 1), f"{sign}"
+
+        def changed(number: int, levels: list[tuple[int, int]], name: str = name, sign: int = sign) -> BookUpdate:
+            rows = [(str(100 + sign * price), str(quantity)) for price, quantity in levels]
+            return BookUpdate(name, rows if sign > 0 else (), rows if sign < 0 else (), number, 1)
+
+        books.replaced(changed(0, [*truth.items()]), 1)
+        for number, change in enumerate(changes, 1):
+            truth[change[0]] = change[1]
+            books.update(changed(number, [change]), 1)
+            keeper = books.proved(name)
+            if keeper is None:
+                assert len([one for one in truth.values() if one]) < len(prices)
+                break
+            shown = keeper.book.bids(2) if sign > 0 else keeper.book.asks(2)
+            best = sorted((price for price, quantity in truth.items() if quantity), reverse=True)[:2]
+            assert [(one.price, one.quantity) for one in shown] == [
+                (str(100 + sign * price), str(truth[price])) for price in best
+            ]
+            assert max(keeper.book.lengths) <= 16
+
+
+def test_too_little_that_is_left_of_a_book_that_is_kept_in_part_ends_its_proof() -> None:
+    books: Books[BookUpdate] = Books("x", "book", _Short(), Labels())
+    books.replaced(BookUpdate("A", [(str(price), "1") for price in range(1, 30)], [("40", "1")], 0, 1), 1)
+    kept = books.proved("A")
+    assert kept is not None
+    assert kept.book.lengths == (8, 1)
+    gone = [
+        books.update(BookUpdate("A", [(str(price), "0")], (), number, 1), 1)
+        for number, price in enumerate(range(29, 21, -1), 1)
+    ]
+    assert [kinds(one) for one in gone[:6]] == [["BookChanged"]] * 6
+    assert kinds(gone[6]) == [StatusKind.GAP, "Resubscribe"]
