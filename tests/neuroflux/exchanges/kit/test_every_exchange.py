@@ -287,8 +287,8 @@ def test_the_feed_knows_what_the_listing_has(exchange_id: str) -> None:
 
 
 def quote_of(feed: MarketFeed, frame: Any) -> Quote[str]:
-    (quote,) = feed.frame(encoded(frame), NOW)
-    assert isinstance(quote, Quote)
+    """The only one of the frame, which may be the change of a book that it is the best level of."""
+    (quote,) = (one for one in feed.frame(encoded(frame), NOW) if isinstance(one, Quote))
     return quote
 
 
