@@ -21,6 +21,7 @@ class _Adapter(Struct, frozen=True):
 
 
 _BINANCE: Final = "neuroflux.exchanges.binance"
+_COINBASE: Final = "neuroflux.exchanges.coinbase"
 _HYPERLIQUID: Final = "neuroflux.exchanges.hyperliquid"
 _OKX: Final = "neuroflux.exchanges.okx"
 _ADAPTERS: Final = {
@@ -28,6 +29,7 @@ _ADAPTERS: Final = {
     "binanceusdm": _Adapter(f"{_BINANCE}.usdm:BinanceUsdm", f"{_BINANCE}.usdm_own_answers:OWN"),
     "hyperliquid": _Adapter(f"{_HYPERLIQUID}.exchange:Hyperliquid", f"{_HYPERLIQUID}.own_answers:OWN"),
     "okx": _Adapter(f"{_OKX}.exchange:Okx", f"{_OKX}.own_answers:OWN"),
+    "coinbase": _Adapter(f"{_COINBASE}.exchange:Coinbase", f"{_COINBASE}.own_answers:OWN"),
 }
 
 EXCHANGE_IDS: Final = tuple(_ADAPTERS)
