@@ -30,7 +30,7 @@ from neuroflux.domain import (
     Side,
 )
 from neuroflux.errors import Refused
-from neuroflux.exchanges.coinbase.codes import DEFINITE, UNAUTHORIZED, UNKNOWN_CANCEL, code_of
+from neuroflux.exchanges.coinbase.codes import DEFINITE, UNAUTHORIZED, UNKNOWN_CANCEL
 from neuroflux.exchanges.coinbase.messages import (
     ID,
     ZERO,
@@ -208,7 +208,7 @@ class CoinbaseOrderClient(TableOrderClient):
         """A cancel that is taken may still be under way."""
         (result,) = _RESULTS.decode(answer.body).results
         if not result.success:
-            return self.denied(Failure(code_of([result.failure_reason, None])), answer)
+            return self.denied(Failure(result.failure_reason), answer)
         _, client_id, name, *_ = f"{answer.request.tag}   ".split(" ")
         symbol, time = self._symbols.get(name, name), signed_at(answer.request)
         unsaid = (ZERO, ZERO, ZERO)
