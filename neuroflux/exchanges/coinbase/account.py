@@ -16,7 +16,6 @@ from msgspec import Raw, Struct
 from msgspec.json import Decoder
 
 from neuroflux.domain import Balance, ExchangeStatus, Instrument, Microseconds, OrderReport, StatusKind
-from neuroflux.errors import UsageError
 from neuroflux.exchanges.coinbase.market import PATH, QUIET_SECONDS, subscribe
 from neuroflux.exchanges.coinbase.messages import (
     ID,
@@ -47,14 +46,15 @@ from neuroflux.exchanges.coinbase.rest import (
     FEES,
     FILLS,
     ORDER_LIST,
-    ORDERS,
     ROWS,
     SHAPES,
+    further,
     next_page,
+    order_path,
     signed,
 )
 from neuroflux.exchanges.coinbase.signing import token
-from neuroflux.exchanges.kit.events import FeedEvent, FeeRates, Ignored, PageNeeded
+from neuroflux.exchanges.kit.events import FeedEvent, FeeRates, Ignored
 from neuroflux.exchanges.kit.feed import PrivateFeed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
 from neuroflux.exchanges.kit.rows import Rows, unknown
@@ -146,7 +146,7 @@ class CoinbaseAccountFeed(PrivateFeed):
         events, time = list[FeedEvent](), microseconds(frame.timestamp)
         grown = list[str]()
         for event in frame.events:
-            found = Rows(event.orders, _PUSHED.decode)
+            found = Rows(event.orders, _pushed_order)
             for wire in found.good:
                 if is_spot(wire.product_id):
                     report, has_grown = self._pushed(wire, time)
@@ -172,12 +172,8 @@ class CoinbaseAccountFeed(PrivateFeed):
         return (report,)
 
     def _fills_of(self, orders: Sequence[str], now: Microseconds) -> Sequence[FeedEvent]:
-        """None with keys that can sign nothing, as of a recording."""
         query = [*(("order_ids", one) for one in dict.fromkeys(orders)), ("limit", str(ROWS))]
-        try:
-            return (PageNeeded(signed(self.keys, "GET", FILLS, now, "fills", query)),) if orders else ()
-        except UsageError:
-            return ()
+        return further(self.keys, FILLS, now, "fills", query) if orders else ()
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -225,11 +221,17 @@ class CoinbaseAccountFeed(PrivateFeed):
 
         They have ended, or are PENDING or QUEUED, which the list does not count as open.
         """
-        is_complete = "order_status=OPEN" in answer.request.path and "cursor=" not in answer.request.path
-        if not is_complete or next_page(self.keys, answer, now):
+        is_first = "order_status=OPEN" in answer.request.path and "cursor=" not in answer.request.path
+        if not is_first or next_page(self.keys, answer, now):
             return ()
         gone = [one for one in self._open if one not in listed][:LOOKED_AFTER]
-        return [PageNeeded(signed(self.keys, "GET", f"{ORDERS}/historical/{one}", now, "order")) for one in gone]
+        return [page for one in gone for page in further(self.keys, order_path(one), now, "order")]
+
+    def refused(self, answer: Answer, received: Microseconds) -> Sequence[FeedEvent]:
+        """An order that the exchange does not know is not asked after again."""
+        if answer.status == 404:
+            self._open.pop(answer.request.path.rpartition("/")[2], None)
+        return super().refused(answer, received)
 
     def _fills(self, found: Rows[RestFill], received: Microseconds) -> Sequence[FeedEvent]:
         fills = [fill_of(one, self.symbols) for one in found.good if is_spot(one.product_id)]
@@ -247,6 +249,14 @@ class CoinbaseAccountFeed(PrivateFeed):
             return ()
         detail = "" if may_trade else TRADE_MISSING
         return (ExchangeStatus(ID, "account", StatusKind.MODE, float(not may_trade), detail, received),)
+
+
+def _pushed_order(row: Raw) -> PushedOrder:
+    """Raises ``UNREADABLE``, also for an amount that no record has room for."""
+    wire = _PUSHED.decode(row)
+    for text in (wire.cumulative_quantity, wire.leaves_quantity, wire.avg_price, wire.limit_price):
+        amount(text)
+    return wire
 
 
 def _held(row: Raw) -> Holding:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import quote
 
 from msgspec import Struct
 from msgspec.json import Decoder
@@ -50,6 +49,7 @@ from neuroflux.exchanges.coinbase.rest import (
     encoded,
     failure,
     next_page,
+    order_path,
     signed,
     signed_at,
     wait,
@@ -115,7 +115,7 @@ class CoinbaseOrderClient(TableOrderClient):
         number = exchange_order_id or self._numbers.get(client_order_id, "")
         if not number:
             return self._listed("query", instrument, client_order_id, now)
-        return signed(self._keys, "GET", f"{ORDERS}/historical/{quote(number, safe='')}", now, "query")
+        return signed(self._keys, "GET", order_path(number), now, "query")
 
     def _listed(self, action: str, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request:
         """All orders of the product since this one was made, in any status: ``OPEN`` leaves out PENDING ones."""

@@ -9,7 +9,7 @@ import re
 from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 from msgspec import Struct
@@ -51,6 +51,8 @@ SHAPES: Final = Shapes(
     rows=(),
 )
 
+Query = Sequence[tuple[str, object]]
+
 _HOST: Final = "api.coinbase.com"
 """The host that tokens name, wherever they are sent."""
 _LONGEST_WAIT: Final = 3600.0
@@ -64,7 +66,7 @@ def signed(
     path: str,
     now: Microseconds,
     tag: str,
-    query: Sequence[tuple[str, object]] = (),
+    query: Query = (),
     body: bytes = b"",
     life: int = LIFE_SECONDS,
 ) -> Request:
@@ -83,21 +85,26 @@ def signed_at(request: Request) -> Microseconds:
     return int(found[1]) * 1_000_000 if found is not None else 0
 
 
-def next_page(keys: Keys, answer: Answer, now: Microseconds) -> Sequence[PageNeeded]:
-    """The request for what follows in a list; none at its end, and with keys that can sign nothing, as of a recording.
+def further(keys: Keys, path: str, now: Microseconds, tag: str, query: Query = ()) -> Sequence[PageNeeded]:
+    """One more request because of what was read; none with keys that can sign nothing, as those of a recording."""
+    try:
+        return (PageNeeded(signed(keys, "GET", path, now, tag, query)),)
+    except UsageError:
+        return ()
 
-    Raises ``UNREADABLE``.
-    """
+
+def next_page(keys: Keys, answer: Answer, now: Microseconds) -> Sequence[PageNeeded]:
+    """The request for what follows in a list, none at its end. Raises ``UNREADABLE``."""
     pages = _PAGES.decode(answer.body)
     if not pages.goes_on:
         return ()
     path, _, asked = answer.request.path.partition("?")
     query = [(name, value) for name, value in parse_qsl(asked) if name != "cursor"]
-    try:
-        request = signed(keys, "GET", path, now, answer.request.tag, [*query, ("cursor", pages.cursor)])
-    except UsageError:
-        return ()
-    return (PageNeeded(request),)
+    return further(keys, path, now, answer.request.tag, [*query, ("cursor", pages.cursor)])
+
+
+def order_path(order_id: str) -> str:
+    return f"{ORDERS}/historical/{quote(order_id, safe='')}"
 
 
 def wait(answer: Answer) -> float:

@@ -5,8 +5,9 @@ import pytest
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 from neuroflux.exchanges.kit.requests import Keys
 
-PUSHES_WHOLE = {"binance": True, "binanceusdm": False, "hyperliquid": False, "okx": True}
-"""USDⓈ-M pushes wallets without margins, and nothing for an order that rests; Hyperliquid pushes its states late."""
+PUSHES_WHOLE = {"binance": True, "binanceusdm": False, "hyperliquid": False, "okx": True, "coinbase": False}
+"""USDⓈ-M pushes wallets without margins, and nothing for an order that rests; Hyperliquid pushes its states late;
+Coinbase pushes orders alone."""
 
 
 @pytest.mark.parametrize("name", EXCHANGE_IDS)

@@ -13,7 +13,7 @@ from neuroflux.exchanges.decode import RAISED, Decoding, decode_lines
 from neuroflux.exchanges.decoded_lines import fields_of, written
 from neuroflux.exchanges.kit.events import FeedEvent
 
-EXCHANGES = ("binance", "binanceusdm", "hyperliquid")
+EXCHANGES = ("binance", "binanceusdm", "hyperliquid", "coinbase")
 CLOID = "0x" + "1f" * 16
 
 
