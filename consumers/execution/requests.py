@@ -137,11 +137,15 @@ class Requests:
     async def _by_either_id(
         self, instrument: Instrument, client_order_id: str, build: Callable[[OrderClient, int, str], Request]
     ) -> Outcome:
-        """By the client id, and by the exchange's own id if that is unknown there: others can amend an order."""
-        outcome = await self._outcome(instrument, lambda d, now: build(d, now, ""))
+        """By the client id, and by the exchange's own id if that is unknown there: others can amend an order.
+
+        Where the exchange finds by its own id alone, by that at once.
+        """
         attempt = find(self._recipient.order, client_order_id)
         known = attempt.exchange_order_id if attempt is not None else ""
-        if not isinstance(outcome, NotThere) or not known:
+        first = known if self._gateway.order_client(instrument.exchange).finds_by_number else ""
+        outcome = await self._outcome(instrument, lambda d, now: build(d, now, first))
+        if not isinstance(outcome, NotThere) or not known or first:
             return outcome
         return await self._outcome(instrument, lambda d, now: build(d, now, known))
 

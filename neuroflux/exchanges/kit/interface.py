@@ -112,11 +112,13 @@ class OrderClient(Protocol):
     """Builds signed requests of one account and reads the answers. ``now`` makes timestamps and nonces.
 
     ``settled_after`` is how long after it was signed an order may still reach the book: an answer that there is no such
-    order is proof only where the query was sent later.
+    order is proof only where the query was sent later. ``finds_by_number``: the exchange finds an order by its own id,
+    and has to be searched for a client id.
     """
 
     exchange: str
     settled_after: Microseconds
+    finds_by_number: bool
 
     def place(self, placement: Placement, now: Microseconds) -> Request: ...
 

@@ -87,6 +87,7 @@ class TableOrderClient:
 
     codes: Codes
     client_ids: ClientIds
+    finds_by_number = False
 
     # ── hooks ────────────────────────────────────────────────────────────────────────────────────────────────────
 

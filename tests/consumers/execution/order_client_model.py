@@ -153,6 +153,7 @@ class FakeOrderClient:
         return Request("GET", client_order_id)
 
     settled_after = 6_000_000
+    finds_by_number = False
 
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
         return f"{order_id}/{leg}/{attempt}"

@@ -68,7 +68,16 @@ class Amended(FakeOrderClient):
         return Request("DELETE", exchange_order_id or "unknown")
 
 
-async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_queried_by_the_exchanges_id() -> None:
+class Numbered(Amended):
+    finds_by_number = True
+
+
+@pytest.mark.parametrize(
+    ("order_client", "named"), [(Amended(), ["unknown", "xo/0/0"]), (Numbered(), ["xo/0/0"])], ids=["by both", "by one"]
+)
+async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_queried_by_the_exchanges_id(
+    order_client: Amended, named: list[str]
+) -> None:
     gate, cancelled = Gate(), list[str]()
 
     def cancels(named: str) -> Outcome:
@@ -78,7 +87,7 @@ async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_queried_by_t
     def answered(named: str) -> Outcome:
         return unknown(named) if named == "unknown" else Ack(report("o/0/0", OrderState.CANCELLED))
 
-    gate._order_client = Amended()
+    gate._order_client = order_client
     gate.answers = {
         "POST": lambda named: Ack(report(named, OrderState.ACKNOWLEDGED)),
         "DELETE": cancels,
@@ -88,7 +97,7 @@ async def test_an_order_that_was_amended_elsewhere_is_cancelled_and_queried_by_t
         await stage.take(place("o", type=OrderType.LIMIT, price=Decimal(90)))
         await stage.take(cancel("o"))
         assert (await stage.ends("o")).state is OrderState.CANCELLED
-    assert cancelled == ["unknown", "xo/0/0"]
+    assert cancelled == named
 
 
 class Empty(Forgetful):
