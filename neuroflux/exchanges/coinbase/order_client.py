@@ -10,7 +10,7 @@ https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/orders
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct
 from msgspec.json import Decoder
@@ -62,6 +62,8 @@ ORDER_LIFE: Final = 15
 """Seconds for which the token of an order is valid: one that was given up for lost is refused when it arrives later."""
 REMEMBERED: Final = 10_000
 
+T = TypeVar("T")
+
 
 class _Cancelled(Struct, frozen=True):
     order_id: str
@@ -78,16 +80,22 @@ _PAGES: Final = Decoder(Pages)
 
 
 class CoinbaseOrderClient(TableOrderClient):
-    """Orders of one portfolio, the key's. It remembers the exchange's ids of the orders that it has read of."""
+    """Orders of one portfolio, the key's.
+
+    It remembers when it signed an order, and the exchange's ids of those that it has read of. What it has forgotten
+    takes a longer list to find.
+    """
 
     exchange = ID
     settled_after = (ORDER_LIFE + 15) * 1_000_000
+    finds_by_number = True
     codes = Codes(definite=DEFINITE, untimely=(UNAUTHORIZED,), throttled=("RESOURCE_EXHAUSTED",))
 
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
         self._keys = keys
         self._symbols = {one.name: one.symbol for one in instruments}
         self._numbers: dict[str, str] = {}
+        self._placed: dict[str, Microseconds] = {}
 
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
         return client_order_id(order_id, leg, attempt)
@@ -97,6 +105,7 @@ class CoinbaseOrderClient(TableOrderClient):
     def place(self, placement: Placement, now: Microseconds) -> Request:
         """Raises Refused for a market order to buy without a bound, which is sized by money here."""
         body = encoded(order_body(placement))
+        _remember(self._placed, placement.client_order_id, now)
         return signed(self._keys, "POST", ORDERS, now, "place", body=body, life=ORDER_LIFE)
 
     def cancel(
@@ -119,7 +128,7 @@ class CoinbaseOrderClient(TableOrderClient):
 
     def _listed(self, action: str, instrument: Instrument, client_order_id: str, now: Microseconds) -> Request:
         """All orders of the product since this one was made, in any status: ``OPEN`` leaves out PENDING ones."""
-        since = listed_from(client_order_id, now)
+        since = listed_from(client_order_id, now, self._placed.get(client_order_id, 0))
         dated = [("start_date", written(since))] if since else []
         query = [("product_ids", instrument.name), *dated, ("limit", str(ROWS))]
         return signed(self._keys, "GET", ORDER_LIST, now, f"{action} {client_order_id} {instrument.name}", query)
@@ -217,7 +226,11 @@ class CoinbaseOrderClient(TableOrderClient):
 
     def _learned(self, outcome: Outcome) -> Outcome:
         if isinstance(outcome, Ack) and outcome.report.client_order_id and outcome.report.exchange_order_id:
-            self._numbers[outcome.report.client_order_id] = outcome.report.exchange_order_id
-            if len(self._numbers) > REMEMBERED:
-                del self._numbers[next(iter(self._numbers))]
+            _remember(self._numbers, outcome.report.client_order_id, outcome.report.exchange_order_id)
         return outcome
+
+
+def _remember(known: dict[str, T], client_order_id: str, what: T) -> None:
+    known[client_order_id] = what
+    if len(known) > REMEMBERED:
+        del known[next(iter(known))]

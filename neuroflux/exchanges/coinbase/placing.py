@@ -75,10 +75,13 @@ def _made(order_id: str) -> int:
     return int(found[1] + found[2], 16) if found is not None else 0
 
 
-def listed_from(client_id: str, now: Microseconds) -> Microseconds:
-    """The time before which an order of this client id can't have been placed; 0 where it does not say it."""
+def listed_from(client_id: str, now: Microseconds, signed: Microseconds = 0) -> Microseconds:
+    """The time before which an order of this client id can't have been placed; 0 where nothing says it.
+
+    It may be rerouted hours after it was made, so that when it was ``signed`` is the better bound, where known.
+    """
     found = _DATED.fullmatch(client_id)
-    made = int(found[1], 16) * 1_000 if found is not None else 0
+    made = signed or (int(found[1], 16) * 1_000 if found is not None else 0)
     return max(made - CLOCKS, 0) if made <= now + CLOCKS else 0
 
 

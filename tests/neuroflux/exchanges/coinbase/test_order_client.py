@@ -203,6 +203,13 @@ def test_an_order_is_looked_for_in_the_orders_of_its_product_since_it_was_made()
     assert "start_date" not in query_of(client_of().query(SOL, "another", NOW))
 
 
+def test_an_order_that_was_signed_here_is_looked_for_since_then() -> None:
+    client = client_of()
+    client.place(LIMIT, NOW)
+    assert query_of(client.query(SOL, CLIENT_ID, NOW + 1))["start_date"] == "2025-10-09T08:43:20.000000Z"
+    assert client.finds_by_number
+
+
 def found(body: Any, action: str = "query") -> Outcome:
     client = client_of()
     ask = client.query if action == "query" else client.cancel
