@@ -104,9 +104,9 @@ class CoinbaseAccountFeed(PrivateFeed):
 
     def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
         """A token is good for the first two minutes."""
-        self._numbers, jwt = Connections(), token(self.keys, now, "")
-        frames = (subscribe("user", jwt=jwt), subscribe("heartbeats", jwt=jwt))
-        return (Subscription(PATH, frames, quiet_seconds=QUIET_SECONDS),)
+        self._numbers = Connections()
+        frames = [subscribe(one, jwt=token(self.keys, now, "", what=one)) for one in ("user", "heartbeats")]
+        return (Subscription(PATH, tuple(frames), quiet_seconds=QUIET_SECONDS),)
 
     def figures(self, now: Microseconds) -> Sequence[Request]:
         return (signed(self.keys, "GET", ACCOUNTS, now, "accounts", [("limit", ACCOUNTS_OF_A_PAGE)]),)

@@ -146,13 +146,13 @@ class PushedOrder(Struct, frozen=True):
     """
 
     order_id: str
-    client_order_id: str
     product_id: str
     order_side: Direction
-    order_type: str
     status: str
     cumulative_quantity: str
     leaves_quantity: str
+    client_order_id: str = ""
+    order_type: str = ""
     avg_price: str = ""
     limit_price: str | None = None
     cancel_reason: str | None = None

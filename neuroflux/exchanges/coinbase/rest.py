@@ -71,10 +71,10 @@ def signed(
     life: int = LIFE_SECONDS,
 ) -> Request:
     """All requests of a key count alike, orders too. The token covers the path without its query."""
-    headers = {"Authorization": f"Bearer {token(keys, now, f'{method} {_HOST}{path}', life)}"}
+    full = f"{path}?{urlencode(query)}" if query else path
+    headers = {"Authorization": f"Bearer {token(keys, now, f'{method} {_HOST}{path}', life, f'{full} {body!r}')}"}
     if body:
         headers["Content-Type"] = "application/json"
-    full = f"{path}?{urlencode(query)}" if query else path
     return Request(method, full, body, headers, tag=tag, bucket=ORDER_BUCKET)
 
 

@@ -75,7 +75,8 @@ def test_the_socket_is_opened_with_a_new_token() -> None:
     ((one,), (again,)) = feed.subscriptions(NOW), feed.subscriptions(NOW + 120_000_000)
     frames = [json.loads(text) for text in one.frames]
     assert [(text["type"], text["channel"]) for text in frames] == [("subscribe", "user"), ("subscribe", "heartbeats")]
-    assert all(text["jwt"].count(".") == 2 for text in frames)
+    assert [text["jwt"].count(".") for text in frames] == [2, 2]
+    assert frames[0]["jwt"] != frames[1]["jwt"]
     assert again.frames != one.frames
     assert one.path == "/"
 
@@ -183,6 +184,12 @@ def test_a_bad_row_costs_itself_alone_and_orders_of_futures_are_not_followed() -
     events = pushed(feed_of(), "snapshot", *rows)
     assert len(of(OrderReport, events)) == 1
     assert [one.kind for one in of(ExchangeStatus, events)] == [StatusKind.MALFORMED] * 2
+
+
+def test_an_order_of_other_programs_may_have_no_client_id_and_no_prices() -> None:
+    few = {name: PUSHED[name] for name in PUSHED if name not in ("client_order_id", "order_type", "limit_price")}
+    (report,) = of(OrderReport, pushed(feed_of(), "update", few | {"cumulative_quantity": "0", "avg_price": ""}))
+    assert (report.client_order_id, report.price, report.average_price) == ("", 0, 0)
 
 
 def test_keys_that_can_sign_nothing_still_give_reports() -> None:

@@ -44,9 +44,9 @@ def part(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-def parts(jwt: str) -> tuple[Any, Any, bytes, bytes]:
+def parts(bearer: str) -> tuple[Any, Any, bytes, bytes]:
     """The header, the claims, what is signed, and the signature."""
-    text, _, signature = jwt.rpartition(".")
+    text, _, signature = bearer.removeprefix("Bearer ").rpartition(".")
     header, claims = text.split(".")
     return json.loads(part(header)), json.loads(part(claims)), text.encode(), part(signature)
 
@@ -95,6 +95,12 @@ def test_a_request_is_signed_for_its_path_without_the_query() -> None:
     assert parts(jwt)[1]["uri"] == "GET api.coinbase.com/api/v3/brokerage/accounts"
     assert request.path == "/api/v3/brokerage/accounts?limit=250"
     assert signed_at(request) == SECONDS * 1_000_000
+
+
+def test_requests_of_one_path_and_time_have_nonces_of_their_own() -> None:
+    asked = [signed(Keys(NAME, pem(KEY)), "GET", "/x", NOW, "x", [("cursor", one)]) for one in ("1", "2")]
+    asked += [signed(Keys(NAME, pem(KEY)), "GET", "/x", NOW, "x", body=body) for body in (b"1", b"2")]
+    assert len({parts(one.headers["Authorization"])[0]["nonce"] for one in asked}) == 4
 
 
 @pytest.mark.parametrize(
