@@ -27,6 +27,7 @@ from neuroflux.sim.core.faults import HTTP_FAULTS
 from neuroflux.sim.core.liquidity import Liquidity
 from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.simulation import Dialect, Simulation
+from neuroflux.sim.core.venue import Venue
 from neuroflux.sim.kit.answers import json_answer
 from neuroflux.sim.paper.feed import live_liquidity
 
@@ -55,13 +56,13 @@ class Served(Struct, frozen=True):
     moving: asyncio.Task[None]
 
 
-def _row(order: Order) -> OrderRow:
+def _row(order: Order, venue: Venue) -> OrderRow:
     price = order.ask.price
     return OrderRow(
         exchange=order.listing.exchange,
         symbol=order.listing.symbol,
         client_order_id=order.client_order_id,
-        exchange_order_id=str(order.order_id),
+        exchange_order_id=venue.order_name(order.order_id),
         side=order.ask.side,
         type=order.kind,
         price=None if price is None else f"{price:f}",
@@ -77,7 +78,8 @@ def _sim_routes(simulation: Simulation) -> list[web.RouteDef]:
         return json_answer([dialect.account() for dialect in simulation.dialects.values()])
 
     async def orders(_: web.Request) -> web.Response:
-        return json_answer([_row(order) for order in simulation.world.truth])
+        venues = simulation.world.venues
+        return json_answer([_row(order, venues[order.listing.exchange]) for order in simulation.world.truth])
 
     async def faults(_: web.Request) -> web.Response:
         return json_answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from msgspec import Struct
@@ -19,7 +19,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     ``changed_funding_hours`` that of the symbols whose interval was changed before the simulation began. ``quote`` is
     the quote of new instruments whose symbols do not end with it. Fees may be paid in ``fee_asset``, for
     ``fee_discount`` less. ``faults`` are those that not every exchange has, with the values that each takes (any where
-    none is listed).
+    none is listed). ``order_name`` writes the number of an order as the exchange's answers do.
     """
 
     id: str
@@ -36,6 +36,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     fee_asset: str = ""
     fee_discount: Decimal = Decimal(0)
     faults: Mapping[str, tuple[str, ...]] = {}
+    order_name: Callable[[int], str] = str
 
     @property
     def new_kind(self) -> Kind:

@@ -50,13 +50,17 @@ async def test_an_account_equals_the_exchange_s_ledger(exchange_id: str) -> None
     for place, fill in own.fills.items():
         theirs = meant[place]
         assert (fill.side, fill.price, fill.quantity) == (theirs.side, theirs.price, theirs.quantity)
-        assert (fill.fee, fill.fee_asset, fill.order) == (theirs.fee, theirs.fee_asset, str(theirs.order_id))
+        assert (fill.fee, fill.fee_asset, fill.order) == (
+            theirs.fee,
+            theirs.fee_asset,
+            sim.venue.order_name(theirs.order_id),
+        )
     placed = {client_id for _, client_id in account.placed}
     states = {"new": "open", "partially_filled": "open", "filled": "filled", "canceled": "ended", "expired": "ended"}
     for order in (one for one in sim.orders.values() if one.client_order_id in placed):
         found = own.orders[order.client_order_id]
         assert (found.number, found.filled, found.state) == (
-            str(order.order_id),
+            sim.venue.order_name(order.order_id),
             order.filled,
             states[order.state],
         )
