@@ -25,7 +25,8 @@ class Connection:
     """A socket of one exchange. ``streams`` are its subscriptions, kept by the dialect.
 
     ``is_served`` returns whether this socket ever sends frames of a stream; ``wrap`` builds a frame from a stream's
-    name and a payload.
+    name and a payload; ``stamp`` writes into a frame what is counted per socket, just before it is sent. A frame that
+    the fault ``gap`` drops was counted, one that ``mute`` drops was not.
     """
 
     def __init__(self, exchange_id: str, faults: Faults, random: Random) -> None:
@@ -34,6 +35,7 @@ class Connection:
         self.streams: dict[str, None] = {}
         self.is_served: Callable[[str], bool] = lambda name: True
         self.wrap: Callable[[str, str], str] = lambda name, text: text
+        self.stamp: Callable[[str], str] = lambda text: text
         self.socket = web.WebSocketResponse(heartbeat=30, compress=False, max_msg_size=1 << 20)
         self._faults = faults
         self._waiting: deque[tuple[float, str]] = deque()
@@ -42,7 +44,7 @@ class Connection:
 
     def reply(self, text: str) -> None:
         """Send the answer to a client's request: the faults of the data do not apply to it."""
-        self._enqueue(text)
+        self._enqueue(self.stamp(text))
 
     def send(self, text: str, *, stream: str = "", is_depth: bool = False, is_private: bool = False) -> None:
         """Send a frame of data, subject to the active faults; one of the account with a small delay, or a fault's.
@@ -52,6 +54,7 @@ class Connection:
         faults, exchange = self._faults, self.exchange_id
         if faults.mutes(exchange, stream):
             return
+        text = self.stamp(text)
         if is_depth and faults.take(exchange, "gap"):
             return
         if faults.take(exchange, "malformed"):
