@@ -127,10 +127,15 @@ class SimExchange:
         order_id = self._ids.advance()
         client_id = ask.client_order_id or f"auto{order_id}"
         order = Order(order_id, listing, ask, client_id, quantity, now, now)
+        order.fee_share = self.fee_share(listing, ask.side)
         self.orders[order_id] = self.open_orders[order_id] = order
         self._by_client.setdefault(client_id, []).append(order)
         self.on_accept(order)
         return order
+
+    def fee_share(self, listing: Listing, side: Side) -> Decimal:
+        """The share of an order's value that it needs for its fee, where the quote pays that beside the value."""
+        return max(ZERO, self.fees.rates(listing).taker) if self.venue.fees_in_quote and side == "buy" else ZERO
 
     def _match(self, order: Order, book: Book, lots: int, ticks: int | None, now: int) -> None:
         ask = order.ask
@@ -163,9 +168,9 @@ class SimExchange:
             held = opening * price / self.perpetual.leverage_of(listing)
             self.perpetual.reserve(listing.quote, held - order.reserved)
         else:
-            is_buy = order.ask.side == "buy"
-            held = quantity * price if is_buy else quantity
-            self.spot.lock(listing.quote if is_buy else listing.base_asset, held - order.reserved)
+            held = order.locks(quantity)
+            paid = listing.quote if order.ask.side == "buy" else listing.base_asset
+            self.spot.lock(paid, held - order.reserved)
         order.reserved = held
 
     def settle(self, matches: Iterable[Match], now: int) -> None:
@@ -213,7 +218,7 @@ class SimExchange:
     def _hold_after(self, order: Order, quantity: Decimal) -> None:
         """Lower what is held: spot's lock was already used up by the trade itself."""
         if order.listing.kind == "spot":
-            order.reserved -= quantity * (order.ask.price or ZERO) if order.ask.side == "buy" else quantity
+            order.reserved -= order.locks(quantity)
         else:
             self._hold(order, order.left)
 
@@ -233,11 +238,11 @@ class SimExchange:
             self.perpetual.charge(fee_asset, fee)
             position.updated = now
         else:
-            locked = ZERO
-            if order.reserved:
-                locked = quantity * (order.ask.price or ZERO) if side == "buy" else quantity
+            locked = order.locks(quantity) if order.reserved else ZERO
             got = self.spot.trade(listing, side, quantity, value, locked)
             got_asset = listing.base_asset if side == "buy" else listing.quote
+            if self.venue.fees_in_quote:
+                got, got_asset = value, listing.quote
             owned = self.spot.of(paying).free if paying else ZERO
             fee, fee_asset = self.fees.fee(listing, got, got_asset, value, owned, is_maker=is_maker)
             self.spot.charge(fee_asset, fee)

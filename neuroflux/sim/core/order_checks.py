@@ -124,7 +124,7 @@ class OrderChecks:
             return lots * listing.lot
         worst = ticks if ticks is not None else self.average_ticks(book, ask.side, lots)
         if listing.kind == "spot":
-            return worst * lots * listing.unit
+            return worst * lots * listing.unit * (1 + self._exchange.fee_share(listing, ask.side))
         if ask.only_reduces:
             return ZERO
         opening = self._exchange.perpetual.increase(listing, ask.side, lots * listing.lot, ask.leg)

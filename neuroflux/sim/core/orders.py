@@ -84,7 +84,8 @@ class Fill(Struct, frozen=True):
 
 class Order(Struct):
     """An accepted order. Prices and quantities are Decimal in the exchange's own units; ``reserved`` is what is locked
-    or held as margin for what is still open; ``forced`` is why the exchange itself made it."""
+    or held as margin for what is still open; ``forced`` is why the exchange itself made it. ``fee_share`` is what
+    a buy locks beside its value, for a fee that the quote pays."""
 
     order_id: int
     listing: Listing
@@ -99,10 +100,17 @@ class Order(Struct):
     reserved: Decimal = ZERO
     fills: list[Fill] = msgspec.field(default_factory=list)
     forced: Forced = ""
+    fee_share: Decimal = ZERO
 
     @property
     def is_open(self) -> bool:
         return self.state in ("new", "partially_filled")
+
+    def locks(self, quantity: Decimal) -> Decimal:
+        """What this part of a spot order locks, in the asset that it pays with."""
+        if self.ask.side == "sell":
+            return quantity
+        return quantity * (self.ask.price or ZERO) * (1 + self.fee_share)
 
     @property
     def left(self) -> Decimal:

@@ -19,7 +19,8 @@ class Venue(Struct, frozen=True, kw_only=True):
     ``changed_funding_hours`` that of the symbols whose interval was changed before the simulation began. ``quote`` is
     the quote of new instruments whose symbols do not end with it. Fees may be paid in ``fee_asset``, for
     ``fee_discount`` less. ``faults`` are those that not every exchange has, with the values that each takes (any where
-    none is listed). ``order_name`` writes the number of an order as the exchange's answers do.
+    none is listed). With ``fees_in_quote`` every fee is paid in the quote, and a buy holds it beside its value.
+    ``order_name`` writes the number of an order as the exchange's answers do.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     quote: str = ""
     fee_asset: str = ""
     fee_discount: Decimal = Decimal(0)
+    fees_in_quote: bool = False
     faults: Mapping[str, tuple[str, ...]] = {}
     order_name: Callable[[int], str] = str
 

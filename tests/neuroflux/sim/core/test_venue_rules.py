@@ -1,4 +1,4 @@
-"""What only some venues do, such as writing the number of an order as text."""
+"""What only some venues do: order numbers that are text, fees that the quote pays."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from decimal import Decimal
 
 import aiohttp
 import msgspec
+import pytest
 
 from neuroflux.sim.binance.spot import BinanceSpot
 from neuroflux.sim.binance.spot_venue import VENUE as BINANCE_VENUE
-from neuroflux.sim.core.orders import Ask
+from neuroflux.sim.core.exchange import SimExchange
+from neuroflux.sim.core.orders import Ask, Rejected
+from neuroflux.sim.core.venue import Venue
+from neuroflux.sim.core.world import World
 from neuroflux.sim.server import serve
-from tests.neuroflux.sim.core.test_exchange import NOW
+from tests.neuroflux.sim.core.test_exchange import NOW, Script
 
 D = Decimal
 
@@ -30,3 +34,32 @@ async def test_the_truth_names_orders_as_the_exchange_does() -> None:
         order = served.simulation.exchange("binance").place(Ask("BTCUSDT", "buy", D("0.01")), NOW)
         async with session.get("/sim/orders") as answer:
             assert json.loads(await answer.text())[0]["exchange_order_id"] == f"order-{order.order_id}"
+
+
+def exchange_of(venue: Venue) -> SimExchange:
+    return World({venue.id: venue}, 3, Script(), NOW).exchanges[venue.id]
+
+
+def test_the_quote_pays_every_fee_and_a_buy_locks_it() -> None:
+    exchange = exchange_of(msgspec.structs.replace(BINANCE_VENUE, fees_in_quote=True))
+    dollars, coins, rate = exchange.spot.of("USDT"), exchange.spot.of("BTC"), D("0.001")
+    start, coins_before = dollars.total, coins.total
+    rests = exchange.place(Ask("BTCUSDT", "buy", D("0.1"), D(50000)), NOW)
+    assert dollars.locked == 5000 * (1 + rate)
+    exchange.cancel(rests, NOW)
+    assert (dollars.locked, dollars.free) == (0, start)
+    for side, price in (("buy", None), ("buy", D(80000)), ("sell", None)):
+        exchange.place(Ask("BTCUSDT", side, D("0.01"), price), NOW)  # type: ignore[arg-type]
+    fills = exchange.fills()
+    spent = sum((one.price * one.quantity * (1 if one.side == "buy" else -1) for one in fills), D(0))
+    assert {one.fee_asset for one in fills} == {"USDT"}
+    assert all(one.fee == round(one.price * one.quantity * rate, 8) for one in fills)
+    assert dollars.free == start - spent - sum((one.fee for one in fills), D(0))
+    assert (dollars.locked, coins.total) == (0, coins_before + D("0.01"))
+
+
+def test_a_buy_needs_its_fee_too() -> None:
+    exchange = exchange_of(msgspec.structs.replace(BINANCE_VENUE, fees_in_quote=True))
+    with pytest.raises(Rejected, match="balance"):
+        exchange.place(Ask("BTCUSDT", "buy", D("0.5"), D(50000)), NOW)
+    assert exchange.place(Ask("BTCUSDT", "buy", D("0.499"), D(50000)), NOW).is_open
