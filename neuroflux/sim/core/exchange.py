@@ -272,6 +272,27 @@ class SimExchange:
         self._leave_book(order)
         self._finish(order, "canceled", now, cancel_id)
 
+    def amend(self, order: Order, quantity: Decimal, price: Decimal, now: int) -> None:
+        """Change an open limit order, which loses its place in the queue; ``quantity`` counts what is filled already.
+
+        Raises Rejected, and then only the place is lost.
+        """
+        if not order.is_open or order.ask.price is None:
+            raise Rejected(Reason.UNKNOWN_ORDER)
+        listing, book, before = order.listing, self.books[order.listing.symbol], order.ask
+        self._leave_book(order)
+        wanted = msgspec.structs.replace(before, price=price, quantity=quantity - order.filled, client_order_id="")
+        try:
+            lots, ticks = self._checks.checked(listing, book, wanted)
+        except Rejected:
+            self._rest(order, book, listing.ticks(before.price or ZERO), is_partial=False)
+            raise
+        order.ask = msgspec.structs.replace(before, price=price, quantity=quantity)
+        order.quantity, order.updated = quantity, now
+        self._hold(order, order.left)
+        self._report("new", order, now)
+        self._match(order, book, lots, ticks, now)
+
     def _leave_book(self, order: Order) -> None:
         listing = order.listing
         ticks = listing.ticks(order.ask.price or ZERO)

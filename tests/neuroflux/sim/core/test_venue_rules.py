@@ -63,3 +63,18 @@ def test_a_buy_needs_its_fee_too() -> None:
     with pytest.raises(Rejected, match="balance"):
         exchange.place(Ask("BTCUSDT", "buy", D("0.5"), D(50000)), NOW)
     assert exchange.place(Ask("BTCUSDT", "buy", D("0.499"), D(50000)), NOW).is_open
+
+
+def test_an_order_is_amended() -> None:
+    exchange = exchange_of(BINANCE_VENUE)
+    dollars = exchange.spot.of("USDT")
+    order = exchange.place(Ask("BTCUSDT", "buy", D("0.1"), D(50000), client_order_id="mine"), NOW)
+    exchange.amend(order, D("0.2"), D(51000), NOW)
+    assert (order.left, dollars.locked, exchange.find(None, "mine")) == (D("0.2"), 10200, order)
+    with pytest.raises(Rejected, match="balance"):
+        exchange.amend(order, D(2), D(51000), NOW)
+    assert (order.quantity, dollars.locked, order.is_open) == (D("0.2"), 10200, True)
+    exchange.amend(order, D("0.1"), D(80000), NOW)
+    assert (order.state, dollars.locked) == ("filled", 0)
+    with pytest.raises(Rejected, match="unknown order"):
+        exchange.amend(order, D("0.1"), D(50000), NOW)
