@@ -30,9 +30,9 @@ from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Fault
 from neuroflux.sim.core.matching import Book
-from neuroflux.sim.core.order_checks import MAX_LOTS
 from neuroflux.sim.core.orders import Reason
 from neuroflux.sim.core.simulation import DemoAccount, Simulation
+from neuroflux.sim.core.venue import MAX_LOTS
 from neuroflux.sim.core.world import HOUR, Change
 from neuroflux.sim.kit.api import Api, Endpoint
 from neuroflux.sim.kit.numbers import Numbers

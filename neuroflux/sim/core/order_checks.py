@@ -14,8 +14,6 @@ from neuroflux.sim.core.orders import Ask, Reason, Rejected
 if TYPE_CHECKING:
     from neuroflux.sim.core.exchange import SimExchange
 
-MAX_LOTS = 9_000_000_000
-
 
 class OrderFaults(Protocol):
     """What may be made to go wrong with an order."""
@@ -55,7 +53,7 @@ class OrderChecks:
             lots = listing.lots(ask.quantity)
         except ValueError as error:
             raise Rejected(Reason.QUANTITY_STEP) from error
-        if not 0 < lots <= MAX_LOTS:
+        if not 0 < lots <= self._exchange.venue.most_lots:
             raise Rejected(Reason.QUANTITY_LIMIT)
         return lots
 

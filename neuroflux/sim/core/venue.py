@@ -9,6 +9,9 @@ from msgspec import Struct
 
 from neuroflux.sim.core.coins import Kind, Listing
 
+MAX_LOTS = 9_000_000_000
+"""Of an order, where the venue names no limit of its own."""
+
 
 class Venue(Struct, frozen=True, kw_only=True):
     """One simulated exchange, without its dialect. Where a field is left out, the exchange has no such thing.
@@ -20,7 +23,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     the quote of new instruments whose symbols do not end with it. Fees may be paid in ``fee_asset``, for
     ``fee_discount`` less. ``faults`` are those that not every exchange has, with the values that each takes (any where
     none is listed). With ``fees_in_quote`` every fee is paid in the quote, and a buy holds it beside its value.
-    ``order_name`` writes the number of an order as the exchange's answers do.
+    An order has at most ``most_lots``. ``order_name`` writes the number of an order as the exchange's answers do.
     """
 
     id: str
@@ -37,6 +40,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     fee_asset: str = ""
     fee_discount: Decimal = Decimal(0)
     fees_in_quote: bool = False
+    most_lots: int = MAX_LOTS
     faults: Mapping[str, tuple[str, ...]] = {}
     order_name: Callable[[int], str] = str
 

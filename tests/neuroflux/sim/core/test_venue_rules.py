@@ -78,3 +78,10 @@ def test_an_order_is_amended() -> None:
     assert (order.state, dollars.locked) == ("filled", 0)
     with pytest.raises(Rejected, match="unknown order"):
         exchange.amend(order, D("0.1"), D(50000), NOW)
+
+
+def test_a_venue_may_take_larger_orders() -> None:
+    large = Ask("BTCUSDT", "buy", D("90000.1"), D(10000))
+    for most, reason in ((BINANCE_VENUE.most_lots, "quantity limit"), (10**11, "balance")):
+        with pytest.raises(Rejected, match=reason):
+            exchange_of(msgspec.structs.replace(BINANCE_VENUE, most_lots=most)).place(large, NOW)
