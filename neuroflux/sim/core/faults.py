@@ -37,6 +37,7 @@ FaultName = Literal[
     "page_size",
     "stream_delay",
     "unified_account",
+    "account_mode",
     "fees",
     "unknown_status",
     "unknown_code",

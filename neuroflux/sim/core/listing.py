@@ -14,16 +14,17 @@ from neuroflux.sim.core.venue import Venue
 
 DEFAULT_BASE = "SOL"
 """The coin whose price a new one follows where the fault's ``value`` names none."""
-_NAME = re.compile(r"[A-Z0-9]{1,20}")
+_NAME = re.compile(r"([A-Z0-9]{1,20})(?:[-/]([A-Z]{3,4}))?")
 _QUOTES = ("USDT", "USDC")
 
 
 def new_listing(fault: Fault, exchange: SimExchange) -> Listing:
     """The instrument that the fault ``list`` describes; raises UsageError."""
-    if not _NAME.fullmatch(fault.symbol) or fault.symbol in exchange.listings:
+    name = _NAME.fullmatch(fault.symbol)
+    if not name or fault.symbol in exchange.listings:
         raise UsageError(f"{fault.symbol} is listed already, or no name: capitals and digits, at most 20")
     venue = exchange.venue
-    asset, quote = _parts(fault.symbol, venue)
+    asset, quote = (name[1], name[2]) if name[2] else _parts(fault.symbol, venue)
     like = fault.value or DEFAULT_BASE
     model = _model(exchange, like, venue.new_kind, quote)
     number = 1 + max((one.number for one in exchange.listings.values() if one.kind == model.kind), default=-1)

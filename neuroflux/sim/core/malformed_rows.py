@@ -6,8 +6,11 @@ from typing import Any
 
 from neuroflux.sim.core.faults import Faults
 
-_LISTS = ("symbols", "universe", "balances", "assets", "positions", "assetPositions", "statuses", "tokens")
-_NAMES = ("symbol", "asset", "coin", "name")
+_LISTS = (
+    *("symbols", "universe", "balances", "assets", "positions", "assetPositions", "statuses", "tokens"),
+    *("products", "accounts", "orders"),
+)
+_NAMES = ("symbol", "asset", "coin", "name", "product_id", "currency")
 
 
 def spoiled(body: Any, faults: Faults, exchange_id: str, name: str) -> Any:

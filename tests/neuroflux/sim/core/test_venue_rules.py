@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from decimal import Decimal
 
 import aiohttp
 import msgspec
 import pytest
 
+from neuroflux.errors import UsageError
 from neuroflux.sim.binance.spot import BinanceSpot
 from neuroflux.sim.binance.spot_venue import VENUE as BINANCE_VENUE
 from neuroflux.sim.core.exchange import SimExchange
+from neuroflux.sim.core.faults import Fault, Faults
+from neuroflux.sim.core.listing import new_listing
 from neuroflux.sim.core.orders import Ask, Rejected
 from neuroflux.sim.core.venue import Venue
 from neuroflux.sim.core.world import World
@@ -85,3 +89,26 @@ def test_a_venue_may_take_larger_orders() -> None:
     for most, reason in ((BINANCE_VENUE.most_lots, "quantity limit"), (10**11, "balance")):
         with pytest.raises(Rejected, match=reason):
             exchange_of(msgspec.structs.replace(BINANCE_VENUE, most_lots=most)).place(large, NOW)
+
+
+def test_a_new_name_may_separate_its_quote() -> None:
+    exchange = exchange_of(BINANCE_VENUE)
+    for name in ("NEW-USDC", "NEW/USDC"):
+        listing = new_listing(Fault("binance", "list", symbol=name), exchange)
+        assert (listing.symbol, listing.base_asset, listing.quote, listing.base) == (name, "NEW", "USDC", "SOL")
+    for name in ("NEW-", "-USDC", "NEW-USDC-X"):
+        with pytest.raises(UsageError, match="no name"):
+            new_listing(Fault("binance", "list", symbol=name), exchange)
+
+
+def test_an_account_mode_is_a_fault_of_the_venues_that_have_it() -> None:
+    venue = msgspec.structs.replace(BINANCE_VENUE, faults={"account_mode": ("view_only",)})
+    faults = Faults(time.monotonic, {"binance": venue})
+    faults.add(b'{"exchange":"binance","fault":"account_mode","value":"view_only"}')
+    assert faults.is_active("binance", "account_mode")
+    with pytest.raises(UsageError, match="needs value"):
+        faults.add(b'{"exchange":"binance","fault":"account_mode"}')
+    with pytest.raises(UsageError, match="is a fault of"):
+        Faults(time.monotonic, {"binance": BINANCE_VENUE}).add(
+            b'{"exchange":"binance","fault":"account_mode","value":"view_only"}'
+        )
