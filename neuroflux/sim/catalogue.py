@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 from neuroflux.sim.binance import replay
 from neuroflux.sim.binance.spot import BinanceSpot
 from neuroflux.sim.binance.usdm import BinanceUsdm
+from neuroflux.sim.coinbase.dialect import Coinbase
 from neuroflux.sim.core.simulation import Dialect, Simulation
 from neuroflux.sim.core.venue import Venue
 from neuroflux.sim.hyperliquid.dialect import Hyperliquid
@@ -18,6 +19,7 @@ DIALECTS: Final[tuple[type[Dialect], ...]] = (
     BinanceSpot,
     BinanceUsdm,
     Hyperliquid,
+    Coinbase,
 )
 VENUES: Final[dict[str, Venue]] = {dialect.venue.id: dialect.venue for dialect in DIALECTS}
 """By exchange id."""

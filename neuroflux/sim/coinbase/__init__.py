@@ -1,0 +1,1 @@
+"""Coinbase's dialect of the simulator: Advanced Trade, spot."""
