@@ -123,7 +123,7 @@ class OrderApi:
         """Of orders that are good until cancelled; ``size`` is the whole one."""
         try:
             order = self._find(required(params, "order_id"))
-            size, price = amended(self._exchange, order.listing, params)
+            size, price = amended(order.listing, params)
             if order.ask.price is None or order.ask.time_in_force not in ("GTC", "POST"):
                 raise NotPlaced("ONLY_LIMIT_ORDER_EDITS_SUPPORTED", "UNKNOWN_PREVIEW_FAILURE_REASON", "")
             if size <= order.filled:
@@ -136,7 +136,7 @@ class OrderApi:
 
     def edit_preview(self, params: Params, now: int) -> Json:
         order = self._find(required(params, "order_id"))
-        size, price = amended(self._exchange, order.listing, params)
+        size, price = amended(order.listing, params)
         return {"errors": [], "slippage": "0", "order_total": number(size * price), "base_size": number(size)}
 
     def cancel(self, params: Params, now: int) -> Json:

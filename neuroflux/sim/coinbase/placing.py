@@ -5,7 +5,8 @@ Source: https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
@@ -31,8 +32,7 @@ _NOT_SIMULATED = (
     *("trigger_bracket_gtd", "twap_limit_gtd", "scaled_limit_gtc"),
 )
 _SIDES: dict[object, Side] = {"BUY": "buy", "SELL": "sell"}
-_LONGEST = 40
-"""Digits of a number."""
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,15})?", re.ASCII)
 
 
 class Wanted(Struct, frozen=True):
@@ -86,12 +86,9 @@ def base_size(listing: Listing, terms: Params, name: str = "base_size") -> Decim
 def _amount(terms: Params, name: str) -> Decimal:
     """A number above 0; raises ApiError, NotPlaced."""
     text = required(terms, name)
-    try:
-        value = Decimal(text) if len(text) <= _LONGEST else Decimal("NaN")
-    except InvalidOperation:
-        value = Decimal("NaN")
-    if not value.is_finite():
+    if not _NUMBER.fullmatch(text):
         raise malformed(f"invalid {name}")
+    value = Decimal(text)
     if value <= 0:
         raise previewed("INVALID_LIMIT_PRICE" if name == "limit_price" else "INVALID_BASE_SIZE_TOO_SMALL")
     return value
@@ -121,6 +118,6 @@ def _end(terms: Params, now: int) -> int:
     return end
 
 
-def amended(exchange: SimExchange, listing: Listing, params: Params) -> tuple[Decimal, Decimal]:
+def amended(listing: Listing, params: Params) -> tuple[Decimal, Decimal]:
     """The size and price that an order is edited to."""
     return base_size(listing, params, "size"), _amount(params, "price")

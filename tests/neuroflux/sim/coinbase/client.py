@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from typing import Any
@@ -29,7 +30,7 @@ def token(uri: str = "", key: DemoKey | None = None, private: Any = None, **clai
 def private_key(key: DemoKey) -> Any:
     if key.algorithm == "ES256":
         return load_pem_private_key(key.secret.encode(), None)
-    return Ed25519PrivateKey.from_private_bytes(__import__("base64").b64decode(key.secret)[:32])
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(key.secret)[:32])
 
 
 async def ask(session: aiohttp.ClientSession, method: str, path: str, body: Any = None, **query: Any) -> Any:

@@ -232,11 +232,12 @@ async def test_the_sdk_trades(served: Served, key: DemoKey) -> None:
 
 
 def _sdk_errors(client: Any) -> None:
-    for status, call in (
+    calls: list[tuple[int, Callable[[], Any]]] = [
         (404, lambda: client.get_order("nope")),
         (400, lambda: client.limit_order_gtc_buy("x", "NOPE-USD", "1", "1")),
         (404, lambda: client.get_product("NOPE-USD")),
-    ):
+    ]
+    for status, call in calls:
         with pytest.raises(requests.HTTPError, match=str(status)):
             call()
     client.api_secret = elliptic_key(2).secret
