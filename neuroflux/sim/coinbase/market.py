@@ -169,7 +169,6 @@ class Market:
     def _product(self, name: str) -> Json:
         listing, numbers = self.exchange.listings[name], self.texts.numbers[name]
         day, tape = self.day(name), self.simulation.world.tapes[COINBASE, canonical(name)]
-        bid, _, ask, _ = self.texts.top(name)
         is_halted = not {name, canonical(name)}.isdisjoint(self.exchange.halted)
         lot, tick = (numbers.quantity(1), numbers.price(1))
         return {
@@ -201,8 +200,8 @@ class Market:
             "product_venue": "CBE",
             "approximate_quote_24h_volume": number(round(tape.value * listing.unit, 2)),
             "new_at": "2023-01-01T00:00:00Z",
-            "best_bid_price": bid,
-            "best_ask_price": ask,
+            "best_bid_price": "",
+            "best_ask_price": "",
             **dict.fromkeys(_EMPTY, ""),
             **dict.fromkeys(_FALSE, False),
             "trading_disabled": is_halted,

@@ -1,0 +1,181 @@
+"""Coinbase's own answers for the audit.
+
+Source: https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api. The quantity that was asked for is only
+in the configuration of an order; a fill of an order that was sized in the quote has its size in the quote, too.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+from Crypto.Hash import SHA256
+from Crypto.PublicKey import ECC
+from Crypto.Signature import DSS, eddsa
+
+from neuroflux.domain import Microseconds
+from neuroflux.errors import MalformedFrame
+from neuroflux.exchanges.kit.own_answers import (
+    OwnAccount,
+    OwnAnswers,
+    OwnBalance,
+    OwnFill,
+    OwnOrder,
+    OwnTop,
+    tagged,
+)
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+
+PAGE: Final = 1000
+TOPS: Final = 8
+"""Books that one reading requests: ten public requests a second are allowed."""
+_API: Final = "/api/v3/brokerage"
+_LIFE: Final = 120
+"""Seconds that a token lives."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_STATES: Final = {
+    "PENDING": "open",
+    "QUEUED": "open",
+    "OPEN": "open",
+    "CANCEL_QUEUED": "open",
+    "EDIT_QUEUED": "open",
+    "FILLED": "filled",
+    "CANCELLED": "ended",
+    "EXPIRED": "ended",
+    "FAILED": "rejected",
+}
+
+
+class CoinbaseOwn:
+    """Implements ``OwnAnswers``."""
+
+    def account_requests(self, keys: Keys, now: Microseconds) -> Sequence[Request]:
+        return (_signed(keys, "accounts", "account", now, limit=250),)
+
+    def history_requests(
+        self, keys: Keys, names: Collection[str], since: Microseconds, now: Microseconds
+    ) -> Sequence[Request]:
+        """The open orders have no beginning: an order may be older than ``since``."""
+        start, page = _time(since), {"product_ids": sorted(names), "limit": PAGE}
+        still = _signed(keys, "orders/historical/batch", "orders", now, order_status="OPEN", limit=PAGE)
+        if not names:
+            return (still,)
+        return (
+            _signed(keys, "orders/historical/batch", "orders", now, start_date=start, **page),
+            still,
+            _signed(keys, "orders/historical/fills", "fills", now, start_sequence_timestamp=start, **page),
+        )
+
+    def account(self, answers: Sequence[Answer]) -> OwnAccount:
+        try:
+            (account,) = tagged(answers, "account")
+            balances = {row["currency"]: _balance(row) for row in account["accounts"]}
+            orders = {row["client_order_id"]: _order(row) for row in _rows(answers, "orders")}
+            executed = ((row["trade_id"], _fill(row)) for row in _rows(answers, "fills"))
+            fills = {(one.name, trade_id, one.side): one for trade_id, one in executed}
+            return OwnAccount(balances, {}, orders, fills, _cut_short(answers))
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise MalformedFrame(f"coinbase: {error!r}") from error
+
+    def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
+        """The best prices of several products at once need a key; those of one do not."""
+        path = f"{_API}/market/product_book?limit=1&product_id="
+        return tuple(Request("GET", f"{path}{name}", tag="tops") for name in names[:TOPS])
+
+    def tops(self, answers: Sequence[Answer]) -> Mapping[str, OwnTop]:
+        try:
+            books = [one["pricebook"] for one in tagged(answers, "tops")]
+            return {one["product_id"]: _top(one) for one in books if one["bids"] and one["asks"]}
+        except (KeyError, TypeError, IndexError, ArithmeticError) as error:
+            raise MalformedFrame(f"product_book: {error!r}") from error
+
+
+# --- rows
+
+
+def _rows(answers: Sequence[Answer], tag: str) -> Iterable[Mapping[str, Any]]:
+    return [row for listed in tagged(answers, tag) for row in listed[tag]]
+
+
+def _cut_short(answers: Sequence[Answer]) -> tuple[str, ...]:
+    """The lists that continue: they name where."""
+    wanted = ("account", "orders", "fills")
+    return tuple(tag for tag in wanted if any(one.get("cursor") for one in tagged(answers, tag)))
+
+
+def _balance(row: Mapping[str, Any]) -> OwnBalance:
+    free, held = Decimal(row["available_balance"]["value"]), Decimal(row["hold"]["value"])
+    return OwnBalance(free + held, free, held)
+
+
+def _order(row: Mapping[str, Any]) -> OwnOrder:
+    filled, (terms,) = Decimal(row["filled_size"]), row["order_configuration"].values()
+    asked = Decimal(terms["base_size"]) if terms.get("base_size") else filled
+    state = _STATES.get(row["status"], row["status"])
+    return OwnOrder(row["product_id"], row["order_id"], row["side"].lower(), asked, filled, state)
+
+
+def _fill(row: Mapping[str, Any]) -> OwnFill:
+    price, size = Decimal(row["price"]), Decimal(row["size"])
+    moment = datetime.fromisoformat(row["trade_time"]) - _EPOCH
+    return OwnFill(
+        name=row["product_id"],
+        order=row["order_id"],
+        side=row["side"].lower(),
+        price=price,
+        quantity=size / price if row["size_in_quote"] else size,
+        fee=Decimal(row["commission"]),
+        fee_asset=row["product_id"].rpartition("-")[2],
+        time=moment // timedelta(microseconds=1),
+    )
+
+
+def _top(book: Mapping[str, Any]) -> OwnTop:
+    return OwnTop(Decimal(book["bids"][0]["price"]), Decimal(book["asks"][0]["price"]))
+
+
+# --- requests
+
+
+def _time(micros: Microseconds) -> str:
+    return (_EPOCH + timedelta(microseconds=micros)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _signed(keys: Keys, name: str, tag: str, now: Microseconds, **query: object) -> Request:
+    path = f"{_API}/{name}"
+    headers = {"Authorization": f"Bearer {_token(keys, f'GET api.coinbase.com{path}', now)}"}
+    return Request("GET", f"{path}?{urlencode(query, doseq=True)}", headers=headers, tag=tag)
+
+
+def _token(keys: Keys, uri: str, now: Microseconds) -> str:
+    """A JSON Web Token: a PEM signs by ES256, any other secret is the base64 of an Ed25519 key."""
+    is_pem, begin = keys.secret.lstrip().startswith("-----BEGIN"), now // 1_000_000
+    nonce = hashlib.sha256(f"{now} {uri}".encode()).hexdigest()[:32]
+    header = {"alg": "ES256" if is_pem else "EdDSA", "kid": keys.key, "nonce": nonce, "typ": "JWT"}
+    claims = {"sub": keys.key, "iss": "cdp", "nbf": begin, "exp": begin + _LIFE, "uri": uri}
+    text = f"{_part(msgspec.json.encode(header))}.{_part(msgspec.json.encode(claims))}"
+    return f"{text}.{_part(_by_pem(keys.secret, text) if is_pem else _by_seed(keys.secret, text))}"
+
+
+def _by_pem(secret: str, text: str) -> bytes:
+    """The PEM's line ends may be written as backslash and n."""
+    key = ECC.import_key(secret.replace("\\n", "\n"))
+    return DSS.new(key, "deterministic-rfc6979").sign(SHA256.new(text.encode()))
+
+
+def _by_seed(secret: str, text: str) -> bytes:
+    key = eddsa.import_private_key(base64.b64decode(secret)[:32])
+    return eddsa.new(key, "rfc8032").sign(text.encode())
+
+
+def _part(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+OWN: Final[OwnAnswers] = CoinbaseOwn()
