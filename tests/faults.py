@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from neuroflux.sim.core.faults import NAMES
 
-EXCHANGES: Final = ("binance", "binanceusdm", "hyperliquid")
+EXCHANGES: Final = ("binance", "binanceusdm", "hyperliquid", "coinbase")
 Parameters = dict[str, Any]
 _BINANCES: Final = ("binance", "binanceusdm")
 _PERPETUALS: Final = ("binanceusdm", "hyperliquid")
 _ANY: Final = EXCHANGES
-_LISTED: Final = {"binance": "LTCUSDC", "binanceusdm": "LTCUSDT", "hyperliquid": "LTC"}
+_LISTED: Final = {"binance": "LTCUSDC", "binanceusdm": "LTCUSDT", "hyperliquid": "LTC", "coinbase": "LTC-USD"}
 """An instrument that is not traded by the tests."""
 _HELD: Final = {"binanceusdm": "BTCUSDT", "hyperliquid": "ETH"}
 
@@ -56,12 +56,12 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
     "malformed_row": _on(_ANY, count=1),
     "empty_side": _with_symbol(_LISTED, seconds=4, value="buy"),
     "server_shutdown": _on(("binance",), count=1),
-    "withdrawals": _on(("binance",), seconds=4),
+    "withdrawals": _on(("binance", "coinbase"), seconds=4),
     "unknown_asset": _on(_ANY, asset="NEWCOIN", amount="12.5"),
     "transfer": _on(_ANY, asset="USDC", amount="250"),
     "liquidate": _with_symbol(_HELD),
     "adl": _with_symbol(_HELD),
-    "list": _with_symbol({"binance": "NEWUSDC", "binanceusdm": "NEWUSDT", "hyperliquid": "NEW"}),
+    "list": _with_symbol({"binance": "NEWUSDC", "binanceusdm": "NEWUSDT", "hyperliquid": "NEW", "coinbase": "NEW-USD"}),
     "halt": _with_symbol(_LISTED),
     "resume": _with_symbol(_LISTED),
     "tick_size": {
@@ -72,8 +72,14 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
     "hedge_mode": _on(("binanceusdm",), value="true"),
     "multi_assets": _on(("binanceusdm",), value="true"),
     "unified_account": _on(("hyperliquid",), seconds=6, value="unifiedAccount"),
+    "account_mode": _on(("coinbase",), seconds=6, value="view_only"),
 }
-MODES: Final = {"hedge_mode": {"value": "false"}, "multi_assets": {"value": "false"}, "unified_account": {}}
+MODES: Final = {
+    "hedge_mode": {"value": "false"},
+    "multi_assets": {"value": "false"},
+    "unified_account": {},
+    "account_mode": {},
+}
 """Account modes in which no trading is allowed; and how each ends, if not by itself."""
 NEED_A_POSITION: Final = ("liquidate", "adl")
 """Refused without a position."""

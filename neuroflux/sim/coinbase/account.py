@@ -21,7 +21,6 @@ FIAT = ("USD", "EUR")
 ACCOUNTS_A_PAGE, MOST_ACCOUNTS = 49, 250
 TRANSACTIONS_A_PAGE, MOST_TRANSACTIONS = 25, 300
 _OPENED = "2023-01-01T00:00:00Z"
-_TIERED = "BTC-USD"
 
 
 def account_id(currency: str) -> str:
@@ -100,7 +99,7 @@ class AccountApi:
 
     def transaction_summary(self, _: Params, now: int) -> Json:
         """The account's tier: its rates as fractions."""
-        rates = self._exchange.fees.rates(self._exchange.listings[_TIERED])
+        rates = self._exchange.fees.rates(self._exchange.venue.listings[0])
         tier = {
             "pricing_tier": "Intro 1",
             "usd_from": "0",

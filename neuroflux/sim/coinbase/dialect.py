@@ -8,21 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-import msgspec
 from aiohttp import web
 
 from neuroflux.sim.coinbase.account import AccountApi
+from neuroflux.sim.coinbase.aliases import add_aliases
 from neuroflux.sim.coinbase.frames import Frames
 from neuroflux.sim.coinbase.keys import Signer
 from neuroflux.sim.coinbase.market import Market
 from neuroflux.sim.coinbase.order_texts import OrderTexts
 from neuroflux.sim.coinbase.orders import OrderApi
 from neuroflux.sim.coinbase.sockets import Sockets
-from neuroflux.sim.coinbase.venue import ALIASES, COINBASE, VENUE, canonical
+from neuroflux.sim.coinbase.venue import COINBASE, VENUE
 from neuroflux.sim.coinbase.wire import API, APP, PUBLIC, CoinbaseRules, Params, failure, number
-from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Fault
-from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.simulation import DemoAccount, Simulation
 from neuroflux.sim.core.world import Change
 from neuroflux.sim.kit.api import Access, Api, Endpoint
@@ -40,7 +38,7 @@ class Coinbase:
 
     def __init__(self, simulation: Simulation) -> None:
         self._exchange = simulation.exchange(COINBASE)
-        _add_aliases(self._exchange)
+        add_aliases(self._exchange)
         self._signer = Signer(simulation.seed)
         written = OrderTexts(simulation, self._signer)
         self._market, self._orders = Market(simulation), OrderApi(simulation, written)
@@ -131,16 +129,3 @@ class Coinbase:
             ("GET", "accounts", account.wallets),
             ("GET", "accounts/{account_id}/transactions", account.transactions),
         ]
-
-
-def _add_aliases(exchange: SimExchange) -> None:
-    """A second product on a book. What the market makers are told of its orders names the first one."""
-    for alias, name in ALIASES.items():
-        listing = msgspec.structs.replace(exchange.listings[name], symbol=alias, quote="USDC")
-        exchange.add(listing, exchange.books[name])
-    withdraw = exchange.on_partial
-
-    def on_partial(order: Order) -> None:
-        withdraw(msgspec.structs.replace(order, listing=exchange.listings[canonical(order.listing.symbol)]))
-
-    exchange.on_partial = on_partial

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from neuroflux.sim.coinbase.venue import ALIASES, COINBASE, canonical
+from neuroflux.sim.coinbase.aliases import aliases_of, canonical
+from neuroflux.sim.coinbase.venue import COINBASE
 from neuroflux.sim.coinbase.wire import (
     Json,
     Params,
@@ -65,9 +66,9 @@ class Market:
 
     def trades(self, product_id: str, most: int) -> list[Json]:
         """Newest first; where nothing was traded yet, the last trade before the start."""
-        listing, known = self.exchange.listings[product_id], self._trades.of(canonical(product_id))
+        listing, known = self.exchange.listings[product_id], self._trades.of(canonical(self.exchange, product_id))
         if not known:
-            tape = self.simulation.world.tapes[COINBASE, canonical(product_id)]
+            tape = self.simulation.world.tapes[COINBASE, canonical(self.exchange, product_id)]
             known = [(Match(tape.last_trade, "buy", tape.last, max(1, tape.last_quantity), 0, 0), tape.started)]
         return [self.trade(listing, match, time) for match, time in reversed(known[-most:])]
 
@@ -85,7 +86,7 @@ class Market:
 
     def day(self, product_id: str) -> Json:
         """The summary of a day that the tickers have."""
-        tape = self.simulation.world.tapes[COINBASE, canonical(product_id)]
+        tape = self.simulation.world.tapes[COINBASE, canonical(self.exchange, product_id)]
         numbers = self.texts.numbers[product_id]
         return {
             "price": numbers.price(tape.last),
@@ -100,7 +101,7 @@ class Market:
     def candles_of(self, product_id: str, minutes: int) -> list[tuple[int, Json]]:
         """With their starts in seconds, oldest first."""
         numbers = self.texts.numbers[product_id]
-        candles = self._minutes.candles(canonical(product_id), minutes)
+        candles = self._minutes.candles(canonical(self.exchange, product_id), minutes)
         return [(one.start // 1000, _candle(one, numbers)) for one in candles]
 
     # --- endpoints
@@ -168,8 +169,9 @@ class Market:
 
     def _product(self, name: str) -> Json:
         listing, numbers = self.exchange.listings[name], self.texts.numbers[name]
-        day, tape = self.day(name), self.simulation.world.tapes[COINBASE, canonical(name)]
-        is_halted = not {name, canonical(name)}.isdisjoint(self.exchange.halted)
+        shared = canonical(self.exchange, name)
+        day, tape = self.day(name), self.simulation.world.tapes[COINBASE, shared]
+        is_halted = not {name, shared}.isdisjoint(self.exchange.halted)
         lot, tick = (numbers.quantity(1), numbers.price(1))
         return {
             "product_id": name,
@@ -191,10 +193,10 @@ class Market:
             "base_currency_id": listing.base_asset,
             "fcm_trading_session_details": None,
             "mid_market_price": "",
-            "alias": ALIASES.get(name, ""),
-            "alias_to": [alias for alias, of in ALIASES.items() if of == name],
+            "alias": "" if shared == name else shared,
+            "alias_to": aliases_of(self.exchange, name),
             "base_display_symbol": listing.base_asset,
-            "quote_display_symbol": "USD" if name in ALIASES else listing.quote,
+            "quote_display_symbol": self.exchange.listings[shared].quote,
             "price_increment": tick,
             "display_name": name,
             "product_venue": "CBE",

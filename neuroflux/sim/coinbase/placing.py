@@ -11,8 +11,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from neuroflux.sim.coinbase.aliases import canonical
 from neuroflux.sim.coinbase.refusals import previewed, unsupported
-from neuroflux.sim.coinbase.venue import canonical
 from neuroflux.sim.coinbase.wire import Json, Params, malformed, micros_of, required
 from neuroflux.sim.core.accounts import ZERO
 from neuroflux.sim.core.coins import Listing
@@ -50,7 +50,7 @@ def read(exchange: SimExchange, params: Params, client_order_id: str, now: int) 
     kind, terms = _configuration(params)
     if listing is None or side is None:
         raise malformed("valid product_id is required" if listing is None else "invalid side")
-    if canonical(listing.symbol) in exchange.halted:
+    if canonical(exchange, listing.symbol) in exchange.halted:
         raise Rejected(Reason.HALTED)
     wanted = {kind: terms}
     if kind == _MARKET:

@@ -15,10 +15,11 @@ import msgspec
 from aiohttp import web
 
 from neuroflux.errors import Refused
+from neuroflux.sim.coinbase.aliases import canonical
 from neuroflux.sim.coinbase.frames import SECOND, Frames, frame, numbered
 from neuroflux.sim.coinbase.keys import Signer
 from neuroflux.sim.coinbase.order_texts import OrderTexts
-from neuroflux.sim.coinbase.venue import COINBASE, canonical
+from neuroflux.sim.coinbase.venue import COINBASE
 from neuroflux.sim.coinbase.wire import Json, throttled
 from neuroflux.sim.core.connection import Connection
 from neuroflux.sim.core.orders import AccountEvent, Order, OrderEvent
@@ -150,7 +151,8 @@ class Sockets:
         known = [name for name in products if name in self._exchange.listings]
         if channel == "user":
             return {f"user:{name}": name for name in known} if products else {channel: channel}
-        names = dict.fromkeys(canonical(name) for name in (known if products else self._exchange.listings))
+        followed = known if products else self._exchange.listings
+        names = dict.fromkeys(canonical(self._exchange, name) for name in followed)
         return {f"{channel}:{name}": name for name in names}
 
     def _follow(self, connection: Connection, name: str, key: str) -> None:

@@ -86,11 +86,6 @@ def order_number(name: object) -> int | None:
     return number if order_name(number) == name else None
 
 
-def canonical(product_id: str) -> str:
-    """The product whose book this one has."""
-    return ALIASES.get(product_id, product_id)
-
-
 VENUE = Venue(
     id=COINBASE,
     path="/coinbase",

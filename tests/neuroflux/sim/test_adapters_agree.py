@@ -49,6 +49,7 @@ SYMBOLS = {
     "binance": ("BTC/USDT", "BTCUSDT"),
     "binanceusdm": ("BTC/USDT:USDT", "BTCUSDT"),
     "hyperliquid": ("BTC/USDC:USDC", "BTC"),
+    "coinbase": ("BTC/USD", "BTC-USD"),
     "mintex": ("BTC/USDT", "BTC-USDT"),
 }
 ALL_DIALECTS: Sequence[type[Dialect]] = (*DIALECTS, MintexDialect)

@@ -12,7 +12,9 @@ FAULT = b'{"exchange": "binance", "fault": "reject"}'
 
 
 @pytest.mark.parametrize("host", ["evil.example", REBOUND, "127.0.0.1.evil.example", "[bad", "evil@127.0.0.2"])
-@pytest.mark.parametrize("path", ["/sim/accounts", "/sim/orders", "/binance/api/v3/time", "/hyperliquid/info"])
+@pytest.mark.parametrize(
+    "path", ["/sim/accounts", "/sim/orders", "/binance/api/v3/time", "/hyperliquid/info", "/coinbase/v2/time"]
+)
 async def test_another_host_name_is_refused(served: Served, host: str, path: str) -> None:
     async with aiohttp.ClientSession(served.url) as session, session.get(path, headers={"Host": host}) as answer:
         assert (answer.status, "secret" in await answer.text()) == (403, False)

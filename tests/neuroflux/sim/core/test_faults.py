@@ -59,9 +59,16 @@ async def test_http_faults_strike_as_many_requests_as_their_count(served: Served
         assert [await _status(session) for _ in range(3)] == [status, status, 200]
 
 
-@pytest.mark.parametrize("path", ["/binance/api/v3/time", "/binance/fapi/v1/time", "/hyperliquid/info"])
-async def test_the_wait_can_be_set(served: Served, path: str) -> None:
-    exchange = {"/binance/api/v3/time": "binance", "/binance/fapi/v1/time": "binanceusdm"}.get(path, "hyperliquid")
+@pytest.mark.parametrize(
+    ("path", "exchange"),
+    [
+        ("/binance/api/v3/time", "binance"),
+        ("/binance/fapi/v1/time", "binanceusdm"),
+        ("/hyperliquid/info", "hyperliquid"),
+        ("/coinbase/api/v3/brokerage/time", "coinbase"),
+    ],
+)
+async def test_the_wait_can_be_set(served: Served, path: str, exchange: str) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         await _fault(session, "http_418", exchange, count=1, retry_after=3)
         async with session.request("POST" if "info" in path else "GET", path) as answer:

@@ -145,9 +145,8 @@ def test_live_funding_is_scaled_to_the_hours_at_which_it_is_settled(liquidity: P
     liquidity.take(Funding(BINANCE_USDM, "BTC/USDT:USDT", "BTC/USD", 0.0001, 4, 100.0, 100.0, NOW, NOW))
     liquidity.take(Funding(HYPERLIQUID, "BTC/USDC:USDC", "BTC/USD", 0.00001, 1, 100.0, 100.0, NOW, NOW))
     listings = {
-        name: one.listings["BTCUSDT" if name == BINANCE_USDM else "BTC"]
-        for name, one in world.exchanges.items()
-        if name != BINANCE
+        name: world.exchanges[name].listings[symbol]
+        for name, symbol in ((BINANCE_USDM, "BTCUSDT"), (HYPERLIQUID, "BTC"))
     }
     assert world.funding_rate(listings[BINANCE_USDM]) == Decimal("0.0002")
     assert world.funding_rate(listings[HYPERLIQUID]) == Decimal("0.00001")
