@@ -12,9 +12,11 @@ from aiohttp import web
 
 from neuroflux.sim.coinbase.account import AccountApi
 from neuroflux.sim.coinbase.aliases import add_aliases
+from neuroflux.sim.coinbase.app_api import AppApi
 from neuroflux.sim.coinbase.frames import Frames
 from neuroflux.sim.coinbase.keys import Signer
 from neuroflux.sim.coinbase.market import Market
+from neuroflux.sim.coinbase.order_lists import OrderLists
 from neuroflux.sim.coinbase.order_texts import OrderTexts
 from neuroflux.sim.coinbase.orders import OrderApi
 from neuroflux.sim.coinbase.sockets import Sockets
@@ -42,7 +44,8 @@ class Coinbase:
         self._signer = Signer(simulation.seed)
         written = OrderTexts(simulation, self._signer)
         self._market, self._orders = Market(simulation), OrderApi(simulation, written)
-        self._account = AccountApi(simulation, self._signer)
+        self._account, self._app = AccountApi(simulation, self._signer), AppApi(simulation)
+        self._lists = OrderLists(simulation, written)
         self._sockets = Sockets(simulation, self._signer, Frames(self._market), written)
         self._api = Api(simulation, COINBASE, CoinbaseRules(self._signer, self._account.may_trade))
 
@@ -102,30 +105,30 @@ class Coinbase:
         ]
 
     def _order_rows(self) -> list[Row]:
-        orders = self._orders
+        orders, lists = self._orders, self._lists
         return [
             ("POST", "orders", orders.place),
             ("POST", "orders/preview", orders.preview),
             ("POST", "orders/edit", orders.edit),
             ("POST", "orders/edit_preview", orders.edit_preview),
             ("POST", "orders/batch_cancel", orders.cancel),
-            ("GET", "orders/historical/batch", orders.orders),
-            ("GET", "orders/historical/fills", orders.fills),
-            ("GET", "orders/historical/{order_id:.*}", orders.query),
+            ("GET", "orders/historical/batch", lists.orders),
+            ("GET", "orders/historical/fills", lists.fills),
+            ("GET", "orders/historical/{order_id:.*}", lists.query),
         ]
 
     def _app_rows(self) -> list[Row]:
-        account = self._account
+        app = self._app
         return [
-            ("GET", "time", account.app_time),
-            ("GET", "currencies", account.currencies),
-            ("GET", "currencies/crypto", account.coins),
-            ("GET", "exchange-rates", account.rates),
+            ("GET", "time", app.time),
+            ("GET", "currencies", app.currencies),
+            ("GET", "currencies/crypto", app.coins),
+            ("GET", "exchange-rates", app.rates),
         ]
 
     def _wallet_rows(self) -> list[Row]:
-        account = self._account
+        app = self._app
         return [
-            ("GET", "accounts", account.wallets),
-            ("GET", "accounts/{account_id}/transactions", account.transactions),
+            ("GET", "accounts", app.wallets),
+            ("GET", "accounts/{account_id}/transactions", app.transactions),
         ]

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from neuroflux.sim.coinbase.aliases import aliases_of, canonical
+from neuroflux.sim.coinbase.aliases import canonical
+from neuroflux.sim.coinbase.products import product
 from neuroflux.sim.coinbase.venue import COINBASE
 from neuroflux.sim.coinbase.wire import (
     Json,
@@ -24,6 +25,7 @@ from neuroflux.sim.coinbase.wire import (
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Match
 from neuroflux.sim.core.simulation import Simulation
+from neuroflux.sim.core.ticker import Tape
 from neuroflux.sim.core.world import Change
 from neuroflux.sim.kit.books import BookTexts, Levels
 from neuroflux.sim.kit.candles import Candle, Minutes
@@ -43,11 +45,6 @@ _GRANULARITIES = {
     "ONE_DAY": 1440,
 }
 """Minutes."""
-_FALSE = (
-    *("watched", "is_disabled", "new", "cancel_only", "limit_only", "post_only", "trading_disabled", "auction_mode"),
-    *("view_only", "is_alpha_testing"),
-)
-_EMPTY = ("market_cap", "base_cbrn", "quote_cbrn", "product_cbrn", "icon_color", "icon_url", "about_description")
 
 
 class Market:
@@ -68,7 +65,7 @@ class Market:
         """Newest first; where nothing was traded yet, the last trade before the start."""
         listing, known = self.exchange.listings[product_id], self._trades.of(canonical(self.exchange, product_id))
         if not known:
-            tape = self.simulation.world.tapes[COINBASE, canonical(self.exchange, product_id)]
+            tape = self._tape(product_id)
             known = [(Match(tape.last_trade, "buy", tape.last, max(1, tape.last_quantity), 0, 0), tape.started)]
         return [self.trade(listing, match, time) for match, time in reversed(known[-most:])]
 
@@ -86,7 +83,7 @@ class Market:
 
     def day(self, product_id: str) -> Json:
         """The summary of a day that the tickers have."""
-        tape = self.simulation.world.tapes[COINBASE, canonical(self.exchange, product_id)]
+        tape = self._tape(product_id)
         numbers = self.texts.numbers[product_id]
         return {
             "price": numbers.price(tape.last),
@@ -168,46 +165,11 @@ class Market:
         return {"candles": rows[::-1][: limit_of(params, _CANDLES, _CANDLES)]}
 
     def _product(self, name: str) -> Json:
-        listing, numbers = self.exchange.listings[name], self.texts.numbers[name]
-        shared = canonical(self.exchange, name)
-        day, tape = self.day(name), self.simulation.world.tapes[COINBASE, shared]
-        is_halted = not {name, shared}.isdisjoint(self.exchange.halted)
-        lot, tick = (numbers.quantity(1), numbers.price(1))
-        return {
-            "product_id": name,
-            "price": day["price"],
-            "price_percentage_change_24h": day["price_percent_chg_24_h"],
-            "volume_24h": day["volume_24_h"],
-            "volume_percentage_change_24h": "0",
-            "base_increment": lot,
-            "quote_increment": tick,
-            "quote_min_size": number(listing.min_notional),
-            "quote_max_size": "150000000",
-            "base_min_size": lot,
-            "base_max_size": number(self.exchange.venue.most_lots * listing.lot),
-            "base_name": listing.base_asset,
-            "quote_name": listing.quote,
-            "status": "online",
-            "product_type": "SPOT",
-            "quote_currency_id": listing.quote,
-            "base_currency_id": listing.base_asset,
-            "fcm_trading_session_details": None,
-            "mid_market_price": "",
-            "alias": "" if shared == name else shared,
-            "alias_to": aliases_of(self.exchange, name),
-            "base_display_symbol": listing.base_asset,
-            "quote_display_symbol": self.exchange.listings[shared].quote,
-            "price_increment": tick,
-            "display_name": name,
-            "product_venue": "CBE",
-            "approximate_quote_24h_volume": number(round(tape.value * listing.unit, 2)),
-            "new_at": "2023-01-01T00:00:00Z",
-            "best_bid_price": "",
-            "best_ask_price": "",
-            **dict.fromkeys(_EMPTY, ""),
-            **dict.fromkeys(_FALSE, False),
-            "trading_disabled": is_halted,
-        }
+        tape, numbers = self._tape(name), self.texts.numbers[name]
+        return product(self.exchange, numbers, self.day(name), tape.value * numbers.listing.unit)
+
+    def _tape(self, product_id: str) -> Tape:
+        return self.simulation.world.tapes[COINBASE, canonical(self.exchange, product_id)]
 
 
 def _book(name: str, bids: Levels, asks: Levels, now: int) -> Json:

@@ -1,42 +1,25 @@
-"""Coinbase's orders over REST: placing, editing, cancelling, and the lists of orders and fills.
+"""Coinbase's orders over REST: placing, editing, cancelling.
 
 Source: https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/orders/create-order
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import TypeVar
 
-from neuroflux.sim.coinbase.order_texts import OrderTexts, entry_id
+from neuroflux.sim.coinbase.order_texts import OrderTexts
 from neuroflux.sim.coinbase.placing import Wanted, amended, read
 from neuroflux.sim.coinbase.refusals import NotPlaced, not_edited, reason_of, refused
 from neuroflux.sim.coinbase.venue import COINBASE, order_name, order_number
-from neuroflux.sim.coinbase.wire import (
-    NO_ORDER,
-    Json,
-    Params,
-    limit_of,
-    malformed,
-    micros_of,
-    number,
-    required,
-    text,
-    texts,
-    unknown,
-)
-from neuroflux.sim.core.orders import Fill, Order, Rejected
+from neuroflux.sim.coinbase.wire import Json, Params, malformed, number, required
+from neuroflux.sim.core.orders import Order, Rejected
 from neuroflux.sim.core.simulation import Simulation
-from neuroflux.sim.kit.pages import rows_of_a_page
 
 MOST_CANCELS = 100
-ORDERS_A_PAGE, FILLS_A_PAGE, MOST_ROWS = 100, 100, 1000
-Row = TypeVar("Row")
 
 
 class OrderApi:
-    """Answers requests about orders."""
+    """Places orders and changes them."""
 
     def __init__(self, simulation: Simulation, written: OrderTexts) -> None:
         self._simulation, self._exchange = simulation, simulation.exchange(COINBASE)
@@ -156,79 +139,6 @@ class OrderApi:
             failure = "UNKNOWN_CANCEL_ORDER"
         return {"success": failure != "UNKNOWN_CANCEL_ORDER", "failure_reason": failure, "order_id": name}
 
-    # --- questions
-
     def _find(self, name: object) -> Order:
         """Raises Rejected(UNKNOWN_ORDER)."""
         return self._exchange.find(order_number(name))
-
-    def query(self, params: Params, _: int) -> Json:
-        """By the exchange's id: a client order id is ignored."""
-        try:
-            return {"order": self._texts.order(self._find(text(params, "order_id")))}
-        except Rejected as error:
-            raise unknown(NO_ORDER) from error
-
-    def orders(self, params: Params, _: int) -> Json:
-        """Newest first."""
-        statuses, sides = texts(params, "order_status"), texts(params, "order_side")
-        if "OPEN" in statuses and len(statuses) > 1:
-            raise malformed("OPEN orders cannot be requested with other statuses")
-        kinds, among = texts(params, "order_types", "order_type"), _among(params, "start_date", "end_date")
-        chosen = [
-            order
-            for order in reversed(self._exchange.orders.values())
-            if _is_wanted(order, params)
-            and among(order.created)
-            and (not sides or order.ask.side.upper() in sides)
-            and (not kinds or order.kind.upper() in kinds)
-        ]
-        wanted = [order for order in chosen if not statuses or self._is_in(order, statuses)]
-        page, cursor = self._page(wanted, params, ORDERS_A_PAGE, lambda order: order_name(order.order_id))
-        rows = [self._texts.order(order) for order in page]
-        return {"orders": rows, "sequence": "0", "has_next": bool(cursor), "cursor": cursor}
-
-    def _is_in(self, order: Order, statuses: Sequence[str]) -> bool:
-        """Open ones are chosen before they are written, which a fault may change."""
-        if order.is_open:
-            return "OPEN" in statuses
-        ended = "EXPIRED" if order.order_id in self._texts.timed_out else "CANCELLED"
-        return ("FILLED" if order.state == "filled" else ended) in statuses
-
-    def fills(self, params: Params, _: int) -> Json:
-        """Newest first."""
-        among = _among(params, "start_sequence_timestamp", "end_sequence_timestamp")
-        chosen = [
-            fill
-            for fill in reversed(self._exchange.fills())
-            if _is_wanted(self._exchange.orders[fill.order_id], params) and among(fill.time)
-        ]
-        wanted = texts(params, "trade_ids")
-        rows = [fill for fill in chosen if not wanted or str(fill.trade_id) in wanted]
-        page, cursor = self._page(rows, params, FILLS_A_PAGE, entry_id)
-        return {"fills": [self._written(fill) for fill in page], "cursor": cursor}
-
-    def _written(self, fill: Fill) -> Json:
-        return self._texts.fill(fill, self._exchange.orders[fill.order_id])
-
-    def _page(self, rows: list[Row], params: Params, default: int, name: Callable[[Row], str]) -> tuple[list[Row], str]:
-        """The rows after the one that the cursor names, and the next cursor; "" at the end."""
-        cursor, names = text(params, "cursor"), [name(row) for row in rows]
-        if cursor and cursor not in names:
-            raise malformed("invalid cursor")
-        begin = names.index(cursor) + 1 if cursor else 0
-        end = begin + rows_of_a_page(self._simulation.faults, COINBASE, limit_of(params, default, MOST_ROWS))
-        return rows[begin:end], names[end - 1] if end < len(rows) else ""
-
-
-def _is_wanted(order: Order, params: Params) -> bool:
-    """By product and by id; the singular names are those of older documents."""
-    products, ids = texts(params, "product_ids", "product_id"), texts(params, "order_ids", "order_id")
-    return (not products or order.listing.symbol in products) and (not ids or order_name(order.order_id) in ids)
-
-
-def _among(params: Params, start: str, end: str) -> Callable[[int], bool]:
-    """Whether a time is among those that were asked for."""
-    first = micros_of(text(params, start)) if text(params, start) else 0
-    last = micros_of(text(params, end)) if text(params, end) else 10**17
-    return lambda time: first <= time <= last

@@ -51,7 +51,7 @@ def test_the_quote_pays_every_fee_and_a_buy_locks_it() -> None:
     rests = exchange.place(Ask("BTCUSDT", "buy", D("0.1"), D(50000)), NOW)
     assert dollars.locked == 5000 * (1 + rate)
     exchange.cancel(rests, NOW)
-    assert (dollars.locked, dollars.free) == (0, start)
+    assert (dollars.locked, dollars.free) == (D(0), start)
     for side, price in (("buy", None), ("buy", D(80000)), ("sell", None)):
         exchange.place(Ask("BTCUSDT", side, D("0.01"), price), NOW)  # type: ignore[arg-type]
     fills = exchange.fills()
@@ -59,7 +59,7 @@ def test_the_quote_pays_every_fee_and_a_buy_locks_it() -> None:
     assert {one.fee_asset for one in fills} == {"USDT"}
     assert all(one.fee == round(one.price * one.quantity * rate, 8) for one in fills)
     assert dollars.free == start - spent - sum((one.fee for one in fills), D(0))
-    assert (dollars.locked, coins.total) == (0, coins_before + D("0.01"))
+    assert (dollars.locked, coins.total) == (D(0), coins_before + D("0.01"))
 
 
 def test_a_buy_needs_its_fee_too() -> None:
@@ -74,12 +74,12 @@ def test_an_order_is_amended() -> None:
     dollars = exchange.spot.of("USDT")
     order = exchange.place(Ask("BTCUSDT", "buy", D("0.1"), D(50000), client_order_id="mine"), NOW)
     exchange.amend(order, D("0.2"), D(51000), NOW)
-    assert (order.left, dollars.locked, exchange.find(None, "mine")) == (D("0.2"), 10200, order)
+    assert (order.left, dollars.locked, exchange.find(None, "mine")) == (D("0.2"), D(10200), order)
     with pytest.raises(Rejected, match="balance"):
         exchange.amend(order, D(2), D(51000), NOW)
-    assert (order.quantity, dollars.locked, order.is_open) == (D("0.2"), 10200, True)
+    assert (order.quantity, dollars.locked, order.is_open) == (D("0.2"), D(10200), True)
     exchange.amend(order, D("0.1"), D(80000), NOW)
-    assert (order.state, dollars.locked) == ("filled", 0)
+    assert (order.state, dollars.locked) == ("filled", D(0))
     with pytest.raises(Rejected, match="unknown order"):
         exchange.amend(order, D("0.1"), D(50000), NOW)
 
