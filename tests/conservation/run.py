@@ -174,7 +174,9 @@ class Run:
         self.simulation, self._clock, self.accounts = simulation, clock, accounts
         self._funded: list[tuple[Name, Decimal]] = []
         self._flowed: list[tuple[Name, Decimal]] = []
-        self._faults = [one for one in faults(modes=False) if one["fault"] not in DROPPED]
+        self._faults = [
+            one for one in faults(modes=False) if one["fault"] not in DROPPED and one["exchange"] in EXCHANGES
+        ]
         self.broken: list[str] = []
         for exchange_id in EXCHANGES:
             simulation.exchange(exchange_id).listeners.append(self._funding_listener(exchange_id))
