@@ -33,6 +33,9 @@ FIRST_WITHIN, QUIET_FOR = 5.0, 90.0
 """Seconds until a socket without a subscription is closed, and one that was sent nothing."""
 CONNECTIONS_A_SECOND, MESSAGES_A_SECOND = 8, 8
 """New connections, and messages of one connection without a token."""
+ANSWERED_AFTER = 0.15
+"""Seconds after which a subscription to the market is acknowledged: its first frames, and updates, come before."""
+_ANSWERED_AT_ONCE = ("user", "heartbeats")
 A_BATCH = 50
 """Open orders in one frame of the first ones; one that has fewer is the last."""
 _USER = Channel(is_private=True)
@@ -122,8 +125,14 @@ class Sockets:
                 self._follow(connection, name, key)
             else:
                 self._hub.unfollow(connection, name)
-        connection.reply(frame("subscriptions", self._now(), {"subscriptions": self._subscribed(connection)}))
+        if asked["type"] == "unsubscribe" or asked["channel"] in _ANSWERED_AT_ONCE:
+            self._acknowledge(connection)
+        else:
+            asyncio.get_running_loop().call_later(ANSWERED_AFTER, self._acknowledge, connection)
         return bool(asked["type"] == "subscribe")
+
+    def _acknowledge(self, connection: Connection) -> None:
+        connection.reply(frame("subscriptions", self._now(), {"subscriptions": self._subscribed(connection)}))
 
     def _check(self, asked: Json, messages: Recent) -> None:
         if asked.get("type") not in ("subscribe", "unsubscribe"):

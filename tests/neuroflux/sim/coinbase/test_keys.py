@@ -13,6 +13,7 @@ from Crypto.Signature import eddsa
 
 from neuroflux.sim.coinbase.keys import DemoKey, Signer, Unauthorized, edwards_key, elliptic_key
 from neuroflux.sim.server import Served
+from tests.neuroflux.sim.client import fault
 from tests.neuroflux.sim.coinbase.client import API, SEED, private_key, token
 
 KEYS = (elliptic_key(SEED), edwards_key(SEED))
@@ -120,3 +121,11 @@ async def test_the_account_offers_the_pem(served: Served) -> None:
 
 def test_keys_differ_by_seed() -> None:
     assert len({key.secret for seed in (1, 2) for key in (elliptic_key(seed), edwards_key(seed))}) == 4
+
+
+@pytest.mark.parametrize(("skew", "status"), [(-60_000, 401), (-3_000, 200), (60_000, 200), (130_000, 401)])
+async def test_a_skewed_clock_refuses_the_right_time(served: Served, skew: int, status: int) -> None:
+    async with aiohttp.ClientSession(served.url) as session:
+        await fault(session, "skew", "coinbase", ms=skew)
+        async with session.get(f"/coinbase{PATH}", headers={"Authorization": f"Bearer {token(URI)}"}) as answer:
+            assert answer.status == status
