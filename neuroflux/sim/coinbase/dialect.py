@@ -79,6 +79,7 @@ class Coinbase:
                 for base, access, rows in tables
                 for method, path, function in rows
             ),
+            web.get("/coinbase/", self._sockets.serve),
             web.get("/coinbase/ws", self._sockets.serve),
             web.get("/coinbase/ws-user", self._sockets.serve),
         ]

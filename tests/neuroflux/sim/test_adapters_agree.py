@@ -52,6 +52,10 @@ SYMBOLS = {
     "coinbase": ("BTC/USD", "BTC-USD"),
     "mintex": ("BTC/USDT", "BTC-USDT"),
 }
+LATER = frozenset({"coinbase", "okx"})
+"""Their answer to a new order names it alone: what it traded is known from a query."""
+NO_LISTED_FEES = frozenset({"coinbase"})
+"""Their list of instruments has no fees: until the account's are known, those of the lowest tier count."""
 ALL_DIALECTS: Sequence[type[Dialect]] = (*DIALECTS, MintexDialect)
 VENUES: Mapping[str, Venue] = {dialect.venue.id: dialect.venue for dialect in ALL_DIALECTS}
 SPOT = [one for one, (symbol, _) in SYMBOLS.items() if ":" not in symbol]
@@ -136,7 +140,7 @@ class Shell:
                 event = event.snapshot(20)  # type: ignore[assignment]
             self.events.append(event)
             self.news.set()
-            if isinstance(event, SnapshotNeeded):
+            if isinstance(event, SnapshotNeeded | PageNeeded):
                 answer = await self.ask(event.request)
                 await self._take(feed, feed.answer(answer, now()))
 
@@ -150,7 +154,7 @@ class Shell:
                     for frame in later:
                         await socket.send_str(frame.decode())
                     later = ()
-                await self._take(feed, feed.frame(message.data, now(), subscription.path.rpartition("/")[2]))
+                await self._take(feed, feed.frame(message.data, now(), subscription.name))
 
     @asynccontextmanager
     async def following(self, feed: Feed, subscriptions: Sequence[Subscription]) -> AsyncIterator[None]:
@@ -204,7 +208,10 @@ async def test_instruments(served: Served, exchange_id: str) -> None:
         assert meant.quantity_step == listing.lot
         assert meant.multiplier == listing.multiplier
         assert meant.min_notional == listing.min_notional
-        assert (meant.taker_fee, meant.maker_fee) == (listing.taker_fee, listing.maker_fee)
+        if exchange_id in NO_LISTED_FEES:
+            assert meant.taker_fee >= listing.taker_fee
+        else:
+            assert (meant.taker_fee, meant.maker_fee) == (listing.taker_fee, listing.maker_fee)
         if exchange_id != "hyperliquid":
             assert meant.tick_size == listing.tick
 
@@ -290,13 +297,17 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
             refused = client.outcome(await shell.ask(client.place(crossing, now())))
             await shell.until(lambda events: _is_reported(shell, bought.client_order_id))
             await shell.until(lambda events: _states(shell, rests.client_order_id)[-1:] == [OrderState.CANCELLED])
+            if not account.pushes_figures:
+                for request in account.figures(now()):
+                    shell.events.extend(account.answer(await shell.ask(request), now()))
     order = sim.find(None, bought.client_order_id)
     assert isinstance(took, Ack)
-    assert (took.report.state, took.report.filled_quantity) == (OrderState.FILLED, order.filled)
-    named = took if exchange_id != "binanceusdm" else known  # USDⓈ-M answers an order without what it traded at
-    assert isinstance(named, Ack)
+    assert isinstance(known, Ack)
+    traded = known if exchange_id in LATER else took
+    assert (traded.report.state, traded.report.filled_quantity) == (OrderState.FILLED, order.filled)
+    named = traded if exchange_id != "binanceusdm" else known  # USDⓈ-M answers an order without what it traded at
     assert named.report.average_price == pytest.approx(order.average_price, abs=step)
-    assert took.report.average_price is None or took.report.average_price > 0
+    assert not took.report.filled_quantity or took.report.average_price is None or took.report.average_price > 0
     assert isinstance(numbered, Ack)
     assert numbered.report.client_order_id == rests.client_order_id
     assert not stands.report.state.final
@@ -328,8 +339,13 @@ async def test_a_fill_is_found_from_long_before_it(served: Served, exchange_id: 
 
 
 def _is_reported(shell: Shell, client_id: str) -> bool:
-    reported = sum((fill.quantity for fill in shell.of(Fill) if fill.client_order_id == client_id), Decimal(0))
-    return reported == Decimal("0.01")
+    return sum((fill.quantity for fill in _fills_of(shell, client_id)), Decimal(0)) == Decimal("0.01")
+
+
+def _fills_of(shell: Shell, client_id: str) -> list[Fill]:
+    """Where fills do not name our id, they name the exchange's, which a report gives."""
+    numbers = {one.exchange_order_id for one in shell.of(OrderReport) if one.client_order_id == client_id}
+    return [one for one in shell.of(Fill) if one.client_order_id == client_id or one.exchange_order_id in numbers]
 
 
 def _states(shell: Shell, client_id: str) -> list[OrderState]:
@@ -338,7 +354,7 @@ def _states(shell: Shell, client_id: str) -> list[OrderState]:
 
 def _check_fills(shell: Shell, sim: Any, client_id: str) -> None:
     meant = sim.find(None, client_id).fills
-    got = [fill for fill in shell.of(Fill) if fill.client_order_id == client_id]
+    got = _fills_of(shell, client_id)
     assert len(got) == len(meant)
     for parsed, fill in zip(got, meant, strict=True):
         assert (parsed.price, parsed.quantity, parsed.side.value) == (fill.price, fill.quantity, fill.side)
