@@ -240,7 +240,7 @@ async def _serve_forever(port: int, seed: int, host: str, *, paper: bool) -> Non
             serve(port, seed, host, liquidity=liquidity, name=urlsplit(settings.sim).hostname or "", dialects=dialects)
         )
         ready()
-        print(f"{' and '.join(one.venue.id for one in dialects)} run at {served.url} ({what})", flush=True)
+        print(f"{', '.join(one.venue.id for one in dialects)} at {served.url} ({what})", flush=True)
         done, _ = await asyncio.wait({served.moving, *works}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
