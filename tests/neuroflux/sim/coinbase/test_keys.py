@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -69,34 +70,39 @@ def test_the_host_is_free(key: DemoKey, host: str) -> None:
 
 
 URI = f"GET api.coinbase.com{PATH}"
-NOW = int(time.time())
 OTHER = elliptic_key(SEED + 1)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "",
-        "a.b",
-        "a.b.c",
-        "ä.ö.ü",
-        token(),
-        token(f"POST api.coinbase.com{PATH}"),
-        token(f"GET api.coinbase.com{PATH}/x"),
-        token(URI, sub="other"),
-        token(URI, nbf=NOW + 60, exp=NOW + 100),
-        token(URI, nbf=NOW - 100, exp=NOW - 1),
-        token(URI, nbf=NOW - 60, exp=NOW + 600),
-        token(URI, nbf=None),
-        token(URI, exp="soon"),
-        token(URI, private=private_key(OTHER)),
-        token(URI, OTHER),
-        tokens.encode({"sub": KEYS[0].name, "uri": URI}, "", "none", {"kid": KEYS[0].name}),
-        tokens.encode({"sub": KEYS[0].name, "uri": URI}, "x" * 32, "HS256", {"kid": KEYS[0].name}),
-    ],
-)
-async def test_a_wrong_token_is_refused(served: Served, wrong: str) -> None:
-    headers = {"Authorization": f"Bearer {wrong}"}
+def at(begin: int, end: int) -> str:
+    """A token that begins and ends so many seconds from now."""
+    now = int(time.time())
+    return token(URI, nbf=now + begin, exp=now + end)
+
+
+WRONG: list[Callable[[], str]] = [
+    lambda: "",
+    lambda: "a.b",
+    lambda: "a.b.c",
+    lambda: "ä.ö.ü",
+    token,
+    lambda: token(f"POST api.coinbase.com{PATH}"),
+    lambda: token(f"GET api.coinbase.com{PATH}/x"),
+    lambda: token(URI, sub="other"),
+    lambda: at(60, 100),
+    lambda: at(-100, -1),
+    lambda: at(-60, 600),
+    lambda: token(URI, nbf=None),
+    lambda: token(URI, exp="soon"),
+    lambda: token(URI, private=private_key(OTHER)),
+    lambda: token(URI, OTHER),
+    lambda: tokens.encode({"sub": KEYS[0].name, "uri": URI}, "", "none", {"kid": KEYS[0].name}),
+    lambda: tokens.encode({"sub": KEYS[0].name, "uri": URI}, "x" * 32, "HS256", {"kid": KEYS[0].name}),
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_wrong_token_is_refused(served: Served, wrong: Callable[[], str]) -> None:
+    headers = {"Authorization": f"Bearer {wrong()}"}
     async with aiohttp.ClientSession(served.url) as session:
         async with session.get(f"/coinbase{PATH}", headers=headers) as answer:
             assert (answer.status, answer.content_type) == (401, "text/plain")
