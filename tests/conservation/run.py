@@ -29,19 +29,21 @@ from neuroflux.domain import (
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.sim.catalogue import VENUES
 from neuroflux.sim.core.orders import FundingEvent
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.server import application, simulation_of
 from tests.conservation.ledger import ZERO, Held, Name, expected
 from tests.faults import NEED_A_POSITION, Parameters, faults
 
-EXCHANGES: Final = ("binance", "binanceusdm", "hyperliquid")
 TRADED: Final = {
     "binance": {"BTC/USDC": "0.002", "ETH/USDT": "0.03", "SOL/USDC": "0.5", "PEPE/USDT": "3000000"},
     "binanceusdm": {"BTC/USDT:USDT": "0.004", "SOL/USDC:USDC": "1", "1000PEPE/USDT:USDT": "3000"},
     "hyperliquid": {"ETH/USDC:USDC": "0.05", "SOL/USDC:USDC": "1", "KPEPE/USDC:USDC": "3000", "HYPE/USDC": "1"},
+    "coinbase": {"BTC/USD": "0.002", "ETH/EUR": "0.03", "SOL/USDT": "0.5", "DOGE/USD": "500"},
 }
-"""Quantities of one order, in units of the exchange's contract."""
+"""Quantities of one order, in units of the exchange's instrument, by symbol and exchange."""
+EXCHANGES: Final = tuple(TRADED)
 STEPS: Final = 40
 STEPS_A_SAMPLE: Final = 8
 START: Final = 1_800_000_000 // 28_800 * 28_800 + 28_800 - 60
@@ -84,7 +86,7 @@ class Account:
         account = simulation.dialects[exchange_id].account()
         self.id, self.clock, self._http, self._base = exchange_id, clock, http, base
         self.exchange = exchange_of(exchange_id)
-        self.keys = Keys(account.address or account.key, account.secret)
+        self.keys = Keys(account.address or account.key, account.secret, passphrase=account.passphrase)
         self.instruments: dict[str, Instrument] = {}
         self.balances: dict[str, Balance] = {}
         self.positions: dict[str, Position] = {}
@@ -292,8 +294,8 @@ async def opened_run(seed: int) -> AsyncIterator[Run]:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
         http = await opened.enter_async_context(aiohttp.ClientSession())
-        paths = {name: "/hyperliquid" if name == "hyperliquid" else "/binance" for name in EXCHANGES}
-        accounts = [Account(name, simulation, clock, http, f"http://{host}:{port}{paths[name]}") for name in EXCHANGES]
+        base = f"http://{host}:{port}"
+        accounts = [Account(name, simulation, clock, http, base + VENUES[name].path) for name in EXCHANGES]
         for account in accounts:
             await account.open()
         yield Run(seed, simulation, clock, accounts)

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from neuroflux.exchanges.exchange_manager import ExchangeManager
-from tests.faults import EXCHANGES, MODES, NEED_A_POSITION, Parameters, faults
+from tests.conftest import THREE
+from tests.faults import MODES, NEED_A_POSITION, Parameters, faults
 from tests.pipeline.conftest import MakeSettings, Pipeline, run_pipeline
 from tests.pipeline.trader import Trader
 
@@ -61,7 +62,9 @@ def of_kind(lines: list[dict[str, Any]], kind: str) -> list[str]:
 
 @on_demand
 @pytest.mark.parametrize(
-    "mode", [one for one in faults() if one["fault"] in MODES], ids=lambda one: f"{one['exchange']}-{one['fault']}"
+    "mode",
+    [one for one in faults() if one["fault"] in MODES and one["exchange"] in THREE],
+    ids=lambda one: f"{one['exchange']}-{one['fault']}",
 )
 def test_each_mode_of_an_account_leaves_no_difference(pipeline: Pipeline, mode: Parameters) -> None:
     """Runs first, while nothing is open: an exchange changes the mode of an account only without orders and positions.
@@ -96,7 +99,7 @@ def test_random_trading_leaves_no_difference(pipeline: Pipeline, trader: Trader,
 def together() -> list[tuple[Parameters, ...]]:
     """Groups of faults: some of each exchange, or each alone."""
     struck = [one for one in faults(modes=False) if one["fault"] not in NEED_A_POSITION]
-    by_exchange = [[one for one in struck if one["exchange"] == exchange] for exchange in EXCHANGES]
+    by_exchange = [[one for one in struck if one["exchange"] == exchange] for exchange in THREE]
     chunks = [[each[at : at + AT_A_TIME] for at in range(0, len(each), AT_A_TIME)] for each in by_exchange]
     return [tuple(chain.from_iterable(filter(None, group))) for group in zip_longest(*chunks)]
 

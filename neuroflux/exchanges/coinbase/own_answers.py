@@ -6,21 +6,14 @@ in the configuration of an order; a fill of an order that was sized in the quote
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
-from urllib.parse import urlencode
-
-import msgspec
-from Crypto.Hash import SHA256
-from Crypto.PublicKey import ECC
-from Crypto.Signature import DSS, eddsa
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame
+from neuroflux.exchanges.coinbase.rest import API, PUBLIC_BUCKET, signed
 from neuroflux.exchanges.kit.own_answers import (
     OwnAccount,
     OwnAnswers,
@@ -35,9 +28,6 @@ from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 PAGE: Final = 1000
 TOPS: Final = 8
 """Books that one reading requests: ten public requests a second are allowed."""
-_API: Final = "/api/v3/brokerage"
-_LIFE: Final = 120
-"""Seconds that a token lives."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STATES: Final = {
     "PENDING": "open",
@@ -62,14 +52,15 @@ class CoinbaseOwn:
         self, keys: Keys, names: Collection[str], since: Microseconds, now: Microseconds
     ) -> Sequence[Request]:
         """The open orders have no beginning: an order may be older than ``since``."""
-        start, page = _time(since), {"product_ids": sorted(names), "limit": PAGE}
+        start, products = _time(since), sorted(names)
+        fills = {"start_sequence_timestamp": start, "limit": PAGE}
         still = _signed(keys, "orders/historical/batch", "orders", now, order_status="OPEN", limit=PAGE)
         if not names:
             return (still,)
         return (
-            _signed(keys, "orders/historical/batch", "orders", now, start_date=start, **page),
+            _signed(keys, "orders/historical/batch", "orders", now, *products, start_date=start, limit=PAGE),
             still,
-            _signed(keys, "orders/historical/fills", "fills", now, start_sequence_timestamp=start, **page),
+            _signed(keys, "orders/historical/fills", "fills", now, *products, **fills),
         )
 
     def account(self, answers: Sequence[Answer]) -> OwnAccount:
@@ -85,8 +76,8 @@ class CoinbaseOwn:
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         """The best prices of several products at once need a key; those of one do not."""
-        path = f"{_API}/market/product_book?limit=1&product_id="
-        return tuple(Request("GET", f"{path}{name}", tag="tops") for name in names[:TOPS])
+        path = f"{API}/market/product_book?limit=1&product_id="
+        return tuple(Request("GET", f"{path}{name}", tag="tops", bucket=PUBLIC_BUCKET) for name in names[:TOPS])
 
     def tops(self, answers: Sequence[Answer]) -> Mapping[str, OwnTop]:
         try:
@@ -147,35 +138,9 @@ def _time(micros: Microseconds) -> str:
     return (_EPOCH + timedelta(microseconds=micros)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _signed(keys: Keys, name: str, tag: str, now: Microseconds, **query: object) -> Request:
-    path = f"{_API}/{name}"
-    headers = {"Authorization": f"Bearer {_token(keys, f'GET api.coinbase.com{path}', now)}"}
-    return Request("GET", f"{path}?{urlencode(query, doseq=True)}", headers=headers, tag=tag)
-
-
-def _token(keys: Keys, uri: str, now: Microseconds) -> str:
-    """A JSON Web Token: a PEM signs by ES256, any other secret is the base64 of an Ed25519 key."""
-    is_pem, begin = keys.secret.lstrip().startswith("-----BEGIN"), now // 1_000_000
-    nonce = hashlib.sha256(f"{now} {uri}".encode()).hexdigest()[:32]
-    header = {"alg": "ES256" if is_pem else "EdDSA", "kid": keys.key, "nonce": nonce, "typ": "JWT"}
-    claims = {"sub": keys.key, "iss": "cdp", "nbf": begin, "exp": begin + _LIFE, "uri": uri}
-    text = f"{_part(msgspec.json.encode(header))}.{_part(msgspec.json.encode(claims))}"
-    return f"{text}.{_part(_by_pem(keys.secret, text) if is_pem else _by_seed(keys.secret, text))}"
-
-
-def _by_pem(secret: str, text: str) -> bytes:
-    """The PEM's line ends may be written as backslash and n."""
-    key = ECC.import_key(secret.replace("\\n", "\n"))
-    return DSS.new(key, "deterministic-rfc6979").sign(SHA256.new(text.encode()))
-
-
-def _by_seed(secret: str, text: str) -> bytes:
-    key = eddsa.import_private_key(base64.b64decode(secret)[:32])
-    return eddsa.new(key, "rfc8032").sign(text.encode())
-
-
-def _part(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+def _signed(keys: Keys, name: str, tag: str, now: Microseconds, *products: str, **query: object) -> Request:
+    asked = [*(("product_ids", one) for one in products), *query.items()]
+    return signed(keys, "GET", f"{API}/{name}", now, tag, asked)
 
 
 OWN: Final[OwnAnswers] = CoinbaseOwn()

@@ -11,6 +11,7 @@ from consumers.execution.gateway import Gateway
 from consumers.execution.stage import bound
 from consumers.execution.view import Views
 from neuroflux.domain import ControlCommand, ControlKind, Failover
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.records.dead_letters import dead_letter
 from neuroflux.records.entries import Entry
 from neuroflux.records.topics import COMMANDS, CONTROL, FAILOVER, Topic
@@ -67,13 +68,13 @@ def test_limits_for_all_apply_together_with_limits_for_one(first: str) -> None:
 @pytest.mark.parametrize("kind", [ControlKind.HALT, ControlKind.RESUME, ControlKind.LIMITS])
 def test_an_unknown_account_is_reported(kind: ControlKind) -> None:
     (reason,) = taken(Views(), CONTROL, ControlCommand(kind=kind, account="Binance"))
-    assert reason == "account: 'Binance' is not one of binance, binanceusdm, hyperliquid, *"
+    assert reason == f"account: 'Binance' is not one of {', '.join(EXCHANGE_IDS)}, *"
 
 
 def test_a_failover_without_an_exchange_moves_nothing() -> None:
     views = Views()
     everything = Failover(primary="", backups=("hyperliquid",), config_id="1")
-    assert taken(views, FAILOVER, everything) == ["exchange: '' is not one of binance, binanceusdm, hyperliquid"]
+    assert taken(views, FAILOVER, everything) == [f"exchange: '' is not one of {', '.join(EXCHANGE_IDS)}"]
     assert views.failovers.get("") is None
 
 

@@ -10,11 +10,15 @@ import pytest
 
 from neuroflux.errors import MalformedFrame, Refused, UsageError
 from neuroflux.exchanges.catalogue import own_answers
-from neuroflux.exchanges.hyperliquid.own_answers import TOPS
+from neuroflux.exchanges.coinbase import own_answers as coinbase
+from neuroflux.exchanges.hyperliquid import own_answers as hyperliquid
 from neuroflux.exchanges.kit.own_answers import OwnAccount
-from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.sim.server import simulation_of
 from tests.conservation.run import EXCHANGES, START, Account, Run, called, opened_run
 
+TOPS = {"hyperliquid": hyperliquid.TOPS, "coinbase": coinbase.TOPS}
+"""How many are read where each is a request of its own."""
 BEGAN = int(START * 1_000_000)
 
 
@@ -86,7 +90,7 @@ async def test_tops_are_those_of_the_books(exchange_id: str) -> None:
         account, sim = of(run, exchange_id), run.simulation.exchange(exchange_id)
         own, names = own_answers(exchange_id), [one.name for one in account.instruments.values() if one.active]
         tops = own.tops([await account.ask(one) for one in own.top_requests(names)])
-    asked = names if exchange_id != "hyperliquid" else names[:TOPS]
+    asked = names[: TOPS.get(exchange_id)]
     assert tops.keys() >= set(asked)
     for name in asked:
         assert (tops[name].bid, tops[name].ask) == sim.top(name)
@@ -94,8 +98,9 @@ async def test_tops_are_those_of_the_books(exchange_id: str) -> None:
 
 @pytest.mark.parametrize("exchange_id", EXCHANGES)
 def test_an_invalid_answer_raises_our_error(exchange_id: str) -> None:
-    own = own_answers(exchange_id)
-    tags = ("account", "mode", "spot", "perpetuals", "positions")
+    own, account = own_answers(exchange_id), simulation_of(1).dialects[exchange_id].account()
+    keys = Keys(account.address or account.key, account.secret, passphrase=account.passphrase)
+    tags = {one.tag for one in own.account_requests(keys, BEGAN)}
     refused = b'{"code":-2015,"msg":"Invalid API-key"}'
     with pytest.raises(Refused, match="HTTP 401"):
         own.account([Answer(Request("GET", "/", tag=tag), 401, refused) for tag in tags])

@@ -18,6 +18,7 @@ from neuroflux.cli.live.accounts import LiveAccount, live_accounts
 from neuroflux.cli.live.confirmation import check_withdrawals, confirm
 from neuroflux.cli.live.summary import rows
 from neuroflux.errors import Refused
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS
 from neuroflux.exchanges.kit.requests import KeyRights
 from neuroflux.runtime.settings import Settings, load_settings
 from neuroflux.sim.hyperliquid.signing import address_of
@@ -55,11 +56,8 @@ async def set_fault(served: Served, name: str, exchange: str = "binance") -> Non
 
 async def test_a_key_with_trading_rights_only_is_accepted(exchanges: Served) -> None:
     found = await live_accounts(load_settings())
-    assert {one.exchange: one.rights and one.rights.withdraws for one in found} == {
-        "binance": False,
-        "binanceusdm": False,
-        "hyperliquid": False,
-    }
+    rights = {one.exchange: one.rights and one.rights.withdraws for one in found}
+    assert rights == dict.fromkeys(EXCHANGE_IDS, False)
     check_withdrawals(found)
     confirm(load_settings(), found, yes=True, allow_withdrawals=False)
 
