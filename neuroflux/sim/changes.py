@@ -48,7 +48,7 @@ class Changes:
         asset = fault.asset or UNKNOWN_ASSET
         is_spot = exchange.venue.credits_spot(asset)
         amount = fault.amount if fault.amount is not None else abs(UNKNOWN_AMOUNT) if is_spot else UNKNOWN_AMOUNT
-        free = exchange.spot.of(asset).free if is_spot else exchange.perpetual.available(asset)
+        free = exchange.available(asset, is_spot=is_spot)
         if fault.fault == "transfer" and -amount > free:
             raise UsageError(f"only {free:f} {asset} can be withdrawn")
         exchange.transfer(asset, amount, self._simulation.now(fault.exchange), is_spot=is_spot)

@@ -103,6 +103,13 @@ class SimExchange:
         listing, book = self.listings[symbol], self.books[symbol]
         return (book.bids.best or 0) * listing.tick, (book.asks.best or 0) * listing.tick
 
+    def available(self, asset: str, *, is_spot: bool) -> Decimal:
+        """What can be spent, or be used as margin; in a unified account one and the same."""
+        is_pooled = asset == "USDC" and self._faults.setting(self.exchange_id, "unified_account") is not None
+        if self.venue.is_unified or is_pooled:
+            return max(ZERO, self.perpetual.left(asset) + self.spot.of(asset).free)
+        return self.spot.of(asset).free if is_spot else self.perpetual.available(asset)
+
     def _price_of(self, asset: str, quote: str) -> Decimal:
         """The best bid for an asset, in any dollar; 0 where it is not traded."""
         names = (f"{asset}{each}" for each in (quote, "USDT"))
@@ -143,6 +150,10 @@ class SimExchange:
         wanted = max(1, lots // 2) if is_partial else lots
         if ask.only_reduces:
             wanted = min(wanted, int(abs(self.perpetual.position(order.listing, ask.leg).quantity) / order.listing.lot))
+        if ask.time_in_force == "POST" and ticks is not None and book.crosses(ask.side, ticks):
+            self._hold(order, ZERO)
+            self._finish(order, "expired", now)
+            return
         if ask.time_in_force == "FOK" and (is_partial or book.available(ask.side, ticks) < lots):
             self._finish(order, "expired", now)
             return

@@ -14,17 +14,20 @@ from neuroflux.sim.core.venue import Venue
 
 DEFAULT_BASE = "SOL"
 """The coin whose price a new one follows where the fault's ``value`` names none."""
-_NAME = re.compile(r"([A-Z0-9]{1,20})(?:[-/]([A-Z]{3,4}))?")
+_NAME = re.compile(r"[A-Z0-9]{1,20}")
+_SEPARATED = re.compile(r"([A-Z0-9]{1,20})[-/]([A-Z]{3,4})")
 _QUOTES = ("USDT", "USDC")
 
 
 def new_listing(fault: Fault, exchange: SimExchange) -> Listing:
     """The instrument that the fault ``list`` describes; raises UsageError."""
-    name = _NAME.fullmatch(fault.symbol)
-    if not name or fault.symbol in exchange.listings:
-        raise UsageError(f"{fault.symbol} is listed already, or no name: capitals and digits, at most 20")
     venue = exchange.venue
-    asset, quote = (name[1], name[2]) if name[2] else _parts(fault.symbol, venue)
+    if fault.symbol in exchange.listings:
+        raise UsageError(f"{fault.symbol} is listed already")
+    separated = _SEPARATED.fullmatch(fault.symbol)
+    asset, quote = (separated[1], separated[2]) if separated else _parts(fault.symbol, venue)
+    if not _NAME.fullmatch(asset):
+        raise UsageError(f"{asset} is no name: capitals and digits, at most 20")
     like = fault.value or DEFAULT_BASE
     model = _model(exchange, like, venue.new_kind, quote)
     number = 1 + max((one.number for one in exchange.listings.values() if one.kind == model.kind), default=-1)
@@ -36,10 +39,11 @@ def _parts(symbol: str, venue: Venue) -> tuple[str, str]:
     """The asset and its quote."""
     if venue.quote:
         return symbol, venue.quote
-    quote = symbol[-4:]
-    if quote not in _QUOTES or len(symbol) == len(quote):
-        raise UsageError(f"{symbol} must end with {' or '.join(_QUOTES)}")
-    return symbol[:-4], quote
+    ends = {quote: venue.symbol_end.format(quote=quote) for quote in _QUOTES}
+    for quote, end in ends.items():
+        if symbol.endswith(end) and symbol != end:
+            return symbol.removesuffix(end), quote
+    raise UsageError(f"{symbol} must end with {' or '.join(ends.values())}")
 
 
 def _model(exchange: SimExchange, base: str, kind: Kind, quote: str) -> Listing:

@@ -94,11 +94,15 @@ class OrderChecks:
         if ask.client_order_id and self._exchange.is_waiting(ask.client_order_id):
             raise Rejected(Reason.DUPLICATE)
         if ask.time_in_force == "POST" and ticks is not None and book.crosses(ask.side, ticks):
-            raise Rejected(Reason.WOULD_MATCH)
+            self._check_post_only()
         if ask.only_reduces:
             self._check_reduces(listing, ask, lots)
         if self._need(listing, book, ask, lots, ticks) > self._have(listing, ask.side):
             raise Rejected(Reason.BALANCE if listing.kind == "spot" else Reason.MARGIN)
+
+    def _check_post_only(self) -> None:
+        if not self._exchange.venue.keeps_post_only:
+            raise Rejected(Reason.WOULD_MATCH)
 
     def _check_reduces(self, listing: Listing, ask: Ask, lots: int) -> None:
         """Of a leg no more can be sold than it holds; in one-way mode what is too much just does not trade."""
@@ -108,13 +112,7 @@ class OrderChecks:
 
     def _have(self, listing: Listing, side: Side) -> Decimal:
         asset = listing.quote if listing.kind == "perpetual" or side == "buy" else listing.base_asset
-        if asset == "USDC" and self._faults.setting(self._exchange.exchange_id, "unified_account"):
-            return max(ZERO, self._exchange.perpetual.left(asset) + self._exchange.spot.of(asset).free)
-        return (
-            self._exchange.perpetual.available(asset)
-            if listing.kind == "perpetual"
-            else self._exchange.spot.of(asset).free
-        )
+        return self._exchange.available(asset, is_spot=listing.kind == "spot")
 
     def _need(self, listing: Listing, book: Book, ask: Ask, lots: int, ticks: int | None) -> Decimal:
         """What must be free for this order: assets, or margin and the fee."""
