@@ -26,7 +26,8 @@ class Connection:
 
     ``is_served`` returns whether this socket ever sends frames of a stream; ``wrap`` builds a frame from a stream's
     name and a payload; ``stamp`` writes into a frame what is counted per socket, just before it is sent. A frame that
-    the fault ``gap`` drops was counted, one that ``mute`` drops was not.
+    the fault ``gap`` drops was counted, one that ``mute`` drops was not. ``idle``: for how many seconds nothing may pass
+    before the socket is closed, and the code and the reason of that; None: for ever.
     """
 
     def __init__(self, exchange_id: str, faults: Faults, random: Random) -> None:
@@ -41,6 +42,10 @@ class Connection:
         self._waiting: deque[tuple[float, str]] = deque()
         self._news = asyncio.Event()
         self._is_over = False
+        self._is_ending = False
+        self._end = (1000, "")
+        self.idle: tuple[float, int, str] | None = None
+        self._passed = 0.0
 
     def reply(self, text: str) -> None:
         """Send the answer to a client's request: the faults of the data do not apply to it."""
@@ -72,8 +77,9 @@ class Connection:
         return self._random.choice((0.0, self._random.uniform(0, MOST_LATE)))
 
     def _enqueue(self, text: str, late: float = 0.0) -> None:
-        if self._is_over:
+        if self._is_over or self._is_ending:
             return
+        self._passed = asyncio.get_running_loop().time()
         if len(self._waiting) >= MAX_WAITING:
             self.close()
             return
@@ -82,26 +88,44 @@ class Connection:
         self._waiting.append((due, text))
         self._news.set()
 
-    def close(self) -> None:
+    def finish(self, code: int, reason: str) -> None:
+        """Close the socket with this code when the frames that are queued now are sent."""
+        self._is_ending, self._end = True, (code, reason)
+        self._news.set()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
         """Disconnect the client, and drop the frames that are still queued."""
-        self._is_over = True
+        self._is_over, self._end = True, (code, reason)
         self._waiting.clear()
         self._news.set()
 
     async def run(self, request: web.Request, on_text: Callable[[str], Awaitable[None]]) -> web.WebSocketResponse:
         """Serve the socket until either side closes it; ``on_text`` receives every text frame of the client."""
         await self.socket.prepare(request)
-        writer = asyncio.create_task(self._write())
+        self._passed = asyncio.get_running_loop().time()
+        tasks = [asyncio.create_task(self._write())]
+        if self.idle is not None:
+            tasks.append(asyncio.create_task(self._watch(*self.idle)))
         try:
             async for message in self.socket:
+                self._passed = asyncio.get_running_loop().time()
                 if message.type is WSMsgType.TEXT:
                     await on_text(message.data)
         finally:
             self._is_over = True
-            writer.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
+            for task in tasks:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         return self.socket
+
+    async def _watch(self, seconds: float, code: int, reason: str) -> None:
+        loop = asyncio.get_running_loop()
+        left = seconds
+        while left > 0:
+            await asyncio.sleep(left)
+            left = self._passed + seconds - loop.time()
+        self.close(code, reason)
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
@@ -113,8 +137,11 @@ class Connection:
                     if due > loop.time():
                         await asyncio.sleep(due - loop.time())
                     await self.socket.send_str(text)
+                if self._is_ending:
+                    break
                 if not self._is_over:
                     await self._news.wait()
-            await self.socket.close()
+            code, reason = self._end
+            await self.socket.close(code=code, message=reason.encode())
         except ConnectionError:
             pass  # the client disconnected; the reader ends too
