@@ -48,6 +48,8 @@ FaultName = Literal[
     "server_shutdown",
     "hedge_mode",
     "multi_assets",
+    "account_mode",
+    "sequence_reset",
     "unknown_asset",
     "transfer",
     "liquidate",

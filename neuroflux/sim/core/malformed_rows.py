@@ -7,10 +7,10 @@ from typing import Any
 from neuroflux.sim.core.faults import Faults
 
 _LISTS = (
-    *("symbols", "universe", "balances", "assets", "positions", "assetPositions", "statuses", "tokens"),
-    *("products", "accounts", "orders"),
+    *("data", "details", "symbols", "universe", "balances", "assets", "positions", "assetPositions", "statuses"),
+    *("tokens", "products", "accounts", "orders"),
 )
-_NAMES = ("symbol", "asset", "coin", "name", "product_id", "currency")
+_NAMES = ("symbol", "asset", "coin", "name", "product_id", "currency", "instId", "ccy")
 
 
 def spoiled(body: Any, faults: Faults, exchange_id: str, name: str) -> Any:
