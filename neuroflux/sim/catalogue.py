@@ -14,11 +14,13 @@ from neuroflux.sim.coinbase.dialect import Coinbase
 from neuroflux.sim.core.simulation import Dialect, Simulation
 from neuroflux.sim.core.venue import Venue
 from neuroflux.sim.hyperliquid.dialect import Hyperliquid
+from neuroflux.sim.okx.dialect import Okx
 
 DIALECTS: Final[tuple[type[Dialect], ...]] = (
     BinanceSpot,
     BinanceUsdm,
     Hyperliquid,
+    Okx,
     Coinbase,
 )
 VENUES: Final[dict[str, Venue]] = {dialect.venue.id: dialect.venue for dialect in DIALECTS}
