@@ -205,4 +205,4 @@ class Sockets:
         placed = asked["op"].endswith("orders" if "batch" in asked["op"] else "order") and "cancel" not in asked["op"]
         is_any = placed and any(row["sCode"] == "0" for row in rows)
         if not (is_any and self._simulation.faults.take(OKX, "accept_then_timeout")):
-            connection.reply(json_text({**names, **outcome(rows, now)}))
+            connection.reply(json_text({**names, **outcome(rows, now), "msg": ""}))
