@@ -26,8 +26,8 @@ class Connection:
 
     ``is_served`` returns whether this socket ever sends frames of a stream; ``wrap`` builds a frame from a stream's
     name and a payload; ``stamp`` writes into a frame what is counted per socket, just before it is sent. A frame that
-    the fault ``gap`` drops was counted, one that ``mute`` drops was not. ``idle``: for how many seconds nothing may pass
-    before the socket is closed, and the code and the reason of that; None: for ever.
+    the fault ``gap`` drops was counted, one that ``mute`` drops was not. ``idle``: for how many seconds nothing may
+    pass before the socket is closed, and the code and the reason of that; None: for ever.
     """
 
     def __init__(self, exchange_id: str, faults: Faults, random: Random) -> None:

@@ -29,7 +29,6 @@ SETTINGS = (
 AT_ONCE = (
     "hedge_mode",
     "multi_assets",
-    "account_mode",
     "sequence_reset",
     "unknown_asset",
     "transfer",
@@ -79,7 +78,6 @@ RULES: dict[str, Rule] = {
     "withdrawals": Rule(everywhere=False),
     "hedge_mode": Rule(everywhere=False, takes=("value",)),
     "multi_assets": Rule(everywhere=False, takes=("value",)),
-    "account_mode": Rule(everywhere=False, needs=("value",)),
     "sequence_reset": Rule(everywhere=False, needs=("symbol",)),
     "unknown_asset": Rule(takes=("asset", "amount")),
     "transfer": Rule(needs=("asset", "amount")),

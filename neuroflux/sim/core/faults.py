@@ -48,7 +48,6 @@ FaultName = Literal[
     "server_shutdown",
     "hedge_mode",
     "multi_assets",
-    "account_mode",
     "sequence_reset",
     "unknown_asset",
     "transfer",

@@ -12,6 +12,7 @@ from typing import Final
 from neuroflux.sim.core.accounts import ZERO, Position, key_of
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
+from neuroflux.sim.core.faults import Faults
 from neuroflux.sim.core.orders import Ask, Fill, Order
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.okx.bills import Bills
@@ -19,7 +20,7 @@ from neuroflux.sim.okx.venue import OKX, contract_size, kind_of
 from neuroflux.sim.okx.wire import Json, ms, number
 
 UID = "448743607034327908"
-SPOT_MODE = "1"
+SPOT_MODE, FUTURES_MODE = "1", "2"
 _STATES: Final[Mapping[str, str]] = {"new": "live", "canceled": "canceled", "expired": "canceled"}
 _CANCELLED_BY = {"POST": "31", "IOC": "14", "FOK": "13"}
 _KINDS = {"POST": "post_only", "IOC": "ioc", "FOK": "fok", "GTC": "limit"}
@@ -108,9 +109,15 @@ class OkxAsk(Ask, frozen=True):
 class AccountMode:
     """The settings of the account: its level, and whether positions have two sides."""
 
-    def __init__(self) -> None:
-        self.level = "2"
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
         self.is_hedged = False
+
+    @property
+    def level(self) -> str:
+        """1 is spot alone, 2 futures, 3 multi-currency margin, 4 portfolio margin: the fault ``account_mode``."""
+        fault = self._faults.setting(OKX, "account_mode")
+        return fault.value if fault is not None else FUTURES_MODE
 
 
 class AccountRows:

@@ -110,7 +110,8 @@ class Okx:
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation, self._exchange = simulation, simulation.exchange(OKX)
-        self._signer, self._hub, mode, limits = Signer(simulation.seed), Hub(self._exchange), AccountMode(), Limits()
+        self._signer, self._hub, limits = Signer(simulation.seed), Hub(self._exchange), Limits()
+        mode = AccountMode(simulation.faults)
         instruments, self._bills = Instruments(self._exchange), Bills(self._exchange)
         self._market = Market(simulation, instruments)
         rows = AccountRows(simulation, self._bills, mode)
@@ -124,7 +125,6 @@ class Okx:
         self._api = Api(simulation, OKX, OkxRules(simulation, self._signer, limits))
         self.changes: Mapping[str, Callable[[Fault], None]] = {
             "hedge_mode": self._settings.hedge,
-            "account_mode": self._settings.set_level,
             "sequence_reset": self._reset,
         }
 

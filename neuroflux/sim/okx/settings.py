@@ -123,10 +123,6 @@ class Settings:
             raise UsageError("there are positions or open orders")
         self._mode.is_hedged = self._exchange.perpetual.is_hedged = fault.value != "false"
 
-    def set_level(self, fault: Fault) -> None:
-        """The fault ``account_mode``: 1 is spot alone, 2 futures, 3 multi-currency margin, 4 portfolio margin."""
-        self._mode.level = fault.value
-
     # --- the other wallet
 
     def funding(self, params: Params, now: int) -> object:

@@ -49,6 +49,7 @@ SYMBOLS = {
     "binance": ("BTC/USDT", "BTCUSDT"),
     "binanceusdm": ("BTC/USDT:USDT", "BTCUSDT"),
     "hyperliquid": ("BTC/USDC:USDC", "BTC"),
+    "okx": ("BTC/USDT", "BTC-USDT"),
     "coinbase": ("BTC/USD", "BTC-USD"),
     "mintex": ("BTC/USDT", "BTC-USDT"),
 }
