@@ -20,7 +20,7 @@ _MOST_DIGITS: Final = 18
 """Digits of an amount before its point: the topics have room for 20, and some amounts are added up."""
 _LIST: Final = msgspec.json.Decoder(list[Raw])
 _ANYTHING: Final = msgspec.json.Decoder()
-_NAMES: Final = ("symbol", "asset", "s", "a", "product_id", "currency", "name", "instId", "ccy")
+_NAMES: Final = ("symbol", "asset", "coin", "s", "a", "product_id", "currency", "name", "instId", "ccy")
 """The keys under which a row names its instrument or asset."""
 
 

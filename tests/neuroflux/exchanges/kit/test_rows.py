@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 from neuroflux.exchanges.kit.rows import name_of, taken
 
 
-@pytest.mark.parametrize("key", ["symbol", "asset", "name", "instId", "ccy"])
+@pytest.mark.parametrize("key", ["symbol", "asset", "coin", "product_id", "currency", "name", "instId", "ccy"])
 def test_a_row_is_named_by_its_instrument_or_asset(key: str) -> None:
     assert name_of(Raw(b'{"%s":"BTC","x":1}' % key.encode())) == "BTC"
     assert name_of(Raw(b'{"x":"BTC"}')) == ""
