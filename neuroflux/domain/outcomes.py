@@ -30,9 +30,13 @@ class Reject(Struct, frozen=True):
 
 
 class InDoubt(Struct, frozen=True):
-    """It is unknown whether the exchange has the order: a timeout, a 5xx, an unreadable answer. Query; never resend."""
+    """It is unknown whether the exchange has the order: a timeout, a 5xx, an unreadable answer. Query; never resend.
+
+    ``is_taken``: the exchange took the request and decides later. Its report, or a query, is the proof.
+    """
 
     reason: str
+    is_taken: bool = False
 
 
 UNREADABLE_ANSWER = "unreadable answer"

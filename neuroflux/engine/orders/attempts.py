@@ -18,6 +18,7 @@ from neuroflux.engine.orders.table import (
     LOST_AFTER,
     MAX_CANCELS,
     MAX_QUERIES,
+    PROVED_WITHIN,
     QUIET_IMMEDIATE,
     QUIET_RESTING,
     SECOND,
@@ -48,6 +49,8 @@ def answered(order: Order, attempt: Attempt, answer: Answered, now: Microseconds
             order, effects = moved(order, attempt, Input.UNSENT, now, reason)
             again = now + max(int(retry_after * SECOND), _back_off(attempt))
             return _and(effects, _later(order, attempt, again))
+        case Operation.PLACE, InDoubt(is_taken=True) if attempt.phase is Phase.SENDING:
+            return _later(order, attempt, now + PROVED_WITHIN)
         case Operation.PLACE, InDoubt(reason) | NotThere(reason):
             order, effects = moved(order, attempt, Input.DOUBT, now, reason)
             return _and(effects, _later(order, attempt, now + BACK_OFF[0]))

@@ -14,6 +14,8 @@ FRESH_FOR = 5 * SECOND
 """How old a decision may be when its order is first sent: as old as the books that a decision may use."""
 ANSWER_WITHIN = 10 * SECOND
 """A request without an outcome after this time was lost by the shell."""
+PROVED_WITHIN = SECOND
+"""An order that the exchange took without deciding on it is queried where no report of it came by then."""
 FILLS_WITHIN = 30 * SECOND
 MAX_HEDGES = 20
 MAX_REROUTES = 2

@@ -66,6 +66,7 @@ from neuroflux.engine.orders.table import (
     FRESH_FOR,
     LOST_AFTER,
     MAX_ATTEMPTS,
+    PROVED_WITHIN,
     SECOND,
     SEND_WITHIN,
     TRANSITIONS,
@@ -248,6 +249,20 @@ def test_a_timeout_is_queried_and_not_sent_again() -> None:
     found = run(queried.order, [answer(Ack(report(OrderState.FILLED, 3), ()), Operation.QUERY), *filled(1, 2, 3)])
     assert found.order.state is OrderState.FILLED
     assert len(found.order.attempts) == 1
+
+
+def test_an_order_that_the_exchange_decides_on_later_is_no_doubt_unless_no_report_of_it_comes() -> None:
+    taken = run(sent(RESTING), [answer(InDoubt("accepted", is_taken=True))])
+    assert taken.order.attempts[0].phase is Phase.SENDING
+    assert not events(taken.effects)
+    stands = run(taken.order, [reported(OrderState.ACKNOWLEDGED)])
+    assert stands.order.attempts[0].phase is Phase.ACKNOWLEDGED
+    assert (wake_at(stands.order) or 0) > NOW + PROVED_WITHIN
+    silent = step(taken.order, Ticked(), NOW + PROVED_WITHIN)
+    assert [one.client_order_id for one in of(QueryOrder, silent.effects)] == [name()]
+    assert silent.order.attempts[0].phase is Phase.IN_DOUBT
+    late = run(stands.order, [answer(InDoubt("accepted", is_taken=True))])
+    assert late.order.attempts[0].phase is Phase.ACKNOWLEDGED
 
 
 def test_not_there_counts_only_once_the_request_can_not_arrive_any_more() -> None:
