@@ -24,11 +24,13 @@ _BINANCE: Final = "neuroflux.exchanges.binance"
 _COINBASE: Final = "neuroflux.exchanges.coinbase"
 _HYPERLIQUID: Final = "neuroflux.exchanges.hyperliquid"
 _OKX: Final = "neuroflux.exchanges.okx"
+_BYBIT: Final = "neuroflux.exchanges.bybit"
 _ADAPTERS: Final = {
     "binance": _Adapter(f"{_BINANCE}.spot:Binance", f"{_BINANCE}.spot_own_answers:OWN"),
     "binanceusdm": _Adapter(f"{_BINANCE}.usdm:BinanceUsdm", f"{_BINANCE}.usdm_own_answers:OWN"),
     "hyperliquid": _Adapter(f"{_HYPERLIQUID}.exchange:Hyperliquid", f"{_HYPERLIQUID}.own_answers:OWN"),
     "okx": _Adapter(f"{_OKX}.exchange:Okx", f"{_OKX}.own_answers:OWN"),
+    "bybit": _Adapter(f"{_BYBIT}.exchange:Bybit", f"{_BYBIT}.own_answers:OWN"),
     "coinbase": _Adapter(f"{_COINBASE}.exchange:Coinbase", f"{_COINBASE}.own_answers:OWN"),
 }
 

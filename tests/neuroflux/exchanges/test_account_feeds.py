@@ -5,7 +5,14 @@ import pytest
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 from neuroflux.exchanges.kit.requests import Keys
 
-PUSHES_WHOLE = {"binance": True, "binanceusdm": False, "hyperliquid": False, "okx": True, "coinbase": False}
+PUSHES_WHOLE = {
+    "binance": True,
+    "binanceusdm": False,
+    "hyperliquid": False,
+    "okx": True,
+    "bybit": True,
+    "coinbase": False,
+}
 """USDⓈ-M pushes wallets without margins, and nothing for an order that rests; Hyperliquid pushes its states late;
 Coinbase pushes orders alone."""
 

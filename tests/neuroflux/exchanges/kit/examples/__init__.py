@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.neuroflux.exchanges.kit.examples.binance import SPOT, USDM
+from tests.neuroflux.exchanges.kit.examples.bybit import BYBIT
 from tests.neuroflux.exchanges.kit.examples.coinbase import COINBASE
 from tests.neuroflux.exchanges.kit.examples.hyperliquid import HYPERLIQUID
 from tests.neuroflux.exchanges.kit.examples.mintex import MINTEX
@@ -13,6 +14,7 @@ EXAMPLES: Final = {
     "binanceusdm": USDM,
     "hyperliquid": HYPERLIQUID,
     "okx": OKX,
+    "bybit": BYBIT,
     "coinbase": COINBASE,
     "mintex": MINTEX,
 }
