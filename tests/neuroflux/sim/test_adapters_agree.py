@@ -19,11 +19,13 @@ from neuroflux.domain import (
     BookSnapshot,
     Fill,
     Funding,
+    InDoubt,
     Instrument,
     NotThere,
     OrderReport,
     OrderState,
     OrderType,
+    Outcome,
     Placement,
     Position,
     Quote,
@@ -264,6 +266,20 @@ def placement(
     return Placement(shell.instrument(), client_id, side, kind, Decimal(quantity), price, tif)
 
 
+async def decided(shell: Shell, placed: Placement, request: Request) -> Outcome:
+    """The outcome of a request; where the exchange takes it and decides later, that of queries about the order."""
+    client = shell.exchange.order_client(shell.keys, shell.instruments)
+    outcome = client.outcome(await shell.ask(request))
+    if not isinstance(outcome, InDoubt) or not outcome.is_taken:
+        return outcome
+    for _ in range(10):
+        await asyncio.sleep(0.1)
+        outcome = client.outcome(await shell.ask(client.query(placed.instrument, placed.client_order_id, now())))
+        if isinstance(outcome, Ack) and outcome.report.state.final:
+            break
+    return outcome
+
+
 @pytest.mark.parametrize("exchange_id", SYMBOLS)
 async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
     sim = served.simulation.exchange(exchange_id)
@@ -282,9 +298,9 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
             step = sim.listings[name].tick * sim.listings[name].stride
             high, low = round(ask * Decimal("1.01") / step) * step, round(ask * Decimal("0.97") / step) * step
             bought = placement(shell, Direction.BUY, "0.01", high, TimeInForce.IOC, 1)
-            took = client.outcome(await shell.ask(client.place(bought, now())))
+            took = await decided(shell, bought, client.place(bought, now()))
             rests = placement(shell, Direction.BUY, "0.002", low, TimeInForce.POST_ONLY, 2)
-            stands = client.outcome(await shell.ask(client.place(rests, now())))
+            stands = await decided(shell, rests, client.place(rests, now()))
             assert isinstance(stands, Ack)
             number = stands.report.exchange_order_id
             by_number = client.query(rests.instrument, rests.client_order_id, now(), number)
@@ -292,10 +308,10 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
             asked = client.outcome(await shell.ask(client.query(rests.instrument, rests.client_order_id, now())))
             known = client.outcome(await shell.ask(client.query(bought.instrument, bought.client_order_id, now())))
             opened = client.reports(await shell.ask(client.open_orders(now())))
-            gone = client.outcome(await shell.ask(client.cancel(rests.instrument, rests.client_order_id, now())))
+            gone = await decided(shell, rests, client.cancel(rests.instrument, rests.client_order_id, now()))
             again = client.outcome(await shell.ask(client.cancel(rests.instrument, rests.client_order_id, now())))
             crossing = placement(shell, Direction.BUY, "0.002", high, TimeInForce.POST_ONLY, 3)
-            refused = client.outcome(await shell.ask(client.place(crossing, now())))
+            refused = await decided(shell, crossing, client.place(crossing, now()))
             await shell.until(lambda events: _is_reported(shell, bought.client_order_id))
             await shell.until(lambda events: _states(shell, rests.client_order_id)[-1:] == [OrderState.CANCELLED])
             if not account.pushes_figures:
@@ -317,7 +333,8 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
     assert [each.client_order_id for each in opened if isinstance(each, OrderReport)] == [rests.client_order_id]
     assert isinstance(gone, Ack)
     assert isinstance(again, NotThere | Reject)
-    assert isinstance(refused, Reject)
+    is_refused_later = isinstance(refused, Ack) and refused.report.state is OrderState.REJECTED
+    assert isinstance(refused, Reject) or is_refused_later
     _check_fills(shell, sim, bought.client_order_id)
     _check_money(shell, sim, exchange_id)
     assert shell.of(Undecodable) == []
@@ -330,7 +347,7 @@ async def test_a_fill_is_found_from_long_before_it(served: Served, exchange_id: 
         client, instrument = shell.exchange.order_client(shell.keys, shell.instruments), shell.instrument()
         bound = Decimal(round(ask * Decimal("1.01")))
         bought = placement(shell, Direction.BUY, "0.01", bound, TimeInForce.IOC, 1)
-        assert isinstance(client.outcome(await shell.ask(client.place(bought, now()))), Ack)
+        assert isinstance(await decided(shell, bought, client.place(bought, now())), Ack)
         requests, found = [client.fills_since(instrument, now() - 20 * 86_400_000_000, now())], list[Fill]()
         for request in requests:
             reported = client.reports(await shell.ask(request))
