@@ -197,15 +197,14 @@ class BybitAccountFeed(PrivateFeed):
         return [*events, *more, *(self._omitted(kind, found, answer, time) if is_whole else ())]
 
     def _omitted(self, kind: str, found: Records, answer: Answer, time: Microseconds) -> Sequence[FeedEvent]:
-        """What a complete answer leaves out is held no more."""
+        """What a complete answer leaves out is held no more; a row that can't be read is not left out."""
         if not found.rows.is_whole:
             return ()
-        named = {
-            one.asset if isinstance(one, Balance) else one.symbol
-            for one in found.events
-            if isinstance(one, Balance | Position)
-        }
-        gone = self._held[kind].omitted(named | found.rows.bad_names, rest.asked_at(answer))
+        asked = rest.asked_at(answer)
         if kind == BALANCES:
+            assets = {one.asset for one in found.events if isinstance(one, Balance)} | found.rows.bad_names
+            gone = self._held[kind].omitted(assets, asked)
             return [Balance(ID, asset, ZERO, ZERO, ZERO, ZERO, time) for asset in gone]
-        return [Position(ID, symbol, ZERO, ZERO, ZERO, time) for symbol in gone]
+        symbols = {one.symbol for one in found.events if isinstance(one, Position)}
+        symbols |= {self._listed.of(LINEAR, name) for name in found.rows.bad_names}
+        return [Position(ID, symbol, ZERO, ZERO, ZERO, time) for symbol in self._held[kind].omitted(symbols, asked)]

@@ -45,7 +45,7 @@ class _Key(Struct, frozen=True):
 
     permissions: dict[str, list[str] | None]
     readOnly: int = 0
-    ips: list[str] = []
+    ips: list[str] | None = None
 
 
 _KEY: Final = Decoder(_Key)
@@ -117,7 +117,7 @@ class Bybit(BaseExchange):
             return KeyRights(True, 'clear "Withdraw" (Wallet) of this key in the exchange\'s API management')
         if found.readOnly:
             return KeyRights(False, "it is read-only, and can't trade")
-        is_bound = bool(found.ips) and _ANY_ADDRESS not in found.ips
+        is_bound = bool(found.ips) and _ANY_ADDRESS not in (found.ips or ())
         return KeyRights(False, "bound to IP addresses" if is_bound else "bound to no IP address, which it could be")
 
 

@@ -18,6 +18,9 @@ from neuroflux.exchanges.kit.numerals import plain
 
 _FIELDS: Final = ("fundingRate", "fundingIntervalHour", "nextFundingTime", "markPrice", "indexPrice")
 _NEEDED: Final = ("fundingRate", "nextFundingTime", "markPrice", "indexPrice")
+_PRICES: Final = frozenset({"markPrice", "indexPrice"})
+PRICES_EACH_MS: Final = 1_000
+"""Prices change with each frame, ten a second: where nothing else changed, they are published once a second."""
 
 
 class Tickers:
@@ -26,6 +29,7 @@ class Tickers:
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
         self._merged: dict[str, dict[str, str]] = {}
+        self._published: dict[str, int] = {}
 
     def forget(self, names: Iterable[str]) -> None:
         """Their socket is lost: a snapshot comes first on the next one."""
@@ -36,13 +40,16 @@ class Tickers:
         """Raises ValueError for what is no number."""
         wire, changed = frame.data, _named(frame.data)
         if frame.type == "snapshot":
-            self._merged[wire.symbol] = {}
+            self._merged[wire.symbol], self._published[wire.symbol] = {}, 0
         if not changed or wire.symbol not in self._merged:
             return (Ignored("tickers: nothing of funding"),)
         merged = self._merged[wire.symbol]
         merged.update(changed)
         if not all(merged.get(field) for field in _NEEDED):
             return (Ignored("tickers: no funding"),)
+        if changed.keys() <= _PRICES and frame.ts - self._published[wire.symbol] < PRICES_EACH_MS:
+            return (Ignored("tickers: prices"),)
+        self._published[wire.symbol] = frame.ts
         return (self._funding(wire.symbol, merged, frame.ts * 1000),)
 
     def _funding(self, name: str, merged: dict[str, str], time: Microseconds) -> FeedEvent:

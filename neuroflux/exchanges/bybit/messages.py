@@ -107,7 +107,7 @@ class ExecutionRow(Struct, frozen=True):
     execType: str = "Trade"
     execFee: Text = ""
     feeCurrency: Text = ""
-    isMaker: bool = False
+    isMaker: bool | None = False
 
 
 class PositionRow(Struct, frozen=True):

@@ -186,15 +186,16 @@ def test_what_is_free_is_without_orders_margins_and_losses() -> None:
     balance = balance_of()
     amounts = balance.free, balance.in_orders, balance.in_positions, balance.total
     assert amounts == (Decimal(841), Decimal(120), Decimal(39), Decimal(1000))
-    assert (balance.asset, balance.unrealised_pnl, balance.event_time) == ("USDT", 0, MS * 1000)
+    assert (balance.asset, balance.unrealised_pnl, balance.event_time) == ("USDT", Decimal(0), MS * 1000)
     assert balance_of(unrealisedPnl="500").free == Decimal("842.25"), "a profit is not spent"
 
 
 def test_a_coin_whose_margin_is_another_coin_has_nothing_free() -> None:
     balance = balance_of(walletBalance="50", unrealisedPnl="0")
-    assert (balance.free, balance.in_orders, balance.in_positions) == (0, Decimal(50), 0)
+    assert (balance.free, balance.in_orders, balance.in_positions) == (Decimal(0), Decimal(50), Decimal(0))
     debt = balance_of(walletBalance="-5")
-    assert (debt.free, debt.in_orders, debt.in_positions, debt.total) == (0, 0, Decimal(-5), Decimal(-5))
+    assert (debt.free, debt.in_orders) == (Decimal(0), Decimal(0))
+    assert (debt.in_positions, debt.total) == (Decimal(-5), Decimal(-5))
 
 
 def test_parts_that_are_not_named_are_0() -> None:
@@ -208,9 +209,9 @@ def test_what_a_complete_answer_leaves_out_is_held_no_more() -> None:
     take(one, pushed("position", POSITION))
     asked = requests_of(one)
     events = reply(one, asked[BALANCES], answered({"list": [{"accountType": "UNIFIED", "coin": [COIN]}]}))
-    assert [(each.asset, each.total) for each in events] == [("USDT", 1000), ("BTC", 0)]
+    assert [(each.asset, each.total) for each in events] == [("USDT", Decimal(1000)), ("BTC", Decimal(0))]
     (closed,) = [each for each in reply(one, asked[POSITIONS], listed("linear")) if isinstance(each, Position)]
-    assert (closed.symbol, closed.quantity) == ("SOL/USDT:USDT", 0)
+    assert (closed.symbol, closed.quantity) == ("SOL/USDT:USDT", Decimal(0))
     assert not [each for each in reply(one, asked[POSITIONS], listed("linear")) if isinstance(each, Position)]
 
 
@@ -228,6 +229,8 @@ def test_a_page_and_a_row_that_can_not_be_read_are_no_complete_answer() -> None:
     asked = requests_of(one)
     page = reply(one, asked[POSITIONS], listed("linear", cursor="next"))
     assert [type(each) for each in page if not isinstance(each, Ignored)] == [PageNeeded]
+    unread = reply(one, asked[POSITIONS], listed("linear", POSITION | {"size": "x"}, POSITION | {"symbol": "BTCUSDT"}))
+    assert [each.symbol for each in unread if isinstance(each, Position)] == ["BTCUSDT"]
     bad = [COIN | {"coin": "BTC"}, COIN | {"walletBalance": "x"}]
     events = reply(one, asked[BALANCES], answered({"list": [{"accountType": "UNIFIED", "coin": bad}]}))
     assert [each.asset for each in events if isinstance(each, Balance)] == ["BTC"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -140,7 +141,7 @@ def test_an_empty_list_of_something_else_is_no_list_of_instruments() -> None:
 # ── time and limits ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def reply(body: Any, status: int = 200, path: str = "/v5/market/time", **headers: str) -> Answer:
+def reply(body: Any, status: int = 200, path: str = "/v5/market/time", headers: Mapping[str, str] = {}) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(Request("GET", path, tag="x"), status, raw, headers)
 
@@ -161,30 +162,30 @@ def test_the_time_is_that_of_the_answer() -> None:
 def test_a_limit_of_one_path_is_waited_for_until_it_is_reset() -> None:
     body = answered({}, 10006, "Too many visits!")
     reset = {"x-bapi-limit-reset-timestamp": str(body["time"] + 400)}
-    assert Bybit().usage(reply(body, path="/v5/order/realtime", **reset)) == Usage(wait=0.4)
+    assert Bybit().usage(reply(body, path="/v5/order/realtime", headers=reset)) == Usage(wait=0.4)
     assert Bybit().usage(reply(body, path="/v5/order/realtime")) == Usage(wait=1.0)
     far = {"x-bapi-limit-reset-timestamp": str(body["time"] + 10_000_000)}
-    assert Bybit().usage(reply(body, path="/v5/order/realtime", **far)) == Usage(wait=60.0)
+    assert Bybit().usage(reply(body, path="/v5/order/realtime", headers=far)) == Usage(wait=60.0)
     assert Bybit().usage(reply(answered({}))) == Usage()
 
 
 def test_one_new_order_too_many_holds_no_other_request() -> None:
     body = answered({}, 10006, "Too many visits!")
     counted = {"x-bapi-limit": "10", "x-bapi-limit-status": "0"}
-    assert Bybit().usage(reply(body, path="/v5/order/create", **counted)) == Usage(orders={1: 10}, is_full=True)
+    assert Bybit().usage(reply(body, path="/v5/order/create", headers=counted)) == Usage(orders={1: 10}, is_full=True)
 
 
 def test_the_use_of_new_orders_is_counted() -> None:
     counted = {"x-bapi-limit": "10", "x-bapi-limit-status": "7"}
-    assert Bybit().usage(reply(answered({}), path="/v5/order/create", **counted)) == Usage(orders={1: 3})
-    assert Bybit().usage(reply(answered({}), path="/v5/order/cancel", **counted)) == Usage()
-    assert Bybit().usage(reply(answered({}), path="/v5/order/create", **{"x-bapi-limit": "²"})) == Usage()
+    assert Bybit().usage(reply(answered({}), path="/v5/order/create", headers=counted)) == Usage(orders={1: 3})
+    assert Bybit().usage(reply(answered({}), path="/v5/order/cancel", headers=counted)) == Usage()
+    assert Bybit().usage(reply(answered({}), path="/v5/order/create", headers={"x-bapi-limit": "²"})) == Usage()
 
 
 def test_a_ban_holds_everything_and_another_country_does_not() -> None:
     assert Bybit().usage(reply(b"403, Access too frequent", 403)) == Usage(wait=600.0)
     assert Bybit().usage(reply(b"<html>The request could not be satisfied</html>", 403)) == Usage()
-    assert Bybit().usage(reply(b"", 429, **{"retry-after": "3"})) == Usage(wait=3.0)
+    assert Bybit().usage(reply(b"", 429, headers={"retry-after": "3"})) == Usage(wait=3.0)
 
 
 def test_every_path_of_an_account_has_its_own_bucket() -> None:

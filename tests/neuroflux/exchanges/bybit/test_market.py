@@ -277,9 +277,9 @@ DUE = {"fundingRate": "-0.0001", "nextFundingTime": str(MS + 60_000), "fundingIn
 TICKER = {**DUE, "markPrice": "100.2", "indexPrice": "100.3", "lastPrice": "100.1"}
 
 
-def ticker(kind: str, **data: str) -> bytes:
+def ticker(kind: str, at: int = 0, /, **data: str) -> bytes:
     row = {"symbol": "BTCUSDT", **data}
-    frame = {"topic": "tickers.BTCUSDT", "type": kind, "data": row, "cs": 9, "ts": MS}
+    frame = {"topic": "tickers.BTCUSDT", "type": kind, "data": row, "cs": 9, "ts": MS + at}
     return json.dumps(frame, separators=(",", ":")).encode()
 
 
@@ -288,11 +288,23 @@ def test_funding_is_merged_from_what_changed() -> None:
     (first,) = one.frame(ticker("snapshot", **TICKER), NOW, ON_LINEAR)
     rest = "BTC/USDT:USDT", "BTC/USD", "-0.0001", 4
     assert first == Funding("bybit", *rest, "100.2", "100.3", (MS + 60_000) * 1000, MS * 1000)
-    (second,) = one.frame(ticker("delta", markPrice="101"), NOW, ON_LINEAR)
+    (second,) = one.frame(ticker("delta", 1_000, markPrice="101"), NOW, ON_LINEAR)
     assert isinstance(second, Funding)
     assert (second.rate, second.mark_price, second.index_price) == ("-0.0001", "101", "100.3")
-    (other,) = one.frame(ticker("delta", bid1Price="5"), NOW, ON_LINEAR)
+    (other,) = one.frame(ticker("delta", 9_000, bid1Price="5"), NOW, ON_LINEAR)
     assert isinstance(other, Ignored)
+
+
+def test_prices_alone_are_published_once_a_second_and_a_rate_at_once() -> None:
+    one = feed()
+    one.frame(ticker("snapshot", **TICKER), NOW, ON_LINEAR)
+    (soon,) = one.frame(ticker("delta", 999, markPrice="101"), NOW, ON_LINEAR)
+    assert isinstance(soon, Ignored)
+    (rate,) = one.frame(ticker("delta", 999, fundingRate="0.0002"), NOW, ON_LINEAR)
+    assert isinstance(rate, Funding)
+    assert (rate.rate, rate.mark_price) == ("0.0002", "101")
+    (later,) = one.frame(ticker("delta", 1_999, indexPrice="102"), NOW, ON_LINEAR)
+    assert isinstance(later, Funding)
 
 
 def test_a_change_without_a_snapshot_on_this_socket_is_not_used() -> None:

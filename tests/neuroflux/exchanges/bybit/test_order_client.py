@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -82,7 +83,7 @@ def query_of(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
 
 
-def answer(tag: str, body: Any, status: int = 200, path: str = "", **headers: str) -> Answer:
+def answer(tag: str, body: Any, status: int = 200, path: str = "", headers: Mapping[str, str] = {}) -> Answer:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Answer(Request("GET", path, tag=tag), status, raw, headers)
 
@@ -240,7 +241,7 @@ def test_every_other_code_leaves_the_order_in_doubt(code: int) -> None:
 def test_a_limit_of_new_orders_holds_them_alone_until_it_is_reset(code: int) -> None:
     body = answered({}, code, "Too many visits!")
     reset = {"x-bapi-limit-reset-timestamp": str(body["time"] + 750)}
-    outcome = client().outcome(answer("place", body, **reset))
+    outcome = client().outcome(answer("place", body, headers=reset))
     assert isinstance(outcome, Throttled)
     assert (outcome.retry_after, outcome.orders_only) == (0.75, True)
     queried = client().outcome(answer("query", body))
@@ -340,7 +341,8 @@ def test_a_market_order_has_no_price_and_one_by_value_only_the_quantity_that_is_
 
 def test_an_empty_list_says_that_there_is_no_such_order_and_nothing_else_does() -> None:
     assert isinstance(client().outcome(answer("query", listed("linear"))), NotThere)
-    for result in ({}, None, [], {"list": None}, {"list": {}}, {"list": [{}]}, {"list": [ROW | {"qty": "x"}]}):
+    results: tuple[Any, ...] = ({}, None, [], {"list": None}, {"list": {}}, {"list": [{}]})
+    for result in (*results, {"list": [ROW | {"qty": "x"}]}):
         assert isinstance(client().outcome(answer("query", answered(result))), InDoubt), result
 
 
@@ -371,15 +373,15 @@ def test_a_cursor_takes_the_place_of_the_one_before() -> None:
 
 
 def test_fills_from_long_ago_are_read_week_by_week() -> None:
-    request, spans = client().fills_since(LINEAR, NOW - 20 * DAY, NOW), list[tuple[int, int]]()
-    while request is not None:
+    requests, spans = [client().fills_since(LINEAR, NOW - 20 * DAY, NOW)], list[tuple[int, int]]()
+    for request in requests:
         asked = query_of(request)
         spans.append((int(asked["startTime"]), int(asked["endTime"])))
         assert (asked["category"], asked["symbol"], asked["limit"]) == ("linear", "BTCUSDT", "100")
         body = listed("linear") | {"time": NOW // 1000}
         more = requested(request, body)
         assert all(isinstance(one, PageNeeded) for one in more)
-        request = more[0].request if more else None
+        requests += [one.request for one in more]
     assert spans[0][0] == (NOW - 20 * DAY) // 1000
     assert all(end - start <= 7 * DAY // 1000 for start, end in spans)
     assert [end for _, end in spans[:-1]] == [start for start, _ in spans[1:]]

@@ -45,7 +45,7 @@ def listed(category: str, *rows: Any, cursor: str = "") -> dict[str, Any]:
     return answered({"category": category, "list": list(rows), "nextPageCursor": cursor})
 
 
-SPOT_ROW: Final = {
+SPOT_ROW: Final[dict[str, Any]] = {
     "symbol": "SOLUSDC",
     "baseCoin": "SOL",
     "quoteCoin": "USDC",
@@ -62,7 +62,7 @@ SPOT_ROW: Final = {
     },
     "priceFilter": {"tickSize": "0.01"},
 }
-LINEAR_ROW: Final = {
+LINEAR_ROW: Final[dict[str, Any]] = {
     "symbol": NAME,
     "contractType": "LinearPerpetual",
     "status": "Trading",
@@ -82,7 +82,7 @@ LINEAR_ROW: Final = {
     "fundingInterval": 480,
     "isPreListing": False,
 }
-ORDER: Final = {
+ORDER: Final[dict[str, Any]] = {
     "category": "linear",
     "symbol": NAME,
     "orderId": "5cf98598-39a7-459e-97bf-76ca765ee020",
@@ -105,14 +105,14 @@ ORDER: Final = {
     "createdTime": str(MS),
     "updatedTime": str(MS),
 }
-SPOT_ORDER: Final = ORDER | {
+SPOT_ORDER: Final[dict[str, Any]] = ORDER | {
     "category": "spot",
     "symbol": "SOLUSDC",
     "orderId": "1321003749386327552",
     "marketUnit": "",
     "isLeverage": "0",
 }
-EXECUTION: Final = {
+EXECUTION: Final[dict[str, Any]] = {
     "category": "linear",
     "symbol": NAME,
     "orderId": ORDER["orderId"],
@@ -131,7 +131,7 @@ EXECUTION: Final = {
     "leavesQty": "6",
     "seq": 4688002127,
 }
-POSITION: Final = {
+POSITION: Final[dict[str, Any]] = {
     "category": "linear",
     "symbol": NAME,
     "side": "Sell",
@@ -146,7 +146,7 @@ POSITION: Final = {
     "updatedTime": str(MS),
     "seq": 1,
 }
-COIN: Final = {
+COIN: Final[dict[str, Any]] = {
     "coin": "USDT",
     "equity": "998.75",
     "walletBalance": "1000",
@@ -157,8 +157,11 @@ COIN: Final = {
     "cumRealisedPnl": "0",
     "availableToWithdraw": "",
 }
-WALLET: Final = {"accountType": "UNIFIED", "totalEquity": "998.75", "coin": [COIN, COIN | {"coin": "BTC"}]}
-LOG: Final = {
+WALLET: Final[dict[str, Any]] = {
+    "accountType": "UNIFIED",
+    "coin": [COIN, COIN | {"coin": "BTC"}],
+}
+LOG: Final[dict[str, Any]] = {
     "id": "592324_USDT_161440249321",
     "symbol": "",
     "category": "",
@@ -169,12 +172,12 @@ LOG: Final = {
     "cashFlow": "50",
     "transactionTime": str(MS),
 }
-KEY: Final = {
+KEY: Final[dict[str, Any]] = {
     "readOnly": 0,
     "permissions": {"ContractTrade": ["Order", "Position"], "Spot": ["SpotTrade"], "Wallet": ["AccountTransfer"]},
     "ips": ["*"],
 }
-TRADE: Final = {
+TRADE: Final[dict[str, Any]] = {
     "T": MS,
     "s": NAME,
     "S": "Sell",
@@ -186,7 +189,7 @@ TRADE: Final = {
     "RPI": False,
     "seq": 1,
 }
-TICKER: Final = {
+TICKER: Final[dict[str, Any]] = {
     "symbol": NAME,
     "lastPrice": "150.1",
     "markPrice": "150.2",
