@@ -6,6 +6,7 @@ refused as a whole where one of its topics is wrong, so each instrument has its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
@@ -26,6 +27,8 @@ from neuroflux.exchanges.kit.order_book import OrderBook
 from neuroflux.exchanges.kit.requests import Answer, Subscription
 from neuroflux.exchanges.kit.sequences import BookUpdate, Consecutive
 
+PATH: Final = "/v5/public/"
+"""Before the category."""
 DEPTH: Final = 50
 """Levels of a side; a frame each 20 ms at most."""
 TOPICS_PER_SOCKET: Final = 200
@@ -44,6 +47,8 @@ _TOPICS: Final = {
     "tickers": StreamKind.FUNDING,
 }
 _AGAIN: Final = f"orderbook.{DEPTH}"
+_TOP: Final = "orderbook.1."
+_IS_NUMBERED: Final = re.compile(r"orderbook\.[1-9][0-9]{0,3}\.").match
 
 
 class _Window(Consecutive[BookUpdate]):
@@ -100,7 +105,7 @@ class CategoryFeed(PublicFeed):
 
     def _socket(self, listed: Sequence[Instrument]) -> Subscription:
         frames = [operation("subscribe", *(f"{topic}.{wire_name(one)}" for topic in self._topics())) for one in listed]
-        made = socket(f"/v5/public/{self._category}", frames, 30.0, _ANSWERS)
+        made = socket(f"{PATH}{self._category}", frames, 30.0, _ANSWERS)
         again = {one.symbol: _again(f"{_AGAIN}.{wire_name(one)}") for one in listed}
         brings = tuple((_TOPICS[topic], one.symbol) for one in listed for topic in self._topics())
         return msgspec.structs.replace(made, is_steady=True, streams=brings, resubscribes=again)
@@ -137,12 +142,12 @@ class CategoryFeed(PublicFeed):
 
     def _book(self, frame: BookFrame, received: Microseconds) -> Sequence[FeedEvent]:
         """``type`` decides: a snapshot replaces the book at any time, also where its ``u`` begins again with 1."""
-        level, data = frame.topic.split(".")[1:2], frame.data
-        if level == ["1"]:
+        topic, data = frame.topic, frame.data
+        if topic.startswith(_TOP):
             return self._tops.take(frame, received)
-        if not (level and level[0].isascii() and level[0].isdecimal() and 0 < int(level[0][:9]) < 10_000):
+        if not _IS_NUMBERED(topic):
             return (Ignored("another order book"),)
-        update = BookUpdate(frame.topic, data.b, data.a, data.u, 1000 * (frame.cts or frame.ts))
+        update = BookUpdate(topic, data.b, data.a, data.u, 1000 * (frame.cts or frame.ts))
         books = self.books
         return books.replaced(update, received) if frame.type == "snapshot" else books.update(update, received)
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from neuroflux.domain import Instrument, Microseconds
 from neuroflux.errors import UnknownSymbol
-from neuroflux.exchanges.bybit.category_feed import CategoryFeed
+from neuroflux.exchanges.bybit.category_feed import PATH, CategoryFeed
 from neuroflux.exchanges.bybit.names import CATEGORIES, ID, LINEAR, SPOT
 from neuroflux.exchanges.kit.events import FeedEvent
 from neuroflux.exchanges.kit.requests import Answer, Subscription
@@ -29,6 +29,7 @@ class BybitMarketFeed:
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         listed = list(instruments)
         self._feeds = {category: CategoryFeed(category, listed) for category in CATEGORIES}
+        self._at = {f"{start}{category}": feed for category, feed in self._feeds.items() for start in ("", PATH)}
 
     def learn(self, instruments: Sequence[Instrument]) -> None:
         for feed in self._feeds.values():
@@ -50,10 +51,8 @@ class BybitMarketFeed:
 
     def frame(self, raw: bytes | str, received_time: Microseconds, channel: str = "") -> Sequence[FeedEvent]:
         """``channel`` is the path of the socket, or the end of it."""
-        for category, feed in self._feeds.items():
-            if channel.endswith(category):
-                return feed.frame(raw, received_time, channel)
-        return self._feeds[self._guessed(raw)].frame(raw, received_time, channel)
+        feed = self._at.get(channel) or self._feeds[self._guessed(raw)]
+        return feed.frame(raw, received_time, channel)
 
     def answer(self, answer: Answer, received_time: Microseconds) -> Sequence[FeedEvent]:
         return self._feeds[LINEAR].answer(answer, received_time)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from msgspec import Struct
-
 from neuroflux.domain import Microseconds, Quote
 from neuroflux.exchanges.bybit.names import ID
 from neuroflux.exchanges.bybit.public_messages import BookFrame
@@ -23,16 +21,13 @@ _NONE: Final = ("0", "0")
 """A side without orders: such a quote is not published, and withdraws the one before."""
 
 
-class _Top(Struct, frozen=True, gc=False):
-    number: int
-    bid: _Level
-    ask: _Level
+_NOTHING: Final = (0, _NONE, _NONE)
 
 
 class Tops:
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
-        self._last: dict[str, _Top] = {}
+        self._last: dict[str, tuple[int, _Level, _Level]] = {}
 
     def forget(self, names: Iterable[str]) -> None:
         """Their socket is lost."""
@@ -41,26 +36,24 @@ class Tops:
 
     def take(self, frame: BookFrame, received: Microseconds) -> Sequence[FeedEvent]:
         """Raises ValueError for what is no number."""
-        data, before = frame.data, _Top(0, _NONE, _NONE)
+        data, before = frame.data, _NOTHING
         if frame.type != "snapshot":
             known = self._last.pop(data.s, None)
-            if known is None or data.u != known.number + 1:
+            if known is None or data.u != known[0] + 1:
                 return (Ignored("orderbook.1: no change of the last one"),)
             before = known
-        top = _Top(data.u, _best(data.b, before.bid), _best(data.a, before.ask))
-        self._last[data.s] = top
+        bid, ask = _best(data.b, before[1]), _best(data.a, before[2])
+        if not plain(*bid, *ask):
+            raise ValueError("orderbook.1: a level without price and quantity")
+        self._last[data.s] = data.u, bid, ask
         symbol, market = self._labels[data.s]
         number, time = data.seq or data.u, 1000 * (frame.cts or frame.ts)
-        return (Quote(ID, symbol, market, *top.bid, *top.ask, number, time, received),)
+        return (Quote(ID, symbol, market, bid[0], bid[1], ask[0], ask[1], number, time, received),)
 
 
 def _best(levels: Sequence[_Level], before: _Level) -> _Level:
     """The first level that is not removed; ``before`` where nothing changed."""
-    if not levels:
-        return before
     for level in levels:
-        if not plain(*level):
-            raise ValueError("orderbook.1: a level without price and quantity")
         if float(level[1]):
             return level
-    return _NONE
+    return _NONE if levels else before
