@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from decimal import Decimal
 from typing import Literal
 
@@ -63,6 +63,31 @@ class SpotLedger:
         self.of(asset).free -= fee
 
 
+class SharedWallet(MutableMapping[str, Decimal]):
+    """What is free in a spot account, as the collateral of its perpetuals: what is locked there backs nothing.
+
+    It lists nothing, so that who adds up the wallets of an account counts no asset twice.
+    """
+
+    def __init__(self, ledger: SpotLedger) -> None:
+        self._balances = ledger.balances
+
+    def __getitem__(self, asset: str) -> Decimal:
+        return self._balances[asset].free
+
+    def __setitem__(self, asset: str, amount: Decimal) -> None:
+        self._balances.setdefault(asset, Balance()).free = amount
+
+    def __delitem__(self, asset: str) -> None:
+        del self._balances[asset]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
 class Position(Struct):
     """A perpetual position: ``quantity`` is signed, in units of the contract's base asset.
 
@@ -103,11 +128,12 @@ class PerpetualLedger:
     """Collateral and positions of one perpetual account; cross margin.
 
     ``mark`` gives the present mark price of a symbol, in the quote asset. Positions are kept by their key: the symbol,
-    and in hedge mode its leg. In multi-assets mode every asset backs every position, at one USD a unit.
+    and in hedge mode its leg. In multi-assets mode every asset backs every position, at one USD a unit. A wallet that
+    is shared with a spot account is used as it is, any other is copied.
     """
 
     def __init__(self, start: Mapping[str, Decimal], mark: Callable[[str], Decimal]) -> None:
-        self.wallet = dict(start)
+        self.wallet: MutableMapping[str, Decimal] = start if isinstance(start, SharedWallet) else dict(start)
         self.positions: dict[str, Position] = {}
         self.leverage: dict[str, int] = {}
         self.listings: dict[str, Listing] = {}  # by the key of the position

@@ -108,7 +108,8 @@ class SimExchange:
         is_pooled = asset == "USDC" and self._faults.setting(self.exchange_id, "unified_account") is not None
         if self.venue.is_unified or is_pooled:
             return max(ZERO, self.perpetual.left(asset) + self.spot.of(asset).free)
-        return self.spot.of(asset).free if is_spot else self.perpetual.available(asset)
+        free = self.spot.of(asset).free if is_spot else self.perpetual.available(asset)
+        return min(free, self.perpetual.available(asset)) if self.venue.shares_wallet else free
 
     def _price_of(self, asset: str, quote: str) -> Decimal:
         """The best bid for an asset, in any dollar; 0 where it is not traded."""
@@ -254,6 +255,8 @@ class SimExchange:
             got_asset = listing.base_asset if side == "buy" else listing.quote
             if self.venue.fees_in_quote:
                 got, got_asset = value, listing.quote
+            elif is_maker and self.venue.rebates_in_paid and self.fees.rates(listing).maker < 0:
+                got, got_asset = (value, listing.quote) if side == "buy" else (quantity, listing.base_asset)
             owned = self.spot.of(paying).free if paying else ZERO
             fee, fee_asset = self.fees.fee(listing, got, got_asset, value, owned, is_maker=is_maker)
             self.spot.charge(fee_asset, fee)

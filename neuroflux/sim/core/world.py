@@ -8,7 +8,7 @@ from random import Random
 
 from msgspec import Struct
 
-from neuroflux.sim.core.accounts import PerpetualLedger, SpotLedger
+from neuroflux.sim.core.accounts import PerpetualLedger, SharedWallet, SpotLedger
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.liquidity import Liquidity, SeededLiquidity
@@ -70,11 +70,13 @@ class World:
     def _open(self, venue: Venue, faults: OrderFaults, now: int) -> None:
         shared = Sequence(self._random.randrange(10**9, 10**10))
         listed = [(listing, self._book(listing, shared, now)) for listing in self._liquidity.listings[venue.id]]
+        spot = SpotLedger(venue.spot_balances)
+        collateral = SharedWallet(spot) if venue.shares_wallet else venue.collateral
         exchange = SimExchange(
             venue,
             listed,
-            SpotLedger(venue.spot_balances),
-            PerpetualLedger(venue.collateral, lambda symbol: self._marks[venue.id, symbol]),
+            spot,
+            PerpetualLedger(collateral, lambda symbol: self._marks[venue.id, symbol]),
             faults,
             Sequence(self._random.randrange(10**8, 10**9)),
         )
