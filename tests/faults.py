@@ -72,7 +72,11 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
     "hedge_mode": _on(("binanceusdm",), value="true"),
     "multi_assets": _on(("binanceusdm",), value="true"),
     "unified_account": _on(("hyperliquid",), seconds=6, value="unifiedAccount"),
-    "account_mode": _on(("coinbase",), seconds=6, value="view_only"),
+    "account_mode": {
+        "okx": {"seconds": 6, "value": "1"},
+        "bybit": {"seconds": 6, "value": "classic"},
+        "coinbase": {"seconds": 6, "value": "view_only"},
+    },
 }
 MODES: Final = {
     "hedge_mode": {"value": "false"},

@@ -8,7 +8,7 @@ from neuroflux.sim.core.faults import Faults
 
 _LISTS = (
     *("data", "details", "symbols", "universe", "balances", "assets", "positions", "assetPositions", "statuses"),
-    *("tokens", "products", "accounts", "orders"),
+    *("tokens", "products", "accounts", "orders", "list", "coin"),
 )
 _NAMES = ("symbol", "asset", "coin", "name", "product_id", "currency", "instId", "ccy")
 
@@ -41,7 +41,7 @@ def _changed(body: Any, wanted: str) -> Any:
 
 def _in_rows(rows: list[Any], wanted: str) -> list[Any] | None:
     for place, row in enumerate(rows):
-        if isinstance(row, dict) and not any(key in row for key in _LISTS):
+        if isinstance(row, dict) and not any(isinstance(row.get(key), list) for key in _LISTS):
             if wanted in ("", *(str(row.get(name)) for name in _NAMES)):
                 return [*rows[:place], _without(row), *rows[place + 1 :]]
         elif (inner := _changed(row, wanted)) is not None:

@@ -78,6 +78,10 @@ class Hub:
         self._streams[name] = self._by_key.setdefault(key, {})[name] = stream
         return stream
 
+    def followers(self, name: str) -> int:
+        """How many sockets follow a stream."""
+        return len(self._streams[name].followers) if name in self._streams else 0
+
     def unfollow(self, connection: Connection, name: str) -> None:
         connection.streams.pop(name, None)
         stream = self._streams.get(name)

@@ -94,6 +94,14 @@ def test_an_answer_without_such_a_row_is_unchanged(served: Served) -> None:
     assert faults.is_active("binance", "malformed_row")
 
 
+def test_a_row_may_be_in_a_list_of_a_row(served: Served) -> None:
+    faults = served.simulation.faults
+    faults.add(b'{"exchange":"binance","fault":"malformed_row","symbol":"ETH"}')
+    coins = [{"coin": "BTC", "free": "1"}, {"coin": "ETH", "free": "2"}]
+    body = spoiled({"list": [{"total": "9", "coin": coins}]}, faults, "binance", "wallet")
+    assert body == {"list": [{"total": "9", "coin": [coins[0], {"coin": "ETH", "free": None}]}]}
+
+
 async def _fees(session: aiohttp.ClientSession, served: Served, path: str) -> tuple[Decimal, str]:
     order = await signed(session, served, "POST", path + "order", BUY)
     name = "myTrades" if "/api/" in path else "userTrades"

@@ -92,6 +92,14 @@ def test_without_followers_nothing_is_written(hub: Hub, socket: Socket) -> None:
     assert (socket.sent, socket.streams) == (["one"], {})
 
 
+def test_followers_are_counted(hub: Hub, socket: Socket) -> None:
+    assert hub.followers("events") == 0
+    channel, other = Channel(first=lambda key: str(hub.followers("events"))), Socket()
+    for one in (socket, other, socket):
+        hub.follow(one, "events", "account", channel)
+    assert (socket.sent, other.sent) == (["1", "2"], ["2"])
+
+
 def test_each_socket_wraps_its_frames(hub: Hub, socket: Socket) -> None:
     socket.wrap = lambda name, text: f"{name}: {text}"
     hub.follow(socket, "events", "account", Channel(first=lambda key: key))
