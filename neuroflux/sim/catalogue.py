@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 from neuroflux.sim.binance import replay
 from neuroflux.sim.binance.spot import BinanceSpot
 from neuroflux.sim.binance.usdm import BinanceUsdm
+from neuroflux.sim.bybit.dialect import Bybit
 from neuroflux.sim.coinbase.dialect import Coinbase
 from neuroflux.sim.core.simulation import Dialect, Simulation
 from neuroflux.sim.core.venue import Venue
@@ -21,6 +22,7 @@ DIALECTS: Final[tuple[type[Dialect], ...]] = (
     BinanceUsdm,
     Hyperliquid,
     Okx,
+    Bybit,
     Coinbase,
 )
 VENUES: Final[dict[str, Venue]] = {dialect.venue.id: dialect.venue for dialect in DIALECTS}

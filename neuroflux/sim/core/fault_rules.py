@@ -23,7 +23,6 @@ SETTINGS = (
     "unknown_contract_type",
     "empty_side",
     "withdrawals",
-    "account_mode",
 )
 """Faults that last until they are cleared or replaced: states of the account or its answers, not single failures."""
 
