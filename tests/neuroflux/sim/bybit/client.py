@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from neuroflux.sim.server import Served
 
@@ -26,8 +27,9 @@ def headers(served: Served, payload: str, at: int = 0, window: str = "5000") -> 
 
 
 async def got(session: aiohttp.ClientSession, served: Served, path: str, query: str = "") -> Any:
-    """The answer to a signed GET."""
-    async with session.get(f"{PATH}{path}?{query}", headers=headers(served, query)) as answer:
+    """The answer to a signed GET, whose query is sent exactly as it was signed."""
+    url = URL(f"{served.url}{PATH}{path}?{query}", encoded=True)
+    async with session.get(url, headers=headers(served, query)) as answer:
         return json.loads(await answer.text())
 
 
