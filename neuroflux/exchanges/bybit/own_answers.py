@@ -1,0 +1,193 @@
+"""Bybit's own answers for the audit: the unified account, spot and USDT perpetuals.
+
+Source: https://bybit-exchange.github.io/docs/v5/account/wallet-balance and its neighbours. Requests are signed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from neuroflux.domain import Microseconds
+from neuroflux.errors import MalformedFrame, Refused
+from neuroflux.exchanges.kit.own_answers import (
+    OwnAccount,
+    OwnAnswers,
+    OwnBalance,
+    OwnFill,
+    OwnOrder,
+    OwnPosition,
+    OwnTop,
+    tagged,
+)
+from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.exchanges.kit.signing import hmac_hex
+
+LINEAR: Final = "linear:"
+"""Before the name of a perpetual, which is that of the spot pair."""
+ORDERS, FILLS = 50, 100
+"""Rows of a page."""
+WEEK: Final[Microseconds] = 7 * 86_400_000_000
+_WINDOW: Final = 5000
+_CATEGORIES: Final = ("spot", "linear")
+_SETTLE: Final = "USDT"
+_STATES: Final = {
+    "New": "open",
+    "PartiallyFilled": "open",
+    "Untriggered": "open",
+    "Filled": "filled",
+    "Cancelled": "ended",
+    "PartiallyFilledCanceled": "ended",
+    "Deactivated": "ended",
+    "Rejected": "rejected",
+}
+_WOULD_TAKE: Final = "EC_PostOnlyWillTakeLiquidity"
+_NO_FILL: Final = "Funding"
+
+
+class BybitOwn:
+    """Implements ``OwnAnswers``."""
+
+    def account_requests(self, keys: Keys, now: Microseconds) -> Sequence[Request]:
+        return (
+            _signed(keys, now, "/v5/account/wallet-balance", "wallet", accountType="UNIFIED"),
+            _signed(keys, now, "/v5/position/list", "positions", category="linear", settleCoin=_SETTLE, limit=200),
+        )
+
+    def history_requests(
+        self, keys: Keys, names: Collection[str], since: Microseconds, now: Microseconds
+    ) -> Sequence[Request]:
+        """Lists reach over seven days, so a longer time has several of each."""
+        spot = {"category": "spot", "limit": ORDERS}
+        linear = {"category": "linear", "settleCoin": _SETTLE, "limit": ORDERS}
+        asked = [_signed(keys, now, "/v5/order/realtime", "orders", **query) for query in (spot, linear)]
+        for name in sorted(names):
+            category, symbol = _parts(name)
+            for start, end in _weeks(since, now):
+                where = {"category": category, "symbol": symbol, "startTime": start // 1000, "endTime": end // 1000}
+                asked.append(_signed(keys, now, "/v5/order/history", "orders", **where, limit=ORDERS))
+                asked.append(_signed(keys, now, "/v5/execution/list", "fills", **where, limit=FILLS))
+        return asked
+
+    def account(self, answers: Sequence[Answer]) -> OwnAccount:
+        try:
+            wallets = [coin for row in _rows(answers, "wallet") for coin in row["coin"]]
+            balances = {row["coin"]: _balance(row) for row in wallets}
+            positions = {f"{LINEAR}{row['symbol']}": _position(row) for row in _rows(answers, "positions")}
+            orders = {row["orderLinkId"]: _order(row) for row in _rows(answers, "orders") if row["orderLinkId"]}
+            executed = [row for row in _rows(answers, "fills") if row["execType"] != _NO_FILL]
+            fills = {(one.name, row["execId"], one.side): one for row in executed for one in (_fill(row),)}
+            return OwnAccount(balances, positions, orders, fills, tuple(_cut_short(answers)))
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise MalformedFrame(f"bybit: {error!r}") from error
+
+    def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
+        return tuple(Request("GET", f"/v5/market/tickers?category={one}", tag="tops") for one in _CATEGORIES)
+
+    def tops(self, answers: Sequence[Answer]) -> Mapping[str, OwnTop]:
+        """An empty side is an empty text."""
+        try:
+            rows = [row for row in _rows(answers, "tops") if row["bid1Price"] and row["ask1Price"]]
+            return {_name(row): OwnTop(Decimal(row["bid1Price"]), Decimal(row["ask1Price"])) for row in rows}
+        except (KeyError, TypeError, ArithmeticError) as error:
+            raise MalformedFrame(f"bybit: {error!r}") from error
+
+
+# ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _signed(keys: Keys, now: Microseconds, path: str, tag: str, **params: object) -> Request:
+    """The signature is over the time, the key, the window and the query as it is sent."""
+    query, time = "&".join(f"{name}={value}" for name, value in params.items()), now // 1000
+    headers = {
+        "X-BAPI-API-KEY": keys.key,
+        "X-BAPI-TIMESTAMP": str(time),
+        "X-BAPI-RECV-WINDOW": str(_WINDOW),
+        "X-BAPI-SIGN": hmac_hex(keys.secret, f"{time}{keys.key}{_WINDOW}{query}"),
+    }
+    return Request("GET", f"{path}?{query}", headers=headers, tag=tag)
+
+
+def _weeks(since: Microseconds, now: Microseconds) -> Iterator[tuple[Microseconds, Microseconds]]:
+    end = now + 1_000_000
+    while since < end:
+        yield since, min(since + WEEK, end)
+        since += WEEK
+
+
+# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _results(answers: Sequence[Answer], tag: str) -> list[dict[str, Any]]:
+    """The results of good answers. Raises Refused for the exchange's errors, which have HTTP 200 too."""
+    bodies = tagged(answers, tag)
+    for body in bodies:
+        if not isinstance(body, dict) or body.get("retCode") != 0:
+            raise Refused(f"{tag}: {str(body)[:200]}")
+    return [body["result"] for body in bodies]
+
+
+def _rows(answers: Sequence[Answer], tag: str) -> list[dict[str, Any]]:
+    """The rows of every list, each with the category of its list."""
+    results = _results(answers, tag)
+    return [{"category": result.get("category", ""), **row} for result in results for row in result["list"]]
+
+
+def _cut_short(answers: Sequence[Answer]) -> Iterator[str]:
+    """The lists that are as long as a page."""
+    for tag, most in (("orders", ORDERS), ("fills", FILLS)):
+        for result in _results(answers, tag):
+            if len(result["list"]) >= most:
+                yield f"{tag} of {_name({**result['list'][0], 'category': result['category']})}"
+
+
+def _parts(name: str) -> tuple[str, str]:
+    return ("linear", name.removeprefix(LINEAR)) if name.startswith(LINEAR) else ("spot", name)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return f"{LINEAR}{row['symbol']}" if row["category"] == "linear" else str(row["symbol"])
+
+
+def _number(text: str) -> Decimal:
+    """What does not apply is an empty text."""
+    return Decimal(text or 0)
+
+
+def _balance(row: Mapping[str, str]) -> OwnBalance:
+    """``locked`` is what waits in orders of spot; margin of orders and positions is named beside it."""
+    wallet, orders = Decimal(row["walletBalance"]), _number(row["locked"]) + _number(row["totalOrderIM"])
+    return OwnBalance(wallet, wallet - orders - _number(row["totalPositionIM"]), orders)
+
+
+def _position(row: Mapping[str, str]) -> OwnPosition:
+    size = _number(row["size"])
+    signed = -size if row["side"] == "Sell" else size
+    return OwnPosition(signed, _number(row["avgPrice"]), _number(row["unrealisedPnl"]))
+
+
+def _order(row: Mapping[str, Any]) -> OwnOrder:
+    """An order that would have taken is one that was rejected; one in the quote is as large as what it traded."""
+    filled = Decimal(row["cumExecQty"])
+    quantity = filled if row.get("marketUnit") == "quoteCoin" else Decimal(row["qty"])
+    state = _STATES.get(row["orderStatus"], row["orderStatus"])
+    if row["rejectReason"] == _WOULD_TAKE and not filled:
+        state = "rejected"
+    return OwnOrder(_name(row), row["orderId"], row["side"].lower(), quantity, filled, state)
+
+
+def _fill(row: Mapping[str, Any]) -> OwnFill:
+    return OwnFill(
+        name=_name(row),
+        order=row["orderId"],
+        side=row["side"].lower(),
+        price=Decimal(row["execPrice"]),
+        quantity=Decimal(row["execQty"]),
+        fee=Decimal(row["execFee"]),
+        fee_asset=row["feeCurrency"] or _SETTLE,
+        time=int(row["execTime"]) * 1000,
+    )
+
+
+OWN: Final[OwnAnswers] = BybitOwn()
