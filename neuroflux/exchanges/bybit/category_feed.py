@@ -72,7 +72,7 @@ def operation(op: str, *topics: str) -> bytes:
 
 
 def socket(path: str, frames: Sequence[bytes], quiet_seconds: float, answers: tuple[bytes, ...] = ()) -> Subscription:
-    return Subscription(path, tuple(frames), HEARTBEAT, HEARTBEAT_SECONDS, quiet_seconds, answers=answers)
+    return Subscription(path, tuple(frames), HEARTBEAT, HEARTBEAT_SECONDS, quiet_seconds, answers=answers, name=path)
 
 
 class CategoryFeed(PublicFeed):

@@ -1,7 +1,7 @@
 """The exchange's names: spot and linear perpetuals are two categories that use the same names.
 
 ``BTCUSDT`` is a spot pair and a perpetual, told apart only by the category of a request or by the path of a socket. An
-``Instrument.name`` must be unique, so that of a spot pair has a suffix: ``BTCUSDT-SPOT``.
+``Instrument.name`` must be unique, so that of a perpetual has a prefix: ``linear:BTCUSDT``.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ ID: Final = "bybit"
 SPOT: Final = "spot"
 LINEAR: Final = "linear"
 CATEGORIES: Final = (SPOT, LINEAR)
-_OF_SPOT: Final = "-SPOT"
+_OF_LINEAR: Final = "linear:"
 
 
 def name_of(category: str, wire: str) -> str:
     """The name of an instrument, which the exchange calls ``wire`` in this category."""
-    return wire + _OF_SPOT if category == SPOT else wire
+    return wire if category == SPOT else _OF_LINEAR + wire
 
 
 def wire_name(instrument: Instrument) -> str:
     """The exchange's own name of an instrument."""
-    return instrument.name.removesuffix(_OF_SPOT)
+    return instrument.name.removeprefix(_OF_LINEAR)
 
 
 def category_of(instrument: Instrument) -> str:

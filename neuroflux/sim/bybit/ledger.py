@@ -110,7 +110,7 @@ class Ledger:
             raise ApiError(131214, "TransferId exist")
         if source == target:
             raise ApiError(131211, "fromAccountType can't be the same as toAccountType")
-        free = self._exchange.free(asset, is_spot=True) if source == "UNIFIED" else self._saved.get(asset, ZERO)
+        free = self._exchange.available(asset, is_spot=True) if source == "UNIFIED" else self._saved.get(asset, ZERO)
         if not 0 < amount <= free:
             raise ApiError(131212, "Insufficient balance")
         signed = amount if target == "UNIFIED" else -amount

@@ -13,8 +13,8 @@ from neuroflux.sim.bybit.tickers import Tickers
 from neuroflux.sim.bybit.venue import BYBIT, category_of, name_of
 from neuroflux.sim.bybit.wire import ApiError, Json, Params, bad, choice, integer_of, plain, text_of
 from neuroflux.sim.core.coins import Listing
-from neuroflux.sim.core.order_checks import MAX_LOTS
 from neuroflux.sim.core.simulation import Simulation
+from neuroflux.sim.core.venue import MAX_LOTS
 from neuroflux.sim.core.world import HOUR, Change
 from neuroflux.sim.kit.books import BookTexts
 from neuroflux.sim.kit.candles import DAY, WEEK, Candle, Minutes

@@ -101,7 +101,7 @@ VENUE = Venue(
         "ETH": Decimal("0.7"),
         "SOL": Decimal(15),
     },
-    is_unified=True,
+    shares_wallet=True,
     rebates_in_paid=True,
     funding_hours=8,
     changed_funding_hours={f"{LINEAR}{base}USDT": 4 for base in _FOUR_HOURS},

@@ -52,6 +52,7 @@ SYMBOLS = {
     "binanceusdm": ("BTC/USDT:USDT", "BTCUSDT"),
     "hyperliquid": ("BTC/USDC:USDC", "BTC"),
     "okx": ("BTC/USDT", "BTC-USDT"),
+    "bybit": ("BTC/USDT:USDT", "linear:BTCUSDT"),
     "coinbase": ("BTC/USD", "BTC-USD"),
     "mintex": ("BTC/USDT", "BTC-USDT"),
 }
@@ -312,6 +313,9 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
             again = client.outcome(await shell.ask(client.cancel(rests.instrument, rests.client_order_id, now())))
             crossing = placement(shell, Direction.BUY, "0.002", high, TimeInForce.POST_ONLY, 3)
             refused = await decided(shell, crossing, client.place(crossing, now()))
+            if exchange_id in LATER and isinstance(refused, Ack):
+                asked_later = client.query(crossing.instrument, crossing.client_order_id, now())
+                refused = client.outcome(await shell.ask(asked_later))
             await shell.until(lambda events: _is_reported(shell, bought.client_order_id))
             await shell.until(lambda events: _states(shell, rests.client_order_id)[-1:] == [OrderState.CANCELLED])
             if not account.pushes_figures:

@@ -51,7 +51,7 @@ def instrument(symbol: str, name: str, settle: str = "") -> Instrument:
     return Instrument(**names, kind=kind, settle=settle)  # type: ignore[arg-type]
 
 
-LISTED = [instrument("SOL/USDT", f"{NAME}-SPOT"), instrument("SOL/USDT:USDT", NAME, "USDT")]
+LISTED = [instrument("SOL/USDT", NAME), instrument("SOL/USDT:USDT", f"linear:{NAME}", "USDT")]
 
 
 def feed() -> BybitAccountFeed:
@@ -152,7 +152,7 @@ def test_fees_are_charged_in_their_currency_and_a_rebate_is_negative() -> None:
     assert isinstance(bought, Fill)
     assert (bought.fee, bought.fee_asset, bought.liquidity) == (Decimal("-0.0004"), "SOL", Liquidity.MAKER)
     assert (perpetual.fee, perpetual.fee_asset, perpetual.liquidity) == (Decimal("0.33022"), "USDT", Liquidity.TAKER)
-    assert (bought.symbol, bought.name, perpetual.name) == ("SOL/USDT", f"{NAME}-SPOT", NAME)
+    assert (bought.symbol, bought.name, perpetual.name) == ("SOL/USDT", NAME, f"linear:{NAME}")
     assert (bought.side, bought.price, bought.quantity) == (Side.BUY, Decimal("150.1"), Decimal(4))
 
 

@@ -36,7 +36,7 @@ def test_a_spot_pair_and_a_perpetual() -> None:
     assert spot == Instrument(
         **common,  # type: ignore[arg-type]
         symbol="SOL/USDC",
-        name="SOLUSDC-SPOT",
+        name="SOLUSDC",
         quote="USDC",
         kind=InstrumentKind.SPOT,
         quantity_step=Decimal("0.001"),
@@ -64,7 +64,7 @@ def test_a_spot_pair_and_a_perpetual() -> None:
 def test_names_are_unique_where_the_exchange_uses_one_twice() -> None:
     row = SPOT_ROW | {"symbol": "SOLUSDT", "quoteCoin": "USDT"}
     both = listing(listed("spot", row), listed("linear", LINEAR_ROW)).instruments
-    assert [(one.name, one.symbol) for one in both] == [("SOLUSDT-SPOT", "SOL/USDT"), ("SOLUSDT", "SOL/USDT:USDT")]
+    assert [(one.name, one.symbol) for one in both] == [("SOLUSDT", "SOL/USDT"), ("linear:SOLUSDT", "SOL/USDT:USDT")]
 
 
 def test_the_requests_are_of_both_categories() -> None:
@@ -109,7 +109,7 @@ def test_an_instrument_that_is_halted_or_about_to_be_settled() -> None:
 )
 def test_a_bad_row_costs_that_row(changed: dict[str, Any]) -> None:
     found = listing(listed("linear", LINEAR_ROW | {"symbol": "BAD", **changed}, LINEAR_ROW))
-    assert [one.name for one in found.instruments] == ["SOLUSDT"]
+    assert [one.name for one in found.instruments] == ["linear:SOLUSDT"]
     assert [fault.partition(" ")[0] for fault in found.faults] == ["BAD"]
 
 

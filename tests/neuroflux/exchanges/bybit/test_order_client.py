@@ -41,7 +41,7 @@ SPOT = Instrument(
     exchange="bybit",
     symbol="BTC/USDT",
     market="BTC/USD",
-    name="BTCUSDT-SPOT",
+    name="BTCUSDT",
     base="BTC",
     quote="USDT",
     kind=InstrumentKind.SPOT,
@@ -393,7 +393,7 @@ def test_a_fill_of_a_perpetual_is_charged_in_what_it_settles_in() -> None:
     row = EXECUTION | {"symbol": "BTCUSDT"}
     (fill,) = requested(request, listed("linear", row) | {"time": NOW // 1000})
     assert isinstance(fill, Fill)
-    assert (fill.symbol, fill.name, fill.trade_id) == ("BTC/USDT:USDT", "BTCUSDT", EXECUTION["execId"])
+    assert (fill.symbol, fill.name, fill.trade_id) == ("BTC/USDT:USDT", "linear:BTCUSDT", EXECUTION["execId"])
     assert (fill.fee, fill.fee_asset) == (Decimal("0.33022"), "USDT")
 
 
