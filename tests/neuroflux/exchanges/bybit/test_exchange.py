@@ -48,7 +48,7 @@ def test_a_spot_pair_and_a_perpetual() -> None:
     assert linear == Instrument(
         **common,  # type: ignore[arg-type]
         symbol="SOL/USDT:USDT",
-        name="SOLUSDT",
+        name="linear:SOLUSDT",
         quote="USDT",
         settle="USDT",
         kind=InstrumentKind.PERPETUAL,
