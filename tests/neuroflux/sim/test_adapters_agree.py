@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yarl
 from aiohttp import web
 
 from neuroflux.domain import (
@@ -127,7 +128,7 @@ class Shell:
         self.news = asyncio.Event()
 
     async def ask(self, request: Request) -> Answer:
-        url = self.base + request.path
+        url = yarl.URL(self.base + request.path, encoded=True)  # as it was signed
         sent = self.http.request(request.method, url, data=request.body or None, headers=dict(request.headers))
         async with sent as response:
             headers = {name.lower(): value for name, value in response.headers.items()}
