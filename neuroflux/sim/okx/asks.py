@@ -17,7 +17,7 @@ from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.matching import Side, TimeInForce
 from neuroflux.sim.core.order_checks import OrderChecks
-from neuroflux.sim.core.orders import Reason, Rejected
+from neuroflux.sim.core.orders import Order, Reason, Rejected
 from neuroflux.sim.okx.account import SPOT_MODE, AccountMode, OkxAsk
 from neuroflux.sim.okx.market import Market
 from neuroflux.sim.okx.venue import contract_size, smallest_size
@@ -71,6 +71,17 @@ class Asks:
         )
         self._check_size(ask, listing)
         return self._afforded(ask, listing, row)
+
+    def amended(self, row: Row, order: Order) -> OkxAsk:
+        """What an order asks after it was amended; the new size includes what was filled."""
+        if not text_of(row, "newSz") and not text_of(row, "newPx"):
+            raise ApiError("50015", "Either parameter newPx or newSz is required")
+        ask, listing = order.ask, order.listing
+        if not isinstance(ask, OkxAsk):
+            raise Rejected(Reason.UNKNOWN_ORDER)
+        values = {"sz": text_of(row, "newSz") or ask.size, "px": text_of(row, "newPx") or number(ask.price or ZERO)}
+        price, size = self._price(values, listing, ask.side), positive(values, "sz")
+        return replace(ask, price=price, quantity=size * contract_size(listing), size=values["sz"])
 
     # --- the parts
 

@@ -37,7 +37,10 @@ from neuroflux.sim.okx.wire import REASONS, ApiError, Credentials, Params, envel
 
 PREFIX = f"{VENUE.path}/api/v5/"
 _ORDERS = ("trade/order", "trade/batch-orders")
-_OPERATIONS = (*_ORDERS, "trade/cancel-order", "trade/cancel-batch-orders")
+_OPERATIONS = (
+    *_ORDERS,
+    *(f"trade/{name}" for name in ("cancel-order", "cancel-batch-orders", "amend-order", "amend-batch-orders")),
+)
 Function = Callable[[Params, int], object]
 Way = tuple[str, str, Function, Access]
 
@@ -175,6 +178,8 @@ class Okx:
             "trade/batch-orders": orders.many(orders.place),
             "trade/cancel-order": orders.one(orders.cancel),
             "trade/cancel-batch-orders": orders.many(orders.cancel),
+            "trade/amend-order": orders.one(orders.amend),
+            "trade/amend-batch-orders": orders.many(orders.amend),
         }
         questions: dict[str, Function] = {
             "trade/order": orders.query,

@@ -22,7 +22,9 @@ _RATES: Final[Mapping[str, tuple[int, int]]] = {
     "public/mark-price": (10, 2),
     "trade/order": (60, 2),
     "trade/cancel-order": (60, 2),
+    "trade/amend-order": (60, 2),
     "trade/batch-orders": (300, 2),
+    "trade/amend-batch-orders": (300, 2),
     "trade/cancel-batch-orders": (300, 2),
     "trade/order query": (60, 2),
     "trade/orders-pending": (60, 2),
@@ -44,6 +46,7 @@ _RATES: Final[Mapping[str, tuple[int, int]]] = {
 }
 """Requests, and the seconds in which so many are allowed; other paths: 20 in two seconds."""
 _USUAL = (20, 2)
+_COUNTED_TOGETHER = ("trade/order", "trade/batch-orders", "trade/amend-order", "trade/amend-batch-orders")
 
 
 class Limits:
@@ -59,5 +62,5 @@ class Limits:
         counted = self._counted.setdefault((path, part), Recent(most, seconds * SECOND))
         if not counted.add(now):
             raise ApiError("50011", "Too Many Requests", 429)
-        if path in ("trade/order", "trade/batch-orders") and not self._orders.add(now):
+        if path in _COUNTED_TOGETHER and not self._orders.add(now):
             raise ApiError("50061", "You've reached the maximum order rate limit for this account.", 429)

@@ -21,6 +21,7 @@ from neuroflux.sim.okx.wire import REASONS, ApiError, Json, Params, ms, needed, 
 
 MOST_AT_ONCE = 20
 GONE = ("51400", "Cancellation failed as the order has been filled, canceled or does not exist.")
+UNAMENDED = ("51503", "Order modification failed as the order has been filled, canceled or does not exist.")
 Row = Mapping[str, Any]
 Operation = Callable[[Row, int, bool], Json]
 """Of one order, at this time, alone or among others: these have a limit of their own."""
@@ -62,6 +63,21 @@ class Orders:
             return {**names, "sCode": GONE[0], "sMsg": GONE[1]}
         except ApiError as error:
             return {**names, **_refusal(error)}
+        self._simulation.flush(OKX)
+        return {**names, "ordId": str(order.order_id), "clOrdId": order.ask.client_order_id, "sCode": "0", "sMsg": ""}
+
+    def amend(self, row: Row, now: int, is_among: bool = False) -> Json:
+        """It keeps its number."""
+        names = {"clOrdId": text_of(row, "clOrdId"), "ordId": text_of(row, "ordId"), "ts": ms(now)}
+        names["reqId"] = text_of(row, "reqId")
+        try:
+            listing = self._listing(row)
+            self._limits.count("trade/amend-batch-orders" if is_among else "trade/amend-order", listing.symbol, now)
+            order = self._find(row, listing)
+            self._exchange.amend(order, self._asks.amended(row, order), now)
+        except (ApiError, Rejected) as error:
+            is_gone = isinstance(error, Rejected) and error.reason is Reason.UNKNOWN_ORDER
+            return {**names, **({"sCode": UNAMENDED[0], "sMsg": UNAMENDED[1]} if is_gone else _refusal(error))}
         self._simulation.flush(OKX)
         return {**names, "ordId": str(order.order_id), "clOrdId": order.ask.client_order_id, "sCode": "0", "sMsg": ""}
 

@@ -64,6 +64,8 @@ class Sockets:
             "batch-orders": orders.place,
             "cancel-order": orders.cancel,
             "batch-cancel-orders": orders.cancel,
+            "amend-order": orders.amend,
+            "batch-amend-orders": orders.amend,
         }
 
     def routes(self) -> list[web.RouteDef]:
@@ -202,7 +204,6 @@ class Sockets:
             code, text = (error.code, error.text) if isinstance(error, ApiError) else ("50026", str(error))
             connection.reply(json_text({**names, **envelope([], code, text), "inTime": str(now), "outTime": str(now)}))
             return
-        placed = asked["op"].endswith("orders" if "batch" in asked["op"] else "order") and "cancel" not in asked["op"]
-        is_any = placed and any(row["sCode"] == "0" for row in rows)
+        is_any = asked["op"] in ("order", "batch-orders") and any(row["sCode"] == "0" for row in rows)
         if not (is_any and self._simulation.faults.take(OKX, "accept_then_timeout")):
             connection.reply(json_text({**names, **outcome(rows, now), "msg": ""}))

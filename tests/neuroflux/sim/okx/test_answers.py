@@ -109,10 +109,10 @@ NAMES += ("ccy", "lever", "mgnMode", "posMode", "amt", "from", "to")
 async def test_no_request_is_a_server_error(client: Client) -> None:
     """Without parameters, and with nonsense in each of them."""
     simulation = client.served.simulation
-    routes = [route for route in simulation.dialects["okx"].routes() if API in route.path]  # type: ignore[attr-defined]
+    routes = [route for route in simulation.dialects["okx"].routes() if API in route.path]
     assert len(routes) > 35
     for route in routes:
-        path, method = route.path.removeprefix(f"/okx{API}"), route.method  # type: ignore[attr-defined]
+        path, method = route.path.removeprefix(f"/okx{API}"), route.method
         for value in ("", "x", "-1", "NaN", "1e999999", "BTC-USDT"):
             query = "&".join(f"{name}={value}" for name in NAMES) if value else ""
             body = dict.fromkeys(NAMES, value) | ({"px": value, "side": value} if value else {})
@@ -124,7 +124,8 @@ async def test_no_request_is_a_server_error(client: Client) -> None:
             assert client.status in (200, 400, 429), (path, value)
             assert answer.keys() >= {"code", "msg", "data"}
         if method == "POST":
-            for nonsense in ([], [1], ["x"], [{}], {"instId": 5, "sz": [1], "side": {}}):
+            bodies: list[Any] = [[], [1], ["x"], [{}], {"instId": 5, "sz": [1], "side": {}}]
+            for nonsense in bodies:
                 await client.ask(method, path, nonsense)
                 assert client.status in (200, 400, 429), (path, nonsense)
 
@@ -225,6 +226,26 @@ async def test_a_market_order_for_too_much_is_cut_unless_that_is_banned(client: 
     sale = {**SPOT, "ordType": "market", "px": "", "side": "sell", "sz": "5000"}
     assert (await client.place(**sale))["sCode"] == "0"
     assert client.served.simulation.exchange("okx").spot.of("SOL").free < D("0.000001")
+
+
+async def test_an_amended_order_keeps_its_number(client: Client) -> None:
+    row = await client.place(**SPOT, clOrdId="moved")
+    path = "trade/order?instId=SOL-USDT&clOrdId=moved"
+    amended = {"instId": "SOL-USDT", "clOrdId": "moved"}
+    answer = await client.ask("POST", "trade/amend-order", {**amended, "newSz": "2", "newPx": "145.5"})
+    assert answer["data"][0]["ordId"] == row["ordId"]
+    order = (await client.get(path))[0]
+    assert (order["sz"], order["px"], order["state"]) == ("2", "145.5", "live")
+    assert (await client.get("account/balance?ccy=USDT"))[0]["details"][0]["ordFrozen"] == "291"
+    too_much = await client.ask("POST", "trade/amend-order", {**amended, "newSz": "2000"})
+    assert too_much["data"][0]["sCode"] == "51008"
+    assert (await client.get(path))[0]["sz"] == "2"
+    taking = await client.ask("POST", "trade/amend-order", {**amended, "newPx": "153"})
+    assert (taking["code"], (await client.get(path))[0]["accFillSz"]) == ("0", "2")
+    late = await client.ask("POST", "trade/amend-order", {**amended, "newPx": "145"})
+    assert late["data"][0]["sCode"] == "51503"
+    sim = client.served.simulation.exchange("okx")
+    assert all(balance.locked == 0 for balance in sim.spot.balances.values())
 
 
 async def test_swaps_are_traded_in_contracts(client: Client) -> None:

@@ -93,6 +93,20 @@ def _resting_order(client: Any, symbol: str, quantity: float) -> None:
     assert client.fetch_order(None, symbol, {"clientOrderId": "nfTest1"})["clientOrderId"] == "nfTest1"
 
 
+def _amended(client: Any) -> None:
+    client.load_markets()
+    price = round(client.fetch_order_book(SPOT, 5)["bids"][0][0] * 0.97, 1)
+    order = client.create_order(SPOT, "limit", "buy", 0.001, price)
+    edited = client.edit_order(order["id"], SPOT, "limit", "buy", 0.002, price - 10)
+    assert edited["id"] == order["id"]
+    found = client.fetch_order(order["id"], SPOT)
+    assert (found["amount"], found["price"], found["status"]) == (0.002, price - 10, "open")
+
+
+async def test_ccxt_amends_an_order(served: Served) -> None:
+    await asyncio.to_thread(_amended, _client(ccxt.okx, served))
+
+
 async def test_ccxt_trades_spot(served: Served) -> None:
     client = _client(ccxt.okx, served)
     await asyncio.to_thread(_spot_session, client)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -19,6 +20,10 @@ from tests.neuroflux.sim.okx.client import Client, of, sign, until
 D = Decimal
 BOOK = {"channel": "books", "instId": "BTC-USDT"}
 ORDERS = {"channel": "orders", "instType": "ANY"}
+
+
+def _answers(number: str, frame: Any) -> bool:
+    return bool(frame.get("id") == number)
 
 
 async def _public(client: Client, *args: Any, path: str = "public") -> aiohttp.ClientWebSocketResponse:
@@ -223,7 +228,7 @@ async def test_an_order_over_the_socket_needs_the_number_of_its_instrument(clien
     cancel = {"instIdCode": code, "ordId": placed["data"][0]["ordId"]}
     for number, expected in (("3", "0"), ("4", "51400")):
         await socket.send_json({"id": number, "op": "cancel-order", "args": [cancel]})
-        answer = await until(socket, lambda frame, number=number: frame.get("id") == number)
+        answer = await until(socket, partial(_answers, number))
         assert answer["data"][0]["sCode"] == expected
 
 
