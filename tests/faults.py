@@ -71,6 +71,7 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
     "funding_interval": {"binanceusdm": {"symbol": "LTCUSDT", "value": "4"}},
     "hedge_mode": _on(("binanceusdm",), value="true"),
     "multi_assets": _on(("binanceusdm",), value="true"),
+    "sequence_reset": {"okx": {"symbol": "LTC-USDT"}},
     "unified_account": _on(("hyperliquid",), seconds=6, value="unifiedAccount"),
     "account_mode": {
         "okx": {"seconds": 6, "value": "1"},
