@@ -158,6 +158,8 @@ class SimExchange:
         if ask.time_in_force == "FOK" and (is_partial or book.available(ask.side, ticks) < lots):
             self._finish(order, "expired", now)
             return
+        if self.venue.prevents_self_trades:
+            self._make_way(book, ask.side, wanted, ticks, now)
         for match in book.take(ask.side, wanted, ticks, order.order_id):
             self._settle(order, match, now, is_maker=False)
             self._settle_maker(match, now)
@@ -165,6 +167,19 @@ class SimExchange:
             self._finish(order, "expired", now)
         elif order.left and ticks is not None:
             self._rest(order, book, ticks, is_partial=is_partial)
+
+    def _make_way(self, book: Book, side: Side, lots: int, ticks: int | None, now: int) -> None:
+        """Cancel the account's own orders that so many lots would meet."""
+        other = book.other(side)
+        for price in other.prices(len(other)):
+            if lots <= 0 or (ticks is not None and not other.reaches(price, ticks)):
+                break
+            for resting in list(other.queue(price)):
+                if resting.owner and lots > 0:
+                    self._leave_book(self.orders[resting.owner])
+                    self._finish(self.orders[resting.owner], "expired", now)
+                else:
+                    lots -= resting.left
 
     def _rest(self, order: Order, book: Book, ticks: int, *, is_partial: bool) -> None:
         if is_partial:

@@ -28,6 +28,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     ``fees_in_quote`` every fee is paid in the quote, and a buy holds it beside its value. An order has at most
     ``most_lots``. ``rebates_in_paid``: a maker's rebate is paid in what the fill paid with, and not in what it
     received. ``order_name`` writes the number of an order as the exchange's answers do.
+    Where it ``prevents_self_trades``, resting orders that another one of the account would meet are cancelled first.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Venue(Struct, frozen=True, kw_only=True):
     books_share_numbers: bool = False
     is_unified: bool = False
     keeps_post_only: bool = False
+    prevents_self_trades: bool = False
     numbers_instruments: bool = False
     quote: str = ""
     symbol_end: str = "{quote}"

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
+from neuroflux.sim.core.accounts import ZERO
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.orders import Order, Reason, Rejected
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.okx.account import AccountRows
-from neuroflux.sim.okx.asks import Asks
+from neuroflux.sim.okx.asks import Asks, OkxAsk
 from neuroflux.sim.okx.instruments import Instruments
 from neuroflux.sim.okx.limits import Limits
 from neuroflux.sim.okx.pages import Pages
@@ -74,12 +77,16 @@ class Orders:
             listing = self._listing(row)
             self._limits.count("trade/amend-batch-orders" if is_among else "trade/amend-order", listing.symbol, now)
             order = self._find(row, listing)
-            self._exchange.amend(order, self._asks.amended(row, order), now)
+            self._amend(order, self._asks.amended(row, order), now)
         except (ApiError, Rejected) as error:
             is_gone = isinstance(error, Rejected) and error.reason is Reason.UNKNOWN_ORDER
             return {**names, **({"sCode": UNAMENDED[0], "sMsg": UNAMENDED[1]} if is_gone else _refusal(error))}
         self._simulation.flush(OKX)
         return {**names, "ordId": str(order.order_id), "clOrdId": order.ask.client_order_id, "sCode": "0", "sMsg": ""}
+
+    def _amend(self, order: Order, wanted: OkxAsk, now: int) -> None:
+        self._exchange.amend(order, wanted.quantity, wanted.price or ZERO, now)
+        order.ask = replace(wanted, quantity=order.quantity)
 
     def _listing(self, row: Row) -> Listing:
         code = text_of(row, "instIdCode")
