@@ -22,7 +22,8 @@ from neuroflux.sim.okx.wire import Json, ms, number
 UID = "448743607034327908"
 SPOT_MODE, FUTURES_MODE = "1", "2"
 _STATES: Final[Mapping[str, str]] = {"new": "live", "canceled": "canceled", "expired": "canceled"}
-_CANCELLED_BY = {"POST": "31", "IOC": "14", "FOK": "13"}
+_CANCELLED_BY = {"POST": "31", "IOC": "14", "FOK": "13", "GTC": "32"}
+"""One that rested ended because another order of the account would have met it."""
 _KINDS = {"POST": "post_only", "IOC": "ioc", "FOK": "fok", "GTC": "limit"}
 _CATEGORIES = {"": "normal", "liquidation": "full_liquidation", "adl": "adl"}
 _EMPTY_IN_ORDERS = [
@@ -339,5 +340,6 @@ def _fee(order: Order) -> Json:
 def _cancelled_by(order: Order) -> str:
     if order.state == "canceled":
         return "1"
-    market = "IOC" if order.ask.price is None else order.ask.time_in_force
-    return _CANCELLED_BY.get(market, "") if order.state == "expired" else ""
+    if order.state != "expired" or order.ask.reduce_only:
+        return ""
+    return _CANCELLED_BY["IOC" if order.ask.price is None else order.ask.time_in_force]

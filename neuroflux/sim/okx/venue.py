@@ -132,6 +132,7 @@ VENUE = Venue(
     changed_funding_hours=dict.fromkeys(FOUR_HOURS, 4),
     is_unified=True,
     keeps_post_only=True,
+    prevents_self_trades=True,
     numbers_instruments=True,
     symbol_end=f"-{{quote}}{SWAP}",
     faults={

@@ -248,6 +248,18 @@ async def test_an_amended_order_keeps_its_number(client: Client) -> None:
     assert all(balance.locked == 0 for balance in sim.spot.balances.values())
 
 
+async def test_an_order_that_another_would_meet_is_cancelled_first(client: Client) -> None:
+    sim = client.served.simulation.exchange("okx")
+    await client.fault("halt", symbol="SOL-USDT")  # nobody else moves
+    sim.halted.clear()
+    bid = sim.top("SOL-USDT")[0]
+    sim.books["SOL-USDT"].set_liquidity("buy", sim.listings["SOL-USDT"].ticks(bid), 0)
+    rests = await client.place(**{**SPOT, "px": str(bid)})
+    await client.place(**{**SPOT, "side": "sell", "ordType": "market", "px": ""})
+    order = (await client.get(f"trade/order?instId=SOL-USDT&ordId={rests['ordId']}"))[0]
+    assert (order["state"], order["accFillSz"], order["cancelSource"]) == ("canceled", "0", "32")
+
+
 async def test_swaps_are_traded_in_contracts(client: Client) -> None:
     await client.place(**{**SWAP, "instId": "XRP-USDT-SWAP"})
     position = (await client.get("account/positions"))[0]
