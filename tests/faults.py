@@ -9,14 +9,21 @@ from typing import Any, Final
 
 from neuroflux.sim.core.faults import NAMES
 
-EXCHANGES: Final = ("binance", "binanceusdm", "hyperliquid", "coinbase")
+EXCHANGES: Final = ("binance", "binanceusdm", "hyperliquid", "okx", "bybit", "coinbase")
 Parameters = dict[str, Any]
 _BINANCES: Final = ("binance", "binanceusdm")
 _PERPETUALS: Final = ("binanceusdm", "hyperliquid")
 _ANY: Final = EXCHANGES
-_LISTED: Final = {"binance": "LTCUSDC", "binanceusdm": "LTCUSDT", "hyperliquid": "LTC", "coinbase": "LTC-USD"}
+_LISTED: Final = {
+    "binance": "LTCUSDC",
+    "binanceusdm": "LTCUSDT",
+    "hyperliquid": "LTC",
+    "okx": "LTC-USDT",
+    "bybit": "LTCUSDT",
+    "coinbase": "LTC-USD",
+}
 """An instrument that is not traded by the tests."""
-_HELD: Final = {"binanceusdm": "BTCUSDT", "hyperliquid": "ETH"}
+_HELD: Final = {"binanceusdm": "BTCUSDT", "hyperliquid": "ETH", "okx": "BTC-USDT-SWAP", "bybit": "linear:BTCUSDT"}
 
 
 def _on(exchanges: tuple[str, ...], **parameters: Any) -> dict[str, Parameters]:
@@ -46,7 +53,7 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
     "listen_key_refused": _on(("binanceusdm",), count=1),
     "overload": _on(_BINANCES, count=2),
     "address_limit": _on(("hyperliquid",), count=2),
-    "order_unknown": _on(("hyperliquid",), count=3),
+    "order_unknown": _on(("hyperliquid", "bybit"), count=3),
     "page_size": _on(_ANY, seconds=6, value="3"),
     "stream_delay": _on(_ANY, seconds=6, ms=700),
     "fees": _on(_ANY, seconds=6, maker="-0.0001", taker="0.0007"),
@@ -56,20 +63,35 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
     "malformed_row": _on(_ANY, count=1),
     "empty_side": _with_symbol(_LISTED, seconds=4, value="buy"),
     "server_shutdown": _on(("binance",), count=1),
-    "withdrawals": _on(("binance", "coinbase"), seconds=4),
+    "withdrawals": _on(("binance", "okx", "bybit", "coinbase"), seconds=4),
     "unknown_asset": _on(_ANY, asset="NEWCOIN", amount="12.5"),
     "transfer": _on(_ANY, asset="USDC", amount="250"),
     "liquidate": _with_symbol(_HELD),
     "adl": _with_symbol(_HELD),
-    "list": _with_symbol({"binance": "NEWUSDC", "binanceusdm": "NEWUSDT", "hyperliquid": "NEW", "coinbase": "NEW-USD"}),
+    "list": _with_symbol(
+        {
+            "binance": "NEWUSDC",
+            "binanceusdm": "NEWUSDT",
+            "hyperliquid": "NEW",
+            "okx": "NEW-USDT-SWAP",
+            "bybit": "NEWUSDT",
+            "coinbase": "NEW-USD",
+        }
+    ),
     "halt": _with_symbol(_LISTED),
     "resume": _with_symbol(_LISTED),
     "tick_size": {
         "binance": {"symbol": "LTCUSDC", "value": "0.1"},
         "binanceusdm": {"symbol": "LTCUSDT", "value": "0.1"},
+        "okx": {"symbol": "LTC-USDT", "value": "0.1"},
+        "bybit": {"symbol": "LTCUSDT", "value": "0.1"},
     },
-    "funding_interval": {"binanceusdm": {"symbol": "LTCUSDT", "value": "4"}},
-    "hedge_mode": _on(("binanceusdm",), value="true"),
+    "funding_interval": {
+        "binanceusdm": {"symbol": "LTCUSDT", "value": "4"},
+        "okx": {"symbol": "LTC-USDT-SWAP", "value": "4"},
+        "bybit": {"symbol": "linear:LTCUSDT", "value": "4"},
+    },
+    "hedge_mode": _on(("binanceusdm", "okx", "bybit"), value="true"),
     "multi_assets": _on(("binanceusdm",), value="true"),
     "sequence_reset": {"okx": {"symbol": "LTC-USDT"}},
     "unified_account": _on(("hyperliquid",), seconds=6, value="unifiedAccount"),

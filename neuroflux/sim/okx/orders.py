@@ -14,8 +14,8 @@ from neuroflux.sim.core.accounts import ZERO
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.orders import Order, Reason, Rejected
 from neuroflux.sim.core.simulation import Simulation
-from neuroflux.sim.okx.account import AccountRows
-from neuroflux.sim.okx.asks import Asks, OkxAsk
+from neuroflux.sim.okx.account import AccountRows, OkxAsk
+from neuroflux.sim.okx.asks import Asks
 from neuroflux.sim.okx.instruments import Instruments
 from neuroflux.sim.okx.limits import Limits
 from neuroflux.sim.okx.pages import Pages
