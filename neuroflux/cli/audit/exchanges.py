@@ -66,7 +66,8 @@ def _demo_keys(settings: Settings) -> dict[str, Keys]:
     """Keys of the first account of each exchange, which the stages trade with; an address replaces the key."""
     found: dict[str, Keys] = {}
     for one in accounts(settings.sim):
-        found.setdefault(one["exchange"], Keys(one.get("address") or one["key"], one["secret"]))
+        key = one.get("address") or one["key"]
+        found.setdefault(one["exchange"], Keys(key, one["secret"], passphrase=one.get("passphrase", "")))
     return found
 
 

@@ -16,7 +16,7 @@ from msgspec.json import Decoder
 from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKind, StreamKind, Trade
 from neuroflux.domain import Side as Direction
 from neuroflux.exchanges.bybit.funding import Tickers
-from neuroflux.exchanges.bybit.names import ID, LINEAR, category_of, wire_name
+from neuroflux.exchanges.bybit.names import ID, LINEAR, category_of, name_of, wire_name
 from neuroflux.exchanges.bybit.public_messages import BookFrame, Head, TapeTrade, TickerFrame, TradesFrame
 from neuroflux.exchanges.bybit.tops import Tops
 from neuroflux.exchanges.kit.books import Books, Labels
@@ -60,11 +60,16 @@ class _Window(Consecutive[BookUpdate]):
 
 
 class _Labels(Labels):
-    """By the name of an instrument, or by a topic of it."""
+    """By the exchange's name of an instrument of a category, or by a topic of it."""
+
+    def __init__(self, category: str) -> None:
+        super().__init__()
+        self._category = category
 
     def __missing__(self, name: str) -> tuple[str, str]:
         wire = name.rpartition(".")[2]
-        return self.get(wire, (wire, wire))
+        unlisted = name_of(self._category, wire)
+        return self.get(wire, (unlisted, unlisted))
 
 
 def operation(op: str, *topics: str) -> bytes:
@@ -81,7 +86,7 @@ class CategoryFeed(PublicFeed):
     def __init__(self, category: str, instruments: Iterable[Instrument]) -> None:
         self._category = category
         super().__init__(ID, (), KindAt(_START, _START, b"."))
-        self.labels = _Labels()
+        self.labels = _Labels(self._category)
         self.books = Books(ID, "orderbook", _Window(), self.labels)
         self._tops, self._tickers = Tops(self.labels), Tickers(self.labels)
         self.routes = {

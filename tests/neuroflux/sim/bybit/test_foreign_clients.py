@@ -315,7 +315,7 @@ class Heard:
             self.frames.append(frame)
             self._news.notify_all()
 
-    def wait(self, done: Callable[[list[Any]], Any], seconds: float = 15) -> None:
+    def wait(self, done: Callable[[list[Any]], Any], seconds: float = 60) -> None:
         with self._news:
             assert self._news.wait_for(lambda: done(self.frames), seconds)
 

@@ -261,7 +261,7 @@ async def test_account_modes(served: Served) -> None:
         assert (info["unifiedMarginStatus"], info["marginMode"]) == (6, "REGULAR_MARGIN")
         await fault(session, "account_mode", "bybit", value="isolated")
         assert (await got(session, served, "account/info"))["result"]["marginMode"] == "ISOLATED_MARGIN"
-        await fault(session, "account_mode", "bybit")
+        await fault(session, "account_mode", "bybit", value="classic")
         assert (await got(session, served, "account/info"))["result"]["unifiedMarginStatus"] == 1
         assert (await placed(session, served))["retCode"] == 10028
         assert (await got(session, served, "account/wallet-balance", "accountType=UNIFIED"))["retCode"] == 10028
