@@ -40,6 +40,8 @@ TRADED: Final = {
     "binance": {"BTC/USDC": "0.002", "ETH/USDT": "0.03", "SOL/USDC": "0.5", "PEPE/USDT": "3000000"},
     "binanceusdm": {"BTC/USDT:USDT": "0.004", "SOL/USDC:USDC": "1", "1000PEPE/USDT:USDT": "3000"},
     "hyperliquid": {"ETH/USDC:USDC": "0.05", "SOL/USDC:USDC": "1", "KPEPE/USDC:USDC": "3000", "HYPE/USDC": "1"},
+    "okx": {"BTC/USDT": "0.002", "ETH/EUR": "0.03", "SOL/USDT:USDT": "1", "ETH/USDT:USDT": "0.05"},
+    "bybit": {"BTC/USDT": "0.002", "ETH/EUR": "0.03", "SOL/USDT:USDT": "1", "DOGE/USDT:USDT": "500"},
     "coinbase": {"BTC/USD": "0.002", "ETH/EUR": "0.03", "SOL/USDT": "0.5", "DOGE/USD": "500"},
 }
 """Quantities of one order, in units of the exchange's instrument, by symbol and exchange."""

@@ -22,6 +22,7 @@ from neuroflux.exchanges.kit.signing import hmac_base64
 from neuroflux.exchanges.okx import socket
 from neuroflux.exchanges.okx.fees import fee_request, rates_of
 from neuroflux.exchanges.okx.figures import balances, positions
+from neuroflux.exchanges.okx.held import HeldFigures
 from neuroflux.exchanges.okx.messages import HEAD
 from neuroflux.exchanges.okx.modes import config_of, mode
 from neuroflux.exchanges.okx.numbers import contract_of
@@ -62,6 +63,7 @@ class OkxAccountFeed(PrivateFeed):
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
         super().__init__(ID, keys, instruments)
         self._is_pooled = False
+        self._held = HeldFigures()
         self._reads: Mapping[str, Read] = {
             "orders": self._open_orders,
             "fills": self._fills,
@@ -125,6 +127,7 @@ class OkxAccountFeed(PrivateFeed):
                 events = positions(head.data, self.instruments, received, pushed=True)
             case other:
                 events = [Ignored(other or "message")]
+        self._held.report(events)
         return events or [Ignored(f"{head.arg.channel}: nothing of ours")]
 
     def _pushed_orders(self, data: Raw, received: Microseconds) -> list[FeedEvent]:
@@ -162,6 +165,8 @@ class OkxAccountFeed(PrivateFeed):
         data = bytes(data_of(answer.body))
         read = self._reads.get(kind_of(data, _KINDS))
         events = read(data, answer, received) if read is not None else ()
+        self._held.report(events)
+        events = [*events, *self._held.omitted(answer, events, received)]
         return events or (Ignored(self.subject(answer)),)
 
     def subject(self, answer: Answer) -> str:

@@ -29,7 +29,7 @@ BAN_SECONDS: Final = 120.0
 """The wait after a refusal that is not the exchange's own: Cloudflare's, of an address that requests too much."""
 THROTTLED: Final = ("50011", "50040", "50061", "60014")
 _GOOD: Final = ("", "0")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Envelope(Struct, frozen=True):
@@ -53,7 +53,7 @@ _RESULTS: Final = Decoder(list[_Result])
 
 def iso(now: Microseconds) -> str:
     """``2026-11-28T12:00:00.123Z``"""
-    return (_EPOCH + timedelta(microseconds=now)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return (EPOCH + timedelta(microseconds=now)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def signed(

@@ -238,6 +238,31 @@ def test_a_closed_position_is_zero() -> None:
     assert position == Position("okx", "SOL/USDT:USDT", Decimal(0), Decimal(0), Decimal(0), TIME)
 
 
+def test_what_was_closed_while_the_socket_was_lost_is_zero() -> None:
+    """No push reports it, and the answer has no row of it: also where it has none at all."""
+    feed, later = account(), NOW + 60_000_000
+    push(feed, "positions", POSITION)
+    push(feed, "account", account_row(DETAIL, {"ccy": "SOL", "cashBal": "3", "availBal": "3"}))
+    wallets, held = feed.figures(later)
+    assert [
+        (one.asset, one.total) for one in taken(feed, wallets, account_row(DETAIL)) if isinstance(one, Balance)
+    ] == [
+        ("USDT", Decimal("100.5")),
+        ("SOL", Decimal(0)),
+    ]
+    assert [one for one in taken(feed, held) if isinstance(one, Position)] == [
+        Position("okx", "SOL/USDT:USDT", Decimal(0), Decimal(0), Decimal(0), NOW)
+    ]
+    assert not [one for one in taken(feed, held) if isinstance(one, Position)]
+
+
+def test_an_answer_with_a_row_that_can_not_be_read_closes_nothing() -> None:
+    feed = account()
+    push(feed, "positions", POSITION)
+    events = taken(feed, feed.figures(NOW + 60_000_000)[1], POSITION | {"pos": "many"})
+    assert not [one for one in events if isinstance(one, Position)]
+
+
 def test_a_position_by_side_is_of_a_mode_that_is_not_traded_in() -> None:
     (status,) = push(account(), "positions", POSITION | {"posSide": "short", "pos": "15"})
     assert isinstance(status, ExchangeStatus)
