@@ -39,7 +39,9 @@ def exchanges(
 ) -> Iterator[Pipeline]:
     """The simulator in place of the live exchanges."""
     settings = make_settings(tmp_path_factory.mktemp("exchanges"))
-    with subprocess.Popen([str(PROGRAM), "sim", "--port", str(port_of(settings.sim)), "--seed", "7"], cwd=ROOT) as sim:
+    chosen = {**os.environ, "NEUROFLUX_EXCHANGES": ",".join(settings.exchanges)}
+    command = [str(PROGRAM), "sim", "--port", str(port_of(settings.sim)), "--seed", "7"]
+    with subprocess.Popen(command, cwd=ROOT, env=chosen) as sim:
         try:
             yield Pipeline(settings, {})
         finally:

@@ -54,7 +54,9 @@ def exchanges(
     tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[[Path], Settings]
 ) -> Iterator[Pipeline]:
     settings = make_settings(tmp_path_factory.mktemp("exchanges"))
-    with subprocess.Popen([str(PROGRAM), "sim", "--port", str(port_of(settings.sim)), "--seed", "9"], cwd=ROOT) as sim:
+    chosen = {**os.environ, "NEUROFLUX_EXCHANGES": ",".join(settings.exchanges)}
+    command = [str(PROGRAM), "sim", "--port", str(port_of(settings.sim)), "--seed", "9"]
+    with subprocess.Popen(command, cwd=ROOT, env=chosen) as sim:
         try:
             yield Pipeline(settings, {})
         finally:
