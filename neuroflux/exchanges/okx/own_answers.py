@@ -5,11 +5,7 @@ Source: https://www.okx.com/docs-v5/en/#trading-account-rest-api and #order-book
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -27,6 +23,7 @@ from neuroflux.exchanges.kit.own_answers import (
     tagged,
 )
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
+from neuroflux.exchanges.okx.rest import iso, signed
 
 PAGE: Final = 100
 _SWAP: Final = "-SWAP"
@@ -94,21 +91,7 @@ class OkxOwn:
 
 
 def _signed(keys: Keys, path: str, now: Microseconds, tag: str) -> Request:
-    """Signed with the time in ISO 8601; the path with its query is a part of what is signed."""
-    path = f"/api/v5/{path}"
-    timestamp = (
-        datetime.fromtimestamp(now // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{now // 1000 % 1000:03}Z"
-    )
-    digest = hmac.new(keys.secret.encode(), f"{timestamp}GET{path}".encode(), hashlib.sha256).digest()
-    headers = {
-        "OK-ACCESS-KEY": keys.key,
-        "OK-ACCESS-SIGN": base64.b64encode(digest).decode(),
-        "OK-ACCESS-TIMESTAMP": timestamp,
-        "OK-ACCESS-PASSPHRASE": keys.passphrase,
-    }
-    if keys.testnet:
-        headers["x-simulated-trading"] = "1"
-    return Request("GET", path, headers=headers, tag=tag)
+    return signed(keys, "GET", f"/{path}", iso(now), tag)
 
 
 def _of_instrument(keys: Keys, name: str, since: Microseconds, now: Microseconds) -> Iterator[Request]:
