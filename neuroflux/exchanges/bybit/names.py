@@ -1,6 +1,6 @@
 """The exchange's names: spot and linear perpetuals are two categories that use the same names.
 
-``BTCUSDT`` is a spot pair and a perpetual, told apart only by the category of a request or by the path of a socket. An
+``BTCUSDT`` is a spot pair and a perpetual, distinguished by the category of a request or the path of a socket. An
 ``Instrument.name`` must be unique, so that of a perpetual has a prefix: ``linear:BTCUSDT``.
 """
 

@@ -1,7 +1,7 @@
 """Frames of the older Coinbase Exchange, as recordings have them: books without numbers.
 
 It is another API (``ws-feed.exchange.coinbase.com``), to which nothing is subscribed here. Its frames name no channel,
-so they are told apart from those of Advanced Trade. Source:
+so they are distinguished from those of Advanced Trade. Source:
 https://docs.cdp.coinbase.com/exchange/websocket-feed/channels, "Level2 channel"
 """
 

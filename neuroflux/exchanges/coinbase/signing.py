@@ -34,7 +34,7 @@ _Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 def token(keys: Keys, now: Microseconds, uri: str, life: int = LIFE_SECONDS, what: str = "") -> str:
     """``uri`` is the method, a blank, host and path without query; "" for a socket. Raises UsageError for a bad key.
 
-    ``what`` tells apart the requests of one ``uri`` and time, so that no nonce is used twice.
+    ``what`` distinguishes the requests of one ``uri`` and time, so that no nonce is used twice.
     """
     nonce = blake2b(f"{now} {uri} {what}".encode(), digest_size=16).hexdigest()
     return token_of(keys, now // 1_000_000, nonce, uri, life)

@@ -151,6 +151,6 @@ def too_many(headers: dict[str, str]) -> ApiError:
 
 
 def banned(retry_after: int | None = None) -> ApiError:
-    """The ban of an address; its length is not told, unless ``retry_after`` is given."""
+    """The ban of an address; its length is not reported, unless ``retry_after`` is given."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return ApiError(0, "access too frequent", 403, headers)

@@ -21,7 +21,7 @@ def add_aliases(exchange: SimExchange) -> None:
     withdraw = exchange.on_partial
 
     def on_partial(order: Order) -> None:
-        """What the market makers are told of an order names the product that they know."""
+        """What is reported to the market makers of an order names the product that they know."""
         listing = exchange.listings[canonical(exchange, order.listing.symbol)]
         withdraw(msgspec.structs.replace(order, listing=listing))
 
