@@ -1,6 +1,7 @@
 """Bybit's own answers for the audit: the unified account, spot and USDT perpetuals.
 
-Source: https://bybit-exchange.github.io/docs/v5/account/wallet-balance and its neighbours. Requests are signed here.
+Source: https://bybit-exchange.github.io/docs/v5/account/wallet-balance and its neighbours. Requests are signed
+by the adapter's function, which names their limits too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame, Refused
+from neuroflux.exchanges.bybit.rest import asked
 from neuroflux.exchanges.kit.own_answers import (
     OwnAccount,
     OwnAnswers,
@@ -22,14 +24,12 @@ from neuroflux.exchanges.kit.own_answers import (
     tagged,
 )
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
-from neuroflux.exchanges.kit.signing import hmac_hex
 
 LINEAR: Final = "linear:"
 """Before the name of a perpetual, which is that of the spot pair."""
 ORDERS, FILLS = 50, 100
 """Rows of a page."""
 WEEK: Final[Microseconds] = 7 * 86_400_000_000
-_WINDOW: Final = 5000
 _CATEGORIES: Final = ("spot", "linear")
 _SETTLE: Final = "USDT"
 _STATES: Final = {
@@ -51,8 +51,8 @@ class BybitOwn:
 
     def account_requests(self, keys: Keys, now: Microseconds) -> Sequence[Request]:
         return (
-            _signed(keys, now, "/v5/account/wallet-balance", "wallet", accountType="UNIFIED"),
-            _signed(keys, now, "/v5/position/list", "positions", category="linear", settleCoin=_SETTLE, limit=200),
+            asked(keys, "/v5/account/wallet-balance", now, "wallet", accountType="UNIFIED"),
+            asked(keys, "/v5/position/list", now, "positions", category="linear", settleCoin=_SETTLE, limit=200),
         )
 
     def history_requests(
@@ -61,14 +61,14 @@ class BybitOwn:
         """Lists reach over seven days, so a longer time has several of each."""
         spot = {"category": "spot", "limit": ORDERS}
         linear = {"category": "linear", "settleCoin": _SETTLE, "limit": ORDERS}
-        asked = [_signed(keys, now, "/v5/order/realtime", "orders", **query) for query in (spot, linear)]
+        wanted = [asked(keys, "/v5/order/realtime", now, "orders", **query) for query in (spot, linear)]
         for name in sorted(names):
             category, symbol = _parts(name)
             for start, end in _weeks(since, now):
                 where = {"category": category, "symbol": symbol, "startTime": start // 1000, "endTime": end // 1000}
-                asked.append(_signed(keys, now, "/v5/order/history", "orders", **where, limit=ORDERS))
-                asked.append(_signed(keys, now, "/v5/execution/list", "fills", **where, limit=FILLS))
-        return asked
+                wanted.append(asked(keys, "/v5/order/history", now, "orders", **where, limit=ORDERS))
+                wanted.append(asked(keys, "/v5/execution/list", now, "fills", **where, limit=FILLS))
+        return wanted
 
     def account(self, answers: Sequence[Answer]) -> OwnAccount:
         try:
@@ -95,18 +95,6 @@ class BybitOwn:
 
 
 # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _signed(keys: Keys, now: Microseconds, path: str, tag: str, **params: object) -> Request:
-    """The signature is over the time, the key, the window and the query as it is sent."""
-    query, time = "&".join(f"{name}={value}" for name, value in params.items()), now // 1000
-    headers = {
-        "X-BAPI-API-KEY": keys.key,
-        "X-BAPI-TIMESTAMP": str(time),
-        "X-BAPI-RECV-WINDOW": str(_WINDOW),
-        "X-BAPI-SIGN": hmac_hex(keys.secret, f"{time}{keys.key}{_WINDOW}{query}"),
-    }
-    return Request("GET", f"{path}?{query}", headers=headers, tag=tag)
 
 
 def _weeks(since: Microseconds, now: Microseconds) -> Iterator[tuple[Microseconds, Microseconds]]:

@@ -41,17 +41,17 @@ class OkxOwn:
 
     def account_requests(self, keys: Keys, now: Microseconds) -> Sequence[Request]:
         return (
-            _signed(keys, "account/balance", now, "balances"),
-            _signed(keys, "account/positions?instType=SWAP", now, "positions"),
+            _signed(keys, "account/balance", now, "balances", "balances"),
+            _signed(keys, "account/positions?instType=SWAP", now, "positions", "positions"),
         )
 
     def history_requests(
         self, keys: Keys, names: Collection[str], since: Microseconds, now: Microseconds
     ) -> Sequence[Request]:
         return (
-            Request("GET", "/api/v5/public/instruments?instType=SWAP", tag="contracts"),
-            _signed(keys, "account/config", now, "mode"),
-            _signed(keys, "trade/orders-pending?limit=100", now, "open"),
+            Request("GET", "/api/v5/public/instruments?instType=SWAP", tag="contracts", bucket="instruments"),
+            _signed(keys, "account/config", now, "mode", "config"),
+            _signed(keys, "trade/orders-pending?limit=100", now, "open", "orders-pending"),
             *(one for name in sorted(names) for one in _of_instrument(keys, name, since, now)),
         )
 
@@ -90,14 +90,14 @@ class OkxOwn:
 # --- requests
 
 
-def _signed(keys: Keys, path: str, now: Microseconds, tag: str) -> Request:
-    return signed(keys, "GET", f"/{path}", iso(now), tag)
+def _signed(keys: Keys, path: str, now: Microseconds, tag: str, bucket: str = "") -> Request:
+    return signed(keys, "GET", f"/{path}", iso(now), tag, bucket)
 
 
 def _of_instrument(keys: Keys, name: str, since: Microseconds, now: Microseconds) -> Iterator[Request]:
     kind = "SWAP" if name.endswith(_SWAP) else "SPOT"
     named = f"instType={kind}&instId={name}&limit={PAGE}"
-    yield _signed(keys, f"trade/fills?{named}&begin={since // 1000}", now, "fills")
+    yield _signed(keys, f"trade/fills?{named}&begin={since // 1000}", now, "fills", "fills")
     yield _signed(keys, f"trade/orders-history?{named}", now, "ended")
 
 

@@ -106,7 +106,7 @@ class SimExchange:
     def available(self, asset: str, *, is_spot: bool) -> Decimal:
         """What can be spent, or be used as margin; in a unified account one and the same."""
         is_pooled = asset == "USDC" and self._faults.setting(self.exchange_id, "unified_account") is not None
-        if self.venue.is_unified or is_pooled:
+        if is_pooled:
             return max(ZERO, self.perpetual.left(asset) + self.spot.of(asset).free)
         free = self.spot.of(asset).free if is_spot else self.perpetual.available(asset)
         return min(free, self.perpetual.available(asset)) if self.venue.shares_wallet else free

@@ -18,17 +18,16 @@ class Venue(Struct, frozen=True, kw_only=True):
 
     ``id`` is ccxt's; ``path`` is where the exchange is served, below the simulator's address. ``price_lag``: seconds
     within which its prices move two thirds of the way to the latent price. ``spot_balances`` and ``collateral`` are
-    what the demo account has at the start, by asset. In an account that ``is_unified`` every asset of the spot wallet
-    is collateral too; where it ``shares_wallet``, there is one wallet for both, and what is free on spot is the
-    collateral. An exchange that ``keeps_post_only`` accepts a post-only order that would match, and cancels it
-    then. ``funding_hours`` is the usual interval, ``changed_funding_hours`` that of the symbols whose interval was
-    changed before the simulation began. ``quote`` is the quote of new instruments whose symbols do not end with it;
-    ``symbol_end`` is how the others end. Fees may be paid in ``fee_asset``, for ``fee_discount`` less. ``faults`` are
-    those that not every exchange has, with the values that each takes (any where none is listed). With
+    what the demo account has at the start, by asset. Where it ``shares_wallet``, there is one wallet for both, and what
+    is free on spot is the collateral. An exchange that ``keeps_post_only`` accepts a post-only order that would match,
+    and cancels it then. ``funding_hours`` is the usual interval, ``changed_funding_hours`` that of the symbols whose
+    interval was changed before the simulation began. ``quote`` is the quote of new instruments whose symbols do not end
+    with it; ``symbol_end`` is how the others end. Fees may be paid in ``fee_asset``, for ``fee_discount`` less.
+    ``faults`` are those that not every exchange has, with the values that each takes (any where none is listed). With
     ``fees_in_quote`` every fee is paid in the quote, and a buy holds it beside its value. An order has at most
     ``most_lots``. ``rebates_in_paid``: a maker's rebate is paid in what the fill paid with, and not in what it
-    received. ``order_name`` writes the number of an order as the exchange's answers do.
-    Where it ``prevents_self_trades``, resting orders that another one of the account would meet are cancelled first.
+    received. ``order_name`` writes the number of an order as the exchange's answers do. Where it
+    ``prevents_self_trades``, resting orders that another one of the account would meet are cancelled first.
     """
 
     id: str
@@ -42,7 +41,6 @@ class Venue(Struct, frozen=True, kw_only=True):
     funding_hours: int = 0
     changed_funding_hours: Mapping[str, int] = {}
     books_share_numbers: bool = False
-    is_unified: bool = False
     keeps_post_only: bool = False
     prevents_self_trades: bool = False
     numbers_instruments: bool = False

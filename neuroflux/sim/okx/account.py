@@ -148,8 +148,7 @@ class AccountRows:
 
     def assets(self) -> list[str]:
         """Every asset that the account has something of."""
-        names = dict.fromkeys((*self._exchange.spot.balances, *self._exchange.perpetual.wallet))
-        return [asset for asset in names if self._bills.cash(asset) or self._exchange.spot.of(asset).locked]
+        return [asset for asset in self._exchange.spot.balances if self._bills.cash(asset)]
 
     def _notional(self) -> Decimal:
         ledger = self._exchange.perpetual

@@ -41,7 +41,7 @@ class Bills:
 
     def cash(self, asset: str) -> Decimal:
         """What the account has of an asset, without the profit of positions."""
-        return self._exchange.spot.of(asset).total + self._exchange.perpetual.wallet.get(asset, ZERO)
+        return self._exchange.spot.of(asset).total
 
     def of_fill(self, fill: Fill) -> int:
         """The number of the first bill of a fill."""

@@ -144,8 +144,7 @@ class Okx:
         return failure(status, retry_after)
 
     def account(self) -> DemoAccount:
-        assets = {*self._exchange.spot.balances, *self._exchange.perpetual.wallet}
-        totals = {asset: number(self._bills.cash(asset)) for asset in sorted(assets)}
+        totals = {asset: number(self._bills.cash(asset)) for asset in sorted(self._exchange.spot.balances)}
         return DemoAccount(OKX, self._signer.key, self._signer.secret, "", totals, self._signer.passphrase)
 
     def routes(self) -> list[web.RouteDef]:

@@ -130,7 +130,7 @@ VENUE = Venue(
     },
     funding_hours=8,
     changed_funding_hours=dict.fromkeys(FOUR_HOURS, 4),
-    is_unified=True,
+    shares_wallet=True,
     keeps_post_only=True,
     prevents_self_trades=True,
     numbers_instruments=True,

@@ -79,7 +79,7 @@ async def test_free_funds_are_what_the_exchange_lets_an_account_spend(exchange_i
     free = {asset: one.free for asset, one in sim.spot.balances.items()}
     for asset in sim.perpetual.wallet:
         free[asset] = free.get(asset, Decimal(0)) + sim.perpetual.available(asset)
-    if sim.venue.is_unified:
+    if sim.venue.shares_wallet:
         free = {asset: sim.available(asset, is_spot=True) for asset in sim.spot.balances}
     balances = {called(asset): one for asset, one in own.balances.items()}
     for asset, amount in free.items():

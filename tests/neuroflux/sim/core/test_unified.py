@@ -22,7 +22,7 @@ _UNIFIED = replace(
     listings=(_SPOT, replace(_PERPETUAL, exchange="binance", symbol="SOLSWAP")),
     spot_balances={"USDT": D(1000)},
     funding_hours=8,
-    is_unified=True,
+    shares_wallet=True,
     keeps_post_only=True,
     prevents_self_trades=True,
 )
