@@ -17,7 +17,7 @@ from neuroflux.exchanges.bybit import rest
 from neuroflux.exchanges.bybit.category_feed import operation, socket
 from neuroflux.exchanges.bybit.figures import TRANSFERS
 from neuroflux.exchanges.bybit.instruments import SETTLE
-from neuroflux.exchanges.bybit.messages import ENVELOPE, LISTED, ZERO, AccountInfo, Envelope, Frame, Listed
+from neuroflux.exchanges.bybit.messages import ENVELOPE, LISTED, AccountInfo, Envelope, Frame, Listed
 from neuroflux.exchanges.bybit.modes import Modes
 from neuroflux.exchanges.bybit.names import CATEGORIES, ID, LINEAR, SPOT
 from neuroflux.exchanges.bybit.records import (
@@ -36,7 +36,7 @@ from neuroflux.exchanges.bybit.records import (
 from neuroflux.exchanges.bybit.symbols import Symbols
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, Undecodable
 from neuroflux.exchanges.kit.feed import PrivateFeed
-from neuroflux.exchanges.kit.omitted import Held
+from neuroflux.exchanges.kit.omitted import HeldFigures
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 from neuroflux.exchanges.kit.signing import hmac_hex
@@ -61,7 +61,7 @@ class BybitAccountFeed(PrivateFeed):
         self._listed = Symbols()
         super().__init__(ID, keys, instruments)
         self._modes = Modes()
-        self._held = {BALANCES: Held(), POSITIONS: Held()}
+        self._held = HeldFigures(ID)
 
     def learn(self, instruments: Sequence[Instrument]) -> None:
         super().learn(instruments)
@@ -143,16 +143,9 @@ class BybitAccountFeed(PrivateFeed):
         faults = found.rows.faults
         if faults and not found.rows.good:
             return (Undecodable(f"{kind}: {faults[0]}"[:500]),)
-        for event in found.events:
-            self._note(event, time)
+        self._held.report(found.events)
         modes = self._modes.positions(found.indices, time) if kind == POSITIONS else ()
         return [*found.events, *modes, *found.rows.statuses(ID, kind, time)] or (Ignored(kind),)
-
-    def _note(self, event: FeedEvent, time: Microseconds) -> None:
-        if isinstance(event, Balance):
-            self._held[BALANCES].reported(event.asset, event.total != 0, time)
-        elif isinstance(event, Position):
-            self._held[POSITIONS].reported(event.symbol, event.quantity != 0, time)
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -193,7 +186,7 @@ class BybitAccountFeed(PrivateFeed):
         more: Sequence[Any] = ()
         if answer.request.tag in _KINDS:
             more = rest.next_page(self.keys, answer, listed.nextPageCursor or "", time)
-        is_whole = not more and "cursor" not in asked and answer.request.tag == kind and kind in self._held
+        is_whole = not more and "cursor" not in asked and answer.request.tag == kind
         return [*events, *more, *(self._omitted(kind, found, answer, time) if is_whole else ())]
 
     def _omitted(self, kind: str, found: Records, answer: Answer, time: Microseconds) -> Sequence[FeedEvent]:
@@ -203,8 +196,9 @@ class BybitAccountFeed(PrivateFeed):
         asked = rest.asked_at(answer)
         if kind == BALANCES:
             assets = {one.asset for one in found.events if isinstance(one, Balance)} | found.rows.bad_names
-            gone = self._held[kind].omitted(assets, asked)
-            return [Balance(ID, asset, ZERO, ZERO, ZERO, ZERO, time) for asset in gone]
+            return self._held.balances_omitted(assets, asked, time)
+        if kind != POSITIONS:
+            return ()
         symbols = {one.symbol for one in found.events if isinstance(one, Position)}
         symbols |= {self._listed.of(LINEAR, name) for name in found.rows.bad_names}
-        return [Position(ID, symbol, ZERO, ZERO, ZERO, time) for symbol in self._held[kind].omitted(symbols, asked)]
+        return self._held.positions_omitted(symbols, asked, time)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from decimal import Decimal
+from typing import Final
 
-from neuroflux.domain import Microseconds
+from neuroflux.domain import Balance, Microseconds, Position
+from neuroflux.exchanges.kit.events import FeedEvent
+
+_ZERO: Final = Decimal(0)
 
 
 class Held:
@@ -32,3 +37,33 @@ class Held:
         for name in ended:
             del self._since[name]
         return ended
+
+
+class HeldFigures:
+    """The balances and positions of an account that were reported last as more than nothing.
+
+    What was spent or closed while the socket was lost is in no push and in no answer: it is reported as 0. ``asked``
+    is as in ``Held``, ``time`` that of the records, both in microseconds.
+    """
+
+    def __init__(self, exchange: str) -> None:
+        self._exchange = exchange
+        self._balances, self._positions = Held(), Held()
+
+    def report(self, events: Iterable[FeedEvent]) -> None:
+        """Record the figures of a push or an answer."""
+        for event in events:
+            if isinstance(event, Balance):
+                self._balances.reported(event.asset, event.total != 0, event.event_time)
+            elif isinstance(event, Position):
+                self._positions.reported(event.symbol, event.quantity != 0, event.event_time)
+
+    def balances_omitted(self, named: Collection[str], asked: Microseconds, time: Microseconds) -> list[Balance]:
+        """Zeros for the assets that a complete answer left out."""
+        gone = self._balances.omitted(named, asked)
+        return [Balance(self._exchange, asset, _ZERO, _ZERO, _ZERO, _ZERO, time) for asset in gone]
+
+    def positions_omitted(self, named: Collection[str], asked: Microseconds, time: Microseconds) -> list[Position]:
+        """Zeros for the symbols whose positions a complete answer left out."""
+        gone = self._positions.omitted(named, asked)
+        return [Position(self._exchange, symbol, _ZERO, _ZERO, _ZERO, time) for symbol in gone]

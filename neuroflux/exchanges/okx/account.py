@@ -12,9 +12,10 @@ from typing import Final
 
 from msgspec import Raw
 
-from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, OrderReport
+from neuroflux.domain import Balance, ExchangeStatus, Instrument, Microseconds, OrderReport, Position
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.feed import PrivateFeed
+from neuroflux.exchanges.kit.omitted import HeldFigures
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
 from neuroflux.exchanges.kit.rows import taken, unknown
 from neuroflux.exchanges.kit.shapes import Shapes, kind_of
@@ -22,14 +23,13 @@ from neuroflux.exchanges.kit.signing import hmac_base64
 from neuroflux.exchanges.okx import socket
 from neuroflux.exchanges.okx.fees import fee_request, rates_of
 from neuroflux.exchanges.okx.figures import balances, positions
-from neuroflux.exchanges.okx.held import HeldFigures
 from neuroflux.exchanges.okx.messages import HEAD
 from neuroflux.exchanges.okx.modes import config_of, mode
 from neuroflux.exchanges.okx.numbers import contract_of
 from neuroflux.exchanges.okx.order_client import SHAPES
 from neuroflux.exchanges.okx.orders import ORDER, OkxOrder, fills_in, orders_in, own_fill, report_of
 from neuroflux.exchanges.okx.pages import PAGE, more, query_of
-from neuroflux.exchanges.okx.rest import ID, data_of, failure, iso, signed
+from neuroflux.exchanges.okx.rest import ID, asked_at, data_of, failure, iso, signed
 from neuroflux.exchanges.okx.transfers import history, transfers_in
 
 QUIET_SECONDS: Final = 60.0
@@ -63,7 +63,7 @@ class OkxAccountFeed(PrivateFeed):
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
         super().__init__(ID, keys, instruments)
         self._is_pooled = False
-        self._held = HeldFigures()
+        self._held = HeldFigures(ID)
         self._reads: Mapping[str, Read] = {
             "orders": self._open_orders,
             "fills": self._fills,
@@ -166,8 +166,19 @@ class OkxAccountFeed(PrivateFeed):
         read = self._reads.get(kind_of(data, _KINDS))
         events = read(data, answer, received) if read is not None else ()
         self._held.report(events)
-        events = [*events, *self._held.omitted(answer, events, received)]
+        events = [*events, *self._omitted(answer, events, received)]
         return events or (Ignored(self.subject(answer)),)
+
+    def _omitted(self, answer: Answer, events: Sequence[FeedEvent], received: Microseconds) -> Sequence[FeedEvent]:
+        """What an answer leaves out; nothing where one of its rows can't be read, since that may be the one."""
+        match answer.request.tag:
+            case "balances" if all(isinstance(one, Balance) for one in events):
+                assets = {one.asset for one in events if isinstance(one, Balance)}
+                return self._held.balances_omitted(assets, asked_at(answer), received)
+            case "positions" if all(isinstance(one, Position) for one in events):
+                symbols = {one.symbol for one in events if isinstance(one, Position)}
+                return self._held.positions_omitted(symbols, asked_at(answer), received)
+        return ()
 
     def subject(self, answer: Answer) -> str:
         return answer.request.path.partition("?")[0] or answer.request.tag or "answer"

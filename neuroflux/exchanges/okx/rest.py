@@ -29,7 +29,8 @@ BAN_SECONDS: Final = 120.0
 """The wait after a refusal that is not the exchange's own: Cloudflare's, of an address that requests too much."""
 THROTTLED: Final = ("50011", "50040", "50061", "60014")
 _GOOD: Final = ("", "0")
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_STAMP: Final = "OK-ACCESS-TIMESTAMP"
 
 
 class Envelope(Struct, frozen=True):
@@ -53,7 +54,13 @@ _RESULTS: Final = Decoder(list[_Result])
 
 def iso(now: Microseconds) -> str:
     """``2026-11-28T12:00:00.123Z``"""
-    return (EPOCH + timedelta(microseconds=now)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return (_EPOCH + timedelta(microseconds=now)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def asked_at(answer: Answer) -> Microseconds:
+    """When the request was signed, by the exchange's clock as far as it was known; 0 where it was not signed."""
+    stamp = answer.request.headers.get(_STAMP)
+    return (datetime.fromisoformat(stamp) - _EPOCH) // timedelta(microseconds=1) if stamp else 0
 
 
 def signed(
@@ -69,7 +76,7 @@ def signed(
     headers = {
         "OK-ACCESS-KEY": keys.key,
         "OK-ACCESS-SIGN": hmac_base64(keys.secret, f"{stamp}{method}{full}{body.decode()}"),
-        "OK-ACCESS-TIMESTAMP": stamp,
+        _STAMP: stamp,
         "OK-ACCESS-PASSPHRASE": keys.passphrase,
     }
     if body:

@@ -1,6 +1,9 @@
 """What a complete answer leaves out is held no more, unless it was reported after the answer was asked for."""
 
-from neuroflux.exchanges.kit.omitted import Held
+from decimal import Decimal
+
+from neuroflux.domain import Balance, Position
+from neuroflux.exchanges.kit.omitted import Held, HeldFigures
 
 
 def held(**times: int) -> Held:
@@ -30,3 +33,11 @@ def test_what_was_reported_since_the_question_is_younger_than_the_answer() -> No
 
 def test_without_a_time_of_the_question_all_that_is_left_out_is_gone() -> None:
     assert list(held(SOL=20).omitted(())) == ["SOL"]
+
+
+def test_figures_that_a_complete_answer_leaves_out_are_zero() -> None:
+    figures, zero, one = HeldFigures("x"), Decimal(0), Decimal(1)
+    figures.report([Balance("x", "BTC", one, zero, zero, one, 5), Position("x", "BTC/USDT:USDT", one, one, zero, 20)])
+    assert figures.balances_omitted((), 10, 30) == [Balance("x", "BTC", zero, zero, zero, zero, 30)]
+    assert figures.positions_omitted((), 10, 30) == []
+    assert figures.positions_omitted((), 25, 30) == [Position("x", "BTC/USDT:USDT", zero, zero, zero, 30)]
