@@ -7,17 +7,19 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from types import TracebackType
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from neuroflux.cli.audit.reading import Own
 from neuroflux.domain import ExchangeStatus, Microseconds
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.catalogue import own_answers
-from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnAnswers, OwnTop
+from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnAnswers, OwnTop, following
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 from neuroflux.http.client import Client
 from neuroflux.http.clock_probe import exchange_time
@@ -32,6 +34,8 @@ LEFT_TO_TRADING: Final = 0.5
 is used up. An audit waits instead."""
 HISTORY_EVERY: Final = 3
 """The number of readings that share one answer about orders and fills."""
+MOST_PAGES: Final = 40
+"""Of one list. What is on further pages is not compared."""
 OK: Final = 200
 NO_KEYS: Final = "no keys: set NEUROFLUX_{}_API_KEY and _SECRET_KEY"
 
@@ -71,6 +75,15 @@ def _demo_keys(settings: Settings) -> dict[str, Keys]:
     return found
 
 
+class _Lists(Struct, frozen=True):
+    """The answers about orders and fills, and when they were requested. ``cut_short``: what of them was not read."""
+
+    reading: int
+    listed_at: Microseconds
+    answers: Sequence[Answer]
+    cut_short: tuple[str, ...]
+
+
 class ExchangeReadings(Struct, frozen=True):
     """One reading of all exchanges, and what could not be read, with the reason."""
 
@@ -83,7 +96,7 @@ class ExchangeReader:
 
     def __init__(self, accesses: Sequence[Access]) -> None:
         self._accesses = accesses
-        self._histories: dict[str, tuple[int, Microseconds, list[Answer]]] = {}
+        self._histories: dict[str, _Lists] = {}
         self._readings = 0
 
     async def __aenter__(self) -> ExchangeReader:
@@ -120,39 +133,52 @@ class ExchangeReader:
         unread: dict[tuple[str, str], str],
     ) -> tuple[str, Own]:
         name = access.exchange
-        (account, listed_at), tops = await asyncio.gather(
+        (account, lists), tops = await asyncio.gather(
             self._account(access, traded.get(name, ()), since, unread),
             self._tops(access, _traded_first(quoted.get(name, ()), traded.get(name, ())), unread),
         )
-        return name, Own(account, tops, listed_at, wall())
+        listed_at, is_whole = (lists.listed_at, not lists.cut_short) if lists is not None else (0, True)
+        return name, Own(account, tops, listed_at, wall(), is_whole)
 
     async def _account(
         self, access: Access, names: Collection[str], since: Microseconds, unread: dict[tuple[str, str], str]
-    ) -> tuple[OwnAccount | None, Microseconds]:
-        """The account, and when its lists of orders and fills were requested."""
+    ) -> tuple[OwnAccount | None, _Lists | None]:
+        """The account, with the lists of orders and fills that it was read from."""
         own, keys = access.own, access.keys
         if keys is None:
             unread[access.exchange, "account"] = NO_KEYS.format(access.exchange.upper())
-            return None, 0
+            return None, None
         try:
-            answers = await self._signed(access, lambda now: own.account_requests(keys, now))
-            listed_at, lists = await self._history(access, lambda now: own.history_requests(keys, names, since, now))
-            found = own.account([*answers, *lists])
+            answers, _ = await self._paged(access, keys, lambda now: own.account_requests(keys, now))
+            lists = await self._history(access, keys, lambda now: own.history_requests(keys, names, since, now))
+            found = own.account([*answers, *lists.answers])
         except NeuroFluxError as error:
             unread[access.exchange, "account"] = str(error)
-            return None, 0
-        unread.update({(access.exchange, what): "its answer is a full page" for what in found.cut_short})
-        return found, listed_at
+            return None, None
+        lists = replace(lists, cut_short=(*lists.cut_short, *found.cut_short))
+        unread.update({(access.exchange, what): "its list is longer than what is read" for what in lists.cut_short})
+        return found, lists
 
-    async def _history(self, access: Access, requests: Requests) -> tuple[Microseconds, list[Answer]]:
-        """The lists of orders and fills, with the time of their request: those of an earlier reading while recent."""
-        number, listed_at, answers = self._histories.pop(access.exchange, (-HISTORY_EVERY, 0, []))
-        if self._readings - number >= HISTORY_EVERY:
-            number, listed_at = self._readings, wall()
-            answers = await self._signed(access, requests)
-        if all(answer.status == OK for answer in answers):
-            self._histories[access.exchange] = number, listed_at, answers
-        return listed_at, answers
+    async def _history(self, access: Access, keys: Keys, requests: Requests) -> _Lists:
+        """The lists of orders and fills: those of an earlier reading while they are recent."""
+        kept = self._histories.pop(access.exchange, None)
+        if kept is None or self._readings - kept.reading >= HISTORY_EVERY:
+            listed_at = wall()
+            kept = _Lists(self._readings, listed_at, *await self._paged(access, keys, requests))
+        if all(answer.status == OK for answer in kept.answers):
+            self._histories[access.exchange] = kept
+        return kept
+
+    async def _paged(self, access: Access, keys: Keys, requests: Requests) -> tuple[list[Answer], tuple[str, ...]]:
+        """The answers with all their pages, and the lists that have more pages than are read."""
+        last = await self._signed(access, requests)
+        answers = list(last)
+        for _ in range(MOST_PAGES):
+            if not following(access.own, keys, last, wall()):
+                return answers, ()
+            last = await self._signed(access, partial(following, access.own, keys, last))
+            answers += last
+        return answers, tuple(sorted({one.tag for one in following(access.own, keys, last, wall())}))
 
     async def _tops(
         self, access: Access, names: Sequence[str], unread: dict[tuple[str, str], str]

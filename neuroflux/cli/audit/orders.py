@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from msgspec import Struct
+
 from neuroflux.cli.audit.accounts import Pair
 from neuroflux.cli.audit.figures import ZERO, Figure, Key
 from neuroflux.cli.audit.reading import Exchanges, Leg, Reported
@@ -26,9 +28,23 @@ UNDER_WAY = {
     "routed": "the order was not sent yet",
 }
 NOT_LISTED = "the exchange's list is older"
+NOT_READ = "the exchange's list is longer than what is read of it"
 NOT_TAKEN = "rejected"
 """An exchange keeps no record of an order it rejected, so a missing order agrees; likewise for an order that ended
 without a fill because it never reached the exchange."""
+
+
+class Listed(Struct, frozen=True):
+    """When an exchange's lists were requested, and whether they were read to their end."""
+
+    at: Microseconds
+    is_whole: bool
+
+    def pending(self, time: Microseconds, is_listed: bool) -> str:
+        """Why what we recorded then may differ from the lists, if it may."""
+        if time > self.at:
+            return NOT_LISTED
+        return "" if is_listed or self.is_whole else NOT_READ
 
 
 def orders(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[Pair]:
@@ -36,23 +52,21 @@ def orders(reported: Reported, before: Exchanges, after: Exchanges) -> Iterator[
     for exchange, own in before.items():
         later = after[exchange].account if exchange in after else None
         if own.account is not None and later is not None:
-            listed_at = after[exchange].listed_at
-            yield from _orders(reported, exchange, own.account, later, listed_at)
-            yield from _fills(reported, exchange, own.account, later, listed_at)
+            listed = Listed(after[exchange].listed_at, own.is_whole and after[exchange].is_whole)
+            yield from _orders(reported, exchange, own.account, later, listed)
+            yield from _fills(reported, exchange, own.account, later, listed)
 
 
-def _orders(
-    reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount, listed_at: Microseconds
-) -> Iterator[Pair]:
+def _orders(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount, listed: Listed) -> Iterator[Pair]:
     ours = {leg.client_order_id: leg for leg in reported.legs if leg.exchange == exchange}
     for client_id, leg in ours.items():
-        yield from _order(client_id, leg, before, after, listed_at)
+        yield from _order(client_id, leg, before, after, listed)
 
 
-def _order(client_id: str, leg: Leg, before: OwnAccount, after: OwnAccount, listed_at: Microseconds) -> Iterator[Pair]:
+def _order(client_id: str, leg: Leg, before: OwnAccount, after: OwnAccount, listed: Listed) -> Iterator[Pair]:
     first, last = before.orders.get(client_id), after.orders.get(client_id)
     state = _STATES.get(leg.state, leg.state)
-    pending = UNDER_WAY.get(leg.state, "") or (NOT_LISTED if leg.time > listed_at else "")
+    pending = UNDER_WAY.get(leg.state, "") or listed.pending(leg.time, first is not None and last is not None)
     never = state if state == "ended" and not leg.filled else NOT_TAKEN
     was, now = first.state if first else never, last.state if last else never
     had, has = first.filled if first else ZERO, last.filled if last else ZERO
@@ -64,9 +78,7 @@ def _order(client_id: str, leg: Leg, before: OwnAccount, after: OwnAccount, list
     )
 
 
-def _fills(
-    reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount, listed_at: Microseconds
-) -> Iterator[Pair]:
+def _fills(reported: Reported, exchange: str, before: OwnAccount, after: OwnAccount, listed: Listed) -> Iterator[Pair]:
     """Every fill of our orders: one that is only here was invented, one that is only at the exchange was lost."""
     here = [one for one in reported.fills if one.exchange == exchange]
     ours = {_place(reported, one): one for one in here}
@@ -75,7 +87,7 @@ def _fills(
     theirs = {place: one for place, one in {**before.fills, **after.fills}.items() if one.order in placed}
     for place in {**theirs, **ours}:
         stored, key = ours.get(place), Key("fill", exchange, f"{place[0]} trade {place[1]} {place[2]}", "fills")
-        pending = NOT_LISTED if stored is not None and stored.event_time > listed_at else ""
+        pending = listed.pending(stored.event_time, place in theirs) if stored is not None else ""
         yield key, Figure(_text(stored), _text(before.fills.get(place)), _text(after.fills.get(place)), pending=pending)
         yield key._replace(what="fill counted"), Figure(Decimal(counts[place]), Decimal(1), Decimal(1))
 

@@ -73,12 +73,13 @@ class SignalRecords(Struct, frozen=True):
 
 class Own(Struct, frozen=True):
     """One reading of one exchange, answered by ``answered_at``; its lists of orders and fills were requested at
-    ``listed_at``. Both are by our clock."""
+    ``listed_at``. Both are by our clock. Where they are not ``is_whole``, what is not listed is not known."""
 
     account: OwnAccount | None
     tops: Mapping[str, OwnTop]
     listed_at: Microseconds = 0
     answered_at: Microseconds = 0
+    is_whole: bool = True
 
 
 Exchanges = Mapping[str, Own]

@@ -19,6 +19,8 @@ from neuroflux.exchanges.kit.own_answers import (
     OwnFill,
     OwnOrder,
     OwnTop,
+    asked,
+    plain,
     rows,
     tagged,
 )
@@ -54,9 +56,12 @@ class BinanceOwn:
         try:
             (account,) = tagged(answers, "account")
             balances = {row["asset"]: _balance(row) for row in account["balances"]}
-            return OwnAccount(balances, {}, orders(answers), fills(answers), cut_short(answers))
+            return OwnAccount(balances, {}, orders(answers), fills(answers))
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise MalformedFrame(f"binance: {error!r}") from error
+
+    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+        return following(keys, answers, now)
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         return (Request("GET", "/api/v3/ticker/bookTicker", weight=4, tag="tops"),)
@@ -77,12 +82,29 @@ def by_name(
     keys: Keys, names: Collection[str], since: Microseconds, now: Microseconds, fills: str, orders: str, weight: int
 ) -> Sequence[Request]:
     """The fills since then, and the newest orders, of each instrument."""
-    asked: list[Request] = []
+    requests: list[Request] = []
     for name in sorted(names):
         times = {"symbol": name, "startTime": since // 1000, "limit": PAGE}
-        asked.append(signed(keys, "GET", fills, now, weight, "fills", **times))
-        asked.append(signed(keys, "GET", orders, now, weight, "orders", **times))
-    return asked
+        requests.append(signed(keys, "GET", fills, now, weight, "fills", **times))
+        requests.append(signed(keys, "GET", orders, now, weight, "orders", **times))
+    return requests
+
+
+def following(keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+    """A full page is oldest first. The next one begins after its last number; a time may not be named beside it."""
+    return [one for answer in answers for one in _next_page(keys, answer, now)]
+
+
+def _next_page(keys: Keys, answer: Answer, now: Microseconds) -> Sequence[Request]:
+    path, query = asked(answer)
+    if "limit" not in query:
+        return ()
+    listed, tag = plain(answer), answer.request.tag
+    if len(listed) < PAGE:
+        return ()
+    number, first = ("id", "fromId") if tag == "fills" else ("orderId", "orderId")
+    where = {"symbol": query["symbol"], "limit": PAGE, first: listed[-1][number] + 1}
+    return (signed(keys, "GET", path, now, answer.request.weight, tag, **where),)
 
 
 def orders(answers: Sequence[Answer]) -> dict[str, OwnOrder]:
@@ -112,12 +134,6 @@ def _fill(row: Mapping[str, Any]) -> OwnFill:
         fee_asset=row["commissionAsset"],
         time=row["time"] * 1000,
     )
-
-
-def cut_short(answers: Sequence[Answer]) -> tuple[str, ...]:
-    """The lists that are as long as a page."""
-    full = [one.request for one in answers if one.status == 200 and one.body.count(b'"symbol"') >= PAGE]
-    return tuple(f"{one.tag} of {one.path.partition('&')[0]}" for one in full if one.tag in ("fills", "orders"))
 
 
 def tops(answers: Sequence[Answer]) -> Mapping[str, OwnTop]:

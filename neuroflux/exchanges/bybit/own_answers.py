@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import quote
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame, Refused
-from neuroflux.exchanges.bybit.rest import asked
+from neuroflux.exchanges.bybit.rest import asked, signed_get
 from neuroflux.exchanges.kit.own_answers import (
     OwnAccount,
     OwnAnswers,
@@ -21,6 +22,7 @@ from neuroflux.exchanges.kit.own_answers import (
     OwnOrder,
     OwnPosition,
     OwnTop,
+    plain,
     tagged,
 )
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
@@ -29,6 +31,7 @@ LINEAR: Final = "linear:"
 """Before the name of a perpetual, which is that of the spot pair."""
 ORDERS, FILLS = 50, 100
 """Rows of a page."""
+_LISTS: Final = ("orders", "fills", "positions")
 WEEK: Final[Microseconds] = 7 * 86_400_000_000
 _CATEGORIES: Final = ("spot", "linear")
 _SETTLE: Final = "USDT"
@@ -78,9 +81,12 @@ class BybitOwn:
             orders = {row["orderLinkId"]: _order(row) for row in _rows(answers, "orders") if row["orderLinkId"]}
             executed = [row for row in _rows(answers, "fills") if row["execType"] != _NO_FILL]
             fills = {(one.name, row["execId"], one.side): one for row in executed for one in (_fill(row),)}
-            return OwnAccount(balances, positions, orders, fills, tuple(_cut_short(answers)))
+            return OwnAccount(balances, positions, orders, fills)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise MalformedFrame(f"bybit: {error!r}") from error
+
+    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+        return [one for answer in answers for one in _next_page(keys, answer, now)]
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         return tuple(Request("GET", f"/v5/market/tickers?category={one}", tag="tops") for one in _CATEGORIES)
@@ -104,30 +110,35 @@ def _weeks(since: Microseconds, now: Microseconds) -> Iterator[tuple[Microsecond
         since += WEEK
 
 
+def _next_page(keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
+    """The cursor is written with escapes, and is sent back as it is; the last page of a list may have one too."""
+    tag = answer.request.tag
+    result = _result(plain(answer), tag) if tag in _LISTS else {}
+    if result.get("nextPageCursor") and result["list"]:
+        path, _, query = answer.request.path.partition("?")
+        query = f"{query.partition('&cursor=')[0]}&cursor={quote(result['nextPageCursor'], safe='%')}"
+        yield signed_get(keys, path, query, now, tag)
+
+
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _results(answers: Sequence[Answer], tag: str) -> list[dict[str, Any]]:
     """The results of good answers. Raises Refused for the exchange's errors, which have HTTP 200 too."""
-    bodies = tagged(answers, tag)
-    for body in bodies:
-        if not isinstance(body, dict) or body.get("retCode") != 0:
-            raise Refused(f"{tag}: {str(body)[:200]}")
-    return [body["result"] for body in bodies]
+    return [_result(body, tag) for body in tagged(answers, tag)]
+
+
+def _result(body: Any, tag: str) -> dict[str, Any]:
+    if not isinstance(body, dict) or body.get("retCode") != 0:
+        raise Refused(f"{tag}: {str(body)[:200]}")
+    result: dict[str, Any] = body["result"]
+    return result
 
 
 def _rows(answers: Sequence[Answer], tag: str) -> list[dict[str, Any]]:
     """The rows of every list, each with the category of its list."""
     results = _results(answers, tag)
     return [{"category": result.get("category", ""), **row} for result in results for row in result["list"]]
-
-
-def _cut_short(answers: Sequence[Answer]) -> Iterator[str]:
-    """The lists that are as long as a page."""
-    for tag, most in (("orders", ORDERS), ("fills", FILLS)):
-        for result in _results(answers, tag):
-            if len(result["list"]) >= most:
-                yield f"{tag} of {_name({**result['list'][0], 'category': result['category']})}"
 
 
 def _parts(name: str) -> tuple[str, str]:

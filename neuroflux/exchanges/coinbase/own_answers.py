@@ -6,10 +6,11 @@ in the configuration of an order; a fill of an order that was sized in the quote
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame
@@ -21,6 +22,7 @@ from neuroflux.exchanges.kit.own_answers import (
     OwnFill,
     OwnOrder,
     OwnTop,
+    plain,
     tagged,
 )
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
@@ -46,7 +48,7 @@ class CoinbaseOwn:
     """Implements ``OwnAnswers``."""
 
     def account_requests(self, keys: Keys, now: Microseconds) -> Sequence[Request]:
-        return (_signed(keys, "accounts", "account", now, limit=250),)
+        return (_signed(keys, "accounts", "accounts", now, limit=250),)
 
     def history_requests(
         self, keys: Keys, names: Collection[str], since: Microseconds, now: Microseconds
@@ -65,14 +67,16 @@ class CoinbaseOwn:
 
     def account(self, answers: Sequence[Answer]) -> OwnAccount:
         try:
-            (account,) = tagged(answers, "account")
-            balances = {row["currency"]: _balance(row) for row in account["accounts"]}
+            balances = {row["currency"]: _balance(row) for row in _rows(answers, "accounts")}
             orders = {row["client_order_id"]: _order(row) for row in _rows(answers, "orders")}
             executed = ((row["trade_id"], _fill(row)) for row in _rows(answers, "fills"))
             fills = {(one.name, trade_id, one.side): one for trade_id, one in executed}
-            return OwnAccount(balances, {}, orders, fills, _cut_short(answers))
+            return OwnAccount(balances, {}, orders, fills)
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise MalformedFrame(f"coinbase: {error!r}") from error
+
+    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+        return [one for answer in answers for one in _next_page(keys, answer, now)]
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         """The best prices of several products at once need a key; those of one do not."""
@@ -92,12 +96,6 @@ class CoinbaseOwn:
 
 def _rows(answers: Sequence[Answer], tag: str) -> Iterable[Mapping[str, Any]]:
     return [row for listed in tagged(answers, tag) for row in listed[tag]]
-
-
-def _cut_short(answers: Sequence[Answer]) -> tuple[str, ...]:
-    """The lists that continue: they name where."""
-    wanted = ("account", "orders", "fills")
-    return tuple(tag for tag in wanted if any(one.get("cursor") for one in tagged(answers, tag)))
 
 
 def _balance(row: Mapping[str, Any]) -> OwnBalance:
@@ -141,6 +139,15 @@ def _time(micros: Microseconds) -> str:
 def _signed(keys: Keys, name: str, tag: str, now: Microseconds, *products: str, **query: object) -> Request:
     asked = [*(("product_ids", one) for one in products), *query.items()]
     return signed(keys, "GET", f"{API}/{name}", now, tag, asked)
+
+
+def _next_page(keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
+    """A list that continues names where."""
+    cursor = plain(answer).get("cursor")
+    if cursor:
+        path, _, query = answer.request.path.partition("?")
+        pairs = [one for one in parse_qsl(query) if one[0] != "cursor"]
+        yield signed(keys, "GET", path, now, answer.request.tag, [*pairs, ("cursor", cursor)])
 
 
 OWN: Final[OwnAnswers] = CoinbaseOwn()

@@ -23,6 +23,7 @@ from neuroflux.exchanges.kit.own_answers import (
     OwnOrder,
     OwnPosition,
     OwnTop,
+    plain,
     rows,
     tagged,
 )
@@ -55,7 +56,7 @@ class HyperliquidOwn:
             info_request("userAbstraction", "mode", user=user),
             info_request("frontendOpenOrders", "open", user=user),
             info_request("historicalOrders", "ended", user=user),
-            info_request("userFillsByTime", "fills", user=user, startTime=since // 1000),
+            _fills_since(keys, since // 1000),
         )
 
     def account(self, answers: Sequence[Answer]) -> OwnAccount:
@@ -68,10 +69,15 @@ class HyperliquidOwn:
             assets = {name: two for meta in tagged(answers, "tokens") for name, two in _assets(meta)}
             fills = ((str(row["tid"]), _fill(row, assets)) for row in rows(answers, "fills"))
             executed = {(one.name, trade_id, one.side): one for trade_id, one in fills}
-            full = ("fills of all instruments",) if len(executed) >= PAGE else ()
+            full = ("orders of all instruments",) if len(rows(answers, "ended")) >= PAGE else ()
             return OwnAccount(balances, positions, _orders(answers), executed, full)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise MalformedFrame(f"hyperliquid: {error!r}") from error
+
+    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+        """Fills, oldest first: those of the last millisecond again, and what follows. Orders have no pages."""
+        listed = (plain(answer) for answer in answers if answer.request.tag == "fills")
+        return [_fills_since(keys, page[-1]["time"]) for page in listed if len(page) >= PAGE]
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         return tuple(info_request("l2Book", "top", coin=name) for name in names[:TOPS])
@@ -81,6 +87,10 @@ class HyperliquidOwn:
             return {book["coin"]: _top(book) for book in tagged(answers, "top") if all(book["levels"])}
         except (KeyError, TypeError, IndexError, ArithmeticError) as error:
             raise MalformedFrame(f"l2Book: {error!r}") from error
+
+
+def _fills_since(keys: Keys, start_ms: int) -> Request:
+    return info_request("userFillsByTime", "fills", user=account_of(keys), startTime=start_ms)
 
 
 def _balance(row: Mapping[str, str]) -> OwnBalance:

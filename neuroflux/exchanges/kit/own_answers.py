@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -69,8 +70,8 @@ class OwnAccount(Struct, frozen=True):
     """One reading of an account. ``orders`` by client order id, positions by name, ``fills`` by name, trade id and
     side, since a trade of the account with itself has two.
 
-    ``orders`` are those of the requested names, and every open one. ``cut_short`` names the lists that filled
-    a whole page: what they leave out is not known.
+    ``orders`` are those of the requested names, and every open one. ``cut_short`` names the lists that are as long as
+    the exchange makes them and can't be continued: what they leave out is not known.
     """
 
     balances: Mapping[str, OwnBalance]
@@ -103,8 +104,12 @@ class OwnAnswers(Protocol):
         """
         ...
 
+    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+        """What follows these answers to either: the next page of each list that continues, none at the end of all."""
+        ...
+
     def account(self, answers: Sequence[Answer]) -> OwnAccount:
-        """Read the answers to both."""
+        """Read the answers to both, with every page."""
         ...
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
@@ -114,6 +119,14 @@ class OwnAnswers(Protocol):
     def tops(self, answers: Sequence[Answer]) -> Mapping[str, OwnTop]:
         """By the exchange's name; an instrument with an empty side is left out."""
         ...
+
+
+def following(own: OwnAnswers, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+    """What follows these answers. Raises MalformedFrame for what is no list, Refused for an error of the exchange."""
+    try:
+        return own.following(keys, answers, now)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedFrame(f"pages: {error!r}") from error
 
 
 def plain(answer: Answer) -> Any:
@@ -135,3 +148,9 @@ def tagged(answers: Sequence[Answer], tag: str) -> list[Any]:
 def rows(answers: Sequence[Answer], tag: str) -> list[dict[str, Any]]:
     """The rows of every list that answers a request of this tag."""
     return [row for listed in tagged(answers, tag) for row in listed]
+
+
+def asked(answer: Answer) -> tuple[str, dict[str, str]]:
+    """The path and the parameters of the request that was answered."""
+    path, _, query = answer.request.path.partition("?")
+    return path, dict(parse_qsl(query))

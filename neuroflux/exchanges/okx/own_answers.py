@@ -20,15 +20,19 @@ from neuroflux.exchanges.kit.own_answers import (
     OwnOrder,
     OwnPosition,
     OwnTop,
+    asked,
+    plain,
     tagged,
 )
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
-from neuroflux.exchanges.okx.rest import iso, signed
+from neuroflux.exchanges.okx.rest import API, iso, signed
 
 PAGE: Final = 100
 _SWAP: Final = "-SWAP"
 _OPEN: Final = ("live", "partially_filled")
 _ENDED: Final = ("canceled", "mmp_canceled")
+_CURSORS: Final = {"fills": "billId", "ended": "ordId", "open": "ordId"}
+"""What a row is named by where the next page of a list comes after it."""
 _WOULD_TAKE: Final = "31"
 """Why a post-only order was cancelled that would have traded at once: it never stood."""
 Row = Mapping[str, Any]
@@ -71,9 +75,12 @@ class OkxOwn:
                 (row["instId"], row["tradeId"], row["side"]): _fill(row, sizes)
                 for row in _known(answers, "fills", sizes)
             }
-            return OwnAccount(balances, positions, read, fills, _cut_short(answers))
+            return OwnAccount(balances, positions, read, fills)
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise MalformedFrame(f"okx: {error!r}") from error
+
+    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+        return [one for answer in answers for one in _next_page(keys, answer, now)]
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         kinds = {"SWAP" if name.endswith(_SWAP) else "SPOT" for name in names}
@@ -101,6 +108,16 @@ def _of_instrument(keys: Keys, name: str, since: Microseconds, now: Microseconds
     yield _signed(keys, f"trade/orders-history?{named}", now, "ended")
 
 
+def _next_page(keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
+    """Lists are newest first; what is older comes after the last row."""
+    tag, cursor = answer.request.tag, _CURSORS.get(answer.request.tag)
+    listed = plain(answer)["data"] if cursor else []
+    if cursor and len(listed) >= PAGE:
+        path, query = asked(answer)
+        query["after"] = listed[-1][cursor]
+        yield signed(keys, "GET", path.removeprefix(API), iso(now), tag, answer.request.bucket, **query)
+
+
 # --- answers
 
 
@@ -119,12 +136,6 @@ def _rows(answers: Sequence[Answer], tag: str) -> list[Row]:
 def _known(answers: Sequence[Answer], tag: str, sizes: Sizes) -> list[Row]:
     """The rows of spot and of the swaps whose contracts are known."""
     return [row for row in _rows(answers, tag) if row["instType"] == "SPOT" or row["instId"] in sizes]
-
-
-def _cut_short(answers: Sequence[Answer]) -> tuple[str, ...]:
-    named = {"fills": "fills", "ended": "orders", "open": "open orders"}
-    full = [(words, listed) for tag, words in named.items() for listed in _lists(answers, tag) if len(listed) >= PAGE]
-    return tuple(f"{words} of {listed[0]['instId']}" if words != "open orders" else words for words, listed in full)
 
 
 def _contract(row: Row) -> Decimal:

@@ -13,7 +13,7 @@ from neuroflux.cli.audit.accounts import PUBLISHED
 from neuroflux.cli.audit.audit import figures, judged, unchecked
 from neuroflux.cli.audit.exchanges import ExchangeReadings
 from neuroflux.cli.audit.figures import Finding, Verdict, judge
-from neuroflux.cli.audit.orders import open_elsewhere
+from neuroflux.cli.audit.orders import NOT_READ, open_elsewhere
 from neuroflux.cli.audit.reading import Exchanges, Leg, Own, Reported, SignalRecords
 from neuroflux.cli.audit.signals import signals
 from neuroflux.domain import (
@@ -113,6 +113,14 @@ def differing(reported: Reported, own: Exchanges = EXCHANGES) -> set[tuple[str, 
 def test_equal_figures_agree() -> None:
     assert {one.verdict for one in found(REPORTED)} == {Verdict.AGREES}
     assert len(found(REPORTED)) >= 20
+
+
+def test_what_a_list_that_is_not_read_to_its_end_leaves_out_is_not_known() -> None:
+    own = {"a": replace(_account(orders={}, fills={})["a"], is_whole=False)}
+    assert differing(REPORTED, own) == set()
+    assert {one.figure.pending for one in found(REPORTED, own) if one.verdict is Verdict.IN_FLIGHT} == {NOT_READ}
+    listed = {"a": replace(OWN, is_whole=False)}
+    assert differing(replace(REPORTED, fills=[replace(FILL, fee=Decimal(1))]), listed) == {("fill", "fills")}
 
 
 def _account(**changes: Any) -> Exchanges:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from neuroflux.cli.audit import exchanges
 from neuroflux.cli.audit.audit import READINGS
 from neuroflux.cli.audit.exchanges import Access, ExchangeReader, accesses
 from neuroflux.exchanges.hyperliquid.own_answers import TOPS
@@ -16,11 +18,21 @@ from neuroflux.http.budget import Urgency
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
 from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.server import Served, serve
 
 COINS = sorted(one.symbol for one in VENUES["hyperliquid"].listings)
 NAMES = {name: [next(one.symbol for one in venue.listings if one.base == "BTC")] for name, venue in VENUES.items()}
 """An instrument of each exchange."""
+LONGER_THAN_A_PAGE = {
+    "binance": 1005,
+    "binanceusdm": 1005,
+    "hyperliquid": 2005,
+    "okx": 105,
+    "bybit": 105,
+    "coinbase": 1005,
+}
+QUANTITY = {"binanceusdm": Decimal("0.002")}
 
 
 @pytest.fixture
@@ -47,6 +59,51 @@ async def test_the_account_of_the_simulator_is_read(served: Served, tmp_path: Pa
         assert all(one.wallet >= 0 for one in own.account.balances.values())
         assert any(one.wallet > 0 for one in own.account.balances.values())
         assert NAMES[exchange][0] in own.tops
+
+
+@pytest.mark.parametrize(("exchange", "count"), LONGER_THAN_A_PAGE.items())
+async def test_lists_are_read_to_their_end(served: Served, tmp_path: Path, exchange: str, count: int) -> None:
+    sim, since, (name,) = served.simulation.exchange(exchange), wall() - 60_000_000, NAMES[exchange]
+    for number in range(count):
+        ask = Ask(
+            name,
+            "sell" if number % 2 else "buy",
+            QUANTITY.get(exchange, Decimal("0.001")),
+            None,
+            "IOC",
+            f"0x{number:032x}",
+        )
+        sim.place(ask, served.simulation.now(exchange))
+        if number % 20 == 0:
+            served.simulation.step()
+    (way,) = (one for one in await ways_of(served, tmp_path) if one.exchange == exchange)
+    async with ExchangeReader([way]) as reader:
+        asked = await reader.read(NAMES, NAMES, since)
+    own = asked.exchanges[exchange]
+    assert own.account is not None
+    assert len(own.account.fills) == len(sim.fills()) >= count
+    if exchange == "hyperliquid":
+        assert asked.unread == {(exchange, "orders of all instruments"): "its list is longer than what is read"}
+        assert not own.is_whole
+    else:
+        assert asked.unread == {}
+        assert own.is_whole
+        assert own.account.orders.keys() == {order.client_order_id for order in sim.orders.values()}
+
+
+async def test_a_list_that_goes_on_for_too_long_is_cut(
+    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchanges, "MOST_PAGES", 0)
+    sim, (name,) = served.simulation.exchange("okx"), NAMES["okx"]
+    for number in range(LONGER_THAN_A_PAGE["okx"]):
+        order = sim.place(Ask(name, "buy", Decimal("0.001"), Decimal(10_000), "GTC", f"n{number}"), wall())
+        sim.cancel(order, wall())
+    (way,) = (one for one in await ways_of(served, tmp_path) if one.exchange == "okx")
+    async with ExchangeReader([way]) as reader:
+        asked = await reader.read(NAMES, NAMES, wall() - 60_000_000)
+    assert asked.unread == {("okx", "ended"): "its list is longer than what is read"}
+    assert not asked.exchanges["okx"].is_whole
 
 
 async def test_two_audits_in_a_minute_leave_room_to_trade(served: Served, tmp_path: Path) -> None:

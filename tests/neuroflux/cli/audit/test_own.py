@@ -12,7 +12,7 @@ from neuroflux.errors import MalformedFrame, Refused, UsageError
 from neuroflux.exchanges.catalogue import own_answers
 from neuroflux.exchanges.coinbase import own_answers as coinbase
 from neuroflux.exchanges.hyperliquid import own_answers as hyperliquid
-from neuroflux.exchanges.kit.own_answers import OwnAccount
+from neuroflux.exchanges.kit.own_answers import OwnAccount, following
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 from neuroflux.sim.server import simulation_of
 from tests.conservation.run import EXCHANGES, START, Account, Run, called, opened_run
@@ -106,6 +106,8 @@ def test_an_invalid_answer_raises_our_error(exchange_id: str) -> None:
     refused = b'{"code":-2015,"msg":"Invalid API-key"}'
     with pytest.raises(Refused, match="HTTP 401"):
         own.account([Answer(Request("GET", "/", tag=tag), 401, refused) for tag in tags])
+    with pytest.raises(Refused, match="HTTP 401"):
+        following(own, keys, [Answer(Request("GET", "/?limit=1", tag=tag), 401, refused) for tag in tags], BEGAN)
     for body in (b"nonsense", b"[]", b"{}", b'{"balances":[{}],"assets":[{}]}', b"null", b"7"):
         with pytest.raises((MalformedFrame, Refused)):
             own.account([Answer(Request("GET", "/", tag=tag), 200, body) for tag in tags])

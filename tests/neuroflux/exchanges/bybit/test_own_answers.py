@@ -89,7 +89,6 @@ async def test_an_account_equals_the_ledger(served: Served, since: int) -> None:
         found = own.orders[order.client_order_id]
         assert (found.name, found.quantity, found.filled) == (order.listing.symbol, order.quantity, order.filled)
         assert (found.state, found.side) == (states[order.state], order.ask.side)
-    assert own.cut_short == ()
 
 
 async def test_an_order_that_never_stood_is_rejected(served: Served) -> None:
@@ -107,14 +106,6 @@ async def test_an_order_that_never_stood_is_rejected(served: Served) -> None:
         "quoted": "filled",
     }
     assert own.orders["quoted"].quantity == own.orders["quoted"].filled < 1
-
-
-async def test_a_full_page_is_named(served: Served) -> None:
-    sim = served.simulation.exchange("bybit")
-    for number in range(51):
-        sim.place(Ask(f"{LINEAR}BTCUSDT", "buy", D("0.001"), client_order_id=f"n{number}"), now())
-    own = await _account(served, now() - WEEK)
-    assert own.cut_short[0] == f"orders of {LINEAR}BTCUSDT"
 
 
 async def test_tops_are_those_of_the_books(served: Served) -> None:
