@@ -135,15 +135,16 @@ class SimExchange:
         order_id = self._ids.advance()
         client_id = ask.client_order_id or f"auto{order_id}"
         order = Order(order_id, listing, ask, client_id, quantity, now, now)
-        order.fee_share = self.fee_share(listing, ask.side)
+        order.fee_share = self.fee_share(listing, ask.side, in_base=ask.fee_in_base)
         self.orders[order_id] = self.open_orders[order_id] = order
         self._by_client.setdefault(client_id, []).append(order)
         self.on_accept(order)
         return order
 
-    def fee_share(self, listing: Listing, side: Side) -> Decimal:
-        """The share of an order's value that it needs for its fee, where the quote pays that beside the value."""
-        return max(ZERO, self.fees.rates(listing).taker) if self.venue.fees_in_quote and side == "buy" else ZERO
+    def fee_share(self, listing: Listing, side: Side, *, in_base: bool = False) -> Decimal:
+        """The share that an order needs for its fee beside what it pays: where one asset pays both."""
+        pays_both = self.venue.fees_in_quote and (side == "buy") != in_base
+        return max(ZERO, self.fees.rates(listing).taker) if pays_both else ZERO
 
     def _match(self, order: Order, book: Book, lots: int, ticks: int | None, now: int) -> None:
         ask = order.ask
@@ -269,7 +270,7 @@ class SimExchange:
             got = self.spot.trade(listing, side, quantity, value, locked)
             got_asset = listing.base_asset if side == "buy" else listing.quote
             if self.venue.fees_in_quote:
-                got, got_asset = value, listing.quote
+                got, got_asset = (quantity, listing.base_asset) if order.ask.fee_in_base else (value, listing.quote)
             elif is_maker and self.venue.rebates_in_paid and self.fees.rates(listing).maker < 0:
                 got, got_asset = (value, listing.quote) if side == "buy" else (quantity, listing.base_asset)
             owned = self.spot.of(paying).free if paying else ZERO

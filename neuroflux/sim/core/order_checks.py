@@ -116,11 +116,12 @@ class OrderChecks:
 
     def _need(self, listing: Listing, book: Book, ask: Ask, lots: int, ticks: int | None) -> Decimal:
         """What must be free for this order: assets, or margin and the fee."""
+        share = self._exchange.fee_share(listing, ask.side, in_base=ask.fee_in_base)
         if listing.kind == "spot" and ask.side == "sell":
-            return lots * listing.lot
+            return lots * listing.lot * (1 + share)
         worst = ticks if ticks is not None else self.average_ticks(book, ask.side, lots)
         if listing.kind == "spot":
-            return worst * lots * listing.unit * (1 + self._exchange.fee_share(listing, ask.side))
+            return worst * lots * listing.unit * (1 + share)
         if ask.only_reduces:
             return ZERO
         opening = self._exchange.perpetual.increase(listing, ask.side, lots * listing.lot, ask.leg)

@@ -47,7 +47,8 @@ class Rejected(Refused):
 
 class Ask(Struct, frozen=True):
     """The order that a user requests. ``price`` is None for a market order; one of ``quantity`` (base) and ``value``
-    (quote) is given. ``leg`` is the position that the order is for, in hedge mode."""
+    (quote) is given. ``leg`` is the position that the order is for, in hedge mode. With ``fee_in_base`` the base
+    pays the fee, where the quote usually pays every fee."""
 
     symbol: str
     side: Side
@@ -58,6 +59,7 @@ class Ask(Struct, frozen=True):
     reduce_only: bool = False
     value: Decimal = ZERO
     leg: Leg = ""
+    fee_in_base: bool = False
 
     @property
     def only_reduces(self) -> bool:
@@ -84,8 +86,8 @@ class Fill(Struct, frozen=True):
 
 class Order(Struct):
     """An accepted order. Prices and quantities are Decimal in the exchange's own units; ``reserved`` is what is locked
-    or held as margin for what is still open; ``forced`` is why the exchange itself made it. ``fee_share`` is what
-    a buy locks beside its value, for a fee that the quote pays."""
+    or held as margin for what is still open; ``forced`` is why the exchange itself made it. ``fee_share`` is what it
+    locks beside what it pays, where that asset pays the fee too."""
 
     order_id: int
     listing: Listing
@@ -109,7 +111,7 @@ class Order(Struct):
     def locks(self, quantity: Decimal) -> Decimal:
         """What this part of a spot order locks, in the asset that it pays with."""
         if self.ask.side == "sell":
-            return quantity
+            return quantity * (1 + self.fee_share)
         return quantity * (self.ask.price or ZERO) * (1 + self.fee_share)
 
     @property

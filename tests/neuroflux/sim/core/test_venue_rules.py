@@ -62,6 +62,24 @@ def test_the_quote_pays_every_fee_and_a_buy_locks_it() -> None:
     assert (dollars.locked, coins.total) == (D(0), coins_before + D("0.01"))
 
 
+def test_the_base_pays_the_fee_of_an_order_that_prefers_it() -> None:
+    exchange = exchange_of(msgspec.structs.replace(BINANCE_VENUE, fees_in_quote=True))
+    dollars, coins, rate = exchange.spot.of("USDT"), exchange.spot.of("BTC"), D("0.001")
+    start = coins.total
+    sale = exchange.place(Ask("BTCUSDT", "sell", D("0.1"), D(90000), fee_in_base=True), NOW)
+    assert coins.locked == D("0.1") * (1 + rate)
+    exchange.cancel(sale, NOW)
+    assert (coins.locked, coins.free) == (D(0), start)
+    with pytest.raises(Rejected, match="balance"):
+        exchange.place(Ask("BTCUSDT", "sell", start, D(90000), fee_in_base=True), NOW)
+    purchase = exchange.place(Ask("BTCUSDT", "buy", D("0.1"), D(80000), fee_in_base=True), NOW)
+    assert {(fill.fee_asset, fill.fee) for fill in purchase.fills} == {
+        ("BTC", round(fill.quantity * rate, 8)) for fill in purchase.fills
+    }
+    assert coins.total == start + D("0.1") - sum((fill.fee for fill in purchase.fills), D(0))
+    assert dollars.locked == 0
+
+
 def test_a_buy_needs_its_fee_too() -> None:
     exchange = exchange_of(msgspec.structs.replace(BINANCE_VENUE, fees_in_quote=True))
     with pytest.raises(Rejected, match="balance"):
