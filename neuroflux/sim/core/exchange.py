@@ -118,6 +118,10 @@ class SimExchange:
 
     # --- orders
 
+    def check(self, ask: Ask) -> None:
+        """Raises Rejected where ``place`` would, and places nothing."""
+        self._checks.checked(self.listings[ask.symbol], self.books[ask.symbol], ask)
+
     def place(self, ask: Ask, now: int) -> Order:
         """Accept an order and match it; raises Rejected, and then nothing has changed."""
         listing = self.listings[ask.symbol]
@@ -159,12 +163,15 @@ class SimExchange:
         if ask.time_in_force == "FOK" and (is_partial or book.available(ask.side, ticks) < lots):
             self._finish(order, "expired", now)
             return
-        if self.venue.prevents_self_trades:
+        if self.venue.prevents_self_trades or ask.self_trade == "cancel_oldest":
             self._make_way(book, ask.side, wanted, ticks, now)
-        for match in book.take(ask.side, wanted, ticks, order.order_id):
+        free, own = self._before_own(book, ask, wanted, ticks)
+        for match in book.take(ask.side, free, ticks, order.order_id):
             self._settle(order, match, now, is_maker=False)
             self._settle_maker(match, now)
-        if order.left and (ticks is None or ask.time_in_force in ("IOC", "FOK")):
+        if own and ask.self_trade == "cancel_both":
+            self._make_way(book, ask.side, 1, ticks, now)
+        if order.left and (own or ticks is None or ask.time_in_force in ("IOC", "FOK")):
             self._finish(order, "expired", now)
         elif order.left and ticks is not None:
             self._rest(order, book, ticks, is_partial=is_partial)
@@ -181,6 +188,18 @@ class SimExchange:
                     self._finish(self.orders[resting.owner], "expired", now)
                 else:
                     lots -= resting.left
+
+    def _before_own(self, book: Book, ask: Ask, wanted: int, ticks: int | None) -> tuple[int, int]:
+        """How many of these lots trade before the first one would meet the account's own order, and that order's id."""
+        other, free = book.other(ask.side), 0
+        for price in other.prices(len(other)) if ask.self_trade in ("cancel_newest", "cancel_both") else ():
+            if free >= wanted or (ticks is not None and not other.reaches(price, ticks)):
+                break
+            for resting in other.queue(price):
+                if resting.owner and free < wanted:
+                    return free, resting.owner
+                free += resting.left
+        return wanted, 0
 
     def _rest(self, order: Order, book: Book, ticks: int, *, is_partial: bool) -> None:
         if is_partial:

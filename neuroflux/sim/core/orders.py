@@ -17,6 +17,7 @@ from neuroflux.sim.core.matching import Side, TimeInForce
 State = Literal["new", "partially_filled", "filled", "canceled", "expired"]
 EventKind = Literal["new", "trade", "canceled", "expired"]
 Forced = Literal["", "liquidation", "adl"]
+SelfTrade = Literal["", "cancel_newest", "cancel_oldest", "cancel_both"]
 
 
 class Reason(StrEnum):
@@ -48,7 +49,8 @@ class Rejected(Refused):
 class Ask(Struct, frozen=True):
     """The order that a user requests. ``price`` is None for a market order; one of ``quantity`` (base) and ``value``
     (quote) is given. ``leg`` is the position that the order is for, in hedge mode. With ``fee_in_base`` the base
-    pays the fee, where the quote usually pays every fee."""
+    pays the fee, where the quote usually pays every fee. ``self_trade`` is which order is cancelled where this one
+    would meet one of its own account."""
 
     symbol: str
     side: Side
@@ -60,6 +62,7 @@ class Ask(Struct, frozen=True):
     value: Decimal = ZERO
     leg: Leg = ""
     fee_in_base: bool = False
+    self_trade: SelfTrade = ""
 
     @property
     def only_reduces(self) -> bool:

@@ -16,7 +16,7 @@ from neuroflux.sim.binance.spot_venue import VENUE as BINANCE_VENUE
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Fault, Faults
 from neuroflux.sim.core.listing import new_listing
-from neuroflux.sim.core.orders import Ask, Rejected
+from neuroflux.sim.core.orders import Ask, Rejected, SelfTrade
 from neuroflux.sim.core.venue import Venue
 from neuroflux.sim.core.world import World
 from neuroflux.sim.server import serve
@@ -130,3 +130,32 @@ def test_an_account_mode_is_a_fault_of_the_venues_that_have_it() -> None:
         Faults(time.monotonic, {"binance": BINANCE_VENUE}).add(
             b'{"exchange":"binance","fault":"account_mode","value":"view_only"}'
         )
+
+
+@pytest.mark.parametrize(
+    ("which", "states"),
+    [
+        ("", ["filled", "filled"]),
+        ("cancel_newest", ["new", "expired"]),
+        ("cancel_oldest", ["expired", "filled"]),
+        ("cancel_both", ["expired", "expired"]),
+    ],
+)
+def test_an_order_names_which_one_ends_where_it_would_meet_its_own_account(which: SelfTrade, states: list[str]) -> None:
+    exchange = exchange_of(BINANCE_VENUE)
+    ask = exchange.top("BTCUSDT")[1]
+    sale = exchange.place(Ask("BTCUSDT", "sell", D("0.01"), ask), NOW)
+    before = sum(one.left for one in exchange.books["BTCUSDT"].asks.queue(exchange.listings["BTCUSDT"].ticks(ask)))
+    ahead = before * exchange.listings["BTCUSDT"].lot - D("0.01")
+    exchange.transfer("USDT", D(10**7), NOW, is_spot=True)
+    purchase = exchange.place(Ask("BTCUSDT", "buy", ahead + D("0.01"), None, self_trade=which), NOW)
+    assert [sale.state, purchase.state] == states
+    assert purchase.filled == ahead + (0 if "newest" in which or "both" in which else D("0.01"))
+
+
+def test_an_order_can_be_checked_without_being_placed() -> None:
+    exchange = exchange_of(BINANCE_VENUE)
+    exchange.check(Ask("BTCUSDT", "buy", D("0.01"), D(50000)))
+    with pytest.raises(Rejected, match="balance"):
+        exchange.check(Ask("BTCUSDT", "buy", D(1000), D(50000)))
+    assert not exchange.orders
