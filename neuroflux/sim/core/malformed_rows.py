@@ -10,7 +10,9 @@ _LISTS = (
     *("data", "details", "symbols", "universe", "balances", "assets", "positions", "assetPositions", "statuses"),
     *("tokens", "products", "accounts", "orders", "list", "coin"),
 )
-_NAMES = ("symbol", "asset", "coin", "name", "product_id", "currency", "instId", "ccy")
+_MAPS = ("result", "open", "closed", "trades", "ledger")
+"""Rows by their names, of which an answer may have one within another."""
+_NAMES = ("symbol", "asset", "coin", "name", "product_id", "currency", "instId", "ccy", "wsname")
 
 
 def spoiled(body: Any, faults: Faults, exchange_id: str, name: str) -> Any:
@@ -36,6 +38,21 @@ def _changed(body: Any, wanted: str) -> Any:
         for key in _LISTS:
             if (rows := _changed(body.get(key), wanted)) is not None:
                 return {**body, key: rows}
+        for key in _MAPS:
+            if isinstance(inner := body.get(key), dict) and (named := _in_map(inner, wanted)) is not None:
+                return {**body, key: named}
+    return None
+
+
+def _in_map(rows: dict[str, Any], wanted: str) -> dict[str, Any] | None:
+    inner: dict[str, Any] | None = _changed(rows, wanted)
+    if inner is not None:
+        return inner
+    if rows.keys() & set(_MAPS) or not all(isinstance(row, dict) for row in rows.values()):
+        return None
+    for name, row in rows.items():
+        if wanted in ("", name, *(str(row.get(each)) for each in _NAMES)):
+            return {**rows, name: _without(row)}
     return None
 
 

@@ -102,6 +102,25 @@ def test_a_row_may_be_in_a_list_of_a_row(served: Served) -> None:
     assert body == {"list": [{"total": "9", "coin": [coins[0], {"coin": "ETH", "free": None}]}]}
 
 
+@pytest.mark.parametrize(
+    ("result", "wanted", "spoilt"),
+    [
+        ({"A1": {"vol": "1"}, "B2": {"vol": "2", "wsname": "B/C"}}, "", {"A1": {"vol": None}}),
+        ({"A1": {"vol": "1"}, "B2": {"vol": "2", "wsname": "B/C"}}, "B/C", {"B2": {"vol": None, "wsname": "B/C"}}),
+        ({"open": {"O1": {"vol": "1"}}}, "O1", {"open": {"O1": {"vol": None}}}),
+        ({"open": {}}, "", {}),
+        ({"descr": {"order": "buy"}, "txid": ["O1"]}, "", {}),
+    ],
+)
+def test_a_row_may_be_known_by_its_place_in_a_map(served: Served, result: Any, wanted: str, spoilt: Any) -> None:
+    faults = served.simulation.faults
+    fault = {"exchange": "binance", "fault": "malformed_row", "symbol": wanted}
+    faults.add(json.dumps(fault).encode())
+    body = spoiled({"error": [], "result": result}, faults, "binance", "OpenOrders")
+    assert body == {"error": [], "result": result | spoilt}
+    assert faults.is_active("binance", "malformed_row") is (spoilt == {})
+
+
 async def _fees(session: aiohttp.ClientSession, served: Served, path: str) -> tuple[Decimal, str]:
     order = await signed(session, served, "POST", path + "order", BUY)
     name = "myTrades" if "/api/" in path else "userTrades"
