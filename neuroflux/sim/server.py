@@ -75,7 +75,7 @@ def _row(order: Order, venue: Venue) -> OrderRow:
 
 def _sim_routes(simulation: Simulation) -> list[web.RouteDef]:
     async def accounts(_: web.Request) -> web.Response:
-        return json_answer([dialect.account() for dialect in simulation.dialects.values()])
+        return json_answer([one for dialect in simulation.dialects.values() for one in dialect.account().entries()])
 
     async def orders(_: web.Request) -> web.Response:
         venues = simulation.world.venues

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Protocol
 
+import msgspec
 from aiohttp import web
 from msgspec import Struct
 
@@ -30,6 +31,8 @@ class DemoAccount(Struct, frozen=True, omit_defaults=True):
 
     ``address`` is empty where the exchange knows no addresses; where it is not, clients use it in place of a key.
     ``passphrase`` is the third part of a key where the exchange has one; it is left out of the entry elsewhere.
+    ``more_keys`` are other keys and secrets of the same account, each listed as an entry of its own: for clients that
+    can't share a key.
     """
 
     exchange: str
@@ -38,6 +41,12 @@ class DemoAccount(Struct, frozen=True, omit_defaults=True):
     address: str
     balances: dict[str, str]
     passphrase: str = ""
+    more_keys: tuple[tuple[str, str], ...] = ()
+
+    def entries(self) -> list[DemoAccount]:
+        """An entry for each key; the first is the one that the stages use."""
+        keys = ((self.key, self.secret), *self.more_keys)
+        return [msgspec.structs.replace(self, key=key, secret=secret, more_keys=()) for key, secret in keys]
 
 
 class Dialect(Protocol):

@@ -17,6 +17,7 @@ from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Fault, Faults
 from neuroflux.sim.core.listing import new_listing
 from neuroflux.sim.core.orders import Ask, Rejected, SelfTrade
+from neuroflux.sim.core.simulation import DemoAccount
 from neuroflux.sim.core.venue import Venue
 from neuroflux.sim.core.world import World
 from neuroflux.sim.server import serve
@@ -33,11 +34,25 @@ class Named(BinanceSpot):
     venue = msgspec.structs.replace(BINANCE_VENUE, order_name=named)
 
 
+class Keyed(BinanceSpot):
+    def account(self) -> DemoAccount:
+        return msgspec.structs.replace(super().account(), more_keys=(("other", "secret"),))
+
+
 async def test_the_truth_names_orders_as_the_exchange_does() -> None:
     async with serve(0, seed=1, dialects=(Named,)) as served, aiohttp.ClientSession(served.url) as session:
         order = served.simulation.exchange("binance").place(Ask("BTCUSDT", "buy", D("0.01")), NOW)
         async with session.get("/sim/orders") as answer:
             assert json.loads(await answer.text())[0]["exchange_order_id"] == f"order-{order.order_id}"
+
+
+async def test_an_account_is_listed_once_for_each_of_its_keys() -> None:
+    async with serve(0, seed=1, dialects=(Keyed,)) as served, aiohttp.ClientSession(served.url) as session:
+        async with session.get("/sim/accounts") as answer:
+            accounts = json.loads(await answer.text())
+    assert [one["key"] for one in accounts][1:] == ["other"]
+    assert accounts[0]["balances"] == accounts[1]["balances"]
+    assert all("more_keys" not in one for one in accounts)
 
 
 def exchange_of(venue: Venue) -> SimExchange:
