@@ -23,6 +23,7 @@ SETTINGS = (
     "unknown_contract_type",
     "empty_side",
     "withdrawals",
+    "tier",
 )
 """Faults that last until they are cleared or replaced: states of the account or its answers, not single failures."""
 
@@ -76,6 +77,7 @@ RULES: dict[str, Rule] = {
     "empty_side": Rule(needs=("symbol",), takes=("value",), values=("buy", "sell")),
     "server_shutdown": Rule(everywhere=False),
     "withdrawals": Rule(everywhere=False),
+    "tier": Rule(everywhere=False, needs=("value",)),
     "hedge_mode": Rule(everywhere=False, takes=("value",)),
     "multi_assets": Rule(everywhere=False, takes=("value",)),
     "sequence_reset": Rule(everywhere=False, needs=("symbol",)),

@@ -45,6 +45,7 @@ FaultName = Literal[
     "malformed_row",
     "empty_side",
     "withdrawals",
+    "tier",
     "server_shutdown",
     "hedge_mode",
     "multi_assets",
