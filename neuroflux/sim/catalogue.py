@@ -15,6 +15,7 @@ from neuroflux.sim.coinbase.dialect import Coinbase
 from neuroflux.sim.core.simulation import Dialect, Simulation
 from neuroflux.sim.core.venue import Venue
 from neuroflux.sim.hyperliquid.dialect import Hyperliquid
+from neuroflux.sim.kraken.dialect import Kraken
 from neuroflux.sim.okx.dialect import Okx
 
 DIALECTS: Final[tuple[type[Dialect], ...]] = (
@@ -24,6 +25,7 @@ DIALECTS: Final[tuple[type[Dialect], ...]] = (
     Okx,
     Bybit,
     Coinbase,
+    Kraken,
 )
 VENUES: Final[dict[str, Venue]] = {dialect.venue.id: dialect.venue for dialect in DIALECTS}
 """By exchange id."""

@@ -206,7 +206,7 @@ def test_faults_end_by_time_and_by_count() -> None:
     now[0] = 2.0
     assert not faults.is_active("binance", "mute")
     with pytest.raises(UsageError, match="exchange"):
-        faults.add(b'{"exchange":"kraken","fault":"mute"}')
+        faults.add(b'{"exchange":"kucoin","fault":"mute"}')
 
 
 async def test_a_taken_port_is_named(served: Served) -> None:

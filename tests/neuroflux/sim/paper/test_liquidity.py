@@ -97,7 +97,7 @@ def test_the_rules_are_the_real_exchanges() -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"market": "NOSUCH/USD"}, {"active": False}, {"exchange": "kraken"}, {"quantity_step": Decimal(0)}]
+    "fields", [{"market": "NOSUCH/USD"}, {"active": False}, {"exchange": "kucoin"}, {"quantity_step": Decimal(0)}]
 )
 def test_what_is_unknown_to_the_simulator_or_not_tradable_is_not_listed(fields: dict[str, Any]) -> None:
     assert not listings_of([replace(SPOT, **fields)])

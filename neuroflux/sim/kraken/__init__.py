@@ -1,0 +1,1 @@
+"""Kraken's dialect of the simulator: spot, REST and WebSocket v2."""
