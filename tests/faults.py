@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from neuroflux.sim.core.faults import NAMES
 
-EXCHANGES: Final = ("binance", "binanceusdm", "hyperliquid", "okx", "bybit", "coinbase")
+EXCHANGES: Final = ("binance", "binanceusdm", "hyperliquid", "okx", "bybit", "coinbase", "kraken")
 Parameters = dict[str, Any]
 _BINANCES: Final = ("binance", "binanceusdm")
 _PERPETUALS: Final = ("binanceusdm", "hyperliquid")
@@ -21,6 +21,7 @@ _LISTED: Final = {
     "okx": "LTC-USDT",
     "bybit": "LTCUSDT",
     "coinbase": "LTC-USD",
+    "kraken": "LTC/USD",
 }
 """An instrument that is not traded by the tests."""
 _HELD: Final = {"binanceusdm": "BTCUSDT", "hyperliquid": "ETH", "okx": "BTC-USDT-SWAP", "bybit": "linear:BTCUSDT"}
@@ -63,7 +64,7 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
     "malformed_row": _on(_ANY, count=1),
     "empty_side": _with_symbol(_LISTED, seconds=4, value="buy"),
     "server_shutdown": _on(("binance",), count=1),
-    "withdrawals": _on(("binance", "okx", "bybit", "coinbase"), seconds=4),
+    "withdrawals": _on(("binance", "okx", "bybit", "coinbase", "kraken"), seconds=4),
     "unknown_asset": _on(_ANY, asset="NEWCOIN", amount="12.5"),
     "transfer": _on(_ANY, asset="USDC", amount="250"),
     "liquidate": _with_symbol(_HELD),
@@ -76,6 +77,7 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
             "okx": "NEW-USDT-SWAP",
             "bybit": "NEWUSDT",
             "coinbase": "NEW-USD",
+            "kraken": "NEW/USD",
         }
     ),
     "halt": _with_symbol(_LISTED),
@@ -93,12 +95,14 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
     },
     "hedge_mode": _on(("binanceusdm", "okx", "bybit"), value="true"),
     "multi_assets": _on(("binanceusdm",), value="true"),
+    "tier": _on(("kraken",), seconds=6, value="intermediate"),
     "sequence_reset": {"okx": {"symbol": "LTC-USDT"}},
     "unified_account": _on(("hyperliquid",), seconds=6, value="unifiedAccount"),
     "account_mode": {
         "okx": {"seconds": 6, "value": "1"},
         "bybit": {"seconds": 6, "value": "classic"},
         "coinbase": {"seconds": 6, "value": "view_only"},
+        "kraken": {"seconds": 6, "value": "view_only"},
     },
 }
 MODES: Final = {
