@@ -8,6 +8,8 @@ share of a limit in use  is counted in the budget, since others may share the li
 
 A 5xx, or no answer, counts as a failure of the exchange. The client sends no request twice: only the caller knows what
 it may have changed. (aiohttp itself repeats one that is no POST, once, if the exchange has closed an idle connection.)
+The one exception is a request with ``sign`` that was refused because another one, signed later, had overtaken it
+(``is_overtaken``): nothing was done, so it is signed anew and sent again, a few times.
 A request without an answer raises one of two errors: ``Unsent``, it was never sent, and ``Unanswered``, it is unknown
 whether it was executed.
 """
@@ -33,6 +35,7 @@ from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Request, Usag
 from neuroflux.http.buckets import Seconds
 from neuroflux.http.budget import Budget, Urgency
 from neuroflux.http.exchange_http import FAILURES, ask, why
+from neuroflux.http.in_turn import InTurn
 from neuroflux.http.queue import Queue
 from neuroflux.runtime.clock import wall
 
@@ -48,6 +51,11 @@ MINUTE: Seconds = 60.0
 CLOCKS_DIFFER: Seconds = 0.2
 """The exchange's minute may begin so much later than its clock, as we measured it, says."""
 ORDER_WEIGHT: Final = 1
+IN_TURN: Seconds = 1.0
+"""How long a request whose order matters keeps the next one back, if it is not answered sooner."""
+SIGN_AGAIN_AFTER: Final[tuple[Seconds, ...]] = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""The pauses before a request that was overtaken is signed again: other processes sign with the same key, and the clock
+of another machine may be ahead of ours."""
 
 
 class Unsent(Unreachable):
@@ -100,6 +108,7 @@ class Client:
         self.exchange, self.channel, self.publish = exchange, channel, publish
         self._address, self._buffer = address, buffer
         self._order_bucket = ORDER_BUCKET if ORDER_BUCKET in exchange.BUCKETS else ""
+        self._in_turn = InTurn(IN_TURN)
         self.failures = Failures()
         self.offset: Microseconds = 0
         self.used = 0.0
@@ -200,6 +209,20 @@ class Client:
         return answer
 
     async def _answer(
+        self, session: aiohttp.ClientSession, request: Request, timeout: Seconds, sent: SimpleNamespace | None
+    ) -> Answer:
+        """Send it, one after the other where the order matters; again where it was overtaken all the same."""
+        if request.sign is None:
+            return await self._sent(session, request, timeout, sent)
+        async with self._in_turn.turn():
+            for pause in SIGN_AGAIN_AFTER:
+                answer = await self._sent(session, request, timeout, sent)
+                if not self.exchange.is_overtaken(answer):
+                    return answer
+                await asyncio.sleep(pause)
+            return await self._sent(session, request, timeout, sent)
+
+    async def _sent(
         self, session: aiohttp.ClientSession, request: Request, timeout: Seconds, sent: SimpleNamespace | None
     ) -> Answer:
         try:

@@ -14,6 +14,7 @@ import yarl
 
 from neuroflux.errors import Unreachable
 from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.runtime.clock import wall
 
 MOST_BYTES: Final = 64 * 2**20
 """Of one answer, unpacked. The largest is Binance's list of instruments, some 20 MB."""
@@ -38,10 +39,11 @@ async def ask(
     timeout: aiohttp.ClientTimeout,
     context: object = None,
 ) -> tuple[int, dict[str, str], bytes]:
-    """Send a request to an address; return the answer's status, headers by lower-case name, and body.
+    """Sign a request that asks for it, and send it; return the answer's status, headers by lower-case name, and body.
 
     ``context`` is passed to the session's traces. Raises one of ``FAILURES``.
     """
+    request = request.signed(wall())
     url = yarl.URL(address.rstrip("/") + request.path, encoded=True)  # as it was signed: it must not be quoted again
     async with session.request(
         request.method,

@@ -29,6 +29,9 @@ class BaseExchange:
     def usage(self, answer: Answer) -> Usage:
         return Usage(wait=self.wait(answer) if answer.status in LIMITED else None)
 
+    def is_overtaken(self, answer: Answer) -> bool:
+        return False
+
     def wait(self, answer: Answer) -> float:
         """Seconds after which a request that was refused for the rate of all may be sent again."""
         return retry_after(answer)

@@ -200,6 +200,13 @@ class Exchange(Protocol):
         """The use of the rate limits by all callers from this address, as far as this answer says it."""
         ...
 
+    def is_overtaken(self, answer: Answer) -> bool:
+        """Whether a signed request was refused only because one that was signed later was there before.
+
+        It must be a refusal at the gate, with nothing done: the same request is signed anew and sent again.
+        """
+        ...
+
     def market_feed(self, instruments: Sequence[Instrument]) -> MarketFeed: ...
 
     def account_feed(self, keys: Keys, instruments: Sequence[Instrument]) -> AccountFeed: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -16,6 +16,11 @@ class Request(Struct, frozen=True):
     ``weight`` is what the exchange counts against its rate limit, in the ``bucket`` of ``Exchange.BUCKETS`` that is
     named; "" is the weight per minute. ``tag`` is returned with the answer, so that an adapter knows what was requested
     (the symbol of a depth snapshot, the kind of query).
+
+    ``sign`` is for an exchange that refuses a signature whose number is not above the last one of the key: it makes the
+    request that is sent of this one, right before it is sent, and is called again where it is sent again. Its time is
+    of our own clock, which all processes of a machine share, while each of them estimates the exchange's for itself.
+    Such requests of one connection are sent one after the other. The answer has the request as it was before.
     """
 
     method: str
@@ -25,6 +30,11 @@ class Request(Struct, frozen=True):
     weight: int = 1
     tag: str = ""
     bucket: str = ""
+    sign: Callable[[Request, Microseconds], Request] | None = None
+
+    def signed(self, now: Microseconds) -> Request:
+        """What is sent; ``now`` is a time of our own clock."""
+        return self if self.sign is None else self.sign(self, now)
 
 
 class Answer(Struct, frozen=True):

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import cast
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from msgspec.structs import replace
 
 from neuroflux.domain import ExchangeStatus, StatusKind
 from neuroflux.errors import RateLimited, Unreachable
 from neuroflux.exchanges.kit.interface import Exchange
 from neuroflux.exchanges.kit.requests import Answer, DecayingCounter, OrderRate, Request, Usage, WeightRate
 from neuroflux.http.budget import Urgency
-from neuroflux.http.client import Client, Unsent
+from neuroflux.http.client import SIGN_AGAIN_AFTER, Client, Unsent
 from neuroflux.runtime.clock import wall
 
 READ = Request("GET", "/x")
@@ -37,6 +40,9 @@ class FakeExchange:
     def usage(self, answer: Answer) -> Usage:
         wait = 30.0 if answer.status in (418, 429) or b"10006" in answer.body else None
         return Usage(float(answer.headers.get("x-usage", 0)), wait=wait)
+
+    def is_overtaken(self, answer: Answer) -> bool:
+        return answer.status == 200 and answer.body == b"stale"
 
 
 @asynccontextmanager
@@ -140,3 +146,97 @@ async def test_requests_and_orders_are_counted_in_their_buckets() -> None:
         assert not client.try_turn(1, Urgency.READ, "private")
         assert [client.try_order(Urgency.ORDER) for _ in range(9)] == [True] * 8 + [False]
         assert client.try_turn(480, Urgency.FIRST), "the weight per minute is untouched"
+
+
+# ── requests that are signed when they are sent ──────────────────────────────────────────────────────────────────
+
+
+class Numbers:
+    """The exchange's side: a number that is not above the last one is refused with ``stale``.
+
+    ``lag`` delays the first request, so that the next one would overtake it.
+    """
+
+    def __init__(self, lag: float = 0.0) -> None:
+        self.seen, self.refused, self._lag = list[int](), 0, lag
+
+    async def handle(self, request: web.Request) -> web.Response:
+        number = int(await request.text())
+        lag, self._lag = self._lag, 0.0
+        await asyncio.sleep(lag)
+        if self.seen and number <= self.seen[-1]:
+            self.refused += 1
+            return web.Response(text="stale")
+        self.seen.append(number)
+        return web.Response(text="done")
+
+
+def numbered(start: int = 0) -> Request:
+    numbers = count(start)
+    return Request("POST", "/x", b"body", sign=lambda one, now: replace(one, body=str(next(numbers)).encode()))
+
+
+async def test_a_request_is_signed_when_it_is_sent_by_our_own_clock_and_answered_as_it_was() -> None:
+    times, server = list[int](), Numbers()
+
+    def sign(one: Request, now: int) -> Request:
+        times.append(now)
+        return replace(one, body=str(now).encode())
+
+    async with connected(server.handle) as (client, _):
+        client.offset, request = 3_600_000_000, Request("POST", "/x", b"body", sign=sign)
+        before = wall()
+        answer = await client.send(request, 1.0)
+    assert answer.request is request
+    assert server.seen == times
+    assert before <= times[0] <= wall()
+
+
+async def test_signed_requests_of_one_connection_do_not_overtake_each_other() -> None:
+    server, request = Numbers(lag=0.2), numbered()
+    async with connected(server.handle) as (client, _):
+        answers = await asyncio.gather(*(client.send(request, 1.0) for _ in range(5)))
+    assert server.seen == [0, 1, 2, 3, 4]
+    assert server.refused == 0
+    assert {one.body for one in answers} == {b"done"}
+
+
+async def test_one_without_an_answer_does_not_keep_the_others_back_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neuroflux.http.client.IN_TURN", 0.05)
+    server, request = Numbers(lag=30.0), numbered()
+    async with connected(server.handle) as (client, _):
+        lost = asyncio.create_task(client.send(request, 20.0))
+        await asyncio.sleep(0.01)
+        assert (await client.send(request, 5.0)).body == b"done"
+        assert not lost.done()
+        lost.cancel()
+    assert server.seen == [1]
+
+
+async def test_one_that_was_overtaken_by_another_process_is_signed_again() -> None:
+    server = Numbers()
+    server.seen = [2]
+    async with connected(server.handle) as (client, _):
+        assert (await client.read(numbered())).body == b"done"
+    assert (server.seen, server.refused) == ([2, 3], 3)
+
+
+async def test_one_that_is_always_overtaken_is_answered_with_the_refusal() -> None:
+    server = Numbers()
+    server.seen = [1_000]
+    async with connected(server.handle) as (client, _):
+        assert (await client.send(numbered(), 1.0)).body == b"stale"
+    assert server.refused == len(SIGN_AGAIN_AFTER) + 1
+
+
+async def test_what_may_have_been_done_is_not_sent_again() -> None:
+    tries = 0
+
+    async def handler(_: web.Request) -> web.Response:
+        nonlocal tries
+        tries += 1
+        return web.Response(status=502, text="stale")
+
+    async with connected(handler) as (client, _):
+        assert (await client.send(numbered(), 1.0)).status == 502
+    assert tries == 1
