@@ -26,6 +26,8 @@ SIGNED_FOR = 2.0
 """Seconds within which a signed request is sent; a later one is signed again, long before its exchange refuses it."""
 CLOCK_OFF = 500_000
 """Microseconds by which a clock must have been off for a request that was refused for its time to be sent again."""
+MAX_PARTS = 3
+"""Of a query that one request does not answer."""
 MAX_PAGES = 100
 """Of a list of fills; those after them are queried again later."""
 UNSENT_RETRY = 1.0
@@ -150,12 +152,20 @@ class Requests:
         return await self._outcome(instrument, lambda d, now: build(d, now, known))
 
     async def _outcome(self, instrument: Instrument, build: Callable[[OrderClient, int], Request]) -> Outcome:
-        started = time.monotonic()
-        try:
-            answer = await self._gateway.call(instrument.exchange, build)
-        except Unreachable as error:
-            return InDoubt(str(error))
-        return await self._read(instrument.exchange, answer, started)
+        """The outcome of a request, and of those that its answer leads to."""
+        gateway, exchange = self._gateway, instrument.exchange
+        for _ in range(MAX_PARTS):
+            started = time.monotonic()
+            try:
+                answer = await gateway.call(exchange, build)
+            except Unreachable as error:
+                return InDoubt(str(error))
+            outcome = await self._read(exchange, answer, started)
+            further = gateway.order_client(exchange).further(answer)
+            if further is None:
+                break
+            build = partial(_as_it_is, further)
+        return outcome
 
     async def _read(self, exchange: str, answer: Answer, started: float) -> Outcome:
         gateway = self._gateway

@@ -158,6 +158,13 @@ class OrderClient(Protocol):
         """Read the answer to ``place``, ``cancel`` or ``query``."""
         ...
 
+    def further(self, answer: Answer) -> Request | None:
+        """What to request next, where this answer to ``query`` is only the first part of one; else None.
+
+        ``outcome`` returns InDoubt for such a part: that an order is not open does not mean that it is not there.
+        """
+        ...
+
     def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
         """Read the answer to ``open_orders`` or ``fills_since``; ``PageNeeded`` where the list goes on."""
         ...

@@ -26,7 +26,7 @@ from neuroflux.domain import (
 )
 from neuroflux.errors import MalformedFrame, NeuroFluxError
 from neuroflux.exchanges.kit.events import PageNeeded
-from neuroflux.exchanges.kit.requests import Answer
+from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.exchanges.kit.rest import LIMITED, OK, checked, retry_after
 from neuroflux.exchanges.kit.shapes import UNREADABLE
 
@@ -102,6 +102,10 @@ class TableOrderClient:
     def accepted(self, answer: Answer) -> Outcome:
         """Read an answer with status 200. Raises ``UNREADABLE``."""
         raise NotImplementedError
+
+    def further(self, answer: Answer) -> Request | None:
+        """The request that an answer to ``query`` leads to; None where one request tells everything."""
+        return None
 
     def failure(self, body: bytes) -> Failure | None:
         """The error in a body, by default an object with ``code`` and ``msg``; None where it is none."""

@@ -113,3 +113,42 @@ async def test_an_order_without_a_fill_is_sent_again() -> None:
         await stage.take(place("o"))
         assert (await stage.ends("o")).state is OrderState.FILLED
     assert [one.client_order_id for one in gate.placed] == ["o/0/0", "o/0/1"]
+
+
+class Parted(Empty):
+    """Lists open orders and ended ones apart: only both lists together leave an order out."""
+
+    def query(self, instrument: object, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
+        return Request("GET", f"open {client_order_id}")
+
+    def further(self, answer: Answer) -> Request | None:
+        _, found, named = answer.request.path.partition("open ")
+        return Request("GET", f"ended {named}") if found else None
+
+
+async def test_a_query_of_two_parts_is_answered_by_both() -> None:
+    gate = Gate()
+
+    def answered(named: str) -> Outcome:
+        return filled(named.removeprefix("ended ")) if named.startswith("ended ") else InDoubt("not open")
+
+    gate._order_client, gate.answers = Parted(), {"POST": lost, "GET": answered}
+    async with bench(gate=gate) as stage:
+        await stage.take(place("o"))
+        assert (await stage.ends("o")).state is OrderState.FILLED
+    assert [one.path for one in gate.requests if one.method == "GET"][:2] == ["open o/0/0", "ended o/0/0"]
+
+
+async def test_an_order_that_neither_part_has_is_sent_again() -> None:
+    gate = Gate()
+    answers = iter((lost, filled))
+
+    def answered(named: str) -> Outcome:
+        return NotThere("in no list") if named.startswith("ended ") else InDoubt("not open")
+
+    gate._order_client = Parted()
+    gate.answers = {"POST": lambda named: next(answers)(named), "GET": answered}
+    async with bench(gate=gate) as stage:
+        await stage.take(place("o"))
+        assert (await stage.ends("o")).state is OrderState.FILLED
+    assert [one.client_order_id for one in gate.placed] == ["o/0/0", "o/0/1"]
