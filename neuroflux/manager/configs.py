@@ -12,6 +12,7 @@ from neuroflux.engine.risk.command_bounds import LIMITS
 from neuroflux.errors import UsageError
 from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.manager.exchange_names import parts
+from neuroflux.runtime.exchange_addresses import check_testnet
 
 KINDS: Final[dict[str, type | tuple[type, ...]]] = {
     "api_key": str,
@@ -99,6 +100,8 @@ def _check_leverage(name: str, config: Mapping[str, Any]) -> None:
 
 
 def _requested(exchange: str, config: Mapping[str, Any]) -> RequestedConfig:
+    if config.get("testnet"):
+        check_testnet(exchange, f"exchange_configs[{exchange!r}]['testnet']")
     key, secret = config.get("api_key", ""), config.get("secret_key", "")
     leverage = config.get("default_leverage") or config.get("max_leverage") or 0.0
     rates = [float(value) * RATES[name] for name, value in config.get("rate_limits", {}).items()]

@@ -24,6 +24,15 @@ def is_yes(variable: str, text: str) -> bool:
     return word in YES
 
 
+def check_testnet(exchange_id: str, named: str) -> None:
+    """Raises UsageError for an exchange without a testnet; ``named`` is the setting that asks for it.
+
+    To go on would mean the real exchange, or an address that some other setting names.
+    """
+    if not any(exchange(exchange_id).TESTNET):
+        raise UsageError(f"{named}: {exchange_id} has no testnet; try it on the simulator")
+
+
 def address_fault(exchange_id: str, is_testnet: bool, given: Mapping[str, str], sim: str) -> str:
     """The fault of the addresses that are set, by ``REST_URL`` and ``WS_URL``, or "".
 

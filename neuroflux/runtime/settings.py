@@ -17,7 +17,7 @@ from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 from neuroflux.exchanges.config import LIVE_ORDER_LIMITS, ORDER_LIMITS
 from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.runtime.credentials import check_private, read_credentials
-from neuroflux.runtime.exchange_addresses import address_fault, is_yes
+from neuroflux.runtime.exchange_addresses import address_fault, check_testnet, is_yes
 
 ENV_FILE = ".env"
 TRADER, READER = "trader", "reader"
@@ -84,8 +84,14 @@ class Settings(BaseSettings):
         return Keys(key, secret, subaccount, self.testnet(exchange_id), passphrase)
 
     def testnet(self, exchange_id: str) -> bool:
-        """Whether the exchange's testnet is used: its addresses, unless others are set, and its signatures."""
-        return is_yes(f"NEUROFLUX_{exchange_id.upper()}_TESTNET", _exchange_variable(exchange_id, "TESTNET"))
+        """Whether the exchange's testnet is used: its addresses, unless others are set, and its signatures.
+
+        Raises UsageError where there is none.
+        """
+        variable = f"NEUROFLUX_{exchange_id.upper()}_TESTNET"
+        if is_testnet := is_yes(variable, _exchange_variable(exchange_id, "TESTNET")):
+            check_testnet(exchange_id, variable)
+        return is_testnet
 
     def rest_url(self, exchange_id: str) -> str:
         return _exchange_variable(exchange_id, "REST_URL") or self._addresses(exchange_id)[0]

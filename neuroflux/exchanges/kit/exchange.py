@@ -12,6 +12,10 @@ _SHOWN: Final = 4
 """Letters of a key at either end: enough to find it in an exchange's list of keys."""
 
 
+NO_TESTNET: Final = ("", "", "")
+"""``TESTNET`` of an exchange that has none. One that trades real money, or executes no orders, is none."""
+
+
 class BaseExchange:
     """Implements ``Exchange`` but for the addresses, the listing, the feeds and the order client.
 

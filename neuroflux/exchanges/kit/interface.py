@@ -176,8 +176,8 @@ class Exchange(Protocol):
     ``FACADE_NAME`` is the exchange in the façade, and the path at which the simulator serves it: exchanges with the
     same one are accounts of one company, and the name means all of them. ``PRIVATE_WS_URL`` is where the account feed's
     sockets are; a setting for ``WS_URL`` moves both. ``TESTNET`` has the three addresses of the exchange's testnet, in
-    their order. ``BUCKETS`` are the limits that are counted apart from the weight per minute, by the names that
-    ``Request.bucket`` has.
+    their order, each "" where it has none. ``BUCKETS`` are the limits that are counted apart from the weight per
+    minute, by the names that ``Request.bucket`` has.
     """
 
     ID: ClassVar[str]

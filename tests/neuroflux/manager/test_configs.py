@@ -9,7 +9,8 @@ from neuroflux.domain import ControlCommand, ControlKind
 from neuroflux.engine.risk.command_bounds import control_fault
 from neuroflux.engine.risk.limits import BALANCES_LIFE
 from neuroflux.errors import UsageError
-from neuroflux.exchanges.catalogue import EXCHANGE_IDS
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
+from neuroflux.exchanges.kit.exchange import NO_TESTNET
 from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.manager.configs import RequestedConfig, read_configs
 from neuroflux.manager.initialise import Simulated, config_fault, initialization_answer, state_fault
@@ -36,6 +37,13 @@ def test_the_lowest_accepted_rate_is_accepted_by_the_execution(rates: dict[str, 
     (requested,) = read_configs({"hyperliquid": {"rate_limits": rates}})
     command = ControlCommand(kind=ControlKind.LIMITS, account="hyperliquid", limits=requested.limits)
     assert control_fault(command, EXCHANGE_IDS) == ""
+
+
+def test_a_testnet_that_there_is_not_is_refused_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(exchange("coinbase")), "TESTNET", NO_TESTNET)
+    assert read_configs({"coinbase": {"testnet": False}}) == [RequestedConfig("coinbase", testnet=False)]
+    with pytest.raises(UsageError, match=r"\['coinbase'\]\['testnet'\]: coinbase has no testnet"):
+        read_configs({"coinbase": {"testnet": True}})
 
 
 def test_a_part_with_its_own_entry_has_its_own_configuration() -> None:

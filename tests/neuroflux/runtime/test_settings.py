@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from neuroflux.errors import UsageError
+from neuroflux.exchanges.catalogue import exchange
 from neuroflux.exchanges.config import ORDER_LIMITS
+from neuroflux.exchanges.kit.exchange import NO_TESTNET
 from neuroflux.exchanges.kit.requests import Keys
 from neuroflux.runtime.settings import load_settings, port_of
 
@@ -98,6 +100,17 @@ def test_a_key_may_have_a_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_usual_yes_is_the_testnet(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("NEUROFLUX_BINANCE_TESTNET", text)
     assert load_settings().rest_url("binance") == "https://testnet.binance.vision"
+
+
+def test_an_exchange_without_a_testnet_says_so_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(exchange("coinbase")), "TESTNET", NO_TESTNET)
+    monkeypatch.setenv("NEUROFLUX_COINBASE_TESTNET", "0")
+    assert load_settings().rest_url("coinbase") == "https://api.coinbase.com"
+    monkeypatch.setenv("NEUROFLUX_COINBASE_TESTNET", "1")
+    with pytest.raises(UsageError, match="NEUROFLUX_COINBASE_TESTNET: coinbase has no testnet"):
+        load_settings()
+    with pytest.raises(UsageError, match="coinbase has no testnet"):
+        load_settings(exchanges=("binance",)).rest_url("coinbase")
 
 
 @pytest.mark.parametrize("text", ["enabled", "testnet", "2", "yes please", "wahr"])
