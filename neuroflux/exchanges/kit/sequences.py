@@ -243,9 +243,11 @@ class Checksummed(Rule[C]):
     1. a snapshot replaces the book
     2. every update applies; then each side is cut to the subscribed ``depth``
     3. ``checksum`` of the book must be the update's; otherwise something was missed
+
+    The function gets the exchange's name of the instrument too: it may count decimals.
     """
 
-    def __init__(self, checksum: Callable[[OrderBook], int], depth: int) -> None:
+    def __init__(self, checksum: Callable[[OrderBook, str], int], depth: int) -> None:
         self._checksum, self._depth = checksum, depth
 
     def later(self, last: int, update: C) -> Verdict:
@@ -253,7 +255,7 @@ class Checksummed(Rule[C]):
 
     def proves(self, book: OrderBook, update: C) -> bool:
         book.truncate(self._depth)
-        return self._checksum(book) == update.checksum
+        return self._checksum(book, update.name) == update.checksum
 
 
 LATEST_MS: Final = 60_000

@@ -38,7 +38,7 @@ Side = tuple[tuple[str, str], ...]
 Shown = tuple[Side, Side]
 
 
-def checksum(book: OrderBook) -> int:
+def checksum(book: OrderBook, _: str = "") -> int:
     bids, asks = ([(one.price, one.quantity) for one in side] for side in (book.bids(DEPTH), book.asks(DEPTH)))
     return checksum_of(bids, asks)
 
