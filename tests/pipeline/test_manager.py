@@ -158,7 +158,7 @@ async def test_a_failover_is_tested_and_outlives_its_manager(pipeline: Pipeline)
         assert known.config_id == answer["failover_config_id"]
         assert known.conditions == answer["failover_conditions"]
         for name, arguments in {
-            "primary_exchange": ("kraken", ["binance"]),
+            "primary_exchange": ("nosuch", ["binance"]),
             "backup_exchanges": ("binance", []),
         }.items():
             with pytest.raises(UsageError, match=name):

@@ -56,7 +56,7 @@ def test_a_part_with_its_own_entry_has_its_own_configuration() -> None:
     [
         ({}, "exchange_configs"),
         ([], "exchange_configs"),
-        ({"kraken": {}}, "'kraken'"),
+        ({"nosuch": {}}, "'nosuch'"),
         ({"binance": None}, r"\['binance'\]: expected a dict"),
         ({"binance": {"apikey": "x"}}, r"\['binance'\]\['apikey'\]: unknown key"),
         ({"binance": {"api_key": 7}}, r"\['api_key'\]: expected text, not int"),
