@@ -22,6 +22,7 @@ class _Adapter(Struct, frozen=True):
 
 _BINANCE: Final = "neuroflux.exchanges.binance"
 _COINBASE: Final = "neuroflux.exchanges.coinbase"
+_KRAKEN: Final = "neuroflux.exchanges.kraken"
 _HYPERLIQUID: Final = "neuroflux.exchanges.hyperliquid"
 _OKX: Final = "neuroflux.exchanges.okx"
 _BYBIT: Final = "neuroflux.exchanges.bybit"
@@ -31,6 +32,7 @@ _ADAPTERS: Final = {
     "hyperliquid": _Adapter(f"{_HYPERLIQUID}.exchange:Hyperliquid", f"{_HYPERLIQUID}.own_answers:OWN"),
     "okx": _Adapter(f"{_OKX}.exchange:Okx", f"{_OKX}.own_answers:OWN"),
     "bybit": _Adapter(f"{_BYBIT}.exchange:Bybit", f"{_BYBIT}.own_answers:OWN"),
+    "kraken": _Adapter(f"{_KRAKEN}.exchange:Kraken", f"{_KRAKEN}.own_answers:OWN"),
     "coinbase": _Adapter(f"{_COINBASE}.exchange:Coinbase", f"{_COINBASE}.own_answers:OWN"),
 }
 

@@ -11,10 +11,11 @@ PUSHES_WHOLE = {
     "hyperliquid": False,
     "okx": True,
     "bybit": True,
+    "kraken": False,
     "coinbase": False,
 }
 """USDⓈ-M pushes wallets without margins, and nothing for an order that rests; Hyperliquid pushes its states late;
-Coinbase pushes orders alone."""
+Kraken pushes totals without what orders hold; Coinbase pushes orders alone."""
 
 
 @pytest.mark.parametrize("name", EXCHANGE_IDS)
