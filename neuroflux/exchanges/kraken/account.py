@@ -31,7 +31,7 @@ from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
 from neuroflux.exchanges.kit.rows import Rows, sane, unknown
 from neuroflux.exchanges.kit.sequences import Connections
 from neuroflux.exchanges.kraken import executions, orders, rest
-from neuroflux.exchanges.kraken.limits import HEAVY, POLLING
+from neuroflux.exchanges.kraken.limits import HEAVY, POLLING, TOKEN
 from neuroflux.exchanges.kraken.market import PATH, QUIET_SECONDS, message
 from neuroflux.exchanges.kraken.messages import (
     ID,
@@ -98,7 +98,7 @@ class KrakenAccountFeed(PrivateFeed):
     def opening(self, now: Microseconds) -> Sequence[Request]:
         """A token must be used within 15 minutes, and then lives as long as its socket."""
         self._token = ""
-        return (self._request("GetWebSocketsToken", "token"),)
+        return (private(self.keys, "GetWebSocketsToken", "token", TOKEN),)
 
     def subscriptions(self, now: Microseconds) -> Sequence[Subscription]:
         if not self._token:

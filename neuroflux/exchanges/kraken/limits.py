@@ -20,9 +20,11 @@ from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Buckets, DecayingCoun
 QUERIES: Final = "queries"
 """Orders in doubt and their fills, and what tests a key."""
 POLLING: Final = "polling"
-"""The account's figures, its reconciliation, its socket's token."""
+"""The account's figures, its reconciliation and its fees."""
+TOKEN: Final = "token"
+"""The token of the account's socket, which must not wait for what is polled: what the socket says needs no request."""
 AUDIT: Final = "audit"
-_SHARES: Final = {QUERIES: 0.4, POLLING: 0.35, AUDIT: 0.25}
+_SHARES: Final = {QUERIES: 0.35, POLLING: 0.3, AUDIT: 0.2, TOKEN: 0.15}
 
 HEAVY: Final = 2
 """What a page of fills weighs; everything else weighs 1."""

@@ -23,7 +23,7 @@ from neuroflux.domain import (
 from neuroflux.exchanges.kit.events import FeeRates, Ignored, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.requests import Request
 from neuroflux.exchanges.kraken.account import KrakenAccountFeed
-from neuroflux.exchanges.kraken.limits import POLLING
+from neuroflux.exchanges.kraken.limits import TOKEN
 from neuroflux.exchanges.kraken.rest import asked
 from tests.neuroflux.exchanges.kraken.listed import KEYS, NOW, TIME, answer, instruments, refused, result
 
@@ -83,7 +83,7 @@ def test_the_socket_is_opened_with_a_token_for_each_opening() -> None:
     one = feed()
     assert one.subscriptions(NOW) == ()
     (wanted,) = one.opening(NOW)
-    assert (wanted.path, wanted.bucket) == ("/0/private/GetWebSocketsToken", POLLING)
+    assert (wanted.path, wanted.bucket) == ("/0/private/GetWebSocketsToken", TOKEN)
     one.answer(answer(wanted, result({"token": "a-token", "expires": 900})), NOW)
     (subscription,) = one.subscriptions(NOW)
     first, second = (json.loads(text) for text in subscription.frames)

@@ -10,7 +10,7 @@ import pytest
 from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused
 from neuroflux.exchanges.kit.requests import ORDER_BUCKET, DecayingCounter, Request
 from neuroflux.exchanges.kraken.exchange import Kraken
-from neuroflux.exchanges.kraken.limits import AUDIT, INTERMEDIATE, POLLING, PRO, QUERIES, STARTER, Tier, buckets
+from neuroflux.exchanges.kraken.limits import AUDIT, INTERMEDIATE, POLLING, PRO, QUERIES, STARTER, TOKEN, Tier, buckets
 from tests.neuroflux.exchanges.kraken.listed import (
     KEYS,
     NOW,
@@ -78,9 +78,9 @@ def test_the_clock_is_read_in_the_middle_of_its_second() -> None:
 @pytest.mark.parametrize("tier", [STARTER, INTERMEDIATE, PRO])
 def test_the_shares_of_the_counter_are_together_what_the_exchange_allows(tier: Tier) -> None:
     declared = buckets(tier)
-    shares = [declared[name] for name in (QUERIES, POLLING, AUDIT)]
+    shares = [declared[name] for name in (QUERIES, POLLING, AUDIT, TOKEN)]
     counters = [one for one in shares if isinstance(one, DecayingCounter)]
-    assert len(counters) == 3
+    assert len(counters) == 4
     assert sum(one.maximum for one in counters) == pytest.approx(tier.private.maximum)
     assert sum(one.decay for one in counters) == pytest.approx(tier.private.decay)
     assert declared[ORDER_BUCKET] == tier.orders
@@ -90,7 +90,8 @@ def test_the_shares_of_the_counter_are_together_what_the_exchange_allows(tier: T
 def test_what_is_polled_in_a_minute_fits_in_its_share() -> None:
     feed, share = Kraken().account_feed(KEYS, instruments()), Kraken.BUCKETS[POLLING]
     requests = feed.resync(NOW - 1, NOW)
-    assert {one.bucket for one in (*requests, *feed.opening(NOW))} == {POLLING}
+    assert {one.bucket for one in (*requests, *feed.fees(["BTC/USD"], NOW))} == {POLLING}
+    assert {one.bucket for one in feed.opening(NOW)} == {TOKEN}, "the socket does not wait for what is polled"
     assert isinstance(share, DecayingCounter)
     assert sum(one.weight for one in requests) <= share.decay * 60
 
