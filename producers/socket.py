@@ -123,6 +123,7 @@ class Socket:
                 ping_interval=20,
                 ping_timeout=20,
                 proxy=None,  # REST uses none either
+                max_redirects=0,  # the first frame may be a login
                 use_aiofastnet=False,  # no faster here, and the loop's own TLS is Python's ssl
             )
         except AssertionError:  # picows 2.3 raises it if the server closes before it has answered

@@ -253,6 +253,29 @@ async def test_an_exchange_that_refuses_the_handshake_is_tried_again(status: int
     assert handshakes == 2
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed(status: int) -> None:
+    """The first frame may be a login, with a key, its signature and on OKX the passphrase."""
+    stolen: list[object] = []
+
+    async def thief(connection: ServerConnection) -> None:
+        stolen.append(await connection.recv())
+
+    async with serving(thief) as elsewhere:
+
+        def redirect(connection: ServerConnection, _: object) -> object:
+            answer = connection.respond(status, "")
+            answer.headers["Location"] = f"{elsewhere}/private"
+            return answer
+
+        recorder = Recorder()
+        async with serving(thief, process_request=redirect) as address:
+            async with running(address, Subscription("/", (b"login",)), recorder):
+                await recorder.until("disconnected", times=2)
+    assert (stolen, set(recorder.recorded)) == ([], {"disconnected"})
+    assert elsewhere not in recorder.details[StatusKind.DISCONNECTED][1]
+
+
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"not http at all\r\n\r\n"])
 async def test_a_server_of_another_protocol_is_tried_again(answer: bytes) -> None:
     handshakes = 0
