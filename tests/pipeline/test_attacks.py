@@ -10,6 +10,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from urllib.parse import quote
 
 import pytest
 
@@ -107,6 +108,28 @@ def test_without_the_password_nothing_is_read_or_written(pipeline: Pipeline, use
     ):
         status, answer, _ = asked(pipeline, sql, anybody)
         assert (status >= 400, "canary" in answer) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "login", [{}, {"X-ClickHouse-User": "default"}, {"X-ClickHouse-User": "default", "X-ClickHouse-Key": ""}]
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_engine_s_own_user_is_closed(pipeline: Pipeline, login: dict[str, str], method: str) -> None:
+    """It has no password, may read the files of the stored rows, and may close the listeners."""
+    folder = pipeline.settings.home.absolute() / "clickhouse"
+    for sql in (
+        f"SELECT file('{folder}/db/status')",
+        f"SELECT toInt32(file('{folder}/run/users.xml'))",
+        "SELECT count() FROM (SELECT number FROM system.numbers LIMIT 10)",
+        "SYSTEM STOP LISTEN QUERIES ALL",
+    ):
+        request = urllib.request.Request(
+            f"{pipeline.settings.clickhouse_http}/?query={quote(sql)}", headers=login, method=method
+        )
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=20)
+        assert "QUOTA_EXCEEDED" in refused.value.read().decode()
+    assert pipeline.query("SELECT 1") == [["1"]]
 
 
 @pytest.mark.parametrize(

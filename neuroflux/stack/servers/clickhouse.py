@@ -60,9 +60,11 @@ CONFIG = """<clickhouse>
 FROM_HERE = "<headers><Host>regex:^{host}$</Host><Origin>regex:^(https?://{host})?$</Origin></headers>"
 HOST = r"(127\.0\.0\.1|localhost|\[::1\]|{name})(:[0-9]+)?"
 
-# The engine itself runs as `default`, which therefore has no password. It may connect from this machine only, and has
-# only the rights that the engine needs to start. Applications own their database and those whose names begin with its
-# name; they may also kill queries, since that is how the engine is stopped.
+# The engine itself runs as `default`, which therefore has no password. It has only the rights that the engine needs to
+# start, but `file()` needs none, and the engine must read the files with the stored rows. So nobody else may log in as
+# `default`: its quota allows one failed login, and the server fails twice on purpose as soon as it listens. That counts
+# until 2038 or the next start. Applications own their database and those whose names begin with its name; they may
+# also kill queries, since that is how the engine is stopped.
 USERS = """<clickhouse>
   <profiles>
     <default><implicit_select>0</implicit_select></default>
@@ -77,7 +79,7 @@ USERS = """<clickhouse>
   <users>
     <default>
       <password></password><networks><ip>127.0.0.1</ip><ip>::1</ip></networks>
-      <profile>default</profile><quota>default</quota>
+      <profile>default</profile><quota>engine</quota>
       <grants><query>GRANT SYSTEM LISTEN ON *.*</query><query>GRANT SELECT ON system.numbers</query></grants>
     </default>
     <{user}>
@@ -90,7 +92,14 @@ USERS = """<clickhouse>
       </grants>
     </{user}>{reader}
   </users>
-  <quotas><default></default></quotas>
+  <quotas>
+    <default></default>
+    <engine>
+      <interval>
+        <duration>2147483647</duration><failed_sequential_authentications>1</failed_sequential_authentications>
+      </interval>
+    </engine>
+  </quotas>
 </clickhouse>
 """
 

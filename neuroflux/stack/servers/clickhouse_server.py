@@ -12,8 +12,10 @@ import ctypes
 import importlib.util
 import os
 import signal
+import socket
 import sys
 import sysconfig
+import time
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -35,6 +37,8 @@ SYSTEM = [
 ]
 DEVICES = [Path("/dev/null")]
 STOP = "stopped"
+QUOTA_EXCEEDED = 201
+RETRY_SECONDS = 0.02
 WAIT = "SELECT sleepEachRow(1) FROM system.numbers SETTINGS max_block_size = 1 FORMAT Null"
 
 
@@ -68,6 +72,36 @@ def serve(engine: ModuleType, folder: Path, ended: SimpleQueue[str]) -> None:
         ended.put(str(error))
 
 
+def close_default(made: Server) -> None:
+    """Close the engine's own user to clients: fail to log in as ``default`` until its quota refuses every login."""
+    while not (_listens(made) and _is_closed(made)):
+        time.sleep(RETRY_SECONDS)
+
+
+def _listens(made: Server) -> bool:
+    try:
+        socket.create_connection((made.host, made.port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def _is_closed(made: Server) -> bool:
+    from clickhouse_driver import Client
+    from clickhouse_driver.errors import Error
+
+    client = Client(made.host, made.port, user="default", password="none", connect_timeout=2, send_receive_timeout=5)
+    try:
+        client.execute("SELECT 1")
+    except Error as error:
+        return int(error.code) == QUOTA_EXCEEDED
+    except OSError:
+        return False
+    finally:
+        client.disconnect()
+    return False
+
+
 def confine_engine(made: Server, folder: Path) -> None:
     """Confine the engine to its own folder, the files of Python and the system's libraries, and its two ports.
 
@@ -93,6 +127,7 @@ def main() -> None:
     confine_engine(made, folder)
     serving = Thread(target=serve, args=(engine, folder, ended), daemon=True)
     serving.start()
+    Thread(target=close_default, args=(made,), daemon=True).start()
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: ended.put(STOP))
     reason = ended.get()
