@@ -13,8 +13,9 @@ from neuroflux.engine.health.state import MARKET
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, PageNeeded, Resubscribe, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import Exchange, MarketFeed
 from neuroflux.exchanges.kit.requests import Answer, Subscription
+from neuroflux.records.dead_letters import frame_dead_letter
 from neuroflux.records.sink import Sink
-from neuroflux.records.topics import BOOKS, FUNDING, INSTRUMENTS, MARKET_DEAD_LETTERS, QUOTES, STATUS, TRADES
+from neuroflux.records.topics import BOOKS, FUNDING, INSTRUMENTS, QUOTES, STATUS, TRADES
 from producers.book_schedule import BookSchedule
 from producers.listings import Listings
 from producers.liveness import Liveness
@@ -192,9 +193,7 @@ class Normaliser:
             self._sink.publish(STATUS, status)
 
     def _dead_letter(self, raw: bytes, reason: str, channel: str, now: Microseconds) -> None:
-        fields = {"reason": reason, "exchange": self._exchange.ID, "channel": channel}
-        headers = [(name, text.encode()) for name, text in fields.items()]
-        self._sink.publish_raw(MARKET_DEAD_LETTERS, None, raw, headers)
+        frame_dead_letter(self._sink, raw, reason, self._exchange.ID, channel)
         if self._once_per_second.passes("malformed", now):
             self._report(channel, StatusKind.MALFORMED, 0.0, reason, now)
 

@@ -246,6 +246,18 @@ async def test_a_malformed_frame_is_a_dead_letter_and_reported(venue: Venue, sin
 
 
 @pytest.mark.usefixtures("market")
+async def test_a_malformed_frame_beyond_a_megabyte_is_cut_because_kafka_refuses_it(
+    venue: Venue, sink: Recorder
+) -> None:
+    venue.push_raw(b'{"e": "trade", ' + b"x" * 2_000_000)
+    venue.trade(13)
+    await sink.until(lambda: sink.of(TRADES))
+    ((_, raw, headers),) = sink.letters
+    assert len(raw) + sum(len(value) for value in headers.values()) < 1_000_000
+    assert headers["bytes"] == b"2000015"
+
+
+@pytest.mark.usefixtures("market")
 async def test_a_book_is_published_when_it_is_proved(venue: Venue, sink: Recorder) -> None:
     venue.answering.clear()
     venue.depth(100, 101)

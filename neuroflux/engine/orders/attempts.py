@@ -18,6 +18,7 @@ from neuroflux.engine.orders.table import (
     LOST_AFTER,
     MAX_CANCELS,
     MAX_QUERIES,
+    MAX_REASON,
     PROVED_WITHIN,
     QUIET_IMMEDIATE,
     QUIET_RESTING,
@@ -139,7 +140,7 @@ def _not_there(order: Order, attempt: Attempt, reason: str, requested_at: Micros
 
 def moved(order: Order, attempt: Attempt, given: Input, now: Microseconds, reason: str = "") -> Handled:
     """Move an attempt by the table; an input that the table does not allow is a fault, and changes nothing."""
-    phase = TRANSITIONS[attempt.phase].get(given)
+    phase, reason = TRANSITIONS[attempt.phase].get(given), reason[:MAX_REASON]
     if phase is None:
         return order, [fault(order, attempt, f"{given} does not follow {attempt.phase}: {reason}", now)]
     effects: list[Effect] = []
@@ -206,7 +207,7 @@ def _query(order: Order, attempt: Attempt, now: Microseconds) -> Handled:
 
 def unanswered(order: Order, attempt: Attempt, why: str, now: Microseconds) -> Handled:
     """Stop querying, and publish that: funds stay reserved for the attempt, and later reports of it still count."""
-    text = f"{why}; check the order on the exchange"
+    text = f"{why[:MAX_REASON]}; check the order on the exchange"
     silent = replace(attempt, is_unanswered=True, ask_at=0)
     return put(order, silent), [] if attempt.is_unanswered else [fault(order, silent, text, now)]
 

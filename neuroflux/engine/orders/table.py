@@ -17,6 +17,8 @@ ANSWER_WITHIN = 10 * SECOND
 PROVED_WITHIN = SECOND
 """An order that the exchange took without deciding on it is queried where no report of it came by then."""
 FILLS_WITHIN = 30 * SECOND
+MAX_REASON = 1_000
+"""Characters of an exchange's reason that are kept: Kafka accepts no record above a megabyte."""
 MAX_HEDGES = 20
 MAX_REROUTES = 2
 HEDGE_AGAIN, HEDGE_LATEST = 200_000, 2 * SECOND

@@ -222,6 +222,13 @@ def test_a_rejected_order_ends_with_the_exchanges_reason() -> None:
     assert "insufficient balance" in done.order.reason
 
 
+@pytest.mark.parametrize("outcome", [Reject("-1", "x" * 2_000_000), InDoubt("x" * 2_000_000)])
+def test_a_reason_that_kafka_would_not_accept_is_cut(outcome: Reject | InDoubt) -> None:
+    done = run(sent(), [answer(outcome), NOWHERE])
+    published = [effect.record for effect in done.effects if isinstance(effect, Publish)]
+    assert max(len(repr(one)) for one in (done.order, *published)) < 10_000
+
+
 def test_an_expired_remainder_leaves_the_order_expired_with_its_fills() -> None:
     done = run(sent(), [answer(Ack(report(OrderState.EXPIRED, 1), (fill(1),)))])
     assert (done.order.state, done.order.filled) == (OrderState.EXPIRED, Decimal(1))
