@@ -26,6 +26,13 @@ def check_private(path: Path) -> None:
         raise UsageError(f"{path} holds secrets and is open to others: chmod 600 {path}")
 
 
+def check_trusted(path: Path) -> None:
+    """Raise UsageError if a file is another user's, or anyone may change it. Root trusts the files of every user."""
+    found, us = path.stat(), os.geteuid()
+    if (us and found.st_uid not in (us, 0)) or found.st_mode & stat.S_IWOTH:
+        raise UsageError(f"{path.absolute()} is another user's, or anyone may change it: it is not read")
+
+
 def read_credentials(home: Path) -> Mapping[str, str]:
     """Passwords by principal; empty where the stack of this home is not secure. Raises UsageError for an open file."""
     path = credentials_path(home)

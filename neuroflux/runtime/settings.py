@@ -16,7 +16,7 @@ from neuroflux.errors import UsageError
 from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
 from neuroflux.exchanges.config import LIVE_ORDER_LIMITS, ORDER_LIMITS
 from neuroflux.exchanges.kit.requests import Keys
-from neuroflux.runtime.credentials import check_private, read_credentials
+from neuroflux.runtime.credentials import check_private, check_trusted, read_credentials
 from neuroflux.runtime.exchange_addresses import address_fault, check_testnet, is_yes
 
 ENV_FILE = ".env"
@@ -171,8 +171,10 @@ def _check_addresses(settings: Settings) -> None:
 
 
 def _check_env_file() -> None:
-    """A file with secrets must be accessible to its owner only."""
+    """It must be ours, since its addresses receive our keys; one with secrets must be accessible to its owner only."""
     file = Path(ENV_FILE)
+    if file.exists():
+        check_trusted(file)
     if any(value and name.endswith(_SECRET) for name, value in dotenv_values(file).items()):
         check_private(file)
 

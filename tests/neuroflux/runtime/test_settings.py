@@ -1,5 +1,7 @@
 """Settings are read from the environment or a .env file, and invalid ones are named."""
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from neuroflux.exchanges.catalogue import exchange
 from neuroflux.exchanges.config import ORDER_LIMITS
 from neuroflux.exchanges.kit.exchange import NO_TESTNET
 from neuroflux.exchanges.kit.requests import Keys
+from neuroflux.runtime.credentials import check_trusted
 from neuroflux.runtime.settings import load_settings, port_of
 
 
@@ -60,6 +63,32 @@ def test_keys_need_both_halves_and_hide_themselves(tmp_path: Path, monkeypatch: 
     assert keys is not None
     assert (keys.key, keys.secret) == ("the-key", "the-secret")
     assert "the-" not in repr(keys)
+
+
+def test_a_file_that_anyone_may_change_is_refused(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    env.write_text("NEUROFLUX_KAFKA=127.0.0.1:1\n")
+    env.chmod(0o666)
+    with pytest.raises(UsageError, match="anyone may change it"):
+        load_settings()
+
+
+def test_only_root_and_ourselves_are_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The addresses in another's file could receive our keys and passwords."""
+    env, owner = tmp_path / ".env", 1234
+    env.touch(0o600)
+
+    def owned(us: int) -> None:
+        monkeypatch.setattr(os, "geteuid", lambda: us)
+        check_trusted(env)
+
+    status = list(env.stat())
+    status[stat.ST_UID] = owner
+    monkeypatch.setattr(Path, "stat", lambda _: os.stat_result(status))
+    owned(owner)
+    owned(0)
+    with pytest.raises(UsageError, match="another user's"):
+        owned(owner + 1)
 
 
 def test_an_address_can_be_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
