@@ -148,10 +148,10 @@ def test_clickhouses_reader_can_not_use_all_resources(pipeline: Pipeline, sql: s
         "CREATE USER somebody",
     ],
 )
-def test_clickhouses_default_user_has_no_useful_right(pipeline: Pipeline, sql: str) -> None:
+def test_clickhouses_default_user_is_closed(pipeline: Pipeline, sql: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
         ask(pipeline, sql, "default")
-    assert "Not enough privileges" in refused.value.read().decode()
+    assert "QUOTA_EXCEEDED" in refused.value.read().decode()
 
 
 def test_the_printed_logins_are_trader_and_reader(pipeline: Pipeline) -> None:
