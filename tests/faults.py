@@ -21,7 +21,7 @@ _LISTED: Final = {
     "okx": "LTC-USDT",
     "bybit": "LTCUSDT",
     "coinbase": "LTC-USD",
-    "kraken": "LTC/USD",
+    "kraken": "XLTCZUSD",
 }
 """An instrument that is not traded by the tests."""
 _HELD: Final = {"binanceusdm": "BTCUSDT", "hyperliquid": "ETH", "okx": "BTC-USDT-SWAP", "bybit": "linear:BTCUSDT"}
@@ -77,7 +77,7 @@ _TABLE: Final[dict[str, dict[str, Parameters]]] = {
             "okx": "NEW-USDT-SWAP",
             "bybit": "NEWUSDT",
             "coinbase": "NEW-USD",
-            "kraken": "NEW/USD",
+            "kraken": "NEWUSD",
         }
     ),
     "halt": _with_symbol(_LISTED),

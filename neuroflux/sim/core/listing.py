@@ -36,9 +36,9 @@ def new_listing(fault: Fault, exchange: SimExchange) -> Listing:
 
 
 def _parts(symbol: str, venue: Venue) -> tuple[str, str]:
-    """The asset and its quote."""
+    """The asset and its quote, whose name the symbol may leave out where the venue has one."""
     if venue.quote:
-        return symbol, venue.quote
+        return symbol.removesuffix(venue.quote) or symbol, venue.quote
     ends = {quote: venue.symbol_end.format(quote=quote) for quote in _QUOTES}
     for quote, end in ends.items():
         if symbol.endswith(end) and symbol != end:

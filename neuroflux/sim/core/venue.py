@@ -21,10 +21,10 @@ class Venue(Struct, frozen=True, kw_only=True):
     what the demo account has at the start, by asset. Where it ``shares_wallet``, there is one wallet for both, and what
     is free on spot is the collateral. An exchange that ``keeps_post_only`` accepts a post-only order that would match,
     and cancels it then. ``funding_hours`` is the usual interval, ``changed_funding_hours`` that of the symbols whose
-    interval was changed before the simulation began. ``quote`` is the quote of new instruments whose symbols do not end
-    with it; ``symbol_end`` is how the others end. Fees may be paid in ``fee_asset``, for ``fee_discount`` less.
-    ``faults`` are those that not every exchange has, with the values that each takes (any where none is listed). With
-    ``fees_in_quote`` every fee is paid in the quote, and a buy holds it beside its value. An order has at most
+    interval was changed before the simulation began. ``quote`` is the quote of new instruments, whose symbols may leave
+    it out; where there is none, they end with ``symbol_end``. Fees may be paid in ``fee_asset``, for ``fee_discount``
+    less. ``faults`` are those that not every exchange has, with the values that each takes (any where none is listed).
+    With ``fees_in_quote`` every fee is paid in the quote, and a buy holds it beside its value. An order has at most
     ``most_lots``. ``rebates_in_paid``: a maker's rebate is paid in what the fill paid with, and not in what it
     received. ``order_name`` writes the number of an order as the exchange's answers do. Where it
     ``prevents_self_trades``, resting orders that another one of the account would meet are cancelled first.

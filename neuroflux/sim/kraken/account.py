@@ -10,7 +10,7 @@ from decimal import Decimal
 from neuroflux.sim.core.accounts import ZERO
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.kraken.keys import TOKEN_LIFE, Keys
-from neuroflux.sim.kraken.names import asset_key
+from neuroflux.sim.kraken.names import asset_key, pair_key
 from neuroflux.sim.kraken.pairs import Pairs, asset_decimals
 from neuroflux.sim.kraken.rules import caller
 from neuroflux.sim.kraken.venue import KRAKEN, is_flat
@@ -51,10 +51,10 @@ class AccountApi:
         """The best bid for one unit; 0 where none is known."""
         if asset == quote:
             return Decimal(1)
-        listed = self._exchange.listings
-        if f"{asset}/{quote}" in listed:
-            return self._exchange.top(f"{asset}/{quote}")[0]
-        inverse = self._exchange.top(f"{quote}/{asset}")[1] if f"{quote}/{asset}" in listed else ZERO
+        listed, name, inverted = self._exchange.listings, pair_key(asset, quote), pair_key(quote, asset)
+        if name in listed:
+            return self._exchange.top(name)[0]
+        inverse = self._exchange.top(inverted)[1] if inverted in listed else ZERO
         return 1 / inverse if inverse else ZERO
 
     def trade_balance(self, params: Params, _: int) -> Json:

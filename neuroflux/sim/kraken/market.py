@@ -19,7 +19,6 @@ from neuroflux.sim.kit.books import BookTexts, Levels
 from neuroflux.sim.kit.candles import Candle, Minutes
 from neuroflux.sim.kit.numbers import Numbers
 from neuroflux.sim.kit.recent_trades import RecentTrades
-from neuroflux.sim.kraken.names import pair_key
 from neuroflux.sim.kraken.pairs import Pairs
 from neuroflux.sim.kraken.venue import KRAKEN
 from neuroflux.sim.kraken.wire import SECOND, Json, Params, invalid, required, seconds, text, whole, whole_seconds
@@ -98,7 +97,7 @@ class Market:
     def depth(self, params: Params, now: int) -> Json:
         listing = self._one(params)
         bids, asks = self.texts.levels(listing.symbol, min(whole(params, "count", 100) or 1, MOST_LEVELS))
-        return {pair_key(listing): {"asks": _levels(asks, now), "bids": _levels(bids, now)}}
+        return {listing.symbol: {"asks": _levels(asks, now), "bids": _levels(bids, now)}}
 
     def trades(self, params: Params, _: int) -> Json:
         """Oldest first; ``since`` and ``last`` in ns."""
@@ -108,7 +107,7 @@ class Market:
         kept = found[:most] if since else found[-most:]
         numbers = self.texts.numbers[listing.symbol]
         last = kept[-1][1] if kept else since
-        return {pair_key(listing): [_trade(*one, numbers) for one in kept], "last": str(last * 1000)}
+        return {listing.symbol: [_trade(*one, numbers) for one in kept], "last": str(last * 1000)}
 
     def candles(self, params: Params, _: int) -> Json:
         """Oldest first; ``since`` and ``last`` in seconds, the last one is not complete."""
@@ -118,13 +117,13 @@ class Market:
         numbers, since = self.texts.numbers[listing.symbol], whole(params, "since")
         found = [one for one in self.minutes.candles(listing.symbol, interval) if one.start // 1000 > since]
         last = found[-2].start // 1000 if len(found) > 1 else since
-        return {pair_key(listing): [_candle(one, numbers) for one in found[-MOST_CANDLES:]], "last": last}
+        return {listing.symbol: [_candle(one, numbers) for one in found[-MOST_CANDLES:]], "last": last}
 
     def spreads(self, params: Params, now: int) -> Json:
         listing, since = self._one(params), whole(params, "since")
         found = [one for one in self._spreads[listing.symbol] if one[0] >= since * SECOND]
         rows = [[time // SECOND, _padded(bid), _padded(ask)] for time, bid, ask in found]
-        return {pair_key(listing): rows, "last": now // SECOND}
+        return {listing.symbol: rows, "last": now // SECOND}
 
 
 def _since(params: Params) -> int:

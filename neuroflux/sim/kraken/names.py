@@ -33,7 +33,11 @@ def asset_altname(asset: str) -> str:
 
 def altname(listing: Listing) -> str:
     """XBTUSD for BTC/USD."""
-    return asset_altname(listing.base_asset) + asset_altname(listing.quote)
+    return _altname(listing.base_asset, listing.quote)
+
+
+def _altname(base: str, quote: str) -> str:
+    return asset_altname(base) + asset_altname(quote)
 
 
 def wsname(listing: Listing) -> str:
@@ -46,12 +50,12 @@ def symbol_of(listing: Listing) -> str:
     return f"{listing.base_asset}/{listing.quote}"
 
 
-def pair_key(listing: Listing) -> str:
-    """XXBTZUSD for BTC/USD."""
-    is_old = listing.base_asset in _OLD_PAIRS and listing.quote in _OLD
-    if not is_old or (listing.base_asset, listing.quote) == ("USDT", "EUR"):
-        return altname(listing)
-    return asset_key(listing.base_asset) + asset_key(listing.quote)
+def pair_key(base: str, quote: str) -> str:
+    """XXBTZUSD for BTC and USD."""
+    is_old = base in _OLD_PAIRS and quote in _OLD
+    if not is_old or (base, quote) == ("USDT", "EUR"):
+        return _altname(base, quote)
+    return asset_key(base) + asset_key(quote)
 
 
 # --- ids

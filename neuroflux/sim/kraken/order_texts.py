@@ -13,7 +13,7 @@ from neuroflux.sim.core.accounts import ZERO
 from neuroflux.sim.core.orders import Fill, Order
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.kit.numbers import Numbers
-from neuroflux.sim.kraken.names import altname, hashed_name, order_name, pair_key
+from neuroflux.sim.kraken.names import altname, hashed_name, order_name
 from neuroflux.sim.kraken.placing import Terms
 from neuroflux.sim.kraken.venue import COST_DECIMALS
 from neuroflux.sim.kraken.wire import Json, fixed, seconds
@@ -118,7 +118,7 @@ class OrderTexts:
         return {
             "ordertxid": order_name(order.order_id),
             "postxid": hashed_name("T", "position", order.order_id),
-            "pair": pair_key(order.listing),
+            "pair": order.listing.symbol,
             "time": seconds(last.time),
             "type": order.ask.side,
             "ordertype": order.kind,

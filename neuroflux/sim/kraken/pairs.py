@@ -13,7 +13,7 @@ import msgspec
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.kit.numbers import Numbers, decimals
-from neuroflux.sim.kraken.names import altname, asset_altname, asset_key, pair_key, symbol_of, wsname
+from neuroflux.sim.kraken.names import altname, asset_altname, asset_key, symbol_of, wsname
 from neuroflux.sim.kraken.venue import COST_DECIMALS, LOT_DECIMALS, is_flat, ordermin
 from neuroflux.sim.kraken.wire import ApiError, Json, Params, lexeme, texts
 
@@ -34,7 +34,7 @@ class Pairs:
         exchange.on_list.append(self._add)
 
     def _add(self, listing: Listing) -> None:
-        for name in (pair_key(listing), altname(listing), wsname(listing), symbol_of(listing)):
+        for name in (listing.symbol, altname(listing), wsname(listing), symbol_of(listing)):
             self._named[name] = listing
         self.by_symbol[symbol_of(listing)] = listing
 
@@ -50,7 +50,7 @@ class Pairs:
         names = texts(params, "pair")
         listings = [self.find(name) for name in names] or list(self.exchange.listings.values())
         keys = [name if "/" in name else "" for name in names] or [""] * len(listings)
-        return {key or pair_key(listing): listing for key, listing in zip(keys, listings, strict=True)}
+        return {key or listing.symbol: listing for key, listing in zip(keys, listings, strict=True)}
 
     # --- REST
 

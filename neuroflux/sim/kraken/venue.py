@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from neuroflux.sim.core.coins import Listing, starting_price
 from neuroflux.sim.core.venue import Venue
-from neuroflux.sim.kraken.names import order_name
+from neuroflux.sim.kraken.names import order_name, pair_key
 
 KRAKEN = "kraken"
 LOT_DECIMALS, COST_DECIMALS = 8, 5
@@ -70,7 +70,7 @@ def _listing(base: str, quote: str, decimals: int, fees: tuple[Decimal, Decimal]
     taker, maker = fees
     return Listing(
         exchange=KRAKEN,
-        symbol=f"{base}/{quote}",
+        symbol=pair_key(base, quote),
         kind="spot",
         base=base,
         base_asset=base,

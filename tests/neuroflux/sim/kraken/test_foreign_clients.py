@@ -163,7 +163,7 @@ async def _follow(client: Any, served: Served) -> None:
     for _ in range(5):
         book = await client.watch_order_book("BTC/USD")
     sim = served.simulation.exchange("kraken")
-    asks = [[float(price * sim.listings["BTC/USD"].tick)] for price, _ in sim.books["BTC/USD"].asks.levels(10)]
+    asks = [[float(price * sim.listings["XXBTZUSD"].tick)] for price, _ in sim.books["XXBTZUSD"].asks.levels(10)]
     assert [level[:1] for level in book["asks"][:10]] == asks
     trades, ticker = await asyncio.gather(client.watch_trades("BTC/USD"), client.watch_ticker("BTC/USD"))
     assert trades[0]["symbol"] == "BTC/USD"

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from neuroflux.sim.core.orders import Ask
-from neuroflux.sim.kraken.names import altname, pair_key, wsname
+from neuroflux.sim.kraken.names import altname, symbol_of, wsname
 from neuroflux.sim.kraken.venue import VENUE
 from neuroflux.sim.kraken.wire import ApiError, fixed, form_of, micros_of, object_of, timestamp
 from neuroflux.sim.server import Served
@@ -31,10 +31,9 @@ NAMES = {
 
 
 def test_the_names_are_the_exchanges() -> None:
-    listed = {one.symbol: one for one in VENUE.listings}
-    assert {name: (pair_key(listed[name]), altname(listed[name]), wsname(listed[name])) for name in NAMES} == NAMES
-    keys = [pair_key(one) for one in VENUE.listings]
-    assert len(set(keys)) == len(keys)
+    listed = {symbol_of(one): one for one in VENUE.listings}
+    assert {name: (listed[name].symbol, altname(listed[name]), wsname(listed[name])) for name in NAMES} == NAMES
+    assert len({one.symbol for one in VENUE.listings}) == len(VENUE.listings)
 
 
 async def test_a_pair_is_found_by_each_of_its_names(served: Served) -> None:
@@ -58,8 +57,8 @@ async def test_a_pair_is_found_by_each_of_its_names(served: Served) -> None:
 
 async def test_a_pair_is_listed_and_halted(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
-        await fault(session, "list", "kraken", symbol="NEW/USD")
-        await fault(session, "halt", "kraken", symbol="BTC/USD")
+        await fault(session, "list", "kraken", symbol="NEWUSD")
+        await fault(session, "halt", "kraken", symbol="XXBTZUSD")
         pairs = (await public(session, "AssetPairs", pair="NEWUSD,XBTUSD"))["result"]
         assert pairs["NEWUSD"]["wsname"] == "NEW/USD"
         assert pairs["XXBTZUSD"]["status"] == "cancel_only"
@@ -73,7 +72,7 @@ async def test_the_market_over_rest(served: Served) -> None:
         assert D(book["bids"][0][0]) < D(book["asks"][0][0])
         ticker = (await public(session, "Ticker", pair="XBTUSD"))["result"]["XXBTZUSD"]
         assert len(ticker["a"][0].partition(".")[2]) == 5
-        sim.place(Ask("BTC/USD", "buy", D("0.001")), served.simulation.now("kraken"))
+        sim.place(Ask("XXBTZUSD", "buy", D("0.001")), served.simulation.now("kraken"))
         served.simulation.flush("kraken")
         trades = (await public(session, "Trades", pair="XBTUSD", count=5))["result"]
         price, _, moment, side, _, _, _ = trades["XXBTZUSD"][-1]

@@ -206,7 +206,7 @@ async def test_an_account_does_not_trade_with_itself(served: Served, which: str 
     sim = served.simulation.exchange("kraken")
     async with aiohttp.ClientSession(served.url) as session:
         await fault(session, "transfer", "kraken", asset="USD", amount="1000000")
-        ask_price = sim.top("BTC/USD")[1] - D("0.1")
+        ask_price = sim.top("XXBTZUSD")[1] - D("0.1")
         resting = await placed(session, **limit("0.01", f"{ask_price:f}", "sell", oflags="post"))
         stop = {} if which is None else {"stptype": which}
         taking = await placed(session, **limit("0.01", f"{ask_price * D('1.01'):.1f}", **stop))
@@ -277,9 +277,9 @@ async def test_faults_of_orders(served: Served) -> None:
         assert await error(session, "AddOrder", **limit()) == "EOrder:Trading agreement required"
         await fault(session, "unknown_code", "kraken", count=1)
         assert await error(session, "AddOrder", **limit()) == "ERule:Came into force today"
-        await fault(session, "halt", "kraken", symbol="BTC/USD")
+        await fault(session, "halt", "kraken", symbol="XXBTZUSD")
         assert await error(session, "AddOrder", **limit()) == "EService:Market in cancel_only mode"
-        await fault(session, "resume", "kraken", symbol="BTC/USD")
+        await fault(session, "resume", "kraken", symbol="XXBTZUSD")
         await fault(session, "accept_then_timeout", "kraken", count=1)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(answer(session, "AddOrder", **limit(cl_ord_id="lost")), 1)
@@ -304,7 +304,7 @@ async def test_lists_have_pages_of_fifty(served: Served) -> None:
     sim = served.simulation.exchange("kraken")
     now = served.simulation.now("kraken")
     for number in range(60):
-        sim.place(Ask("BTC/USD", "buy" if number % 2 else "sell", D("0.0001")), now + number)
+        sim.place(Ask("XXBTZUSD", "buy" if number % 2 else "sell", D("0.0001")), now + number)
     async with aiohttp.ClientSession(served.url) as session:
         first = await ask(session, "ClosedOrders")
         second = await ask(session, "ClosedOrders", ofs="50")
@@ -321,7 +321,7 @@ async def test_lists_have_pages_of_fifty(served: Served) -> None:
 async def test_a_time_bounds_a_list(served: Served) -> None:
     sim, start = served.simulation.exchange("kraken"), int(time.time()) * 1_000_000
     for second in (1, 2, 3):
-        sim.place(Ask("BTC/USD", "buy", D("0.0001")), start + second * 1_000_000)
+        sim.place(Ask("XXBTZUSD", "buy", D("0.0001")), start + second * 1_000_000)
     first = start // 1_000_000 + 1
     async with aiohttp.ClientSession(served.url) as session:
         names = list((await ask(session, "TradesHistory"))["trades"])

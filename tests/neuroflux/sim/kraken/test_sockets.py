@@ -109,7 +109,7 @@ async def test_a_quiet_subscription_has_heartbeats(served: Served) -> None:
         await request(socket, "subscribe", channel="instrument")
         assert {"symbol", "price_increment", "qty_min"} <= (await received(socket))["data"]["pairs"][0].keys()
         assert [await received(socket) for _ in range(2)] == [{"channel": "heartbeat"}] * 2
-        await fault(session, "halt", "kraken", symbol="BTC/USD")
+        await fault(session, "halt", "kraken", symbol="XXBTZUSD")
         (pair,) = (await frame_of(socket, "instrument"))["data"]["pairs"]
         assert (pair["symbol"], pair["status"]) == ("BTC/USD", "cancel_only")
 
@@ -124,7 +124,7 @@ async def test_public_channels(served: Served) -> None:
         ]
         for number, params in enumerate(channels):
             await request(socket, "subscribe", number, symbol=["BTC/USD"], **params)
-        sim.place(Ask("BTC/USD", "buy", D("0.001")), served.simulation.now("kraken"))
+        sim.place(Ask("XXBTZUSD", "buy", D("0.001")), served.simulation.now("kraken"))
         served.simulation.flush("kraken")
         seen: dict[str, Any] = {}
         while seen.keys() < {"trade", "ticker", "ohlc"}:
@@ -194,15 +194,15 @@ async def test_every_update_has_the_checksum_of_the_book_that_it_makes(served: S
         await request(other, "subscribe", channel="book", symbol=["BTC/USD"], depth=depth)
         late = {"BTC/USD": Copy(depth)}
         for number in range(8):
-            price = sim.top("BTC/USD")[0] - number * D("0.1")
-            order = sim.place(Ask("BTC/USD", "buy", D("0.002"), price), served.simulation.now("kraken"))
+            price = sim.top("XXBTZUSD")[0] - number * D("0.1")
+            order = sim.place(Ask("XXBTZUSD", "buy", D("0.002"), price), served.simulation.now("kraken"))
             served.simulation.flush("kraken")
             if order.is_open and number % 2:
                 sim.cancel(order, served.simulation.now("kraken"))
             assert await checked(socket, copies)
             assert await checked(other, late)
         assert [await checked(socket, copies) for _ in range(20)] == [True] * 20
-        shown, book = copies["BTC/USD"].sides["bids"], sim.books["BTC/USD"].bids
+        shown, book = copies["BTC/USD"].sides["bids"], sim.books["XXBTZUSD"].bids
         assert len(shown) == min(depth, len(shown))
         assert len(shown) >= min(depth, len(book)) - 1
 
