@@ -7,9 +7,10 @@ https://docs.kraken.com/api/docs/rest-api
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame, Refused
@@ -20,6 +21,7 @@ from neuroflux.exchanges.kit.own_answers import (
     OwnFill,
     OwnOrder,
     OwnTop,
+    plain,
     tagged,
 )
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
@@ -27,6 +29,7 @@ from neuroflux.exchanges.kraken.limits import AUDIT, HEAVY
 from neuroflux.exchanges.kraken.signing import private
 
 _OTHERS_SAY: Final = {"XBT": "BTC", "XDG": "DOGE"}
+_LISTS: Final = ("closed", "trades")
 _STATES: Final = {"pending": "open", "open": "open", "closed": "filled", "canceled": "ended", "expired": "ended"}
 _FAULTS: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError)
 
@@ -66,9 +69,12 @@ class KrakenOwn:
             traded = ((number, row) for number, row in _all(answers, "trades", "trades").items())
             made = {number: _fill(row, pairs, assets) for number, row in traded if row["pair"] in pairs}
             fills = {(one.name, number, one.side): one for number, one in made.items()}
-            return OwnAccount(balances, {}, orders, fills, _cut_short(answers))
+            return OwnAccount(balances, {}, orders, fills)
         except _FAULTS as error:
             raise MalformedFrame(f"kraken: {error!r}") from error
+
+    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+        return [one for answer in answers for one in _next_page(keys, answer)]
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         return (Request("GET", f"/0/public/Ticker?pair={','.join(names)}", tag="tops"),) if names else ()
@@ -95,14 +101,17 @@ def _all(answers: Sequence[Answer], tag: str, part: str = "") -> dict[str, Any]:
     return {key: row for one in found for key, row in one.items()}
 
 
-def _cut_short(answers: Sequence[Answer]) -> tuple[str, ...]:
-    """The lists that count more rows than they have."""
-    lists = {"closed": "orders", "trades": "fills"}
-    return tuple(
-        what
-        for tag, what in lists.items()
-        if any(one.get("count", 0) > len(one[tag]) for one in _results(answers, tag))
-    )
+def _next_page(keys: Keys, answer: Answer) -> Iterator[Request]:
+    """A list counts its rows; those of a page come after ``ofs`` others."""
+    sent, listed = answer.request, plain(answer).get("result") or {}
+    rows = listed.get(sent.tag)
+    if sent.tag not in _LISTS or not rows:
+        return
+    fields = dict(parse_qsl(sent.body.decode()))
+    before = int(fields.get("ofs", 0)) + len(rows)
+    if before < listed["count"]:
+        name = sent.path.rpartition("/")[2]
+        yield private(keys, name, sent.tag, AUDIT, {**fields, "ofs": before}, sent.weight)
 
 
 def _name(altname: str) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from neuroflux.cli.audit.exchanges import LEFT_TO_TRADING
 from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused
 from neuroflux.exchanges.kit.requests import ORDER_BUCKET, DecayingCounter, Request
 from neuroflux.exchanges.kraken.exchange import Kraken
@@ -78,11 +79,13 @@ def test_the_clock_is_read_in_the_middle_of_its_second() -> None:
 @pytest.mark.parametrize("tier", [STARTER, INTERMEDIATE, PRO])
 def test_the_shares_of_the_counter_are_together_what_the_exchange_allows(tier: Tier) -> None:
     declared = buckets(tier)
-    shares = [declared[name] for name in (QUERIES, POLLING, AUDIT, TOKEN)]
-    counters = [one for one in shares if isinstance(one, DecayingCounter)]
+    used = {QUERIES: 1.0, POLLING: 1.0, TOKEN: 1.0, AUDIT: 1 - LEFT_TO_TRADING}
+    counters = [
+        (one, used[name]) for name, one in declared.items() if name in used and isinstance(one, DecayingCounter)
+    ]
     assert len(counters) == 4
-    assert sum(one.maximum for one in counters) == pytest.approx(tier.private.maximum)
-    assert sum(one.decay for one in counters) == pytest.approx(tier.private.decay)
+    assert sum(one.maximum * part for one, part in counters) == pytest.approx(tier.private.maximum)
+    assert sum(one.decay * part for one, part in counters) == pytest.approx(tier.private.decay)
     assert declared[ORDER_BUCKET] == tier.orders
     assert buckets(STARTER) == Kraken.BUCKETS
 

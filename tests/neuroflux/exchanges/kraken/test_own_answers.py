@@ -64,16 +64,23 @@ def test_an_account_is_read_under_the_adapters_names() -> None:
     }
     fill = OwnFill("XXBTZUSD", "O1", "sell", D(64000), D("0.1"), D(16), "USD", 1_759_999_000_250_000)
     assert own.fills == {("XXBTZUSD", "T1", "sell"): fill}
-    assert own.cut_short == ()
     listed = fills_in(part(result_of(result(ANSWERS["trades"])), "trades"))
     ours = fill_of(listed.good[0], Pairs(instruments()))
     assert (ours.name, ours.trade_id, ours.side.value) == ("XXBTZUSD", "T1", "sell")
     assert (ours.fee_asset, ours.event_time) == (fill.fee_asset, fill.time)
 
 
-def test_a_list_that_continues_is_cut_short() -> None:
-    closed, trades = ({**ANSWERS[name], "count": 51} for name in ("closed", "trades"))
-    assert OWN.account(answers(closed=closed, trades=trades)).cut_short == ("orders", "fills")
+def test_a_list_is_read_to_its_end() -> None:
+    requests = OWN.history_requests(KEYS, ["A"], NOW, NOW)
+    lists = {name: {**ANSWERS[name], "count": len(ANSWERS[name][name]) + 1} for name in ("closed", "trades")}
+    pages = [answer(one, result(lists[one.tag])) for one in requests if one.tag in lists]
+    following = OWN.following(KEYS, pages, NOW)
+    assert [(one.path, one.tag, one.weight, one.bucket) for one in following] == [
+        ("/0/private/ClosedOrders", "closed", 1, AUDIT),
+        ("/0/private/TradesHistory", "trades", 2, AUDIT),
+    ]
+    assert [asked(one)["ofs"] for one in following] == [str(len(ANSWERS[name][name])) for name in lists]
+    assert OWN.following(KEYS, [answer(one, result(lists[one.tag])) for one in following], NOW) == []
 
 
 def test_what_is_signed_counts_in_the_audits_share() -> None:
