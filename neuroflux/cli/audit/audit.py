@@ -12,7 +12,7 @@ from msgspec import Struct
 from neuroflux.cli.audit.accounts import Pair, accounts
 from neuroflux.cli.audit.causes import recent_signals
 from neuroflux.cli.audit.exchanges import ExchangeReader, ExchangeReadings, accesses
-from neuroflux.cli.audit.figures import Finding, Round, judge
+from neuroflux.cli.audit.figures import Finding, Round, all_agreed, judge
 from neuroflux.cli.audit.orders import open_elsewhere, orders
 from neuroflux.cli.audit.pipeline import Tables, dead_letters, names_of, newest_extents, reported
 from neuroflux.cli.audit.prices import prices
@@ -27,6 +27,7 @@ from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
 
 READINGS: Final = 6
+"""The most: once every figure has agreed, there are no more."""
 PAUSE_SECONDS: Final = 2.5
 """Pause between two readings: what was in flight at the first has arrived by the last, and positions, which are polled
 every 10 s, were read again."""
@@ -60,20 +61,17 @@ async def audit(settings: Settings) -> Audit:
 
 async def _audit(settings: Settings, manager: AsyncExchangeManager, stored: Tables, reader: ExchangeReader) -> Audit:
     since = wall() - RECENT
-    readings = [await reported(manager, stored, since)]
-    own = [await _ask(reader, readings[0], since)]
-    for number in range(READINGS):
-        if number:
+    own = [await _ask(reader, await reported(manager, stored, since), since)]
+    rounds: list[Round] = []
+    while len(rounds) < READINGS and not (rounds and all_agreed(rounds) and not own[-1].unread):
+        if rounds:
             await asyncio.sleep(PAUSE_SECONDS)
-        readings.append(await reported(manager, stored, since))
-        own.append(await _ask(reader, readings[-1], since))
-    rounds = [
-        dict(figures(one, first.exchanges, last.exchanges))
-        for one, first, last in zip(readings[1:], own, own[1:], strict=False)
-    ]
-    recomputed = dict(signals(readings[-1], await asyncio.to_thread(recent_signals, settings)))
+        reading = await reported(manager, stored, since)
+        own.append(await _ask(reader, reading, since))
+        rounds.append(dict(figures(reading, own[-2].exchanges, own[-1].exchanges)))
+    recomputed = dict(signals(reading, await asyncio.to_thread(recent_signals, settings)))
     findings = judged(rounds, [one.exchanges for one in own]) + judge([recomputed])
-    return Audit(findings, unchecked(own), _notes(readings[-1], own[-1]))
+    return Audit(findings, unchecked(own), _notes(reading, own[-1]))
 
 
 async def _ask(reader: ExchangeReader, reading: Reported, since: Microseconds) -> ExchangeReadings:

@@ -75,6 +75,12 @@ class Finding(Struct, frozen=True):
     reason: str = ""
 
 
+def all_agreed(rounds: Sequence[Round]) -> bool:
+    """Whether each figure agreed in one of these readings, so that further ones would change no verdict."""
+    agreed = {key for one in rounds for key, figure in one.items() if _agrees(figure)}
+    return all(key in agreed for one in rounds for key in one)
+
+
 def judge(rounds: Sequence[Round]) -> list[Finding]:
     """The verdict on every figure of these readings, in the order in which they were first read."""
     keys = dict.fromkeys(key for one in rounds for key in one)
