@@ -39,7 +39,7 @@ class Held:
 
 def _settled(fill: Fill) -> tuple[str, int, int, bool]:
     """The order in which the simulator settles: in a self trade the taker first. The realised profit depends on it."""
-    return fill.exchange, fill.event_time, int(fill.trade_id.rpartition("-")[2], 16), fill.liquidity is Liquidity.MAKER
+    return fill.exchange, fill.event_time, int(fill.trade_id.rpartition("-")[2], 36), fill.liquidity is Liquidity.MAKER
 
 
 def expected(

@@ -43,6 +43,7 @@ TRADED: Final = {
     "okx": {"BTC/USDT": "0.002", "ETH/EUR": "0.03", "SOL/USDT:USDT": "1", "ETH/USDT:USDT": "0.05"},
     "bybit": {"BTC/USDT": "0.002", "ETH/EUR": "0.03", "SOL/USDT:USDT": "1", "DOGE/USDT:USDT": "500"},
     "coinbase": {"BTC/USD": "0.002", "ETH/EUR": "0.03", "SOL/USDT": "0.5", "DOGE/USD": "500"},
+    "kraken": {"BTC/USD": "0.002", "ETH/EUR": "0.03", "SOL/USD": "0.5", "DOGE/USD": "500"},
 }
 """Quantities of one order, in units of the exchange's instrument, by symbol and exchange."""
 EXCHANGES: Final = tuple(TRADED)
@@ -85,7 +86,7 @@ class Account:
     """One exchange's account as its adapter reads it."""
 
     def __init__(self, exchange_id: str, simulation: Simulation, clock: Clock, http: aiohttp.ClientSession, base: str):
-        account = simulation.dialects[exchange_id].account()
+        account = simulation.dialects[exchange_id].account().entries()[-1]  # of the key with the widest limits
         self.id, self.clock, self._http, self._base = exchange_id, clock, http, base
         self.exchange = exchange_of(exchange_id)
         self.keys = Keys(account.address or account.key, account.secret, passphrase=account.passphrase)
@@ -104,8 +105,8 @@ class Account:
         self._feed = self.exchange.account_feed(self.keys, listed)
 
     async def ask(self, request: Request) -> Answer:
-        url = yarl.URL(self._base + request.path, encoded=True)
-        sent = self._http.request(request.method, url, data=request.body or None, headers=dict(request.headers))
+        url, made = yarl.URL(self._base + request.path, encoded=True), request.signed(self.clock.micros)
+        sent = self._http.request(made.method, url, data=made.body or None, headers=dict(made.headers))
         async with sent as answer:
             headers = {name.lower(): value for name, value in answer.headers.items()}
             return Answer(request, answer.status, await answer.read(), headers)
