@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -35,14 +35,6 @@ def subject_of(request: Request) -> Subject:
     return request.method, request.path.partition("?")[0], request.body
 
 
-def _weights(requests: Sequence[Request]) -> Counter[str]:
-    """By bucket."""
-    weights = Counter[str]()
-    for request in requests:
-        weights[request.bucket] += request.weight
-    return weights
-
-
 class Answers(Struct, frozen=True):
     """The answers of one round. ``requested_at`` and ``received`` are our times of the first request and last answer.
 
@@ -71,14 +63,16 @@ class AccountRound:
     async def all(self, build: Build, urgency: Urgency = Urgency.READ) -> Answers:
         """Send all that ``build`` builds; it is called again once the weight may be spent, since signatures expire."""
         if requests := build(self._client.now()):
-            for bucket, weight in _weights(requests).items():
-                await self._client.turn(weight, urgency, bucket)
-            await self._each(build)
+            await self._client.turn(sum(one.weight for one in requests if not one.bucket), urgency)
+            await self._each(build, urgency)
         return Answers(self._events, self._requested_at, wall(), self._partial, self._unread(), self._refusals)
 
-    async def _each(self, build: Build) -> None:
+    async def _each(self, build: Build, urgency: Urgency) -> None:
+        """The limits of seconds are waited for one by one: a round may be heavier than a whole one of them."""
         requests, built = build(self._client.now()), time.monotonic()
         for number in range(len(requests)):
+            if bucket := requests[number].bucket:
+                await self._client.turn(requests[number].weight, urgency, bucket)
             is_old = time.monotonic() - built > FRESH_SECONDS
             if is_old and len(again := build(self._client.now())) == len(requests):
                 requests, built = again, time.monotonic()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -191,18 +190,19 @@ class ExchangeReader:
             return {}
 
     async def _signed(self, access: Access, requests: Requests) -> list[Answer]:
-        """Wait for the turn of all, sign them with the exchange's time, and send one after the other.
+        """Each is signed with the exchange's time when its turn has come, and sent when the one before is answered.
 
         A signature expires, and the numbers in them must arrive in their order where an exchange checks it.
         """
-        client = self.clients[access.exchange]
-        weights: Counter[str] = Counter()
-        for one in requests(wall()):
-            weights[one.bucket] += one.weight
-        for bucket, weight in weights.items():
-            await client.turn(weight, bucket=bucket)
-        now = await exchange_time(client.exchange, client.ask)
-        return [await client.read(one) for one in requests(now)]
+        client, answers = self.clients[access.exchange], list[Answer]()
+        unsigned = requests(wall())
+        await client.turn(sum(one.weight for one in unsigned if not one.bucket))
+        offset = await exchange_time(client.exchange, client.ask) - wall()
+        for number, one in enumerate(unsigned):
+            if one.bucket:
+                await client.turn(one.weight, bucket=one.bucket)
+            answers.append(await client.read(requests(wall() + offset)[number]))
+        return answers
 
 
 def _log(status: ExchangeStatus) -> None:

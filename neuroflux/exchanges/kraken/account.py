@@ -45,7 +45,7 @@ from neuroflux.exchanges.kraken.messages import (
     microseconds,
 )
 from neuroflux.exchanges.kraken.names import Pairs
-from neuroflux.exchanges.kraken.signing import private
+from neuroflux.exchanges.kraken.signing import private, start_at
 
 ASKED_AFTER: Final = 20
 """Orders that are asked after in one request, of those whose report says too little."""
@@ -112,7 +112,7 @@ class KrakenAccountFeed(PrivateFeed):
         return (self._request("BalanceEx", "balances"),)
 
     def resync(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
-        start = max(since, 0) // 1_000_000
+        start = start_at(since)
         fills = {"type": "all", "start": start, "consolidate_taker": "false"}
         return (
             *self.figures(now),

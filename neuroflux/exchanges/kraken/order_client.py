@@ -51,7 +51,7 @@ from neuroflux.exchanges.kraken.limits import HEAVY, QUERIES, cancel_weight
 from neuroflux.exchanges.kraken.messages import ID, ZERO, written
 from neuroflux.exchanges.kraken.names import Pairs
 from neuroflux.exchanges.kraken.orders import fill_of, fills_in, orders_in, report_of
-from neuroflux.exchanges.kraken.signing import private
+from neuroflux.exchanges.kraken.signing import private, start_at
 
 ORDER_LIFE: Final[Microseconds] = 10_000_000
 """Until the deadline of an order, from when it was made; the exchange takes 2 to 60 seconds."""
@@ -125,7 +125,7 @@ class KrakenOrderClient(TableOrderClient):
 
     def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request:
         """The account's, of every pair: Kraken has no other query."""
-        fields = {"type": "all", "start": max(since, 0) // 1_000_000, "consolidate_taker": "false"}
+        fields = {"type": "all", "start": start_at(since), "consolidate_taker": "false"}
         return self._query("TradesHistory", "fills", fields, HEAVY)
 
     def probe(self, now: Microseconds) -> Request:

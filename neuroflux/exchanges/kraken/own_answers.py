@@ -26,7 +26,7 @@ from neuroflux.exchanges.kit.own_answers import (
 )
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 from neuroflux.exchanges.kraken.limits import AUDIT, HEAVY
-from neuroflux.exchanges.kraken.signing import private
+from neuroflux.exchanges.kraken.signing import private, start_at
 
 _OTHERS_SAY: Final = {"XBT": "BTC", "XDG": "DOGE"}
 _LISTS: Final = ("closed", "trades")
@@ -50,7 +50,7 @@ class KrakenOwn:
         still = private(keys, "OpenOrders", "open", AUDIT)
         if not names:
             return (still,)
-        start = since // 1_000_000
+        start = start_at(since)
         return (
             Request("GET", f"/0/public/AssetPairs?pair={','.join(sorted(names))}", tag="pairs"),
             still,

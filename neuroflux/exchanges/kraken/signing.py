@@ -70,6 +70,11 @@ class _Signer:
         return replace(request, body=body, headers={**signed, "Content-Type": _FORM}, sign=None)
 
 
+def start_at(since: Microseconds) -> int:
+    """The parameter ``start`` of a list that begins then: whole seconds, of which what is equal to it is left out."""
+    return max(since - 1, 0) // 1_000_000
+
+
 def private(
     keys: Keys, name: str, tag: str, bucket: str, fields: Mapping[str, object] | None = None, weight: int = 1
 ) -> Request:

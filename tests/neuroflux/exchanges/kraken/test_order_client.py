@@ -275,7 +275,7 @@ def test_a_cancel_that_is_taken_may_still_be_under_way() -> None:
 def test_fills_are_read_page_by_page() -> None:
     one = client()
     request = one.fills_since(instrument("BTC/USD"), NOW, NOW)
-    assert asked(request) == {"type": "all", "start": "1760000000", "consolidate_taker": "false"}
+    assert asked(request) == {"type": "all", "start": "1759999999", "consolidate_taker": "false"}
     fill, page = one.reports(answer(request, result({"trades": {"T1": FILL}, "count": 3})))
     assert fill == Fill(
         *("", "kraken", "BTC/USD", "", ID, "T1", Side.SELL, D("64000.0"), D("0.1"), D("16.0"), "USD"),

@@ -89,7 +89,7 @@ def test_what_is_signed_counts_in_the_audits_share() -> None:
     assert {one.bucket for one in requests if one.sign is None} == {""}
     assert AUDIT in Kraken.BUCKETS
     assert {one.tag: one.weight for one in requests}["trades"] == 2
-    assert asked(requests[-1]) == {"start": "1760000000", "consolidate_taker": "false"}
+    assert asked(requests[-1]) == {"start": "1759999999", "consolidate_taker": "false"}
     assert requests[2].path == "/0/public/AssetPairs?pair=A,B"
     assert len(OWN.history_requests(KEYS, [], NOW, NOW)) == 1
 
