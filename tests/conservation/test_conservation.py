@@ -11,8 +11,7 @@ from neuroflux.domain import Fill, Instrument, InstrumentKind, Liquidity, Side
 from tests.conservation.ledger import expected
 from tests.conservation.run import conserve
 
-SEEDS = (*range(1, 6), 159)
-"""In 159 an account trades with itself: one trade with a fill on each side."""
+SEEDS = range(1, 7)
 PERPETUAL = Instrument(
     exchange="a",
     symbol="X/USDC:USDC",
@@ -54,6 +53,14 @@ def test_a_purchase_is_no_profit_and_a_sale_realises_one() -> None:
     moved, held = expected([sold, FILL], {("a", "X/USDC:USDC"): PERPETUAL})
     assert moved["a", "USDC"] == Decimal(20) - Decimal(1), "two closed at 10 each, and two fees"
     assert (held["a", "X/USDC:USDC"].quantity, held["a", "X/USDC:USDC"].entry) == (Decimal(-1), Decimal(110))
+
+
+def test_of_a_trade_of_the_account_with_itself_the_taker_is_settled_first() -> None:
+    bought = replace(FILL, price=Decimal(110), trade_id="2", event_time=2, liquidity=Liquidity.MAKER)
+    sold = replace(bought, side=Side.SELL, liquidity=Liquidity.TAKER)
+    moved, held = expected([bought, FILL, sold], {("a", "X/USDC:USDC"): PERPETUAL})
+    assert moved["a", "USDC"] == Decimal(20) - Decimal("1.5"), "two closed at 10 each, and three fees"
+    assert (held["a", "X/USDC:USDC"].quantity, held["a", "X/USDC:USDC"].entry) == (Decimal(2), Decimal(110))
 
 
 def test_the_movements_of_a_spot_trade() -> None:
