@@ -1,8 +1,11 @@
-"""Attacks on the local ClickHouse by a web page, another user of the machine, or a client."""
+"""Attacks on the local ClickHouse and registry by a web page, another user of the machine, or a client."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import socket
 import stat
 import subprocess
 import urllib.error
@@ -14,6 +17,7 @@ from urllib.parse import quote
 
 import pytest
 
+from neuroflux.stack.home import log_path
 from neuroflux.stack.servers.confinement import TCP_SINCE, version
 from tests.pipeline.conftest import Pipeline
 
@@ -156,3 +160,82 @@ def test_a_preflight_is_not_answered(pipeline: Pipeline) -> None:
 def test_local_programs_and_pages_are_answered(pipeline: Pipeline) -> None:
     for headers in ({}, {"Host": "localhost"}, {"Origin": pipeline.settings.clickhouse_http}):
         assert asked(pipeline, "SELECT 'told'", headers)[:2] == (200, "told\n")
+
+
+EVIL = "evil.example:8081"
+REBOUND = {"Host": EVIL, "Origin": f"http://{EVIL}"}
+SUBJECT = "/apis/ccompat/v7/subjects/orders.commands-value"
+PAGES = [
+    ("GET", "/apis/ccompat/v7/subjects", None),
+    ("GET", "/apis/registry/v3/admin/export", None),
+    ("POST", "/apis/ccompat/v7/subjects/evil-value/versions", {"schema": '{"type": "string"}'}),
+    ("PUT", "/apis/ccompat/v7/config/orders.commands-value", {"compatibility": "NONE"}),
+    ("DELETE", f"{SUBJECT}/versions/1", None),
+    ("DELETE", SUBJECT, None),
+    ("GET", "/ui/", None),
+    ("GET", "/", None),
+]
+
+
+def registry_asked(
+    pipeline: Pipeline, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+) -> tuple[int, str, str | None]:
+    """Ask the registry: the status, the body, and the allowed origin."""
+    address = pipeline.settings.registry.removesuffix("/apis/ccompat/v7") + path
+    data = None if body is None else json.dumps(body).encode()
+    sent = {"Content-Type": "application/vnd.schemaregistry.v1+json", **(headers or {})}
+    try:
+        request = urllib.request.Request(address, data, sent, method=method)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, answer.read().decode(), answer.headers.get("Access-Control-Allow-Origin")
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode(), error.headers.get("Access-Control-Allow-Origin")
+
+
+@pytest.mark.parametrize(("method", "path", "body"), PAGES, ids=[f"{method} {path}" for method, path, _ in PAGES])
+@pytest.mark.parametrize(
+    "headers", [REBOUND, {"Host": EVIL}, {"Origin": f"http://{EVIL}"}, {"Origin": "null"}], ids=str
+)
+def test_the_registry_refuses_a_page_of_another_site(
+    pipeline: Pipeline, method: str, path: str, body: object, headers: dict[str, str]
+) -> None:
+    status, answer, let = registry_asked(pipeline, method, path, body, headers)
+    assert (status, "orders" in answer, let) == (403, False, None)
+    assert registry_asked(pipeline, "GET", f"{SUBJECT}/versions")[:2] == (200, "[1]")
+
+
+def test_the_registry_refuses_a_preflight(pipeline: Pipeline) -> None:
+    asks = {"Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "content-type"}
+    for headers in (REBOUND, {"Origin": "http://evil.example"}):
+        status, _, let = registry_asked(pipeline, "OPTIONS", SUBJECT, headers=headers | asks)
+        assert (status, let) == (403, None)
+
+
+def test_clients_of_the_registry_need_no_password(pipeline: Pipeline) -> None:
+    subject, schema = "/apis/ccompat/v7/subjects/mine-value", {"schema": '{"type": "string"}'}
+    status, answer, _ = registry_asked(pipeline, "POST", f"{subject}/versions", schema)
+    assert status == 200, answer
+    number = json.loads(answer)["id"]
+    read = registry_asked(pipeline, "GET", f"/apis/ccompat/v7/schemas/ids/{number}", headers={"Host": "localhost"})
+    assert "string" in json.loads(read[1])["schema"]
+    mine = "/apis/ccompat/v7/config/mine-value"
+    assert registry_asked(pipeline, "PUT", mine, {"compatibility": "NONE"})[0] == 200
+    assert registry_asked(pipeline, "DELETE", subject)[0] == 200
+    assert registry_asked(pipeline, "DELETE", f"{subject}?permanent=true")[0] == 200
+
+
+@pytest.mark.parametrize("what", ["Listening on:", "Management interface listening on"])
+@pytest.mark.parametrize("path", ["/apis/ccompat/v7/subjects", "/health", "/"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "PROXY"])
+def test_the_registry_s_own_ports_give_nothing_to_a_browser(
+    pipeline: Pipeline, what: str, path: str, method: str
+) -> None:
+    printed = log_path(pipeline.settings, "registry").read_text()
+    port = re.findall(rf"{what} http://127.0.0.1:(\d+)", printed)[-1]
+    with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as browser:
+        browser.sendall(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 15\r\n\r\n".encode())
+        try:
+            browser.sendall(b"PROXY UNKNOWN\r\n")
+            assert browser.recv(1 << 16) == b""
+        except ConnectionError:
+            pass  # closed before the rest was read

@@ -219,6 +219,16 @@ def test_the_registry_is_read_by_all_and_written_only_by_setup(
     assert len(asyncio.run(versions(pipeline))) == 1
 
 
+def test_the_registry_is_not_read_by_a_page_of_another_site(pipeline: Pipeline) -> None:
+    address = f"{pipeline.settings.registry}/subjects"
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        assert "orders.commands-value" in json.loads(answer.read())
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(address, headers={"Host": "evil.example:8081"}), timeout=10)
+    with caught.value as refusal:
+        assert refusal.code == 403
+
+
 async def versions(pipeline: Pipeline) -> list[int]:
     async with Registry(pipeline.settings.registry) as registry:
         return await registry.versions(COMMANDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from neuroflux.runtime.settings import Settings
 from neuroflux.stack.access import SETUP
 from neuroflux.stack.environment import base
 from neuroflux.stack.install.lockfile import artifacts
+from neuroflux.stack.servers import registry_server
 from neuroflux.stack.servers.jvm import FLAGS, READ, archive, java
 from neuroflux.stack.supervise.checks import serves
 from neuroflux.stack.supervise.service import Port, Readiness, Service
@@ -20,16 +22,20 @@ SETTING = "NEUROFLUX_REGISTRY"
 HEAP = "-Xmx256m"
 
 
-def environment(host: str, port: int, folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """Its configuration, as environment variables for Quarkus."""
     return {
-        "QUARKUS_HTTP_HOST": host,
-        "QUARKUS_HTTP_PORT": str(port),
+        # Behind the front of registry_server: any free port, which closes connections without a PROXY header. It would
+        # answer whatever `Host` is asked for, so a web page could use it by DNS rebinding.
+        "QUARKUS_HTTP_HOST": "127.0.0.1",
+        "QUARKUS_HTTP_PORT": "0",
+        "QUARKUS_HTTP_PROXY_USE_PROXY_PROTOCOL": "true",
         "QUARKUS_HTTP_ACCESS_LOG_ENABLED": "false",
         "QUARKUS_LOG_CATEGORY__IO_APICURIO__LEVEL": "WARN",
         # By default 9000, which is ClickHouse's; it is not used here, so any free port will do.
         "QUARKUS_MANAGEMENT_HOST": "127.0.0.1",
         "QUARKUS_MANAGEMENT_PORT": "0",
+        "QUARKUS_MANAGEMENT_PROXY_USE_PROXY_PROTOCOL": "true",
         "APICURIO_STORAGE_KIND": "sql",
         "APICURIO_STORAGE_SQL_KIND": "h2",
         # An id must not be assigned twice: each commit is on disk before the answer, not half a second later.
@@ -67,11 +73,12 @@ def registry(settings: Settings) -> Service:
     temporary = folder / "tmp"  # Vert.x creates a folder there that everybody can read
     jar = settings.cache.absolute() / app.stem / "quarkus-run.jar"
     loaded = archive("registry", settings.cache.absolute(), str(jar))
+    front = (sys.executable, "-m", registry_server.__name__, address.hostname, str(address.port))
     return Service(
         name="registry",
-        command=(java(), *FLAGS, HEAP, f"-Djava.io.tmpdir={temporary}", f"{READ}{loaded}", "-jar", str(jar)),
+        command=(*front, java(), *FLAGS, HEAP, f"-Djava.io.tmpdir={temporary}", f"{READ}{loaded}", "-jar", str(jar)),
         readiness=Readiness.CHECK,
-        env=base(settings) | environment(address.hostname, address.port, folder) | rules,
+        env=base(settings) | environment(folder) | rules,
         cwd=settings.home.absolute(),
         address=settings.registry,
         ports=(Port(address.hostname, address.port, SETTING),),

@@ -10,17 +10,17 @@ from neuroflux.stack.servers.registry import access, environment, registry
 
 
 def test_ids_are_on_disk_before_they_are_returned() -> None:
-    variables = environment("127.0.0.1", 8081, Path("/home/registry"))
+    variables = environment(Path("/home/registry"))
     assert variables["APICURIO_DATASOURCE_URL"] == "jdbc:h2:file:/home/registry/registry;WRITE_DELAY=0"
 
 
 def test_the_management_port_is_not_clickhouses() -> None:
-    assert environment("127.0.0.1", 8081, Path())["QUARKUS_MANAGEMENT_PORT"] == "0"
+    assert environment(Path())["QUARKUS_MANAGEMENT_PORT"] == "0"
 
 
 def test_the_address_is_that_of_the_setting(tmp_path: Path) -> None:
     service = registry(Settings(home=tmp_path, registry="http://127.0.0.1:7777/apis/ccompat/v7"))
-    assert service.env["QUARKUS_HTTP_PORT"] == "7777"
+    assert service.command[1:5] == ("-m", "neuroflux.stack.servers.registry_server", "127.0.0.1", "7777")
     assert [(port.number, port.setting) for port in service.ports] == [(7777, "NEUROFLUX_REGISTRY")]
 
 
