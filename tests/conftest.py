@@ -14,6 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 import yaml
+from aiohttp import web_app
 from msgspec import Struct
 
 from neuroflux.runtime.settings import Settings
@@ -32,6 +33,13 @@ COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
 START_TIMEOUT = 120
 THREE = ("binance", "binanceusdm", "hyperliquid")
 """The exchanges of a test's pipeline: enough for what no exchange does alone, and few enough for two cores."""
+
+
+@pytest.fixture(autouse=True)
+def forgotten_applications() -> Iterator[None]:
+    """aiohttp caches the last 1024 pairs of a handler and its application, of which a test's simulator has 38 MB."""
+    yield
+    web_app._cached_build_middleware.cache_clear()
 
 
 class RunningStack(Struct, frozen=True):
