@@ -131,6 +131,8 @@ class KrakenAccountFeed(PrivateFeed):
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_frame(self, raw: bytes, received: Microseconds, channel: str) -> Sequence[FeedEvent]:
+        if raw.startswith(b"["):
+            return (Ignored("a frame of the older socket"),)
         head = _HEAD.decode(raw)
         if head.refusal:
             return (_lost(head.refusal, received),)

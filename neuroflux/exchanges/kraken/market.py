@@ -47,6 +47,7 @@ from neuroflux.exchanges.kraken.messages import (
     side_of,
     text_of,
 )
+from neuroflux.exchanges.kraken.old_socket import OldFrames
 
 PATH: Final = "/v2"
 PAIRS: Final = 50
@@ -80,6 +81,7 @@ class KrakenMarketFeed(PublicFeed):
             b"trade": (Decoder(TradeFrame, float_hook=str).decode, self._trades),
             b"book": (Decoder(BookFrame, float_hook=str).decode, self._books),
         }
+        self._old = OldFrames(self.labels, self._checksum)
 
     def learn(self, instruments: Sequence[Instrument]) -> None:
         self.instruments |= {one.symbol: one for one in instruments}
@@ -94,6 +96,8 @@ class KrakenMarketFeed(PublicFeed):
     # ── frames ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_frame(self, raw: bytes, received: Microseconds, channel: str) -> Sequence[FeedEvent]:
+        if raw.startswith(b"["):
+            return self._old.events(raw, received)
         head = _HEAD.decode(raw)
         if head.channel.encode() in self.routes:
             return self.routed(head.channel, raw, received)
