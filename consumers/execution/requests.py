@@ -127,8 +127,11 @@ class Requests:
     ) -> Outcome:
         """Query the fills of an order before it counts as absent: an exchange may have forgotten a filled one.
 
-        They are put into the inbox before this answer, and prove that the exchange had the order.
+        They are put into the inbox before this answer, and prove that the exchange had the order. One that remembers
+        what has ended has not forgotten it: its lists of fills are long, and its limits of queries low.
         """
+        if self._gateway.order_client(instrument.exchange).remembers_ended:
+            return outcome
         attempt = find(self._recipient.order, client_order_id)
         if attempt is None or not attempt.can_be_absent(requested_at):
             return outcome

@@ -113,12 +113,14 @@ class OrderClient(Protocol):
 
     ``settled_after`` is how long after it was signed an order may still reach the book: an answer that there is no such
     order is proof only where the query was sent later. ``finds_by_number``: the exchange finds an order by its own id,
-    and has to be searched for a client id.
+    and has to be searched for a client id. ``remembers_ended``: it finds an order long after it has ended, so that one
+    that it does not find has no fills.
     """
 
     exchange: str
     settled_after: Microseconds
     finds_by_number: bool
+    remembers_ended: bool
 
     def place(self, placement: Placement, now: Microseconds) -> Request: ...
 

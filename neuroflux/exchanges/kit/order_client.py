@@ -88,6 +88,7 @@ class TableOrderClient:
     codes: Codes
     client_ids: ClientIds
     finds_by_number = False
+    remembers_ended = False
 
     # ── hooks ────────────────────────────────────────────────────────────────────────────────────────────────────
 

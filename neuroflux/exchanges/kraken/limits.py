@@ -24,8 +24,8 @@ POLLING: Final = "polling"
 TOKEN: Final = "token"
 """The token of the account's socket, which must not wait for what is polled: what the socket says needs no request."""
 AUDIT: Final = "audit"
-_SHARES: Final = {QUERIES: 0.3, POLLING: 0.27, TOKEN: 0.1, AUDIT: 0.66}
-"""The audit's client leaves half of every bucket unused, so that its part is 0.33, and the sum is 1."""
+_SHARES: Final = {QUERIES: 0.4, POLLING: 0.27, TOKEN: 0.08, AUDIT: 0.5}
+"""The audit's client leaves half of every bucket unused, so that its part is 0.25, and the sum is 1."""
 
 HEAVY: Final = 2
 """What a page of fills weighs; everything else weighs 1."""

@@ -81,6 +81,7 @@ class KrakenOrderClient(TableOrderClient):
     exchange = ID
     settled_after = ORDER_LIFE + VISIBLE
     finds_by_number = True
+    remembers_ended = True
     client_ids = ClientIds("", 32)
     codes = Codes(definite=DEFINITE, untimely=(TOO_LATE, STALE_NONCE), throttled=THROTTLED)
 

@@ -157,6 +157,7 @@ class FakeOrderClient:
 
     settled_after = 6_000_000
     finds_by_number = False
+    remembers_ended = False
 
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
         return f"{order_id}/{leg}/{attempt}"
