@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
@@ -13,7 +13,7 @@ from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
 from neuroflux.errors import RateLimited, Transient
 from neuroflux.exchanges.kit.events import FeedEvent, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import Feed
-from neuroflux.exchanges.kit.requests import Answer, Request
+from neuroflux.exchanges.kit.requests import Answer, Request, WeightRate
 from neuroflux.http.budget import Urgency
 from neuroflux.http.client import Client
 from neuroflux.runtime.clock import wall
@@ -63,16 +63,28 @@ class AccountRound:
     async def all(self, build: Build, urgency: Urgency = Urgency.READ) -> Answers:
         """Send all that ``build`` builds; it is called again once the weight may be spent, since signatures expire."""
         if requests := build(self._client.now()):
-            await self._client.turn(sum(one.weight for one in requests if not one.bucket), urgency)
+            for bucket, weight in self._weights(requests).items():
+                await self._client.turn(weight, urgency, bucket)
             await self._each(build, urgency)
         return Answers(self._events, self._requested_at, wall(), self._partial, self._unread(), self._refusals)
+
+    def _weights(self, requests: Sequence[Request]) -> Counter[str]:
+        """By bucket, without the limits of seconds."""
+        weights = Counter[str]()
+        for one in requests:
+            if not self._is_of_seconds(one.bucket):
+                weights[one.bucket] += one.weight
+        return weights
+
+    def _is_of_seconds(self, bucket: str) -> bool:
+        return isinstance(self._client.exchange.BUCKETS.get(bucket), WeightRate)
 
     async def _each(self, build: Build, urgency: Urgency) -> None:
         """The limits of seconds are waited for one by one: a round may be heavier than a whole one of them."""
         requests, built = build(self._client.now()), time.monotonic()
         for number in range(len(requests)):
-            if bucket := requests[number].bucket:
-                await self._client.turn(requests[number].weight, urgency, bucket)
+            if self._is_of_seconds(requests[number].bucket):
+                await self._client.turn(requests[number].weight, urgency, requests[number].bucket)
             is_old = time.monotonic() - built > FRESH_SECONDS
             if is_old and len(again := build(self._client.now())) == len(requests):
                 requests, built = again, time.monotonic()

@@ -11,7 +11,8 @@ from aiohttp import web
 from neuroflux.domain import Microseconds
 from neuroflux.exchanges.kit.events import FeedEvent, Ignored
 from neuroflux.exchanges.kit.interface import Feed
-from neuroflux.exchanges.kit.requests import Answer, Request, WeightRate
+from neuroflux.exchanges.kit.requests import Answer, DecayingCounter, Request, WeightRate
+from neuroflux.http.budget import Urgency
 from producers.account_round import AccountRound
 from tests.neuroflux.http.test_client import READ, connected
 
@@ -38,3 +39,18 @@ async def test_a_round_that_is_heavier_than_its_bucket_is_sent_in_portions() -> 
     assert not answers.partial
     for first, last in zip(times, times[MOST:], strict=False):
         assert last - first >= 0.95 * SECONDS
+
+
+async def test_a_round_that_is_heavier_than_a_counter_waits_for_a_full_one_and_is_sent_at_once() -> None:
+    """The first round on Kraken weighs 5 where its share holds 3: its last request would wait for 20 s."""
+    sent = list[float]()
+
+    async def counted(_: web.Request) -> web.Response:
+        sent.append(time.monotonic())
+        return web.Response()
+
+    async with connected(counted, {"polling": DecayingCounter(4, 0.01)}) as (client, _):
+        polled = Request("GET", READ.path, bucket="polling")
+        await AccountRound(client, cast(Feed, Reader())).all(lambda now: [polled] * (MOST + 1))
+        assert not client.try_turn(1, Urgency.FIRST, "polling")
+    assert len(sent) == MOST + 1
