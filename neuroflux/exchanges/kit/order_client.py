@@ -105,7 +105,7 @@ class TableOrderClient:
         raise NotImplementedError
 
     def further(self, answer: Answer) -> Request | None:
-        """The request that an answer to ``query`` leads to; None where one request tells everything."""
+        """The request that an answer to ``query`` leads to; None where one request is enough."""
         return None
 
     def failure(self, body: bytes) -> Failure | None:

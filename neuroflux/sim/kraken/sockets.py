@@ -220,7 +220,7 @@ _UNSUPPORTED = {
 
 
 def _setting(channel: str, params: Params) -> tuple[str, Json]:
-    """What tells streams of one channel apart, and the acknowledgement without the symbol."""
+    """What distinguishes the streams of a channel, and the acknowledgement without the symbol."""
     is_first = {"snapshot": flag(params, "snapshot", default=channel != "trade")}
     if channel == "book":
         depth = text(params, "depth", "10")

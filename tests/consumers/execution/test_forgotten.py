@@ -105,24 +105,15 @@ class Empty(Forgetful):
         return ()
 
 
-async def test_an_order_without_a_fill_is_sent_again() -> None:
-    gate = Gate()
-    answers = iter((lost, filled))
-    gate._order_client, gate.answers = Empty(), {"POST": lambda named: next(answers)(named), "GET": unknown}
-    async with bench(gate=gate) as stage:
-        await stage.take(place("o"))
-        assert (await stage.ends("o")).state is OrderState.FILLED
-    assert [one.client_order_id for one in gate.placed] == ["o/0/0", "o/0/1"]
-
-
 class Remembering(Forgetful):
     remembers_ended = True
 
 
-async def test_where_ended_orders_are_found_no_list_of_fills_is_queried() -> None:
+@pytest.mark.parametrize("order_client", [Empty(), Remembering()], ids=["no fill", "fills are not queried"])
+async def test_an_order_without_a_fill_is_sent_again(order_client: Forgetful) -> None:
     gate = Gate()
     answers = iter((lost, filled))
-    gate._order_client, gate.answers = Remembering(), {"POST": lambda named: next(answers)(named), "GET": unknown}
+    gate._order_client, gate.answers = order_client, {"POST": lambda named: next(answers)(named), "GET": unknown}
     async with bench(gate=gate) as stage:
         await stage.take(place("o"))
         assert (await stage.ends("o")).state is OrderState.FILLED
