@@ -129,10 +129,15 @@ def _accepted(attempt: Attempt, filled: Decimal, time: Microseconds, now: Micros
 
 
 def _not_there(order: Order, attempt: Attempt, reason: str, requested_at: Microseconds, now: Microseconds) -> Handled:
+    """An answer that came too early to be proof is followed by one query, when it can be proof.
+
+    Until then the account's stream reports an order that arrives late, and the limits of queries are low: Kraken's
+    allow an account of the lowest tier one in three seconds.
+    """
     queried = replace(attempt, asked=attempt.asked + 1, ask_at=now + _back_off(attempt))
     if not attempt.can_be_absent(requested_at):
         settled = attempt.sent_at + attempt.settled_after
-        return put(order, replace(queried, ask_at=min(queried.ask_at, max(now, settled)))), []
+        return put(order, replace(queried, ask_at=max(now, settled))), []
     if attempt.phase in (Phase.ACKNOWLEDGED, Phase.WORKING) and queried.asked < LOST_AFTER:
         return put(order, queried), []
     return moved(put(order, queried), queried, Input.NOT_THERE, now, reason)

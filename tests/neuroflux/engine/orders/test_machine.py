@@ -283,6 +283,14 @@ def test_not_there_counts_only_once_the_request_can_not_arrive_any_more() -> Non
     assert of(Send, again.effects)[0].placement.client_order_id == name(0, 1)
 
 
+def test_an_answer_that_came_too_early_is_followed_by_one_query_when_it_can_be_proof() -> None:
+    doubt = run(sent(), [answer(InDoubt("timeout"))]).order
+    early = run(doubt, [answer(NotThere("no"), Operation.QUERY, NOW + SECOND)], NOW + SECOND).order
+    assert wake_at(early) == NOW + SETTLED_AFTER
+    assert not step(early, Ticked(), NOW + SETTLED_AFTER - 1).effects
+    assert of(QueryOrder, step(early, Ticked(), NOW + SETTLED_AFTER).effects)
+
+
 def test_each_exchange_defines_how_long_a_request_may_still_arrive() -> None:
     """On Binance spot an order may wait longer for the book than its request is valid."""
     soon = 6 * SECOND
