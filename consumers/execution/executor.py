@@ -16,6 +16,7 @@ from consumers.execution.gateway import Gateway
 from consumers.execution.journal import Journal, Published, Saved
 from consumers.execution.letters import write_dead_letter
 from consumers.execution.leverage import Leverages
+from consumers.execution.lists import Lists
 from consumers.execution.matching import Matching
 from consumers.execution.orders import Orders
 from consumers.execution.outbox import missing_records
@@ -64,12 +65,14 @@ class Executor:
         self.failed = self._tasks.failed
         self.orders = Orders(parts.views)
         self.decisions = Decisions(parts.views, parts.decider, parts.leverages, self.orders.current)
+        # Fills of any order: they are matched like the streams'.
+        self._lists = Lists(parts.gateway, lambda fill: self.matching.take(fill))
         shell = Shell(
             journal=parts.journal,
             gateway=parts.gateway,
             publisher=parts.publisher,
             decisions=self.decisions,
-            take_fill=lambda fill: self.matching.take(fill),  # of any order: it is matched like the streams' fills
+            lists=self._lists,
         )
         self._runners = Runners(shell, parts.codec, self.orders, self._tasks)
         self.matching = Matching(parts.journal, self._partitions, self.orders, self._runners, self._tasks)
@@ -116,6 +119,7 @@ class Executor:
     async def close(self) -> None:
         """Stop everything at once; the journal has its state."""
         await self._tasks.cancel_all()
+        self._lists.close()
 
     async def commit(self, reader: Reader) -> None:
         """Commit the offsets of the commands that need not be read again."""

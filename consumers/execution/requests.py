@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from consumers.execution.gateway import Gateway
-from neuroflux.domain import Fill, InDoubt, Instrument, NotThere, OrderReport, Outcome, Placement, Reject, Throttled
+from consumers.execution.lists import Enough, Lists, Reading
+from neuroflux.domain import (
+    Ack,
+    InDoubt,
+    Instrument,
+    Microseconds,
+    NotThere,
+    OrderReport,
+    Outcome,
+    Placement,
+    Reject,
+    Throttled,
+)
 from neuroflux.engine.orders.attempts import find
 from neuroflux.engine.orders.inputs import Answered, Operation, OrderInput
-from neuroflux.engine.orders.state import Order
+from neuroflux.engine.orders.state import Attempt, Order
 from neuroflux.errors import NeuroFluxError, Refused, Unreachable
-from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.http.client import Unsent
@@ -26,10 +36,6 @@ SIGNED_FOR = 2.0
 """Seconds within which a signed request is sent; a later one is signed again, long before its exchange refuses it."""
 CLOCK_OFF = 500_000
 """Microseconds by which a clock must have been off for a request that was refused for its time to be sent again."""
-MAX_PARTS = 3
-"""Of a query that one request does not answer."""
-MAX_PAGES = 100
-"""Of a list of fills; those after them are queried again later."""
 UNSENT_RETRY = 1.0
 """Seconds until a request that was never sent is tried again."""
 
@@ -45,10 +51,10 @@ class Recipient(Protocol):
 
 
 class Requests:
-    """``take_fill`` is called with every fill that a list of the exchange contains, of whatever order."""
+    """``lists`` are shared with all other orders."""
 
-    def __init__(self, gateway: Gateway, recipient: Recipient, take_fill: Callable[[Fill], None]) -> None:
-        self._gateway, self._recipient, self._take_fill = gateway, recipient, take_fill
+    def __init__(self, gateway: Gateway, recipient: Recipient, lists: Lists) -> None:
+        self._gateway, self._recipient, self._lists = gateway, recipient, lists
 
     def signed(self, placement: Placement) -> Callable[[], Coroutine[Any, Any, None]]:
         """Sign before the journal is written: the exchange itself then refuses a request that is sent too late."""
@@ -63,8 +69,8 @@ class Requests:
         return lambda: self._send(exchange, request, named, until, offset)
 
     async def query(self, instrument: Instrument, client_order_id: str) -> None:
-        requested_at = wall()
-        outcome = await self._by_either_id(
+        listed, requested_at = await self._listed(instrument.exchange, client_order_id)
+        outcome = listed or await self._by_either_id(
             instrument, client_order_id, lambda d, now, known: d.query(instrument, client_order_id, now, known)
         )
         if isinstance(outcome, NotThere):
@@ -76,23 +82,29 @@ class Requests:
         outcome = await self.cancelled(instrument, client_order_id)
         await self._answered(client_order_id, Operation.CANCEL, outcome, requested_at)
 
-    async def query_fills(self, instrument: Instrument, since: int) -> bool:
-        """Read the account's fills page by page; returns whether all of them were read."""
-        gateway, exchange, order_id = self._gateway, instrument.exchange, self._recipient.order.id
-        skew = 60_000_000  # the exchange's clock may differ, and fills that are known already do no harm
+    async def query_fills(self, instrument: Instrument, since: Microseconds) -> None:
+        """Read the account's fills until those of the order's ended attempts are known, from the list or a stream."""
+        await self._read_fills(instrument, since, lambda _: self._has_fills(instrument))
+
+    def _has_fills(self, instrument: Instrument) -> bool:
+        order = self._recipient.order
+        return all(
+            one.settled
+            for one in order.attempts
+            if one.phase.final and order.legs[one.leg].instrument == instrument
+        )
+
+    async def _read_fills(self, instrument: Instrument, since: Microseconds, is_enough: Enough) -> bool:
+        """Read the account's fills; returns whether as many as are enough were read."""
+        order_id = self._recipient.order.id
         try:
-            build: Callable[[OrderClient, int], Request] = lambda d, now: d.fills_since(instrument, since - skew, now)  # noqa: E731
-            for _ in range(MAX_PAGES):
-                answer = await gateway.call(exchange, build)
-                following = self._take_page(gateway.order_client(exchange).reports(answer))
-                if following is None:
-                    return True
-                build = partial(_as_it_is, following.request)
+            why = await self._lists.unread_fills(instrument, since, is_enough)
         except NeuroFluxError as error:
             log.warning("order %s: fills of %s: %s", order_id, instrument.symbol, error)
             return False
-        log.warning("order %s: fills of %s go on after %d pages", order_id, instrument.symbol, MAX_PAGES)
-        return False
+        if why:
+            log.warning("order %s: fills of %s: %s", order_id, instrument.symbol, why)
+        return not why
 
     async def cancelled(self, instrument: Instrument, client_order_id: str) -> Outcome:
         return await self._by_either_id(
@@ -135,9 +147,27 @@ class Requests:
         attempt = find(self._recipient.order, client_order_id)
         if attempt is None or not attempt.can_be_absent(requested_at):
             return outcome
-        if await self.query_fills(instrument, attempt.sent_at):
+        if await self._read_fills(instrument, attempt.sent_at, lambda _: False):
             return outcome
         return InDoubt(f"{outcome.reason}; its fills could not be read")
+
+    async def _listed(self, exchange: str, client_order_id: str) -> tuple[Outcome | None, Microseconds]:
+        """What the exchange's lists say of an order, and when they were requested; None where they leave it open.
+
+        A list can lag behind: an order that has a number counts as absent only where that number is unknown.
+        """
+        attempt, requested_at = find(self._recipient.order, client_order_id), wall()
+        if attempt is None or not self._gateway.order_client(exchange).reads_lists:
+            return None, requested_at
+        try:
+            reading = await self._lists.orders(
+                exchange, attempt.sent_at, lambda found: any(_is_of(one, attempt) for one in found)
+            )
+        except NeuroFluxError as error:
+            return InDoubt(str(error)), requested_at
+        if found := next((one for one in reading.reports if _is_of(one, attempt)), None):
+            return Ack(found), reading.requested_at
+        return _left_out(reading, attempt), reading.requested_at
 
     async def _by_either_id(
         self, instrument: Instrument, client_order_id: str, build: Callable[[OrderClient, int, str], Request]
@@ -155,20 +185,12 @@ class Requests:
         return await self._outcome(instrument, lambda d, now: build(d, now, known))
 
     async def _outcome(self, instrument: Instrument, build: Callable[[OrderClient, int], Request]) -> Outcome:
-        """The outcome of a request, and of those that its answer leads to."""
-        gateway, exchange = self._gateway, instrument.exchange
-        for _ in range(MAX_PARTS):
-            started = time.monotonic()
-            try:
-                answer = await gateway.call(exchange, build)
-            except Unreachable as error:
-                return InDoubt(str(error))
-            outcome = await self._read(exchange, answer, started)
-            further = gateway.order_client(exchange).further(answer)
-            if further is None:
-                break
-            build = partial(_as_it_is, further)
-        return outcome
+        exchange, started = instrument.exchange, time.monotonic()
+        try:
+            answer = await self._gateway.call(exchange, build)
+        except Unreachable as error:
+            return InDoubt(str(error))
+        return await self._read(exchange, answer, started)
 
     async def _read(self, exchange: str, answer: Answer, started: float) -> Outcome:
         gateway = self._gateway
@@ -185,13 +207,18 @@ class Requests:
     async def _answered(self, client_order_id: str, operation: Operation, outcome: Outcome, requested_at: int) -> None:
         await self._recipient.put(Answered(client_order_id, operation, outcome, requested_at))
 
-    def _take_page(self, found: Sequence[OrderReport | Fill | PageNeeded]) -> PageNeeded | None:
-        """Pass on the fills; returns the next page to request, if any."""
-        for one in found:
-            if isinstance(one, Fill):
-                self._take_fill(one)
-        return next((one for one in found if isinstance(one, PageNeeded)), None)
+
+def _left_out(reading: Reading, attempt: Attempt) -> Outcome | None:
+    """What it means that the lists don't have this order; None where it has to be queried itself."""
+    if attempt.exchange_order_id:
+        return None
+    if reading.fault:
+        return InDoubt(f"a row of a list of orders can't be read: {reading.fault}")
+    return NotThere("no order of this client id is open or has ended") if reading.is_at_end else None
 
 
-def _as_it_is(request: Request, _: OrderClient, __: int) -> Request:
-    return request
+def _is_of(report: OrderReport, attempt: Attempt) -> bool:
+    """Whether a report is of this attempt, by the id that is known of it."""
+    return attempt.client_order_id == report.client_order_id or bool(
+        attempt.exchange_order_id and attempt.exchange_order_id == report.exchange_order_id
+    )

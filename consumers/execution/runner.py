@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from msgspec import Struct
@@ -17,6 +17,7 @@ from msgspec import Struct
 from consumers.execution.decisions import Decisions
 from consumers.execution.gateway import Gateway
 from consumers.execution.journal import Journal, Published, saved
+from consumers.execution.lists import Lists
 from consumers.execution.requests import Requests
 from neuroflux.domain import (
     ExchangeStatus,
@@ -63,13 +64,13 @@ INBOX = 1_000
 
 
 class Shell(Struct, frozen=True, kw_only=True):
-    """What every runner works with; ``take_fill`` is called with each fill that an answer contains, of any order."""
+    """What every runner works with."""
 
     journal: Journal
     gateway: Gateway
     publisher: Publisher
     decisions: Decisions
-    take_fill: Callable[[Fill], None]
+    lists: Lists
 
 
 class Runner:
@@ -91,7 +92,7 @@ class Runner:
         self._effects = effects
         self._unpublished: list[Published] = []
         self._tasks: dict[asyncio.Task[object], Effect | None] = {}
-        self._requests = Requests(shell.gateway, self, shell.take_fill)
+        self._requests = Requests(shell.gateway, self, shell.lists)
         self._turns: dict[int, asyncio.Task[None]] = {}
         self._performing: list[asyncio.Event] = []
         self._leaving = False

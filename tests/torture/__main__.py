@@ -142,10 +142,19 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first run; the next ones count up (1)")
     parser.add_argument("--orders", type=int, default=ORDERS, help=f"orders of a run ({ORDERS})")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"for which a run sends them ({SECONDS})")
+    parser.add_argument("--exchanges", help="the ones that every run uses, with commas (a random choice by the seed)")
     given = parser.parse_args()
+    exchanges = given.exchanges.split(",") if given.exchanges else None
     home = Path(tempfile.mkdtemp(prefix="torture-"))
     differences: list[str] = []
-    found = run_all(range(given.seed, given.seed + given.runs), given.orders, given.seconds, home, differences)
+    found = run_all(
+        range(given.seed, given.seed + given.runs),
+        given.orders,
+        given.seconds,
+        home,
+        differences,
+        chosen if exchanges is None else lambda seed: exchanges,
+    )
     counts = summary(one.verdict for one in found)
     totals = {name: sum(getattr(one, name) for one in found) for name in ("orders", "accepted", "fills", "seconds")}
     print(", ".join(f"{name} {value:.0f}" for name, value in totals.items()))

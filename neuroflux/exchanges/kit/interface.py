@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 
 from neuroflux.domain import Fill, Instrument, Microseconds, OrderReport
 from neuroflux.domain.outcomes import Outcome, Placement
-from neuroflux.exchanges.kit.events import FeedEvent, Listing, PageNeeded
+from neuroflux.exchanges.kit.events import FeedEvent, Listing, PageNeeded, Undecodable
 from neuroflux.exchanges.kit.requests import (
     Answer,
     Buckets,
@@ -114,13 +114,15 @@ class OrderClient(Protocol):
     ``settled_after`` is how long after it was signed an order may still reach the book: an answer that there is no such
     order is proof only where the query was sent later. ``finds_by_number``: the exchange finds an order by its own id,
     and has to be searched for a client id. ``remembers_ended``: it finds an order long after it has ended, so that one
-    that it does not find has no fills.
+    that it does not find has no fills. ``reads_lists``: its limits are too low for one query per order: ``statuses``
+    has the orders, and ``fills_since`` the fills of every instrument.
     """
 
     exchange: str
     settled_after: Microseconds
     finds_by_number: bool
     remembers_ended: bool
+    reads_lists: bool
 
     def place(self, placement: Placement, now: Microseconds) -> Request: ...
 
@@ -133,10 +135,17 @@ class OrderClient(Protocol):
     def query(
         self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
     ) -> Request:
-        """Name the order as ``cancel`` does."""
+        """Name the order as ``cancel`` does. Where ``reads_lists``, it is for an order that they did not find."""
         ...
 
     def open_orders(self, now: Microseconds) -> Request: ...
+
+    def statuses(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        """The lists that together have every order which is open or has ended since then, the open ones first.
+
+        None where orders are queried one by one. ``reports`` reads them.
+        """
+        ...
 
     def fills_since(self, instrument: Instrument, since: Microseconds, now: Microseconds) -> Request: ...
 
@@ -160,15 +169,11 @@ class OrderClient(Protocol):
         """Read the answer to ``place``, ``cancel`` or ``query``."""
         ...
 
-    def further(self, answer: Answer) -> Request | None:
-        """What to request next, where this answer to ``query`` is only the first part of one; else None.
+    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded | Undecodable]:
+        """Read the answer to ``open_orders``, ``statuses`` or ``fills_since``.
 
-        ``outcome`` returns InDoubt for such a part: that an order is not open does not mean that it is not there.
+        ``PageNeeded`` where the list goes on, and one ``Undecodable`` for each row that can't be read.
         """
-        ...
-
-    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
-        """Read the answer to ``open_orders`` or ``fills_since``; ``PageNeeded`` where the list goes on."""
         ...
 
 

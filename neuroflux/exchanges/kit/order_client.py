@@ -18,6 +18,7 @@ from neuroflux.domain import (
     UNREADABLE_ANSWER,
     Fill,
     InDoubt,
+    Microseconds,
     NotThere,
     OrderReport,
     Outcome,
@@ -25,7 +26,7 @@ from neuroflux.domain import (
     Throttled,
 )
 from neuroflux.errors import MalformedFrame, NeuroFluxError
-from neuroflux.exchanges.kit.events import PageNeeded
+from neuroflux.exchanges.kit.events import PageNeeded, Undecodable
 from neuroflux.exchanges.kit.requests import Answer, Request
 from neuroflux.exchanges.kit.rest import LIMITED, OK, checked, retry_after
 from neuroflux.exchanges.kit.shapes import UNREADABLE
@@ -89,6 +90,7 @@ class TableOrderClient:
     client_ids: ClientIds
     finds_by_number = False
     remembers_ended = False
+    reads_lists = False
 
     # ── hooks ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,9 +106,9 @@ class TableOrderClient:
         """Read an answer with status 200. Raises ``UNREADABLE``."""
         raise NotImplementedError
 
-    def further(self, answer: Answer) -> Request | None:
-        """The request that an answer to ``query`` leads to; None where one request is enough."""
-        return None
+    def statuses(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        """The lists of orders, where one query per order would exceed the limits."""
+        return ()
 
     def failure(self, body: bytes) -> Failure | None:
         """The error in a body, by default an object with ``code`` and ``msg``; None where it is none."""
@@ -145,10 +147,10 @@ class TableOrderClient:
             return str(error)
         return ""
 
-    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded]:
+    def reports(self, answer: Answer) -> Sequence[OrderReport | Fill | PageNeeded | Undecodable]:
         """Raises what ``checked`` raises, and MalformedFrame: an answer that can't be read is no empty list.
 
-        A row that can't be read costs itself, and the whole list only where no row can.
+        A row that can't be read costs itself, one ``Undecodable``, and the whole list only where no row can.
         """
         body, tag = self.checked(answer), answer.request.tag
         try:
@@ -161,7 +163,7 @@ class TableOrderClient:
             return []
         if page.faults and not page.records:
             raise MalformedFrame(f"{tag}: {page.faults[0]}")
-        return [*page.records, *page.more]
+        return [*page.records, *map(Undecodable, page.faults), *page.more]
 
     def outcome(self, answer: Answer) -> Outcome:
         """The result of ``place``, ``cancel`` or ``query``; InDoubt where the answer does not say it."""

@@ -1,14 +1,14 @@
 """Kraken's order client: signed orders and cancels, and what the answers to them mean.
 
-An order whose id is not known is looked for by its client id, first among the open ones and then among those that have
-ended; only both lists together say that it is not there. An order carries a ``deadline``, after which the engine
+Orders are looked for in lists, of the open ones and of those that have ended: only both together say that one is not
+there, and one list answers for all orders that are in doubt. An order carries a ``deadline``, after which the engine
 refuses it. A client id is unique among open orders alone: an order that is sent again after a fill would be a second
 one. Source: https://docs.kraken.com/api/docs/rest-api/add-order
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -34,8 +34,6 @@ from neuroflux.errors import Refused
 from neuroflux.exchanges.kit.numerals import wire_number
 from neuroflux.exchanges.kit.order_client import ClientIds, Codes, Failure, Page, TableOrderClient
 from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Keys, Request
-from neuroflux.exchanges.kit.rest import OK
-from neuroflux.exchanges.kit.shapes import UNREADABLE
 from neuroflux.exchanges.kraken import rest
 from neuroflux.exchanges.kraken.codes import (
     DEFINITE,
@@ -82,6 +80,7 @@ class KrakenOrderClient(TableOrderClient):
     settled_after = ORDER_LIFE + VISIBLE
     finds_by_number = True
     remembers_ended = True
+    reads_lists = True
     client_ids = ClientIds("", 32)
     codes = Codes(definite=DEFINITE, untimely=(TOO_LATE, STALE_NONCE), throttled=THROTTLED)
 
@@ -108,18 +107,15 @@ class KrakenOrderClient(TableOrderClient):
     def query(
         self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
     ) -> Request:
+        """By its client id among those that have ended, of any age: the open ones were read before."""
         if exchange_order_id:
             return self._query("QueryOrders", "query", {"txid": exchange_order_id})
-        return self._query("OpenOrders", "query", {"cl_ord_id": client_order_id})
-
-    def further(self, answer: Answer) -> Request | None:
-        """An order that is not open by its client id may have ended. No start: it may be of any age."""
-        client_id = rest.asked(answer.request).get("cl_ord_id", "")
-        is_first = answer.request.path == rest.OPEN and answer.status == OK
-        if not is_first or not client_id or not _leaves_out(answer, client_id):
-            return None
-        fields = {"cl_ord_id": client_id, "closetime": "both", "without_count": "true"}
+        fields = {"cl_ord_id": client_order_id, "closetime": "both", "without_count": "true"}
         return self._query("ClosedOrders", "query", fields)
+
+    def statuses(self, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+        ended = {"start": start_at(since), "closetime": "close"}
+        return self._query("OpenOrders", "orders"), self._query("ClosedOrders", "ended orders", ended)
 
     def open_orders(self, now: Microseconds) -> Request:
         return self._query("OpenOrders", "orders")
@@ -176,8 +172,6 @@ class KrakenOrderClient(TableOrderClient):
                 return self._cancelled(answer, result)
             case rest.ORDERS:
                 return self._found(answer, result)
-            case rest.OPEN:
-                return self._found(answer, rest.part(result, "open"))
             case rest.CLOSED:
                 return self._found(answer, rest.part(result, "closed"))
         raise ValueError("no answer about an order")
@@ -188,6 +182,11 @@ class KrakenOrderClient(TableOrderClient):
         if kind == rest.OPEN:
             found = orders_in(rest.part(result, "open"))
             return Page([report_of(one, self._pairs) for one in found.good], found.faults)
+        if kind == rest.CLOSED:
+            found = orders_in(rest.part(result, "closed"))
+            read = len(found.good) + len(found.faults)
+            following = rest.next_page(self._keys, answer, result, read)
+            return Page([report_of(one, self._pairs) for one in found.good], found.faults, following)
         if kind == rest.FILLS:
             fills = fills_in(rest.part(result, "trades"))
             read = len(fills.good) + len(fills.faults)
@@ -220,8 +219,8 @@ class KrakenOrderClient(TableOrderClient):
     def _found(self, answer: Answer, listed: Raw) -> Outcome:
         """The order that was asked after.
 
-        Only an empty list of ended orders, the second part of a query, says that it is not there: one with other orders
-        was not searched for the client id.
+        Only an empty list of ended orders says that it is not there: one with other orders was not searched for the
+        client id.
         """
         sent, orders = rest.asked(answer.request), orders_in(listed)
         number, client_id = sent.get("txid"), sent.get("cl_ord_id")
@@ -233,15 +232,6 @@ class KrakenOrderClient(TableOrderClient):
         if answer.request.path != rest.CLOSED or not client_id or orders.good or orders.faults:
             return InDoubt(f"not in this list: {'; '.join(orders.faults)[:200] or 'it may be in another'}")
         return NotThere("no order of this client id is open or has ended")
-
-
-def _leaves_out(answer: Answer, client_id: str) -> bool:
-    """Whether a list of open orders was read in full, and has no order of this client id."""
-    try:
-        orders = orders_in(rest.part(rest.result_of(answer.body), "open"))
-    except UNREADABLE:
-        return False
-    return not orders.faults and all(one.cl_ord_id != client_id for one in orders.good)
 
 
 def _fields(placement: Placement, now: Microseconds) -> Mapping[str, object]:

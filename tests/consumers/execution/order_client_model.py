@@ -152,12 +152,10 @@ class FakeOrderClient:
     def query(self, instrument: Instrument, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
         return Request("GET", client_order_id)
 
-    def further(self, answer: Answer) -> Request | None:
-        return None
-
     settled_after = 6_000_000
     finds_by_number = False
     remembers_ended = False
+    reads_lists = False
 
     def client_order_id(self, order_id: str, leg: int, attempt: int) -> str:
         return f"{order_id}/{leg}/{attempt}"

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from consumers.execution import requests
+from consumers.execution import lists
 from neuroflux.domain import Ack, Fill, Liquidity, OrderReport, OrderState, Outcome, Side
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.interface import OrderClient
@@ -59,7 +59,7 @@ def without_fills(named: str) -> Outcome:
 
 @pytest.mark.parametrize(("order_client", "most"), [(Paged(), PAGES), (Endless(), 10)])
 async def test_every_page_is_read(order_client: Paged, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "MAX_PAGES", 10)
+    monkeypatch.setattr(lists, "MAX_FILL_PAGES", 10)
     gate = Gate()
     gate._order_client, gate.answers["POST"] = order_client, without_fills
     async with bench(gate=gate) as stage:

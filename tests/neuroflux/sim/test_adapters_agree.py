@@ -271,13 +271,14 @@ def placement(
     return Placement(shell.instrument(), client_id, side, kind, Decimal(quantity), price, tif)
 
 
-async def queried(shell: Shell, request: Request) -> Outcome:
-    """The outcome of a query with all its parts."""
-    client = shell.exchange.order_client(shell.keys, shell.instruments)
-    answer = await shell.ask(request)
-    while (further := client.further(answer)) is not None:
-        answer = await shell.ask(further)
-    return client.outcome(answer)
+async def queried(shell: Shell, placed: Placement) -> Outcome:
+    """What lists say of an order, where the exchange is asked by lists, or else its own query."""
+    client, named = shell.exchange.order_client(shell.keys, shell.instruments), placed.client_order_id
+    for request in client.statuses(now() - 60_000_000, now()):
+        for one in await listed(shell, request):
+            if isinstance(one, OrderReport) and one.client_order_id == named:
+                return Ack(one)
+    return client.outcome(await shell.ask(client.query(placed.instrument, named, now())))
 
 
 async def decided(shell: Shell, placed: Placement, request: Request) -> Outcome:
@@ -288,7 +289,7 @@ async def decided(shell: Shell, placed: Placement, request: Request) -> Outcome:
         return outcome
     for _ in range(10):
         await asyncio.sleep(0.1)
-        outcome = await queried(shell, client.query(placed.instrument, placed.client_order_id, now()))
+        outcome = await queried(shell, placed)
         if isinstance(outcome, Ack) and outcome.report.state.final:
             break
     return outcome
@@ -330,16 +331,15 @@ async def test_orders_and_the_account(served: Served, exchange_id: str) -> None:
             number = stands.report.exchange_order_id
             by_number = client.query(rests.instrument, rests.client_order_id, now(), number)
             numbered = client.outcome(await shell.ask(by_number))
-            asked = await queried(shell, client.query(rests.instrument, rests.client_order_id, now()))
-            known = await queried(shell, client.query(bought.instrument, bought.client_order_id, now()))
+            asked = await queried(shell, rests)
+            known = await queried(shell, bought)
             opened = await listed(shell, client.open_orders(now()))
             gone = await decided(shell, rests, client.cancel(rests.instrument, rests.client_order_id, now()))
             again = client.outcome(await shell.ask(client.cancel(rests.instrument, rests.client_order_id, now())))
             crossing = placement(shell, Direction.BUY, "0.002", high, TimeInForce.POST_ONLY, 3)
             refused = await decided(shell, crossing, client.place(crossing, now()))
             if exchange_id in LATER and isinstance(refused, Ack):
-                asked_later = client.query(crossing.instrument, crossing.client_order_id, now())
-                refused = await queried(shell, asked_later)
+                refused = await queried(shell, crossing)
             await shell.until(lambda events: _is_reported(shell, bought.client_order_id))
             await shell.until(lambda events: _states(shell, rests.client_order_id)[-1:] == [OrderState.CANCELLED])
             if not account.pushes_figures:

@@ -34,7 +34,7 @@ from neuroflux.errors import MalformedFrame, RateLimited, Refused, Unreachable, 
 from neuroflux.exchanges.hyperliquid.exchange import Hyperliquid
 from neuroflux.exchanges.hyperliquid.order_client import HyperliquidOrderClient
 from neuroflux.exchanges.hyperliquid.signing import NONCE_STRIDE, Nonces
-from neuroflux.exchanges.kit.events import PageNeeded
+from neuroflux.exchanges.kit.events import PageNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import OrderClient
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Usage
 
@@ -377,7 +377,7 @@ def test_queries(client: HyperliquidOrderClient) -> None:
 
 
 def test_lists_of_orders_and_fills(client: HyperliquidOrderClient) -> None:
-    def listed(request: Request, body: Any, status: int = 200) -> list[OrderReport | Fill | PageNeeded]:
+    def listed(request: Request, body: Any, status: int = 200) -> list[OrderReport | Fill | PageNeeded | Undecodable]:
         return list(client.reports(Answer(request, status, json.dumps(body).encode())))
 
     open_orders, fills = client.open_orders(NOW), client.fills_since(BTC, 0, NOW)

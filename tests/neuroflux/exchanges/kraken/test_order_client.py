@@ -23,8 +23,8 @@ from neuroflux.domain import (
     Throttled,
 )
 from neuroflux.domain import TimeInForce as Tif
-from neuroflux.errors import NeuroFluxError, Refused
-from neuroflux.exchanges.kit.events import PageNeeded
+from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused
+from neuroflux.exchanges.kit.events import PageNeeded, Undecodable
 from neuroflux.exchanges.kit.requests import ORDER_BUCKET
 from neuroflux.exchanges.kraken.codes import DEFINITE
 from neuroflux.exchanges.kraken.limits import QUERIES
@@ -194,55 +194,61 @@ def test_a_refusal_for_rate_holds_up_only_what_it_is_about() -> None:
 # ── queries ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def first_part(body: bytes, status: int = 200) -> tuple[Any, Any]:
+def listed(number: int, body: bytes) -> Any:
+    """What the list of open orders, 0, or of ended ones, 1, has."""
     one = client()
-    got = answer(one.query(instrument("BTC/USD"), "mine", NOW), body, status)
-    return one.outcome(got), one.further(got)
+    return one.reports(answer(one.statuses(NOW, NOW)[number], body))
 
 
-def second_part(body: bytes, status: int = 200) -> Any:
-    one, (_, request) = client(), first_part(result({"open": {}}))
-    got = answer(request, body, status)
-    assert one.further(got) is None
-    return one.outcome(got)
+def queried(body: bytes, status: int = 200) -> Any:
+    one = client()
+    return one.outcome(answer(one.query(instrument("BTC/USD"), "mine", NOW), body, status))
 
 
-def test_an_order_that_is_open_is_found_by_its_client_id() -> None:
-    outcome, further = first_part(result({"open": {"OTHER": ORDER | {"cl_ord_id": None}, ID: ORDER}}))
-    assert further is None
-    assert isinstance(outcome, Ack)
-    report = outcome.report
+def test_lists_have_the_orders_that_are_open_and_those_that_have_ended() -> None:
+    still, ended = client().statuses(NOW, NOW)
+    assert (still.path, asked(still), still.bucket) == ("/0/private/OpenOrders", {}, QUERIES)
+    assert (ended.path, ended.bucket) == ("/0/private/ClosedOrders", QUERIES)
+    assert asked(ended) == {"start": "1759999999", "closetime": "close"}
+    other, report = listed(0, result({"open": {"OTHER": ORDER | {"cl_ord_id": None}, ID: ORDER}}))
+    assert other.client_order_id == ""
     assert (report.symbol, report.client_order_id, report.exchange_order_id) == ("BTC/USD", "mine", ID)
     assert (report.price, report.quantity, report.filled_quantity) == (D(64000), D("0.4"), D("0.1"))
     assert (report.average_price, report.state) == (D("63999.5"), OrderState.WORKING)
     assert report.event_time == 1_759_999_000_250_000
-
-
-def test_one_that_is_not_open_is_looked_for_among_those_that_have_ended() -> None:
-    outcome, further = first_part(result({"open": {}}))
-    assert isinstance(outcome, InDoubt)
-    assert (further.path, further.bucket) == ("/0/private/ClosedOrders", QUERIES)
-    assert asked(further) == {"cl_ord_id": "mine", "closetime": "both", "without_count": "true"}
     closed = ORDER | {"status": "closed", "vol_exec": "0.4", "closetm": 1_759_999_001.5}
-    found = second_part(result({"closed": {ID: closed}}))
+    found, page = listed(1, result({"closed": {ID: closed}, "count": 2}))
+    assert (found.state, found.event_time) == (OrderState.FILLED, 1_759_999_001_500_000)
+    assert asked(page.request) == {"start": "1759999999", "closetime": "close", "ofs": "1"}
+    assert listed(1, result({"closed": {}, "count": 0})) == []
+
+
+def test_a_row_that_can_not_be_read_is_said() -> None:
+    report, fault = listed(0, result({"open": {"OTHER": ORDER | {"vol": "much"}, ID: ORDER}}))
+    assert (report.client_order_id, type(fault)) == ("mine", Undecodable)
+    with pytest.raises(MalformedFrame):
+        listed(0, result({"open": {ID: ORDER | {"vol": "much"}}}))
+
+
+def test_one_that_the_lists_do_not_have_is_looked_for_among_those_that_have_ended() -> None:
+    request = client().query(instrument("BTC/USD"), "mine", NOW)
+    assert (request.path, request.bucket) == ("/0/private/ClosedOrders", QUERIES)
+    assert asked(request) == {"cl_ord_id": "mine", "closetime": "both", "without_count": "true"}
+    closed = ORDER | {"status": "closed", "vol_exec": "0.4", "closetm": 1_759_999_001.5}
+    found = queried(result({"closed": {ID: closed}}))
     assert isinstance(found, Ack)
     assert (found.report.state, found.report.event_time) == (OrderState.FILLED, 1_759_999_001_500_000)
-    assert isinstance(second_part(result({"closed": {}})), NotThere)
+    assert isinstance(queried(result({"closed": {}})), NotThere)
 
 
 def test_a_list_that_was_not_read_in_full_or_not_searched_says_nothing() -> None:
-    outcome, further = first_part(result({"open": {ID: ORDER | {"vol": "much"}}}))
-    assert isinstance(outcome, InDoubt)
-    assert further is None
     for body in (refused("EService:Unavailable"), b"<html>", refused("EAPI:Rate limit exceeded"), b""):
-        outcome, further = first_part(body)
-        assert isinstance(outcome, InDoubt | Throttled)
-        assert further is None
-    assert first_part(result({"open": {}}), 502)[1] is None
-    assert isinstance(second_part(result({"closed": {ID: ORDER | {"cl_ord_id": "another"}}})), InDoubt)
-    assert isinstance(second_part(result({"closed": {ID: ORDER | {"vol": "much"}}})), InDoubt)
-    assert isinstance(second_part(refused("EService:Timeout")), InDoubt)
-    assert isinstance(second_part(result({})), InDoubt)
+        assert isinstance(queried(body), InDoubt | Throttled)
+    assert isinstance(queried(result({"closed": {}}), 502), InDoubt)
+    assert isinstance(queried(result({"closed": {ID: ORDER | {"cl_ord_id": "another"}}})), InDoubt)
+    assert isinstance(queried(result({"closed": {ID: ORDER | {"vol": "much"}}})), InDoubt)
+    assert isinstance(queried(refused("EService:Timeout")), InDoubt)
+    assert isinstance(queried(result({})), InDoubt)
 
 
 def test_an_order_whose_id_is_known_is_asked_after_by_that_alone() -> None:
@@ -293,8 +299,8 @@ def test_a_list_that_was_refused_is_no_empty_one() -> None:
         with pytest.raises(NeuroFluxError):
             one.reports(answer(one.open_orders(NOW), body))
     assert one.reports(answer(one.open_orders(NOW), result({"open": {}}))) == []
-    (report,) = one.reports(answer(one.open_orders(NOW), result({"open": {ID: ORDER, "X": {"status": "open"}}})))
-    assert isinstance(report, OrderReport)
+    rows = one.reports(answer(one.open_orders(NOW), result({"open": {ID: ORDER, "X": {"status": "open"}}})))
+    assert [type(row) for row in rows] == [OrderReport, Undecodable]
 
 
 def test_the_probe_is_refused_with_the_exchanges_words() -> None:
