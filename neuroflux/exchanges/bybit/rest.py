@@ -102,10 +102,10 @@ def is_banned(answer: Answer) -> bool:
 def wait(answer: Answer) -> float:
     """Seconds until a request that was refused for its rate may be sent again.
 
-    The header names the time of the exchange, and so does the answer.
+    The header names the time of the exchange, and so does the answer. A ban lasts as long as it says, if it does.
     """
     if is_banned(answer):
-        return BANNED_SECONDS
+        return retry_after(answer, BANNED_SECONDS)
     reset = answer.headers.get("x-bapi-limit-reset-timestamp", "")
     try:
         seconds = (int(reset) - ENVELOPE.decode(answer.body).time) / 1000

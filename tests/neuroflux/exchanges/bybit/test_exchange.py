@@ -184,6 +184,8 @@ def test_the_use_of_new_orders_is_counted() -> None:
 
 def test_a_ban_holds_everything_and_another_country_does_not() -> None:
     assert Bybit().usage(reply(b"403, Access too frequent", 403)) == Usage(wait=600.0)
+    named = reply(b"access too frequent", 403, headers={"retry-after": "2"})
+    assert Bybit().usage(named) == Usage(wait=2.0)
     assert Bybit().usage(reply(b"<html>The request could not be satisfied</html>", 403)) == Usage()
     assert Bybit().usage(reply(b"", 429, headers={"retry-after": "3"})) == Usage(wait=3.0)
 
