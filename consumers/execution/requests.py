@@ -89,9 +89,7 @@ class Requests:
     def _has_fills(self, instrument: Instrument) -> bool:
         order = self._recipient.order
         return all(
-            one.settled
-            for one in order.attempts
-            if one.phase.final and order.legs[one.leg].instrument == instrument
+            one.settled for one in order.attempts if one.phase.final and order.legs[one.leg].instrument == instrument
         )
 
     async def _read_fills(self, instrument: Instrument, since: Microseconds, is_enough: Enough) -> bool:
