@@ -9,7 +9,7 @@ from collections import Counter
 from itertools import islice
 
 from tests.fuzz.campaign import run
-from tests.fuzz.frames import MESSAGES
+from tests.fuzz.messages import MESSAGES
 
 SHOWN = 50
 

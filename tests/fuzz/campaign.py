@@ -9,11 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from neuroflux.exchanges.decode import RAISED, Decoding
-from tests.fuzz.frames import MESSAGES
-from tests.fuzz.mutate import lines
+from tests.fuzz.frames import rest
+from tests.fuzz.messages import MESSAGES
+from tests.fuzz.mutate import as_line, lines
+from tests.neuroflux.exchanges.kit.examples import EXAMPLES
 
 SESSION = 500
-"""Lines before feeds restart: a sequence number far ahead makes valid messages look old, so books stop updating."""
+"""Lines before feeds begin again, with a list of instruments: a sequence number far ahead makes valid messages look
+old, so that books stop updating."""
 
 
 class Written(Struct, frozen=True):
@@ -39,13 +42,22 @@ _WRITTEN = msgspec.json.Decoder(Written)
 
 def run(exchange: str, count: int, seed: int, counts: Counter[str]) -> Iterator[Failure]:
     """The failures; ``counts`` counts the output lines by type, and ``lines``."""
-    decoding = Decoding(exchange, 20)
+    decoding = begun(exchange)
     for number, text in enumerate(lines(MESSAGES[exchange], count, seed), start=1):
         if number % SESSION == 0:
-            decoding = Decoding(exchange, 20)
+            decoding = begun(exchange)
         counts["lines"] += 1
         if text.strip(" \t\r\n") and (what := _wrong(decoding, number, text, counts)):
             yield Failure(exchange, seed, number, text, what)
+
+
+def begun(exchange: str) -> Decoding:
+    """What has read a list of instruments: contracts have a size."""
+    decoding = Decoding(exchange, 20)
+    for body in EXAMPLES[exchange].lists:
+        for _ in decoding.line(0, as_line(rest(body))):
+            pass
+    return decoding
 
 
 def _wrong(decoding: Decoding, number: int, text: str, counts: Counter[str]) -> str:

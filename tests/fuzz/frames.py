@@ -461,5 +461,3 @@ BINANCEUSDM: Final = (
     rest({"dualSidePosition": False}, url="/fapi/v1/positionSide/dual"),
     rest({"multiAssetsMargin": True}, url="/fapi/v1/multiAssetsMargin"),
 )
-
-MESSAGES: Final = {"binance": BINANCE, "binanceusdm": BINANCEUSDM, "hyperliquid": HYPERLIQUID}

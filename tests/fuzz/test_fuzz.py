@@ -7,10 +7,12 @@ from itertools import islice
 
 import pytest
 
+from neuroflux.domain import InstrumentKind
 from neuroflux.exchanges.decode import Decoding
 from tests.fuzz.campaign import run
-from tests.fuzz.frames import MESSAGES
+from tests.fuzz.messages import MESSAGES
 from tests.fuzz.mutate import as_line, lines
+from tests.neuroflux.exchanges.kit.examples import EXAMPLES
 
 LINES = 3_000
 
@@ -22,7 +24,8 @@ def test_every_line_is_answered(exchange: str) -> None:
     assert not failures, "\n".join(f"line {one.number}: {one.what}: {one.line[:500]}" for one in failures)
     assert counts["lines"] == LINES
     kinds = {"quote", "trade", "book", "balance", "order", "fill", "status", "ignored", "error"}
-    assert kinds | (set() if exchange == "binance" else {"funding", "position"}) <= counts.keys()
+    has_perpetuals = InstrumentKind.PERPETUAL in EXAMPLES[exchange].kinds
+    assert kinds | ({"funding", "position"} if has_perpetuals else set()) <= counts.keys()
 
 
 def test_a_seed_gives_the_same_lines() -> None:

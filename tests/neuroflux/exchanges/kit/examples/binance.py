@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from neuroflux.domain import InDoubt, InstrumentKind, NotThere, Reject, Throttled
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
-from tests.fuzz.frames import MESSAGES
+from tests.fuzz.frames import BINANCE, BINANCEUSDM
 from tests.neuroflux.exchanges.kit.examples.example import Example, Levels, Verdict, encoded
 
 
@@ -67,7 +67,7 @@ _PERPETUAL: Final = {"contractType": "PERPETUAL", "marginAsset": "USDT"}
 SPOT: Final = Example(
     keys=Keys("the-key", "the-secret"),
     lists=({"symbols": [_ROW]},),
-    messages=MESSAGES["binance"],
+    messages=BINANCE,
     symbol="SOL/USDT",
     kinds=frozenset({InstrumentKind.SPOT}),
     quotes={"SOL/USDT": {"stream": "solusdt@bookTicker", "data": _TOP}},
@@ -77,7 +77,7 @@ SPOT: Final = Example(
 USDM: Final = Example(
     keys=Keys("the-key", "the-secret"),
     lists=({"symbols": [_ROW | _PERPETUAL]},),
-    messages=MESSAGES["binanceusdm"],
+    messages=BINANCEUSDM,
     symbol="SOL/USDT:USDT",
     kinds=frozenset({InstrumentKind.PERPETUAL}),
     quotes={"SOL/USDT:USDT": {"stream": "solusdt@bookTicker", "data": _TOP | {"e": "bookTicker", "T": 5, "E": 6}}},

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from neuroflux.domain import InDoubt, InstrumentKind, NotThere, Reject, Throttled
 from neuroflux.exchanges.kit.requests import Keys
-from tests.fuzz.frames import MESSAGES
+from tests.fuzz import frames
 from tests.neuroflux.exchanges.kit.examples.example import Example, Levels, Verdict, encoded
 
 MS: Final = 1_760_000_000_000
@@ -51,7 +51,7 @@ HYPERLIQUID: Final = Example(
             "universe": [{"name": "@107", "tokens": [150, 0], "index": 107}],
         },
     ),
-    messages=MESSAGES["hyperliquid"],
+    messages=frames.HYPERLIQUID,
     symbol="SOL/USDC:USDC",
     kinds=frozenset({InstrumentKind.PERPETUAL, InstrumentKind.SPOT}),
     quotes={"SOL/USDC:USDC": _quote("SOL"), "HYPE/USDC": _quote("@107")},
