@@ -144,7 +144,9 @@ class Gateway:
         """
         client = self._lines[exchange].client
         request = build(self.order_client(exchange), client.now())
-        if not client.try_turn(request.weight, Urgency.FIRST, request.bucket):
+        if request.is_never_refused and not client.held:
+            client.count(request.weight, request.bucket)
+        elif not client.try_turn(request.weight, Urgency.FIRST, request.bucket):
             await client.turn(request.weight, Urgency.FIRST, request.bucket)
             request = build(self.order_client(exchange), client.now())
         return await self.send(exchange, request, EXCHANGE_TIMEOUTS["read"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from consumers.execution.gateway import Gateway
@@ -159,13 +159,20 @@ class Requests:
             return None, requested_at
         try:
             reading = await self._lists.orders(
-                exchange, attempt.sent_at, lambda found: any(_is_of(one, attempt) for one in found)
+                exchange, attempt.sent_at, lambda found: self._is_known(client_order_id, found)
             )
         except NeuroFluxError as error:
             return InDoubt(str(error)), requested_at
         if found := next((one for one in reading.reports if _is_of(one, attempt)), None):
             return Ack(found), reading.requested_at
+        if self._is_known(client_order_id, []):
+            return InDoubt("it ended meanwhile"), reading.requested_at
         return _left_out(reading, attempt), reading.requested_at
+
+    def _is_known(self, client_order_id: str, found: Sequence[OrderReport]) -> bool:
+        """Whether a list has the order, or a stream has reported its end meanwhile."""
+        attempt = find(self._recipient.order, client_order_id)
+        return attempt is not None and (attempt.phase.final or any(_is_of(one, attempt) for one in found))
 
     async def _by_either_id(
         self, instrument: Instrument, client_order_id: str, build: Callable[[OrderClient, int, str], Request]

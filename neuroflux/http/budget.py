@@ -102,6 +102,10 @@ class Budget:
         spent_from.spend(weight, now)
         return True
 
+    def count(self, weight: int, now: Seconds, bucket: str = "") -> None:
+        """Count what is sent whatever was spent; others wait longer for it."""
+        self._buckets[bucket].spend(weight, now)
+
     def wait(self, weight: int, now: Seconds, bucket: str = "", urgency: Urgency = Urgency.READ) -> Seconds:
         """How long until ``spend`` can succeed, if nothing else is spent."""
         wait = self._buckets[bucket].wait(weight, now, is_urgent=urgency is Urgency.FIRST)

@@ -158,6 +158,10 @@ class Client:
         """Spend the weight if that is possible at once."""
         return self._queue.try_turn(weight, urgency, bucket)
 
+    def count(self, weight: int, bucket: str) -> None:
+        """Count a request that is sent whatever was spent, because the exchange does not refuse it."""
+        self._queue.budget.count(weight, _now(), bucket)
+
     async def turn(self, weight: int, urgency: Urgency = Urgency.READ, bucket: str = "") -> None:
         """Wait until the weight may be spent, and spend it. Sign after that: signatures expire."""
         await self._queue.turn(weight, urgency, bucket)

@@ -17,6 +17,9 @@ class Request(Struct, frozen=True):
     named; "" is the weight per minute. ``tag`` is returned with the answer, so that an adapter knows what was requested
     (the symbol of a depth snapshot, the kind of query).
 
+    ``is_never_refused``: the exchange counts it, and does not refuse it for what was counted, so that it need not wait
+    for the limit of its bucket.
+
     ``sign`` is for an exchange that refuses a signature whose number is not above the last one of the key: it makes the
     request that is sent of this one, right before it is sent, and is called again where it is sent again. Its time is
     of our own clock, which all processes of a machine share, while each of them estimates the exchange's for itself.
@@ -30,6 +33,7 @@ class Request(Struct, frozen=True):
     weight: int = 1
     tag: str = ""
     bucket: str = ""
+    is_never_refused: bool = False
     sign: Callable[[Request, Microseconds], Request] | None = None
 
     def signed(self, now: Microseconds) -> Request:

@@ -14,6 +14,7 @@ from typing import Final
 
 from msgspec import Raw, Struct
 from msgspec.json import Decoder
+from msgspec.structs import replace
 
 from neuroflux.domain import (
     Ack,
@@ -100,9 +101,10 @@ class KrakenOrderClient(TableOrderClient):
         self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
     ) -> Request:
         named = {"txid": exchange_order_id} if exchange_order_id else {"cl_ord_id": client_order_id}
+        # The page of the limits names nothing that refuses a cancel. If one is refused, it is sent again.
         weight = cancel_weight(now - self._made.get(client_order_id, 0))
         tag = f"cancel {client_order_id} {instrument.name}"
-        return private(self._keys, "CancelOrder", tag, ORDER_BUCKET, named, weight)
+        return replace(private(self._keys, "CancelOrder", tag, ORDER_BUCKET, named, weight), is_never_refused=True)
 
     def query(
         self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""

@@ -10,6 +10,7 @@ from typing import ClassVar, cast
 
 import pytest
 from aiohttp import web
+from msgspec.structs import replace
 
 from consumers.execution.gateway import Account, Gateway
 from neuroflux.domain import ExchangeStatus, StatusKind
@@ -84,6 +85,17 @@ async def test_a_request_is_sent_exactly_as_it_was_signed() -> None:
         answer = await opened.send("x", PLACE, 1.0)
     assert answer.status == 200
     assert answer.body == b"/order?symbol=a%2Fb&sign=%3D+ x=1 k"
+
+
+async def test_what_an_exchange_never_refuses_is_sent_at_once_and_counted() -> None:
+    counted = Request("POST", "/order", headers={"X-KEY": "k"}, weight=6_000)
+    exempt = replace(counted, is_never_refused=True)
+    async with gateway(answer_ok) as (opened, _):
+        for _ in range(3):
+            await asyncio.wait_for(opened.call("x", lambda *_: exempt), 5.0)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(opened.call("x", lambda *_: counted), 0.1)
+        assert opened.order_wait("x", Urgency.ORDER) > 60
 
 
 async def test_the_clock_is_compared_and_corrected() -> None:

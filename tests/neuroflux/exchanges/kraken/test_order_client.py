@@ -120,6 +120,7 @@ def test_a_cancel_names_the_order_by_the_exchanges_id_where_that_is_known_and_we
     one.place(placement(), NOW)
     by_client_id = one.cancel(bitcoin, "mine", NOW + SECOND)
     assert (asked(by_client_id), by_client_id.weight) == ({"cl_ord_id": "mine"}, 8)
+    assert by_client_id.is_never_refused
     by_id = one.cancel(bitcoin, "mine", NOW + 100 * SECOND, ID)
     assert (asked(by_id), by_id.weight, by_id.bucket) == ({"txid": ID}, 1, ORDER_BUCKET)
     assert one.cancel(bitcoin, "of another process", NOW).weight == 0
