@@ -1,36 +1,53 @@
-"""The simulated exchanges: one line each, in an order that is part of what a seed means; and what plays recordings."""
+"""The simulated exchanges: one line each, in an order that is part of what a seed means; and what plays recordings.
+
+Each is imported when it is first used: a start with some of them does not wait for the others.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from aiohttp.typedefs import Middleware
 
-from neuroflux.sim.binance import replay
-from neuroflux.sim.binance.spot import BinanceSpot
-from neuroflux.sim.binance.usdm import BinanceUsdm
-from neuroflux.sim.bybit.dialect import Bybit
-from neuroflux.sim.coinbase.dialect import Coinbase
 from neuroflux.sim.core.simulation import Dialect, Simulation
 from neuroflux.sim.core.venue import Venue
-from neuroflux.sim.hyperliquid.dialect import Hyperliquid
-from neuroflux.sim.kraken.dialect import Kraken
-from neuroflux.sim.okx.dialect import Okx
 
-DIALECTS: Final[tuple[type[Dialect], ...]] = (
-    BinanceSpot,
-    BinanceUsdm,
-    Hyperliquid,
-    Okx,
-    Bybit,
-    Coinbase,
-    Kraken,
-)
-VENUES: Final[dict[str, Venue]] = {dialect.venue.id: dialect.venue for dialect in DIALECTS}
-"""By exchange id."""
+_DIALECTS: Final = {
+    "binance": "binance.spot:BinanceSpot",
+    "binanceusdm": "binance.usdm:BinanceUsdm",
+    "hyperliquid": "hyperliquid.dialect:Hyperliquid",
+    "okx": "okx.dialect:Okx",
+    "bybit": "bybit.dialect:Bybit",
+    "coinbase": "coinbase.dialect:Coinbase",
+    "kraken": "kraken.dialect:Kraken",
+}
+"""``module:class`` in this package, by exchange id."""
+SIMULATED: Final = tuple(_DIALECTS)
+
+
+def dialects(ids: Collection[str] = SIMULATED) -> tuple[type[Dialect], ...]:
+    """Those of these exchanges, in the order of the catalogue."""
+    return tuple(_imported(place) for one, place in _DIALECTS.items() if one in ids)
+
+
+@cache
+def venues() -> Mapping[str, Venue]:
+    """What each simulated exchange lists and is like, by exchange id."""
+    return {dialect.venue.id: dialect.venue for dialect in dialects()}
+
+
+def _imported(place: str) -> type[Dialect]:
+    module, _, name = place.partition(":")
+    found: type[Dialect] = getattr(import_module(f"neuroflux.sim.{module}"), name)
+    return found
 
 
 def player(simulation: Simulation, path: Path) -> Middleware:
     """Serves a recording instead of the market that it is of; raises UsageError on a file that is not a recording."""
+    from neuroflux.sim.binance import replay
+
     return replay.Player(simulation, replay.read(path)).middleware()

@@ -21,7 +21,7 @@ from neuroflux.errors import PortTaken, UsageError
 from neuroflux.http.local_http import guarded
 from neuroflux.runtime.readiness import ready
 from neuroflux.runtime.settings import load_settings
-from neuroflux.sim.catalogue import DIALECTS, player
+from neuroflux.sim import catalogue
 from neuroflux.sim.changes import Changes
 from neuroflux.sim.core.faults import HTTP_FAULTS
 from neuroflux.sim.core.liquidity import Liquidity
@@ -137,7 +137,7 @@ def application(simulation: Simulation, replay: Path | None = None, name: str = 
 
     ``name`` is the host name under which other machines reach it, where they may.
     """
-    players = [player(simulation, replay)] if replay is not None else []
+    players = [catalogue.player(simulation, replay)] if replay is not None else []
     app = web.Application(middlewares=[guarded([name]), _disturb(simulation), *players])
     app.add_routes(_sim_routes(simulation))
     for dialect in simulation.dialects.values():
@@ -149,9 +149,10 @@ def simulation_of(
     seed: int,
     liquidity: Liquidity | None = None,
     clock: Callable[[], float] = time.time,
-    dialects: Sequence[type[Dialect]] = DIALECTS,
+    dialects: Sequence[type[Dialect]] | None = None,
 ) -> Simulation:
-    """A simulation of these exchanges; ``clock`` gives seconds since the epoch."""
+    """A simulation of the exchanges of these dialects, by default all; ``clock`` gives seconds since the epoch."""
+    dialects = catalogue.dialects() if dialects is None else dialects
     simulation = Simulation({dialect.venue.id: dialect.venue for dialect in dialects}, seed, liquidity, clock)
     for dialect in dialects:
         simulation.add(dialect(simulation))
@@ -168,12 +169,12 @@ async def serve(
     replay: Path | None = None,
     liquidity: Liquidity | None = None,
     name: str = "",
-    dialects: Sequence[type[Dialect]] = DIALECTS,
+    dialects: Sequence[type[Dialect]] | None = None,
 ) -> AsyncIterator[Served]:
     """Serve until the block is left. Port 0 takes a free one; ``replay`` is a recording, see replay.py.
 
-    ``name`` as for ``application``, ``dialects`` are the exchanges; without a ``liquidity`` the prices are derived from
-    the seed. Raises PortTaken, and UsageError on a file that is not a recording.
+    ``name`` as for ``application``; ``dialects`` are those of the exchanges, by default of all; without a ``liquidity``
+    the prices are derived from the seed. Raises PortTaken, and UsageError on a file that is not a recording.
     """
     simulation = simulation_of(seed, liquidity, dialects=dialects)
     runner = web.AppRunner(application(simulation, replay, name), access_log=None, shutdown_timeout=0.5)
@@ -235,7 +236,7 @@ async def _serve_forever(port: int, seed: int, host: str, *, paper: bool) -> Non
             works.add(following)
             counts = (f"{len(listings)} of {exchange_id}" for exchange_id, listings in liquidity.listings.items())
             what = f"on paper: {', '.join(counts)}"
-        dialects = [one for one in DIALECTS if one.venue.id in settings.exchanges]
+        dialects = catalogue.dialects(settings.exchanges)
         served = await opened.enter_async_context(
             serve(port, seed, host, liquidity=liquidity, name=urlsplit(settings.sim).hostname or "", dialects=dialects)
         )

@@ -29,7 +29,7 @@ from neuroflux.domain import (
 from neuroflux.exchanges.catalogue import exchange as exchange_of
 from neuroflux.exchanges.kit.events import PageNeeded
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.orders import FundingEvent
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.server import application, simulation_of
@@ -298,7 +298,7 @@ async def opened_run(seed: int) -> AsyncIterator[Run]:
         host, port = runner.addresses[0][:2]
         http = await opened.enter_async_context(aiohttp.ClientSession())
         base = f"http://{host}:{port}"
-        accounts = [Account(name, simulation, clock, http, base + VENUES[name].path) for name in EXCHANGES]
+        accounts = [Account(name, simulation, clock, http, base + venues()[name].path) for name in EXCHANGES]
         for account in accounts:
             await account.open()
         yield Run(seed, simulation, clock, accounts)

@@ -15,7 +15,7 @@ from neuroflux.records.codec import Codec
 from neuroflux.records.entries import Entry
 from neuroflux.records.topics import BOOKS, FUNDING, INSTRUMENTS
 from neuroflux.runtime.settings import Settings
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import SIMULATED
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.paper.liquidity import PaperLiquidity, Where, listings_of, markets
 
@@ -63,7 +63,7 @@ def _is_sound(entry: Entry) -> bool:
 async def _listings(settings: Settings, codec: Codec, patience: float) -> dict[Where, Listing]:
     """What the exchanges list, as soon as each has published it; after ``patience`` seconds, what is known by then."""
     known: dict[Where, Instrument] = {}
-    expected = set(settings.exchanges) & set(VENUES)
+    expected = set(settings.exchanges) & set(SIMULATED)
     try:
         async with asyncio.timeout(patience), Reader(settings, codec, (INSTRUMENTS,), start="beginning") as reader:
             await _until_complete(reader, known, expected)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from neuroflux.domain import BookSnapshot, Funding, Instrument, InstrumentKind, Microseconds
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import SIMULATED, venues
 from neuroflux.sim.core.coins import PRICES, Listing
 from neuroflux.sim.core.matching import Book, Match
 from neuroflux.sim.core.orders import Order
@@ -23,7 +23,7 @@ _LEVERAGE = 20
 
 def markets() -> tuple[str, ...]:
     """The markets that the simulator lists. All its quotes are dollars of some kind."""
-    every = [listing for venue in VENUES.values() for listing in venue.listings]
+    every = [listing for venue in venues().values() for listing in venue.listings]
     return tuple(sorted({f"{one.base_asset if one.kind == 'spot' else one.base}/USD" for one in every}))
 
 
@@ -33,14 +33,14 @@ def listings_of(instruments: Iterable[Instrument]) -> dict[Where, Listing]:
     listings: dict[Where, Listing] = {}
     for one in instruments:
         tick = one.tick_size or Decimal(1).scaleb(-one.price_decimals)
-        if one.active and one.market in wanted and one.exchange in VENUES and min(tick, one.quantity_step) > 0:
+        if one.active and one.market in wanted and one.exchange in SIMULATED and min(tick, one.quantity_step) > 0:
             listings[one.exchange, one.symbol] = _listing(one, tick)
     return listings
 
 
 def _listing(one: Instrument, tick: Decimal) -> Listing:
     is_spot = one.kind is InstrumentKind.SPOT
-    known = next((listing for listing in VENUES[one.exchange].listings if listing.symbol == one.name), None)
+    known = next((listing for listing in venues()[one.exchange].listings if listing.symbol == one.name), None)
     whole_coin = one.name.removesuffix(one.quote) if one.multiplier > 1 else one.base
     return Listing(
         exchange=one.exchange,
@@ -76,7 +76,7 @@ class PaperLiquidity:
     def __init__(self, listings: Mapping[Where, Listing]) -> None:
         self.listings: Mapping[str, Sequence[Listing]] = {
             exchange_id: tuple(one for one in listings.values() if one.exchange == exchange_id)
-            for exchange_id in VENUES
+            for exchange_id in SIMULATED
         }
         self._names = {where: (listing.exchange, listing.symbol) for where, listing in listings.items()}
         self._mirrors: dict[tuple[str, str], PaperBook] = {}

@@ -74,6 +74,8 @@ def serve(engine: ModuleType, folder: Path, ended: SimpleQueue[str]) -> None:
 
 def close_default(made: Server) -> None:
     """Close the engine's own user to clients: fail to log in as ``default`` until its quota refuses every login."""
+    import clickhouse_driver  # noqa: F401  # while the engine starts, and not once everybody can log in
+
     while not (_listens(made) and _is_closed(made)):
         time.sleep(RETRY_SECONDS)
 
@@ -107,8 +109,6 @@ def confine_engine(made: Server, folder: Path) -> None:
 
     Any user who may SELECT can read any file with ``file()``, which needs no right in a clickhouse-local.
     """
-    import clickhouse_driver  # noqa: F401  # imported before the confinement, for `ask`
-
     code = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     if not confine([*code, *SYSTEM], [folder, *DEVICES], [made.port, made.http_port], [made.port]):
         print("this kernel has no Landlock: SQL can read and write every file of this user", file=sys.stderr)

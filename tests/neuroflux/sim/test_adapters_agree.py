@@ -38,7 +38,7 @@ from neuroflux.domain import Side as Direction
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, Ignored, PageNeeded, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import Feed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
-from neuroflux.sim.catalogue import DIALECTS
+from neuroflux.sim.catalogue import dialects
 from neuroflux.sim.core.coins import Listing
 from neuroflux.sim.core.matching import Book
 from neuroflux.sim.core.simulation import DemoAccount, Dialect
@@ -64,7 +64,7 @@ OWN_TRADE_IDS = frozenset({"hyperliquid", "bybit", "kraken"})
 """Their ids of trades are not the core's numbers."""
 NO_LISTED_FEES = frozenset({"coinbase"})
 """Their list of instruments has no fees: until the account's are known, those of the lowest tier count."""
-ALL_DIALECTS: Sequence[type[Dialect]] = (*DIALECTS, MintexDialect)
+ALL_DIALECTS: Sequence[type[Dialect]] = (*dialects(), MintexDialect)
 VENUES: Mapping[str, Venue] = {dialect.venue.id: dialect.venue for dialect in ALL_DIALECTS}
 SPOT = [one for one, (symbol, _) in SYMBOLS.items() if ":" not in symbol]
 Levels = tuple[tuple[Decimal, Decimal], ...]

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from neuroflux.sim.binance.usdm_venue import FOUR_HOURS
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.orders import Ask, Reason, Rejected
 from neuroflux.sim.core.world import World
 from neuroflux.sim.server import Served
@@ -115,7 +115,7 @@ async def test_a_funding_interval_changes(served: Served) -> None:
 def test_each_symbol_is_funded_at_its_own_hours() -> None:
     hour = 3_600_000_000
     start = NOW // (8 * hour) * 8 * hour
-    world = World(VENUES, 1, Script(), start)
+    world = World(venues(), 1, Script(), start)
     exchange = world.exchanges["binanceusdm"]
     world.set_funding_hours("binanceusdm", "SOLUSDT", 1)
     for symbol, quantity in (("SOLUSDT", "1"), ("ETHUSDT", "0.1")):
@@ -246,7 +246,7 @@ async def test_a_side_of_a_book_is_empty(served: Served) -> None:
 
 
 def test_nothing_is_placed_while_halted() -> None:
-    world = World(VENUES, 1, Script(), NOW)
+    world = World(venues(), 1, Script(), NOW)
     exchange = world.exchanges["hyperliquid"]
     world.halt(exchange.listings["SOL"], is_halted=True)
     with pytest.raises(Rejected) as refused:

@@ -16,7 +16,7 @@ from hyperliquid.exchange import Exchange
 from neuroflux.sim.binance.listen_keys import LISTEN_KEY_LIFE, ListenKeys
 from neuroflux.sim.binance.pages import DAY_MS, Pages
 from neuroflux.sim.binance.wire import ApiError
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.faults import Faults
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.hyperliquid.limits import BUFFER, AddressLimit
@@ -34,7 +34,7 @@ async def _put(session: aiohttp.ClientSession, served: Served) -> Any:
 
 
 def test_a_listen_key_lives_for_an_hour() -> None:
-    keys = ListenKeys(Simulation(VENUES, 1))
+    keys = ListenKeys(Simulation(venues(), 1))
     first = keys.create({}, NOW)
     assert keys.create({}, NOW + LISTEN_KEY_LIFE - 1) == first
     assert keys.keep({}, NOW + 2 * LISTEN_KEY_LIFE - 2) == first
@@ -116,7 +116,7 @@ async def test_the_limit_of_an_address_does_not_apply_to_cancels(served: Served)
 
 
 def test_an_address_has_a_request_for_each_dollar_that_it_traded() -> None:
-    simulation = Simulation(VENUES, 1)
+    simulation = Simulation(venues(), 1)
     limit = AddressLimit(simulation.exchange("hyperliquid"), simulation.faults)
     refusals = [limit.refusal(NOW) for _ in range(BUFFER + 2)]
     assert [bool(each) for each in refusals[-3:]] == [False, False, True]
@@ -126,7 +126,7 @@ def test_an_address_has_a_request_for_each_dollar_that_it_traded() -> None:
 
 
 def _numbers(rows: Sequence[tuple[int, int]], exchange_id: str = "binance", size: int = 0, **params: Any) -> list[int]:
-    faults = Faults(time.monotonic, VENUES)
+    faults = Faults(time.monotonic, venues())
     if size:
         body = {"exchange": exchange_id, "fault": "page_size", "value": str(size)}
         faults.add(json.dumps(body).encode())

@@ -17,12 +17,12 @@ from neuroflux.exchanges.hyperliquid.own_answers import TOPS
 from neuroflux.http.budget import Urgency
 from neuroflux.runtime.clock import wall
 from neuroflux.runtime.settings import Settings
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.server import Served, serve
 
-COINS = sorted(one.symbol for one in VENUES["hyperliquid"].listings)
-NAMES = {name: [next(one.symbol for one in venue.listings if one.base == "BTC")] for name, venue in VENUES.items()}
+COINS = sorted(one.symbol for one in venues()["hyperliquid"].listings)
+NAMES = {name: [next(one.symbol for one in venue.listings if one.base == "BTC")] for name, venue in venues().items()}
 """An instrument of each exchange."""
 LONGER_THAN_A_PAGE = {
     "binance": 1005,

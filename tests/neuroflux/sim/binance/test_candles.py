@@ -8,11 +8,11 @@ import pytest
 
 from neuroflux.sim.binance.candles import Candles
 from neuroflux.sim.binance.wire import ApiError, numbers_of
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.matching import Book, Match, Sequence, Side
 from neuroflux.sim.core.world import Change
 
-LISTING = next(listing for listing in VENUES["binance"].listings if listing.symbol == "BTCUSDT")
+LISTING = next(listing for listing in venues()["binance"].listings if listing.symbol == "BTCUSDT")
 MINUTE = 60_000_000
 START = 1_700_000_040_000_000 // (15 * MINUTE) * 15 * MINUTE
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.accounts import ZERO, PerpetualLedger, Position, SpotLedger
 
-BTCUSDT = next(listing for listing in VENUES["binance"].listings if listing.symbol == "BTCUSDT")
-PERPETUAL = next(listing for listing in VENUES["binanceusdm"].listings if listing.symbol == "BTCUSDT")
+BTCUSDT = next(listing for listing in venues()["binance"].listings if listing.symbol == "BTCUSDT")
+PERPETUAL = next(listing for listing in venues()["binanceusdm"].listings if listing.symbol == "BTCUSDT")
 
 
 def perpetual(mark: D = D(100)) -> PerpetualLedger:

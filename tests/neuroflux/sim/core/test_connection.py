@@ -6,7 +6,7 @@ import time
 from itertools import count
 from random import Random
 
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.connection import Connection
 from neuroflux.sim.core.faults import Faults
 
@@ -25,7 +25,7 @@ class Counting(Connection):
 
 
 def test_a_lost_frame_leaves_a_gap_and_a_muted_one_does_not() -> None:
-    faults = Faults(time.monotonic, VENUES)
+    faults = Faults(time.monotonic, venues())
     socket = Counting(faults)
     for fault in ("", "gap", "mute", "duplicate"):
         if fault:

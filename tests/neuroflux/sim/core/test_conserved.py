@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.accounts import ZERO, Leg
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Fault
@@ -53,7 +53,7 @@ def _trade(world: World, exchange: SimExchange, random: Random) -> None:
 @pytest.mark.parametrize("seed", range(12))
 def test_perpetuals(seed: int) -> None:
     random = Random(seed)
-    world = World(VENUES, seed, Paying(), NOW)
+    world = World(venues(), seed, Paying(), NOW)
     exchange = world.exchanges["binanceusdm"]
     exchange.perpetual.is_hedged = seed % 2 == 1
     exchange.transfer("BNB", Decimal("0.02"), NOW, is_spot=False)
@@ -76,7 +76,7 @@ def test_perpetuals(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_spot(seed: int) -> None:
     random = Random(seed)
-    world = World(VENUES, seed, Paying(), NOW)
+    world = World(venues(), seed, Paying(), NOW)
     exchange = world.exchanges["binance"]
     exchange.transfer("BNB", Decimal("0.05"), NOW, is_spot=True)
     meant = defaultdict(Decimal, {asset: each.total for asset, each in exchange.spot.balances.items()})

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.accounts import ZERO
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.faults import Fault, FaultName
@@ -39,7 +39,7 @@ class Script:
 
 
 def _world(*faults: str) -> World:
-    return World(VENUES, 3, Script(*faults), NOW)
+    return World(venues(), 3, Script(*faults), NOW)
 
 
 def _place(

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from neuroflux.errors import PortTaken, UsageError
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.faults import Faults
 from neuroflux.sim.server import Served, serve
 
@@ -197,7 +197,7 @@ async def test_the_list_of_faults(served: Served) -> None:
 
 def test_faults_end_by_time_and_by_count() -> None:
     now = [0.0]
-    faults = Faults(lambda: now[0], VENUES)
+    faults = Faults(lambda: now[0], venues())
     faults.add(b'{"exchange":"binance","fault":"mute","seconds":2}')
     faults.add(b'{"exchange":"binance","fault":"reject"}')
     assert faults.take("binance", "reject")

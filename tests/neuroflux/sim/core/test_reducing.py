@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.accounts import ZERO
 from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.core.world import World
@@ -104,7 +104,7 @@ async def test_an_overload_of_spot(served: Served) -> None:
 
 
 def test_a_resting_reduction_never_turns_a_position() -> None:
-    world = World(VENUES, 3, Script(), NOW)
+    world = World(venues(), 3, Script(), NOW)
     exchange = world.exchanges["binanceusdm"]
     exchange.place(Ask("SOLUSDT", "buy", Decimal(2)), NOW)
     price = exchange.top("SOLUSDT")[1] + Decimal("0.05")

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.exchange import SimExchange
 from neuroflux.sim.core.orders import Ask, Reason, Rejected
 from neuroflux.sim.core.world import World
@@ -15,10 +15,10 @@ from tests.neuroflux.sim.core.test_exchange import NOW, Script
 
 D = Decimal
 _SPOT, _PERPETUAL = (
-    next(one for one in VENUES[venue].listings if one.symbol == "SOLUSDT") for venue in ("binance", "binanceusdm")
+    next(one for one in venues()[venue].listings if one.symbol == "SOLUSDT") for venue in ("binance", "binanceusdm")
 )
 _UNIFIED = replace(
-    VENUES["binance"],
+    venues()["binance"],
     listings=(_SPOT, replace(_PERPETUAL, exchange="binance", symbol="SOLSWAP")),
     spot_balances={"USDT": D(1000)},
     funding_hours=8,

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from msgspec.structs import replace
 
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.liquidity import SeededLiquidity
 from neuroflux.sim.core.prices import Prices
 from neuroflux.sim.core.world import World
@@ -28,11 +28,11 @@ class Nothing:
 
 
 def _run(seed: int, steps: int) -> list[object]:
-    world = World(VENUES, seed, Nothing(), NOW)
+    world = World(venues(), seed, Nothing(), NOW)
     changes: list[object] = []
     for step in range(steps):
         world.step(NOW + step * 100_000)
-        for exchange_id in VENUES:
+        for exchange_id in venues():
             changes += [
                 (change.listing.symbol, tuple(change.matches), tuple(change.levels), change.last)
                 for change in world.drain(exchange_id)
@@ -51,7 +51,7 @@ def test_another_seed_gives_another_world() -> None:
 def _is_open(world: World, tether: float) -> bool:
     """Whether one of bitcoin's perpetuals can be bought and another sold at a profit, both taker fees paid."""
     offers = []
-    for exchange_id in VENUES:
+    for exchange_id in venues():
         exchange = world.exchanges[exchange_id]
         for symbol, listing in exchange.listings.items():
             if listing.base in ("BTC", "ETH", "SOL") and listing.kind == "perpetual":
@@ -63,8 +63,8 @@ def _is_open(world: World, tether: float) -> bool:
 
 
 def test_arbitrage_opens_and_closes_again() -> None:
-    liquidity = SeededLiquidity(VENUES, 1)
-    world = World(VENUES, 1, Nothing(), NOW, liquidity)
+    liquidity = SeededLiquidity(venues(), 1)
+    world = World(venues(), 1, Nothing(), NOW, liquidity)
     states = []
     for _ in range(400):
         world.step(NOW)
@@ -75,10 +75,10 @@ def test_arbitrage_opens_and_closes_again() -> None:
 
 
 def test_books_stay_whole() -> None:
-    world = World(VENUES, 5, Nothing(), NOW)
+    world = World(venues(), 5, Nothing(), NOW)
     for _ in range(300):
         world.step(NOW)
-        for exchange_id in VENUES:
+        for exchange_id in venues():
             list(world.drain(exchange_id))
     for exchange in world.exchanges.values():
         for symbol, book in exchange.books.items():
@@ -87,7 +87,7 @@ def test_books_stay_whole() -> None:
 
 
 def test_funding_is_paid_at_the_hour() -> None:
-    world = World(VENUES, 1, Nothing(), NOW // HOURS * HOURS)
+    world = World(venues(), 1, Nothing(), NOW // HOURS * HOURS)
     exchange = world.exchanges["hyperliquid"]
     position = exchange.perpetual.position(exchange.listings["BTC"])
     position.trade(Decimal(1), exchange.perpetual.mark("BTC"))
@@ -102,7 +102,7 @@ def test_funding_is_paid_at_the_hour() -> None:
 @pytest.mark.parametrize("base", ["BTC", "LTC"])
 def test_an_exchange_alone_can_be_simulated(base: str) -> None:
     """No base is traded on a second exchange, so that its price differs from no other."""
-    venue = VENUES["binance"]
+    venue = venues()["binance"]
     listings = tuple(one for one in venue.listings if one.base == base)
     prices = Prices([replace(venue, listings=listings)], 1)
     for _ in range(1_000):
@@ -113,7 +113,7 @@ def test_an_exchange_alone_can_be_simulated(base: str) -> None:
 def test_prices_in_every_quote_and_of_cash_agree() -> None:
     """Where an exchange lists a coin and the rate between two quotes, both ways to buy cost the same within 2 bp."""
     pairs = (("BTC", "USD"), ("BTC", "EUR"), ("BTC", "USDT"), ("USDT", "USD"), ("USDC", "USDT"), ("EUR", "USD"))
-    venue = VENUES["binance"]
+    venue = venues()["binance"]
     one = venue.listings[0]
     listings = tuple(replace(one, base=base, quote=quote, symbol=base + quote) for base, quote in pairs)
     prices = Prices([replace(venue, listings=listings)], 1)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.simulation import Simulation
 from neuroflux.sim.kit.books import BookTexts
 from neuroflux.sim.kit.numbers import Numbers
 
 
 def test_a_changed_level_has_its_quantity_or_0() -> None:
-    exchange = Simulation(VENUES, 1).exchange("binance")
+    exchange = Simulation(venues(), 1).exchange("binance")
     texts, book = BookTexts(exchange, Numbers), exchange.books["BTCUSDT"]
     best = book.bids.best or 0
     numbers = texts.numbers["BTCUSDT"]

@@ -7,17 +7,17 @@ from random import Random
 
 import pytest
 
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.connection import Connection
 from neuroflux.sim.core.faults import Faults
 from neuroflux.sim.core.matching import Match
 from neuroflux.sim.core.world import Change, World
 from neuroflux.sim.kit.streams import Channel, Hub
 
-EXCHANGE, SYMBOL = next((venue.id, venue.listings[0].symbol) for venue in VENUES.values())
+EXCHANGE, SYMBOL = next((venue.id, venue.listings[0].symbol) for venue in venues().values())
 NOW = 1_700_000_000_000_000
-FAULTS = Faults(time.monotonic, VENUES)
-WORLD = World(VENUES, 1, FAULTS, NOW)
+FAULTS = Faults(time.monotonic, venues())
+WORLD = World(venues(), 1, FAULTS, NOW)
 
 
 class Socket(Connection):

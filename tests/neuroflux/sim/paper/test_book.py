@@ -11,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroflux.domain import BookSnapshot, Level
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.matching import Book, Sequence
 from neuroflux.sim.paper.book import LIFE, PaperBook
 
 NOW = 1_700_000_000_000_000
 LISTING = msgspec.structs.replace(
-    next(one for one in VENUES["binance"].listings if one.symbol == "BTCUSDT"), tick=Decimal("0.5"), lot=Decimal("0.1")
+    next(one for one in venues()["binance"].listings if one.symbol == "BTCUSDT"),
+    tick=Decimal("0.5"),
+    lot=Decimal("0.1"),
 )
 Levels = dict[float, float]
 

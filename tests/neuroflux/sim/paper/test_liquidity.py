@@ -20,7 +20,7 @@ from neuroflux.records.topics import BOOKS, INSTRUMENTS
 from neuroflux.runtime.settings import Settings
 from neuroflux.sim.binance.spot_venue import BINANCE
 from neuroflux.sim.binance.usdm_venue import BINANCE_USDM
-from neuroflux.sim.catalogue import VENUES
+from neuroflux.sim.catalogue import venues
 from neuroflux.sim.core.orders import Ask
 from neuroflux.sim.core.world import World
 from neuroflux.sim.hyperliquid.venue import HYPERLIQUID
@@ -82,7 +82,7 @@ def liquidity() -> PaperLiquidity:
 
 @pytest.fixture
 def world(liquidity: PaperLiquidity) -> World:
-    return World(VENUES, 1, Nothing(), NOW, liquidity)
+    return World(venues(), 1, Nothing(), NOW, liquidity)
 
 
 def test_the_rules_are_the_real_exchanges() -> None:
