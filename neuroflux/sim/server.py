@@ -29,7 +29,6 @@ from neuroflux.sim.core.orders import Order
 from neuroflux.sim.core.simulation import Dialect, Simulation
 from neuroflux.sim.core.venue import Venue
 from neuroflux.sim.kit.answers import json_answer
-from neuroflux.sim.paper.feed import live_liquidity
 
 
 class OrderRow(Struct, frozen=True):
@@ -232,6 +231,8 @@ async def _serve_forever(port: int, seed: int, host: str, *, paper: bool) -> Non
     async with AsyncExitStack() as opened:
         settings, liquidity, works, what = load_settings(), None, set[asyncio.Task[None]](), f"seed {seed}"
         if paper:
+            from neuroflux.sim.paper.feed import live_liquidity  # here, because it needs a client of Kafka
+
             liquidity, following = await opened.enter_async_context(live_liquidity(settings))
             works.add(following)
             counts = (f"{len(listings)} of {exchange_id}" for exchange_id, listings in liquidity.listings.items())
