@@ -108,9 +108,9 @@ async def _last_ends(settings: Settings) -> tuple[int, ...]:
 
 
 async def _replayed(settings: Settings, began: float) -> Replayed:
-    records, rows, equal = await counted(settings)
+    counts = await counted(settings)
     digests = {topic.name: await _digest(settings, topic) for topic in (PRICES, SIGNALS)}
-    return Replayed(round(time.monotonic() - began, 1), records, rows, equal, digests)
+    return Replayed(round(time.monotonic() - began, 1), counts.records, counts.rows, counts.equal, digests)
 
 
 async def _digest(settings: Settings, topic: Topic) -> str:

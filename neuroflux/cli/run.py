@@ -25,7 +25,7 @@ from neuroflux.kafka.admin import extents
 from neuroflux.kafka.reader import Reader
 from neuroflux.kafka.registry import load_codec
 from neuroflux.records.places import Extent
-from neuroflux.records.topics import ALL, EVENTS, SIGNALS
+from neuroflux.records.topics import ALL, BOOKS, EVENTS, QUOTES, SIGNALS, TRADES
 from neuroflux.runtime.settings import Settings
 from neuroflux.sim.paper import liquidity
 from neuroflux.stack.plan import Venue
@@ -34,6 +34,7 @@ from neuroflux.stack.supervise.supervisor import Stack, infrastructure, stages
 CATCH_UP_SECONDS = 30.0
 """Seconds to wait, at the end, for the warehouse to store the rest of the log."""
 
+TICKS = (QUOTES, TRADES, BOOKS)
 Log = dict[str, dict[int, Extent]]
 
 
@@ -41,14 +42,16 @@ class Summary(Struct, frozen=True):
     """The content of the log and of ClickHouse at the end of a run.
 
     ``records`` is by topic, ``rows`` by table for the same part of the log, ``equal``: whether they agree (compacted
-    topics may have more rows). ``orders`` is by state. Latencies are p50 and p99 in milliseconds: from a frame to its
-    signal on Kafka, and from a command to the end of its order.
+    topics may have more rows). ``ticks`` are the rows of market data by exchange and table, ``orders`` are by state.
+    Latencies are p50 and p99 in milliseconds: from a frame to its signal on Kafka, and from a command to the end of its
+    order.
     """
 
     seconds: float
     records: dict[str, int]
     rows: dict[str, int]
     equal: bool
+    ticks: dict[str, dict[str, int]]
     signals: int
     orders: dict[str, int]
     latencies_ms: dict[str, dict[str, float]]
@@ -67,7 +70,7 @@ async def run(settings: Settings, *, seconds: float, seed: int, as_json: bool, v
     try:
         await _show(settings, stack, stop, seconds, is_live=sys.stdout.isatty() and not as_json)
         if seconds:
-            _print(await _summary(settings, time.monotonic() - began), as_json=as_json)
+            _print(await summary_of(settings, time.monotonic() - began), as_json=as_json)
     finally:
         await stack.stop()
 
@@ -120,20 +123,46 @@ async def _show(settings: Settings, stack: Stack, stop: asyncio.Event, seconds: 
 # ── the summary ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def counted(settings: Settings) -> tuple[dict[str, int], dict[str, int], bool]:
-    """Records by topic, rows by table once the warehouse has caught up, and whether they agree."""
+class Counts(Struct, frozen=True):
+    """``log`` is what was counted: records by topic, and rows by table once the warehouse has caught up."""
+
+    log: Log
+    records: dict[str, int]
+    rows: dict[str, int]
+
+    @property
+    def equal(self) -> bool:
+        """Whether the tables agree with their topics."""
+        return all(self.rows[topic.table] == self.records[topic.name] for topic in STORED)
+
+
+async def counted(settings: Settings) -> Counts:
+    """Count the log as it is now, and its rows."""
     log = await extents(settings, ALL)
     records = {name: sum(one.end - one.start for one in parts.values()) for name, parts in log.items()}
-    rows = await asyncio.to_thread(_stored, settings, log)
-    return records, rows, all(rows[topic.table] == records[topic.name] for topic in STORED)
+    return Counts(log, records, await asyncio.to_thread(_stored, settings, log))
 
 
-async def _summary(settings: Settings, seconds: float) -> Summary:
-    records, rows, equal = await counted(settings)
+async def summary_of(settings: Settings, seconds: float) -> Summary:
+    counts = await counted(settings)
+    ticks = await asyncio.to_thread(_ticks, settings, counts.log)
     found = await _events(settings)
     latencies = {"frame_to_signal": _percentiles(found.signal_ms), "command_to_end": _percentiles(found.order_ms)}
     states = Counter(str(state) for state in found.states.values())
-    return Summary(round(seconds, 1), records, rows, equal, records[SIGNALS.name], dict(states), latencies)
+    signals = counts.records[SIGNALS.name]
+    stored = counts.records, counts.rows, counts.equal
+    return Summary(round(seconds, 1), *stored, ticks, signals, dict(states), latencies)
+
+
+def _ticks(settings: Settings, log: Log) -> dict[str, dict[str, int]]:
+    """Rows of market data by exchange and table."""
+    database = ClickHouse(settings)
+    try:
+        found = {topic.table: database.rows_by_exchange(topic, log[topic.name]) for topic in TICKS}
+    finally:
+        database.close()
+    exchanges = sorted(set().union(*found.values()))
+    return {one: {table: rows.get(one, 0) for table, rows in found.items()} for one in exchanges}
 
 
 def _stored(settings: Settings, log: Log) -> dict[str, int]:
@@ -204,6 +233,8 @@ def _print(summary: Summary, *, as_json: bool) -> None:
         rows = summary.rows.get(topic.table, "")
         table.add_row(topic.name, str(summary.records[topic.name]), str(rows))
     console.print(table)
+    for exchange, rows_of in summary.ticks.items():
+        console.print(f"{exchange}: {', '.join(f'{count} {table}' for table, count in rows_of.items())}")
     console.print(f"{summary.seconds} s, {summary.signals} signals, orders {summary.orders or 'none'}")
     for name, figures in summary.latencies_ms.items():
         console.print(f"{name} {figures or 'none'} ms")

@@ -19,6 +19,9 @@ from neuroflux.records.places import Extent
 from neuroflux.records.topics import Topic
 from neuroflux.runtime.settings import Settings
 
+_RECORDS = "uniqExact(_partition, _offset)"
+"""Counts a record once, however often it was inserted."""
+
 
 class ClickHouse:
     """One connection; not thread-safe. Raises Unreachable, and Refused for an error of the query."""
@@ -63,12 +66,21 @@ class ClickHouse:
 
     def rows(self, topic: Topic, extents: Mapping[int, Extent]) -> int:
         """The number of distinct stored records within these extents."""
-        clauses = [
-            f"(_partition = {partition} AND _offset >= {extent.start} AND _offset < {extent.end})"
-            for partition, extent in extents.items()
-        ]
-        found = self.execute(f"SELECT uniqExact(_partition, _offset) FROM {topic.table} WHERE {' OR '.join(clauses)}")
+        found = self.execute(f"SELECT {_RECORDS} FROM {topic.table} WHERE {_within(extents)}")
         return int(found[0][0])
+
+    def rows_by_exchange(self, topic: Topic, extents: Mapping[int, Extent]) -> Mapping[str, int]:
+        """The same by exchange, for a table that has one."""
+        where = f"WHERE {_within(extents)} GROUP BY exchange ORDER BY exchange"
+        rows = self.execute(f"SELECT exchange, {_RECORDS} FROM {topic.table} {where}")
+        return {str(exchange): int(count) for exchange, count in rows}
+
+
+def _within(extents: Mapping[int, Extent]) -> str:
+    return " OR ".join(
+        f"(_partition = {partition} AND _offset >= {extent.start} AND _offset < {extent.end})"
+        for partition, extent in extents.items()
+    )
 
 
 def _without_password(url: str) -> str:

@@ -1,5 +1,6 @@
 """From a command on a topic to a row in ClickHouse, with third-party clients only."""
 
+import asyncio
 import json
 import time
 import uuid
@@ -15,6 +16,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
+from neuroflux.cli.run import TICKS, summary_of
 from neuroflux.domain import OrderState
 from tests.pipeline.conftest import Pipeline, wait_for
 
@@ -294,3 +296,12 @@ def test_each_record_is_one_row(pipeline: Pipeline) -> None:
         sql = f"SELECT count(), uniqExact(_topic, _partition, _offset), max(_offset) FROM {table}"
         rows, distinct, _ = wait_for(partial(pipeline.query, sql))[0]
         assert rows == distinct, table
+
+
+def test_the_ticks_of_a_run_are_counted_by_exchange(pipeline: Pipeline) -> None:
+    """The sum of the exchanges in the tables is what the topics have."""
+    summary = asyncio.run(summary_of(pipeline.settings, 1.0))
+    assert set(summary.ticks) == set(pipeline.settings.exchanges)
+    for topic in TICKS:
+        assert all(by_table[topic.table] for by_table in summary.ticks.values())
+        assert sum(by_table[topic.table] for by_table in summary.ticks.values()) == summary.records[topic.name]
