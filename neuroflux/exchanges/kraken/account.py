@@ -47,6 +47,8 @@ from neuroflux.exchanges.kraken.messages import (
 from neuroflux.exchanges.kraken.names import Pairs
 from neuroflux.exchanges.kraken.signing import private, start_at
 
+EARLIER: Final[Microseconds] = 60_000_000
+"""By how much a token counts as expired before it has."""
 ASKED_AFTER: Final = 20
 """Orders that are asked after in one request, of those whose report says too little."""
 _PERCENT: Final = Decimal(100)
@@ -57,7 +59,10 @@ _RESULTS: Final = frozenset({"staking", "reward", "dividend", "conversion", "spe
 
 
 class _Token(Struct, frozen=True):
+    """``expires`` is after how many seconds, where no socket uses it."""
+
     token: str
+    expires: int = 900
 
 
 class _Rate(Struct, frozen=True):
@@ -86,6 +91,7 @@ class KrakenAccountFeed(PrivateFeed):
     def __init__(self, keys: Keys, instruments: Iterable[Instrument]) -> None:
         self._pairs, self._orders = Pairs(), executions.Orders()
         self._numbers, self._token = Connections(), ""
+        self._token_until: Microseconds = 0
         self._holds = dict[str, Decimal]()
         super().__init__(ID, keys, instruments)
 
@@ -96,7 +102,13 @@ class KrakenAccountFeed(PrivateFeed):
     # ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def opening(self, now: Microseconds) -> Sequence[Request]:
-        """A token must be used within 15 minutes, and then lives as long as its socket."""
+        """A token must be used within 15 minutes, and then lives as long as its socket.
+
+        Within that time it opens another socket too: one token costs what three seconds of the counter give, and while
+        there is none, nothing is traded.
+        """
+        if now < self._token_until:
+            return ()
         self._token = ""
         return (private(self.keys, "GetWebSocketsToken", "token", TOKEN),)
 
@@ -135,6 +147,7 @@ class KrakenAccountFeed(PrivateFeed):
             return (Ignored("a frame of the older socket"),)
         head = _HEAD.decode(raw)
         if head.refusal:
+            self._token_until = 0
             return (_lost(head.refusal, received),)
         if head.channel not in ("executions", "balances"):
             return (Ignored(head.channel or head.method or "message"),)
@@ -198,7 +211,8 @@ class KrakenAccountFeed(PrivateFeed):
         result = rest.result_of(answer.body)
         match kind := rest.kind(answer, result):
             case rest.TOKEN:
-                self._token = _TOKEN.decode(result).token
+                wire = _TOKEN.decode(result)
+                self._token, self._token_until = wire.token, received + wire.expires * 1_000_000 - EARLIER
                 events: Sequence[FeedEvent] = ()
             case rest.BALANCES:
                 events = self._balances(rest.rows(result, rest.holding), received)

@@ -27,6 +27,7 @@ from neuroflux.exchanges.kraken.limits import TOKEN
 from neuroflux.exchanges.kraken.rest import asked
 from tests.neuroflux.exchanges.kraken.listed import KEYS, NOW, TIME, answer, instruments, refused, result
 
+SECOND: Final = 1_000_000
 D = Decimal
 ID: Final = "OAAAAA-BBBBB-CCCCCC"
 WHOLE: Final = {
@@ -79,7 +80,7 @@ def request(one: KrakenAccountFeed, tag: str) -> Request:
 # ── the socket ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_socket_is_opened_with_a_token_for_each_opening() -> None:
+def test_the_socket_is_opened_with_a_token() -> None:
     one = feed()
     assert one.subscriptions(NOW) == ()
     (wanted,) = one.opening(NOW)
@@ -90,8 +91,30 @@ def test_the_socket_is_opened_with_a_token_for_each_opening() -> None:
     more = {"token": "a-token", "snap_orders": True, "snap_trades": False}
     assert first == {"method": "subscribe", "params": {"channel": "executions", **more}}
     assert second["params"] == {"channel": "balances", "token": "a-token", "snapshot": True}
-    one.opening(NOW)
-    assert one.subscriptions(NOW) == (), "the token of before may be too old"
+
+
+def opened() -> KrakenAccountFeed:
+    one = feed()
+    (wanted,) = one.opening(NOW)
+    one.answer(answer(wanted, result({"token": "a-token", "expires": 900})), NOW)
+    return one
+
+
+def test_a_token_opens_further_sockets_until_it_expires() -> None:
+    one = opened()
+    assert one.opening(NOW + 800 * SECOND) == ()
+    assert one.subscriptions(NOW + 800 * SECOND)
+    assert len(one.opening(NOW + 850 * SECOND)) == 1
+    assert one.subscriptions(NOW + 850 * SECOND) == (), "the token of before may be too old"
+
+
+def test_a_token_that_is_refused_opens_no_further_socket() -> None:
+    one = opened()
+    refusal = {"method": "subscribe", "error": "ESession:Invalid session", "success": False}
+    (status,) = one.frame(json.dumps(refusal), NOW)
+    assert isinstance(status, ExchangeStatus)
+    assert status.kind is StatusKind.DISCONNECTED
+    assert len(one.opening(NOW + SECOND)) == 1
 
 
 @pytest.mark.parametrize("raw", [{"method": "subscribe", "error": "ESession:Invalid session", "success": False}])
