@@ -37,8 +37,8 @@ TakeFill = Callable[[Fill], None]
 
 
 class Reading(Struct):
-    """What was read of a list: its orders, and whether it has been read to its end. ``fault``: the last row of it that
-    could not be read, "" if none. ``requested_at`` is when it was requested.
+    """What was read of a list: its orders, and whether that was all. ``fault`` names a row that can't be read, "" if
+    all could. ``requested_at`` is when the list was requested.
     """
 
     reports: list[OrderReport]
@@ -69,7 +69,7 @@ class _Round:
             if not self._pages:
                 self._lists.release(self.served)
                 pending.extend(partial(self._at, number) for number in range(1, self._requests))
-            pending.extendleft(partial(as_it_is, one) for one in self._following(answer))
+            pending.extendleft(partial(_as_it_is, one) for one in self._following(answer))
         self.reading.is_at_end = not pending
 
     def _first(self, client: OrderClient, now: Microseconds) -> Request:
@@ -157,8 +157,7 @@ class Lists:
     async def orders(self, exchange: str, since: Microseconds, is_enough: Enough) -> Reading:
         """The orders that are open or have ended since then. Raises as ``SharedList.read``."""
         if exchange not in self._orders:
-            build: Build = lambda client, since, now: client.statuses(since, now)  # noqa: E731
-            self._orders[exchange] = self._list(exchange, build, MAX_STATUS_PAGES)
+            self._orders[exchange] = self._list(exchange, _statuses, MAX_STATUS_PAGES)
         return await self._orders[exchange].read(since, is_enough)
 
     async def unread_fills(self, instrument: Instrument, since: Microseconds, is_enough: Enough) -> str:
@@ -169,8 +168,7 @@ class Lists:
         exchange = instrument.exchange
         key = exchange, "" if self._gateway.order_client(exchange).reads_lists else instrument.symbol
         if key not in self._fills:
-            build: Build = lambda client, since, now: (client.fills_since(instrument, since, now),)  # noqa: E731
-            self._fills[key] = self._list(exchange, build, MAX_FILL_PAGES)
+            self._fills[key] = self._list(exchange, partial(_fills, instrument), MAX_FILL_PAGES)
         reading = await self._fills[key].read(since, is_enough)
         if reading.fault:
             return f"a row can't be read: {reading.fault}"
@@ -186,6 +184,14 @@ class Lists:
         return SharedList(self._gateway, exchange, build, most, self._take_fill)
 
 
-def as_it_is(request: Request, _: OrderClient, __: Microseconds) -> Request:
+def _statuses(client: OrderClient, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+    return client.statuses(since, now)
+
+
+def _fills(instrument: Instrument, client: OrderClient, since: Microseconds, now: Microseconds) -> Sequence[Request]:
+    return (client.fills_since(instrument, since, now),)
+
+
+def _as_it_is(request: Request, _: OrderClient, __: Microseconds) -> Request:
     """What ``Gateway.call`` builds of a request that is built already."""
     return request
