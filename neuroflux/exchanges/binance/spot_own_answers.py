@@ -60,8 +60,8 @@ class BinanceOwn:
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise MalformedFrame(f"binance: {error!r}") from error
 
-    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
-        return following(keys, answers, now)
+    def next_page(self, keys: Keys, answer: Answer, now: Microseconds) -> Sequence[Request]:
+        return next_page(keys, answer, now)
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         return (Request("GET", "/api/v3/ticker/bookTicker", weight=4, tag="tops"),)
@@ -90,12 +90,8 @@ def by_name(
     return requests
 
 
-def following(keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+def next_page(keys: Keys, answer: Answer, now: Microseconds) -> Sequence[Request]:
     """A full page is oldest first. The next one begins after its last number; a time may not be named beside it."""
-    return [one for answer in answers for one in _next_page(keys, answer, now)]
-
-
-def _next_page(keys: Keys, answer: Answer, now: Microseconds) -> Sequence[Request]:
     path, query = asked(answer)
     if "limit" not in query:
         return ()

@@ -12,7 +12,7 @@ from typing import Final
 from neuroflux.domain import Microseconds
 from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.binance.rest import signed
-from neuroflux.exchanges.binance.spot_own_answers import by_name, fills, following, orders, tops
+from neuroflux.exchanges.binance.spot_own_answers import by_name, fills, next_page, orders, tops
 from neuroflux.exchanges.kit.own_answers import OwnAccount, OwnAnswers, OwnBalance, OwnPosition, OwnTop, rows, tagged
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 
@@ -46,8 +46,8 @@ class BinanceUsdmOwn:
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise MalformedFrame(f"binanceusdm: {error!r}") from error
 
-    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
-        return following(keys, answers, now)
+    def next_page(self, keys: Keys, answer: Answer, now: Microseconds) -> Sequence[Request]:
+        return next_page(keys, answer, now)
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         return (Request("GET", "/fapi/v1/ticker/bookTicker", weight=5, tag="tops"),)

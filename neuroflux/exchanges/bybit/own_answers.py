@@ -85,8 +85,14 @@ class BybitOwn:
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise MalformedFrame(f"bybit: {error!r}") from error
 
-    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
-        return [one for answer in answers for one in _next_page(keys, answer, now)]
+    def next_page(self, keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
+        """The cursor is written with escapes, and is sent back as it is; the last page of a list may have one too."""
+        tag = answer.request.tag
+        result = _result(plain(answer), tag) if tag in _LISTS else {}
+        if result.get("nextPageCursor") and result["list"]:
+            path, _, query = answer.request.path.partition("?")
+            query = f"{query.partition('&cursor=')[0]}&cursor={quote(result['nextPageCursor'], safe='%')}"
+            yield signed_get(keys, path, query, now, tag)
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         return tuple(Request("GET", f"/v5/market/tickers?category={one}", tag="tops") for one in _CATEGORIES)
@@ -108,16 +114,6 @@ def _weeks(since: Microseconds, now: Microseconds) -> Iterator[tuple[Microsecond
     while since < end:
         yield since, min(since + WEEK, end)
         since += WEEK
-
-
-def _next_page(keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
-    """The cursor is written with escapes, and is sent back as it is; the last page of a list may have one too."""
-    tag = answer.request.tag
-    result = _result(plain(answer), tag) if tag in _LISTS else {}
-    if result.get("nextPageCursor") and result["list"]:
-        path, _, query = answer.request.path.partition("?")
-        query = f"{query.partition('&cursor=')[0]}&cursor={quote(result['nextPageCursor'], safe='%')}"
-        yield signed_get(keys, path, query, now, tag)
 
 
 # ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -75,8 +75,13 @@ class CoinbaseOwn:
         except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             raise MalformedFrame(f"coinbase: {error!r}") from error
 
-    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
-        return [one for answer in answers for one in _next_page(keys, answer, now)]
+    def next_page(self, keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
+        """A list that continues names where."""
+        cursor = plain(answer).get("cursor")
+        if cursor:
+            path, _, query = answer.request.path.partition("?")
+            pairs = [one for one in parse_qsl(query) if one[0] != "cursor"]
+            yield signed(keys, "GET", path, now, answer.request.tag, [*pairs, ("cursor", cursor)])
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         """The best prices of several products at once need a key; those of one do not."""
@@ -139,15 +144,6 @@ def _time(micros: Microseconds) -> str:
 def _signed(keys: Keys, name: str, tag: str, now: Microseconds, *products: str, **query: object) -> Request:
     asked = [*(("product_ids", one) for one in products), *query.items()]
     return signed(keys, "GET", f"{API}/{name}", now, tag, asked)
-
-
-def _next_page(keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
-    """A list that continues names where."""
-    cursor = plain(answer).get("cursor")
-    if cursor:
-        path, _, query = answer.request.path.partition("?")
-        pairs = [one for one in parse_qsl(query) if one[0] != "cursor"]
-        yield signed(keys, "GET", path, now, answer.request.tag, [*pairs, ("cursor", cursor)])
 
 
 OWN: Final[OwnAnswers] = CoinbaseOwn()

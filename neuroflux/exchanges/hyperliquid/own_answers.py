@@ -74,10 +74,11 @@ class HyperliquidOwn:
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise MalformedFrame(f"hyperliquid: {error!r}") from error
 
-    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
+    def next_page(self, keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
         """Fills, oldest first: those of the last millisecond again, and what follows. Orders have no pages."""
-        listed = (plain(answer) for answer in answers if answer.request.tag == "fills")
-        return [_fills_since(keys, page[-1]["time"]) for page in listed if len(page) >= PAGE]
+        page = plain(answer) if answer.request.tag == "fills" else []
+        if len(page) >= PAGE:
+            yield _fills_since(keys, page[-1]["time"])
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         return tuple(info_request("l2Book", "top", coin=name) for name in names[:TOPS])

@@ -8,7 +8,7 @@ Money is ``Decimal``, times are microseconds, quantities are in units of the exc
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -104,8 +104,8 @@ class OwnAnswers(Protocol):
         """
         ...
 
-    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
-        """What follows these answers to either: the next page of each list that continues, none at the end of all."""
+    def next_page(self, keys: Keys, answer: Answer, now: Microseconds) -> Iterable[Request]:
+        """What follows this answer to either: the next page of a list that continues, nothing at its end."""
         ...
 
     def account(self, answers: Sequence[Answer]) -> OwnAccount:
@@ -124,7 +124,7 @@ class OwnAnswers(Protocol):
 def following(own: OwnAnswers, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
     """What follows these answers. Raises MalformedFrame for what is no list, Refused for an error of the exchange."""
     try:
-        return own.following(keys, answers, now)
+        return [one for answer in answers for one in own.next_page(keys, answer, now)]
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise MalformedFrame(f"pages: {error!r}") from error
 

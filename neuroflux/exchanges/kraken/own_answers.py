@@ -73,8 +73,17 @@ class KrakenOwn:
         except _FAULTS as error:
             raise MalformedFrame(f"kraken: {error!r}") from error
 
-    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
-        return [one for answer in answers for one in _next_page(keys, answer)]
+    def next_page(self, keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
+        """A list counts its rows; those of a page come after ``ofs`` others."""
+        sent, listed = answer.request, plain(answer).get("result") or {}
+        rows = listed.get(sent.tag)
+        if sent.tag not in _LISTS or not rows:
+            return
+        fields = dict(parse_qsl(sent.body.decode()))
+        before = int(fields.get("ofs", 0)) + len(rows)
+        if before < listed["count"]:
+            name = sent.path.rpartition("/")[2]
+            yield private(keys, name, sent.tag, AUDIT, {**fields, "ofs": before}, sent.weight)
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         return (Request("GET", f"/0/public/Ticker?pair={','.join(names)}", tag="tops"),) if names else ()
@@ -99,19 +108,6 @@ def _all(answers: Sequence[Answer], tag: str, part: str = "") -> dict[str, Any]:
     """The rows of every answer of this tag, by their keys."""
     found = (one[part] if part else one for one in _results(answers, tag))
     return {key: row for one in found for key, row in one.items()}
-
-
-def _next_page(keys: Keys, answer: Answer) -> Iterator[Request]:
-    """A list counts its rows; those of a page come after ``ofs`` others."""
-    sent, listed = answer.request, plain(answer).get("result") or {}
-    rows = listed.get(sent.tag)
-    if sent.tag not in _LISTS or not rows:
-        return
-    fields = dict(parse_qsl(sent.body.decode()))
-    before = int(fields.get("ofs", 0)) + len(rows)
-    if before < listed["count"]:
-        name = sent.path.rpartition("/")[2]
-        yield private(keys, name, sent.tag, AUDIT, {**fields, "ofs": before}, sent.weight)
 
 
 def _name(altname: str) -> str:

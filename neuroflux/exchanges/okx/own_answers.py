@@ -79,8 +79,14 @@ class OkxOwn:
         except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise MalformedFrame(f"okx: {error!r}") from error
 
-    def following(self, keys: Keys, answers: Sequence[Answer], now: Microseconds) -> Sequence[Request]:
-        return [one for answer in answers for one in _next_page(keys, answer, now)]
+    def next_page(self, keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
+        """Lists are newest first; what is older comes after the last row."""
+        tag, cursor = answer.request.tag, _CURSORS.get(answer.request.tag)
+        listed = plain(answer)["data"] if cursor else []
+        if cursor and len(listed) >= PAGE:
+            path, query = asked(answer)
+            query["after"] = listed[-1][cursor]
+            yield signed(keys, "GET", path.removeprefix(API), iso(now), tag, answer.request.bucket, **query)
 
     def top_requests(self, names: Sequence[str]) -> Sequence[Request]:
         kinds = {"SWAP" if name.endswith(_SWAP) else "SPOT" for name in names}
@@ -106,16 +112,6 @@ def _of_instrument(keys: Keys, name: str, since: Microseconds, now: Microseconds
     named = f"instType={kind}&instId={name}&limit={PAGE}"
     yield _signed(keys, f"trade/fills?{named}&begin={since // 1000}", now, "fills", "fills")
     yield _signed(keys, f"trade/orders-history?{named}", now, "ended")
-
-
-def _next_page(keys: Keys, answer: Answer, now: Microseconds) -> Iterator[Request]:
-    """Lists are newest first; what is older comes after the last row."""
-    tag, cursor = answer.request.tag, _CURSORS.get(answer.request.tag)
-    listed = plain(answer)["data"] if cursor else []
-    if cursor and len(listed) >= PAGE:
-        path, query = asked(answer)
-        query["after"] = listed[-1][cursor]
-        yield signed(keys, "GET", path.removeprefix(API), iso(now), tag, answer.request.bucket, **query)
 
 
 # --- answers

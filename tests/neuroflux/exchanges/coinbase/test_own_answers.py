@@ -11,7 +11,7 @@ import yarl
 
 from neuroflux.errors import MalformedFrame, Refused
 from neuroflux.exchanges.coinbase.own_answers import OWN, TOPS
-from neuroflux.exchanges.kit.own_answers import OwnAccount
+from neuroflux.exchanges.kit.own_answers import OwnAccount, following
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request
 from neuroflux.sim.coinbase.keys import edwards_key, elliptic_key
 from neuroflux.sim.core.orders import Ask
@@ -37,8 +37,8 @@ async def reading(served: Served, keys: Keys, names: Sequence[str] = NAMES) -> O
     now = served.simulation.now("coinbase")
     requests = [*OWN.account_requests(keys, now), *OWN.history_requests(keys, names, now - 60_000_000, now)]
     found = last = await answers(served, requests)
-    while following := OWN.following(keys, last, now):
-        last = await answers(served, following)
+    while pages := following(OWN, keys, last, now):
+        last = await answers(served, pages)
         found = [*found, *last]
     return OWN.account(found)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from neuroflux.errors import MalformedFrame, Refused
-from neuroflux.exchanges.kit.own_answers import OwnBalance, OwnFill, OwnOrder, OwnTop
+from neuroflux.exchanges.kit.own_answers import OwnBalance, OwnFill, OwnOrder, OwnTop, following
 from neuroflux.exchanges.kit.requests import Answer
 from neuroflux.exchanges.kraken.exchange import Kraken
 from neuroflux.exchanges.kraken.limits import AUDIT
@@ -74,13 +74,13 @@ def test_a_list_is_read_to_its_end() -> None:
     requests = OWN.history_requests(KEYS, ["A"], NOW, NOW)
     lists = {name: {**ANSWERS[name], "count": len(ANSWERS[name][name]) + 1} for name in ("closed", "trades")}
     pages = [answer(one, result(lists[one.tag])) for one in requests if one.tag in lists]
-    following = OWN.following(KEYS, pages, NOW)
-    assert [(one.path, one.tag, one.weight, one.bucket) for one in following] == [
+    further = following(OWN, KEYS, pages, NOW)
+    assert [(one.path, one.tag, one.weight, one.bucket) for one in further] == [
         ("/0/private/ClosedOrders", "closed", 1, AUDIT),
         ("/0/private/TradesHistory", "trades", 2, AUDIT),
     ]
-    assert [asked(one)["ofs"] for one in following] == [str(len(ANSWERS[name][name])) for name in lists]
-    assert OWN.following(KEYS, [answer(one, result(lists[one.tag])) for one in following], NOW) == []
+    assert [asked(one)["ofs"] for one in further] == [str(len(ANSWERS[name][name])) for name in lists]
+    assert following(OWN, KEYS, [answer(one, result(lists[one.tag])) for one in further], NOW) == []
 
 
 def test_what_is_signed_counts_in_the_audits_share() -> None:
