@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from consumers.execution.gateway import Gateway
 from consumers.execution.journal import Journal
 from consumers.execution.view import Views, complete
-from neuroflux.domain import CommandKind, CommandLeg, Microseconds, OrderCommand
+from neuroflux.domain import CommandKind, CommandLeg, Instrument, Microseconds, OrderCommand
 from neuroflux.engine.health.failover import CONDITIONS, moved, unable
 from neuroflux.engine.orders.inputs import Hedged, Rerouted
 from neuroflux.engine.orders.rerouting import REDUNDANT, failed, rest, untaken
@@ -204,7 +204,7 @@ class Decider:
 
     def _leg_must_wait(self, order: Order, leg: int) -> str:
         one, urgency = order.legs[leg], Urgency.FIRST if order.hedges else Urgency.ORDER
-        return self._must_wait(one.instrument.exchange, urgency, reduces=one.reduces)
+        return self._must_wait(one.instrument, urgency, reduces=one.reduces)
 
     def abandons(self, order: Order) -> str:
         """The exchange that an order must leave, because its failover is active; "" for none."""
@@ -308,17 +308,17 @@ class Decider:
         ]
 
     def _would_wait(self, prospect: Prospect, quantity: Decimal, urgency: Urgency) -> str:
-        return self._must_wait(prospect.instrument.exchange, urgency, reduces=_reduces_all(prospect, quantity))
+        return self._must_wait(prospect.instrument, urgency, reduces=_reduces_all(prospect, quantity))
 
-    def _must_wait(self, exchange: str, urgency: Urgency, *, reduces: bool) -> str:
+    def _must_wait(self, instrument: Instrument, urgency: Urgency, *, reduces: bool) -> str:
         """Why an order can't be sent at once: the exchange asked us to wait, takes no new risk, or has no room."""
-        risk = "" if reduces else self._risk_held(exchange)
-        return self._blocked(exchange) or risk or self._crowded(exchange, urgency)
+        risk = "" if reduces else self._risk_held(instrument.exchange)
+        return self._blocked(instrument.exchange) or risk or self._crowded(instrument, urgency)
 
-    def _crowded(self, exchange: str, urgency: Urgency) -> str:
+    def _crowded(self, instrument: Instrument, urgency: Urgency) -> str:
         """Why an order can't be sent at once: the rate limits of the exchange leave no room for it now."""
-        wait = self._gateway.order_wait(exchange, urgency)
-        return f"rate: {exchange} has no room for an order for {wait:.1f} s" if wait > PATIENCE else ""
+        wait = self._gateway.order_wait(instrument, urgency)
+        return f"rate: {instrument.exchange} has no room for an order for {wait:.1f} s" if wait > PATIENCE else ""
 
     def _blocked(self, exchange: str) -> str:
         if exchange not in self._gateway.exchanges:

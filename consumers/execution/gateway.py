@@ -11,7 +11,7 @@ from typing import Self
 
 from msgspec import Struct
 
-from neuroflux.domain import ExchangeStatus, Microseconds, StatusKind
+from neuroflux.domain import ExchangeStatus, Instrument, Microseconds, StatusKind
 from neuroflux.engine.health.state import ORDERS, REST
 from neuroflux.errors import NeuroFluxError
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS
@@ -123,17 +123,17 @@ class Gateway:
         """Seconds for which the exchange takes no order that opens risk."""
         return max(0.0, self._lines[exchange].risk_held_until - _now())
 
-    def try_order(self, exchange: str, urgency: Urgency) -> bool:
+    def try_order(self, instrument: Instrument, urgency: Urgency) -> bool:
         """Whether a new order may be sent at once; it is then counted."""
-        return self._lines[exchange].client.try_order(urgency)
+        return self._lines[instrument.exchange].client.try_order(instrument.name, urgency)
 
-    def order_wait(self, exchange: str, urgency: Urgency) -> float:
+    def order_wait(self, instrument: Instrument, urgency: Urgency) -> float:
         """Seconds that a new order would wait for the rate limits."""
-        return self._lines[exchange].client.order_wait(urgency)
+        return self._lines[instrument.exchange].client.order_wait(instrument.name, urgency)
 
-    async def order_turn(self, exchange: str, urgency: Urgency) -> None:
+    async def order_turn(self, instrument: Instrument, urgency: Urgency) -> None:
         """Wait until the exchange's limits allow a new order."""
-        await self._lines[exchange].client.order_turn(urgency)
+        await self._lines[instrument.exchange].client.order_turn(instrument.name, urgency)
 
     # ── sending ──────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -232,15 +232,17 @@ class Runner:
             if not isinstance(effect, RequestSend) or self._leaving:
                 continue
             performed += self._advance(self._halted())
-            exchange = self.order.legs[effect.leg].instrument.exchange
+            instrument = self.order.legs[effect.leg].instrument
             if not self._is_unsent(effect.leg):
                 continue
             if why := self._shell.decisions.given_up(self.order, effect.leg):
                 performed += self._advance([GivenUp(effect.leg, why)])
-            elif not self._risk_held(effect.leg) and self._shell.gateway.try_order(exchange, self._urgency(effect.leg)):
+            elif not self._risk_held(effect.leg) and self._shell.gateway.try_order(
+                instrument, self._urgency(effect.leg)
+            ):
                 performed += self._advance([self._sending(effect.leg)])
             elif effect.leg not in self._turns:
-                self._turns[effect.leg] = asyncio.create_task(self._wait_for_turn(exchange, effect.leg))
+                self._turns[effect.leg] = asyncio.create_task(self._wait_for_turn(instrument, effect.leg))
         return tuple(done)
 
     def _halted(self) -> list[OrderInput]:
@@ -271,11 +273,11 @@ class Runner:
         attempt = self.order.last[leg].number
         return Sending(leg, order_client.client_order_id(self.order.id, leg, attempt), order_client.settled_after)
 
-    async def _wait_for_turn(self, exchange: str, leg: int) -> None:
+    async def _wait_for_turn(self, instrument: Instrument, leg: int) -> None:
         try:
             while held := self._risk_held(leg):  # noqa: ASYNC110  # it may have been extended
                 await asyncio.sleep(held)
-            await self._shell.gateway.order_turn(exchange, self._urgency(leg))
+            await self._shell.gateway.order_turn(instrument, self._urgency(leg))
         finally:
             del self._turns[leg]
         if leg < len(self.order.legs) and any(self.order.of_leg(leg)):  # else it was decided again, without it

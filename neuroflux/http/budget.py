@@ -8,8 +8,8 @@ from enum import IntEnum
 from heapq import merge
 from itertools import islice
 
-from neuroflux.exchanges.kit.requests import Buckets
-from neuroflux.http.buckets import MinuteWeight, Seconds, bucket_of
+from neuroflux.exchanges.kit.requests import Buckets, EachInstrument, declared_as
+from neuroflux.http.buckets import Bucket, MinuteWeight, Seconds, bucket_of
 
 
 class Urgency(IntEnum):
@@ -68,6 +68,22 @@ class Window:
             self._sent.popleft()
 
 
+class _ByName(dict[str, Bucket]):
+    """The buckets by name; one of an instrument is made with its first request."""
+
+    def __init__(self, limits: Buckets, buffer: float, now: Seconds) -> None:
+        self._limits, self._buffer, self._now = limits, buffer, now
+        made = {name: limit for name, limit in limits.items() if not isinstance(limit, EachInstrument)}
+        super().__init__({name: bucket_of(limit, buffer, now) for name, limit in made.items()})
+
+    def __missing__(self, name: str) -> Bucket:
+        limit = self._limits[declared_as(name)]
+        if not isinstance(limit, EachInstrument):
+            raise KeyError(name)
+        self[name] = bucket_of(limit.limit, self._buffer, self._now)
+        return self[name]
+
+
 class Budget:
     """What may be spent now; times are seconds of one monotonic clock, given by the caller.
 
@@ -85,8 +101,8 @@ class Budget:
         buckets: Buckets | None = None,
     ) -> None:
         self._weight = MinuteWeight(weight_per_minute, buffer, now)
-        others = {name: bucket_of(limit, buffer, now) for name, limit in (buckets or {}).items()}
-        self._buckets = {"": self._weight, **others}
+        self._buckets = _ByName(buckets or {}, buffer, now)
+        self._buckets[""] = self._weight
         self._held_until = now
         self._windows = [Window(most, seconds, buffer) for most, seconds in orders]
 

@@ -31,7 +31,7 @@ from neuroflux.engine.health.state import ORDERS
 from neuroflux.errors import RateLimited, Unreachable
 from neuroflux.exchanges.config import EXCHANGE_TIMEOUTS, RATE_LIMIT_BUFFER
 from neuroflux.exchanges.kit.interface import Exchange
-from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Request, Usage
+from neuroflux.exchanges.kit.requests import Answer, Request, Usage, order_bucket
 from neuroflux.http.buckets import Seconds
 from neuroflux.http.budget import Budget, Urgency
 from neuroflux.http.exchange_http import FAILURES, ask, why
@@ -107,7 +107,6 @@ class Client:
     ) -> None:
         self.exchange, self.channel, self.publish = exchange, channel, publish
         self._address, self._buffer = address, buffer
-        self._order_bucket = ORDER_BUCKET if ORDER_BUCKET in exchange.BUCKETS else ""
         self._in_turn = InTurn(IN_TURN)
         self.failures = Failures()
         self.offset: Microseconds = 0
@@ -166,17 +165,17 @@ class Client:
         """Wait until the weight may be spent, and spend it. Sign after that: signatures expire."""
         await self._queue.turn(weight, urgency, bucket)
 
-    def try_order(self, urgency: Urgency) -> bool:
-        """Whether a new order may be sent at once; it is then counted."""
-        return self._queue.try_turn(ORDER_WEIGHT, urgency, self._order_bucket, is_order=True)
+    def try_order(self, name: str, urgency: Urgency) -> bool:
+        """Whether a new order in this instrument (the exchange's name) may be sent at once; it is then counted."""
+        return self._queue.try_turn(ORDER_WEIGHT, urgency, order_bucket(self.exchange.BUCKETS, name), is_order=True)
 
-    def order_wait(self, urgency: Urgency) -> Seconds:
+    def order_wait(self, name: str, urgency: Urgency) -> Seconds:
         """How long a new order would wait for its turn."""
-        return self._queue.expected(ORDER_WEIGHT, urgency, self._order_bucket)
+        return self._queue.expected(ORDER_WEIGHT, urgency, order_bucket(self.exchange.BUCKETS, name))
 
-    async def order_turn(self, urgency: Urgency) -> None:
+    async def order_turn(self, name: str, urgency: Urgency) -> None:
         """Wait until the exchange's limits allow a new order; it is then counted."""
-        await self._queue.turn(ORDER_WEIGHT, urgency, self._order_bucket, is_order=True)
+        await self._queue.turn(ORDER_WEIGHT, urgency, order_bucket(self.exchange.BUCKETS, name), is_order=True)
 
     def order_answered(self) -> None:
         """A new order was answered: the exchange has counted it."""

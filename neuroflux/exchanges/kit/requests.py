@@ -121,10 +121,33 @@ class DecayingCounter(Struct, frozen=True):
     decay: float
 
 
-Buckets = Mapping[str, WeightRate | DecayingCounter]
+class EachInstrument(Struct, frozen=True):
+    """A limit that each instrument has for itself. Its bucket is named by ``of_instrument``."""
+
+    limit: WeightRate | DecayingCounter
+
+
+Buckets = Mapping[str, WeightRate | DecayingCounter | EachInstrument]
 
 ORDER_BUCKET: Final = "orders"
 """The bucket of new orders on an exchange that declares it; elsewhere they are counted in the weight per minute."""
+
+
+def of_instrument(bucket: str, name: str) -> str:
+    """The bucket of one instrument, by the exchange's name of it."""
+    return f"{bucket} {name}"
+
+
+def declared_as(bucket: str) -> str:
+    """The name by which ``Exchange.BUCKETS`` has a bucket, of one instrument or of all."""
+    return bucket.partition(" ")[0]
+
+
+def order_bucket(buckets: Buckets, name: str) -> str:
+    """The bucket in which a new order in this instrument is counted."""
+    if isinstance(buckets.get(ORDER_BUCKET), EachInstrument):
+        return of_instrument(ORDER_BUCKET, name)
+    return ORDER_BUCKET if ORDER_BUCKET in buckets else ""
 
 
 class Usage(Struct, frozen=True):

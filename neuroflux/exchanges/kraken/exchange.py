@@ -20,7 +20,17 @@ from neuroflux.errors import MalformedFrame
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.exchange import NO_TESTNET, BaseExchange
 from neuroflux.exchanges.kit.numerals import Long
-from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Buckets, KeyQuestion, KeyRights, Keys, Request, Usage
+from neuroflux.exchanges.kit.requests import (
+    ORDER_BUCKET,
+    Answer,
+    Buckets,
+    KeyQuestion,
+    KeyRights,
+    Keys,
+    Request,
+    Usage,
+    declared_as,
+)
 from neuroflux.exchanges.kit.rest import LIMITED
 from neuroflux.exchanges.kit.rows import Rows
 from neuroflux.exchanges.kit.shapes import UNREADABLE
@@ -142,7 +152,7 @@ class Kraken(BaseExchange):
         failed = rest.failure(answer.body) if answer.status == 200 else None
         if failed is None:
             return Usage()
-        is_polling = failed.code in OF_REQUESTS and answer.request.bucket not in _OF_EXECUTION
+        is_polling = failed.code in OF_REQUESTS and declared_as(answer.request.bucket) not in _OF_EXECUTION
         wait = self.wait(answer) if is_polling or failed.code in OF_ALL else None
         return Usage(is_full=failed.code in OF_ORDERS, wait=wait)
 

@@ -3,9 +3,8 @@
 A counter falls all the time, and a request is refused that would raise it above its maximum; both follow from the tier
 of the account. Several processes use one key, and none knows of the others: each has a share of the counter, so that
 the execution's queries of orders in doubt are not held up by the polling of the account. New orders and cancels don't
-count there. The counter of orders is of a pair, and is kept here for all pairs together, which is less than is allowed.
-No answer reports any of them. Source: https://docs.kraken.com/api/docs/guides/spot-rest-ratelimits and
-https://docs.kraken.com/api/docs/guides/spot-ratelimits
+count there. The counter of orders is of a pair. No answer reports any of them. Source:
+https://docs.kraken.com/api/docs/guides/spot-rest-ratelimits and https://docs.kraken.com/api/docs/guides/spot-ratelimits
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from neuroflux.domain import Microseconds
-from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Buckets, DecayingCounter
+from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Buckets, DecayingCounter, EachInstrument
 
 QUERIES: Final = "queries"
 """Orders in doubt and their fills, and what tests a key."""
@@ -47,7 +46,7 @@ def buckets(tier: Tier) -> Buckets:
     """The limits of a tier, by the names that requests have."""
     most, decay = tier.private.maximum, tier.private.decay
     shares = {name: DecayingCounter(most * share, decay * share) for name, share in _SHARES.items()}
-    return {**shares, ORDER_BUCKET: tier.orders}
+    return {**shares, ORDER_BUCKET: EachInstrument(tier.orders)}
 
 
 _CANCELS: Final = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))

@@ -34,7 +34,7 @@ from neuroflux.domain import TimeInForce as Tif
 from neuroflux.errors import Refused
 from neuroflux.exchanges.kit.numerals import wire_number
 from neuroflux.exchanges.kit.order_client import ClientIds, Codes, Failure, Page, TableOrderClient
-from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Keys, Request
+from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Keys, Request, of_instrument
 from neuroflux.exchanges.kraken import rest
 from neuroflux.exchanges.kraken.codes import (
     DEFINITE,
@@ -95,7 +95,13 @@ class KrakenOrderClient(TableOrderClient):
         self._made[placement.client_order_id] = now
         if len(self._made) > REMEMBERED:
             del self._made[next(iter(self._made))]
-        return private(self._keys, "AddOrder", "place", ORDER_BUCKET, _fields(placement, now))
+        return private(
+            self._keys,
+            "AddOrder",
+            "place",
+            of_instrument(ORDER_BUCKET, placement.instrument.name),
+            _fields(placement, now),
+        )
 
     def cancel(
         self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""
@@ -104,7 +110,8 @@ class KrakenOrderClient(TableOrderClient):
         # The page of the limits names nothing that refuses a cancel. If one is refused, it is sent again.
         weight = cancel_weight(now - self._made.get(client_order_id, 0))
         tag = f"cancel {client_order_id} {instrument.name}"
-        return replace(private(self._keys, "CancelOrder", tag, ORDER_BUCKET, named, weight), is_never_refused=True)
+        bucket = of_instrument(ORDER_BUCKET, instrument.name)
+        return replace(private(self._keys, "CancelOrder", tag, bucket, named, weight), is_never_refused=True)
 
     def query(
         self, instrument: Instrument, client_order_id: str, now: Microseconds, exchange_order_id: str = ""

@@ -20,6 +20,7 @@ from neuroflux.exchanges.kit.requests import (
     ORDER_BUCKET,
     Answer,
     Buckets,
+    EachInstrument,
     KeyQuestion,
     KeyRights,
     Keys,
@@ -60,8 +61,8 @@ class Okx(BaseExchange):
     TESTNET: ClassVar[tuple[str, str, str]] = (REST_URL, "wss://wspap.okx.com:8443", "wss://wspap.okx.com:8443")
     WEIGHT_PER_MINUTE: ClassVar[int] = 300
     BUCKETS: ClassVar[Buckets] = {
-        ORDER_BUCKET: WeightRate(60, 2),
-        "cancels": WeightRate(60, 2),
+        ORDER_BUCKET: EachInstrument(WeightRate(60, 2)),
+        "cancels": EachInstrument(WeightRate(60, 2)),
         "queries": WeightRate(60, 2),
         "orders-pending": WeightRate(60, 2),
         "fills": WeightRate(60, 2),
@@ -77,7 +78,7 @@ class Okx(BaseExchange):
         "instruments": WeightRate(20, 2),
         "time": WeightRate(10, 2),
     }
-    ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = (OrderRate(60, 2),)
+    ORDER_RATES: ClassVar[tuple[OrderRate, ...]] = (OrderRate(1_000, 2),)
     TIME: ClassVar[Request] = Request("GET", f"{API}/public/time", tag="time", bucket="time")
 
     def instruments_requests(self) -> Sequence[Request]:

@@ -29,7 +29,7 @@ from neuroflux.domain import (
 from neuroflux.errors import Refused
 from neuroflux.exchanges.kit.numerals import wire_number
 from neuroflux.exchanges.kit.order_client import ClientIds, Failure, Page, TableOrderClient, error_text
-from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Keys, Request
+from neuroflux.exchanges.kit.requests import ORDER_BUCKET, Answer, Keys, Request, of_instrument
 from neuroflux.exchanges.kit.shapes import Shapes, kind_of
 from neuroflux.exchanges.okx import codes, rest
 from neuroflux.exchanges.okx.numbers import ONE, ZERO, amount, coins, time_of
@@ -101,12 +101,14 @@ class OkxOrderClient(TableOrderClient):
         }
         if placement.reduce_only and one.settle:
             order["reduceOnly"] = True
-        request = self._signed("POST", "/trade/order", now, PLACE, ORDER_BUCKET, order)
+        request = self._signed("POST", "/trade/order", now, PLACE, of_instrument(ORDER_BUCKET, one.name), order)
         return replace(request, headers={**request.headers, "expTime": str(now // 1000 + EXPIRES_MS)})
 
     def cancel(self, instrument: Instrument, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
         named = _named(instrument, client_order_id, exchange_order_id)
-        return self._signed("POST", "/trade/cancel-order", now, CANCEL, "cancels", named)
+        return self._signed(
+            "POST", "/trade/cancel-order", now, CANCEL, of_instrument("cancels", instrument.name), named
+        )
 
     def query(self, instrument: Instrument, client_order_id: str, now: int, exchange_order_id: str = "") -> Request:
         named = _named(instrument, client_order_id, exchange_order_id)

@@ -217,10 +217,10 @@ class FakeGateway:
     def error_rate(self, exchange: str) -> float:
         return 0.0
 
-    def order_wait(self, exchange: str, urgency: Urgency) -> float:
+    def order_wait(self, instrument: Instrument, urgency: Urgency) -> float:
         return 0.0
 
-    def try_order(self, exchange: str, urgency: Urgency) -> bool:
+    def try_order(self, instrument: Instrument, urgency: Urgency) -> bool:
         return True
 
     async def measure(self, exchange: str, since: float | None = None) -> None:

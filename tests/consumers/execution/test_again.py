@@ -18,10 +18,10 @@ from tests.consumers.execution.order_client_model import Bench, Gate, Log, bench
 class Waiting(Gate):
     """The rate limits allow no order."""
 
-    def try_order(self, exchange: str, urgency: object) -> bool:
+    def try_order(self, instrument: object, urgency: object) -> bool:
         return False
 
-    async def order_turn(self, exchange: str, urgency: object) -> None:
+    async def order_turn(self, instrument: object, urgency: object) -> None:
         await asyncio.Event().wait()
 
 

@@ -158,7 +158,7 @@ async def test_an_order_that_is_sent_elsewhere_is_not_another_order() -> None:
 async def test_an_order_that_is_decided_again_is_not_another_order() -> None:
     gate = TwoExchanges()
     async with bench(gate=gate) as stage:
-        gate.try_order = lambda exchange, urgency: False  # type: ignore[method-assign]
+        gate.try_order = lambda instrument, urgency: False  # type: ignore[method-assign]
         gate.order_turn = never  # type: ignore[attr-defined]
         limited(stage, max_open_orders=1.0)
         await stage.take(place("o"))

@@ -18,6 +18,7 @@ from neuroflux.exchanges.kit.interface import Exchange, OrderClient
 from neuroflux.exchanges.kit.requests import Answer, OrderRate, Request, Usage, WeightRate
 from neuroflux.http.budget import Urgency
 from neuroflux.http.client import Unanswered, Unsent
+from tests.consumers.execution.order_client_model import SPOT
 
 SKEW = 3_000_000
 PLACE = Request("POST", "/order?symbol=a%2Fb&sign=%3D+", b"x=1", {"X-KEY": "k"})
@@ -47,6 +48,7 @@ class FakeExchange:
         return int(answer.body)
 
 
+INSTRUMENT = replace(SPOT, exchange="x")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -95,7 +97,7 @@ async def test_what_an_exchange_never_refuses_is_sent_at_once_and_counted() -> N
             await asyncio.wait_for(opened.call("x", lambda *_: exempt), 5.0)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(opened.call("x", lambda *_: counted), 0.1)
-        assert opened.order_wait("x", Urgency.ORDER) > 60
+        assert opened.order_wait(INSTRUMENT, Urgency.ORDER) > 60
 
 
 async def test_the_clock_is_compared_and_corrected() -> None:
@@ -198,7 +200,7 @@ async def test_a_hold_is_kept_and_published() -> None:
         assert answer.status == 429
         assert answer.received_at == pytest.approx(time.time_ns() // 1_000, abs=200_000)
         assert 29 < opened.held("x") <= 30
-        assert not opened.try_order("x", Urgency.ORDER)
+        assert not opened.try_order(INSTRUMENT, Urgency.ORDER)
     assert [one.value for one in statuses if one.kind is StatusKind.LIMITED] == [1.0]
 
 
@@ -220,8 +222,8 @@ async def test_usage_is_published_and_bounds_what_is_left() -> None:
     async with gateway(full) as (opened, statuses):
         opened._lines["x"].sampled = float("-inf")
         await opened.send("x", PLACE, 1.0)
-        assert not opened.try_order("x", Urgency.ORDER)
-        assert opened.try_order("x", Urgency.FIRST)
+        assert not opened.try_order(INSTRUMENT, Urgency.ORDER)
+        assert opened.try_order(INSTRUMENT, Urgency.FIRST)
     assert [one.value for one in statuses if one.kind is StatusKind.LIMITED] == [0.8]
 
 
@@ -230,10 +232,10 @@ async def test_too_many_orders_stop_new_orders_and_nothing_else() -> None:
         return web.Response(status=429, text="too many orders")
 
     async with gateway(too_many) as (opened, statuses):
-        assert opened.try_order("x", Urgency.ORDER)
+        assert opened.try_order(INSTRUMENT, Urgency.ORDER)
         await opened.send("x", PLACE, 1.0)
         assert opened.held("x") == 0
-        assert not opened.try_order("x", Urgency.FIRST)
+        assert not opened.try_order(INSTRUMENT, Urgency.FIRST)
         await opened.measure("x")
     assert [(one.channel, one.value) for one in statuses if one.kind is StatusKind.LIMITED] == [("orders", 1.0)]
 
@@ -244,5 +246,5 @@ async def test_orders_counted_by_the_exchange_count_for_us_too() -> None:
 
     async with gateway(counted) as (opened, _):
         await opened.send("x", PLACE, 1.0)
-        assert not opened.try_order("x", Urgency.ORDER)
-        assert opened.try_order("x", Urgency.FIRST)
+        assert not opened.try_order(INSTRUMENT, Urgency.ORDER)
+        assert opened.try_order(INSTRUMENT, Urgency.FIRST)

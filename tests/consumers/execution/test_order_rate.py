@@ -38,7 +38,7 @@ async def test_a_burst_of_orders_waits_instead_of_being_refused() -> None:
         instrument = next(one for one in listed if one.symbol == "BTC/USDT")
 
         async def order(number: int) -> Outcome:
-            await gateway.order_turn("binance", Urgency.ORDER)
+            await gateway.order_turn(instrument, Urgency.ORDER)
             price = Decimal(30_000)
             placement = Placement(
                 instrument, f"nf{number}", Side.BUY, OrderType.LIMIT, Decimal("0.001"), price, TimeInForce.GTC

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroflux.exchanges.kit.requests import DecayingCounter, WeightRate
+from neuroflux.exchanges.kit.requests import DecayingCounter, EachInstrument, WeightRate
 from neuroflux.http.budget import LATE, Budget, Urgency, Window
 
 
@@ -189,3 +189,11 @@ def test_orders_are_counted_in_their_bucket() -> None:
     assert not budget.spend_order(1, Urgency.FIRST, 0.0, "orders")
     assert budget.spend_order(1, Urgency.FIRST, 1.0, "orders")
     assert budget.spend(600, 1.0), "none of them in the weight per minute"
+
+
+def test_a_bucket_that_is_not_declared_is_a_mistake() -> None:
+    budget = Budget(600, 0.2, 0.0, buckets={"orders": EachInstrument(WeightRate(10, 2)), "fills": WeightRate(10, 2)})
+    assert budget.spend(1, 0.0, "orders BTC")
+    for bucket in ("fills BTC", "prices", "prices BTC"):
+        with pytest.raises(KeyError):
+            budget.spend(1, 0.0, bucket)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import cast
@@ -16,7 +16,16 @@ from msgspec.structs import replace
 from neuroflux.domain import ExchangeStatus, StatusKind
 from neuroflux.errors import RateLimited, Unreachable
 from neuroflux.exchanges.kit.interface import Exchange
-from neuroflux.exchanges.kit.requests import Answer, DecayingCounter, OrderRate, Request, Usage, WeightRate
+from neuroflux.exchanges.kit.requests import (
+    Answer,
+    Buckets,
+    DecayingCounter,
+    EachInstrument,
+    OrderRate,
+    Request,
+    Usage,
+    WeightRate,
+)
 from neuroflux.http.budget import Urgency
 from neuroflux.http.client import SIGN_AGAIN_AFTER, Client, Unsent
 from neuroflux.runtime.clock import wall
@@ -34,7 +43,7 @@ class FakeExchange:
     WEIGHT_PER_MINUTE = 600
     ORDER_RATES: tuple[OrderRate, ...] = ()
 
-    def __init__(self, buckets: Mapping[str, WeightRate | DecayingCounter]) -> None:
+    def __init__(self, buckets: Buckets) -> None:
         self.BUCKETS = buckets
 
     def usage(self, answer: Answer) -> Usage:
@@ -47,7 +56,7 @@ class FakeExchange:
 
 @asynccontextmanager
 async def connected(
-    handler: Handler, buckets: Mapping[str, WeightRate | DecayingCounter] | None = None
+    handler: Handler, buckets: Buckets | None = None
 ) -> AsyncIterator[tuple[Client, list[ExchangeStatus]]]:
     app, statuses = web.Application(), list[ExchangeStatus]()
     app.router.add_route("*", "/x", handler)
@@ -78,7 +87,7 @@ async def test_a_refusal_for_rate_holds_everything_whatever_its_status(status: i
         assert caught.value.retry_after == 30.0
         assert 29 < client.held <= 30
         assert not client.try_turn(1, Urgency.FIRST)
-        assert not client.try_order(Urgency.FIRST)
+        assert not client.try_order("NFX", Urgency.FIRST)
     assert [(one.channel, one.kind, one.value) for one in statuses] == [("rest", StatusKind.LIMITED, 1.0)]
 
 
@@ -132,20 +141,30 @@ async def test_reported_usage_bounds_what_is_left_of_the_exchanges_own_minute() 
         await client.read(READ)
         assert client.used == 0.85
         assert not client.try_turn(1, Urgency.READ)
-        assert 29 < client.order_wait(Urgency.ORDER) < 31
-        assert client.order_wait(Urgency.FIRST) == 0, "what is urgent may use half of the buffer, up to 0.9"
+        assert 29 < client.order_wait("NFX", Urgency.ORDER) < 31
+        assert client.order_wait("NFX", Urgency.FIRST) == 0, "what is urgent may use half of the buffer, up to 0.9"
 
 
 async def test_requests_and_orders_are_counted_in_their_buckets() -> None:
-    buckets: dict[str, WeightRate | DecayingCounter] = {
+    buckets: Buckets = {
         "private": WeightRate(10, 60.0),
         "orders": DecayingCounter(10, 0.01),
     }
     async with connected(answering(200), buckets) as (client, _):
         await client.ask(Request("GET", "/x", weight=8, bucket="private"))
         assert not client.try_turn(1, Urgency.READ, "private")
-        assert [client.try_order(Urgency.ORDER) for _ in range(9)] == [True] * 8 + [False]
+        assert [client.try_order("NFX", Urgency.ORDER) for _ in range(9)] == [True] * 8 + [False]
         assert client.try_turn(480, Urgency.FIRST), "the weight per minute is untouched"
+
+
+async def test_a_limit_of_each_instrument_holds_that_one_alone() -> None:
+    async with connected(answering(200), {"orders": EachInstrument(DecayingCounter(10, 0.01))}) as (client, _):
+        assert [client.try_order("NFX", Urgency.ORDER) for _ in range(9)] == [True] * 8 + [False]
+        assert client.order_wait("NFX", Urgency.ORDER) > 60
+        assert client.order_wait("BTC", Urgency.ORDER) == 0
+        client.count(8, "orders BTC")
+        assert not client.try_order("BTC", Urgency.ORDER)
+        assert client.try_order("ETH", Urgency.ORDER)
 
 
 # ── requests that are signed when they are sent ──────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ import pytest
 
 from neuroflux.cli.audit.exchanges import LEFT_TO_TRADING
 from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused
-from neuroflux.exchanges.kit.requests import ORDER_BUCKET, DecayingCounter, Request
+from neuroflux.exchanges.kit.requests import ORDER_BUCKET, DecayingCounter, EachInstrument, Request
 from neuroflux.exchanges.kraken.exchange import Kraken
 from neuroflux.exchanges.kraken.limits import AUDIT, INTERMEDIATE, POLLING, PRO, QUERIES, STARTER, TOKEN, Tier, buckets
 from tests.neuroflux.exchanges.kraken.listed import (
@@ -86,7 +86,7 @@ def test_the_shares_of_the_counter_are_together_what_the_exchange_allows(tier: T
     assert len(counters) == 4
     assert sum(one.maximum * part for one, part in counters) == pytest.approx(tier.private.maximum)
     assert sum(one.decay * part for one, part in counters) == pytest.approx(tier.private.decay)
-    assert declared[ORDER_BUCKET] == tier.orders
+    assert declared[ORDER_BUCKET] == EachInstrument(tier.orders)
     assert buckets(STARTER) == Kraken.BUCKETS
 
 
@@ -102,9 +102,9 @@ def test_what_is_polled_in_a_minute_fits_in_its_share() -> None:
 def test_a_full_counter_of_requests_holds_up_polling_and_no_order() -> None:
     of = {
         name: answer(Request("POST", "/0/private/X", bucket=name), RATE)
-        for name in (POLLING, AUDIT, QUERIES, ORDER_BUCKET)
+        for name in (POLLING, AUDIT, QUERIES, "orders XXBTZUSD")
     }
-    waits = {POLLING: 5.0, AUDIT: 5.0, QUERIES: None, ORDER_BUCKET: None}
+    waits = {POLLING: 5.0, AUDIT: 5.0, QUERIES: None, "orders XXBTZUSD": None}
     assert {name: Kraken().usage(one).wait for name, one in of.items()} == waits
 
 

@@ -25,7 +25,6 @@ from neuroflux.domain import (
 from neuroflux.domain import TimeInForce as Tif
 from neuroflux.errors import MalformedFrame, NeuroFluxError, Refused
 from neuroflux.exchanges.kit.events import PageNeeded, Undecodable
-from neuroflux.exchanges.kit.requests import ORDER_BUCKET
 from neuroflux.exchanges.kraken.codes import DEFINITE
 from neuroflux.exchanges.kraken.limits import QUERIES
 from neuroflux.exchanges.kraken.order_client import ORDER_LIFE, KrakenOrderClient
@@ -83,7 +82,7 @@ def sent(**changes: Any) -> dict[str, str]:
 
 def test_an_order_has_its_client_id_its_deadline_and_its_fee_in_the_quote() -> None:
     request = client().place(placement(), NOW)
-    assert (request.method, request.path, request.bucket) == ("POST", "/0/private/AddOrder", ORDER_BUCKET)
+    assert (request.method, request.path, request.bucket) == ("POST", "/0/private/AddOrder", "orders XXBTZUSD")
     assert asked(request) == {
         "pair": "XXBTZUSD",
         "type": "buy",
@@ -122,7 +121,7 @@ def test_a_cancel_names_the_order_by_the_exchanges_id_where_that_is_known_and_we
     assert (asked(by_client_id), by_client_id.weight) == ({"cl_ord_id": "mine"}, 8)
     assert by_client_id.is_never_refused
     by_id = one.cancel(bitcoin, "mine", NOW + 100 * SECOND, ID)
-    assert (asked(by_id), by_id.weight, by_id.bucket) == ({"txid": ID}, 1, ORDER_BUCKET)
+    assert (asked(by_id), by_id.weight, by_id.bucket) == ({"txid": ID}, 1, "orders XXBTZUSD")
     assert one.cancel(bitcoin, "of another process", NOW).weight == 0
 
 

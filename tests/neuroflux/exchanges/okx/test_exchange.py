@@ -11,7 +11,7 @@ from neuroflux.domain import Instrument, InstrumentKind
 from neuroflux.errors import MalformedFrame, NeuroFluxError, RateLimited, Refused, Unreachable
 from neuroflux.exchanges.kit.events import Listing
 from neuroflux.exchanges.kit.interface import Exchange
-from neuroflux.exchanges.kit.requests import Answer, Request, Usage
+from neuroflux.exchanges.kit.requests import Answer, Request, Usage, declared_as
 from neuroflux.exchanges.okx.exchange import Okx
 from tests.neuroflux.exchanges.kit.examples.okx import MS, OKX, envelope
 from tests.neuroflux.exchanges.okx.listed import KEYS, NOW, SPOT, SWAP, account, answer, client
@@ -174,7 +174,7 @@ def test_every_bucket_that_is_named_is_declared() -> None:
     everything += [*feed.transfers(NOW - 1, NOW), *feed.transfers(0, NOW), one.leverage(SWAP, 2, NOW), one.probe(NOW)]
     everything += [one.fills_since(SPOT, 0, NOW), one.fills_since(SPOT, NOW, NOW), one.query(SPOT, "a", NOW)]
     everything += [one.cancel(SPOT, "a", NOW), one.open_orders(NOW)]
-    assert {request.bucket for request in everything} <= Okx.BUCKETS.keys()
+    assert {declared_as(request.bucket) for request in everything} <= Okx.BUCKETS.keys()
 
 
 def test_a_limit_of_new_orders_holds_these_alone() -> None:
