@@ -1,4 +1,4 @@
-"""Kraken: books are proved by checksums alone, an error is HTTP 200, and a query has two parts."""
+"""Kraken: books are proved by checksums alone, an error is HTTP 200, and orders are looked for in lists."""
 
 from __future__ import annotations
 
