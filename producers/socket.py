@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
+from math import inf
 from operator import not_
 from typing import Any, Protocol
 
@@ -23,8 +24,11 @@ SHORT_LIVED_SECONDS = 5.0
 """A connection that ends sooner counts as failed: the next one waits longer."""
 MAX_WAIT_SECONDS = 30.0
 MAX_FRAME = 64 << 20
-RESUBSCRIBE_SECONDS = 15.0
-"""Between two resubscriptions on one socket. OKX allows 480 requests an hour on a connection; each is two."""
+RESUBSCRIBE_SECONDS = 0.2
+"""Between two resubscriptions on one socket, of two messages each: Kraken drops messages of a socket above a rate that
+it does not publish. What a socket has missed may concern all of its books at once."""
+SAME_BOOK_SECONDS = 15.0
+"""Between two resubscriptions to one book: one that can't be proved must not be subscribed to all the time."""
 LOST = (OSError, WebSocketException)
 
 Work = Coroutine[Any, Any, None]
@@ -58,6 +62,7 @@ class Socket:
         self._reopening, self._why = asyncio.Event(), ""
         self._resubscribing: asyncio.Queue[str] = asyncio.Queue()
         self._queued: set[str] = set()
+        self._subscribed_at: dict[str, float] = {}
         self.tried = asyncio.Event()
 
     def reopen(self, why: str) -> None:
@@ -71,7 +76,8 @@ class Socket:
             self.reopen(why)
         elif symbol not in self._queued:
             self._queued.add(symbol)
-            self._resubscribing.put_nowait(symbol)
+            loop, before = asyncio.get_running_loop(), self._subscribed_at.get(symbol, -inf)
+            loop.call_at(max(before + SAME_BOOK_SECONDS, loop.time()), self._resubscribing.put_nowait, symbol)
 
     async def run(self) -> None:
         until_one_lasts = AsyncRetrying(
@@ -214,6 +220,7 @@ class Socket:
         while True:
             symbol = await self._resubscribing.get()
             self._queued.discard(symbol)
+            self._subscribed_at[symbol] = asyncio.get_running_loop().time()
             for frame in self._subscription.resubscribes[symbol]:
                 await connection.send(frame, text=True)
             await asyncio.sleep(RESUBSCRIBE_SECONDS)

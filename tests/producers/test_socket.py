@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -410,12 +411,13 @@ async def test_it_is_reopened_on_request_before_the_exchange_closes_it() -> None
 
 
 async def test_a_book_is_subscribed_to_again_on_the_same_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(producers.socket, "RESUBSCRIBE_SECONDS", 0.0)
-    messages: list[str] = []
+    monkeypatch.setattr(producers.socket, "SAME_BOOK_SECONDS", 0.2)
+    messages, times = list[str](), list[float]()
 
     async def exchange(connection: ServerConnection) -> None:
         async for message in connection:
             messages.append(str(message))
+            times.append(time.monotonic())
             await connection.send(str(message))
 
     recorder = Recorder()
@@ -428,7 +430,25 @@ async def test_a_book_is_subscribed_to_again_on_the_same_connection(monkeypatch:
         one.resubscribe("BTC/USDT", "another gap")
         await recorder.until("on", 2)
     assert messages == ["first", "off", "on", "off", "on"]
+    assert times[3] - times[1] >= 0.19
     assert recorder.recorded.count("connected") == 1
+
+
+async def test_what_concerns_all_books_is_subscribed_to_again_within_seconds() -> None:
+    async def exchange(connection: ServerConnection) -> None:
+        async for message in connection:
+            await connection.send(str(message))
+
+    recorder, symbols = Recorder(), [f"{number}/USDT" for number in range(5)]
+    again = {symbol: (b"off", symbol.encode()) for symbol in symbols}
+    async with serving(exchange) as address:
+        async with running(address, Subscription("/", frames=(b"first",), resubscribes=again), recorder) as one:
+            await recorder.until("first")
+            for symbol in symbols:
+                one.resubscribe(symbol, "frames were lost")
+            async with asyncio.timeout(5):
+                await recorder.until(symbols[-1])
+    assert [what for what in recorder.recorded if what in symbols] == symbols
 
 
 async def test_a_book_without_frames_of_its_own_is_subscribed_to_again_on_a_new_connection() -> None:
