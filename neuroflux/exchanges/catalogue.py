@@ -14,10 +14,14 @@ from neuroflux.exchanges.kit.own_answers import OwnAnswers
 
 
 class _Adapter(Struct, frozen=True):
-    """``module:name`` of the adapter's class, and of its reader of own answers."""
+    """``module:name`` of the adapter's class, and of its reader of own answers.
+
+    ``account_of`` names the company where an exchange is one of several accounts of it, by the id of the first.
+    """
 
     exchange: str
     own_answers: str
+    account_of: str = ""
 
 
 _BINANCE: Final = "neuroflux.exchanges.binance"
@@ -28,7 +32,7 @@ _OKX: Final = "neuroflux.exchanges.okx"
 _BYBIT: Final = "neuroflux.exchanges.bybit"
 _ADAPTERS: Final = {
     "binance": _Adapter(f"{_BINANCE}.spot:Binance", f"{_BINANCE}.spot_own_answers:OWN"),
-    "binanceusdm": _Adapter(f"{_BINANCE}.usdm:BinanceUsdm", f"{_BINANCE}.usdm_own_answers:OWN"),
+    "binanceusdm": _Adapter(f"{_BINANCE}.usdm:BinanceUsdm", f"{_BINANCE}.usdm_own_answers:OWN", account_of="binance"),
     "hyperliquid": _Adapter(f"{_HYPERLIQUID}.exchange:Hyperliquid", f"{_HYPERLIQUID}.own_answers:OWN"),
     "okx": _Adapter(f"{_OKX}.exchange:Okx", f"{_OKX}.own_answers:OWN"),
     "bybit": _Adapter(f"{_BYBIT}.exchange:Bybit", f"{_BYBIT}.own_answers:OWN"),
@@ -44,6 +48,14 @@ def exchange(exchange_id: str) -> Exchange:
     """The exchange with this id; raises UsageError for an unknown id."""
     made: Exchange = _imported(_adapter(exchange_id).exchange)()
     return made
+
+
+def facade_name(exchange_id: str) -> str:
+    """The exchange in the façade, and the path at which the simulator serves it; raises UsageError for an unknown id.
+
+    Exchanges with the same one are accounts of one company, and the name means all of them. Imports no adapter.
+    """
+    return _adapter(exchange_id).account_of or exchange_id
 
 
 def own_answers(exchange_id: str) -> OwnAnswers:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from neuroflux.errors import UsageError
-from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS, facade_name
 
 
 @cache
@@ -14,7 +14,7 @@ def shared_names() -> dict[str, tuple[str, ...]]:
     """The exchange ids of each name that stands for several."""
     found: dict[str, list[str]] = {}
     for exchange_id in EXCHANGE_IDS:
-        found.setdefault(exchange(exchange_id).FACADE_NAME, []).append(exchange_id)
+        found.setdefault(facade_name(exchange_id), []).append(exchange_id)
     return {name: tuple(ids) for name, ids in found.items() if len(ids) > 1}
 
 

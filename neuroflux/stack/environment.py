@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from neuroflux.exchanges.catalogue import EXCHANGE_IDS, exchange
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS, facade_name
 from neuroflux.runtime.settings import ENV_FILE, Settings, with_user
 from neuroflux.stack.access import SETUP, WAREHOUSE
 
@@ -50,7 +50,7 @@ def simulated_addresses(sim: str) -> dict[str, str]:
 
 def simulated_address(sim: str, exchange_id: str) -> str:
     """Where the simulator at ``sim`` serves an exchange."""
-    return f"{sim}/{exchange(exchange_id).FACADE_NAME}"
+    return f"{sim}/{facade_name(exchange_id)}"
 
 
 def without_keys(environment: Mapping[str, str]) -> dict[str, str]:

@@ -358,7 +358,6 @@ class Mintex(BaseExchange):
     """Implements ``Exchange``."""
 
     ID: ClassVar[str] = ID
-    FACADE_NAME: ClassVar[str] = ID
     REST_URL: ClassVar[str] = "https://api.mintex.test"
     WS_URL: ClassVar[str] = "wss://stream.mintex.test"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL

@@ -22,7 +22,6 @@ class BinanceExchange(BaseExchange):
     """Implements ``Exchange`` but for the addresses, the limits and the account feed."""
 
     ID: ClassVar[str]
-    FACADE_NAME: ClassVar[str] = key_rights.FACADE_NAME
     WEIGHT_PER_MINUTE: ClassVar[int]
     KIND: ClassVar[InstrumentKind]
     INSTRUMENTS: ClassVar[Request]

@@ -6,8 +6,6 @@ wallet: https://testnet.binance.vision, "Can I use the /sapi endpoints".
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 from msgspec import Struct
 
@@ -17,9 +15,6 @@ from neuroflux.exchanges.binance.order_paths import SPOT_PATHS
 from neuroflux.exchanges.binance.rest import checked, signed
 from neuroflux.exchanges.kit.requests import Answer, KeyQuestion, KeyRights, Keys
 from neuroflux.exchanges.kit.shapes import UNREADABLE
-
-FACADE_NAME: Final = SPOT_PATHS.exchange
-"""The name of Binance's two accounts together."""
 
 
 class _Restrictions(Struct, frozen=True):

@@ -55,7 +55,6 @@ class Bybit(BaseExchange):
     """Implements ``Exchange``."""
 
     ID: ClassVar[str] = ID
-    FACADE_NAME: ClassVar[str] = ID
     REST_URL: ClassVar[str] = "https://api.bybit.com"
     WS_URL: ClassVar[str] = "wss://stream.bybit.com"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL

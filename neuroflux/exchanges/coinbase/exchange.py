@@ -123,7 +123,6 @@ class Coinbase(BaseExchange):
     """
 
     ID: ClassVar[str] = ID
-    FACADE_NAME: ClassVar[str] = ID
     REST_URL: ClassVar[str] = "https://api.coinbase.com"
     WS_URL: ClassVar[str] = "wss://advanced-trade-ws.coinbase.com"
     PRIVATE_WS_URL: ClassVar[str] = "wss://advanced-trade-ws-user.coinbase.com"

@@ -102,7 +102,6 @@ class Hyperliquid(BaseExchange):
     """Implements ``Exchange``."""
 
     ID: ClassVar[str] = ID
-    FACADE_NAME: ClassVar[str] = ID
     REST_URL: ClassVar[str] = "https://api.hyperliquid.xyz"
     WS_URL: ClassVar[str] = "wss://api.hyperliquid.xyz"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL

@@ -180,15 +180,12 @@ class OrderClient(Protocol):
 class Exchange(Protocol):
     """One exchange. The addresses are those of production; settings override them.
 
-    ``FACADE_NAME`` is the exchange in the façade, and the path at which the simulator serves it: exchanges with the
-    same one are accounts of one company, and the name means all of them. ``PRIVATE_WS_URL`` is where the account feed's
-    sockets are; a setting for ``WS_URL`` moves both. ``TESTNET`` has the three addresses of the exchange's testnet, in
-    their order, each "" where it has none. ``BUCKETS`` are the limits that are counted apart from the weight per
-    minute, by the names that ``Request.bucket`` has.
+    ``PRIVATE_WS_URL`` is where the account feed's sockets are; a setting for ``WS_URL`` moves both. ``TESTNET`` has the
+    three addresses of the exchange's testnet, in their order, each "" where it has none. ``BUCKETS`` are the limits
+    that are counted apart from the weight per minute, by the names that ``Request.bucket`` has.
     """
 
     ID: ClassVar[str]
-    FACADE_NAME: ClassVar[str]
     REST_URL: ClassVar[str]
     WS_URL: ClassVar[str]
     PRIVATE_WS_URL: ClassVar[str]

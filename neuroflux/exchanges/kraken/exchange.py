@@ -118,7 +118,6 @@ class Kraken(BaseExchange):
     """Implements ``Exchange``; the limits are those of the lowest tier, which no answer names."""
 
     ID: ClassVar[str] = ID
-    FACADE_NAME: ClassVar[str] = ID
     REST_URL: ClassVar[str] = "https://api.kraken.com"
     WS_URL: ClassVar[str] = "wss://ws.kraken.com"
     PRIVATE_WS_URL: ClassVar[str] = "wss://ws-auth.kraken.com"

@@ -54,7 +54,6 @@ class Okx(BaseExchange):
     """
 
     ID: ClassVar[str] = ID
-    FACADE_NAME: ClassVar[str] = ID
     REST_URL: ClassVar[str] = "https://www.okx.com"
     WS_URL: ClassVar[str] = "wss://ws.okx.com:8443"
     PRIVATE_WS_URL: ClassVar[str] = WS_URL

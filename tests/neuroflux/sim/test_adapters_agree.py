@@ -35,6 +35,7 @@ from neuroflux.domain import (
     Trade,
 )
 from neuroflux.domain import Side as Direction
+from neuroflux.exchanges.catalogue import EXCHANGE_IDS, facade_name
 from neuroflux.exchanges.kit.events import BookChanged, FeedEvent, Ignored, PageNeeded, SnapshotNeeded, Undecodable
 from neuroflux.exchanges.kit.interface import Feed
 from neuroflux.exchanges.kit.requests import Answer, Keys, Request, Subscription
@@ -203,7 +204,8 @@ def numbers(levels: Sequence[Any]) -> Levels:
 
 
 def test_adapters_and_simulator_know_the_same_exchanges_and_paths() -> None:
-    assert {key: f"/{one.FACADE_NAME}" for key, one in EXCHANGES.items()} == {v.id: v.path for v in VENUES.values()}
+    assert EXCHANGES.keys() == VENUES.keys()
+    assert {key: f"/{facade_name(key)}" for key in EXCHANGE_IDS} == {key: VENUES[key].path for key in EXCHANGE_IDS}
 
 
 @pytest.mark.parametrize("exchange_id", SYMBOLS)

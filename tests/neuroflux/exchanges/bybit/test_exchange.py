@@ -232,7 +232,7 @@ def test_an_answer_that_says_nothing_of_the_rights() -> None:
 
 def test_the_addresses() -> None:
     exchange = Bybit()
-    assert (exchange.ID, exchange.FACADE_NAME) == ("bybit", "bybit")
+    assert exchange.ID == "bybit"
     assert exchange.PRIVATE_WS_URL == exchange.WS_URL == "wss://stream.bybit.com"
     assert all("testnet" in address for address in exchange.TESTNET)
     assert exchange.account_name(replace(KEYS, key="abcdefghijklmnopqrst")) == "key abcd…qrst"

@@ -31,7 +31,7 @@ def only(*rows: dict[str, Any], now: int = NOW) -> Instrument:
 
 def test_keeps_the_protocol() -> None:
     exchange: Exchange = Okx()
-    assert (exchange.ID, exchange.FACADE_NAME) == ("okx", "okx")
+    assert exchange.ID == "okx"
 
 
 def test_both_kinds_are_requested() -> None:
