@@ -73,7 +73,7 @@ VENUE = Venue(
         for quote in (("USDT", "USDC") if base in _IN_USDC else ("USDT",))
     ),
     price_lag=0.1,
-    collateral={"USDT": Decimal(22_000), "USDC": Decimal(6_000)},
+    collateral={"USDT": Decimal(45_000), "USDC": Decimal(10_000)},
     funding_hours=8,
     changed_funding_hours=dict.fromkeys(FOUR_HOURS, 4),
     books_share_numbers=True,

@@ -123,7 +123,7 @@ async def test_accounts_name_only_what_is_held(served: Served) -> None:
 
 async def test_spot_omits_empty_balances_on_request(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
-        sale = "symbol=SOLUSDT&side=SELL&type=MARKET&quantity=30"
+        sale = "symbol=SOLUSDT&side=SELL&type=MARKET&quantity=60"
         assert (await signed(session, served, "POST", SPOT + "v3/order", sale))["status"] == "FILLED"
         every, held = [
             {row["asset"] for row in (await signed(session, served, "GET", SPOT + "v3/account", query))["balances"]}

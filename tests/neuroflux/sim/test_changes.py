@@ -137,8 +137,8 @@ async def test_a_deposit_and_a_withdrawal_on_spot(served: Served) -> None:
         moved = (await following(socket, lambda frame: "event" in frame))["event"]
         assert (moved["e"], moved["a"], moved["d"]) == ("balanceUpdate", "SOL", "5.50000000")
         position = (await following(socket, lambda frame: "event" in frame))["event"]
-        assert position["B"] == [{"a": "SOL", "f": "35.50000000", "l": "0.00000000"}]
-        await fault(session, "transfer", asset="SOL", amount="-35.5")
+        assert position["B"] == [{"a": "SOL", "f": "65.50000000", "l": "0.00000000"}]
+        await fault(session, "transfer", asset="SOL", amount="-65.5")
         assert exchange.spot.of("SOL").total == 0
         assert "can be withdrawn" in await refusal(session, "transfer", asset="SOL", amount="-1")
         assert "needs asset, amount" in await refusal(session, "transfer")
@@ -164,7 +164,7 @@ async def test_deposits_of_perpetual_accounts(served: Served) -> None:
             await fault(session, "transfer", "binanceusdm", asset="USDT", amount="1000")
             event = await following(socket, lambda frame: frame["e"] == "ACCOUNT_UPDATE")
             assert (event["a"]["m"], event["a"]["P"]) == ("DEPOSIT", [])
-            assert event["a"]["B"][0]["wb"] == "23000.00000000"
+            assert event["a"]["B"][0]["wb"] == "46000.00000000"
             assert event["a"]["B"][0]["bc"] == "1000.00000000"
         async with session.ws_connect("/hyperliquid/ws") as socket:
             kind = "userNonFundingLedgerUpdates"

@@ -183,11 +183,11 @@ def test_events_report_every_step_of_an_order() -> None:
     exchange = _world().exchanges[BINANCE]
     reported: list[AccountEvent] = []
     exchange.listeners.append(reported.append)
-    _place(exchange, "BTCUSDT", "buy", "0.2")
+    _place(exchange, "BTCUSDT", "buy", "0.3")
     events = [event for event in reported if isinstance(event, OrderEvent)]
     assert [event.kind for event in events] == ["new"] + ["trade"] * (len(events) - 1)
     assert [event.order.state for event in events][-1] == "filled"
-    assert sum(event.fill.quantity for event in events if event.fill) == Decimal("0.2")
+    assert sum(event.fill.quantity for event in events if event.fill) == Decimal("0.3")
 
 
 @pytest.mark.parametrize("beyond", [Decimal("0.9"), Decimal("1.001")])
@@ -201,7 +201,7 @@ def test_every_event_of_a_resting_order_shows_what_it_locks(beyond: Decimal) -> 
             seen.append((event.order.left, exchange.spot.of("USDT").locked)) if isinstance(event, OrderEvent) else None
         )
     )
-    _place(exchange, "BTCUSDT", "buy", "0.2", price)
+    _place(exchange, "BTCUSDT", "buy", "0.3", price)
     assert seen
     assert all(locked == left * price for left, locked in seen)
 

@@ -98,8 +98,8 @@ def test_the_base_pays_the_fee_of_an_order_that_prefers_it() -> None:
 def test_a_buy_needs_its_fee_too() -> None:
     exchange = exchange_of(msgspec.structs.replace(BINANCE_VENUE, fees_in_quote=True))
     with pytest.raises(Rejected, match="balance"):
-        exchange.place(Ask("BTCUSDT", "buy", D("0.28"), D(50000)), NOW)
-    assert exchange.place(Ask("BTCUSDT", "buy", D("0.279"), D(50000)), NOW).is_open
+        exchange.place(Ask("BTCUSDT", "buy", D("0.5"), D(50000)), NOW)
+    assert exchange.place(Ask("BTCUSDT", "buy", D("0.499"), D(50000)), NOW).is_open
 
 
 def test_an_order_is_amended() -> None:

@@ -22,14 +22,14 @@ async def test_all_collateral_is_in_the_spot_state(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as session:
         assert await info(session, "userAbstraction", user=user) == "default"
         before = (await info(session, "spotClearinghouseState", user=user))["balances"]
-        assert {row["coin"]: row["total"] for row in before}["USDC"] == "6000.0"
+        assert {row["coin"]: row["total"] for row in before}["USDC"] == "8000.0"
         await fault(session, "unified_account", "hyperliquid")
         assert await info(session, "userAbstraction", user=user) == "unifiedAccount"
         spot = await info(session, "spotClearinghouseState", user=user)
         perpetual = await info(session, "clearinghouseState", user=user)
         dollars = next(row for row in spot["balances"] if row["coin"] == "USDC")
         ledger = exchange.perpetual
-        assert D(dollars["total"]) == pytest.approx(6000 + ledger.wallet["USDC"], abs=D("1e-6"))
+        assert D(dollars["total"]) == pytest.approx(8000 + ledger.wallet["USDC"], abs=D("1e-6"))
         used = D(perpetual["marginSummary"]["totalMarginUsed"])
         assert D(dollars["hold"]) == pytest.approx(used + ledger.margin_of_orders("USDC"), abs=D("0.5"))
         assert (perpetual["withdrawable"], ledger.margin_of_orders("USDC") > 0) == ("0.0", True)
