@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
-from typing import Any, Final
+from pkgutil import resolve_name
+from typing import Final
 
 from msgspec import Struct
 
@@ -46,7 +46,7 @@ EXCHANGE_IDS: Final = tuple(_ADAPTERS)
 @cache
 def exchange(exchange_id: str) -> Exchange:
     """The exchange with this id; raises UsageError for an unknown id."""
-    made: Exchange = _imported(_adapter(exchange_id).exchange)()
+    made: Exchange = resolve_name(_adapter(exchange_id).exchange)()
     return made
 
 
@@ -60,7 +60,7 @@ def facade_name(exchange_id: str) -> str:
 
 def own_answers(exchange_id: str) -> OwnAnswers:
     """What reads an exchange's own answers for the audit; raises UsageError for an unknown id."""
-    reader: OwnAnswers = _imported(_adapter(exchange_id).own_answers)
+    reader: OwnAnswers = resolve_name(_adapter(exchange_id).own_answers)
     return reader
 
 
@@ -68,8 +68,3 @@ def _adapter(exchange_id: str) -> _Adapter:
     if exchange_id not in _ADAPTERS:
         raise UsageError(f"unknown exchange {exchange_id!r}; known: {', '.join(EXCHANGE_IDS)}")
     return _ADAPTERS[exchange_id]
-
-
-def _imported(place: str) -> Any:
-    module, _, name = place.partition(":")
-    return getattr(import_module(module), name)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import cache
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Final
 
 from aiohttp.typedefs import Middleware
@@ -31,19 +31,13 @@ SIMULATED: Final = tuple(_DIALECTS)
 
 def dialects(ids: Collection[str] = SIMULATED) -> tuple[type[Dialect], ...]:
     """Those of these exchanges, in the order of the catalogue."""
-    return tuple(_imported(place) for one, place in _DIALECTS.items() if one in ids)
+    return tuple(resolve_name(f"neuroflux.sim.{place}") for one, place in _DIALECTS.items() if one in ids)
 
 
 @cache
 def venues() -> Mapping[str, Venue]:
     """What each simulated exchange lists and is like, by exchange id."""
     return {dialect.venue.id: dialect.venue for dialect in dialects()}
-
-
-def _imported(place: str) -> type[Dialect]:
-    module, _, name = place.partition(":")
-    found: type[Dialect] = getattr(import_module(f"neuroflux.sim.{module}"), name)
-    return found
 
 
 def player(simulation: Simulation, path: Path) -> Middleware:
