@@ -270,8 +270,8 @@ def records_of(exchange: str, body: bytes, symbols: Symbols) -> Records | None:
     if {"orderId", "commission", "qty"} <= set(keys) and is_list:
         fills = rows(body, _fill)
         name, last = max(((one.symbol, one.id) for one in fills.good), key=itemgetter(1), default=("", -1))
-        count = len(fills.good) + len(fills.faults)
-        return Records([fill_of(exchange, one, symbols) for one in fills.good], fills.faults, name, last, count)
+        made = [fill_of(exchange, one, symbols) for one in fills.good]
+        return Records(made, fills.faults, name, last, fills.count)
     return None
 
 

@@ -97,7 +97,7 @@ def _transfer(exchange: str, one: Income) -> AccountTransfer:
 def _next_page(keys: Keys, answer: Answer, found: Rows[Income], now: Microseconds) -> list[FeedEvent]:
     asked = query_of(answer)
     page, limit = asked.get("page", ""), asked.get("limit", "")
-    if not (page.isdecimal() and limit.isdecimal()) or len(found.good) + len(found.faults) < int(limit):
+    if not (page.isdecimal() and limit.isdecimal()) or found.count < int(limit):
         return []
     span = {name: asked.get(name, "") for name in ("incomeType", "startTime", "endTime", "limit")} | {
         "page": str(int(page) + 1)

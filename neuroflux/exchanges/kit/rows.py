@@ -54,6 +54,11 @@ class Rows(Generic[W]):
             except UNREADABLE as error:
                 self._faulty(number, row, error)
 
+    @property
+    def count(self) -> int:
+        """All rows of the list, whether they could be read or not."""
+        return len(self.good) + len(self.faults)
+
     def _faulty(self, number: int, row: Raw, error: Exception) -> None:
         name = name_of(row)
         self.is_whole = self.is_whole and bool(name)

@@ -39,7 +39,6 @@ from neuroflux.exchanges.kraken.messages import (
     DataFrame,
     Head,
     Holding,
-    RestFill,
     RestOrder,
     WireBalance,
     microseconds,
@@ -235,7 +234,7 @@ class KrakenAccountFeed(PrivateFeed):
 
     def _listed(self, answer: Answer, result: Raw, name: str, received: Microseconds) -> Sequence[FeedEvent]:
         found = orders.orders_in(rest.part(result, name))
-        pages = rest.next_page(self.keys, answer, result, _count(found)) if name == "closed" else []
+        pages = rest.next_page(self.keys, answer, result, found.count) if name == "closed" else []
         return [*self._reports(found, received), *pages]
 
     def _reports(self, found: Rows[RestOrder], received: Microseconds) -> Sequence[FeedEvent]:
@@ -248,7 +247,7 @@ class KrakenAccountFeed(PrivateFeed):
 
     def _fills(self, answer: Answer, result: Raw, received: Microseconds) -> Sequence[FeedEvent]:
         found = orders.fills_in(rest.part(result, "trades"))
-        pages = rest.next_page(self.keys, answer, result, _count(found))
+        pages = rest.next_page(self.keys, answer, result, found.count)
         fills = [orders.fill_of(one, self._pairs) for one in found.good]
         return [*fills, *found.statuses(ID, "fill", received), *pages]
 
@@ -281,10 +280,6 @@ def _transfer(wire: WireBalance, time: Microseconds) -> Sequence[AccountTransfer
     kind = next((kind for kind, words in kinds.items() if wire.type in words), TransferKind.UNKNOWN)
     what = (wire.amount - wire.fee, kind, wire.type[:80], wire.ledger_id[:80], time)
     return (AccountTransfer(ID, wire.asset, *what),)
-
-
-def _count(found: Rows[RestOrder] | Rows[RestFill]) -> int:
-    return len(found.good) + len(found.faults)
 
 
 def _fraction(rate: _Rate) -> Decimal:

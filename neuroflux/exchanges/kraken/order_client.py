@@ -193,13 +193,11 @@ class KrakenOrderClient(TableOrderClient):
             return Page([report_of(one, self._pairs) for one in found.good], found.faults)
         if kind == rest.CLOSED:
             found = orders_in(rest.part(result, "closed"))
-            read = len(found.good) + len(found.faults)
-            following = rest.next_page(self._keys, answer, result, read)
+            following = rest.next_page(self._keys, answer, result, found.count)
             return Page([report_of(one, self._pairs) for one in found.good], found.faults, following)
         if kind == rest.FILLS:
             fills = fills_in(rest.part(result, "trades"))
-            read = len(fills.good) + len(fills.faults)
-            following = rest.next_page(self._keys, answer, result, read)
+            following = rest.next_page(self._keys, answer, result, fills.count)
             return Page([fill_of(one, self._pairs) for one in fills.good], fills.faults, following)
         return None
 

@@ -43,7 +43,7 @@ def more(keys: Keys, answer: Answer, read: Rows[R]) -> list[PageNeeded]:
     """
     request, last = answer.request, next((one.cursor for one in reversed(read.good)), "")
     stamp = request.headers.get("OK-ACCESS-TIMESTAMP", "")
-    is_full = len(read.good) + len(read.faults) >= PAGE
+    is_full = read.count >= PAGE
     if not (is_full and last and stamp and request.path.startswith(API)):
         return []
     path, asked = request.path.partition("?")[0].removeprefix(API), {**query_of(answer), "after": last}
